@@ -1,0 +1,145 @@
+//! Files and directories that are complete or absent, whatever happens in between.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tempfile::TempDir;
+
+/// Write `bytes` to `path`: readers see the old file or the whole new one, also after a power cut.
+///
+/// # Errors
+/// The directory is missing or not writable, or the disk is full; `path` is then as it was.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let parent = parent_of(path);
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    file.write_all(bytes)?;
+    fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_dir(parent)
+}
+
+/// A directory in the making, beside the place it will have. Dropped unpublished, it disappears.
+#[derive(Debug)]
+pub struct NewDir {
+    staging: TempDir,
+    target: PathBuf,
+}
+
+/// What [`NewDir::publish`] may do with a directory that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it and fail with [`io::ErrorKind::AlreadyExists`].
+    Keep,
+    /// Swap it for the new one in one step, then delete it.
+    Replace,
+}
+
+impl NewDir {
+    /// Start a directory that is to be `target`. Its parent is made when missing.
+    ///
+    /// # Errors
+    /// The parent cannot be made or written.
+    pub fn beside(target: &Path) -> io::Result<Self> {
+        let parent = parent_of(target);
+        fs::create_dir_all(parent)?;
+        let mut prefix = OsString::from(".");
+        prefix.push(target.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
+        prefix.push(".new-");
+        let staging = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)?;
+        fs::set_permissions(staging.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        Ok(Self { staging, target: target.to_owned() })
+    }
+
+    /// Where the content is made.
+    pub fn path(&self) -> &Path {
+        self.staging.path()
+    }
+
+    /// Give the directory its name. Its files must be complete; they are synced here.
+    ///
+    /// # Errors
+    /// A directory is there already and `existing` says keep; or the rename failed. The target is then as it was.
+    pub fn publish(self, existing: Existing) -> io::Result<()> {
+        sync_tree(self.staging.path())?;
+        let parent = parent_of(&self.target);
+        match renameat_with(CWD, self.staging.path(), CWD, &self.target, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                // The staging name is gone; nothing is left to delete.
+                let _ = self.staging.keep();
+            }
+            Err(error) if error == rustix::io::Errno::EXIST && existing == Existing::Replace => {
+                renameat_with(CWD, self.staging.path(), CWD, &self.target, RenameFlags::EXCHANGE)?;
+                // The staging name now holds the old directory and takes it along.
+                self.staging.close()?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        sync_dir(parent)
+    }
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn sync_tree(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_dir(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!((fs::read(&path).unwrap(), names(dir.path())), (b"two".to_vec(), vec!["f".to_owned()]));
+    }
+
+    #[test]
+    fn a_directory_is_published_swapped_or_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        let make = |content: &str| {
+            let new = NewDir::beside(&target).unwrap();
+            fs::write(new.path().join("f"), content).unwrap();
+            new
+        };
+        drop(make("never"));
+        assert!(names(dir.path()).is_empty());
+        make("one").publish(Existing::Keep).unwrap();
+        let kind = make("two").publish(Existing::Keep).unwrap_err().kind();
+        assert_eq!((kind, fs::read_to_string(target.join("f")).unwrap()), (io::ErrorKind::AlreadyExists, "one".into()));
+        make("two").publish(Existing::Replace).unwrap();
+        assert_eq!((names(dir.path()), fs::read_to_string(target.join("f")).unwrap()), (vec!["out".to_owned()], "two".into()));
+    }
+}

@@ -1,0 +1,74 @@
+//! What every error of goldsmith can be asked: whose fault, and what to do now.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Whose fault an error is. It decides the exit code, and nothing else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A bug of goldsmith.
+    Bug,
+    /// The command line, a recipe or a kickstart is wrong.
+    Usage,
+    /// An input file is missing or is not what it should be; a source or the network failed.
+    Input,
+    /// The machine, the installation or a provision step failed.
+    Machine,
+    /// The image broke a promise: a check failed.
+    Image,
+    /// A check could not be run, so nothing is known.
+    CannotCheck,
+    /// The host lacks a tool, space, memory or a permission.
+    Host,
+    /// The user interrupted the run (SIGINT).
+    Interrupted,
+    /// The run was asked to end (SIGTERM).
+    Terminated,
+}
+
+/// An error that is part of the product: besides *what failed, where and why* (its `Display`) it says whose fault it is and what to do now.
+pub trait Failure: std::error::Error + Send + Sync + 'static {
+    /// Whose fault it is.
+    fn class(&self) -> Class;
+
+    /// What the user can do now: one sentence, imperative.
+    fn remedy(&self) -> Option<String>;
+
+    /// Lines that prove the cause (an installer's log, a console's tail), oldest first.
+    fn evidence(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A directory the failed run left behind to look at.
+    fn evidence_dir(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// Any module's failure, for the layers that only pass failures on.
+pub struct AnyFailure(Box<dyn Failure>);
+
+impl AnyFailure {
+    /// The failure itself.
+    pub fn get(&self) -> &dyn Failure {
+        &*self.0
+    }
+}
+
+impl<F: Failure> From<F> for AnyFailure {
+    fn from(failure: F) -> Self {
+        Self(Box::new(failure))
+    }
+}
+
+impl fmt::Debug for AnyFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for AnyFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,13 @@
+//! Values and tools that mean the same everywhere.
+//!
+//! Nothing here knows a word of images, machines or recipes; everything else may lean on it.
+
+pub mod atomic;
+pub mod digest;
+pub mod event;
+pub mod failure;
+pub mod lock;
+pub mod process;
+pub mod secret;
+pub mod size;
+pub mod text;

@@ -1,0 +1,84 @@
+//! Small things about text.
+
+/// The candidate that `typed` was probably meant to be, or nothing when none is close.
+///
+/// Jaro-Winkler of 0.8 is the bar: below it the guesses of users' typing errors are noise.
+pub fn suggestion<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&typed.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .filter(|(closeness, _)| *closeness >= 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `text` as one word of a POSIX shell.
+pub fn shell_quote(text: &str) -> String {
+    shell_words::quote(text).into_owned()
+}
+
+/// Words as a command line that can be pasted into a POSIX shell.
+pub fn shell_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    shell_words::join(words)
+}
+
+/// `count` of a thing: `1 check`, `3 checks`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `text` with everything a terminal would act upon made visible: guests and files are not trusted with our terminal.
+/// Escape sequences (ECMA-48 CSI and OSC) are dropped whole, other control characters but tab become `\u{fffd}`.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => match chars.next_if(|c| matches!(c, '[' | ']')) {
+                Some('[') => {
+                    chars.by_ref().find(|c| matches!(c, '\u{40}'..='\u{7e}'));
+                }
+                Some(_) => {
+                    chars.by_ref().find(|c| matches!(c, '\u{7}' | '\u{1b}'));
+                    chars.next_if_eq(&'\\');
+                }
+                None => {
+                    chars.next();
+                }
+            },
+            '\r' => {}
+            '\t' => out.push('\t'),
+            c if c.is_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestions_are_close_or_absent() {
+        let keys = ["hostname", "timezone", "selinux", "firewall"];
+        for (typed, expected) in [("hostnmae", Some("hostname")), ("SELinux", Some("selinux")), ("kernel", None), ("", None)] {
+            assert_eq!(suggestion(typed, keys), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_guest_cannot_drive_our_terminal() {
+        for (raw, shown) in [
+            ("plain\ttext", "plain\ttext"),
+            ("\u{1b}[1;31mred\u{1b}[0m", "red"),
+            ("\u{1b}]0;title\u{7}x", "x"),
+            ("\u{1b}]0;title\u{1b}\\x", "x"),
+            ("a\rb\u{8}", "ab\u{fffd}"),
+            ("\u{1b}", ""),
+            ("\u{1b}[", ""),
+        ] {
+            assert_eq!(printable(raw), shown, "{raw:?}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! goldsmith.
+
+fn main() {}

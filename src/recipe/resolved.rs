@@ -1,0 +1,469 @@
+//! A recipe as resolved: types that cannot be wrong.
+//!
+//! Everything here has been checked against everything else; later modules never ask whether a field makes sense.
+//! Serialised, it is what the manifest shows and what stage keys are made of: passwords are absent, see [`Password`].
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::digest::Sha256Digest;
+use crate::base::secret::Secret;
+use crate::base::size::ByteSize;
+
+/// The wanted image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recipe {
+    /// File name stem of the artifact: letters, digits, `.`, `-`, `_`; starts with a letter or digit.
+    pub name: String,
+    /// One line for people.
+    pub summary: String,
+    /// What the image is made from.
+    pub media: Media,
+    /// Package repositories that stay in the image.
+    pub repositories: Vec<Repository>,
+    /// Identity, accounts, network.
+    pub system: System,
+    /// Modules, sysctls, kernel arguments.
+    pub kernel: Kernel,
+    /// What is installed.
+    pub packages: Packages,
+    /// What starts at boot.
+    pub services: Services,
+    /// Accounts beside root.
+    pub users: Vec<User>,
+    /// Files put into the image.
+    pub files: Vec<FileEntry>,
+    /// The disk's layout.
+    pub disk: Disk,
+    /// The build machine.
+    pub build: Build,
+    /// Steps run in the booted system after the installation, in order; a layer each.
+    pub provision: Vec<ProvisionStep>,
+    /// Promises verified on the finished image.
+    pub checks: Vec<Check>,
+    /// The deliverable.
+    pub output: Output,
+}
+
+/// What the image is made from, and by which installer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "installer", rename_all = "kebab-case")]
+pub enum Media {
+    /// The RHEL 7 installer, booted from its ISO.
+    Anaconda {
+        /// The installation medium.
+        iso: FileSource,
+    },
+    /// goldsmith's own: a tree from the distribution's signed packages.
+    Deploy {
+        /// Whose packages.
+        distribution: Distribution,
+        /// The release's code name: `bookworm`.
+        suite: String,
+    },
+}
+
+/// A distribution the deploy installer can assemble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distribution {
+    /// Debian.
+    Debian,
+}
+
+/// A file on the host or in the world.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FileSource {
+    /// Where it is on the host: absolute, or relative to the working directory for a compiled-in recipe. Not part of any key.
+    #[serde(skip)]
+    pub path: Option<PathBuf>,
+    /// Where it can be had, in order of preference.
+    pub urls: Vec<String>,
+    /// What it must hash to, when the recipe pins it.
+    pub sha256: Option<Sha256Digest>,
+}
+
+/// A package repository that travels with the image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Repository {
+    /// The repository's id: `kubernetes`.
+    pub id: String,
+    /// File name below `/etc/yum.repos.d`: `local.repo`.
+    pub file: String,
+    /// The archive that holds packages and metadata.
+    pub archive: FileSource,
+    /// Absolute directory in the image that the archive is unpacked to.
+    pub unpack_to: String,
+    /// Whether the package manager checks signatures.
+    pub gpgcheck: bool,
+}
+
+/// Identity, accounts, network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct System {
+    /// Host name (RFC 1123 labels, at most 64 bytes as sethostname(2) takes).
+    pub hostname: String,
+    /// Time zone of the tz database: `Asia/Shanghai`.
+    pub timezone: String,
+    /// Locale: `en_US.UTF-8`.
+    pub locale: String,
+    /// Console keymap: `us`.
+    pub keyboard: String,
+    /// SELinux mode.
+    pub selinux: Selinux,
+    /// The distribution's host firewall.
+    pub firewall: Toggle,
+    /// The root account.
+    pub root: Account,
+    /// The first network interface, `eth0`.
+    pub network: Network,
+}
+
+/// SELinux mode as `/etc/selinux/config` spells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum Selinux {
+    Enforcing,
+    Permissive,
+    Disabled,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "nothing to add")]
+pub enum Toggle {
+    Enabled,
+    Disabled,
+}
+
+/// How one logs in to an account.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Account {
+    /// Its password.
+    pub password: Password,
+    /// Lines of `authorized_keys`.
+    pub ssh_keys: Vec<String>,
+}
+
+/// An account's password. Serialised, it tells where the password came from and no more.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Password {
+    /// No password logs in.
+    Locked,
+    /// Taken from an environment variable of the host.
+    Env {
+        /// The variable's name.
+        name: String,
+        /// Its value.
+        #[serde(skip)]
+        value: Secret,
+    },
+    /// A crypt(3) hash that the wanted system understands.
+    Hash {
+        /// The hash. It can be attacked offline, so it is a secret too.
+        #[serde(skip)]
+        hash: Secret,
+    },
+}
+
+/// The first interface's address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "method", rename_all = "kebab-case")]
+pub enum Network {
+    /// From a DHCP server.
+    Dhcp,
+    /// Fixed.
+    Static {
+        /// IPv4 address.
+        address: Ipv4Addr,
+        /// Prefix length in bits, 1 to 31.
+        prefix: u8,
+        /// Default gateway, inside the subnet.
+        gateway: Option<Ipv4Addr>,
+        /// Name servers.
+        dns: Vec<Ipv4Addr>,
+    },
+}
+
+/// Modules, sysctls, kernel arguments.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kernel {
+    /// Modules loaded at boot (modules-load.d(5)).
+    pub modules: Vec<String>,
+    /// Kernel parameters (sysctl.d(5)): dotted key to value.
+    pub sysctl: BTreeMap<String, String>,
+    /// Words added to the kernel command line.
+    pub arguments: Vec<String>,
+}
+
+/// What is installed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Packages {
+    /// Update everything to the newest version the repositories have.
+    pub upgrade: bool,
+    /// What becomes of the distribution's own repository files.
+    pub stock_repositories: StockRepositories,
+    /// Package names as the distribution's tool takes them; `name-version` for RPM, `name=version` for Debian.
+    pub install: Vec<String>,
+    /// Packages kept out (RPM only).
+    pub exclude: Vec<String>,
+}
+
+/// What becomes of the repository files the distribution ships.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StockRepositories {
+    /// They stay as they are.
+    Keep,
+    /// They are switched off.
+    Disable,
+    /// They point at the archive of past releases (CentOS only).
+    Vault,
+}
+
+/// What starts at boot.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Services {
+    /// Units to enable, with or without `.service`.
+    pub enable: Vec<String>,
+    /// Units to disable.
+    pub disable: Vec<String>,
+}
+
+/// An account beside root.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Supplementary groups.
+    pub groups: Vec<String>,
+    /// Login shell.
+    pub shell: String,
+    /// User id, when fixed.
+    pub uid: Option<u32>,
+    /// May become root with sudo, without a password.
+    pub sudo: bool,
+    /// How one logs in.
+    pub account: Account,
+}
+
+/// A file put into the image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FileEntry {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// `user:group` in the image.
+    pub owner: String,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// Bytes written in the recipe or read from a file beside it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum Content {
+    /// In the recipe.
+    Inline {
+        /// The text.
+        text: String,
+    },
+    /// In a file that was read when the recipe was.
+    File {
+        /// Where it was read. Not part of any key.
+        #[serde(skip)]
+        path: PathBuf,
+        /// What was read.
+        #[serde(skip)]
+        bytes: Vec<u8>,
+        /// Its digest, which stands for it in keys.
+        sha256: Sha256Digest,
+    },
+}
+
+impl Content {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline { text } => text.as_bytes(),
+            Self::File { bytes, .. } => bytes,
+        }
+    }
+}
+
+/// The disk's layout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Disk {
+    /// Virtual size.
+    pub size: ByteSize,
+    /// Partition table.
+    pub table: PartitionTable,
+    /// What boots it.
+    pub firmware: Firmware,
+    /// Filesystem of `/`.
+    pub filesystem: FilesystemKind,
+    /// `/` and swap on LVM (Anaconda only).
+    pub lvm: bool,
+    /// Swap space; zero bytes means none.
+    pub swap: ByteSize,
+    /// `/` grows to a larger disk at the first boot.
+    pub grow: bool,
+}
+
+/// Partition table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum PartitionTable {
+    Gpt,
+    Mbr,
+}
+
+/// What boots the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum Firmware {
+    Bios,
+    Uefi,
+}
+
+/// Filesystem of `/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum FilesystemKind {
+    Ext4,
+    Xfs,
+}
+
+/// The build machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Build {
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Memory of the build and verify machines.
+    pub memory: ByteSize,
+    /// Limit of one stage under KVM; without KVM it is stretched.
+    pub deadline: Duration,
+    /// Whether provision steps reach the network through the host.
+    pub network: BuildNetwork,
+}
+
+/// The build machine's way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildNetwork {
+    /// None.
+    Closed,
+    /// QEMU's user network: the guest sees the world and the host's loopback.
+    Open,
+}
+
+/// A step run in the booted system; a layer each. Files are put in place, then packages installed, then the script is run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProvisionStep {
+    /// Unique, for people and evidence.
+    pub name: String,
+    /// Files to put in place first.
+    pub files: Vec<FileEntry>,
+    /// Packages to install with the guest's own tool; needs [`BuildNetwork::Open`].
+    pub packages: Vec<String>,
+    /// A script run as root: its `#!` line is obeyed, else `/bin/sh`.
+    pub script: Option<Content>,
+}
+
+/// A promise verified on the finished image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// For people: given, or made from the kind.
+    pub name: String,
+    /// What is promised.
+    pub kind: CheckKind,
+}
+
+/// What a check looks at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum CheckKind {
+    /// `docker info`, asked of the daemon that the boot started.
+    Docker {
+        /// `ServerVersion`, compared without a distribution's `+dfsg…` suffix.
+        version: Option<String>,
+        /// `Driver`.
+        storage_driver: Option<String>,
+        /// `CgroupDriver`.
+        cgroup_driver: Option<String>,
+        /// Warnings that are allowed, as substrings; any other fails the check.
+        allow_warnings: Vec<String>,
+    },
+    /// A command run as root by `/bin/sh -c`.
+    Command {
+        /// The command.
+        run: String,
+        /// The exit status it must end with.
+        status: i32,
+        /// What its standard output must contain.
+        stdout: Option<String>,
+    },
+    /// A systemd unit.
+    Service {
+        /// The unit.
+        unit: String,
+        /// Whether it must be enabled.
+        enabled: Option<bool>,
+        /// Whether it must be active once the boot is over.
+        active: Option<bool>,
+    },
+    /// An installed package.
+    Package {
+        /// Its name.
+        package: String,
+        /// What its version must start with.
+        version: Option<String>,
+        /// Whether it must be there (true) or must not.
+        installed: bool,
+    },
+    /// A file, read from the disk without booting it.
+    File {
+        /// Absolute path.
+        path: String,
+        /// Whether it must be there (true) or must not.
+        exists: bool,
+        /// What it must contain.
+        contains: Option<String>,
+        /// What it must hash to.
+        sha256: Option<Sha256Digest>,
+        /// Its permission bits.
+        mode: Option<u32>,
+    },
+    /// A kernel parameter, read after boot and before Docker starts.
+    Sysctl {
+        /// Dotted key.
+        key: String,
+        /// Its value, white space folded.
+        value: String,
+    },
+    /// A TCP port of the guest.
+    Port {
+        /// Its number.
+        port: u16,
+        /// Whether something must listen there (true) or must not.
+        listening: bool,
+    },
+}
+
+/// The deliverable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Output {
+    /// Whether clusters are compressed (zstd). Off, the image is larger and quicker to make.
+    pub compress: bool,
+}
