@@ -1,4 +1,3 @@
 //! goldsmith turns one TOML recipe into a golden VM image that has been proved to work.
 
 pub mod base;
-pub mod recipe;

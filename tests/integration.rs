@@ -1,3 +1,3 @@
-//! The one integration binary.
+//! The one integration binary: one link, one run, modules by subject.
 
-fn main() {}
+mod architecture;

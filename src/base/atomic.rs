@@ -14,12 +14,26 @@ use tempfile::TempDir;
 /// The directory is missing or not writable, or the disk is full; `path` is then as it was.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = parent_of(path);
+    staged(parent, bytes)?.persist(path).map_err(|error| error.error)?;
+    sync_dir(parent)
+}
+
+/// Write `bytes` to a `path` that must not exist yet; it appears whole or not at all.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`], or as for [`write`].
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let parent = parent_of(path);
+    staged(parent, bytes)?.persist_noclobber(path).map_err(|error| error.error)?;
+    sync_dir(parent)
+}
+
+fn staged(parent: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut file = tempfile::NamedTempFile::new_in(parent)?;
     file.write_all(bytes)?;
     fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    sync_dir(parent)
+    Ok(file)
 }
 
 /// A directory in the making, beside the place it will have. Dropped unpublished, it disappears.
@@ -123,6 +137,16 @@ mod tests {
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
         assert_eq!((fs::read(&path).unwrap(), names(dir.path())), (b"two".to_vec(), vec!["f".to_owned()]));
+    }
+
+    #[test]
+    fn a_new_file_never_takes_the_place_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        write_new(&path, b"one").unwrap();
+        let kind = write_new(&path, b"two").unwrap_err().kind();
+        assert_eq!((kind, fs::read(&path).unwrap()), (io::ErrorKind::AlreadyExists, b"one".to_vec()));
+        assert_eq!(names(dir.path()), ["f"]);
     }
 
     #[test]

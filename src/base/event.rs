@@ -118,6 +118,17 @@ impl Events {
         Self { listeners: listeners.into(), next_task: Arc::new(AtomicU64::new(1)) }
     }
 
+    /// Speak to `listener` too.
+    #[must_use]
+    pub fn with(&self, listener: Box<dyn Listener>) -> Self {
+        let first = self.listeners.clone();
+        let both = move |event: &Event| {
+            first.iter().for_each(|listener| listener.hear(event));
+            listener.hear(event);
+        };
+        Self { listeners: Arc::new([Box::new(both)]), next_task: Arc::clone(&self.next_task) }
+    }
+
     /// Speak to nobody.
     pub fn none() -> Self {
         Self::new(Vec::new())

@@ -16,6 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 use super::failure::{Class, Failure};
 
+/// A program that needs longer to say its version is broken.
+const VERSION_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 /// Bytes of a child's last output that an error keeps.
 const TAIL_BYTES: usize = 4096;
 /// Bytes of one output line that are kept; a guest or a tool may write without line ends.
@@ -65,6 +67,17 @@ impl Tool {
             Self::Shell => "dash",
             Self::Unshare => "util-linux",
         }
+    }
+
+    /// The first line it prints when asked for its version; nothing when it cannot say.
+    pub async fn version(self) -> Option<String> {
+        let flag = if self == Self::Mke2fs { "-V" } else { "--version" };
+        let mut first = None;
+        let said = Invocation::new(self).arg(flag).run_with(|line| {
+            first.get_or_insert_with(|| line.to_owned());
+        });
+        tokio::time::timeout(VERSION_TIME, said).await.ok()?.ok()?;
+        first
     }
 
     /// Where it is: in `PATH`, then in the system directories an ordinary user's `PATH` lacks, then in apt's own.
@@ -315,6 +328,7 @@ fn keep_tail(tail: &mut String, line: &str) {
 }
 
 /// The lines of a child's output, cut at a length that bounds our memory. A carriage return ends a line too: progress meters use it.
+#[derive(Debug)]
 pub struct Lines<R> {
     reader: Option<BufReader<R>>,
     partial: Vec<u8>,
