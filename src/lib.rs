@@ -1,3 +1,4 @@
 //! goldsmith turns one TOML recipe into a golden VM image that has been proved to work.
 
 pub mod base;
+pub mod recipe;

@@ -1,3 +1,4 @@
 //! The one integration binary: one link, one run, modules by subject.
 
 mod architecture;
+mod recipe_cases;

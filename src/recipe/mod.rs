@@ -1,5 +1,32 @@
 //! Turns a TOML file into a checked description of the wanted image, with errors that point at the line.
+//!
+//! ```text
+//! file, parents, --set ─tree→ one tree of placed values ─shape→ fits the schema ─resolve→ Recipe
+//! ```
+//!
+//! Every step goes on after an error, so that one run tells all there is to mend. What an error has spoiled is not judged again.
+//!
+//! **Layers.** `extends = "base.toml"` (relative to the file it stands in, or the name of a compiled-in recipe) puts a recipe on top of another:
+//! tables merge key by key, everything else, arrays included, is replaced whole. `system.root` counts as one value, so that a recipe which locks
+//! root is not asked about its parent's password. `--set path.to.key=value` is laid on top of all files and replaces what stands at the path.
+//!
+//! **Places.** A relative path leads from the directory of the file it is written in; in a compiled-in recipe and in `--set`, from the working directory.
+//!
+//! This module does no I/O: files and environment variables come through [`RecipeHost`].
 
+mod builtin;
+mod diagnostics;
+mod load;
+mod mask;
+mod resolve;
 mod resolved;
+mod shape;
+mod syntax;
+mod tree;
+mod written;
 
+pub use builtin::{builtin, builtin_names, starter};
+pub use diagnostics::Diagnostics;
+pub use load::{RecipeHost, load};
 pub use resolved::*;
+pub use shape::schema;

@@ -8,7 +8,8 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::base::digest::Sha256Digest;
 use crate::base::secret::Secret;
@@ -68,7 +69,7 @@ pub enum Media {
 }
 
 /// A distribution the deploy installer can assemble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distribution {
     /// Debian.
@@ -78,7 +79,7 @@ pub enum Distribution {
 /// A file on the host or in the world.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FileSource {
-    /// Where it is on the host: absolute, or relative to the working directory for a compiled-in recipe. Not part of any key.
+    /// Where it is on the host: absolute, or relative to the working directory. Not part of any key.
     #[serde(skip)]
     pub path: Option<PathBuf>,
     /// Where it can be had, in order of preference.
@@ -124,7 +125,7 @@ pub struct System {
 }
 
 /// SELinux mode as `/etc/selinux/config` spells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the field's own")]
 pub enum Selinux {
@@ -134,7 +135,7 @@ pub enum Selinux {
 }
 
 /// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "nothing to add")]
 pub enum Toggle {
@@ -217,7 +218,7 @@ pub struct Packages {
 }
 
 /// What becomes of the repository files the distribution ships.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StockRepositories {
     /// They stay as they are.
@@ -319,7 +320,7 @@ pub struct Disk {
 }
 
 /// Partition table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the field's own")]
 pub enum PartitionTable {
@@ -328,7 +329,7 @@ pub enum PartitionTable {
 }
 
 /// What boots the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the field's own")]
 pub enum Firmware {
@@ -337,7 +338,7 @@ pub enum Firmware {
 }
 
 /// Filesystem of `/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the field's own")]
 pub enum FilesystemKind {
@@ -359,7 +360,7 @@ pub struct Build {
 }
 
 /// The build machine's way out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BuildNetwork {
     /// None.
@@ -382,7 +383,7 @@ pub struct ProvisionStep {
 }
 
 /// A promise verified on the finished image.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {
     /// For people: given, or made from the kind.
     pub name: String,
@@ -391,7 +392,7 @@ pub struct Check {
 }
 
 /// What a check looks at.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum CheckKind {
     /// `docker info`, asked of the daemon that the boot started.

@@ -1,0 +1,205 @@
+//! Everything that is wrong with a recipe, at once, in the look of rustc.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::tree::{KeyPath, Node, Place, Source};
+use crate::base::failure::{Class, Failure};
+use crate::base::text::{counted, printable};
+
+/// How many errors are kept; beyond, they are only counted. A text of a megabyte can hold a hundred thousand.
+const MAX_PROBLEMS: usize = 50;
+
+/// Everything that is wrong with a recipe.
+#[derive(Debug)]
+pub struct Diagnostics {
+    reference: String,
+    sources: Vec<Source>,
+    problems: Vec<Problem>,
+    unshown: usize,
+}
+
+impl Diagnostics {
+    /// The findings about the recipe called `reference`, in the order of its text.
+    pub(super) fn new(reference: &str, sources: Vec<Source>, findings: Findings) -> Self {
+        let Findings { mut problems, unshown, .. } = findings;
+        problems.sort_by(|a, b| a.labels.first().map(|label| &label.place).cmp(&b.labels.first().map(|label| &label.place)));
+        Self { reference: printable(reference), sources, problems, unshown }
+    }
+
+    /// All errors as text for a terminal, with a final line break. Secrets are masked.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let mut text = String::new();
+        for problem in &self.problems {
+            text.push_str(&renderer.render(&[problem.group(&self.sources)]));
+            text.push_str("\n\n");
+        }
+        if self.unshown > 0 {
+            text.push_str(&renderer.render(&[Group::with_title(Level::ERROR.primary_title(format!("and {} more", self.unshown)))]));
+            text.push_str("\n\n");
+        }
+        text.pop();
+        text
+    }
+
+    /// How many errors there are.
+    pub fn count(&self) -> usize {
+        self.problems.len() + self.unshown
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in recipe `{}`", counted(self.count(), "error"), self.reference)
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl Failure for Diagnostics {
+    /// [`Class::Input`] when nothing but missing files stands in the way.
+    fn class(&self) -> Class {
+        let all = |class| self.problems.iter().all(|problem| problem.class == class);
+        if self.problems.iter().any(|problem| problem.class == Class::Bug) {
+            Class::Bug
+        } else if all(Class::Input) {
+            Class::Input
+        } else {
+            Class::Usage
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(match self.class() {
+            Class::Bug => "report this with the recipe; it is a fault of goldsmith".to_owned(),
+            Class::Input => "put the file where the recipe looks for it, or mend the path in the recipe".to_owned(),
+            _ => "mend the lines shown and run `goldsmith check` again; `goldsmith schema` describes every key".to_owned(),
+        })
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        self.render(false).lines().map(str::to_owned).collect()
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    class: Class,
+    title: String,
+    labels: Vec<Label>,
+    help: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Label {
+    place: Place,
+    text: String,
+}
+
+impl Problem {
+    /// Something wrong with what the user wrote.
+    pub(super) fn new(title: impl Into<String>) -> Self {
+        Self { class: Class::Usage, title: title.into(), labels: Vec::new(), help: Vec::new() }
+    }
+
+    /// Whose fault it is, when it is not the recipe's.
+    pub(super) fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// Show a place; the first one is what the error is about, `text` may be empty.
+    pub(super) fn show(mut self, place: Place, text: impl Into<String>) -> Self {
+        self.labels.push(Label { place, text: text.into() });
+        self
+    }
+
+    /// What to do.
+    pub(super) fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    fn group<'a>(&'a self, sources: &'a [Source]) -> Group<'a> {
+        let mut group = Level::ERROR.primary_title(printable(&self.title).replace('\n', " ")).elements(None::<Snippet<'a, Annotation<'a>>>);
+        let mut shown = BTreeSet::new();
+        for label in &self.labels {
+            if shown.insert(label.place.source) {
+                let labels: Vec<_> = self.labels.iter().filter(|other| other.place.source == label.place.source).collect();
+                if let Some(source) = sources.get(label.place.source) {
+                    group = group.element(snippet(source, &labels, std::ptr::eq(label, &self.labels[0])));
+                }
+            }
+        }
+        group.elements(self.help.iter().map(|help| Level::HELP.message(printable(help))))
+    }
+}
+
+/// The lines of `source` that `labels` are on. Only they are handed over: the renderer scans all it is given.
+fn snippet<'a>(source: &'a Source, labels: &[&'a Label], primary: bool) -> Snippet<'a, Annotation<'a>> {
+    let text = source.shown.as_str();
+    let line_end = |at: usize| text[at..].find('\n').map_or(text.len(), |length| at + length);
+    let spans: Vec<_> = labels
+        .iter()
+        .map(|label| {
+            let start = text.floor_char_boundary(label.place.start);
+            // The first line says enough of a value that spans many.
+            let end = text.floor_char_boundary(label.place.end).min(line_end(start)).max(start);
+            (start, end)
+        })
+        .collect();
+    let first = spans.iter().map(|span| span.0).min().unwrap_or(0);
+    let last = spans.iter().map(|span| span.1).max().unwrap_or(0);
+    let from = text[..first].rfind('\n').map_or(0, |newline| newline + 1);
+    let annotations = labels.iter().zip(&spans).enumerate().map(|(index, (label, (start, end)))| {
+        let kind = if primary && index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let annotation = kind.span(start - from..end - from);
+        if label.text.is_empty() { annotation } else { annotation.label(printable(&label.text)) }
+    });
+    Snippet::source(&text[from..line_end(last)])
+        .line_start(1 + text[..from].matches('\n').count())
+        .path(printable(&source.name))
+        .annotations(annotations.collect::<Vec<_>>())
+}
+
+/// What was found so far, and what it has spoiled.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    problems: Vec<Problem>,
+    spoiled: BTreeSet<KeyPath>,
+    unshown: usize,
+}
+
+impl Findings {
+    /// Whether nothing is wrong.
+    pub(super) fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Note a problem.
+    pub(super) fn push(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_PROBLEMS { self.problems.push(problem) } else { self.unshown += 1 }
+    }
+
+    /// Note a problem of `path`, unless that was spoiled before, and spoil it.
+    pub(super) fn at(&mut self, tree: &Node, path: &KeyPath, problem: Problem) {
+        if !self.is_spoiled(path) {
+            self.push(problem.show(tree.place(path), ""));
+            self.spoil(path.clone());
+        }
+    }
+
+    /// What stands at `path` is not what the user meant: judge it no more.
+    pub(super) fn spoil(&mut self, path: KeyPath) {
+        self.spoiled.insert(path);
+    }
+
+    /// Whether `path`, or something it is part of, was spoiled.
+    pub(super) fn is_spoiled(&self, path: &KeyPath) -> bool {
+        (0..=path.0.len()).any(|length| self.spoiled.contains(&KeyPath(path.0[..length].to_vec())))
+    }
+}

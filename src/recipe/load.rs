@@ -1,0 +1,282 @@
+//! From a reference to a recipe: read it and what it extends, lay the overrides on top, hold it against the schema, judge it.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::builtin::{builtin, builtin_names};
+use super::diagnostics::{Diagnostics, Findings, Problem};
+use super::mask::{is_secret, mask};
+use super::resolve::{self, Judge, cannot_read};
+use super::resolved::Recipe;
+use super::shape::fit;
+use super::tree::{self, KeyPath, Node, Place, Source, Value};
+use crate::base::failure::Class;
+use crate::base::text::{shell_quote, suggestion};
+
+/// The longest recipe, in bytes.
+const MAX_RECIPE: u64 = 1 << 20;
+/// The longest line of a recipe, in bytes: errors show lines, and showing fifty of a megabyte takes minutes.
+const MAX_LINE: usize = 16 << 10;
+/// How many recipes may stand on top of one another.
+const MAX_LAYERS: usize = 8;
+/// The recipe format this goldsmith reads.
+const SCHEMA: i64 = 1;
+
+/// What a recipe may ask of the machine it is loaded on.
+pub trait RecipeHost {
+    /// All bytes of a file; `path` is absolute or relative to the working directory.
+    ///
+    /// # Errors
+    /// Those of reading; [`io::ErrorKind::FileTooLarge`] when there are more than `limit` bytes, before more than that are in memory.
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+
+    /// The value of an environment variable, when it is set and UTF-8.
+    fn env(&self, name: &str) -> Option<String>;
+}
+
+/// Load the recipe that `reference` names: a path when it holds a `/` or ends in `.toml`, else the name of a compiled-in recipe.
+/// `overrides` are the `path.to.key=value` of `--set`, in their order.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load(reference: &str, overrides: &[String], host: &dyn RecipeHost) -> Result<Recipe, Diagnostics> {
+    let mut loading = Loading { host, sources: Vec::new(), findings: Findings::default(), open: Vec::new() };
+    match loading.load(reference, overrides) {
+        Some(recipe) if loading.findings.is_empty() => Ok(recipe),
+        _ => Err(Diagnostics::new(reference, loading.sources, loading.findings)),
+    }
+}
+
+/// Whether a reference is a path and not the name of a compiled-in recipe.
+fn is_path(reference: &str) -> bool {
+    reference.contains('/') || reference.ends_with(".toml")
+}
+
+struct Loading<'a> {
+    host: &'a dyn RecipeHost,
+    sources: Vec<Source>,
+    findings: Findings,
+    /// The recipes being read, outermost first.
+    open: Vec<String>,
+}
+
+impl Loading<'_> {
+    fn load(&mut self, reference: &str, overrides: &[String]) -> Option<Recipe> {
+        let mut tree = self.tree(reference, Path::new(""), None)?;
+        for text in overrides {
+            if let Err(problem) = self.set(&mut tree, text) {
+                self.findings.push(problem);
+            }
+        }
+        let fitted = fit(&tree, &mut self.findings);
+        match serde_json::from_value(fitted) {
+            Ok(written) => {
+                let mut judge = Judge::new(&tree, &self.sources, self.host, &mut self.findings);
+                Some(resolve::recipe(&mut judge, &written))
+            }
+            // serde's sentence is left out: it may quote a secret.
+            Err(_) => {
+                self.findings.push(Problem::new("the recipe fits the schema but not the types").class(Class::Bug));
+                None
+            }
+        }
+    }
+
+    /// The tree of the recipe that `reference` names, laid over what it extends. Relative paths lead from `dir`; `named_at` is where the
+    /// reference is written, when that is in a recipe.
+    fn tree(&mut self, reference: &str, dir: &Path, named_at: Option<Place>) -> Option<Node> {
+        let show = |problem: Problem| if let Some(place) = named_at.clone() { problem.show(place, "") } else { problem };
+        let path = is_path(reference).then(|| dir.join(reference));
+        let id = path.as_deref().map_or_else(|| reference.to_owned(), |path| normal(path).display().to_string());
+        if self.open.contains(&id) {
+            let round = self.open.iter().chain([&id]).map(String::as_str).collect::<Vec<_>>().join(" → ");
+            self.findings.push(show(Problem::new(format!("the recipe extends itself: {round}")).help("remove one `extends`")));
+            return None;
+        }
+        if self.open.len() == MAX_LAYERS {
+            let problem = Problem::new(format!("more than {MAX_LAYERS} recipes extend one another"));
+            self.findings.push(show(problem.help("merge some of them into one file")));
+            return None;
+        }
+        let text = match &path {
+            Some(path) => self.text(path),
+            None => builtin(reference).map(str::to_owned).ok_or_else(|| unknown(reference)),
+        };
+        let text = text.map_err(|problem| self.findings.push(show(problem))).ok()?;
+        let name = path.as_ref().map_or_else(|| format!("{reference} (compiled in)"), |path| path.display().to_string());
+        let dir = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+        let mut tree = self.parse(name, &text, dir.clone())?;
+        self.schema(&tree);
+        let Some((extends, place)) = extends(&mut tree) else { return Some(tree) };
+        self.open.push(id);
+        let base = self.tree(&extends, &dir, Some(place));
+        self.open.pop();
+        let mut base = base?;
+        base.merge(tree);
+        Some(base)
+    }
+
+    fn text(&self, path: &Path) -> Result<String, Problem> {
+        let bytes = self.host.read(path, MAX_RECIPE).map_err(|error| cannot_read(path, &error, MAX_RECIPE))?;
+        if let Some(line) = bytes.split(|byte| *byte == b'\n').position(|line| line.len() > MAX_LINE) {
+            let problem = Problem::new(format!("line {} of `{}` is longer than {MAX_LINE} bytes", line + 1, path.display()));
+            return Err(problem.help("break it up; long content belongs in a file, which `source` names"));
+        }
+        String::from_utf8(bytes).map_err(|error| {
+            let offset = error.utf8_error().valid_up_to();
+            let line = 1 + error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
+            let problem = Problem::new(format!("`{}` is not UTF-8 text: line {line} has a byte that is not", path.display()));
+            problem.help("save it as UTF-8; a recipe is a TOML file")
+        })
+    }
+
+    fn parse(&mut self, name: String, text: &str, dir: PathBuf) -> Option<Node> {
+        let index = self.sources.len();
+        let parsed = tree::parse(index, text);
+        self.sources.push(Source { name, shown: mask(text, parsed.as_ref().ok()), dir });
+        match parsed {
+            Ok(tree) => Some(tree),
+            Err(errors) => {
+                for error in errors {
+                    let problem = Problem::new(format!("this is not TOML: {}", error.message)).show(error.place, "");
+                    self.findings.push(problem.help("see https://toml.io for the syntax"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Every file says which format it is written in, parents too.
+    fn schema(&mut self, tree: &Node) {
+        let path = KeyPath::from("schema");
+        let problem = match tree.table().and_then(|table| table.get("schema")).map(|entry| &entry.node.value) {
+            Some(Value::Integer(SCHEMA)) => return,
+            Some(_) => {
+                Problem::new(format!("`schema` must be {SCHEMA}")).help("this goldsmith reads no other recipe format; a newer one may")
+            }
+            None => Problem::new("`schema` is missing").help(format!("begin the file with `schema = {SCHEMA}`")),
+        };
+        self.findings.push(problem.show(tree.place(&path), ""));
+        self.findings.spoil(path);
+    }
+
+    /// Lay one override over the tree.
+    fn set(&mut self, tree: &mut Node, text: &str) -> Result<(), Problem> {
+        let index = self.sources.len();
+        let parsed = tree::parse(index, text);
+        self.sources.push(Source { name: "--set".into(), shown: mask(text, parsed.as_ref().ok()), dir: PathBuf::new() });
+        let at = |start, end| Place { source: index, start, end };
+        let usage = "write `--set path.to.key=value`, with the value as in a recipe";
+        let Some(equals) = unquoted_equals(text) else {
+            return Err(Problem::new("this override has no `=`").show(at(0, text.len()), "").help(usage));
+        };
+        let wrong_key = || Problem::new("this is not the path of a key").show(at(0, equals), "").help(usage);
+        let depth = match tree::parse(index, &format!("{}=0", &text[..equals])) {
+            Ok(key) => chain(key).map(|(keys, _)| keys.len()).ok_or_else(wrong_key)?,
+            Err(_) => return Err(wrong_key()),
+        };
+        let Ok(parsed) = parsed else { return Err(wrong_value(text, equals, at(equals + 1, text.len()))) };
+        let one = || Problem::new("this override is more than one key and its value").show(at(0, text.len()), "").help(usage);
+        let (keys, node) = chain_of(parsed, depth).ok_or_else(one)?;
+        if keys.first().is_some_and(|(key, _)| key == "extends") {
+            let problem = Problem::new("`extends` cannot be overridden").show(at(0, equals), "");
+            return Err(problem.help("name the other recipe instead of this one"));
+        }
+        tree.set(&keys, node).map_err(|(step, why)| {
+            let place = keys.get(step).map_or_else(|| at(0, equals), |(_, place)| place.clone());
+            Problem::new(why).show(place, "").help("`goldsmith check` shows what the recipe holds")
+        })
+    }
+}
+
+fn unknown(reference: &str) -> Problem {
+    let names: Vec<&str> = builtin_names().collect();
+    let problem = Problem::new(format!("no recipe called `{reference}` is compiled in"));
+    let problem = match suggestion(reference, names.iter().copied()) {
+        Some(name) => problem.help(format!("did you mean `{name}`?")),
+        None => problem.help(format!("compiled in are {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))),
+    };
+    problem.help(format!("a file is named by a path that holds `/` or ends in `.toml`: `./{reference}`"))
+}
+
+/// Takes `extends` out of a tree. One that is no text stays, for the walker to complain.
+fn extends(tree: &mut Node) -> Option<(String, Place)> {
+    let Value::Table(table) = &mut tree.value else { return None };
+    match table.get("extends").map(|entry| &entry.node) {
+        Some(Node { value: Value::String(reference), place }) => {
+            let found = (reference.clone(), place.clone());
+            table.remove("extends");
+            Some(found)
+        }
+        _ => None,
+    }
+}
+
+/// A path without `.` and `..`, to tell whether two are the same file.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+/// Where the key of an override ends.
+fn unquoted_equals(text: &str) -> Option<usize> {
+    let mut quote = None;
+    let mut bytes = text.bytes().enumerate();
+    while let Some((index, byte)) = bytes.next() {
+        match (quote, byte) {
+            (None, b'=') => return Some(index),
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(b'"'), b'\\') => {
+                bytes.next();
+            }
+            (Some(open), byte) if open == byte => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+type Chain = (Vec<(String, Place)>, Node);
+
+/// The keys down to the value of a tree in which every table holds one entry.
+fn chain(tree: Node) -> Option<Chain> {
+    chain_of(tree, usize::MAX)
+}
+
+/// The first `depth` keys of such a tree, or all, and what is below.
+fn chain_of(mut node: Node, depth: usize) -> Option<Chain> {
+    let mut keys = Vec::new();
+    while keys.len() < depth {
+        let Value::Table(table) = node.value else { break };
+        let mut entries = table.into_iter();
+        let (key, entry) = entries.next()?;
+        if entries.next().is_some() {
+            return None;
+        }
+        keys.push((key, entry.key));
+        node = entry.node;
+    }
+    (!keys.is_empty()).then_some((keys, node))
+}
+
+/// The value of an override is no TOML: most likely a text without quotes.
+fn wrong_value(text: &str, equals: usize, place: Place) -> Problem {
+    let (key, value) = (&text[..equals], text[equals + 1..].trim());
+    let problem = Problem::new(format!("the value of `{}` is not TOML", key.trim())).show(place, "");
+    let quotable = !value.is_empty() && !value.contains(['"', '\'', '\\', '[', '{']) && !value.chars().any(char::is_control);
+    let secret = key.split('.').any(|step| is_secret(step.trim().trim_matches(['"', '\''])) || step.trim() == "root");
+    if quotable && !secret {
+        problem.help(format!("text needs quotes: --set {}", shell_quote(&format!("{key}=\"{value}\""))))
+    } else {
+        problem.help("text needs double quotes, and the shell single ones around the whole: --set 'path.to.key=\"text\"'")
+    }
+}

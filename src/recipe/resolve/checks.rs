@@ -1,0 +1,126 @@
+//! The promises that are verified on the finished image.
+
+use super::super::tree::KeyPath;
+use super::super::written;
+use super::super::{Check, CheckKind, syntax};
+use super::judge::Judge;
+use super::parts::{sha256, sysctl_value};
+
+/// The keys of a check that say what is checked.
+const KINDS: [&str; 7] = ["docker", "command", "service", "package", "file", "sysctl", "port"];
+
+/// The `[[check]]` tables.
+pub(super) fn checks(judge: &mut Judge<'_>, written: &[written::Check]) -> Vec<Check> {
+    let path = KeyPath::from("check");
+    written.iter().enumerate().filter_map(|(index, check)| one_check(judge, &path.at(index), check)).collect()
+}
+
+fn one_check(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Check) -> Option<Check> {
+    let mut kinds = Vec::new();
+    // In the order of KINDS.
+    kinds.extend(written.docker.as_ref().map(|check| docker(judge, &path.at("docker"), check)));
+    kinds.extend(written.command.as_ref().map(|check| command(judge, &path.at("command"), check)));
+    kinds.extend(written.service.as_ref().map(|check| service(judge, &path.at("service"), check)));
+    kinds.extend(written.package.as_ref().map(|check| package(judge, &path.at("package"), check)));
+    kinds.extend(written.file.as_ref().map(|check| file(judge, &path.at("file"), check)));
+    kinds.extend(written.sysctl.as_ref().map(|check| sysctl(judge, &path.at("sysctl"), check)));
+    kinds.extend(written.port.as_ref().map(|check| CheckKind::Port { port: check.number, listening: check.listening }));
+    if kinds.len() > 1 {
+        judge.wrong(path, "a check checks one thing", "begin another `[[check]]` for each");
+    } else if kinds.is_empty() {
+        judge.none_of(path, &KINDS, "this check checks nothing");
+    }
+    let kind = kinds.pop()?;
+    let name = written.name.as_ref().map(|name| judge.spelled(&path.at("name"), name, syntax::line));
+    Some(Check { name: name.unwrap_or_else(|| title(&kind)), kind })
+}
+
+/// A check's name, made from what it checks.
+fn title(kind: &CheckKind) -> String {
+    match kind {
+        CheckKind::Docker { version: Some(version), .. } => format!("docker {version}"),
+        CheckKind::Docker { .. } => "docker".to_owned(),
+        CheckKind::Command { run, .. } => format!("command {}", run.lines().next().unwrap_or_default()),
+        CheckKind::Service { unit, .. } => format!("service {unit}"),
+        CheckKind::Package { package, .. } => format!("package {package}"),
+        CheckKind::File { path, .. } => format!("file {path}"),
+        CheckKind::Sysctl { key, .. } => format!("sysctl {key}"),
+        CheckKind::Port { port, .. } => format!("port {port}"),
+    }
+}
+
+/// A line of text, when it is said.
+fn said(judge: &mut Judge<'_>, path: &KeyPath, text: Option<&String>) -> Option<String> {
+    text.map(|text| judge.spelled(path, text, syntax::line))
+}
+
+fn docker(judge: &mut Judge<'_>, path: &KeyPath, written: &written::DockerCheck) -> CheckKind {
+    if written.version.is_none() && written.storage_driver.is_none() && written.cgroup_driver.is_none() {
+        judge.none_of(path, &["version", "storage_driver", "cgroup_driver"], "this check expects nothing of Docker");
+    }
+    CheckKind::Docker {
+        version: said(judge, &path.at("version"), written.version.as_ref()),
+        storage_driver: said(judge, &path.at("storage_driver"), written.storage_driver.as_ref()),
+        cgroup_driver: said(judge, &path.at("cgroup_driver"), written.cgroup_driver.as_ref()),
+        allow_warnings: judge.all_spelled(&path.at("allow_warnings"), &written.allow_warnings, syntax::line),
+    }
+}
+
+fn command(judge: &mut Judge<'_>, path: &KeyPath, written: &written::CommandCheck) -> CheckKind {
+    if written.run.trim().is_empty() || written.run.contains('\0') {
+        judge.wrong(&path.at("run"), "this is not a command", "write a line that /bin/sh can run");
+    }
+    if written.stdout.as_deref() == Some("") {
+        judge.wrong(&path.at("stdout"), "every output contains the empty text", "write what to look for, or remove `stdout`");
+    }
+    CheckKind::Command { run: written.run.clone(), status: written.status, stdout: written.stdout.clone() }
+}
+
+fn service(judge: &mut Judge<'_>, path: &KeyPath, written: &written::ServiceCheck) -> CheckKind {
+    if written.enabled.is_none() && written.active.is_none() {
+        judge.none_of(path, &["enabled", "active"], "this check expects nothing of the service");
+    }
+    CheckKind::Service {
+        unit: judge.spelled(&path.at("unit"), &written.unit, syntax::unit),
+        enabled: written.enabled,
+        active: written.active,
+    }
+}
+
+fn package(judge: &mut Judge<'_>, path: &KeyPath, written: &written::PackageCheck) -> CheckKind {
+    if !written.installed && written.version.is_some() {
+        let title = "a package that must not be there has no version";
+        judge.clash(&path.at("version"), &path.at("installed"), "must not be there", title, "remove `version`");
+    }
+    CheckKind::Package {
+        package: judge.spelled(&path.at("name"), &written.name, syntax::package),
+        version: said(judge, &path.at("version"), written.version.as_ref()),
+        installed: written.installed,
+    }
+}
+
+fn file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileCheck) -> CheckKind {
+    for (key, said) in [("contains", written.contains.is_some()), ("sha256", written.sha256.is_some()), ("mode", written.mode.is_some())] {
+        if said && !written.exists {
+            let title = format!("a file that must not be there has no `{key}`");
+            judge.clash(&path.at(key), &path.at("exists"), "must not be there", title, format!("remove `{key}`"));
+        }
+    }
+    if written.contains.as_deref() == Some("") {
+        judge.wrong(&path.at("contains"), "every file contains the empty text", "write what to look for, or remove `contains`");
+    }
+    CheckKind::File {
+        path: judge.spelled(&path.at("path"), &written.path, syntax::absolute_path),
+        exists: written.exists,
+        contains: written.contains.clone(),
+        sha256: sha256(judge, &path.at("sha256"), written.sha256.as_deref()),
+        mode: written.mode.as_ref().and_then(|mode| judge.verdict(&path.at("mode"), syntax::mode(mode))),
+    }
+}
+
+fn sysctl(judge: &mut Judge<'_>, path: &KeyPath, written: &written::SysctlCheck) -> CheckKind {
+    CheckKind::Sysctl {
+        key: judge.spelled(&path.at("key"), &written.key, syntax::sysctl_key),
+        value: sysctl_value(judge, &path.at("value"), &written.value),
+    }
+}

@@ -1,0 +1,83 @@
+//! Files and provision steps: what the user's own bytes are.
+
+use super::super::tree::KeyPath;
+use super::super::written::{self, Installer};
+use super::super::{BuildNetwork, Content, FileEntry, ProvisionStep, syntax};
+use super::judge::Judge;
+use super::parts::package_names;
+use crate::base::digest::Sha256Digest;
+
+/// The files of an array of tables at `path`.
+pub(super) fn files(judge: &mut Judge<'_>, path: &KeyPath, written: &[written::File]) -> Vec<FileEntry> {
+    judge.unique(written, "file", |index| path.at(index).at("path"), |file| Some(file.path.clone()));
+    written.iter().enumerate().map(|(index, file)| one_file(judge, &path.at(index), file)).collect()
+}
+
+fn one_file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::File) -> FileEntry {
+    FileEntry {
+        path: judge.spelled(&path.at("path"), &written.path, syntax::absolute_path),
+        mode: judge.verdict(&path.at("mode"), syntax::mode(&written.mode)).unwrap_or_default(),
+        owner: judge.spelled(&path.at("owner"), &written.owner, syntax::owner),
+        content: content(judge, path, ("content", &written.content), ("source", &written.source)).unwrap_or_else(|| {
+            judge.none_of(path, &["content", "source"], "this file has no content");
+            Content::Inline { text: String::new() }
+        }),
+    }
+}
+
+/// What `inline` or `file` says, each a key and its value.
+fn content(judge: &mut Judge<'_>, path: &KeyPath, inline: (&str, &Option<String>), file: (&str, &Option<String>)) -> Option<Content> {
+    match (inline.1, file.1) {
+        (Some(_), Some(_)) => {
+            let title = format!("`{}` and `{}` exclude each other", inline.0, file.0);
+            judge.clash(&path.at(file.0), &path.at(inline.0), "and here", title, "keep one of them");
+            Some(Content::Inline { text: String::new() })
+        }
+        (Some(text), None) => Some(Content::Inline { text: text.clone() }),
+        (None, Some(file_name)) => {
+            let (path, bytes) = judge.read(&path.at(file.0), file_name);
+            Some(Content::File { path, sha256: Sha256Digest::of(&bytes), bytes })
+        }
+        (None, None) => None,
+    }
+}
+
+/// The `[[provision]]` tables.
+pub(super) fn provision(judge: &mut Judge<'_>, written: &[written::Provision], network: BuildNetwork) -> Vec<ProvisionStep> {
+    let path = KeyPath::from("provision");
+    judge.unique(written, "provision step", |index| path.at(index).at("name"), |step| Some(step.name.clone()));
+    written.iter().enumerate().map(|(index, step)| one_step(judge, &path.at(index), step, network)).collect()
+}
+
+fn one_step(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Provision, network: BuildNetwork) -> ProvisionStep {
+    if written.script.is_none() && written.script_file.is_none() && written.files.is_empty() && written.packages.is_empty() {
+        judge.none_of(path, &["script", "script_file", "files", "packages"], "this step does nothing");
+    }
+    if !written.packages.is_empty() && network == BuildNetwork::Closed {
+        let title = "packages of a provision step need the network, which is closed";
+        let help = "say `network = \"open\"` under `[build]`, or move them to `[packages]`, which the installer reads";
+        judge.clash(&path.at("packages"), &KeyPath::from("build.network"), "closed, unless said otherwise", title, help);
+    }
+    ProvisionStep {
+        name: judge.spelled(&path.at("name"), &written.name, syntax::name),
+        files: files(judge, &path.at("files"), &written.files),
+        packages: package_names(judge, &path.at("packages"), &written.packages),
+        script: script(judge, path, written),
+    }
+}
+
+fn script(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Provision) -> Option<Content> {
+    let script = content(judge, path, ("script", &written.script), ("script_file", &written.script_file))?;
+    let path = path.at(if written.script.is_some() { "script" } else { "script_file" });
+    if judge.findings.is_spoiled(&path) || (written.script.is_some() && written.script_file.is_some()) {
+        return Some(script);
+    }
+    if script.bytes().trim_ascii().is_empty() {
+        judge.wrong(&path, "this script is empty", "write one, or remove the key");
+    } else if script.bytes().contains(&0) {
+        judge.wrong(&path, "this script holds a NUL byte", "a script is text");
+    } else if judge.installer == Some(Installer::Anaconda) {
+        judge.verdict(&path, syntax::kickstart_script(script.bytes()));
+    }
+    Some(script)
+}

@@ -1,0 +1,148 @@
+//! What all judging needs: places, the installer everything depends on, files, and where to say what is wrong.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::RecipeHost;
+use super::super::diagnostics::{Findings, Problem};
+use super::super::syntax::{Verdict, host_path};
+use super::super::tree::{KeyPath, Node, Source};
+use super::super::written::Installer;
+use crate::base::failure::Class;
+use crate::base::size::rounded;
+
+/// The longest file that content, scripts and keys are read from, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+
+/// One recipe's judge.
+pub(in super::super) struct Judge<'a> {
+    tree: &'a Node,
+    sources: &'a [Source],
+    /// The machine the recipe is loaded on.
+    pub host: &'a dyn RecipeHost,
+    /// What was found so far.
+    pub findings: &'a mut Findings,
+    /// Who installs, unless even that is wrong.
+    pub installer: Option<Installer>,
+}
+
+impl<'a> Judge<'a> {
+    /// The judge of `tree`, whose values are written in `sources`.
+    pub fn new(tree: &'a Node, sources: &'a [Source], host: &'a dyn RecipeHost, findings: &'a mut Findings) -> Self {
+        Self { tree, sources, host, findings, installer: None }
+    }
+
+    /// What is at `path` is wrong.
+    pub fn wrong(&mut self, path: &KeyPath, title: impl Into<String>, help: impl Into<String>) {
+        self.findings.at(self.tree, path, Problem::new(title).help(help));
+    }
+
+    /// What is at `path` contradicts what is at `other`, which `because` says in a few words.
+    pub fn clash(&mut self, path: &KeyPath, other: &KeyPath, because: &str, title: impl Into<String>, help: impl Into<String>) {
+        if self.findings.is_spoiled(path) || self.findings.is_spoiled(other) {
+            return;
+        }
+        let problem = Problem::new(title).show(self.tree.place(path), "").help(help);
+        // A default is nowhere to be shown.
+        self.findings.push(if self.tree.has(other) { problem.show(self.tree.place(other), because) } else { problem });
+        self.findings.spoil(path.clone());
+    }
+
+    /// What is at `path` is not for deploy.
+    pub fn not_for_deploy(&mut self, path: &KeyPath, title: &str, help: &str) {
+        if self.installer == Some(Installer::Deploy) {
+            self.clash(path, &KeyPath::from("media.installer"), "deploy is chosen here", title, help);
+        }
+    }
+
+    /// What is at `path` is not for anaconda.
+    pub fn not_for_anaconda(&mut self, path: &KeyPath, title: &str, help: &str) {
+        if self.installer == Some(Installer::Anaconda) {
+            self.clash(path, &KeyPath::from("media.installer"), "anaconda is chosen here", title, help);
+        }
+    }
+
+    /// The value of a verdict, or a finding.
+    pub fn verdict<T>(&mut self, path: &KeyPath, verdict: Verdict<T>) -> Option<T> {
+        match verdict {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.wrong(path, fault.what, fault.help);
+                None
+            }
+        }
+    }
+
+    /// The text, once it is known to be spelled right.
+    pub fn spelled(&mut self, path: &KeyPath, text: &str, speller: fn(&str) -> Verdict) -> String {
+        self.verdict(path, speller(text));
+        text.to_owned()
+    }
+
+    /// All texts of an array, once they are known to be spelled right.
+    pub fn all_spelled(&mut self, path: &KeyPath, texts: &[String], speller: fn(&str) -> Verdict) -> Vec<String> {
+        texts.iter().enumerate().map(|(index, text)| self.spelled(&path.at(index), text, speller)).collect()
+    }
+
+    /// None of `keys`, two or more, is said below `path`, and one has to be.
+    pub fn none_of(&mut self, path: &KeyPath, keys: &[&str], title: impl Into<String>) {
+        if !keys.iter().any(|key| self.findings.is_spoiled(&path.at(key))) {
+            let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+            let (last, rest) = keys.split_last().map_or((String::new(), String::new()), |(last, rest)| (last.clone(), rest.join(", ")));
+            self.wrong(path, title, format!("add {rest} or {last}"));
+        }
+    }
+
+    /// Whatever `key` gives for an item must be the item's own.
+    pub fn unique<T>(&mut self, items: &[T], noun: &str, path: impl Fn(usize) -> KeyPath, key: impl Fn(&T) -> Option<String>) {
+        let mut seen = BTreeMap::new();
+        for (index, item) in items.iter().enumerate() {
+            let Some(key) = key(item) else { continue };
+            match seen.get(&key) {
+                None => {
+                    seen.insert(key, index);
+                }
+                Some(first) => self.clash(
+                    &path(index),
+                    &path(*first),
+                    "first here",
+                    format!("{noun} `{key}` is there twice"),
+                    "remove one, or give it another name",
+                ),
+            }
+        }
+    }
+
+    /// A path of this machine: relative ones lead from the directory of the file they are written in.
+    pub fn host_path(&mut self, path: &KeyPath, text: &str) -> PathBuf {
+        self.verdict(path, host_path(text));
+        let source = self.sources.get(self.tree.source(path));
+        source.map_or_else(|| PathBuf::from(text), |source| source.dir.join(text))
+    }
+
+    /// A file that the recipe needs now.
+    pub fn read(&mut self, path: &KeyPath, text: &str) -> (PathBuf, Vec<u8>) {
+        let file = self.host_path(path, text);
+        if self.findings.is_spoiled(path) {
+            return (file, Vec::new());
+        }
+        let bytes = self.host.read(&file, MAX_FILE).unwrap_or_else(|error| {
+            self.findings.at(self.tree, path, cannot_read(&file, &error, MAX_FILE));
+            Vec::new()
+        });
+        (file, bytes)
+    }
+}
+
+/// The problem of a file that cannot be read.
+pub(in super::super) fn cannot_read(file: &Path, error: &io::Error, limit: u64) -> Problem {
+    let (why, class) = match error.kind() {
+        io::ErrorKind::NotFound => ("there is no such file".to_owned(), Class::Input),
+        io::ErrorKind::PermissionDenied => ("permission denied".to_owned(), Class::Input),
+        io::ErrorKind::IsADirectory => ("it is a directory".to_owned(), Class::Input),
+        io::ErrorKind::FileTooLarge => (format!("it is longer than {}", rounded(limit)), Class::Usage),
+        _ => (error.to_string(), Class::Input),
+    };
+    Problem::new(format!("cannot read `{}`: {why}", file.display())).class(class)
+}

@@ -1,0 +1,268 @@
+//! The recipe and its plain parts: media, repositories, kernel, packages, services, disk, build.
+
+use std::collections::BTreeMap;
+
+use super::super::tree::KeyPath;
+use super::super::written::{self, Installer};
+use super::super::{
+    Build, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, PartitionTable, Recipe, Repository,
+    Services, StockRepositories, syntax,
+};
+use super::judge::Judge;
+use super::{checks, content, system};
+use crate::base::digest::Sha256Digest;
+use crate::base::size::ByteSize;
+
+/// The smallest disk that a system fits on.
+const MIN_DISK: ByteSize = ByteSize::gib(2);
+/// MBR counts sectors of 512 bytes in 32 bits.
+const MAX_MBR_DISK: ByteSize = ByteSize::gib(2048);
+
+/// The resolved recipe; to be thrown away when the judge has found anything.
+pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe) -> Recipe {
+    let installer = KeyPath::from("media.installer");
+    judge.installer = (!judge.findings.is_spoiled(&installer)).then_some(written.media.installer);
+    let name = judge.spelled(&KeyPath::from("name"), &written.name, syntax::name);
+    let summary = written.summary.as_ref().map(|summary| judge.spelled(&KeyPath::from("summary"), summary, syntax::line));
+    Recipe {
+        summary: summary.unwrap_or_else(|| name.clone()),
+        name,
+        media: media(judge, &written.media),
+        repositories: repositories(judge, &written.repository),
+        system: system::system(judge, &written.system),
+        kernel: kernel(judge, &written.kernel),
+        packages: packages(judge, &written.packages),
+        services: services(judge, &written.services),
+        users: system::users(judge, &written.user),
+        files: content::files(judge, &KeyPath::from("file"), &written.file),
+        disk: disk(judge, &written.disk),
+        build: build(judge, &written.build),
+        provision: content::provision(judge, &written.provision, written.build.network),
+        checks: checks::checks(judge, &written.check),
+        output: Output { compress: written.output.compress },
+    }
+}
+
+fn media(judge: &mut Judge<'_>, written: &written::Media) -> Media {
+    let path = KeyPath::from("media");
+    let iso_path = path.at("iso");
+    let iso = written.iso.as_ref().map(|iso| file_source(judge, &iso_path, iso));
+    if written.iso.is_some() {
+        judge.not_for_deploy(&iso_path, "deploy reads no medium", "remove `iso`, or choose `installer = \"anaconda\"`");
+    }
+    for (key, said) in [("distribution", written.distribution.is_some()), ("suite", written.suite.is_some())] {
+        if said {
+            let help = format!("remove `{key}`, or choose `installer = \"deploy\"`");
+            judge.not_for_anaconda(&path.at(key), "with anaconda, the medium decides what is installed", &help);
+        }
+    }
+    let suite = written.suite.as_ref().map(|suite| judge.spelled(&path.at("suite"), suite, syntax::suite));
+    if judge.installer == Some(Installer::Anaconda) {
+        match &iso {
+            None => judge.wrong(&iso_path, "anaconda needs its medium", "say `iso = { path = \"…\", sha256 = \"…\" }` under `[media]`"),
+            Some(iso) if iso.sha256.is_none() => judge.wrong(
+                &iso_path.at("sha256"),
+                "the medium is not pinned",
+                "add `sha256 = \"…\"` to `iso`: what `sha256sum` prints, and the vendor's sha256sum.txt confirms",
+            ),
+            Some(_) => {}
+        }
+        return Media::Anaconda { iso: iso.unwrap_or(FileSource { path: None, urls: Vec::new(), sha256: None }) };
+    }
+    if judge.installer == Some(Installer::Deploy) {
+        for (key, said, example) in [("distribution", written.distribution.is_some(), "debian"), ("suite", suite.is_some(), "bookworm")] {
+            if !said {
+                judge.wrong(&path.at(key), format!("deploy needs a {key}"), format!("say `{key} = {example:?}` under `[media]`"));
+            }
+        }
+    }
+    Media::Deploy { distribution: written.distribution.unwrap_or(Distribution::Debian), suite: suite.unwrap_or_default() }
+}
+
+fn file_source(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileSource) -> FileSource {
+    if written.path.is_none() && written.urls.is_empty() {
+        judge.none_of(path, &["path", "urls"], format!("`{path}` does not say where the file is"));
+    }
+    let urls = judge.all_spelled(&path.at("urls"), &written.urls, syntax::url);
+    FileSource {
+        path: written.path.as_ref().map(|text| judge.host_path(&path.at("path"), text)),
+        urls,
+        sha256: sha256(judge, &path.at("sha256"), written.sha256.as_deref()),
+    }
+}
+
+/// A digest, when one is given.
+pub(super) fn sha256(judge: &mut Judge<'_>, path: &KeyPath, text: Option<&str>) -> Option<Sha256Digest> {
+    let parsed = text?.parse();
+    if parsed.is_err() {
+        judge.wrong(path, "this is not a sha256 digest", "write the 64 hexadecimal digits that `sha256sum` prints");
+    }
+    parsed.ok()
+}
+
+fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<Repository> {
+    let path = KeyPath::from("repository");
+    if !written.is_empty() {
+        let help = "there is no yum in it: remove the repository, or choose `installer = \"anaconda\"`";
+        judge.not_for_deploy(&path.at(0), "deploy takes packages from the distribution only", help);
+    }
+    judge.unique(written, "repository", |index| path.at(index).at("id"), |repository| Some(repository.id.clone()));
+    let file = |written: &written::Repository| written.file.clone().unwrap_or_else(|| format!("{}.repo", written.id));
+    judge.unique(written, "the repository file", |index| path.at(index).at("file"), |repository| Some(file(repository)));
+    judge.unique(written, "the directory", |index| path.at(index).at("unpack_to"), |repository| Some(repository.unpack_to.clone()));
+    let repository = |(index, written): (usize, &written::Repository)| {
+        let path = path.at(index);
+        let id = judge.spelled(&path.at("id"), &written.id, syntax::repository_id);
+        if let Some(file) = &written.file {
+            judge.spelled(&path.at("file"), file, syntax::repository_file);
+        }
+        Repository {
+            file: file(written),
+            id,
+            archive: file_source(judge, &path.at("archive"), &written.archive),
+            unpack_to: judge.spelled(&path.at("unpack_to"), &written.unpack_to, syntax::absolute_path),
+            gpgcheck: written.gpgcheck,
+        }
+    };
+    written.iter().enumerate().map(repository).collect()
+}
+
+fn kernel(judge: &mut Judge<'_>, written: &written::Kernel) -> Kernel {
+    let path = KeyPath::from("kernel");
+    let mut sysctl = BTreeMap::new();
+    for (key, value) in &written.sysctl {
+        let path = path.at("sysctl").at(key);
+        judge.spelled(&path, key, syntax::sysctl_key);
+        sysctl.insert(key.clone(), sysctl_value(judge, &path, value));
+    }
+    Kernel {
+        modules: judge.all_spelled(&path.at("modules"), &written.modules, syntax::module),
+        sysctl,
+        arguments: judge.all_spelled(&path.at("arguments"), &written.arguments, syntax::kernel_argument),
+    }
+}
+
+/// A kernel parameter's value as `sysctl -w` takes it.
+pub(super) fn sysctl_value(judge: &mut Judge<'_>, path: &KeyPath, value: &written::SysctlValue) -> String {
+    match value {
+        written::SysctlValue::Boolean(value) => u8::from(*value).to_string(),
+        written::SysctlValue::Integer(value) => value.to_string(),
+        written::SysctlValue::Text(text) => judge.spelled(path, text, syntax::sysctl_text).split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn packages(judge: &mut Judge<'_>, written: &written::Packages) -> Packages {
+    let path = KeyPath::from("packages");
+    if written.stock_repositories == StockRepositories::Vault {
+        let help = "say \"keep\" or \"disable\"";
+        judge.not_for_deploy(&path.at("stock_repositories"), "the vault holds past releases of CentOS, which deploy does not make", help);
+    }
+    if !written.exclude.is_empty() {
+        let help = "remove `exclude`: deploy installs what the recipe names and what that depends on, nothing else";
+        judge.not_for_deploy(&path.at("exclude"), "deploy cannot keep packages out", help);
+    }
+    for (index, package) in written.install.iter().enumerate() {
+        if let Some(excluded) = written.exclude.iter().position(|excluded| excluded == package) {
+            let excluded = path.at("exclude").at(excluded);
+            let title = format!("package `{package}` is both installed and excluded");
+            judge.clash(&path.at("install").at(index), &excluded, "excluded here", title, "remove it from one list");
+        }
+    }
+    Packages {
+        upgrade: written.upgrade,
+        stock_repositories: written.stock_repositories,
+        install: package_names(judge, &path.at("install"), &written.install),
+        exclude: judge.all_spelled(&path.at("exclude"), &written.exclude, syntax::package),
+    }
+}
+
+/// Packages, spelled as the wanted system's tool takes them.
+pub(super) fn package_names(judge: &mut Judge<'_>, path: &KeyPath, names: &[String]) -> Vec<String> {
+    let speller = match judge.installer {
+        Some(Installer::Anaconda) => syntax::rpm_package,
+        Some(Installer::Deploy) => syntax::debian_package,
+        None => syntax::package,
+    };
+    judge.all_spelled(path, names, speller)
+}
+
+fn services(judge: &mut Judge<'_>, written: &written::Services) -> Services {
+    let path = KeyPath::from("services");
+    let stem = |unit: &str| unit.strip_suffix(".service").unwrap_or(unit).to_owned();
+    for (index, unit) in written.enable.iter().enumerate() {
+        if let Some(disabled) = written.disable.iter().position(|disabled| stem(disabled) == stem(unit)) {
+            let disabled = path.at("disable").at(disabled);
+            let title = format!("service `{unit}` is both enabled and disabled");
+            judge.clash(&path.at("enable").at(index), &disabled, "disabled here", title, "remove it from one list");
+        }
+    }
+    Services {
+        enable: judge.all_spelled(&path.at("enable"), &written.enable, syntax::unit),
+        disable: judge.all_spelled(&path.at("disable"), &written.disable, syntax::unit),
+    }
+}
+
+fn disk(judge: &mut Judge<'_>, written: &written::Disk) -> Disk {
+    let path = KeyPath::from("disk");
+    let at = |key| path.at(key);
+    let size = judge.verdict(&at("size"), syntax::size(&written.size));
+    let swap = judge.verdict(&at("swap"), syntax::size(&written.swap));
+    if size.is_some_and(|size| size < MIN_DISK) {
+        judge.wrong(&at("size"), format!("a disk of {} is too small for a system", written.size), format!("make it at least {MIN_DISK}"));
+    }
+    if let (Some(size), Some(swap)) = (size, swap)
+        && swap >= size
+    {
+        let title = format!("swap of {swap} leaves nothing of a disk of {size}");
+        judge.clash(&at("swap"), &at("size"), "the whole disk", title, "make `swap` smaller or `size` larger");
+    }
+    if written.table == PartitionTable::Mbr && size.is_some_and(|size| size > MAX_MBR_DISK) {
+        let title = format!("an MBR partition table ends at {MAX_MBR_DISK}");
+        judge.clash(&at("size"), &at("table"), "MBR is chosen here", title, "say `table = \"gpt\"`");
+    }
+    if written.firmware == Firmware::Uefi && written.table == PartitionTable::Mbr {
+        judge.clash(
+            &at("table"),
+            &at("firmware"),
+            "UEFI is chosen here",
+            "UEFI boots from GPT",
+            "say `table = \"gpt\"`, or `firmware = \"bios\"`",
+        );
+    }
+    if written.filesystem == FilesystemKind::Xfs {
+        judge.not_for_deploy(&at("filesystem"), "deploy makes ext4 only", "say `filesystem = \"ext4\"`");
+    }
+    if written.lvm {
+        judge.not_for_deploy(&at("lvm"), "deploy makes plain partitions only", "remove `lvm`");
+    }
+    Disk {
+        size: size.unwrap_or(MIN_DISK),
+        table: written.table,
+        firmware: written.firmware,
+        filesystem: written.filesystem,
+        lvm: written.lvm,
+        swap: swap.unwrap_or(ByteSize(0)),
+        grow: written.grow,
+    }
+}
+
+fn build(judge: &mut Judge<'_>, written: &written::Build) -> Build {
+    let path = KeyPath::from("build");
+    let memory = judge.verdict(&path.at("memory"), syntax::size(&written.memory));
+    if memory.is_some_and(|memory| memory < ByteSize::gib(1)) {
+        judge.wrong(
+            &path.at("memory"),
+            format!("{} of memory is too little to boot and check a system", written.memory),
+            "give at least 1G",
+        );
+    } else if memory.is_some_and(|memory| memory < ByteSize::gib(2)) {
+        // With too little, Anaconda waits for Enter even unattended.
+        judge.not_for_anaconda(&path.at("memory"), "Anaconda stops and waits with less than 2G of memory", "say `memory = \"2G\"`");
+    }
+    Build {
+        cpus: written.cpus,
+        memory: memory.unwrap_or(ByteSize::gib(2)),
+        deadline: judge.verdict(&path.at("deadline"), syntax::duration(&written.deadline)).unwrap_or_default(),
+        network: written.network,
+    }
+}

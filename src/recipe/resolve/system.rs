@@ -1,0 +1,193 @@
+//! Identity, accounts, network.
+
+use std::net::Ipv4Addr;
+
+use super::super::tree::KeyPath;
+use super::super::written::{self, Installer};
+use super::super::{Account, Network, Password, Selinux, System, Toggle, User, syntax};
+use super::judge::Judge;
+use crate::base::secret::Secret;
+
+/// The `[system]` table.
+pub(super) fn system(judge: &mut Judge<'_>, written: &written::System) -> System {
+    let path = KeyPath::from("system");
+    let deploy = judge.installer == Some(Installer::Deploy);
+    if matches!(written.selinux, Some(Selinux::Enforcing | Selinux::Permissive)) {
+        let help = "remove `selinux`, or say \"disabled\"";
+        judge.not_for_deploy(&path.at("selinux"), "deploy does not label files for SELinux", help);
+    }
+    if written.firewall == Some(Toggle::Enabled) {
+        let help = "remove `firewall`; install and enable one with `[packages]` and `[services]`";
+        judge.not_for_deploy(&path.at("firewall"), "Debian comes without a host firewall", help);
+    }
+    System {
+        hostname: judge.spelled(&path.at("hostname"), &written.hostname, syntax::hostname),
+        timezone: judge.spelled(&path.at("timezone"), &written.timezone, syntax::timezone),
+        locale: judge.spelled(&path.at("locale"), &written.locale, syntax::locale),
+        keyboard: judge.spelled(&path.at("keyboard"), &written.keyboard, syntax::keyboard),
+        selinux: written.selinux.unwrap_or(if deploy { Selinux::Disabled } else { Selinux::Enforcing }),
+        firewall: written.firewall.unwrap_or(if deploy { Toggle::Disabled } else { Toggle::Enabled }),
+        root: root(judge, &path.at("root"), &written.root),
+        network: network(judge, &path.at("network"), &written.network),
+    }
+}
+
+fn root(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Root) -> Account {
+    let account = match written {
+        written::Root::Locked(written::Locked::Locked) => return Account { password: Password::Locked, ssh_keys: Vec::new() },
+        written::Root::Account(account) => account,
+    };
+    if *account == written::Account::default() {
+        let keys = ["password_env", "password_hash", "ssh_keys", "ssh_key_files"];
+        judge.none_of(path, &keys, "`system.root` does not say how root logs in; if not at all, say `root = \"locked\"`");
+    }
+    login(judge, path, account)
+}
+
+fn login(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Account) -> Account {
+    let (env_path, hash_path) = (path.at("password_env"), path.at("password_hash"));
+    if written.password_env.is_some() && written.password_hash.is_some() {
+        judge.clash(&hash_path, &env_path, "and here", "the password is said twice", "keep `password_env` or `password_hash`");
+    }
+    let password = match (&written.password_env, &written.password_hash) {
+        (Some(name), _) => Password::Env { name: name.clone(), value: password_of(judge, &env_path, name) },
+        (None, Some(hash)) => {
+            judge.verdict(&hash_path, syntax::password_hash(hash));
+            Password::Hash { hash: Secret::new(hash.as_str()) }
+        }
+        (None, None) => Password::Locked,
+    };
+    Account { password, ssh_keys: ssh_keys(judge, path, written) }
+}
+
+fn password_of(judge: &mut Judge<'_>, path: &KeyPath, name: &str) -> Secret {
+    judge.verdict(path, syntax::variable(name));
+    if judge.findings.is_spoiled(path) {
+        return Secret::new("");
+    }
+    let value = judge.host.env(name).unwrap_or_default();
+    if value.is_empty() {
+        let help = format!("set it for this run, without leaving it in the shell's history: `read -rs {name} && export {name}`");
+        judge.wrong(path, format!("the environment variable `{name}` is not set, or empty"), help);
+    } else if value.chars().any(char::is_control) {
+        judge.wrong(path, format!("the password in `{name}` has a line break or control character"), "a password is one line");
+    }
+    Secret::new(value)
+}
+
+fn ssh_keys(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Account) -> Vec<String> {
+    let mut keys = judge.all_spelled(&path.at("ssh_keys"), &written.ssh_keys, syntax::ssh_key);
+    for (index, file) in written.ssh_key_files.iter().enumerate() {
+        let path = path.at("ssh_key_files").at(index);
+        let (shown, bytes) = judge.read(&path, file);
+        let text = String::from_utf8_lossy(&bytes);
+        let before = keys.len();
+        for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if let Err(fault) = syntax::ssh_key(line) {
+                judge.wrong(&path, format!("`{}`, line {number}: {}", shown.display(), fault.what), fault.help);
+            }
+            keys.push(line.to_owned());
+        }
+        if keys.len() == before {
+            judge.wrong(&path, format!("there is no key in `{}`", shown.display()), "name the `.pub` file of a key");
+        }
+    }
+    keys
+}
+
+fn network(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Network) -> Network {
+    let address_path = path.at("address");
+    if written.address == "dhcp" {
+        for (key, said) in [("gateway", written.gateway.is_some()), ("dns", !written.dns.is_empty())] {
+            if said {
+                let title = format!("with DHCP, the server gives `{key}`");
+                judge.clash(&path.at(key), &address_path, "DHCP is chosen here", title, format!("remove `{key}`, or fix `address`"));
+            }
+        }
+        return Network::Dhcp;
+    }
+    let dns = written.dns.iter().enumerate();
+    let dns = dns.filter_map(|(index, text)| address(judge, &path.at("dns").at(index), text)).collect();
+    let gateway = written.gateway.as_ref().and_then(|text| address(judge, &path.at("gateway"), text));
+    let (text, prefix) = written.address.split_once('/').unwrap_or((&written.address, ""));
+    let fits = |prefix: &u8| (1..=31).contains(prefix);
+    let (Ok(host), Some(prefix)) = (text.parse::<Ipv4Addr>(), prefix.parse().ok().filter(fits)) else {
+        let title = format!("`{}` is not an address with its prefix length", written.address);
+        judge.wrong(&address_path, title, "write \"dhcp\", or an IPv4 address and 1 to 31 bits, like \"192.0.2.10/24\"");
+        return Network::Dhcp;
+    };
+    if let Some(what) = no_host(host, prefix) {
+        judge.wrong(&address_path, format!("{host} is {what}"), "give the machine an address of its own");
+    }
+    if let Some(gateway) = gateway {
+        let outside = subnet(gateway, prefix) != subnet(host, prefix);
+        if outside || gateway == host {
+            let what = if outside { format!("outside of {}/{prefix}", subnet(host, prefix)) } else { "the machine itself".to_owned() };
+            let title = format!("the gateway {gateway} is {what}");
+            judge.clash(&path.at("gateway"), &address_path, "the subnet", title, "name a router of the machine's own subnet");
+        } else if let Some(what) = no_host(gateway, prefix) {
+            judge.wrong(&path.at("gateway"), format!("{gateway} is {what}"), "name a router of the machine's own subnet");
+        }
+    }
+    Network::Static { address: host, prefix, gateway, dns }
+}
+
+fn address(judge: &mut Judge<'_>, path: &KeyPath, text: &str) -> Option<Ipv4Addr> {
+    let parsed = text.parse::<Ipv4Addr>().ok().filter(|address| !address.is_unspecified() && !address.is_broadcast());
+    if parsed.is_none() {
+        judge.wrong(path, format!("`{text}` is not an IPv4 address"), "write it like \"192.0.2.1\"");
+    }
+    parsed
+}
+
+fn subnet(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
+    Ipv4Addr::from_bits(address.to_bits() & u32::MAX << (32 - prefix))
+}
+
+/// Why no machine has this address in a subnet of this prefix length, 1 to 31.
+fn no_host(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
+    let host_bits = address.to_bits() & !(u32::MAX << (32 - prefix));
+    if address.is_loopback() {
+        Some("a loopback address")
+    } else if address.is_multicast() || address.is_broadcast() || address.octets()[0] == 0 {
+        Some("no machine's address")
+    } else if prefix < 31 && host_bits == 0 {
+        // RFC 3021: a subnet of 31 bits has neither.
+        Some("the address of the subnet itself")
+    } else if prefix < 31 && host_bits == !(u32::MAX << (32 - prefix)) {
+        Some("the broadcast address of its subnet")
+    } else {
+        None
+    }
+}
+
+/// The `[[user]]` tables.
+pub(super) fn users(judge: &mut Judge<'_>, written: &[written::User]) -> Vec<User> {
+    let path = KeyPath::from("user");
+    judge.unique(written, "user", |index| path.at(index).at("name"), |user| Some(user.name.clone()));
+    judge.unique(written, "user id", |index| path.at(index).at("uid"), |user| user.uid.map(|uid| uid.to_string()));
+    written.iter().enumerate().map(|(index, user)| one_user(judge, &path.at(index), user)).collect()
+}
+
+fn one_user(judge: &mut Judge<'_>, path: &KeyPath, written: &written::User) -> User {
+    if written.name == "root" {
+        judge.wrong(&path.at("name"), "root is not an account beside root", "say how root logs in with `root` under `[system]`");
+    }
+    let account = written::Account {
+        password_env: written.password_env.clone(),
+        password_hash: written.password_hash.clone(),
+        ssh_keys: written.ssh_keys.clone(),
+        ssh_key_files: written.ssh_key_files.clone(),
+    };
+    User {
+        name: judge.spelled(&path.at("name"), &written.name, syntax::account_name),
+        groups: judge.all_spelled(&path.at("groups"), &written.groups, syntax::account_name),
+        shell: judge.spelled(&path.at("shell"), &written.shell, syntax::absolute_path),
+        uid: written.uid,
+        sudo: written.sudo,
+        account: login(judge, path, &account),
+    }
+}

@@ -1,0 +1,533 @@
+//! A recipe as written: what serde reads and what `goldsmith schema` describes. No value is judged here beyond its type.
+//!
+//! The doc comments are the descriptions of the JSON Schema, so they speak to the writer of a recipe. Integers all have a range: it is what
+//! keeps the schema, which the walker in `shape.rs` reads, and the Rust types in step.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::resolved::{BuildNetwork, Distribution, FilesystemKind, Firmware, PartitionTable, Selinux, StockRepositories, Toggle};
+
+/// One golden VM image: what it is made from, what is in it, and what is checked before it is published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recipe {
+    /// Version of the recipe format.
+    #[schemars(range(min = 1, max = 1))]
+    pub schema: u32,
+    /// Another recipe that this one is laid on top of: a path relative to this file, or the name of a compiled-in recipe.
+    /// Tables merge; everything else, arrays included, is replaced.
+    pub extends: Option<String>,
+    /// Name of the image and of its files: letters, digits, `.`, `-`, `_`.
+    pub name: String,
+    /// One line for people. Default: the name.
+    pub summary: Option<String>,
+    /// What the image is made from.
+    pub media: Media,
+    /// Package repositories that stay in the image (anaconda only).
+    #[serde(default)]
+    pub repository: Vec<Repository>,
+    /// Identity, accounts, network.
+    pub system: System,
+    /// Modules, sysctls, kernel arguments.
+    #[serde(default)]
+    pub kernel: Kernel,
+    /// What is installed.
+    #[serde(default)]
+    pub packages: Packages,
+    /// What starts at boot.
+    #[serde(default)]
+    pub services: Services,
+    /// Accounts beside root.
+    #[serde(default)]
+    pub user: Vec<User>,
+    /// Files put into the image.
+    #[serde(default)]
+    pub file: Vec<File>,
+    /// The disk's layout.
+    #[serde(default)]
+    pub disk: Disk,
+    /// The build machine.
+    #[serde(default)]
+    pub build: Build,
+    /// Steps run in the booted system after the installation, in order; a layer each.
+    #[serde(default)]
+    pub provision: Vec<Provision>,
+    /// Promises verified on the finished image.
+    #[serde(default)]
+    pub check: Vec<Check>,
+    /// The deliverable.
+    #[serde(default)]
+    pub output: Output,
+}
+
+/// What the image is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Media {
+    /// Who installs.
+    pub installer: Installer,
+    /// The installation medium; its sha256 must be given (anaconda only).
+    pub iso: Option<FileSource>,
+    /// Whose packages (deploy only).
+    pub distribution: Option<Distribution>,
+    /// The release's code name, such as "bookworm" (deploy only).
+    pub suite: Option<String>,
+}
+
+/// Who installs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Installer {
+    /// The RHEL 7 installer, booted from its ISO.
+    Anaconda,
+    /// goldsmith itself, from the distribution's signed packages.
+    Deploy,
+}
+
+/// A file on this machine or in the world: a path, URLs, or both (the path is tried first).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileSource {
+    /// Where it is: relative to the recipe, or absolute.
+    pub path: Option<String>,
+    /// Where it can be fetched (http or https), in order of preference.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// What it must hash to: 64 hexadecimal digits.
+    pub sha256: Option<String>,
+}
+
+/// A package repository that stays in the image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Repository {
+    /// The repository's id.
+    pub id: String,
+    /// File name below /etc/yum.repos.d. Default: the id with `.repo`.
+    pub file: Option<String>,
+    /// A tar archive that holds packages and their metadata.
+    pub archive: FileSource,
+    /// Absolute directory in the image that the archive is unpacked to.
+    pub unpack_to: String,
+    /// Whether the package manager checks signatures.
+    #[serde(default = "yes")]
+    pub gpgcheck: bool,
+}
+
+/// Identity, accounts, network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct System {
+    /// Host name.
+    #[serde(default = "localhost")]
+    pub hostname: String,
+    /// Time zone, such as "Asia/Shanghai".
+    #[serde(default = "utc")]
+    pub timezone: String,
+    /// Locale.
+    #[serde(default = "en_us")]
+    pub locale: String,
+    /// Console keymap.
+    #[serde(default = "us")]
+    pub keyboard: String,
+    /// SELinux mode. Default: enforcing with anaconda; deploy knows only disabled.
+    pub selinux: Option<Selinux>,
+    /// The distribution's host firewall. Default: enabled with anaconda; deploy knows only disabled.
+    pub firewall: Option<Toggle>,
+    /// How root logs in: "locked", or a table. There is no default.
+    pub root: Root,
+    /// The first network interface.
+    #[serde(default)]
+    pub network: Network,
+}
+
+/// How root logs in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Root {
+    /// Not at all.
+    Locked(Locked),
+    /// By password or key.
+    Account(Account),
+}
+
+/// The word "locked".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Locked {
+    /// No login.
+    Locked,
+}
+
+/// How one logs in. Without a password, only keys log in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Account {
+    /// Name of the environment variable that holds the password at build time.
+    pub password_env: Option<String>,
+    /// A crypt(5) hash that starts with $6$ or $5$.
+    pub password_hash: Option<String>,
+    /// Lines of authorized_keys.
+    #[serde(default)]
+    pub ssh_keys: Vec<String>,
+    /// Files of such lines, relative to the recipe.
+    #[serde(default)]
+    pub ssh_key_files: Vec<String>,
+}
+
+/// The first network interface.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Network {
+    /// "dhcp", or an IPv4 address with its prefix length, such as "192.0.2.10/24".
+    pub address: String,
+    /// Default gateway of a fixed address; none unless given.
+    pub gateway: Option<String>,
+    /// Name servers of a fixed address; none unless given.
+    pub dns: Vec<String>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { address: "dhcp".into(), gateway: None, dns: Vec::new() }
+    }
+}
+
+/// Modules, sysctls, kernel arguments.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Kernel {
+    /// Modules loaded at boot.
+    pub modules: Vec<String>,
+    /// Kernel parameters that every boot sets: quote the dotted key.
+    pub sysctl: BTreeMap<String, SysctlValue>,
+    /// Words added to the kernel command line.
+    pub arguments: Vec<String>,
+}
+
+/// A kernel parameter's value; true is 1 and false is 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum SysctlValue {
+    /// 0 or 1.
+    Boolean(bool),
+    /// A number.
+    Integer(#[schemars(range(min = i64::MIN, max = i64::MAX))] i64),
+    /// Anything else.
+    Text(String),
+}
+
+/// What is installed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Packages {
+    /// Update everything to the newest version the repositories have.
+    pub upgrade: bool,
+    /// What becomes of the repository files the distribution ships.
+    pub stock_repositories: StockRepositories,
+    /// Packages; with a version as `name-version` (RPM) or `name=version` (Debian). anaconda also takes `@group`.
+    pub install: Vec<String>,
+    /// Packages kept out (anaconda only).
+    pub exclude: Vec<String>,
+}
+
+impl Default for Packages {
+    fn default() -> Self {
+        Self { upgrade: false, stock_repositories: StockRepositories::Keep, install: Vec::new(), exclude: Vec::new() }
+    }
+}
+
+/// What starts at boot.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Services {
+    /// Units to enable, with or without `.service`.
+    pub enable: Vec<String>,
+    /// Units to disable.
+    pub disable: Vec<String>,
+}
+
+/// An account beside root.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct User {
+    /// Login name.
+    pub name: String,
+    /// Supplementary groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Login shell.
+    #[serde(default = "bash")]
+    pub shell: String,
+    /// User id, to fix it.
+    #[schemars(range(min = 1000, max = 60000))]
+    pub uid: Option<u32>,
+    /// May become root with sudo, without a password.
+    #[serde(default)]
+    pub sudo: bool,
+    /// Name of the environment variable that holds the password at build time.
+    pub password_env: Option<String>,
+    /// A crypt(5) hash that starts with $6$ or $5$.
+    pub password_hash: Option<String>,
+    /// Lines of authorized_keys.
+    #[serde(default)]
+    pub ssh_keys: Vec<String>,
+    /// Files of such lines, relative to the recipe.
+    #[serde(default)]
+    pub ssh_key_files: Vec<String>,
+}
+
+/// A file put into the image: with `content`, or with what `source` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Permission bits, octal, as text.
+    #[serde(default = "mode_0644")]
+    pub mode: String,
+    /// Its owner, as `user:group`.
+    #[serde(default = "root_root")]
+    pub owner: String,
+    /// What it holds, as text.
+    pub content: Option<String>,
+    /// The file it is a copy of, relative to the recipe; at most 64 MiB.
+    pub source: Option<String>,
+}
+
+/// The disk's layout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Disk {
+    /// Virtual size, at least "2G".
+    pub size: String,
+    /// Partition table.
+    pub table: PartitionTable,
+    /// What boots it.
+    pub firmware: Firmware,
+    /// Filesystem of `/`; deploy makes only ext4.
+    pub filesystem: FilesystemKind,
+    /// `/` and swap on LVM (anaconda only).
+    pub lvm: bool,
+    /// Swap space; "0" means none.
+    pub swap: String,
+    /// `/` grows to a larger disk at the first boot.
+    pub grow: bool,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self {
+            size: "8G".into(),
+            table: PartitionTable::Gpt,
+            firmware: Firmware::Bios,
+            filesystem: FilesystemKind::Ext4,
+            lvm: false,
+            swap: "0".into(),
+            grow: true,
+        }
+    }
+}
+
+/// The build machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Build {
+    /// Virtual CPUs.
+    #[schemars(range(min = 1, max = 64))]
+    pub cpus: u32,
+    /// Memory: at least "1G", with anaconda "2G".
+    pub memory: String,
+    /// Limit of one stage under KVM, such as "30m"; without KVM it is stretched.
+    pub deadline: String,
+    /// Whether provision steps reach the network through this machine.
+    pub network: BuildNetwork,
+}
+
+impl Default for Build {
+    fn default() -> Self {
+        Self { cpus: 2, memory: "2G".into(), deadline: "30m".into(), network: BuildNetwork::Closed }
+    }
+}
+
+/// A step run in the booted system: files are put in place, then packages installed, then the script is run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Provision {
+    /// Unique: letters, digits, `.`, `-`, `_`.
+    pub name: String,
+    /// A script run as root; its `#!` line is obeyed, else /bin/sh.
+    pub script: Option<String>,
+    /// The file that holds the script, relative to the recipe.
+    pub script_file: Option<String>,
+    /// Files to put in place first.
+    #[serde(default)]
+    pub files: Vec<File>,
+    /// Packages to install with the system's own tool; needs `build.network = "open"`.
+    #[serde(default)]
+    pub packages: Vec<String>,
+}
+
+/// A promise verified on the finished image: a name, if you like, and exactly one other key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Check {
+    /// For people. Default: made from what is checked.
+    pub name: Option<String>,
+    /// What `docker info` says of the daemon that the boot started.
+    pub docker: Option<DockerCheck>,
+    /// A command run as root.
+    pub command: Option<CommandCheck>,
+    /// A systemd unit.
+    pub service: Option<ServiceCheck>,
+    /// An installed package.
+    pub package: Option<PackageCheck>,
+    /// A file, read from the disk without booting it.
+    pub file: Option<FileCheck>,
+    /// A kernel parameter, read after boot and before Docker starts.
+    pub sysctl: Option<SysctlCheck>,
+    /// A TCP port of the guest.
+    pub port: Option<PortCheck>,
+}
+
+/// What `docker info` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DockerCheck {
+    /// Version of the daemon, without the distribution's suffix.
+    pub version: Option<String>,
+    /// Storage driver, such as "overlay2".
+    pub storage_driver: Option<String>,
+    /// Cgroup driver: "cgroupfs" or "systemd".
+    pub cgroup_driver: Option<String>,
+    /// Parts of warnings that are allowed; any other warning fails the check.
+    #[serde(default)]
+    pub allow_warnings: Vec<String>,
+}
+
+/// A command run as root by `/bin/sh -c`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommandCheck {
+    /// The command.
+    pub run: String,
+    /// The exit status it must end with.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 255))]
+    pub status: i32,
+    /// What its standard output must contain.
+    pub stdout: Option<String>,
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceCheck {
+    /// The unit, with or without `.service`.
+    pub unit: String,
+    /// Whether it must be enabled.
+    pub enabled: Option<bool>,
+    /// Whether it must be active once the boot is over.
+    pub active: Option<bool>,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PackageCheck {
+    /// Its name.
+    pub name: String,
+    /// What its version must start with.
+    pub version: Option<String>,
+    /// Whether it must be there (true) or must not.
+    #[serde(default = "yes")]
+    pub installed: bool,
+}
+
+/// A file, read from the disk without booting it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileCheck {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Whether it must be there (true) or must not.
+    #[serde(default = "yes")]
+    pub exists: bool,
+    /// What it must contain.
+    pub contains: Option<String>,
+    /// What it must hash to.
+    pub sha256: Option<String>,
+    /// Its permission bits, octal, as text.
+    pub mode: Option<String>,
+}
+
+/// A kernel parameter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SysctlCheck {
+    /// Dotted key.
+    pub key: String,
+    /// Its value.
+    pub value: SysctlValue,
+}
+
+/// A TCP port of the guest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PortCheck {
+    /// Its number.
+    #[schemars(range(min = 1, max = 65535))]
+    pub number: u16,
+    /// Whether something must listen there (true) or must not.
+    #[serde(default = "yes")]
+    pub listening: bool,
+}
+
+/// The deliverable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Output {
+    /// Whether the image is compressed (zstd). Off, it is larger and quicker to make.
+    pub compress: bool,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self { compress: true }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn localhost() -> String {
+    "localhost".into()
+}
+
+fn utc() -> String {
+    "UTC".into()
+}
+
+fn en_us() -> String {
+    "en_US.UTF-8".into()
+}
+
+fn us() -> String {
+    "us".into()
+}
+
+fn bash() -> String {
+    "/bin/bash".into()
+}
+
+fn mode_0644() -> String {
+    "0644".into()
+}
+
+fn root_root() -> String {
+    "root:root".into()
+}

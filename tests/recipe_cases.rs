@@ -1,0 +1,604 @@
+//! Recipes, good and bad, through the public interface: what a user reads when a recipe is wrong is compared to the letter.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use goldsmith::base::failure::{Class, Failure};
+use goldsmith::recipe::*;
+use proptest::prelude::*;
+
+/// A machine made of a few files and variables.
+#[derive(Default)]
+struct Machine {
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    variables: BTreeMap<String, String>,
+}
+
+impl Machine {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let files = files.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect();
+        let variables = [("ROOT_PASSWORD", "hunter2"), ("EMPTY", ""), ("TWO_LINES", "a\nb")];
+        Self { files, variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into() }
+    }
+}
+
+impl RecipeHost for Machine {
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let bytes = self.files.get(path).cloned().ok_or(io::ErrorKind::NotFound)?;
+        if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+}
+
+fn load_text(text: &str) -> Result<Recipe, Diagnostics> {
+    load_set(text, &[])
+}
+
+fn load_set(text: &str, overrides: &[&str]) -> Result<Recipe, Diagnostics> {
+    let overrides: Vec<_> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    load("r.toml", &overrides, &Machine::with(&[("r.toml", text)]))
+}
+
+/// Compare with the golden file; `REGENERATE=1` writes it instead.
+fn golden(name: &str, actual: &str) -> Result<(), String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/recipe").join(name);
+    if std::env::var_os("REGENERATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, actual).unwrap();
+        return Ok(());
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    if expected == actual { Ok(()) } else { Err(format!("{name} differs; it is now:\n{actual}")) }
+}
+
+const DEPLOY: &str = r#"schema = 1
+name = "x"
+media = { installer = "deploy", distribution = "debian", suite = "bookworm" }
+"#;
+
+const ANACONDA: &str = r#"schema = 1
+name = "x"
+[media]
+installer = "anaconda"
+iso = { path = "c.iso", sha256 = "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345" }
+"#;
+
+const LOCKED: &str = "system = { root = \"locked\" }\n";
+const SYSTEM: &str = "[system]\nroot = \"locked\"\n";
+
+/// Name, preamble, what follows it.
+const BAD: &[(&str, &[&str])] = &[
+    ("empty", &[""]),
+    ("syntax", &["schema = 1\nname = \nsummary = \"x\n[media\n"]),
+    ("syntax-duplicate-key", &["schema = 1\nname = \"a\"\nname = \"b\"\n"]),
+    ("syntax-next-to-a-password", &["schema = 1\n[system]\nroot = { password = \"hunter2\" password_hash = \"hunter3\" }\n"]),
+    ("schema-from-the-future", &["schema = 2\n", DEPLOY.split_at(11).1, LOCKED]),
+    (
+        "unknown-keys",
+        &[
+            DEPLOY,
+            "hostname = \"x\"\nfrobnicate = 1\n[system]\nhostnmae = \"x\"\nroot = \"locked\"\n[dsik]\nsize = \"8G\"\n[packages]\ngpgcheck = true\n",
+        ],
+    ),
+    (
+        "wrong-types",
+        &[
+            DEPLOY,
+            "summary = 1\n[system]\nhostname = [\"x\"]\nroot = 1\n[disk]\nsize = 8\ngrow = \"yes\"\n[services]\nenable = \"docker\"\n[kernel]\nmodules = [\"a\", 1]\n[check]\nport = { number = 22 }\n",
+        ],
+    ),
+    (
+        "wrong-words",
+        &[DEPLOY, "[system]\nroot = \"locked\"\nfirewall = \"off\"\nselinux = \"disable\"\n[disk]\ntable = \"gtp\"\nfirmware = \"efi\"\n"],
+    ),
+    (
+        "wrong-numbers",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[build]\ncpus = 0\n[[check]]\nport = { number = 70000 }\n[[user]]\nname = \"a\"\nuid = 0\n[[check]]\ncommand = { run = \"x\", status = 99999999999999999999 }\n",
+        ],
+    ),
+    ("floats-and-dates", &[DEPLOY, LOCKED, "summary = 2024-01-01\n[kernel.sysctl]\n\"vm.swappiness\" = 0.5\n"]),
+    ("sysctl-without-quotes", &[DEPLOY, LOCKED, "[kernel.sysctl]\nnet.ipv4.ip_forward = 1\n"]),
+    ("everything-missing", &["schema = 1\n"]),
+    ("media-missing-in-anaconda", &["schema = 1\nname = \"x\"\n[media]\ninstaller = \"anaconda\"\n", SYSTEM]),
+    ("media-not-pinned", &["schema = 1\nname = \"x\"\n[media]\ninstaller = \"anaconda\"\niso = { path = \"c.iso\" }\n", SYSTEM]),
+    ("media-nowhere", &["schema = 1\nname = \"x\"\n[media]\ninstaller = \"anaconda\"\niso = { sha256 = \"0\" }\n", SYSTEM]),
+    ("media-incomplete-in-deploy", &["schema = 1\nname = \"x\"\nmedia = { installer = \"deploy\" }\n", LOCKED]),
+    (
+        "media-mixed-up",
+        &[
+            "schema = 1\nname = \"x\"\n[media]\ninstaller = \"deploy\"\niso = { path = \"c.iso\" }\ndistribution = \"debian\"\nsuite = \"Bookworm\"\n",
+            SYSTEM,
+        ],
+    ),
+    ("media-suite-in-anaconda", &[ANACONDA, "suite = \"bookworm\"\n", SYSTEM]),
+    (
+        "names",
+        &[
+            "schema = 1\nname = \"my image\"\nsummary = \"two\\nlines\"\nmedia = { installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }\n[system]\nroot = \"locked\"\nhostname = \"my_host\"\ntimezone = \"Asia/\"\nlocale = \"en US\"\nkeyboard = \"US\"\n",
+        ],
+    ),
+    ("password-plain", &[DEPLOY, "[system]\nroot = { password = \"hunter2\" }\n[[user]]\nname = \"a\"\npassword = \"hunter3\"\n"]),
+    ("password-as-root", &[DEPLOY, "[system]\nroot = \"hunter2\"\n"]),
+    ("password-misspelled", &[DEPLOY, "[system]\nroot = { pasword_hash = \"hunter2\" }\n"]),
+    (
+        "password-not-set",
+        &[
+            DEPLOY,
+            "[system]\nroot = { password_env = \"NOT_SET\" }\n[[user]]\nname = \"a\"\npassword_env = \"EMPTY\"\n[[user]]\nname = \"b\"\npassword_env = \"TWO_LINES\"\n",
+        ],
+    ),
+    ("password-instead-of-variable", &[DEPLOY, "[system]\nroot = { password_env = \"hunter-2\" }\n"]),
+    (
+        "password-hashes",
+        &[
+            DEPLOY,
+            "[system]\nroot = { password_hash = \"$y$j9T$abcdefgh$ijklmnopqrstuvwxyz\" }\n[[user]]\nname = \"a\"\npassword_hash = \"hunter2\"\n[[user]]\nname = \"b\"\npassword_hash = \"$6$salt$tooshort\"\n",
+        ],
+    ),
+    (
+        "password-twice",
+        &[
+            DEPLOY,
+            "[system]\nroot = { password_env = \"ROOT_PASSWORD\", password_hash = \"$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/\" }\n",
+        ],
+    ),
+    ("root-says-nothing", &[DEPLOY, "[system]\nroot = {}\n"]),
+    (
+        "ssh-keys",
+        &[
+            DEPLOY,
+            "[system.root]\nssh_keys = [\"ssh-ed25519 AAAA\", \"-----BEGIN OPENSSH PRIVATE KEY-----\", \"hello\"]\nssh_key_files = [\"none.pub\"]\n",
+        ],
+    ),
+    ("network-address", &[DEPLOY, "[system]\nroot = \"locked\"\nnetwork = { address = \"172.16.51.35\" }\n"]),
+    (
+        "network-gateway-outside",
+        &[
+            DEPLOY,
+            "[system]\nroot = \"locked\"\n[system.network]\naddress = \"172.16.51.35/24\"\ngateway = \"172.16.52.1\"\ndns = [\"8.8.8.8\", \"dns.example\"]\n",
+        ],
+    ),
+    (
+        "network-no-host",
+        &[DEPLOY, "[system]\nroot = \"locked\"\n[system.network]\naddress = \"192.0.2.255/24\"\ngateway = \"192.0.2.0\"\n"],
+    ),
+    (
+        "network-gateway-itself",
+        &[DEPLOY, "[system]\nroot = \"locked\"\n[system.network]\naddress = \"192.0.2.5/24\"\ngateway = \"192.0.2.5\"\n"],
+    ),
+    (
+        "network-dhcp-with-gateway",
+        &[DEPLOY, "[system]\nroot = \"locked\"\nnetwork = { address = \"dhcp\", gateway = \"192.0.2.1\", dns = [\"192.0.2.1\"] }\n"],
+    ),
+    (
+        "deploy-cannot",
+        &[
+            DEPLOY,
+            "[system]\nroot = \"locked\"\nselinux = \"enforcing\"\nfirewall = \"enabled\"\n[disk]\nfilesystem = \"xfs\"\nlvm = true\n[packages]\nexclude = [\"vim\"]\nstock_repositories = \"vault\"\n[[repository]]\nid = \"local\"\narchive = { path = \"a.tar\" }\nunpack_to = \"/srv/repo\"\n",
+        ],
+    ),
+    ("disk-small-and-swapped", &[DEPLOY, LOCKED, "[disk]\nsize = \"1G\"\nswap = \"1G\"\n"]),
+    ("disk-no-sizes", &[DEPLOY, LOCKED, "[disk]\nsize = \"big\"\nswap = \"1000\"\n"]),
+    ("disk-uefi-on-mbr", &[DEPLOY, LOCKED, "[disk]\nfirmware = \"uefi\"\ntable = \"mbr\"\nsize = \"3T\"\n"]),
+    ("build", &[DEPLOY, LOCKED, "[build]\nmemory = \"512M\"\ndeadline = \"soon\"\nnetwork = \"yes\"\n"]),
+    ("build-memory-of-anaconda", &[ANACONDA, SYSTEM, "[build]\nmemory = \"1G\"\ndeadline = \"25h\"\n"]),
+    (
+        "repositories",
+        &[
+            ANACONDA,
+            SYSTEM,
+            "[[repository]]\nid = \"a\"\nfile = \"../a\"\narchive = { urls = [\"ftp://x/a.tar\", \"https://me:secret@x/a.tar\"], sha256 = \"abc\" }\nunpack_to = \"srv\"\n[[repository]]\nid = \"a\"\narchive = {}\nunpack_to = \"/a/../b\"\n",
+        ],
+    ),
+    (
+        "kernel",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[kernel]\nmodules = [\"br netfilter\"]\narguments = [\"quiet splash\", \"a=\\\"b\\\"\"]\n[kernel.sysctl]\nswappiness = 1\n\"vm.swappiness\" = \"1\\n2\"\n",
+        ],
+    ),
+    ("packages-of-debian", &[DEPLOY, LOCKED, "[packages]\ninstall = [\"@core\", \"Docker\", \"-x\", \"a b\", \"x;reboot\", \"\"]\n"]),
+    (
+        "packages-of-centos",
+        &[ANACONDA, SYSTEM, "[packages]\ninstall = [\"docker-ce=18.09.6\", \"lvm2\", \"$(reboot)\"]\nexclude = [\"lvm2\"]\n"],
+    ),
+    ("services", &[DEPLOY, LOCKED, "[services]\nenable = [\"docker\", \"a b\", \"-x\"]\ndisable = [\"docker.service\"]\n"]),
+    (
+        "users",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[user]]\nname = \"root\"\n[[user]]\nname = \"a\"\nuid = 1000\nshell = \"bash\"\n[[user]]\nname = \"a\"\nuid = 1000\ngroups = [\"Wheel\"]\n",
+        ],
+    ),
+    (
+        "files",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[file]]\npath = \"etc/motd\"\ncontent = \"x\"\n[[file]]\npath = \"/etc/../motd\"\nmode = \"0999\"\nowner = \"root\"\ncontent = \"x\"\n[[file]]\npath = \"/a\"\n[[file]]\npath = \"/a\"\ncontent = \"x\"\nsource = \"y\"\nmode = 644\n",
+        ],
+    ),
+    (
+        "files-missing",
+        &[DEPLOY, LOCKED, "[[file]]\npath = \"/a\"\nsource = \"files/none\"\n[[provision]]\nname = \"x\"\nscript_file = \"none.sh\"\n"],
+    ),
+    (
+        "provision",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[provision]]\nname = \"a\"\n[[provision]]\nname = \"a\"\nscript = \"x\"\nscript_file = \"y\"\n[[provision]]\nname = \"b\"\npackages = [\"vim\"]\nscript = \"  \"\n",
+        ],
+    ),
+    (
+        "provision-in-a-closed-network",
+        &[DEPLOY, LOCKED, "[build]\nnetwork = \"closed\"\n[[provision]]\nname = \"b\"\npackages = [\"vim\"]\n"],
+    ),
+    ("provision-ends-the-kickstart", &[ANACONDA, SYSTEM, "[[provision]]\nname = \"a\"\nscript = \"\"\"\ncat <<X\n%end\nX\n\"\"\"\n"]),
+    (
+        "checks",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[check]]\n[[check]]\nname = \"both\"\ndocker = { version = \"1\" }\nport = { number = 1 }\n[[check]]\ndocker = {}\n[[check]]\nservice = { unit = \"a b\" }\n[[check]]\nfile = { path = \"/a\", exists = false, contains = \"x\", mode = \"x\" }\n[[check]]\npackage = { name = \"a\", installed = false, version = \"1\" }\n[[check]]\nsysctl = { key = \"x\", value = 1.5 }\n[[check]]\ncommand = { run = \" \", stdout = \"\" }\n",
+        ],
+    ),
+    ("extends-nothing", &["schema = 1\nextends = \"none.toml\"\n"]),
+    ("extends-unknown-name", &["schema = 1\nextends = \"debian-13-docker\"\n"]),
+    ("extends-itself", &["schema = 1\nextends = \"./r.toml\"\n"]),
+    ("extends-a-bad-one", &["schema = 1\nextends = \"base/bad.toml\"\n[disk]\nswap = \"9G\"\n"]),
+    ("control-characters", &[DEPLOY, LOCKED, "\"\\u001b[31mred\" = 1\n[packages]\ninstall = [\"\\u001b]0;title\\u0007\"]\n"]),
+    ("wide-characters", &[DEPLOY, "system = { root = \"locked\", hostname = \"主机\", \"größe\" = \"x\" }\n"]),
+];
+
+const BASE: &str = "schema = 1\nname = \"base\"\nmedia = { installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }\nsystem = { root = \"locked\", hostnam = \"x\" }\n[disk]\nsize = \"8G\"\n";
+
+#[test]
+fn what_is_wrong_with_a_recipe_is_told_to_the_letter() {
+    let mut differences = Vec::new();
+    for (name, parts) in BAD {
+        let machine = Machine::with(&[("r.toml", &parts.concat()), ("base/bad.toml", BASE)]);
+        let error = load("r.toml", &[], &machine).expect_err(name);
+        differences.extend(golden(&format!("{name}.txt"), &report(&error)).err());
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(BAD.len() >= 40);
+}
+
+/// Everything a failed run prints, and the class that makes the exit code.
+fn report(error: &Diagnostics) -> String {
+    let text = error.render(false);
+    assert!(!text.contains("hunter") && !text.contains("secret@"), "a secret is shown:\n{text}");
+    assert_eq!(error.evidence().join("\n") + "\n", text);
+    assert!(!text.contains('\u{1b}') && error.render(true).contains('\u{1b}'));
+    format!("{text}\n{error}: {:?}\n{}\n", error.class(), error.remedy().unwrap())
+}
+
+#[test]
+fn every_override_that_is_wrong_points_at_itself() {
+    let good = [DEPLOY, LOCKED, "[[check]]\nport = { number = 22 }\n"].concat();
+    let mut differences = Vec::new();
+    for (name, overrides) in [
+        ("set-bare-word", &["system.hostname=master"][..]),
+        ("set-no-value", &["system.hostname", "=1", "a b=1", "system.hostname="]),
+        ("set-wrong-values", &["system.hostnmae=\"x\"", "disk.size=\"1G\"", "build.cpus=\"2\"", "check.0.port.number=0"]),
+        ("set-no-such-item", &["check.1.port.number=22", "check.first.port.number=22"]),
+        ("set-password", &["system.root.password_hash=hunter2", "system.root=hunter2", "system.root.password=\"hunter2\""]),
+        ("set-two", &["name=\"a\"\nsummary=\"b\"", "extends=\"x.toml\""]),
+        ("set-clash", &["disk.swap=\"8G\""]),
+    ] {
+        let error = load_set(&good, overrides).expect_err(name);
+        differences.extend(golden(&format!("{name}.txt"), &report(&error)).err());
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn references_that_lead_nowhere_are_told() {
+    let mut machine = Machine::with(&[("big.toml", &"#\n".repeat(1 << 20)), ("long.toml", &"#".repeat(20_000))]);
+    machine.files.insert("latin.toml".into(), b"schema = 1\n# \xe9\n".to_vec());
+    let mut differences = Vec::new();
+    for (name, reference, class) in [
+        ("reference-missing", "recipes/none.toml", Class::Input),
+        ("reference-unknown", "debian-12-doker", Class::Usage),
+        ("reference-far", "fedora", Class::Usage),
+        ("reference-big", "big.toml", Class::Usage),
+        ("reference-latin", "latin.toml", Class::Usage),
+        ("reference-long-line", "long.toml", Class::Usage),
+    ] {
+        let error = load(reference, &[], &machine).expect_err(name);
+        assert_eq!(error.class(), class, "{name}");
+        differences.extend(golden(&format!("{name}.txt"), &report(&error)).err());
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn only_missing_files_make_it_a_matter_of_input() {
+    let missing = "[[file]]\npath = \"/a\"\nsource = \"none\"\n";
+    assert_eq!(load_text(&[DEPLOY, LOCKED, missing].concat()).unwrap_err().class(), Class::Input);
+    assert_eq!(load_text(&[DEPLOY, LOCKED, missing, "mode = 1\n"].concat()).unwrap_err().class(), Class::Usage);
+}
+
+#[test]
+fn a_flood_of_errors_is_bounded() {
+    let keys: String = (0..50_000).map(|number| format!("k{number} = 1\n")).collect();
+    let error = load_text(&[DEPLOY, LOCKED, &keys].concat()).unwrap_err();
+    assert_eq!(error.count(), 50_000);
+    let text = error.render(false);
+    assert!(text.len() < 50_000 && text.ends_with("error: and 49950 more\n"), "{}", text.len());
+}
+
+/// Each once took minutes, or could: the text is scanned for secrets, and lines are shown, once per error.
+#[test]
+fn floods_of_anything_end() {
+    for unit in [
+        "$6$",
+        "$6$a\n",
+        "[[check]]\n",
+        "a=[",
+        "\"",
+        "=",
+        "=\n",
+        "password=\n",
+        "http://",
+        "[a.b.c.d]\n",
+        "é",
+        "name=\"\"\"",
+        "{",
+        "\n",
+        "x",
+    ] {
+        let text = unit.repeat((64 << 10) / unit.len());
+        let error = load_text(&text).unwrap_err();
+        assert!(error.render(true).len() < 100_000, "{unit:?}");
+    }
+}
+
+#[test]
+fn the_centos_recipe_holds_every_value_of_the_lab() {
+    let recipe = load("centos-7.5-docker", &[], &Machine::with(&[])).unwrap();
+    assert_eq!((recipe.name.as_str(), recipe.system.hostname.as_str()), ("centos-7.5-docker", "master"));
+    let Media::Anaconda { iso } = &recipe.media else { panic!("not anaconda") };
+    assert_eq!(iso.sha256.unwrap().to_string(), "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345");
+    let [repository] = recipe.repositories.as_slice() else { panic!("not one repository") };
+    assert_eq!((repository.id.as_str(), repository.file.as_str()), ("kubernetes", "local.repo"));
+    assert_eq!(repository.archive.path.as_deref(), Some(Path::new("Docker.tar.gz")));
+    assert_eq!((repository.unpack_to.as_str(), repository.gpgcheck), ("/root/Docker", false));
+    let fixed = Network::Static { address: [172, 16, 51, 35].into(), prefix: 24, gateway: None, dns: Vec::new() };
+    assert_eq!(recipe.system.network, fixed);
+    assert_eq!(
+        (recipe.system.timezone.as_str(), recipe.system.selinux, recipe.system.firewall),
+        ("Asia/Shanghai", Selinux::Disabled, Toggle::Disabled)
+    );
+    let Password::Env { name, value } = &recipe.system.root.password else { panic!("not from the environment") };
+    assert_eq!((name.as_str(), value.reveal()), ("ROOT_PASSWORD", "hunter2"));
+    assert_eq!(recipe.kernel.modules, ["br_netfilter"]);
+    let sysctl: Vec<_> = recipe.kernel.sysctl.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    assert_eq!(sysctl, ["net.bridge.bridge-nf-call-ip6tables=1", "net.bridge.bridge-nf-call-iptables=1", "net.ipv4.ip_forward=1"]);
+    let packages = ["yum-utils", "device-mapper-persistent-data", "lvm2", "docker-ce-18.09.6", "docker-ce-cli-18.09.6", "containerd.io"];
+    assert_eq!(recipe.packages.install, packages);
+    assert_eq!((recipe.packages.upgrade, recipe.packages.stock_repositories), (true, StockRepositories::Disable));
+    assert_eq!(recipe.services.enable, ["docker"]);
+    assert_eq!((recipe.disk.table, recipe.disk.filesystem, recipe.disk.lvm), (PartitionTable::Gpt, FilesystemKind::Ext4, false));
+    assert_eq!(recipe.checks[0].name, "docker 18.09.6");
+    let unset = load("centos-7.5-docker", &[], &Machine::default()).unwrap_err();
+    assert!(unset.render(false).contains("ROOT_PASSWORD"), "no password is a default");
+}
+
+#[test]
+fn the_debian_recipe_and_the_starter_load_anywhere() {
+    let recipe = load("debian-12-docker", &[], &Machine::default()).unwrap();
+    assert_eq!(recipe.system.root, Account { password: Password::Locked, ssh_keys: Vec::new() });
+    assert_eq!((recipe.system.network, recipe.packages.install), (Network::Dhcp, vec!["docker.io".to_owned()]));
+    assert_eq!((recipe.system.selinux, recipe.system.firewall), (Selinux::Disabled, Toggle::Disabled));
+    load_text(starter()).unwrap();
+    assert_eq!(builtin_names().collect::<Vec<_>>(), ["centos-7.5-docker", "debian-12-docker"]);
+}
+
+/// The starter's commented lines are promises too: they say defaults and keys.
+#[test]
+fn the_starter_tells_the_truth_when_uncommented() {
+    let mut text = String::new();
+    for line in starter().lines() {
+        let bare = line.trim_start_matches("# ");
+        let setting = line.starts_with("# ")
+            && (bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', '`', ':'])));
+        if setting && !bare.starts_with("root") && !bare.starts_with("extends") && !bare.starts_with("gateway") && !bare.starts_with("dns")
+        {
+            text.push_str(&format!("{bare}\n"));
+        } else {
+            text.push_str(&format!("{line}\n"));
+        }
+    }
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1";
+    let machine = Machine::with(&[("r.toml", &text), ("id_ed25519.pub", key)]);
+    let all = load("r.toml", &[], &machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let plain = load_text(starter()).unwrap();
+    assert_eq!((&all.disk, &all.build, &all.output), (&plain.disk, &plain.build, &plain.output));
+    assert_eq!((&all.system, all.packages.upgrade), (&plain.system, plain.packages.upgrade));
+    assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 1, 1, 1));
+    assert_eq!(all.users[0].account.ssh_keys, [key]);
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let recipe = load_text(&[DEPLOY, LOCKED].concat()).unwrap();
+    golden("defaults-deploy.json", &(serde_json::to_string_pretty(&recipe).unwrap() + "\n")).unwrap();
+    let recipe = load_text(&[ANACONDA, SYSTEM].concat()).unwrap();
+    golden("defaults-anaconda.json", &(serde_json::to_string_pretty(&recipe).unwrap() + "\n")).unwrap();
+}
+
+#[test]
+fn a_resolved_recipe_shows_no_secret() {
+    let text = [DEPLOY, "[system]\nroot = { password_env = \"ROOT_PASSWORD\" }\n"].concat();
+    let recipe = load_text(&text).unwrap();
+    for shown in [serde_json::to_string(&recipe).unwrap(), format!("{recipe:?}")] {
+        assert!(shown.contains("ROOT_PASSWORD") && !shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
+fn the_schema_is_the_published_one() {
+    golden("schema.json", &(serde_json::to_string_pretty(&schema()).unwrap() + "\n")).unwrap();
+}
+
+#[test]
+fn recipes_extend_files_and_names_and_paths_lead_from_where_they_are_written() {
+    let top = "schema = 1\nextends = \"base/b.toml\"\nname = \"top\"\n[disk]\nswap = \"1G\"\n[[file]]\npath = \"/a\"\nsource = \"a\"\n";
+    let base = "schema = 1\nextends = \"../c.toml\"\nname = \"base\"\nsystem = { root = { ssh_key_files = [\"k.pub\"] }, hostname = \"b\" }\n[disk]\nsize = \"4G\"\n";
+    let last = "schema = 1\nextends = \"debian-12-docker\"\n[services]\nenable = [\"ssh\"]\n";
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1";
+    let machine = Machine::with(&[
+        ("dir/top.toml", top),
+        ("dir/base/b.toml", base),
+        ("dir/base/../c.toml", last),
+        ("dir/base/k.pub", &format!("# mine\n\n{key}\n")),
+        ("dir/a", "from a"),
+    ]);
+    let recipe = load("dir/top.toml", &[], &machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!((recipe.name.as_str(), recipe.system.hostname.as_str(), recipe.system.timezone.as_str()), ("top", "b", "Asia/Shanghai"));
+    assert_eq!((recipe.disk.size.to_string(), recipe.disk.swap.to_string()), ("4G".into(), "1G".into()));
+    assert_eq!(recipe.system.root.ssh_keys, [key]);
+    assert_eq!(recipe.services.enable, ["ssh"]);
+    assert_eq!(recipe.packages.install, ["docker.io"]);
+    assert_eq!(recipe.files[0].content.bytes(), b"from a");
+}
+
+#[test]
+fn layers_are_bounded() {
+    let files: Vec<_> = (0..9).map(|n| (format!("{n}.toml"), format!("schema = 1\nextends = \"{}.toml\"\n", n + 1))).collect();
+    let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let error = load("0.toml", &[], &Machine::with(&files)).unwrap_err();
+    golden("extends-without-end.txt", &report(&error)).unwrap();
+}
+
+#[test]
+fn overrides_replace_values_items_and_tables() {
+    let text = [DEPLOY, "[system]\nroot = { ssh_keys = [] , password_env = \"ROOT_PASSWORD\" }\n[kernel.sysctl]\n\"a.b\" = 1\n[[check]]\nport = { number = 22 }\n[[check]]\nport = { number = 23 }\n"].concat();
+    let sets = [
+        "check.1.port.number=80",
+        "kernel.sysctl.\"a.b\"=true",
+        "system.root=\"locked\"",
+        "packages.install=[\"vim\"]",
+        "disk={size=\"4G\"}",
+        "build.cpus = 4 # four",
+    ];
+    let recipe = load_set(&text, &sets).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!(recipe.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), ["port 22", "port 80"]);
+    assert_eq!(recipe.kernel.sysctl["a.b"], "1");
+    assert_eq!((recipe.system.root.password, recipe.packages.install, recipe.build.cpus), (Password::Locked, vec!["vim".to_owned()], 4));
+    assert_eq!(recipe.disk.size.to_string(), "4G");
+    let keyed = load_set(&[DEPLOY, LOCKED].concat(), &["system.root.password_env=\"ROOT_PASSWORD\""]).unwrap();
+    assert!(matches!(keyed.system.root.password, Password::Env { .. }));
+}
+
+#[test]
+fn a_comment_changes_nothing() {
+    let plain = load_text(&[DEPLOY, LOCKED].concat()).unwrap();
+    let commented = load_text(&["# hello\n", DEPLOY, "\n", LOCKED, "[build] # machine\ncpus = 2\n"].concat()).unwrap();
+    assert_eq!(plain, commented);
+}
+
+/// Load and show: neither may panic, whatever the bytes are.
+fn survive(bytes: &[u8], overrides: &[String]) {
+    let mut machine = Machine::with(&[]);
+    machine.files.insert("r.toml".into(), bytes.to_vec());
+    if let Err(error) = load("r.toml", overrides, &machine) {
+        assert!(error.count() > 0 && error.class() != Class::Bug);
+        assert!(!error.render(false).is_empty() && !error.render(true).is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        survive(&bytes, &[]);
+    }
+
+    #[test]
+    fn arbitrary_text_and_overrides_never_panic(text in "[a-z\\[\\]{}=\"'\\n. #$\\\\0-9é主\u{1b}-]{0,200}", set in "[a-z.0-9]{0,12}[=\"'.]{0,3}[a-z\"\\[\\]{}= é\\\\]{0,12}") {
+        survive(text.as_bytes(), std::slice::from_ref(&set));
+        survive(starter().as_bytes(), &[set]);
+    }
+
+    #[test]
+    fn a_secret_is_never_shown_whatever_stands_around_it(
+        which in 0..SECRETS.len(),
+        before in proptest::collection::vec(0..PIECES.len(), 0..6),
+        behind in proptest::collection::vec(0..PIECES.len(), 0..6),
+    ) {
+        let junk = |pieces: &[usize]| pieces.iter().map(|piece| PIECES[*piece]).collect::<String>();
+        let text = format!("{DEPLOY}{}\n{}\n{}", junk(&before), SECRETS[which], junk(&behind));
+        for (text, overrides) in [(text, vec![]), (DEPLOY.to_owned(), vec![format!("{}{}", SECRETS[which], junk(&behind))])] {
+            if let Err(error) = load("r.toml", &overrides, &Machine::with(&[("r.toml", &text)])) {
+                let shown = error.render(false);
+                prop_assert!(!shown.contains("hunter"), "{}", shown);
+            }
+        }
+    }
+
+    #[test]
+    fn mutated_recipes_never_panic(
+        which in 0..3usize,
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), 0..12usize, 0..PIECES.len()), 1..5),
+    ) {
+        let text = [starter(), builtin("centos-7.5-docker").unwrap(), builtin("debian-12-docker").unwrap()][which];
+        let mut bytes = text.as_bytes().to_vec();
+        for (at, removed, piece) in edits {
+            let at = at.index(bytes.len());
+            let end = (at + removed).min(bytes.len());
+            bytes.splice(at..end, PIECES[piece].bytes());
+        }
+        survive(&bytes, &[]);
+    }
+}
+
+const SECRETS: &[&str] = &[
+    "system.root.password = \"hunter2\"",
+    "system.root.password_hash = \"hunter2\"",
+    "system = { root = { password_hash = 'hunter2' } }",
+    "system = { root = \"hunter2\" }",
+    "system.root = { ssh_keys = [], passwd = \"\"\"hunter2\"\"\" }",
+    "user = [{ name = \"a\", password = \"\\u0020hunter2\" }]",
+    "system.root.\"password\" = [\"hunter2\"]",
+];
+
+const PIECES: &[&str] = &[
+    "",
+    "\"",
+    "'",
+    "=",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\n",
+    "1",
+    "-1",
+    "1.5",
+    "true",
+    "\"x\"",
+    "é",
+    "主",
+    "\u{1b}",
+    "[[check]]\n",
+    "$6$a$b",
+    "..",
+    ",",
+    "\"\"\"",
+    "\0",
+    "99999999999999999999",
+    "/",
+];
