@@ -2,3 +2,4 @@
 
 mod architecture;
 mod recipe_cases;
+mod kickstart_cases;

@@ -1,0 +1,112 @@
+//! The accounts' passwords as the wanted system stores them.
+
+use std::collections::BTreeMap;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha_crypt::{Params, sha512_crypt};
+use sha2::Sha256;
+
+use crate::base::secret::Secret;
+use crate::recipe::{Password, Recipe};
+
+/// How one logs in to an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// By no password.
+    Locked,
+    /// By the password with this crypt(3) hash.
+    Hash(Secret),
+}
+
+/// Every account of a recipe, root included, with its login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accounts(BTreeMap<String, Login>);
+
+impl Accounts {
+    /// Hash the recipe's passwords. The salts are an HMAC of `secret` (the store's), recipe and user: the same recipe gives the same
+    /// hashes on this host, and no one without the secret can tell from two images whether their passwords are equal.
+    pub fn derive(recipe: &Recipe, secret: &[u8]) -> Self {
+        let users = recipe.users.iter().map(|user| (user.name.as_str(), &user.account.password));
+        let login = |(name, password): (&str, &Password)| {
+            let login = match password {
+                Password::Locked => Login::Locked,
+                Password::Hash { hash } => Login::Hash(hash.clone()),
+                Password::Env { value, .. } => Login::Hash(crypt_hash(value.reveal(), &salt(secret, &recipe.name, name))),
+            };
+            (name.to_owned(), login)
+        };
+        Self([("root", &recipe.system.root.password)].into_iter().chain(users).map(login).collect())
+    }
+
+    /// The login of `user`; an account nobody spoke of is locked.
+    pub fn login(&self, user: &str) -> &Login {
+        self.0.get(user).unwrap_or(&Login::Locked)
+    }
+}
+
+/// The digits of crypt(3)'s base 64.
+const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Sixteen digits, 96 bits: all that crypt(3) reads of a salt. A longer one would be stored whole and match no password.
+fn salt(secret: &[u8], recipe: &str, user: &str) -> String {
+    // OK to unwrap: HMAC takes keys of any length (RFC 2104).
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any key length");
+    mac.update(recipe.as_bytes());
+    mac.update(&[0]);
+    mac.update(user.as_bytes());
+    mac.finalize().into_bytes().iter().take(16).map(|byte| digit((*byte).into())).collect()
+}
+
+/// `$6$`: SHA-512 with the default 5000 rounds, which are not written (crypt(5)).
+fn crypt_hash(password: &str, salt: &str) -> Secret {
+    let digest = sha512_crypt(password.as_bytes(), salt.as_bytes(), Params::RECOMMENDED);
+    Secret::new(format!("$6${salt}${}", crypt_base64(&digest)))
+}
+
+/// The order of bytes that "Unix crypt using SHA-256 and SHA-512" (Drepper, version 0.6, step 22) lays down: three columns of 21 whose
+/// roles rotate, then the last byte alone; lowest digit first.
+fn crypt_base64(digest: &[u8; 64]) -> String {
+    let mut out = String::with_capacity(86);
+    let mut group = |bytes: [u8; 3], digits: usize| {
+        let bits = u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]);
+        out.extend((0..digits).map(|place| digit(bits >> (6 * place))));
+    };
+    for row in 0..21 {
+        let mut bytes = [digest[row], digest[row + 21], digest[row + 42]];
+        bytes.rotate_left(row % 3);
+        group(bytes, 4);
+    }
+    group([0, 0, digest[63]], 2);
+    out
+}
+
+fn digit(bits: u32) -> char {
+    DIGITS[(bits & 63) as usize].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_systems_own_crypt_agrees() {
+        for password in ["secret", "pass word 'with' \"quotes\" $x", "ünï", &"long".repeat(30)] {
+            let hash = crypt_hash(password, &salt(b"store", "recipe", "root"));
+            let program = "import crypt, sys; print(crypt.crypt(sys.argv[1], sys.argv[2]))";
+            let output = Command::new("python3").args(["-W", "ignore", "-c", program, password, hash.reveal()]).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), hash.reveal(), "{password}");
+        }
+    }
+
+    #[test]
+    fn salts_tell_stores_recipes_and_users_apart_and_nothing_else() {
+        let base = salt(b"store", "recipe", "root");
+        assert_eq!(base, salt(b"store", "recipe", "root"));
+        for other in [salt(b"other", "recipe", "root"), salt(b"store", "recipf", "root"), salt(b"store", "reciper", "oot")] {
+            assert_ne!(base, other);
+        }
+    }
+}

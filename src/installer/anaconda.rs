@@ -1,0 +1,327 @@
+//! Anaconda, the installer of RHEL 7: a recipe as the kickstart, kernel arguments and volume it reads.
+//!
+//! The machine it runs in gives it the system disk as the first virtio disk (`vda`), the installation medium, a network card, the
+//! volume when there is one, and the two virtio-serial ports. Both ports must be connected before the installer starts, for a
+//! writer waits for its reader. The initramfs carries two more files, `/ks.cfg` and [`NONCE_FILE`].
+//!
+//! The kickstart holds no value of the run. That the installer powers off says nothing: it does so after most failures too. What counts is
+//! [`Report::Ok`] with the nonce of this run.
+//!
+//! Not done here, because sealing does it for every installer: machine-id, host keys, logs, caches, resolv.conf.
+
+mod scripts;
+mod storage;
+
+use crate::base::failure::{Class, Failure};
+use crate::kickstart::{
+    Address, Bootloader, CryptHash, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages, Repo,
+    SelinuxMode, Services, Source, Url, User, ValueError, Word,
+};
+use crate::recipe::{self, Media, Recipe, Selinux, Toggle};
+
+use super::accounts::{self, Accounts};
+
+/// Label of the FAT volume that brings the recipe's repositories. Each is a directory of the volume, named by the repository's id and
+/// holding `repodata/` at its top, whatever directories the archive had around it.
+pub const VOLUME_LABEL: &str = "GOLDSMITH";
+
+/// Where `%pre` mounts the volume in the installer's root.
+const VOLUME_DIR: &str = "/run/goldsmith/volume";
+
+/// Virtio-serial port that the scripts write [`Report`]s to, a line each.
+pub const REPORT_PORT: &str = "org.goldsmith.runner.0";
+
+/// Virtio-serial port of Anaconda's own log. The name is fixed (pyanaconda/anaconda_log.py); `inst.virtiolog` is not implemented in 7.5.
+pub const LOG_PORT: &str = "org.fedoraproject.anaconda.log.0";
+
+/// The file in the initramfs that holds the run's nonce. `*cfg` in the initramfs' root is copied to the installer's root before it
+/// takes over (dracut/anaconda-copy-ks.sh); other names would stay behind.
+pub const NONCE_FILE: &str = "/goldsmith-nonce.cfg";
+
+/// The kernel command line that the installer is booted with. The recipe has no say in it.
+///
+/// - The label of stage 2 is the same on all four ISOs of CentOS 7; without it a second medium could be taken for the first.
+/// - `inst.cmdline` never waits for an answer. What it prints on the serial console is for people.
+/// - `net.ifnames` and `biosdevname` as in the installed system: the kickstart names `eth0`. Anaconda hands these two, and the last
+///   `console`, on to the installed system (pyanaconda/bootloader.py:261).
+/// - `inst.nosave=all_ks` keeps both kickstarts, and the hash of the root password in them, out of the image.
+/// - A failure in the initramfs powers off instead of opening a shell (`rd.shell=0` alone halts), a kernel panic resets.
+/// - `no_timer_check`: emulated timers may be too slow for the kernel's check of them.
+pub const KERNEL_ARGUMENTS: &str = "inst.ks=file:/ks.cfg inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64 inst.cmdline \
+    inst.nosave=all_ks inst.geoloc=0 console=tty0 console=ttyS0,115200 net.ifnames=0 biosdevname=0 \
+    rd.shell=0 rd.emergency=poweroff panic=1 no_timer_check";
+
+/// What the installed kernel is told before the recipe's own arguments. The last console is /dev/console: systemd's messages and the
+/// login prompt come on the serial line. No `quiet`, no `rhgb`: they would hide the boot.
+const INSTALLED_ARGUMENTS: [&str; 4] = ["console=tty0", "console=ttyS0,115200", "net.ifnames=0", "biosdevname=0"];
+
+/// Packages of the `core` group that no machine of goldsmith's needs: firmware of wireless cards, a boot splash, and a second, rescue
+/// initramfs of 50 MB whose name would keep the machine-id.
+const UNWANTED: [&str; 3] = ["plymouth", "dracut-config-rescue", "iwl*-firmware"];
+
+/// A line of the scripts' report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// What is done now.
+    Step(String),
+    /// What failed, and why. Nothing that comes later makes it good.
+    Fail(String),
+    /// All was done; holds the nonce, which must be that of this run.
+    Ok(String),
+}
+
+impl Report {
+    /// Read a line without its end; `None` for what the scripts do not say.
+    pub fn parse(line: &str) -> Option<Self> {
+        let (word, rest) = line.split_once(' ')?;
+        let rest = rest.to_owned();
+        match word {
+            "step" => Some(Self::Step(rest)),
+            "fail" => Some(Self::Fail(rest)),
+            "ok" => Some(Self::Ok(rest)),
+            _ => None,
+        }
+    }
+}
+
+/// Why a recipe cannot be installed by Anaconda.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnacondaError {
+    /// A value has no place in a kickstart.
+    #[error("{field}: {source}")]
+    Value {
+        /// The recipe's field.
+        field: String,
+        /// What is wrong.
+        source: ValueError,
+    },
+    /// A setting this installer cannot make.
+    #[error("{field}: {why}")]
+    Refused {
+        /// The recipe's field.
+        field: String,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+impl AnacondaError {
+    fn refused(field: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Refused { field: field.into(), why: why.into(), remedy: remedy.into() }
+    }
+}
+
+impl Failure for AnacondaError {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Value { source, .. } => source.remedy(),
+            Self::Refused { remedy, .. } => Some(remedy.clone()),
+        }
+    }
+}
+
+/// Tell which field a wrong value came from.
+trait InField<T> {
+    fn in_field(self, field: impl Into<String>) -> Result<T, AnacondaError>;
+}
+
+impl<T> InField<T> for Result<T, ValueError> {
+    fn in_field(self, field: impl Into<String>) -> Result<T, AnacondaError> {
+        self.map_err(|source| AnacondaError::Value { field: field.into(), source })
+    }
+}
+
+/// The kickstart that makes the recipe's image, up to provisioning and sealing.
+///
+/// # Errors
+/// The recipe is for another installer, or asks for what this one cannot do or a kickstart cannot say.
+pub fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Result<Kickstart, AnacondaError> {
+    if !matches!(recipe.media, Media::Anaconda { .. }) {
+        return Err(AnacondaError::refused("media.installer", "the recipe is not for anaconda", "set installer = \"anaconda\""));
+    }
+    let system = &recipe.system;
+    let kdump = recipe.packages.install.iter().any(|package| package == "kexec-tools");
+    Ok(Kickstart {
+        comment: vec![format!("{}, made by goldsmith", recipe.name.escape_default())],
+        source: Source::Cdrom,
+        repos: recipe.repositories.iter().map(repo).collect::<Result<_, _>>()?,
+        lang: Word::new(&*system.locale).in_field("system.locale")?,
+        keyboard: Word::new(&*system.keyboard).in_field("system.keyboard")?,
+        timezone: Word::new(&*system.timezone).in_field("system.timezone")?,
+        rootpw: login(accounts, "root", "system.root")?,
+        users: recipe.users.iter().map(|wanted| user(wanted, accounts)).collect::<Result<_, _>>()?,
+        selinux: match system.selinux {
+            Selinux::Enforcing => SelinuxMode::Enforcing,
+            Selinux::Permissive => SelinuxMode::Permissive,
+            Selinux::Disabled => SelinuxMode::Disabled,
+        },
+        firewall: match system.firewall {
+            Toggle::Enabled => Firewall::Enabled { services: vec![constant("ssh")?] },
+            Toggle::Disabled => Firewall::Disabled,
+        },
+        network: network(recipe)?,
+        services: services(recipe)?,
+        storage: storage::storage(&recipe.disk)?,
+        bootloader: bootloader(recipe)?,
+        kdump,
+        packages: packages(recipe, kdump)?,
+        pre: vec![scripts::pre(recipe)?],
+        post: scripts::post(recipe)?,
+    })
+}
+
+/// A word of ours.
+fn constant(text: &str) -> Result<Word, AnacondaError> {
+    Word::new(text).in_field("(goldsmith)")
+}
+
+/// Ids that are taken: by Anaconda for its base repository, and by the files of centos-release 7.
+const TAKEN_IDS: [&str; 8] = ["anaconda", "base", "updates", "extras", "centosplus", "cr", "fasttrack", "c7-media"];
+
+fn repo(repository: &recipe::Repository) -> Result<Repo, AnacondaError> {
+    let id = &repository.id;
+    let field = format!("repository `{}`", id.escape_debug());
+    // What yum takes in an id, less `:`, which a FAT volume cannot hold.
+    if id.is_empty() || id.starts_with('.') || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        return Err(AnacondaError::refused(field, "its id is not of letters, digits, `-`, `_` and `.`", "rename it"));
+    }
+    if TAKEN_IDS.contains(&id.to_ascii_lowercase().as_str()) {
+        return Err(AnacondaError::refused(field, "CentOS has a repository of this id already", "rename it"));
+    }
+    Ok(Repo {
+        name: Word::new(&**id).in_field(&*field)?,
+        baseurl: Url::new(format!("file://{VOLUME_DIR}/{id}")).in_field(&*field)?,
+        // Of a package that is on the medium too, the recipe's copy is meant.
+        cost: Some(10),
+    })
+}
+
+fn login(accounts: &Accounts, user: &str, field: &str) -> Result<Login, AnacondaError> {
+    match accounts.login(user) {
+        accounts::Login::Locked => Ok(Login::Locked),
+        accounts::Login::Hash(hash) => CryptHash::new(hash.reveal()).map(Login::Hash).in_field(field),
+    }
+}
+
+fn user(wanted: &recipe::User, accounts: &Accounts) -> Result<User, AnacondaError> {
+    let field = format!("user `{}`", wanted.name.escape_debug());
+    let word = |text: &str| Word::new(text).in_field(&*field);
+    scripts::login_name(&wanted.name, &field)?;
+    Ok(User {
+        name: word(&wanted.name)?,
+        groups: wanted
+            .groups
+            .iter()
+            .map(|group| scripts::login_name(group, &field).and_then(|()| word(group)))
+            .collect::<Result<_, _>>()?,
+        shell: word(&wanted.shell)?,
+        uid: wanted.uid,
+        login: login(accounts, &wanted.name, &field)?,
+    })
+}
+
+fn network(recipe: &Recipe) -> Result<Network, AnacondaError> {
+    let address = match &recipe.system.network {
+        recipe::Network::Dhcp => Address::Dhcp,
+        recipe::Network::Static { address, prefix, gateway, dns } => {
+            let host_bits = 32_u32.saturating_sub((*prefix).into());
+            let netmask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+            Address::Static { ip: *address, netmask: netmask.into(), gateway: *gateway, nameservers: dns.clone() }
+        }
+    };
+    Ok(Network { device: constant("eth0")?, hostname: Word::new(&*recipe.system.hostname).in_field("system.hostname")?, address })
+}
+
+/// Plain services only: the command makes `docker.socket.service` of `docker.socket`. All units are enabled or disabled once more in
+/// `%post`, where files of the recipe are in place and an error is one.
+fn services(recipe: &Recipe) -> Result<Services, AnacondaError> {
+    let plain = |units: &[String], field: &str| {
+        let services = units.iter().filter_map(|unit| match unit.rsplit_once('.') {
+            None => Some(unit.as_str()),
+            Some((name, "service")) => Some(name),
+            Some(_) => None,
+        });
+        services.map(|service| Word::new(service).in_field(field)).collect::<Result<_, _>>()
+    };
+    Ok(Services {
+        disabled: plain(&recipe.services.disable, "services.disable")?,
+        enabled: plain(&recipe.services.enable, "services.enable")?,
+    })
+}
+
+fn bootloader(recipe: &Recipe) -> Result<Bootloader, AnacondaError> {
+    let ours = INSTALLED_ARGUMENTS.into_iter();
+    let words = ours.chain(recipe.kernel.arguments.iter().map(String::as_str));
+    let append = words.map(|argument| KernelArgument::new(argument).in_field("kernel.arguments")).collect::<Result<_, _>>()?;
+    Ok(Bootloader { timeout: 1, append })
+}
+
+fn packages(recipe: &Recipe, kdump: bool) -> Result<Packages, AnacondaError> {
+    let mut packages = Packages::new();
+    packages.group(GroupId::new("core").in_field("(goldsmith)")?);
+    for wanted in &recipe.packages.install {
+        let field = "packages.install";
+        match wanted.strip_prefix('@') {
+            Some(group) => packages.group(GroupId::new(group).in_field(field)?),
+            None => packages.install(PackagePattern::new(&**wanted).in_field(field)?).in_field(field)?,
+        }
+    }
+    for unwanted in &recipe.packages.exclude {
+        let field = "packages.exclude";
+        packages.exclude(PackagePattern::new(&**unwanted).in_field(field)?).in_field(field)?;
+    }
+    // A package that the recipe asks for is wanted.
+    for unwanted in UNWANTED.into_iter().chain((!kdump).then_some("kexec-tools")) {
+        let pattern = PackagePattern::new(unwanted).in_field("(goldsmith)")?;
+        if !packages.packages().iter().any(|package| covers(unwanted, package.as_str())) {
+            packages.exclude(pattern).in_field("(goldsmith)")?;
+        }
+    }
+    Ok(packages)
+}
+
+/// Whether excluding `unwanted`, with at most one `*`, would keep out `package` or a version of it.
+fn covers(unwanted: &str, package: &str) -> bool {
+    match unwanted.split_once('*') {
+        Some((before, after)) => package.starts_with(before) && package.contains(after),
+        None => package.strip_prefix(unwanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.'])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_read() {
+        for (line, report) in [
+            ("step writing /etc/x", Some(Report::Step("writing /etc/x".into()))),
+            ("fail copying: no space", Some(Report::Fail("copying: no space".into()))),
+            ("ok 0123", Some(Report::Ok("0123".into()))),
+            ("ok", None),
+            ("okay 0123", None),
+            ("", None),
+        ] {
+            assert_eq!(Report::parse(line), report, "{line}");
+        }
+    }
+
+    #[test]
+    fn exclusions_know_what_they_cover() {
+        for (unwanted, package, covered) in [
+            ("plymouth", "plymouth", true),
+            ("plymouth", "plymouth-0.8.9", true),
+            ("plymouth", "plymouthd", false),
+            ("iwl*-firmware", "iwl7260-firmware-22.0", true),
+            ("iwl*-firmware", "iwlist", false),
+        ] {
+            assert_eq!(covers(unwanted, package), covered, "{unwanted} {package}");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The sections of shell: fragments from `kickstart/` that define functions, then calls of them with the recipe's values.
+//!
+//! The recipe's values are arguments, quoted, or here-documents. Each line of a here-document begins with a margin `|` or is base 64,
+//! so none can be the document's end or a section's, whatever the recipe says; the fragments take the margin away.
+
+use std::fmt::Write;
+
+use crate::base::text::{counted, shell_quote};
+use crate::kickstart::{Post, Script, ends_or_hides_a_line};
+use crate::recipe::{Recipe, Repository, Selinux, StockRepositories};
+
+use super::{AnacondaError, InField, NONCE_FILE, REPORT_PORT, VOLUME_DIR, VOLUME_LABEL};
+
+const REPORT: &str = include_str!("../../../kickstart/report.sh");
+const PRE: &str = include_str!("../../../kickstart/pre.sh");
+const COPY: &str = include_str!("../../../kickstart/copy.sh");
+const CONFIGURE: &str = include_str!("../../../kickstart/configure.sh");
+const FINISH: &str = include_str!("../../../kickstart/finish.sh");
+
+/// `%pre`: the nonce is there, the volume is mounted and holds what it should.
+pub(super) fn pre(recipe: &Recipe) -> Result<Script, AnacondaError> {
+    let mut body = Body::new(&[("nonce", NONCE_FILE), ("label", VOLUME_LABEL), ("volume", VOLUME_DIR)], &[PRE]);
+    body.call("check_nonce", &[]);
+    if !recipe.repositories.is_empty() {
+        body.call("mount_volume", &[]);
+    }
+    for repository in &recipe.repositories {
+        body.call("expect_repository", &[&repository.id]);
+    }
+    body.script()
+}
+
+/// The `%post` sections, in running order; the last one says that all went well.
+pub(super) fn post(recipe: &Recipe) -> Result<Vec<Post>, AnacondaError> {
+    let mut sections = Vec::new();
+    let mut add = |chroot, script| sections.push(Post { chroot, error_on_fail: true, script });
+    if !recipe.repositories.is_empty() {
+        add(false, copy(recipe)?);
+    }
+    add(true, configure(recipe)?);
+    let mut finish = Body::new(&[("nonce", NONCE_FILE)], &[FINISH]);
+    finish.call("finish", &[]);
+    add(false, finish.script()?);
+    Ok(sections)
+}
+
+fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
+    let mut body = Body::new(&[("volume", VOLUME_DIR)], &[COPY]);
+    for repository in &recipe.repositories {
+        absolute_path(&repository.unpack_to, &format!("repository `{}`: unpack_to", repository.id.escape_debug()))?;
+        body.call("copy_repository", &[&repository.id, &repository.unpack_to]);
+    }
+    body.script()
+}
+
+fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
+    let mut body = Body::new(&[("target", "")], &[CONFIGURE]);
+    repositories(recipe, &mut body)?;
+    kernel(recipe, &mut body)?;
+    accounts(recipe, &mut body)?;
+    files(recipe, &mut body)?;
+    if recipe.packages.upgrade && !recipe.repositories.is_empty() {
+        let ids: Vec<_> = recipe.repositories.iter().map(|repository| repository.id.as_str()).collect();
+        let ids = ids.join(",");
+        // Groups have no version to keep.
+        let packages = recipe.packages.install.iter().map(String::as_str).filter(|package| !package.starts_with('@'));
+        body.call("upgrade", &[ids.as_str()].into_iter().chain(packages).collect::<Vec<_>>());
+    }
+    units(&mut body, "disable_units", &recipe.services.disable, "services.disable")?;
+    units(&mut body, "enable_units", &recipe.services.enable, "services.enable")?;
+    body.call("generic_initramfs", &[]);
+    if recipe.system.selinux != Selinux::Disabled {
+        body.call("relabel", &[]);
+    }
+    body.script()
+}
+
+/// One `.repo` file for all repositories that name it, and what becomes of the distribution's.
+fn repositories(recipe: &Recipe, body: &mut Body) -> Result<(), AnacondaError> {
+    let mut written: Vec<&str> = Vec::new();
+    for (index, repository) in recipe.repositories.iter().enumerate() {
+        let field = format!("repository `{}`", repository.id.escape_debug());
+        if recipe.repositories[..index].iter().any(|other| other.id.eq_ignore_ascii_case(&repository.id)) {
+            return Err(AnacondaError::refused(field, "two repositories have this id, and FAT ignores case", "rename one"));
+        }
+        let stem = repository.file.strip_suffix(".repo").unwrap_or_default();
+        let name_like = stem.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) && !stem.starts_with('.');
+        if stem.is_empty() || !name_like || stem.starts_with("CentOS-") {
+            let why = format!("`{}` is no name for a repository file of one's own", repository.file.escape_debug());
+            return Err(AnacondaError::refused(field, why, "name it like \"local.repo\""));
+        }
+        if !written.contains(&repository.file.as_str()) {
+            written.push(&repository.file);
+            let sections: Vec<_> = recipe.repositories.iter().filter(|other| other.file == repository.file).map(repo_section).collect();
+            body.put(&format!("/etc/yum.repos.d/{}", repository.file), 0o644, "root:root", sections.join("\n").as_bytes());
+        }
+    }
+    match recipe.packages.stock_repositories {
+        StockRepositories::Keep => {}
+        StockRepositories::Disable => body.call("disable_stock_repositories", &[]),
+        StockRepositories::Vault => body.call("stock_repositories_from_vault", &[]),
+    }
+    Ok(())
+}
+
+fn repo_section(repository: &Repository) -> String {
+    let id = &repository.id;
+    let gpgcheck = u8::from(repository.gpgcheck);
+    let path = percent_encoded(&repository.unpack_to);
+    format!("[{id}]\nname={id}\nbaseurl=file://{path}\nenabled=1\ngpgcheck={gpgcheck}\n")
+}
+
+/// yum splits `baseurl` at white space and commas and replaces `$name`.
+fn percent_encoded(path: &str) -> String {
+    let mut out = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() => out.push(byte.into()),
+            // OK to ignore: writing to a String does not fail.
+            byte => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// Files only: `sysctl -p` here would set the installer's kernel and fail on net.bridge.*, which needs br_netfilter. At boot
+/// systemd-sysctl runs after systemd-modules-load. A name after `00-system.conf`, which turns the bridge's keys off, wins.
+fn kernel(recipe: &Recipe, body: &mut Body) -> Result<(), AnacondaError> {
+    if !recipe.kernel.modules.is_empty() {
+        let mut text = String::new();
+        for module in &recipe.kernel.modules {
+            if module.is_empty() || !module.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+                return Err(AnacondaError::refused("kernel.modules", format!("`{}` is no module", module.escape_debug()), "correct it"));
+            }
+            text += module;
+            text.push('\n');
+        }
+        body.put("/etc/modules-load.d/goldsmith.conf", 0o644, "root:root", text.as_bytes());
+    }
+    if !recipe.kernel.sysctl.is_empty() {
+        let mut text = String::new();
+        for (key, value) in &recipe.kernel.sysctl {
+            let field = format!("kernel.sysctl.\"{}\"", key.escape_debug());
+            if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic() && !b"=#;".contains(&b)) {
+                return Err(AnacondaError::refused(field, "this is no kernel parameter", "correct it"));
+            }
+            one_line(value, &field)?;
+            text += &format!("{key} = {value}\n");
+        }
+        body.put("/etc/sysctl.d/99-goldsmith.conf", 0o644, "root:root", text.as_bytes());
+    }
+    Ok(())
+}
+
+fn accounts(recipe: &Recipe, body: &mut Body) -> Result<(), AnacondaError> {
+    for user in recipe.users.iter().filter(|user| !user.groups.is_empty()) {
+        let words: Vec<_> = [user.name.as_str()].into_iter().chain(user.groups.iter().map(String::as_str)).collect();
+        body.call("join_groups", &words);
+    }
+    let root = [("root", &recipe.system.root)].into_iter();
+    for (name, account) in root.chain(recipe.users.iter().map(|user| (user.name.as_str(), &user.account))) {
+        if account.ssh_keys.is_empty() {
+            continue;
+        }
+        let mut text = String::new();
+        for key in &account.ssh_keys {
+            one_line(key, &format!("ssh key of `{}`", name.escape_debug()))?;
+            text += key;
+            text.push('\n');
+        }
+        body.call_with("authorized_keys", &[name], text.as_bytes());
+    }
+    let sudoers: String =
+        recipe.users.iter().filter(|user| user.sudo).map(|user| format!("{} ALL=(ALL) NOPASSWD: ALL\n", user.name)).collect();
+    if !sudoers.is_empty() {
+        body.put("/etc/sudoers.d/90-goldsmith", 0o440, "root:root", sudoers.as_bytes());
+        body.call("check_sudoers", &[]);
+    }
+    Ok(())
+}
+
+fn files(recipe: &Recipe, body: &mut Body) -> Result<(), AnacondaError> {
+    for file in &recipe.files {
+        let field = format!("file `{}`", file.path.escape_debug());
+        absolute_path(&file.path, &field)?;
+        let (user, group) = file.owner.split_once(':').unwrap_or((&file.owner, ""));
+        login_name(user, &field)?;
+        login_name(group, &field)?;
+        if file.mode > 0o7777 {
+            return Err(AnacondaError::refused(field, format!("{:o} is no file mode", file.mode), "write it like 0o644"));
+        }
+        body.put(&file.path, file.mode, &file.owner, file.content.bytes());
+    }
+    Ok(())
+}
+
+fn units(body: &mut Body, function: &str, units: &[String], field: &str) -> Result<(), AnacondaError> {
+    // systemd.unit(5): the characters of a unit's name.
+    let valid = |unit: &str| unit.bytes().all(|b| b.is_ascii_alphanumeric() || b":-_.\\@".contains(&b));
+    if let Some(unit) = units.iter().find(|unit| unit.is_empty() || unit.starts_with('-') || !valid(unit)) {
+        return Err(AnacondaError::refused(field, format!("`{}` is no unit", unit.escape_debug()), "correct it"));
+    }
+    if !units.is_empty() {
+        body.call(function, &units.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+/// A name that means the same in a kickstart, in sudoers, in chown and in the passwd file: useradd(8) of shadow-utils, upper case and
+/// dots as EL7 takes them.
+pub(super) fn login_name(name: &str, field: &str) -> Result<(), AnacondaError> {
+    let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if first && name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)) {
+        return Ok(());
+    }
+    let why = format!("`{}` is no name of a user or group", name.escape_debug());
+    Err(AnacondaError::refused(field, why, format!("use at most {} of a-z, 0-9, `_`, `.`, `-`", counted(32, "character"))))
+}
+
+fn absolute_path(path: &str, field: &str) -> Result<(), AnacondaError> {
+    one_line(path, field)?;
+    let steps = path.strip_prefix('/').map(|rest| rest.split('/'));
+    if steps.is_some_and(|mut steps| steps.all(|step| !matches!(step, "" | "." | ".."))) && path.is_ascii() {
+        return Ok(());
+    }
+    let why = format!("`{}` is not a plain absolute path", path.escape_debug());
+    Err(AnacondaError::refused(field, why, "write it from `/`, in ASCII, without `.`, `..`, `//` and a `/` at its end"))
+}
+
+fn one_line(text: &str, field: &str) -> Result<(), AnacondaError> {
+    if !text.trim().is_empty() && !text.contains(ends_or_hides_a_line) {
+        return Ok(());
+    }
+    Err(AnacondaError::refused(field, "it is not one line of text", "take line ends and control characters out"))
+}
+
+/// A script in the making.
+struct Body(String);
+
+impl Body {
+    /// Variables, then fragments. Every script reports.
+    fn new(variables: &[(&str, &str)], fragments: &[&str]) -> Self {
+        let mut body = format!("port={}\n", shell_quote(&format!("/dev/virtio-ports/{REPORT_PORT}")));
+        for (name, value) in variables {
+            body += &format!("{name}={}\n", shell_quote(value));
+        }
+        for fragment in [REPORT].iter().chain(fragments) {
+            body.push('\n');
+            body += fragment;
+        }
+        body.push('\n');
+        Self(body)
+    }
+
+    /// A call of a fragment's function. The arguments are single lines.
+    fn call(&mut self, function: &str, arguments: &[&str]) {
+        self.0 += function;
+        for argument in arguments {
+            self.0.push(' ');
+            self.0 += &shell_quote(argument);
+        }
+        self.0.push('\n');
+    }
+
+    /// A call whose last argument names the form that `bytes` have on its standard input.
+    fn call_with(&mut self, function: &str, arguments: &[&str], bytes: &[u8]) {
+        let (form, lines) = match plain_text(bytes) {
+            Some(text) => ("text", text.lines().map(|line| format!("|{line}\n")).collect()),
+            None => ("base64", base64(bytes)),
+        };
+        self.call(function, &arguments.iter().copied().chain([form]).collect::<Vec<_>>());
+        self.0.pop();
+        self.0 += &format!(" <<'END'\n{lines}END\n");
+    }
+
+    fn put(&mut self, path: &str, mode: u32, owner: &str, bytes: &[u8]) {
+        self.call_with("put", &[path, &format!("{mode:04o}"), owner], bytes);
+    }
+
+    fn script(self) -> Result<Script, AnacondaError> {
+        Script::new(self.0).in_field("(goldsmith)")
+    }
+}
+
+/// What can stand in a here-document and be read by people. Python 2, in which Anaconda 7.5 is written, makes no promise for
+/// characters beyond ASCII.
+fn plain_text(bytes: &[u8]) -> Option<&str> {
+    let plain = |b: &u8| matches!(b, b'\n' | b'\t' | b' '..=b'~');
+    let ended = bytes.is_empty() || bytes.ends_with(b"\n");
+    std::str::from_utf8(bytes).ok().filter(|_| ended && bytes.iter().all(plain))
+}
+
+/// RFC 4648 base 64 in lines of 76 characters.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len() / 54 * 73 + 80);
+    for line in bytes.chunks(57) {
+        for group in line.chunks(3) {
+            let mut quad = [0; 3];
+            quad[..group.len()].copy_from_slice(group);
+            let bits = u32::from_be_bytes([0, quad[0], quad[1], quad[2]]);
+            for place in 0..4 {
+                let index = (bits >> (18 - 6 * place)) & 63;
+                out.push(if place <= group.len() { ALPHABET[index as usize].into() } else { '=' });
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_vectors_of_rfc_4648() {
+        for (plain, encoded) in
+            [("", ""), ("f", "Zg==\n"), ("fo", "Zm8=\n"), ("foo", "Zm9v\n"), ("foob", "Zm9vYg==\n"), ("fooba", "Zm9vYmE=\n")]
+        {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+        assert_eq!(base64(&[0xff; 58]), format!("{}\n/w==\n", "/".repeat(76)));
+    }
+
+    #[test]
+    fn only_text_that_survives_stays_text() {
+        for text in ["", "a\n", "\ta b\n%end\nEND\n"] {
+            assert!(plain_text(text.as_bytes()).is_some(), "{text:?}");
+        }
+        for bytes in [&b"a"[..], b"a\r\n", b"a\0\n", "ü\n".as_bytes(), b"\xff\n", b"\x1b\n"] {
+            assert!(plain_text(bytes).is_none(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn paths_and_names() {
+        for path in ["/root/Docker", "/a b/$(x)'\""] {
+            assert!(absolute_path(path, "f").is_ok(), "{path}");
+        }
+        for path in ["", "/", "a", "/a/", "/a/../b", "//a", "/a\nb", "/ü"] {
+            assert!(absolute_path(path, "f").is_err(), "{path:?}");
+        }
+        for name in ["", "%wheel", "-x", "a b", "a:b", "#0", &"a".repeat(33)] {
+            assert!(login_name(name, "f").is_err(), "{name}");
+        }
+        assert_eq!(percent_encoded("/a b,$c%"), "/a%20b%2C%24c%25");
+    }
+}

@@ -1,0 +1,124 @@
+//! The disk's layout as Anaconda cuts it.
+
+use crate::base::size::ByteSize;
+use crate::kickstart::{DiskLabel, Filesystem, FsType, LogicalVolume, Part, Purpose, Storage, VolumeGroup, Word};
+use crate::recipe::{Disk, FilesystemKind, Firmware, PartitionTable};
+
+use super::{AnacondaError, constant};
+
+/// The system disk: the first on virtio. Its name follows the order of the PCI slots.
+const DISK: &str = "vda";
+/// MiB. `core` with Docker takes 1.5 GB.
+const LEAST_ROOT: u32 = 2560;
+/// MiB: kernels and their initramfs; only there with LVM, which firmware and GRUB are not asked to read.
+const BOOT: u32 = 1024;
+/// MiB: what the Installation Guide of RHEL 7 recommends; Anaconda takes 50 and more.
+const EFI_SYSTEM: u32 = 200;
+/// MiB lost to partition tables, alignment and LVM's metadata.
+const OVERHEAD: u32 = 16;
+
+/// The partitions, `/` last so that it can be grown.
+pub(super) fn storage(disk: &Disk) -> Result<Storage, AnacondaError> {
+    if disk.grow {
+        return Err(AnacondaError::refused(
+            "disk.grow",
+            "CentOS 7's installation media have no growpart, and its sfdisk cannot change a GPT",
+            "set grow = false",
+        ));
+    }
+    if (disk.firmware, disk.table) == (Firmware::Uefi, PartitionTable::Mbr) {
+        return Err(AnacondaError::refused("disk.table", "Anaconda boots UEFI from a GPT", "set table = \"gpt\""));
+    }
+    let swap = mib_rounded_up(disk.swap)?;
+    let kind = match disk.filesystem {
+        FilesystemKind::Ext4 => FsType::Ext4,
+        FilesystemKind::Xfs => FsType::Xfs,
+    };
+    let root = Filesystem { mountpoint: constant("/")?, kind, label: Some(constant("root")?) };
+
+    let mut parts = Vec::new();
+    let mut part = |purpose, size_mib, grow| parts.push(Part { purpose, size_mib, grow });
+    match (disk.firmware, disk.table) {
+        (Firmware::Uefi, _) => part(Purpose::EfiSystem, EFI_SYSTEM, false),
+        (Firmware::Bios, PartitionTable::Gpt) => part(Purpose::BiosBoot, 1, false),
+        (Firmware::Bios, PartitionTable::Mbr) => {}
+    }
+    let mut groups = Vec::new();
+    if disk.lvm {
+        part(Purpose::Filesystem(Filesystem { mountpoint: constant("/boot")?, kind, label: None }), BOOT, false);
+        part(Purpose::PhysicalVolume(1), LEAST_ROOT.saturating_add(swap), true);
+        groups.push(volume_group(root, swap)?);
+    } else {
+        if swap > 0 {
+            part(Purpose::Swap, swap, false);
+        }
+        part(Purpose::Filesystem(root), LEAST_ROOT, true);
+    }
+    fits(disk.size, &parts)?;
+    let label = match disk.table {
+        PartitionTable::Gpt => DiskLabel::Gpt,
+        PartitionTable::Mbr => DiskLabel::Msdos,
+    };
+    Ok(Storage { disk: constant(DISK)?, label, parts, groups })
+}
+
+fn volume_group(root: Filesystem, swap: u32) -> Result<VolumeGroup, AnacondaError> {
+    let volume = |name: &str, filesystem, size_mib, grow| -> Result<LogicalVolume, AnacondaError> {
+        Ok(LogicalVolume { name: constant(name)?, filesystem, size_mib, grow })
+    };
+    let mut volumes = Vec::new();
+    if swap > 0 {
+        volumes.push(volume("swap", None, swap, false)?);
+    }
+    volumes.push(volume("root", Some(root), LEAST_ROOT - OVERHEAD, true)?);
+    let name: Word = constant("system")?;
+    Ok(VolumeGroup { name, physical: vec![1], volumes })
+}
+
+/// Before the installer finds out, minutes later.
+fn fits(size: ByteSize, parts: &[Part]) -> Result<(), AnacondaError> {
+    let needed = parts.iter().map(|part| u64::from(part.size_mib)).sum::<u64>() + u64::from(OVERHEAD);
+    if size >= ByteSize::mib(needed) {
+        return Ok(());
+    }
+    let why = format!("{size} is too small for this layout, which needs {}", ByteSize::mib(needed));
+    Err(AnacondaError::refused("disk.size", why, "make the disk larger"))
+}
+
+fn mib_rounded_up(size: ByteSize) -> Result<u32, AnacondaError> {
+    u32::try_from(size.bytes().div_ceil(1 << 20))
+        .map_err(|_| AnacondaError::refused("disk.swap", format!("{size} is no size of a swap space"), "make it smaller"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(size: ByteSize, swap: ByteSize) -> Disk {
+        Disk { size, table: PartitionTable::Gpt, firmware: Firmware::Bios, filesystem: FilesystemKind::Ext4, lvm: false, swap, grow: false }
+    }
+
+    #[test]
+    fn layouts_that_cannot_be_are_refused() {
+        let ok = disk(ByteSize::gib(8), ByteSize(0));
+        assert!(storage(&ok).is_ok());
+        for (wrong, field) in [
+            (Disk { grow: true, ..ok.clone() }, "disk.grow"),
+            (Disk { firmware: Firmware::Uefi, table: PartitionTable::Mbr, ..ok.clone() }, "disk.table"),
+            (disk(ByteSize::mib(2576), ByteSize(0)), "disk.size"),
+            (disk(ByteSize::gib(8), ByteSize::gib(7)), "disk.size"),
+            (disk(ByteSize::gib(8), ByteSize(u64::MAX)), "disk.swap"),
+            (disk(ByteSize::gib(8), ByteSize::mib(u32::MAX.into())), "disk.size"),
+        ] {
+            let error = storage(&wrong).unwrap_err().to_string();
+            assert!(error.starts_with(field), "{error}");
+        }
+        assert!(storage(&disk(ByteSize::mib(2577), ByteSize(0))).is_ok());
+    }
+
+    #[test]
+    fn an_odd_swap_is_rounded_up() {
+        let storage = storage(&disk(ByteSize::gib(8), ByteSize((512 << 20) + 1))).unwrap();
+        assert_eq!(storage.parts[1], Part { purpose: Purpose::Swap, size_mib: 513, grow: false });
+    }
+}

@@ -1,0 +1,315 @@
+//! The deploy installer: a Debian tree from the distribution's signed packages, and the settings of the recipe in it. Pure.
+//!
+//! It says *what*: packages, files, a script for a chroot of the tree, and what the runner does once the tree is a disk.
+//! How a tree and a disk come about is the stages' knowledge.
+
+use std::fmt::Write as _;
+
+use crate::base::digest::Sha256Digest;
+use crate::base::text::{shell_line, shell_quote};
+use crate::base::uuid::Uuid;
+use crate::recipe::{Account, Content, FileEntry, Firmware, Network, PartitionTable, Recipe, StockRepositories, Toggle};
+
+use super::accounts::{Accounts, Login};
+
+/// Everything that makes the tree, apart from the packages' bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tree {
+    /// Packages for mmdebstrap's `--include`, in the recipe's order after our own.
+    pub packages: Vec<String>,
+    /// Files the script puts in place; it finds their bytes as [`FILES`]`/0`, `/1`, ….
+    pub files: Vec<FileEntry>,
+    /// Run by `/bin/sh` in a chroot of the tree after the packages are installed.
+    pub script: String,
+}
+
+/// Where the chroot has the bytes of [`Tree::files`].
+pub const FILES: &str = "/goldsmith/files";
+
+/// Names of the filesystems, known before they are made so that `/etc/fstab` can be written into the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilesystemIds {
+    /// The partition table's identifiers are derived from it too.
+    pub seed: Sha256Digest,
+    /// UUID of the root filesystem.
+    pub root: Uuid,
+    /// Volume serial number of the EFI system partition.
+    pub esp: u32,
+    /// UUID of the swap space.
+    pub swap: Uuid,
+}
+
+impl FilesystemIds {
+    /// The same ids for the same name: two builds of one recipe are equal in them, builds of two recipes are not.
+    pub fn derive(name: &str) -> Self {
+        let seed = Sha256Digest::of(name.as_bytes());
+        let uuid = |what: &str| Uuid::derived(&seed, what);
+        Self { seed, root: uuid("filesystem root"), esp: uuid("filesystem esp").short(), swap: uuid("filesystem swap") }
+    }
+}
+
+/// What makes a machine of an `--variant=apt` tree: init, devices, network, log-in. Kernel and boot loader come on top.
+const BASE_PACKAGES: &[&str] = &[
+    "systemd-sysv",
+    "libpam-systemd",
+    "dbus",
+    "udev",
+    "kmod",
+    "procps",
+    "e2fsprogs",
+    "initramfs-tools",
+    "zstd",
+    "login",
+    "passwd",
+    "tzdata",
+    "systemd-timesyncd",
+    "iproute2",
+    "iputils-ping",
+    "ifupdown",
+    "isc-dhcp-client",
+    "openssh-server",
+    "ca-certificates",
+];
+
+/// Debian's kernel for virtual machines: a third of the modules of `linux-image-amd64`.
+/// A recipe that names any `linux-image…` gets that one alone.
+const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
+
+/// Kernel arguments every image has: the serial console last, so that systemd's status lines and the log-in prompt reach it;
+/// the interface is `eth0` whatever slot it sits in.
+const KERNEL_ARGUMENTS: &str = "console=tty0 console=ttyS0,115200 net.ifnames=0 biosdevname=0";
+
+/// The tree of a recipe.
+pub fn tree(recipe: &Recipe, accounts: &Accounts, ids: &FilesystemIds) -> Tree {
+    let files = files(recipe, ids);
+    let script = script(recipe, accounts, &files);
+    Tree { packages: packages(recipe), files, script }
+}
+
+fn packages(recipe: &Recipe) -> Vec<String> {
+    let wanted = &recipe.packages.install;
+    let mut packages: Vec<String> = BASE_PACKAGES.iter().map(|name| (*name).to_owned()).collect();
+    if !wanted.iter().any(|name| name.starts_with("linux-image")) {
+        packages.push(KERNEL_PACKAGE.to_owned());
+    }
+    packages.extend(match recipe.disk.firmware {
+        Firmware::Bios => ["grub-pc-bin", "grub2-common"].map(str::to_owned),
+        Firmware::Uefi => ["grub-efi-amd64-bin", "grub2-common"].map(str::to_owned),
+    });
+    if recipe.system.locale != "C.UTF-8" {
+        packages.push("locales".to_owned());
+    }
+    if recipe.system.keyboard != "us" {
+        packages.extend(["keyboard-configuration", "console-setup"].map(str::to_owned));
+    }
+    if recipe.users.iter().any(|user| user.sudo) {
+        packages.push("sudo".to_owned());
+    }
+    for name in wanted {
+        if !packages.contains(name) {
+            packages.push(name.clone());
+        }
+    }
+    packages
+}
+
+fn files(recipe: &Recipe, ids: &FilesystemIds) -> Vec<FileEntry> {
+    let system = &recipe.system;
+    let mut files = vec![
+        text("/etc/hostname", format!("{}\n", system.hostname)),
+        text("/etc/hosts", hosts(&system.hostname)),
+        text("/etc/timezone", format!("{}\n", system.timezone)),
+        text("/etc/default/locale", format!("LANG={}\n", system.locale)),
+        text("/etc/fstab", fstab(recipe, ids)),
+        text("/etc/network/interfaces", interfaces(&system.network)),
+        text("/etc/default/grub", grub_defaults(recipe)),
+        // Debian makes host keys when the package is installed and never again; a sealed image has none.
+        text(
+            "/etc/systemd/system/ssh.service.d/host-keys.conf",
+            "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n".to_owned(),
+        ),
+    ];
+    if let Some(servers) = resolv_conf(recipe) {
+        files.push(text("/etc/resolv.conf", servers));
+    }
+    if system.keyboard != "us" {
+        files.push(text("/etc/default/keyboard", format!("XKBMODEL=\"pc105\"\nXKBLAYOUT=\"{}\"\n", system.keyboard)));
+    }
+    if recipe.disk.grow {
+        // systemd-repart(8) grows the partition, x-systemd.growfs of fstab the filesystem.
+        files.push(text("/etc/repart.d/50-root.conf", "[Partition]\nType=root\n".to_owned()));
+    }
+    if !recipe.kernel.modules.is_empty() {
+        files.push(text("/etc/modules-load.d/goldsmith.conf", recipe.kernel.modules.iter().map(|module| format!("{module}\n")).collect()));
+    }
+    if !recipe.kernel.sysctl.is_empty() {
+        // After 99-sysctl.conf, which is a link to /etc/sysctl.conf: of two files the later name wins (sysctl.d(5)).
+        let lines = recipe.kernel.sysctl.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        files.push(text("/etc/sysctl.d/99-zz-goldsmith.conf", lines));
+    }
+    if recipe.packages.stock_repositories == StockRepositories::Disable {
+        files.push(text("/etc/apt/sources.list", "# The image has no package sources: its recipe disabled them.\n".to_owned()));
+    }
+    for user in recipe.users.iter().filter(|user| user.sudo) {
+        files.push(FileEntry {
+            mode: 0o440,
+            ..text(&format!("/etc/sudoers.d/{}", user.name), format!("{} ALL=(ALL) NOPASSWD: ALL\n", user.name))
+        });
+    }
+    files.extend(recipe.files.iter().cloned());
+    files
+}
+
+/// resolv.conf(5) as the recipe's static network says; nothing when a DHCP server will say.
+pub fn resolv_conf(recipe: &Recipe) -> Option<String> {
+    match &recipe.system.network {
+        Network::Static { dns, .. } if !dns.is_empty() => Some(dns.iter().map(|server| format!("nameserver {server}\n")).collect()),
+        _ => None,
+    }
+}
+
+fn text(path: &str, text: String) -> FileEntry {
+    FileEntry { path: path.to_owned(), mode: 0o644, owner: "root:root".to_owned(), content: Content::Inline { text } }
+}
+
+fn hosts(hostname: &str) -> String {
+    let short = hostname.split('.').next().unwrap_or(hostname);
+    let names = if short == hostname { hostname.to_owned() } else { format!("{hostname} {short}") };
+    format!(
+        "127.0.0.1 localhost\n127.0.1.1 {names}\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+    )
+}
+
+fn fstab(recipe: &Recipe, ids: &FilesystemIds) -> String {
+    let grow = if recipe.disk.grow { ",x-systemd.growfs" } else { "" };
+    let mut fstab = format!("UUID={} / ext4 errors=remount-ro{grow} 0 1\n", ids.root);
+    if recipe.disk.firmware == Firmware::Uefi {
+        let _ = writeln!(fstab, "UUID={:04X}-{:04X} /boot/efi vfat umask=0077 0 1", ids.esp >> 16, ids.esp & 0xffff);
+    }
+    if recipe.disk.swap.bytes() > 0 {
+        let _ = writeln!(fstab, "UUID={} none swap sw 0 0", ids.swap);
+    }
+    fstab
+}
+
+/// interfaces(5). Hot-plug, so that a machine without the interface does not wait for it.
+fn interfaces(network: &Network) -> String {
+    let mut lines = "auto lo\niface lo inet loopback\n\nallow-hotplug eth0\n".to_owned();
+    match network {
+        Network::Dhcp => lines.push_str("iface eth0 inet dhcp\n"),
+        Network::Static { address, prefix, gateway, .. } => {
+            let _ = writeln!(lines, "iface eth0 inet static\n    address {address}/{prefix}");
+            if let Some(gateway) = gateway {
+                let _ = writeln!(lines, "    gateway {gateway}");
+            }
+        }
+    }
+    lines
+}
+
+fn grub_defaults(recipe: &Recipe) -> String {
+    let arguments: String = recipe.kernel.arguments.iter().map(|argument| format!(" {argument}")).collect();
+    format!(
+        "GRUB_DEFAULT=0\nGRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX_DEFAULT=\"\"\nGRUB_CMDLINE_LINUX={}\n\
+         GRUB_TERMINAL=\"console serial\"\nGRUB_SERIAL_COMMAND=\"serial --unit=0 --speed=115200\"\nGRUB_DISABLE_OS_PROBER=true\n",
+        shell_quote(&format!("{KERNEL_ARGUMENTS}{arguments}"))
+    )
+}
+
+/// Files come before everything that may read them, owners after the accounts they name.
+fn script(recipe: &Recipe, accounts: &Accounts, files: &[FileEntry]) -> String {
+    let system = &recipe.system;
+    let mut script = String::from("set -eu\n");
+    let mut line = |words: &[&str]| {
+        script.push_str(&shell_line(words.iter().copied()));
+        script.push('\n');
+    };
+    for (index, file) in files.iter().enumerate() {
+        line(&["install", "-D", "-m", &format!("{:04o}", file.mode), &format!("{FILES}/{index}"), &file.path]);
+    }
+    line(&["ln", "-sf", &format!("/usr/share/zoneinfo/{}", system.timezone), "/etc/localtime"]);
+    // A wrong name would otherwise only show as UTC.
+    line(&["test", "-e", &format!("/usr/share/zoneinfo/{}", system.timezone)]);
+    if system.locale != "C.UTF-8" {
+        line(&["sed", "-i", &format!("s/^# *\\({} \\)/\\1/", system.locale.replace('.', "\\.")), "/etc/locale.gen"]);
+        line(&["locale-gen"]);
+    }
+    for user in &recipe.users {
+        let uid = user.uid.map(|uid| uid.to_string());
+        let mut words = vec!["useradd", "--create-home", "--shell", &user.shell];
+        if let Some(uid) = &uid {
+            words.extend(["--uid", uid]);
+        }
+        let groups = user.groups.join(",");
+        if !groups.is_empty() {
+            words.extend(["--groups", &groups]);
+        }
+        words.push(&user.name);
+        line(&words);
+    }
+    let root = std::iter::once(("root", "/root".to_owned(), &system.root));
+    let users = recipe.users.iter().map(|user| (user.name.as_str(), format!("/home/{}", user.name), &user.account));
+    for (name, home, account) in root.chain(users) {
+        log_in(&mut line, name, &home, account, accounts.login(name));
+    }
+    for file in files.iter().filter(|file| file.owner != "root:root") {
+        line(&["chown", &file.owner, &file.path]);
+    }
+    for unit in &recipe.services.enable {
+        line(&["systemctl", "enable", unit]);
+    }
+    for unit in &recipe.services.disable {
+        line(&["systemctl", "disable", unit]);
+    }
+    if system.firewall == Toggle::Disabled {
+        script.push_str(DISABLE_FIREWALL);
+    }
+    script
+}
+
+/// Debian installs no firewall by itself; a recipe may.
+const DISABLE_FIREWALL: &str = "\
+for unit in nftables ufw firewalld; do
+    if systemctl is-enabled --quiet $unit.service 2>/dev/null; then systemctl disable $unit.service; fi
+done
+";
+
+fn log_in(line: &mut impl FnMut(&[&str]), name: &str, home: &str, account: &Account, login: &Login) {
+    let hash = match login {
+        Login::Hash(hash) => hash.reveal(),
+        Login::Locked => "*",
+    };
+    line(&["usermod", "--password", hash, name]);
+    if account.ssh_keys.is_empty() {
+        return;
+    }
+    let directory = format!("{home}/.ssh");
+    let file = format!("{directory}/authorized_keys");
+    line(&["install", "-d", "-m", "0700", "-o", name, "-g", name, &directory]);
+    line(&["install", "-m", "0600", "-o", name, "-g", name, "/dev/null", &file]);
+    for key in &account.ssh_keys {
+        line(&["sh", "-c", "printf '%s\\n' \"$1\" >> \"$2\"", "-", key, &file]);
+    }
+}
+
+/// What the runner does in the new disk, in a chroot of it: make the swap space, install the boot loader.
+pub fn boot_loader(recipe: &Recipe, ids: &FilesystemIds) -> String {
+    let mut script = String::from("#!/bin/sh\nset -eu\n");
+    if recipe.disk.swap.bytes() > 0 {
+        // Where `image::Layout` puts it: after the boot partition that a GPT has and an MBR has not.
+        let device = match recipe.disk.table {
+            PartitionTable::Gpt => "/dev/vda2",
+            PartitionTable::Mbr => "/dev/vda1",
+        };
+        let _ = writeln!(script, "mkswap --uuid {} {device}", ids.swap);
+    }
+    script.push_str(match recipe.disk.firmware {
+        Firmware::Bios => "grub-install --target=i386-pc /dev/vda\nupdate-grub\n",
+        // --removable: the image travels without the firmware's variables, so it must boot from the fallback path (UEFI 2.10, 3.5.1.1).
+        Firmware::Uefi => {
+            "mkdir -p /boot/efi\nmount /boot/efi\n\
+             grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram\nupdate-grub\numount /boot/efi\n"
+        }
+    });
+    script
+}

@@ -1,0 +1,200 @@
+//! Kickstarts as text: golden files, the lab's settings line by line, ksvalidator as oracle, refusals.
+
+mod hostile;
+mod recipes;
+mod scripts;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use goldsmith::base::failure::Failure as _;
+use goldsmith::base::secret::Secret;
+use goldsmith::base::size::ByteSize;
+use goldsmith::installer::accounts::Accounts;
+use goldsmith::installer::anaconda::{self, AnacondaError, KERNEL_ARGUMENTS, NONCE_FILE};
+use goldsmith::recipe::{Distribution, Media, Password, Recipe, Repository};
+
+use recipes::{lab, variants};
+
+/// What a test does to a recipe.
+type Change = fn(&mut Recipe);
+
+fn render(recipe: &Recipe) -> Result<String, AnacondaError> {
+    anaconda::kickstart(recipe, &Accounts::derive(recipe, b"a secret of the tests")).map(|kickstart| kickstart.to_string())
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/kickstart").join(format!("{name}.ks"))
+}
+
+#[test]
+fn rendered_kickstarts_are_the_golden_files() {
+    for (name, recipe) in variants() {
+        let text = render(&recipe).unwrap();
+        let path = golden(name);
+        if std::env::var_os("REGENERATE").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        assert!(text == expected, "{} differs; REGENERATE=1 rewrites it, the diff is the review", path.display());
+        assert!(text.is_ascii(), "{name}: Python 2 reads this");
+        assert!(!text.contains("secret"), "{name} shows a password");
+    }
+}
+
+/// The validator of pykickstart 3.78: `$KSVALIDATOR`, else one below target/, made once.
+fn ksvalidator() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        if let Some(path) = std::env::var_os("KSVALIDATOR") {
+            return path.into();
+        }
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools").join("pykickstart");
+        let path = dir.join("bin/ksvalidator");
+        if !path.exists() {
+            ok(Command::new("python3").args(["-m", "venv"]).arg(&dir));
+            ok(Command::new(dir.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", "pykickstart==3.78"]));
+        }
+        path
+    })
+}
+
+/// Run to success, or show what was said.
+fn ok(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}: {}\n{}{}", output.status, said(&output.stdout), said(&output.stderr));
+    output
+}
+
+#[test]
+fn ksvalidator_accepts_every_kickstart_and_can_refuse() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ks.cfg");
+    let validate = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let output = Command::new(ksvalidator()).args(["-v", "RHEL7"]).arg(&path).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    for (name, recipe) in variants() {
+        let (code, said) = validate(&render(&recipe).unwrap());
+        assert_eq!(code, Some(0), "{name}: {said}");
+        // It warns with status 0.
+        assert!(said.lines().all(|line| line.is_empty() || line.starts_with("Checking kickstart file")), "{name}: {said}");
+    }
+    let text = render(&lab()).unwrap();
+    assert_eq!(validate(&text.replace("cdrom\n", "cdrom --fast\n")).0, Some(1));
+}
+
+#[test]
+fn each_setting_of_the_lab_has_its_line() {
+    let text = render(&lab()).unwrap();
+    for (setting, line) in [
+        ("the installation asks nothing", "cmdline"),
+        ("CentOS from its medium", "cdrom"),
+        ("locale", "lang en_US.UTF-8"),
+        ("keyboard", "keyboard --vckeymap=us --xlayouts=us"),
+        ("time zone", "timezone Asia/Shanghai --isUtc --nontp"),
+        ("SELinux off", "selinux --disabled"),
+        ("firewalld off", "firewall --disabled"),
+        (
+            "host name and address",
+            "network --bootproto=static --device=eth0 --ip=172.16.51.35 --netmask=255.255.255.0 --noipv6 --hostname=master \
+             --onboot=yes --activate",
+        ),
+        ("only the system disk is touched", "ignoredisk --only-use=vda"),
+        ("GPT", "clearpart --all --initlabel --disklabel=gpt --drives=vda"),
+        ("GRUB's partition", "part biosboot --fstype=biosboot --size=1 --ondisk=vda"),
+        ("root filesystem", "part / --fstype=ext4 --label=root --size=2560 --grow --ondisk=vda"),
+        (
+            "same interface name at every boot, login on the serial line",
+            "bootloader --location=mbr --boot-drive=vda --timeout=1 \
+             --append='console=tty0 console=ttyS0,115200 net.ifnames=0 biosdevname=0'",
+        ),
+        ("the offline repository, for the installer", "repo --name=kubernetes --baseurl=file:///run/goldsmith/volume/kubernetes --cost=10"),
+        ("… is on the volume", "expect_repository kubernetes"),
+        ("… goes to /root/Docker", "copy_repository kubernetes /root/Docker"),
+        ("… is in local.repo", "put /etc/yum.repos.d/local.repo 0644 root:root text <<'END'"),
+        ("… under its id", "|[kubernetes]"),
+        ("… by path", "|baseurl=file:///root/Docker"),
+        ("… switched on", "|enabled=1"),
+        ("… unsigned", "|gpgcheck=0"),
+        ("dead mirrors off", "disable_stock_repositories"),
+        (
+            "yum upgrade",
+            "upgrade kubernetes yum-utils device-mapper-persistent-data lvm2 docker-ce-18.09.6 docker-ce-cli-18.09.6 containerd.io",
+        ),
+        ("package", "yum-utils"),
+        ("package", "device-mapper-persistent-data"),
+        ("package", "lvm2"),
+        ("Docker, its version", "docker-ce-18.09.6"),
+        ("Docker's client, its version", "docker-ce-cli-18.09.6"),
+        ("containerd", "containerd.io"),
+        ("no memory for kdump", "%addon com_redhat_kdump --disable"),
+        ("… and no kexec", "-kexec-tools"),
+        ("bridge filter at boot", "put /etc/modules-load.d/goldsmith.conf 0644 root:root text <<'END'"),
+        ("… the module", "|br_netfilter"),
+        ("sysctls at boot", "put /etc/sysctl.d/99-goldsmith.conf 0644 root:root text <<'END'"),
+        ("forwarding", "|net.ipv4.ip_forward = 1"),
+        ("bridge, IPv4", "|net.bridge.bridge-nf-call-iptables = 1"),
+        ("bridge, IPv6", "|net.bridge.bridge-nf-call-ip6tables = 1"),
+        ("Docker at boot", "services --enabled=docker"),
+        ("… or no image", "enable_units docker"),
+        ("boots elsewhere", "generic_initramfs"),
+        ("ends by itself", "poweroff"),
+    ] {
+        assert_eq!(text.lines().filter(|found| *found == line).count(), 1, "{setting}: `{line}`\n{text}");
+    }
+    let rootpw = text.lines().find_map(|line| line.strip_prefix("rootpw --iscrypted ")).unwrap();
+    let program = "import crypt, sys; print(crypt.crypt('secret', sys.argv[1]))";
+    let output = ok(Command::new("python3").args(["-W", "ignore", "-c", program, rootpw]));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), rootpw, "the root password logs in");
+    assert!(text.ends_with("finish\n%end\n"), "success is said last");
+}
+
+#[test]
+fn the_installers_kernel_is_told_where_everything_is() {
+    let words: Vec<_> = KERNEL_ARGUMENTS.split(' ').collect();
+    for word in
+        ["inst.ks=file:/ks.cfg", r"inst.stage2=hd:LABEL=CentOS\x207\x20x86_64", "inst.cmdline", "rd.shell=0", "rd.emergency=poweroff"]
+    {
+        assert!(words.contains(&word), "{word}");
+    }
+    assert!(!words.contains(&""), "{KERNEL_ARGUMENTS}");
+    assert!(NONCE_FILE.ends_with("cfg") && NONCE_FILE.rfind('/') == Some(0), "the initramfs hands on /*cfg only");
+}
+
+#[test]
+fn what_cannot_be_installed_is_refused_with_its_field() {
+    let cases: [(&str, Change); 15] = [
+        ("media.installer", |r| {
+            r.media = Media::Deploy { distribution: Distribution::Debian, suite: "bookworm".into() };
+        }),
+        ("disk.grow", |r| r.disk.grow = true),
+        ("disk.size", |r| r.disk.size = ByteSize::gib(1)),
+        ("system.root", |r| r.system.root.password = Password::Hash { hash: Secret::new("$y$j9T$abc$def") }),
+        ("packages.exclude", |r| r.packages.exclude = vec!["lvm2".into()]),
+        ("packages.install", |r| r.packages.install.push("a#b".into())),
+        ("kernel.arguments", |r| r.kernel.arguments.push("x=$(id)".into())),
+        ("kernel.modules", |r| r.kernel.modules.push("a b".into())),
+        ("kernel.sysctl.\"a b\"", |r| drop(r.kernel.sysctl.insert("a b".into(), "1".into()))),
+        ("services.enable", |r| r.services.enable.push("a b".into())),
+        ("repository `base`", |r| r.repositories[0].id = "base".into()),
+        ("repository `kubernetes`", |r| r.repositories[0].file = "CentOS-Base.repo".into()),
+        ("repository `kubernetes`: unpack_to", |r| r.repositories[0].unpack_to = "/".into()),
+        ("repository `KUBERNETES`", |r| {
+            let twin = Repository { id: "KUBERNETES".into(), ..r.repositories[0].clone() };
+            r.repositories.push(twin);
+        }),
+        ("system.hostname", |r| r.system.hostname = "a b".into()),
+    ];
+    for (field, change) in cases {
+        let mut recipe = lab();
+        change(&mut recipe);
+        let error = render(&recipe).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("{field}: ")), "{field}: {error}");
+        assert!(error.remedy().is_some(), "{field}");
+    }
+}

@@ -1,0 +1,171 @@
+//! The recipes that are rendered.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use goldsmith::base::secret::Secret;
+use goldsmith::base::size::ByteSize;
+use goldsmith::recipe::{
+    Account, Build, BuildNetwork, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kernel, Media, Network, Output, Packages,
+    PartitionTable, Password, Recipe, Repository, Selinux, Services, StockRepositories, System, Toggle, User,
+};
+
+/// The recipe of the lab: CentOS 7.5 with Docker 18.09.6 from an offline repository.
+pub fn lab() -> Recipe {
+    let strings = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let file = |name: &str| FileSource { path: Some(name.into()), urls: Vec::new(), sha256: None };
+    Recipe {
+        name: "centos-7.5-docker".into(),
+        summary: "CentOS 7.5.1804 with Docker CE 18.09.6".into(),
+        media: Media::Anaconda { iso: file("CentOS-7-x86_64-Minimal-1804.iso") },
+        repositories: vec![Repository {
+            id: "kubernetes".into(),
+            file: "local.repo".into(),
+            archive: file("Docker.tar.gz"),
+            unpack_to: "/root/Docker".into(),
+            gpgcheck: false,
+        }],
+        system: System {
+            hostname: "master".into(),
+            timezone: "Asia/Shanghai".into(),
+            locale: "en_US.UTF-8".into(),
+            keyboard: "us".into(),
+            selinux: Selinux::Disabled,
+            firewall: Toggle::Disabled,
+            root: Account { password: Password::Env { name: "ROOT_PASSWORD".into(), value: Secret::new("secret") }, ssh_keys: Vec::new() },
+            network: Network::Static { address: "172.16.51.35".parse().unwrap(), prefix: 24, gateway: None, dns: Vec::new() },
+        },
+        kernel: Kernel {
+            modules: strings(&["br_netfilter"]),
+            sysctl: ["net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"]
+                .map(|key| (key.to_owned(), "1".to_owned()))
+                .into(),
+            arguments: Vec::new(),
+        },
+        packages: Packages {
+            upgrade: true,
+            stock_repositories: StockRepositories::Disable,
+            install: strings(&[
+                "yum-utils",
+                "device-mapper-persistent-data",
+                "lvm2",
+                "docker-ce-18.09.6",
+                "docker-ce-cli-18.09.6",
+                "containerd.io",
+            ]),
+            exclude: Vec::new(),
+        },
+        services: Services { enable: strings(&["docker"]), disable: Vec::new() },
+        users: Vec::new(),
+        files: Vec::new(),
+        disk: Disk {
+            size: ByteSize::gib(8),
+            table: PartitionTable::Gpt,
+            firmware: Firmware::Bios,
+            filesystem: FilesystemKind::Ext4,
+            lvm: false,
+            swap: ByteSize(0),
+            grow: false,
+        },
+        build: Build { cpus: 2, memory: ByteSize::gib(2), deadline: Duration::from_secs(3600), network: BuildNetwork::Closed },
+        provision: Vec::new(),
+        checks: Vec::new(),
+        output: Output { compress: true },
+    }
+}
+
+fn locked() -> Account {
+    Account { password: Password::Locked, ssh_keys: Vec::new() }
+}
+
+/// The golden files: name and recipe.
+pub fn variants() -> Vec<(&'static str, Recipe)> {
+    let with = |change: fn(&mut Recipe)| {
+        let mut recipe = lab();
+        change(&mut recipe);
+        recipe
+    };
+    vec![
+        ("lab", lab()),
+        ("uefi", with(|recipe| recipe.disk.firmware = Firmware::Uefi)),
+        (
+            "lvm-xfs-swap-mbr",
+            with(|recipe| {
+                recipe.disk = Disk {
+                    table: PartitionTable::Mbr,
+                    filesystem: FilesystemKind::Xfs,
+                    lvm: true,
+                    swap: ByteSize::gib(1),
+                    size: ByteSize::gib(12),
+                    ..recipe.disk
+                };
+            }),
+        ),
+        (
+            "dhcp-plain",
+            with(|recipe| {
+                recipe.repositories.clear();
+                recipe.system.network = Network::Dhcp;
+                recipe.system.root = locked();
+                recipe.system.selinux = Selinux::Enforcing;
+                recipe.system.firewall = Toggle::Enabled;
+                recipe.disk.swap = ByteSize::mib(512);
+                recipe.packages = Packages {
+                    upgrade: true,
+                    stock_repositories: StockRepositories::Keep,
+                    install: vec!["@development".into(), "kexec-tools".into(), "plymouth".into()],
+                    exclude: vec!["postfix".into()],
+                };
+                recipe.services = Services { enable: Vec::new(), disable: Vec::new() };
+                recipe.kernel = Kernel { modules: Vec::new(), sysctl: BTreeMap::new(), arguments: vec!["audit=0".into(), "x=a#b".into()] };
+            }),
+        ),
+        (
+            "vault-users-files",
+            with(|recipe| {
+                recipe.packages.stock_repositories = StockRepositories::Vault;
+                recipe.system.root.ssh_keys = vec!["ssh-ed25519 AAAAC3Nza root@host".into()];
+                recipe.system.network = Network::Static {
+                    address: "10.0.0.5".parse().unwrap(),
+                    prefix: 20,
+                    gateway: Some("10.0.0.1".parse().unwrap()),
+                    dns: vec!["10.0.0.2".parse().unwrap(), "10.0.0.3".parse().unwrap()],
+                };
+                recipe.users = vec![
+                    User {
+                        name: "bob".into(),
+                        groups: vec!["wheel".into(), "docker".into()],
+                        shell: "/bin/bash".into(),
+                        uid: Some(1500),
+                        sudo: true,
+                        account: Account {
+                            password: Password::Hash { hash: Secret::new(format!("$6$saltsalt${}", "x".repeat(86))) },
+                            ssh_keys: vec!["ssh-ed25519 AAAAC3Nzb bob's key".into(), "ssh-rsa AAAAB3Nz `x` $(y)".into()],
+                        },
+                    },
+                    User {
+                        name: "guest".into(),
+                        groups: Vec::new(),
+                        shell: "/sbin/nologin".into(),
+                        uid: None,
+                        sudo: false,
+                        account: locked(),
+                    },
+                ];
+                let file = |path: &str, mode, text: &str| FileEntry {
+                    path: path.into(),
+                    mode,
+                    owner: "root:root".into(),
+                    content: Content::Inline { text: text.into() },
+                };
+                recipe.files = vec![
+                    file("/etc/motd", 0o644, "Welcome.\n%end\nEND\n|bar\n\n\t$(id) `id` 'x' \"y\" \\\n"),
+                    file("/opt/a b/$(id)", 0o4755, "no final line end\r"),
+                    file("/etc/systemd/system/hello.timer", 0o600, ""),
+                ];
+                recipe.services.enable = vec!["docker".into(), "hello.timer".into(), "getty@tty2.service".into()];
+                recipe.services.disable = vec!["postfix".into(), "rpcbind.socket".into()];
+            }),
+        ),
+    ]
+}
