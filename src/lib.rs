@@ -4,3 +4,4 @@ pub mod base;
 pub mod recipe;
 pub mod kickstart;
 pub mod installer;
+pub mod cache;

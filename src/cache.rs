@@ -1,0 +1,295 @@
+//! Keeps directories of bytes under a stage id, safe among processes. It does not know what the bytes are.
+//!
+//! ```text
+//! STORE/
+//! ├─ v1/layers/ID/        a finished layer; ID is 64 hexadecimal digits
+//! ├─ v1/layers/.ID.new-*  one in the making; it disappears with its maker, or at the next sweep
+//! ├─ v1/locks/ID          held by who makes that layer; the others wait for it
+//! ├─ v1/scratch/*         one run's scratch directory each, locked by it
+//! └─ secret               32 random bytes, 0600: salts are derived from it
+//! ```
+//!
+//! A layer is only ever added whole, by a rename. A miss hands out the permission to make it: [`Lookup::Miss`] holds the lock.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::base::atomic::{Existing, NewDir};
+use crate::base::digest::Sha256Digest;
+use crate::base::failure::{Class, Failure};
+use crate::base::lock::Lock;
+use crate::base::process::{Invocation, Tool};
+
+/// Bytes of the store's secret.
+const SECRET_BYTES: usize = 32;
+/// How often a waiting process looks whether another has finished a layer.
+const POLL: Duration = Duration::from_millis(500);
+
+/// A store on the local disk.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What a look for a layer found.
+#[derive(Debug)]
+pub enum Lookup {
+    /// It is there.
+    Hit(PathBuf),
+    /// It is not; the holder may make it.
+    Miss(Vacancy),
+}
+
+/// The permission to make one layer.
+#[derive(Debug)]
+pub struct Vacancy {
+    new: NewDir,
+    target: PathBuf,
+    _lock: Lock,
+}
+
+impl Vacancy {
+    /// Where the content is made. It is beside its final place, so that relative references to other layers hold.
+    pub fn path(&self) -> &Path {
+        self.new.path()
+    }
+
+    /// Give the layer its name.
+    ///
+    /// # Errors
+    /// The content cannot be synced or renamed; nothing is left then.
+    pub fn keep(self) -> Result<PathBuf, CacheError> {
+        let target = self.target;
+        self.new.publish(Existing::Keep).map_err(|source| CacheError { path: target.clone(), source })?;
+        Ok(target)
+    }
+}
+
+/// A run's own scratch directory, removed when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: tempfile::TempDir,
+    _lock: Lock,
+}
+
+impl Scratch {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// The store could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("the store cannot be used: {}: {source}", path.display())]
+pub struct CacheError {
+    /// Where.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl Failure for CacheError {
+    fn class(&self) -> Class {
+        Class::Host
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("make room or give permission, or name another store: --store DIR".to_owned())
+    }
+}
+
+impl Store {
+    /// The store at `root`, made when missing.
+    ///
+    /// # Errors
+    /// The directories cannot be made.
+    pub fn open(root: &Path) -> Result<Self, CacheError> {
+        let make = || -> io::Result<PathBuf> {
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true).mode(0o700);
+            for part in ["v1/layers", "v1/locks", "v1/scratch"] {
+                builder.create(root.join(part))?;
+            }
+            root.canonicalize()
+        };
+        make().map(|root| Self { root }).map_err(|source| CacheError { path: root.to_owned(), source })
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The layer `id`, if it is there. Nobody is waited for.
+    pub fn peek(&self, id: &Sha256Digest) -> Option<PathBuf> {
+        let path = self.layer(id);
+        path.is_dir().then_some(path)
+    }
+
+    /// The layer `id`, or the permission to make it. While another process makes it, wait; `waiting` is called once before that.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn lookup(&self, id: &Sha256Digest, waiting: impl FnOnce()) -> Result<Lookup, CacheError> {
+        let target = self.layer(id);
+        let lock_path = self.root.join("v1/locks").join(id.to_string());
+        let mut waiting = Some(waiting);
+        loop {
+            let failed = |source| CacheError { path: lock_path.clone(), source };
+            if let Some(lock) = Lock::try_exclusive(&lock_path).map_err(failed)? {
+                if target.is_dir() {
+                    return Ok(Lookup::Hit(target));
+                }
+                let new = NewDir::beside(&target).map_err(|source| CacheError { path: target.clone(), source })?;
+                return Ok(Lookup::Miss(Vacancy { new, target, _lock: lock }));
+            }
+            if let Some(waiting) = waiting.take() {
+                waiting();
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// A scratch directory for this run. What crashed runs left behind is swept away first, also files of a user namespace's ids,
+    /// which only root of such a namespace can delete.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn scratch(&self) -> Result<Scratch, CacheError> {
+        let parent = self.root.join("v1/scratch");
+        let failed = |source| CacheError { path: parent.clone(), source };
+        self.sweep(&parent).await.map_err(failed)?;
+        let dir = tempfile::Builder::new().prefix("run-").tempdir_in(&parent).map_err(failed)?;
+        let lock = Lock::try_exclusive(&dir.path().with_extension("lock")).map_err(failed)?;
+        let lock = lock.ok_or_else(|| failed(io::ErrorKind::ResourceBusy.into()))?;
+        Ok(Scratch { dir, _lock: lock })
+    }
+
+    async fn sweep(&self, parent: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(parent)?.collect::<io::Result<Vec<_>>>()? {
+            let path = entry.path();
+            let lock_path = path.with_extension("lock");
+            if path == lock_path {
+                let owner = path.with_extension("");
+                if !owner.exists() {
+                    fs::remove_file(&path)?;
+                }
+            } else if let Some(_lock) = Lock::try_exclusive(&lock_path)? {
+                if fs::remove_dir_all(&path).is_err() {
+                    // A failure is seen by the next line and by the next sweep.
+                    let _ = Invocation::new(Tool::Shell).args(["-c", "rm -rf -- \"$1\"", "-"]).arg(&path).contained().output().await;
+                }
+                fs::remove_file(&lock_path)?;
+            }
+        }
+        for entry in fs::read_dir(self.root.join("v1/layers"))?.collect::<io::Result<Vec<_>>>()? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(id) = name.strip_prefix('.').and_then(|rest| rest.split_once(".new-")).map(|(id, _)| id.to_owned()) else { continue };
+            if Lock::try_exclusive(&self.root.join("v1/locks").join(id))?.is_some() {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The store's secret, made at the first use.
+    ///
+    /// # Errors
+    /// It cannot be read or made.
+    pub fn secret(&self) -> Result<[u8; SECRET_BYTES], CacheError> {
+        let path = self.root.join("secret");
+        let read_or_make = || -> io::Result<[u8; SECRET_BYTES]> {
+            let mut secret = [0; SECRET_BYTES];
+            match fs::File::open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                file => return file?.read_exact(&mut secret).map(|()| secret),
+            }
+            rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())?;
+            let draft = tempfile::Builder::new().prefix(".secret-").tempfile_in(&self.root)?;
+            fs::OpenOptions::new().write(true).mode(0o600).open(draft.path())?.write_all(&secret)?;
+            draft.as_file().sync_all()?;
+            match draft.persist_noclobber(&path) {
+                Ok(_) => Ok(secret),
+                // Another process was quicker: its secret is the secret.
+                Err(_) => fs::File::open(&path)?.read_exact(&mut secret).map(|()| secret),
+            }
+        };
+        read_or_make().map_err(|source| CacheError { path: path.clone(), source })
+    }
+
+    fn layer(&self, id: &Sha256Digest) -> PathBuf {
+        self.root.join("v1/layers").join(id.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_runtime<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn a_layer_is_made_once_and_an_abandoned_one_never() {
+        on_runtime(async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path()).unwrap();
+            let id = Sha256Digest::of(b"layer");
+            let Lookup::Miss(vacancy) = store.lookup(&id, || {}).await.unwrap() else { panic!("nothing can be there yet") };
+            drop(vacancy);
+            assert_eq!(store.peek(&id), None);
+            let Lookup::Miss(vacancy) = store.lookup(&id, || {}).await.unwrap() else { panic!("an abandoned layer was kept") };
+            fs::write(vacancy.path().join("f"), "x").unwrap();
+            let (mut waited, path) = (false, vacancy.path().to_owned());
+            let second = async {
+                match store.lookup(&id, || waited = true).await.unwrap() {
+                    Lookup::Hit(path) => path,
+                    Lookup::Miss(_) => panic!("the same layer was made twice"),
+                }
+            };
+            let first = async {
+                tokio::time::sleep(POLL).await;
+                vacancy.keep().unwrap()
+            };
+            let (second, first) = tokio::join!(second, first);
+            assert!(waited && !path.exists());
+            assert_eq!((Some(first), fs::read_to_string(second.join("f")).unwrap()), (store.peek(&id), "x".into()));
+        });
+    }
+
+    #[test]
+    fn a_sweep_takes_what_crashed_runs_left_and_nothing_else() {
+        on_runtime(async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path()).unwrap();
+            let mine = store.scratch().await.unwrap();
+            fs::create_dir_all(dir.path().join("v1/scratch/run-dead/tree")).unwrap();
+            let id = Sha256Digest::of(b"dead");
+            fs::create_dir_all(dir.path().join(format!("v1/layers/.{id}.new-x"))).unwrap();
+            let other = store.scratch().await.unwrap();
+            let mut left: Vec<_> = fs::read_dir(dir.path().join("v1/scratch")).unwrap().map(|e| e.unwrap().path()).collect();
+            left.sort();
+            let mut expected: Vec<_> =
+                [mine.path(), other.path()].iter().flat_map(|p| [p.to_path_buf(), p.with_extension("lock")]).collect();
+            expected.sort();
+            assert_eq!(left, expected);
+            assert_eq!(fs::read_dir(dir.path().join("v1/layers")).unwrap().count(), 0);
+        });
+    }
+
+    #[test]
+    fn the_secret_stays_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let secret = store.secret().unwrap();
+        assert_ne!(secret, [0; SECRET_BYTES]);
+        assert_eq!(store.secret().unwrap(), secret);
+        let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(dir.path().join("secret")).unwrap());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
