@@ -5,3 +5,4 @@ pub mod recipe;
 pub mod kickstart;
 pub mod installer;
 pub mod cache;
+pub mod sources;

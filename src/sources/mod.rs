@@ -1,0 +1,31 @@
+//! Resolves a recipe's inputs to pins, and pins to verified local files.
+//!
+//! A [`Pins`] names every input by digest: it is what stage ids are made of. A [`VerifiedFile`] can only come from here: whoever holds
+//! one need not ask again whether the bytes are the right ones.
+
+mod apt;
+mod error;
+mod resolve;
+
+pub use apt::AptSource;
+pub use error::SourceError;
+pub use resolve::{Host, Resolved, VerifiedFile, resolve};
+
+use serde::Serialize;
+
+use crate::base::digest::Sha256Digest;
+
+/// Every input of a build by digest, in the order of the recipe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Pins(pub Vec<Pin>);
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pin {
+    /// What it is to the recipe: `iso`, `archive kubernetes`, `debian bookworm-updates`.
+    pub name: String,
+    /// Its digest.
+    pub sha256: Sha256Digest,
+    /// Where it can be had again, as the recipe says.
+    pub urls: Vec<String>,
+}

@@ -1,0 +1,250 @@
+//! From a recipe to its pins.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::apt::{self, AptSource};
+use super::{Pin, Pins, SourceError};
+use crate::base::digest::Sha256Digest;
+use crate::base::event::{Task, Unit};
+use crate::base::process::{Invocation, Tool};
+use crate::recipe::{FileSource, Media, Recipe};
+
+/// A local file whose bytes are the pinned ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedFile {
+    path: PathBuf,
+    sha256: Sha256Digest,
+}
+
+impl VerifiedFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it hashes to.
+    pub fn sha256(&self) -> Sha256Digest {
+        self.sha256
+    }
+}
+
+/// What the host brings to the resolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Host<'a> {
+    /// The directory of apt's configuration: `/etc/apt`.
+    pub apt: &'a Path,
+    /// A directory for scratch files.
+    pub scratch: &'a Path,
+}
+
+/// A recipe's inputs, found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// Every input by digest.
+    pub pins: Pins,
+    /// The installation medium.
+    pub iso: Option<VerifiedFile>,
+    /// The archives of the recipe's repositories, in order.
+    pub archives: Vec<VerifiedFile>,
+    /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
+    pub epoch: u64,
+    /// Where packages come from; empty when the installer's medium has them.
+    pub apt: Vec<AptSource>,
+}
+
+/// Find and pin every input of `recipe`.
+///
+/// # Errors
+/// An input is missing, is not what the recipe pins, or a package repository cannot be reached.
+pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, SourceError> {
+    let mut found = Resolved { pins: Pins::default(), iso: None, archives: Vec::new(), epoch: 0, apt: Vec::new() };
+    if let Media::Anaconda { iso } = &recipe.media {
+        let file = local_file("the installation medium", "media.iso.path", iso, task)?;
+        expect_iso9660(&file)?;
+        found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256, urls: iso.urls.clone() });
+        found.iso = Some(file);
+    }
+    for (index, repository) in recipe.repositories.iter().enumerate() {
+        let what = format!("the archive of repository {}", repository.id);
+        let file = local_file(&what, &format!("repository.{index}.archive.path"), &repository.archive, task)?;
+        found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: file.sha256, urls: repository.archive.urls.clone() });
+        found.archives.push(file);
+    }
+    if let Media::Deploy { suite, .. } = &recipe.media {
+        found.apt = match host_sources(host.apt, suite) {
+            sources if sources.is_empty() => default_sources(suite, host.scratch).await?,
+            sources => sources,
+        };
+        for source in &found.apt {
+            task.step(&format!("pin {}", source.suite));
+            let (sha256, date) = in_release(source, host.scratch).await?;
+            found.epoch = found.epoch.max(date.unwrap_or_default());
+            found.pins.0.push(Pin { name: format!("debian {}", source.suite), sha256, urls: Vec::new() });
+        }
+    }
+    Ok(found)
+}
+
+fn local_file(what: &str, key: &str, source: &FileSource, task: &Task) -> Result<VerifiedFile, SourceError> {
+    let missing = || SourceError::Missing {
+        what: what.to_owned(),
+        key: key.to_owned(),
+        path: source.path.clone(),
+        urls: source.urls.clone(),
+        sha256: source.sha256,
+    };
+    let path = source.path.clone().ok_or_else(missing)?;
+    let unreadable = |source: io::Error| SourceError::Unreadable { what: what.to_owned(), path: path.clone(), source };
+    let metadata = match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
+        result => result.map_err(unreadable)?,
+    };
+    if !metadata.is_file() {
+        return Err(SourceError::WrongKind { what: what.to_owned(), kind: "a regular file", path });
+    }
+    let file = File::open(&path).map_err(unreadable)?;
+    let mut metered = Metered { inner: BufReader::with_capacity(1 << 20, file), done: 0, total: metadata.len(), task, what };
+    let (sha256, _) = Sha256Digest::of_reader(&mut metered).map_err(unreadable)?;
+    match source.sha256 {
+        Some(expected) if expected != sha256 => Err(SourceError::WrongDigest { what: what.to_owned(), path, found: sha256, expected }),
+        _ => Ok(VerifiedFile { path, sha256 }),
+    }
+}
+
+struct Metered<'a, R> {
+    inner: R,
+    done: u64,
+    total: u64,
+    task: &'a Task,
+    what: &'a str,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const STEP: u64 = 64 << 20;
+        let read = self.inner.read(buffer)?;
+        let before = self.done / STEP;
+        self.done += read as u64;
+        if self.done / STEP != before {
+            self.task.progress(&format!("hash {}", self.what), self.done, Some(self.total), Unit::Bytes);
+        }
+        Ok(read)
+    }
+}
+
+/// ECMA-119, 8.1: the first volume descriptor is at sector 16 and says `CD001`.
+fn expect_iso9660(file: &VerifiedFile) -> Result<(), SourceError> {
+    let what = || "the installation medium".to_owned();
+    let mut identifier = [0; 5];
+    let read = || -> io::Result<()> {
+        let mut medium = File::open(&file.path)?;
+        medium.seek(SeekFrom::Start(16 * 2048 + 1))?;
+        medium.read_exact(&mut identifier)
+    };
+    match { read }() {
+        Ok(()) if &identifier == b"CD001" => Ok(()),
+        Err(source) if source.kind() != io::ErrorKind::UnexpectedEof => {
+            Err(SourceError::Unreadable { what: what(), path: file.path.clone(), source })
+        }
+        _ => Err(SourceError::WrongKind { what: what(), kind: "an ISO 9660 image", path: file.path.clone() }),
+    }
+}
+
+/// Debian's entries for `suite` among the host's; a file that cannot be read has none for us.
+fn host_sources(apt: &Path, suite: &str) -> Vec<AptSource> {
+    let parts = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut parts: Vec<PathBuf> = parts.filter(|path| path.extension().is_some_and(|ext| ext == "list" || ext == "sources")).collect();
+    parts.sort();
+    let texts: Vec<(String, String)> = [apt.join("sources.list")]
+        .into_iter()
+        .chain(parts)
+        .filter_map(|path| Some((path.to_string_lossy().into_owned(), fs::read_to_string(&path).ok()?)))
+        .collect();
+    apt::debian_sources(suite, texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))
+}
+
+/// What mmdebstrap would use by itself: it writes its list before the first hook, and the hook stops it there.
+async fn default_sources(suite: &str, scratch: &Path) -> Result<Vec<AptSource>, SourceError> {
+    let list = scratch.join("sources.list");
+    let hook = format!("cp \"$1/etc/apt/sources.list\" {}", crate::base::text::shell_quote(&list.to_string_lossy()));
+    let result = Invocation::new(Tool::Mmdebstrap)
+        .args(["--variant=apt", "--setup-hook", &hook, "--setup-hook", "exit 1", suite])
+        .arg(scratch.join("sources-tree"))
+        .env("TMPDIR", scratch)
+        .contained()
+        .output()
+        .await;
+    match (fs::read_to_string(&list), result) {
+        (Ok(text), _) => Ok(apt::parse_lines(&text)),
+        (Err(_), Err(error)) => Err(error.into()),
+        (Err(source), Ok(_)) => Err(SourceError::Scratch { path: list, source }),
+    }
+}
+
+async fn in_release(source: &AptSource, scratch: &Path) -> Result<(Sha256Digest, Option<u64>), SourceError> {
+    let url = source.in_release();
+    let path = scratch.join(format!("InRelease-{}", source.suite));
+    Invocation::new(Tool::AptHelper)
+        .arg("download-file")
+        .arg(&url)
+        .arg(&path)
+        .output()
+        .await
+        .map_err(|source| SourceError::Unreachable { url, source })?;
+    let text = fs::read(&path).map_err(|source| SourceError::Scratch { path, source })?;
+    Ok((Sha256Digest::of(&text), release_date(&String::from_utf8_lossy(&text))))
+}
+
+/// The `Date` field of a Release file (RFC 2822, which does not know the zone `UTC` that Debian writes).
+fn release_date(text: &str) -> Option<u64> {
+    let date = text.lines().find_map(|line| line.strip_prefix("Date:"))?.trim().replace("UTC", "+0000");
+    let time = jiff::fmt::rfc2822::parse(&date).ok()?;
+    time.timestamp().as_second().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::event::Events;
+
+    #[test]
+    fn an_input_is_the_pinned_file_or_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("Docker.tar.gz");
+        fs::write(&path, b"abc").unwrap();
+        let pinned = |sha256: Option<Sha256Digest>, path: &Path| FileSource { path: Some(path.to_owned()), urls: vec!["u".into()], sha256 };
+        let task = Events::none().task("t");
+        let get = |source: FileSource| local_file("the archive", "k", &source, &task);
+        assert_eq!(get(pinned(Some(Sha256Digest::of(b"abc")), &path)).unwrap().path(), path);
+        assert!(matches!(get(pinned(Some(Sha256Digest::of(b"x")), &path)), Err(SourceError::WrongDigest { .. })));
+        assert!(matches!(get(pinned(None, &dir.path().join("none"))), Err(SourceError::Missing { .. })));
+        assert!(matches!(get(pinned(None, dir.path())), Err(SourceError::WrongKind { .. })));
+        let remedy = crate::base::failure::Failure::remedy(
+            &get(FileSource { path: None, urls: vec!["http://x".into()], sha256: None }).unwrap_err(),
+        );
+        assert_eq!(remedy.unwrap(), "download http://x, then say where it is: --set k='\"FILE\"'");
+    }
+
+    #[test]
+    fn a_release_tells_its_date() {
+        let text = "Origin: Debian\nDate: Sat, 12 Jul 2025 09:07:05 UTC\nAcquire-By-Hash: yes\n";
+        assert_eq!((release_date(text), release_date("Date: today")), (Some(1_752_311_225), None));
+    }
+
+    #[test]
+    fn an_iso_is_known_by_its_volume_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let verified = |content: &[u8]| {
+            let path = dir.path().join("iso");
+            fs::write(&path, content).unwrap();
+            VerifiedFile { path, sha256: Sha256Digest::of(content) }
+        };
+        let mut iso = vec![0; 40_000];
+        assert!(expect_iso9660(&verified(&iso)).is_err());
+        iso[32_769..32_774].copy_from_slice(b"CD001");
+        assert!(expect_iso9660(&verified(&iso)).is_ok());
+        assert!(expect_iso9660(&verified(b"PK")).is_err());
+    }
+}
