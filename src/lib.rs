@@ -6,3 +6,4 @@ pub mod kickstart;
 pub mod installer;
 pub mod cache;
 pub mod sources;
+pub mod plan;

@@ -1,0 +1,190 @@
+//! Decides the stages and their content ids. Pure.
+//!
+//! A stage's id is the digest of everything that can change its result, its base's id included:
+//!
+//! | stage | what enters its id |
+//! |---|---|
+//! | install | pins, packages, files, scripts as rendered, disk layout, filesystem ids |
+//! | provision | the base's id, the step as resolved, the build machine's network |
+//! | seal | the base's id, the text of the sealing script |
+//! | content (the artifact's id) | the last stage's id, name, checks and output as resolved |
+//!
+//! What does not enter: where inputs lie on the host, processors, memory and deadlines of the build machine, comments, the clock.
+
+use serde::Serialize;
+
+use crate::base::digest::Sha256Digest;
+use crate::installer::accounts::Accounts;
+use crate::installer::deploy::{self, FilesystemIds, Tree};
+use crate::recipe::{Disk, FileEntry, Media, ProvisionStep, Recipe};
+use crate::sources::Pins;
+
+/// Raised when goldsmith makes another result out of the same inputs.
+const ENGINE: u32 = 1;
+
+/// What is to be done, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The stages; the first is an installation, the last seals.
+    pub stages: Vec<PlannedStage>,
+    /// The artifact's id.
+    pub content_id: Sha256Digest,
+}
+
+/// One stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedStage {
+    /// For people: `install`, `provision NAME`, `seal`.
+    pub name: String,
+    /// Digest of everything that can change its result.
+    pub id: Sha256Digest,
+    /// What is to be done.
+    pub work: Work,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Make a tree, a disk of it, and install the boot loader.
+    Deploy(Box<DeployWork>),
+    /// Run a step in the booted system.
+    Provision(Box<ProvisionStep>),
+    /// Take out what must not be shared and close the disk.
+    Seal {
+        /// What `/etc/resolv.conf` is to say; else it is emptied.
+        resolv_conf: Option<String>,
+    },
+}
+
+/// An installation by the deploy installer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeployWork {
+    /// The suite.
+    pub suite: String,
+    /// What makes the tree.
+    pub tree: Tree,
+    /// Names of its filesystems.
+    pub ids: FilesystemIds,
+    /// The disk's layout.
+    pub disk: Disk,
+    /// The script that installs the boot loader.
+    pub boot_loader: String,
+}
+
+/// Why a recipe has no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this version of goldsmith cannot install with Anaconda; it renders the kickstart (goldsmith kickstart render)")]
+pub struct CannotPlan;
+
+impl crate::base::failure::Failure for CannotPlan {
+    fn class(&self) -> crate::base::failure::Class {
+        crate::base::failure::Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("build a recipe with `installer = \"deploy\"`, such as debian-12-docker".to_owned())
+    }
+}
+
+/// The plan of a recipe whose inputs are pinned. `sealing` is the text of the script that seals.
+///
+/// # Errors
+/// The recipe's installer is one this version can only render for.
+pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, sealing: &str) -> Result<Plan, CannotPlan> {
+    let Media::Deploy { suite, .. } = &recipe.media else { return Err(CannotPlan) };
+    let ids = FilesystemIds::derive(&recipe.name);
+    let work = DeployWork {
+        suite: suite.clone(),
+        tree: deploy::tree(recipe, accounts, &ids),
+        ids,
+        disk: recipe.disk.clone(),
+        boot_loader: deploy::boot_loader(recipe, &ids),
+    };
+    let mut id = install_id(recipe, pins, &work);
+    let mut stages = vec![PlannedStage { name: "install".to_owned(), id, work: Work::Deploy(Box::new(work)) }];
+    for step in &recipe.provision {
+        id = digest(&ProvisionKey { engine: ENGINE, stage: "provision", base: id, step, network: recipe.build.network });
+        stages.push(PlannedStage { name: format!("provision {}", step.name), id, work: Work::Provision(Box::new(step.clone())) });
+    }
+    let resolv_conf = deploy::resolv_conf(recipe);
+    id = digest(&SealKey {
+        engine: ENGINE,
+        stage: "seal",
+        base: id,
+        script: Sha256Digest::of(sealing.as_bytes()),
+        resolv_conf: &resolv_conf,
+    });
+    stages.push(PlannedStage { name: "seal".to_owned(), id, work: Work::Seal { resolv_conf } });
+    let content_id = digest(&ContentKey {
+        engine: ENGINE,
+        last_stage: id,
+        name: &recipe.name,
+        checks: &recipe.checks,
+        output: &recipe.output,
+        summary: &recipe.summary,
+    });
+    Ok(Plan { stages, content_id })
+}
+
+#[derive(Serialize)]
+struct InstallKey<'a> {
+    engine: u32,
+    stage: &'static str,
+    pins: &'a Pins,
+    suite: &'a str,
+    packages: &'a [String],
+    files: &'a [FileEntry],
+    /// By digest: the script holds password hashes.
+    script: Sha256Digest,
+    boot_loader: Sha256Digest,
+    disk: &'a Disk,
+    root_uuid: String,
+}
+
+#[derive(Serialize)]
+struct ProvisionKey<'a> {
+    engine: u32,
+    stage: &'static str,
+    base: Sha256Digest,
+    step: &'a ProvisionStep,
+    network: crate::recipe::BuildNetwork,
+}
+
+#[derive(Serialize)]
+struct SealKey<'a> {
+    engine: u32,
+    stage: &'static str,
+    base: Sha256Digest,
+    script: Sha256Digest,
+    resolv_conf: &'a Option<String>,
+}
+
+#[derive(Serialize)]
+struct ContentKey<'a> {
+    engine: u32,
+    last_stage: Sha256Digest,
+    name: &'a str,
+    checks: &'a [crate::recipe::Check],
+    output: &'a crate::recipe::Output,
+    summary: &'a str,
+}
+
+fn install_id(recipe: &Recipe, pins: &Pins, work: &DeployWork) -> Sha256Digest {
+    digest(&InstallKey {
+        engine: ENGINE,
+        stage: "install",
+        pins,
+        suite: &work.suite,
+        packages: &work.tree.packages,
+        files: &work.tree.files,
+        script: Sha256Digest::of(work.tree.script.as_bytes()),
+        boot_loader: Sha256Digest::of(work.boot_loader.as_bytes()),
+        disk: &recipe.disk,
+        root_uuid: work.ids.root.to_string(),
+    })
+}
+
+fn digest(key: &impl Serialize) -> Sha256Digest {
+    // OK to unwrap: the keys are structs with string keys only, which JSON always takes.
+    Sha256Digest::of(&serde_json::to_vec(key).expect("a stage key is plain data"))
+}
