@@ -7,3 +7,4 @@ pub mod installer;
 pub mod cache;
 pub mod sources;
 pub mod plan;
+pub mod image;

@@ -3,3 +3,4 @@
 mod architecture;
 mod recipe_cases;
 mod kickstart_cases;
+mod image_cases;

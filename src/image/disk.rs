@@ -1,0 +1,140 @@
+//! A disk image at rest: found out to be raw or qcow2, opened once, read from anywhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::error::ImageError;
+use super::qcow2::{MAGIC, Qcow2};
+use super::read_at::{RawFile, ReadAt, Slice};
+
+/// How an image file keeps a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// The disk's bytes as they are.
+    Raw,
+    /// QEMU's copy-on-write format.
+    Qcow2,
+}
+
+impl Format {
+    /// The name `qemu-img -f` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+        }
+    }
+
+    /// The format with that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Raw, Self::Qcow2].into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// What an image file says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DiskInfo {
+    /// How the disk is kept.
+    pub format: Format,
+    /// Size of the disk in bytes.
+    pub virtual_size: u64,
+    /// Length of the file in bytes.
+    pub file_size: u64,
+    /// Bytes the file occupies on the host.
+    pub allocated_size: u64,
+    /// What compressed clusters are compressed with (qcow2): `zlib` or `zstd`.
+    pub compression: Option<String>,
+    /// The files under an overlay, nearest first.
+    pub backing: Vec<PathBuf>,
+}
+
+/// An open disk image. Clones read the same file.
+#[derive(Clone)]
+pub struct Disk {
+    path: PathBuf,
+    info: DiskInfo,
+    bytes: Arc<dyn ReadAt>,
+}
+
+impl Disk {
+    /// Open `path`, told by its first bytes to be qcow2, else taken as raw.
+    ///
+    /// A guest that owns a raw disk can write a qcow2 header into it: open what is known to be raw with [`Disk::open_as`].
+    ///
+    /// # Errors
+    /// It cannot be read, is damaged, or is of a kind that is not supported.
+    pub fn open(path: &Path) -> Result<Self, ImageError> {
+        let file = RawFile::open(path)?;
+        let mut start = [0; 8];
+        let count = usize::try_from(file.len()).unwrap_or(usize::MAX).min(start.len());
+        file.read_at(0, &mut start[..count]).map_err(|source| ImageError::read(path, source))?;
+        for (magic, what) in
+            [(&b"KDMV"[..], "VMDK"), (b"vhdxfile", "VHDX"), (b"conectix", "VHD"), (b"QED\0", "QED"), (b"LUKS\xba\xbe", "LUKS")]
+        {
+            if start.starts_with(magic) {
+                return Err(ImageError::incompatible(path, 0, format!("{what} is not supported, only raw and qcow2")));
+            }
+        }
+        Self::open_as(path, if start.starts_with(&MAGIC) { Format::Qcow2 } else { Format::Raw })
+    }
+
+    /// Open `path` as `format`, whatever it looks like.
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    pub fn open_as(path: &Path, format: Format) -> Result<Self, ImageError> {
+        let metadata = fs::metadata(path).map_err(|source| ImageError::read(path, source))?;
+        let file = RawFile::open(path)?;
+        let file_size = file.len();
+        let (bytes, compression, backing): (Arc<dyn ReadAt>, _, _) = match format {
+            Format::Raw => (Arc::new(file), None, Vec::new()),
+            Format::Qcow2 => {
+                let qcow2 = Qcow2::open(path)?;
+                let (compression, backing) = (qcow2.compression().to_owned(), qcow2.backing_paths().to_vec());
+                (Arc::new(qcow2), Some(compression), backing)
+            }
+        };
+        // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
+        let allocated_size = std::os::unix::fs::MetadataExt::blocks(&metadata).saturating_mul(512);
+        let info = DiskInfo { format, virtual_size: bytes.len(), file_size, allocated_size, compression, backing };
+        Ok(Self { path: path.to_owned(), info, bytes })
+    }
+
+    /// A disk in memory, called `name` in errors.
+    pub fn in_memory(name: &str, bytes: Vec<u8>) -> Self {
+        let size = ReadAt::len(&bytes);
+        let info = DiskInfo {
+            format: Format::Raw,
+            virtual_size: size,
+            file_size: size,
+            allocated_size: size,
+            compression: None,
+            backing: Vec::new(),
+        };
+        Self { path: name.into(), info, bytes: Arc::new(bytes) }
+    }
+
+    /// The file, as it was named.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file says of itself.
+    pub fn info(&self) -> &DiskInfo {
+        &self.info
+    }
+
+    /// The disk's bytes.
+    pub fn bytes(&self) -> &Arc<dyn ReadAt> {
+        &self.bytes
+    }
+
+    /// `len` bytes of the disk from byte `start` on: a partition.
+    pub fn slice(&self, start: u64, len: u64) -> Slice {
+        Slice::new(Arc::clone(&self.bytes), start, len)
+    }
+}

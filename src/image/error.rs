@@ -1,0 +1,176 @@
+//! What can be wrong with a disk image, and whose fault it is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::base::failure::{Class, Failure};
+use crate::base::process::ProcessError;
+use crate::base::size::rounded;
+
+/// Why something could not be done with a disk image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The host could not read the file.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file on the host.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The host could not write the file.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file on the host.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The image may be fine, but this is beyond what goldsmith reads.
+    #[error("cannot read {}{}: {what}", path.display(), at(*.offset))]
+    Incompatible {
+        /// The file on the host.
+        path: PathBuf,
+        /// Byte offset in that file, or in the disk it describes.
+        offset: Option<u64>,
+        /// What is not supported.
+        what: String,
+    },
+    /// The image is damaged.
+    #[error("{} is damaged{}: {what}", path.display(), at(*.offset))]
+    Corrupt {
+        /// The file on the host.
+        path: PathBuf,
+        /// Byte offset in that file, or in the disk it describes.
+        offset: Option<u64>,
+        /// What is wrong.
+        what: String,
+    },
+    /// The image is readable but lacks something that was asked for.
+    #[error("{} has no {what}", path.display())]
+    Absent {
+        /// The file on the host.
+        path: PathBuf,
+        /// What is not there.
+        what: String,
+    },
+    /// What was asked for cannot be made: it contradicts itself or does not fit.
+    #[error("cannot make {what}: {why}")]
+    Layout {
+        /// What was to be made.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// The host's disk is too full.
+    #[error("{} has {} free, {} needed", path.display(), rounded(*.free), rounded(*.needed))]
+    NoSpace {
+        /// A directory on the full filesystem.
+        path: PathBuf,
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// An external tool failed.
+    #[error(transparent)]
+    Tool(#[from] ProcessError),
+}
+
+fn at(offset: Option<u64>) -> String {
+    offset.map(|offset| format!(" at byte {offset}")).unwrap_or_default()
+}
+
+impl ImageError {
+    /// A failed read of `path`. When the reader below had an `ImageError` to say, it is that one.
+    pub fn read(path: &Path, source: io::Error) -> Self {
+        match source.downcast::<Self>() {
+            Ok(inner) => inner,
+            Err(source) => Self::Read { path: path.to_owned(), source },
+        }
+    }
+
+    pub(crate) fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn incompatible(path: &Path, offset: impl Into<Option<u64>>, what: impl Into<String>) -> Self {
+        Self::Incompatible { path: path.to_owned(), offset: offset.into(), what: what.into() }
+    }
+
+    pub(crate) fn corrupt(path: &Path, offset: impl Into<Option<u64>>, what: impl Into<String>) -> Self {
+        Self::Corrupt { path: path.to_owned(), offset: offset.into(), what: what.into() }
+    }
+
+    pub(crate) fn absent(path: &Path, what: impl Into<String>) -> Self {
+        Self::Absent { path: path.to_owned(), what: what.into() }
+    }
+
+    pub(crate) fn layout(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Layout { what: what.into(), why: why.into() }
+    }
+}
+
+/// Readers speak `io::Error`; the typed error travels inside it and comes out again in [`ImageError::read`].
+impl From<ImageError> for io::Error {
+    fn from(error: ImageError) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
+impl Failure for ImageError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Write { .. } | Self::NoSpace { .. } => Class::Host,
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
+            Self::Read { .. } | Self::Incompatible { .. } | Self::Corrupt { .. } | Self::Absent { .. } => Class::Input,
+            Self::Layout { .. } => Class::Usage,
+            Self::Tool(error) => error.class(),
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => Some(format!("check the path {}", path.display())),
+            Self::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some(format!("make {} readable for you", path.display()))
+            }
+            Self::Read { .. } | Self::Absent { .. } => None,
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("free some space, or choose another directory".to_owned())
+            }
+            Self::Write { path, .. } => Some(format!("make the directory of {} writable for you", path.display())),
+            Self::Incompatible { path, .. } => {
+                Some(format!("look at it with `qemu-img info {}`; `qemu-img convert -O qcow2` makes a plain copy", path.display()))
+            }
+            Self::Corrupt { path, .. } => Some(format!("get {} again, or see what `qemu-img check` says of it", path.display())),
+            Self::Layout { .. } => Some("change the [disk] section of the recipe".to_owned()),
+            Self::NoSpace { needed, free, .. } => {
+                Some(format!("free {} there, or choose another directory", rounded(needed.saturating_sub(*free))))
+            }
+            Self::Tool(error) => error.remedy(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typed_error_survives_the_way_through_io() {
+        let path = Path::new("disk.qcow2");
+        let inner = ImageError::corrupt(path, 512, "a cluster lies outside the file");
+        let text = inner.to_string();
+        let back = ImageError::read(Path::new("other"), inner.into());
+        assert_eq!((back.to_string(), back.class()), (text, Class::Input));
+        assert_eq!(back.to_string(), "disk.qcow2 is damaged at byte 512: a cluster lies outside the file");
+    }
+
+    #[test]
+    fn no_space_names_the_numbers() {
+        let error = ImageError::NoSpace { path: "/var".into(), needed: 8 << 30, free: 1 << 30 };
+        assert_eq!(error.to_string(), "/var has 1.00 GiB free, 8.00 GiB needed");
+        assert_eq!((error.class(), error.remedy().unwrap().as_str()), (Class::Host, "free 7.00 GiB there, or choose another directory"));
+    }
+}

@@ -1,0 +1,37 @@
+//! Disk files at rest: create, overlay, partition tables, filesystems, inspect.
+//!
+//! Everything here works on plain files without a mount, without root and without a machine: readers on anything that is [`ReadAt`],
+//! writers on a [`std::fs::File`]. Images come from elsewhere: whatever they hold, reading them ends with a value or a typed error.
+
+mod error;
+
+mod disk;
+mod qcow2;
+mod read_at;
+
+mod layout;
+mod partition;
+
+mod create;
+pub mod ext4;
+pub mod fat;
+
+mod boot;
+mod boot_files;
+mod filesystem;
+mod superblock;
+
+pub mod inspect;
+
+pub use boot::BootEntry;
+pub use boot_files::BootFiles;
+pub use create::{
+    Compress, check, create_empty, create_overlay, create_overlay_unchecked, create_raw, flatten_to_qcow2, free_bytes, require_space,
+};
+pub use disk::{Disk, DiskInfo, Format};
+pub use error::ImageError;
+pub use filesystem::{FileKind, Metadata, Root};
+pub use layout::{Firmware, Layout, PlannedPartition, Role};
+pub use partition::{Partition, PartitionTable, TableKind, gpt_type, mbr_type};
+pub use read_at::{ReadAt, Slice};
+pub use superblock::FilesystemType;

@@ -1,0 +1,290 @@
+//! Reads qcow2: versions 2 and 3, plain, deflate and zstd clusters, zero clusters, backing chains.
+//!
+//! Written from QEMU's `docs/interop/qcow2.txt`, because no crate reads zstd clusters (imago 0.2.6 refuses the feature bit). It does not
+//! read internal snapshots, encryption, external data files or subclusters, and it refuses files that were not closed cleanly.
+
+mod cache;
+mod header;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use self::cache::Cache;
+use self::header::{BackingFile, Compression, Header};
+use super::disk::Format;
+use super::error::ImageError;
+use super::read_at::{RawFile, ReadAt};
+
+pub(crate) use self::header::MAGIC;
+
+/// Longest backing chain that is followed; a loop ends here too.
+const MAX_CHAIN: usize = 64;
+/// Bits 9 to 55 of an L1 or L2 entry: a byte offset in the file.
+const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
+/// Bit 62 of an L2 entry.
+const COMPRESSED: u64 = 1 << 62;
+/// Bit 0 of an L2 entry (version 3): the cluster reads as zeros.
+const ZERO: u64 = 1;
+
+/// A qcow2 file and everything under it.
+pub struct Qcow2 {
+    path: PathBuf,
+    file: RawFile,
+    header: Header,
+    l1_table: Vec<u64>,
+    backing: Option<Box<dyn ReadAt>>,
+    backing_paths: Vec<PathBuf>,
+    cache: Arc<Mutex<Cache>>,
+    /// This file's place in the chain, 0 at the top; keys of the shared cache begin with it.
+    depth: usize,
+}
+
+/// Where a cluster's bytes are.
+#[derive(Debug, PartialEq, Eq)]
+enum Cluster {
+    /// In the backing file, or zeros without one.
+    Unallocated,
+    Zeros,
+    Plain {
+        offset: u64,
+    },
+    Compressed {
+        offset: u64,
+        length: usize,
+    },
+}
+
+impl Qcow2 {
+    /// Open `path` and its backing files.
+    ///
+    /// # Errors
+    /// A file of the chain cannot be read, is damaged, or uses what is not supported.
+    pub fn open(path: &Path) -> Result<Self, ImageError> {
+        Self::open_at(path, 0, Arc::default())
+    }
+
+    /// The files under this one, nearest first.
+    pub fn backing_paths(&self) -> &[PathBuf] {
+        &self.backing_paths
+    }
+
+    /// How this file's own compressed clusters are compressed, if there are any.
+    pub fn compression(&self) -> &'static str {
+        match self.header.compression {
+            Compression::Deflate => "zlib",
+            Compression::Zstd => "zstd",
+        }
+    }
+
+    fn open_at(path: &Path, depth: usize, cache: Arc<Mutex<Cache>>) -> Result<Self, ImageError> {
+        let file = RawFile::open(path)?;
+        let header = Header::read(&file, path)?;
+        let mut bytes = vec![0; header.l1_entries * 8];
+        file.read_at(header.l1_table_offset, &mut bytes).map_err(|source| ImageError::read(path, source))?;
+        let l1_table = bytes.as_chunks().0.iter().map(|entry| u64::from_be_bytes(*entry)).collect();
+        let mut qcow2 = Self { path: path.to_owned(), file, header, l1_table, backing: None, backing_paths: Vec::new(), cache, depth };
+        if let Some(backing) = qcow2.header.backing.take() {
+            qcow2.open_backing(&backing)?;
+        }
+        Ok(qcow2)
+    }
+
+    fn open_backing(&mut self, backing: &BackingFile) -> Result<(), ImageError> {
+        let refuse = |what: String| Err(ImageError::incompatible(&self.path, None, what));
+        let name = &backing.name;
+        if self.depth + 1 >= MAX_CHAIN {
+            return refuse(format!("its backing chain is longer than {MAX_CHAIN} files, or a loop"));
+        }
+        // QEMU takes what stands before a colon as a protocol when no slash comes first (`path_has_protocol`).
+        if name.split('/').next().is_some_and(|first| first.contains(':')) {
+            return refuse(format!("its backing file `{name}` is not a local file"));
+        }
+        // Guessing would let a guest that owns a raw disk name any file of the host as its backing file (CVE-2008-2004).
+        let Some(format) = &backing.format else {
+            return refuse(format!("it does not say which format its backing file `{name}` has; `qemu-img rebase -u -F …` does"));
+        };
+        // Joining an absolute name gives that name.
+        let path = self.path.parent().unwrap_or(Path::new("")).join(name);
+        self.backing_paths.push(path.clone());
+        self.backing = Some(match Format::named(format) {
+            Some(Format::Qcow2) => {
+                let below = Self::open_at(&path, self.depth + 1, Arc::clone(&self.cache))?;
+                self.backing_paths.extend_from_slice(&below.backing_paths);
+                Box::new(below)
+            }
+            Some(Format::Raw) => Box::new(RawFile::open(&path)?),
+            None => return refuse(format!("its backing file `{name}` has the format `{format}`")),
+        });
+        Ok(())
+    }
+
+    fn cluster_size(&self) -> u64 {
+        1 << self.header.cluster_bits
+    }
+
+    fn corrupt(&self, offset: u64, what: impl Into<String>) -> ImageError {
+        ImageError::corrupt(&self.path, offset, what)
+    }
+
+    /// Find the cluster with the number `index`, which is inside the virtual size.
+    fn locate(&self, index: u64) -> io::Result<Cluster> {
+        let l2_bits = self.header.cluster_bits - 3;
+        let l1_index = usize::try_from(index >> l2_bits).unwrap_or(usize::MAX);
+        let l1_entry = self.l1_table.get(l1_index).copied().unwrap_or_default();
+        let table_offset = l1_entry & OFFSET_MASK;
+        if table_offset == 0 {
+            return Ok(Cluster::Unallocated);
+        }
+        let table = self.l2_table(table_offset)?;
+        let position = usize::try_from(index & ((1 << l2_bits) - 1)).unwrap_or(usize::MAX);
+        // OK to default: the table is a whole cluster, the position is masked to its length.
+        let entry = table.as_chunks().0.get(position).map(|entry| u64::from_be_bytes(*entry)).unwrap_or_default();
+        self.decode(entry, table_offset)
+    }
+
+    fn decode(&self, entry: u64, table_offset: u64) -> io::Result<Cluster> {
+        if entry & COMPRESSED != 0 {
+            // The low bits are a byte offset, the others up to bit 61 the number of further 512-byte sectors.
+            let offset_bits = 62 - (self.header.cluster_bits - 8);
+            let offset = entry & ((1 << offset_bits) - 1);
+            let sectors = ((entry & (COMPRESSED - 1)) >> offset_bits) + 1;
+            // The last sector may go past the end of the file.
+            let end = ((offset & !511) + sectors * 512).min(self.file.len());
+            let length = end.checked_sub(offset).filter(|length| *length > 0);
+            let length = length.and_then(|length| usize::try_from(length).ok());
+            let length = length.ok_or_else(|| self.corrupt(offset, "a compressed cluster lies outside the file"))?;
+            return Ok(Cluster::Compressed { offset, length });
+        }
+        if self.header.version >= 3 && entry & ZERO != 0 {
+            return Ok(Cluster::Zeros);
+        }
+        let offset = entry & OFFSET_MASK;
+        if offset == 0 {
+            return Ok(Cluster::Unallocated);
+        }
+        if !offset.is_multiple_of(self.cluster_size()) {
+            return Err(self.corrupt(table_offset, format!("a cluster at {offset} does not begin on a cluster boundary")).into());
+        }
+        if offset >= self.file.len() {
+            return Err(self.corrupt(offset, "a cluster lies outside the file; it may have been cut short").into());
+        }
+        Ok(Cluster::Plain { offset })
+    }
+
+    fn l2_table(&self, offset: u64) -> io::Result<Arc<[u8]>> {
+        let end = offset.checked_add(self.cluster_size());
+        if !offset.is_multiple_of(self.cluster_size()) || end.is_none_or(|end| end > self.file.len()) {
+            return Err(self.corrupt(offset, "an L2 table lies outside the file").into());
+        }
+        self.cached(offset, |table| self.file.read_at(offset, table))
+    }
+
+    fn decompressed(&self, offset: u64, length: usize) -> io::Result<Arc<[u8]>> {
+        self.cached(offset, |cluster| {
+            // At most 4 MiB: see `decode`, the number of sectors has `cluster_bits - 8` bits.
+            let mut packed = vec![0; length];
+            self.file.read_at(offset, &mut packed)?;
+            match self.header.compression {
+                Compression::Deflate => inflate(&packed, cluster),
+                Compression::Zstd => unzstd(&packed, cluster),
+            }
+            .map_err(|why| self.corrupt(offset, format!("a cluster cannot be decompressed: {why}")).into())
+        })
+    }
+
+    /// The cluster-sized thing at `offset`, remembered or made by `fill`.
+    fn cached(&self, offset: u64, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Arc<[u8]>> {
+        let key = (self.depth, offset);
+        // A panic elsewhere cannot leave the cache inconsistent: every entry is whole.
+        let lock = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = lock().get(key) {
+            return Ok(bytes);
+        }
+        let mut bytes = vec![0; 1 << self.header.cluster_bits];
+        fill(&mut bytes)?;
+        let bytes: Arc<[u8]> = bytes.into();
+        lock().put(key, Arc::clone(&bytes));
+        Ok(bytes)
+    }
+
+    /// Fill `buf` from within one cluster: `offset` is the disk's, `inside` the cluster's.
+    fn read_part(&self, offset: u64, inside: usize, buf: &mut [u8]) -> io::Result<()> {
+        match self.locate(offset >> self.header.cluster_bits)? {
+            Cluster::Unallocated => match &self.backing {
+                Some(backing) => read_or_zeros(&**backing, offset, buf),
+                None => {
+                    buf.fill(0);
+                    Ok(())
+                }
+            },
+            Cluster::Zeros => {
+                buf.fill(0);
+                Ok(())
+            }
+            // The last cluster of a file need not be whole.
+            Cluster::Plain { offset } => read_or_zeros(&self.file, offset + inside as u64, buf),
+            Cluster::Compressed { offset, length } => {
+                let cluster = self.decompressed(offset, length)?;
+                buf.copy_from_slice(&cluster[inside..inside + buf.len()]);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl ReadAt for Qcow2 {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(buf.len() as u64).filter(|end| *end <= self.header.size);
+        end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let size = 1usize << self.header.cluster_bits;
+        let mut at = offset;
+        let mut rest = buf;
+        while !rest.is_empty() {
+            // OK to truncate: the mask leaves at most 21 bits.
+            let inside = (at & (self.cluster_size() - 1)) as usize;
+            let (part, later) = rest.split_at_mut(rest.len().min(size - inside));
+            self.read_part(at, inside, part)?;
+            at += part.len() as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.header.size
+    }
+}
+
+/// Read what there is; zeros are what lies beyond the end.
+fn read_or_zeros(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+    let there = usize::try_from(source.len().saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
+    let (bytes, beyond) = buf.split_at_mut(there);
+    beyond.fill(0);
+    if bytes.is_empty() { Ok(()) } else { source.read_at(offset, bytes) }
+}
+
+fn inflate(packed: &[u8], cluster: &mut [u8]) -> Result<(), String> {
+    let mut state = flate2::Decompress::new(false);
+    state.decompress(packed, cluster, flate2::FlushDecompress::Finish).map_err(|error| error.to_string())?;
+    let written = state.total_out();
+    if written == cluster.len() as u64 { Ok(()) } else { Err(format!("it has {written} bytes")) }
+}
+
+/// QEMU writes one frame for a cluster and reads any number of them. Whole frames are decoded at once: a stream would allocate whatever
+/// window the frame asks for.
+fn unzstd(packed: &[u8], cluster: &mut [u8]) -> Result<(), String> {
+    let mut decompressor = zstd::bulk::Decompressor::new().map_err(|error| error.to_string())?;
+    let (mut packed, mut written) = (packed, 0);
+    while written < cluster.len() {
+        let length =
+            zstd::zstd_safe::find_frame_compressed_size(packed).map_err(|_| format!("its zstd frame ends after {written} bytes"))?;
+        let (frame, rest) = packed.split_at_checked(length).filter(|_| length > 0).ok_or("a zstd frame has no end")?;
+        written += decompressor.decompress_to_buffer(frame, &mut cluster[written..]).map_err(|error| error.to_string())?;
+        packed = rest;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+use std::io::Write;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const CLUSTER: usize = 4096;
+/// What the test image holds: the kinds of cluster in order, then nothing.
+const CLUSTERS: usize = 16;
+
+fn put(bytes: &mut Vec<u8>, offset: usize, value: &[u8]) {
+    bytes.resize(bytes.len().max(offset + value.len()), 0);
+    bytes[offset..offset + value.len()].copy_from_slice(value);
+}
+
+/// A cluster that compresses: its number, over and over.
+fn content(index: usize) -> Vec<u8> {
+    (0..CLUSTER).map(|at| (index * 7 + at / 100) as u8).collect()
+}
+
+fn packed(index: usize, zstd: bool) -> Vec<u8> {
+    if zstd {
+        return zstd::bulk::compress(&content(index), 3).unwrap();
+    }
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&content(index)).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Header, L1, L2, one plain cluster (0), one zero cluster (1), two compressed ones (2, 3), the rest unallocated.
+fn image(zstd: bool, backing: Option<(&str, &str)>) -> Vec<u8> {
+    let mut bytes = vec![0; 4 * CLUSTER];
+    put(&mut bytes, 0, &MAGIC);
+    put(&mut bytes, 4, &3u32.to_be_bytes());
+    put(&mut bytes, 20, &12u32.to_be_bytes());
+    put(&mut bytes, 24, &((CLUSTERS * CLUSTER) as u64).to_be_bytes());
+    put(&mut bytes, 36, &1u32.to_be_bytes());
+    put(&mut bytes, 40, &(CLUSTER as u64).to_be_bytes());
+    put(&mut bytes, 72, &(u64::from(zstd) << 3).to_be_bytes());
+    put(&mut bytes, 100, &112u32.to_be_bytes());
+    put(&mut bytes, 104, &[u8::from(zstd)]);
+    if let Some((name, format)) = backing {
+        put(&mut bytes, 112, &0xe279_2acau32.to_be_bytes());
+        put(&mut bytes, 116, &(format.len() as u32).to_be_bytes());
+        put(&mut bytes, 120, format.as_bytes());
+        put(&mut bytes, 8, &512u64.to_be_bytes());
+        put(&mut bytes, 16, &(name.len() as u32).to_be_bytes());
+        put(&mut bytes, 512, name.as_bytes());
+    }
+    put(&mut bytes, CLUSTER, &(2 * CLUSTER as u64).to_be_bytes());
+    let mut entries = vec![3 * CLUSTER as u64, ZERO];
+    put(&mut bytes, 3 * CLUSTER, &content(0));
+    for index in [2, 3] {
+        let offset = bytes.len();
+        let data = packed(index, zstd);
+        let last_sector = (offset + data.len() - 1) / 512;
+        let more_sectors = (last_sector - offset / 512) as u64;
+        entries.push(COMPRESSED | more_sectors << (62 - 4) | offset as u64);
+        put(&mut bytes, offset, &data);
+    }
+    for (index, entry) in entries.into_iter().enumerate() {
+        put(&mut bytes, 2 * CLUSTER + 8 * index, &entry.to_be_bytes());
+    }
+    bytes
+}
+
+fn read_all(path: &Path) -> io::Result<Vec<u8>> {
+    let qcow2 = Qcow2::open(path)?;
+    // Nothing that was mutated may make us allocate what it claims.
+    let mut bytes = vec![0; usize::try_from(qcow2.len().min(1 << 20)).unwrap()];
+    qcow2.read_at(0, &mut bytes)?;
+    if let Some(end) = qcow2.len().checked_sub(5000) {
+        qcow2.read_at(end, &mut [0; 5000])?;
+    }
+    Ok(bytes)
+}
+
+fn expected(rest: u8) -> Vec<u8> {
+    let mut bytes = [content(0), vec![0; CLUSTER], content(2), content(3)].concat();
+    bytes.resize(CLUSTERS * CLUSTER, rest);
+    bytes
+}
+
+#[test]
+fn every_kind_of_cluster_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    for zstd in [false, true] {
+        std::fs::write(&path, image(zstd, None)).unwrap();
+        assert!(read_all(&path).unwrap() == expected(0), "zstd: {zstd}");
+        let qcow2 = Qcow2::open(&path).unwrap();
+        let mut odd = vec![0; 2 * CLUSTER];
+        qcow2.read_at(3 * CLUSTER as u64 - 100, &mut odd).unwrap();
+        assert!(odd[..] == expected(0)[3 * CLUSTER - 100..5 * CLUSTER - 100]);
+        assert_eq!(qcow2.read_at(qcow2.len() - 1, &mut [0; 2]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
+
+#[test]
+fn an_overlay_reads_its_backing_file_and_zeros_beyond_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    std::fs::write(dir.path().join("base"), vec![9; 6 * CLUSTER + 10]).unwrap();
+    std::fs::write(&path, image(true, Some(("base", "raw")))).unwrap();
+    let mut wanted = expected(0);
+    wanted[4 * CLUSTER..6 * CLUSTER + 10].fill(9);
+    assert!(read_all(&path).unwrap() == wanted);
+
+    // An overlay over the overlay, with the same clusters, found relative to itself.
+    std::fs::create_dir(dir.path().join("sub")).unwrap();
+    let upper = dir.path().join("sub/upper");
+    std::fs::write(&upper, image(false, Some(("../disk", "qcow2")))).unwrap();
+    assert!(read_all(&upper).unwrap() == wanted);
+    assert_eq!(Qcow2::open(&upper).unwrap().backing_paths(), ["sub/../disk", "sub/../base"].map(|name| dir.path().join(name)));
+}
+
+#[test]
+fn backing_files_we_must_not_open_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    for (name, format, complaint) in [
+        ("disk", "qcow2", "its backing chain is longer than 64 files, or a loop"),
+        ("nbd:localhost:1", "raw", "its backing file `nbd:localhost:1` is not a local file"),
+        ("json:{}", "raw", "its backing file `json:{}` is not a local file"),
+        ("base", "vmdk", "its backing file `base` has the format `vmdk`"),
+        (".", "raw", "it is neither a file nor a block device"),
+        ("gone", "raw", "No such file or directory"),
+    ] {
+        std::fs::write(&path, image(true, Some((name, format)))).unwrap();
+        let error = Qcow2::open(&path).err().unwrap().to_string();
+        assert!(error.contains(complaint), "{name}: {error}");
+    }
+    let mut silent = image(true, Some(("base", "raw")));
+    put(&mut silent, 112, &[0; 16]);
+    std::fs::write(&path, silent).unwrap();
+    assert!(Qcow2::open(&path).err().unwrap().to_string().contains("does not say which format"));
+}
+
+#[test]
+fn damage_is_named_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    let entry = |value: u64| (2 * CLUSTER, value.to_be_bytes().to_vec());
+    for ((offset, value), complaint) in [
+        ((CLUSTER, (1u64 << 40).to_be_bytes().to_vec()), "at byte 1099511627776: an L2 table lies outside the file"),
+        (entry(1 << 40), "at byte 1099511627776: a cluster lies outside the file; it may have been cut short"),
+        (entry(512), "at byte 8192: a cluster at 512 does not begin on a cluster boundary"),
+        (entry(COMPRESSED | 1 << 40), "at byte 1099511627776: a compressed cluster lies outside the file"),
+        (entry(COMPRESSED | CLUSTER as u64), "at byte 4096: a cluster cannot be decompressed"),
+    ] {
+        let mut bytes = image(true, None);
+        put(&mut bytes, offset, &value);
+        std::fs::write(&path, bytes).unwrap();
+        let error = ImageError::read(&path, read_all(&path).unwrap_err());
+        assert!(matches!(error, ImageError::Corrupt { .. }) && error.to_string().contains(complaint), "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// Whatever is wrong with a file, reading it ends, with bytes or an error.
+    #[test]
+    fn mutations_never_panic(
+        zstd: bool,
+        changes in proptest::collection::vec((prop_oneof![0usize..128, 4096usize..4104, 8192usize..8232, 0usize..20000], any::<u8>()), 1..6),
+        cut in 0usize..40_000,
+    ) {
+        let mut bytes = image(zstd, Some(("base", "raw")));
+        for (offset, value) in changes {
+            let offset = offset.min(bytes.len() - 1);
+            bytes[offset] = value;
+        }
+        bytes.truncate(cut.max(1));
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("base"), b"short").unwrap();
+        std::fs::write(dir.path().join("disk"), bytes).unwrap();
+        let _ = read_all(&dir.path().join("disk"));
+    }
+}

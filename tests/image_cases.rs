@@ -1,0 +1,461 @@
+//! `goldsmith::image` against the tools everybody trusts: qemu-img, qemu-io, mke2fs, e2fsck, sgdisk, sfdisk, fsck.vfat, blkid, mtools.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use goldsmith::base::digest::Sha256Digest;
+use goldsmith::base::failure::{Class, Failure};
+use goldsmith::base::uuid::Uuid;
+use goldsmith::image::ext4::Mke2fs;
+use goldsmith::image::inspect::{MachineId, inspect};
+use goldsmith::image::{
+    self, BootEntry, Compress, Disk, FileKind, Firmware, Format, ImageError, Layout, PartitionTable, Role, Root, TableKind, fat,
+};
+use tempfile::TempDir;
+
+const MIB: u64 = 1 << 20;
+
+/// Run a command line, words split at spaces; `@` stands for the directory, `~` for a space inside a word. Gives what it printed.
+fn run(dir: &TempDir, line: &str) -> String {
+    let line = line.replace('@', dir.path().to_str().unwrap());
+    let mut words = line.split(' ').map(|word| word.replace('~', " "));
+    let program = words.next().unwrap();
+    let output = Command::new(&program).args(words).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output().expect(&program);
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{line}: {text}");
+    text
+}
+
+fn on_runtime<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A system of a few files.
+fn tree(dir: &TempDir) -> PathBuf {
+    let tree = dir.path().join("tree");
+    let put = |path: &str, content: &str| {
+        let path = tree.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    put("usr/lib/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n");
+    put("etc/hostname", "master\n");
+    put("etc/machine-id", "");
+    put("etc/ssh/ssh_host_ed25519_key", "secret");
+    put("usr/lib/systemd/system/docker.service", "[Unit]\n");
+    put("boot/vmlinuz-6.1.0-30-cloud-amd64", "kernel");
+    put("boot/initrd.img-6.1.0-30-cloud-amd64", "initrd");
+    put("boot/grub/grub.cfg", include_str!("../src/image/boot/testdata/debian-12.cfg"));
+    fs::create_dir_all(tree.join("etc/systemd/system/multi-user.target.wants")).unwrap();
+    symlink("/usr/lib/systemd/system/docker.service", tree.join("etc/systemd/system/multi-user.target.wants/docker.service")).unwrap();
+    symlink("../usr/lib/os-release", tree.join("etc/os-release")).unwrap();
+    symlink("/../../../etc", tree.join("outside")).unwrap();
+    symlink("usr/lib", tree.join("lib")).unwrap();
+    symlink("loop", tree.join("loop")).unwrap();
+    symlink("/boot/vmlinuz-6.1.0-30-cloud-amd64", tree.join("vmlinuz")).unwrap();
+    fs::set_permissions(tree.join("etc/hostname"), fs::Permissions::from_mode(0o640)).unwrap();
+    // Some MiB that compress, some that do not, so that qcow2 has clusters of both kinds.
+    let noise: Vec<u8> = (0..100_000u32).flat_map(|n| Sha256Digest::of(&n.to_le_bytes()).as_bytes()[..20].to_vec()).collect();
+    fs::write(tree.join("noise"), noise).unwrap();
+    fs::write(tree.join("text"), "the same again and again\n".repeat(100_000)).unwrap();
+    tree
+}
+
+fn mke2fs(offset: u64, size: u64) -> Mke2fs {
+    let seed = Sha256Digest::of(b"seed");
+    let uuid = Uuid::derived(&seed, "filesystem root");
+    Mke2fs { offset, size, label: "root".into(), uuid, hash_seed: Uuid::derived(&seed, "hash"), epoch: 1_600_000_000 }
+}
+
+fn make_ext4(filesystem: &Mke2fs, tree: &Path, disk: &Path) {
+    let output = Command::new("/usr/sbin/mke2fs").args(filesystem.args(tree, disk)).envs(filesystem.env()).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = File::options().read(true).write(true).open(disk).unwrap();
+    filesystem.settle_times(&file, disk).unwrap();
+}
+
+/// A disk as the deploy installer makes it: table, ext4 from the tree.
+fn make_disk(dir: &TempDir, name: &str, firmware: Firmware, table: TableKind, tree: &Path) -> (PathBuf, Layout) {
+    let path = dir.path().join(name);
+    let layout = Layout::plan(512 * MIB, firmware, table, 16 * MIB).unwrap();
+    let mut file = image::create_raw(&path, layout.disk_size, MIB).unwrap();
+    layout.write_table(&mut file, &path, &Sha256Digest::of(b"seed")).unwrap();
+    make_ext4(&mke2fs(layout.root().start, layout.root().size), tree, &path);
+    (path, layout)
+}
+
+/// The whole disk as qemu-img sees it and as we do, compared.
+fn assert_same_as_qemu(dir: &TempDir, name: &str) {
+    run(dir, &format!("qemu-img convert -O raw @/{name} @/oracle"));
+    let ours = Disk::open(&dir.path().join(name)).unwrap();
+    let oracle = File::open(dir.path().join("oracle")).unwrap();
+    assert_eq!(ours.info().virtual_size, oracle.metadata().unwrap().len(), "{name}");
+    let (mut a, mut b) = (vec![0; MIB as usize + 4096], vec![0; MIB as usize + 4096]);
+    let mut at = 0;
+    while at < ours.info().virtual_size {
+        let length = (ours.info().virtual_size - at).min(a.len() as u64) as usize;
+        ours.bytes().read_at(at, &mut a[..length]).unwrap();
+        oracle.read_exact_at(&mut b[..length], at).unwrap();
+        assert!(a[..length] == b[..length], "{name}: differs after byte {at}");
+        at += length as u64;
+    }
+}
+
+#[test]
+fn qcow2_reads_as_qemu_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir);
+    let raw = image::create_raw(&dir.path().join("raw"), 64 * MIB + 512, 0).unwrap();
+    make_ext4(&mke2fs(0, 64 * MIB), &tree, &dir.path().join("raw"));
+    raw.write_all_at(b"end", 64 * MIB + 509).unwrap();
+    for (name, options) in [
+        ("plain", ""),
+        ("version-2", "-o compat=0.10 "),
+        ("zlib", "-c -o compression_type=zlib "),
+        ("zlib-2", "-c -o compat=0.10 "),
+        ("zstd", "-c -o compression_type=zstd "),
+        ("zstd-small", "-c -o compression_type=zstd,cluster_size=512 "),
+        ("zlib-large", "-c -o cluster_size=2M "),
+        ("metadata", "-o preallocation=metadata "),
+    ] {
+        run(&dir, &format!("qemu-img convert -f raw -O qcow2 {options}@/raw @/{name}"));
+        assert_same_as_qemu(&dir, name);
+    }
+    // Overlays with data, zeros, discarded clusters and a larger disk than what lies below.
+    fs::create_dir(dir.path().join("layers")).unwrap();
+    let overlay = |backing: &str, format, name: &str| {
+        on_runtime(image::create_overlay(Path::new(backing), format, &dir.path().join("layers").join(name))).unwrap();
+    };
+    overlay("../zstd", Format::Qcow2, "one");
+    run(&dir, "qemu-img resize -q @/layers/one 80M");
+    run(&dir, "qemu-io -f qcow2 -c write~-P~7~1000000~300000 -c write~-z~5M~3M -c discard~20M~1M -c write~-P~9~64M~1M @/layers/one");
+    overlay("one", Format::Qcow2, "two");
+    run(&dir, "qemu-io -f qcow2 -c write~-P~8~1100000~100 -c write~-z~30M~64k @/layers/two");
+    overlay("../raw", Format::Raw, "none");
+    for name in ["layers/one", "layers/two", "layers/none"] {
+        assert_same_as_qemu(&dir, name);
+    }
+    let backing = Disk::open(&dir.path().join("layers/two")).unwrap().info().backing.clone();
+    assert_eq!(backing, ["layers/one", "layers/../zstd"].map(|name| dir.path().join(name)));
+}
+
+#[test]
+fn qcow2_features_that_are_not_read_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (options, complaint) in [
+        ("extended_l2=on", "it has extended L2 entries (subclusters)"),
+        ("data_file=@/data,data_file_raw=on", "its data is in another file (external data file)"),
+        ("encrypt.format=luks,encrypt.key-secret=s", "it is encrypted"),
+    ] {
+        run(&dir, &format!("qemu-img create -q --object secret,id=s,data=x -f qcow2 -o {options} @/d 16M"));
+        let error = Disk::open(&dir.path().join("d")).err().unwrap();
+        assert!(matches!(error, ImageError::Incompatible { .. }) && error.to_string().ends_with(complaint), "{error}");
+        assert_eq!(error.class(), Class::Input);
+    }
+    run(&dir, "qemu-img create -q -f vmdk @/d 16M");
+    assert!(Disk::open(&dir.path().join("d")).err().unwrap().to_string().ends_with("VMDK is not supported, only raw and qcow2"));
+}
+
+#[test]
+fn partition_tables_please_sgdisk_and_sfdisk() {
+    let dir = tempfile::tempdir().unwrap();
+    let seed = Sha256Digest::of(b"seed");
+    for (firmware, kind) in [(Firmware::Bios, TableKind::Gpt), (Firmware::Uefi, TableKind::Gpt), (Firmware::Bios, TableKind::Mbr)] {
+        let path = dir.path().join("d");
+        let layout = Layout::plan(3000 * MIB, firmware, kind, 100 * MIB).unwrap();
+        let mut file = image::create_raw(&path, layout.disk_size, 0).unwrap();
+        layout.write_table(&mut file, &path, &seed).unwrap();
+        if kind == TableKind::Gpt {
+            assert!(run(&dir, "sgdisk -v @/d").contains("No problems found"));
+            // The protective MBR covers the disk.
+            assert!(run(&dir, "sfdisk -d -Y mbr @/d").contains("size=     6143999, type=ee"), "{}", run(&dir, "sfdisk -d -Y mbr @/d"));
+        }
+        run(&dir, "sfdisk --verify @/d");
+        let json: serde_json::Value = serde_json::from_str(&run(&dir, "sfdisk --json @/d")).unwrap();
+        let theirs = json["partitiontable"]["partitions"].as_array().unwrap();
+        let ours = PartitionTable::read(&Disk::open(&path).unwrap()).unwrap().unwrap();
+        assert_eq!(theirs.len(), ours.partitions.len());
+        for (theirs, ours) in theirs.iter().zip(&ours.partitions) {
+            assert_eq!((theirs["start"].as_u64(), theirs["size"].as_u64()), (Some(ours.start / 512), Some(ours.size / 512)));
+            if kind == TableKind::Gpt {
+                assert_eq!(theirs["uuid"].as_str().unwrap().to_lowercase(), ours.uuid);
+                assert_eq!(theirs["type"].as_str().unwrap().to_lowercase(), ours.type_id);
+                assert_eq!(theirs["name"].as_str().unwrap(), ours.name);
+            } else {
+                assert_eq!(format!("0x{}", theirs["type"].as_str().unwrap()), ours.type_id);
+            }
+        }
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn a_gpt_is_read_by_its_backup_and_with_large_sectors() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("d");
+    let layout = Layout::plan(600 * MIB, Firmware::Bios, TableKind::Gpt, 0).unwrap();
+    let mut file = image::create_raw(&path, layout.disk_size, 0).unwrap();
+    layout.write_table(&mut file, &path, &Sha256Digest::of(b"seed")).unwrap();
+    let whole = PartitionTable::read(&Disk::open(&path).unwrap()).unwrap();
+    file.write_all_at(&[0xff; 92], 512).unwrap();
+    assert_eq!(PartitionTable::read(&Disk::open(&path).unwrap()).unwrap(), whole);
+    file.write_all_at(&[0xff; 92], layout.disk_size - 512).unwrap();
+    let error = PartitionTable::read(&Disk::open(&path).unwrap()).unwrap_err();
+    assert!(matches!(error, ImageError::Corrupt { offset: Some(512), .. }), "{error}");
+    // An entry size that nobody uses: refused, not believed.
+    layout.write_table(&mut file, &path, &Sha256Digest::of(b"seed")).unwrap();
+    file.write_all_at(&256u32.to_le_bytes(), 512 + 84).unwrap();
+    let error = PartitionTable::read(&Disk::open(&path).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("a GPT of 128 entries of 256 bytes"), "{error}");
+}
+
+#[test]
+fn an_efi_system_partition_pleases_fsck_and_blkid_and_is_the_same_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        let path = dir.path().join(name);
+        let disk = image::create_raw(&path, 70 * MIB, 0).unwrap();
+        fat::format(&disk, &path, MIB, 64 * MIB, "ESP", 0x1234_abcd).unwrap();
+    }
+    run(&dir, "cmp @/a @/b");
+    run(&dir, "dd if=@/a of=@/fat bs=1M skip=1 count=64 status=none");
+    let fsck = run(&dir, "fsck.vfat -n -v @/fat");
+    assert!(fsck.contains("FATs, 32 bit entries") && !fsck.to_lowercase().contains("dirty"), "{fsck}");
+    let blkid = run(&dir, "blkid -p -o export @/fat");
+    assert!(blkid.contains("LABEL=ESP") && blkid.contains("UUID=1234-ABCD") && blkid.contains("VERSION=FAT32"), "{blkid}");
+}
+
+#[test]
+fn ext4_from_a_tree_is_the_same_twice_and_clean() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir);
+    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000);
+    File::open(tree.join("text")).unwrap().set_modified(old).unwrap();
+    make_disk(&dir, "a", Firmware::Bios, TableKind::Gpt, &tree);
+    // The tree is read, and its times of change and modification move on.
+    let day_after = std::time::SystemTime::now() + std::time::Duration::from_secs(86_400);
+    for name in ["etc/hostname", "noise"] {
+        let times = fs::FileTimes::new().set_accessed(day_after).set_modified(day_after);
+        File::open(tree.join(name)).unwrap().set_times(times).unwrap();
+    }
+    make_disk(&dir, "b", Firmware::Bios, TableKind::Gpt, &tree);
+    run(&dir, "cmp @/a @/b");
+    run(&dir, &format!("e2fsck -fn @/a?offset={}", 18 * MIB));
+    for (path, mtime) in [("/text", "0x59682f00"), ("/noise", "0x5f5e1000")] {
+        let inode = run(&dir, &format!("debugfs -R stat~{path} @/a?offset={}", 18 * MIB));
+        assert!(inode.contains(&format!("mtime: {mtime}")) && inode.contains("ctime: 0x5f5e1000"), "{inode}");
+    }
+    let superblock = run(&dir, &format!("dumpe2fs -h @/a?offset={}", 18 * MIB));
+    let uuid = Uuid::derived(&Sha256Digest::of(b"seed"), "filesystem root").to_string();
+    for line in ["Filesystem volume name:   root", &format!("Filesystem UUID:          {uuid}"), "Default mount options:    user_xattr acl"]
+    {
+        assert!(superblock.contains(line), "{superblock}");
+    }
+}
+
+#[test]
+fn the_root_filesystem_is_read_with_links_kept_inside() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir);
+    let (path, _) = make_disk(&dir, "d", Firmware::Uefi, TableKind::Gpt, &tree);
+    run(&dir, "qemu-img convert -f raw -O qcow2 -c -o compression_type=zstd @/d @/q");
+    for path in [path, dir.path().join("q")] {
+        let root = Root::open(&Disk::open(&path).unwrap()).unwrap();
+        assert_eq!((root.label(), root.partition(), root.is_clean()), ("root", 3, true));
+        for path in ["/etc/hostname", "/outside/hostname", "/../etc/./hostname", "/etc/../etc/hostname"] {
+            assert_eq!(root.read(path, 100).unwrap(), b"master\n", "{path}");
+        }
+        assert_eq!(root.read("/vmlinuz", 100).unwrap(), b"kernel");
+        assert!(root.read("/noise", 4 << 20).unwrap() == fs::read(tree.join("noise")).unwrap());
+        let metadata = root.metadata("/etc/hostname").unwrap();
+        assert_eq!((metadata.kind, metadata.mode, metadata.size), (FileKind::File, 0o640, 7));
+        assert_eq!(root.symlink_metadata("/lib").unwrap().kind, FileKind::Symlink);
+        assert_eq!(root.read_link("/outside").unwrap(), Path::new("/../../../etc"));
+        assert_eq!(root.read_dir("/lib/systemd/system").unwrap(), ["docker.service"]);
+        for path in ["/gone", "/loop", "/etc/hostname/x"] {
+            assert!(!root.exists(path).unwrap(), "{path}");
+        }
+        assert!(root.read("/noise", 1000).unwrap_err().to_string().contains("/noise has 2000000 bytes, 1000 at most are read"));
+        assert!(root.read("/etc", 1000).is_err());
+
+        let mut ours = Vec::new();
+        root.walk("/", |path, metadata| ours.push((path.to_owned(), metadata.size * u64::from(metadata.kind == FileKind::File)))).unwrap();
+        ours.retain(|(path, _)| path != Path::new("/lost+found"));
+        ours.sort();
+        let mut theirs: Vec<_> = run(&dir, "find @/tree -mindepth 1 -printf /%P~%y~%s\\n")
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .map(|words| (PathBuf::from(words[0]), words[2].parse::<u64>().unwrap() * u64::from(words[1] == "f")))
+            .collect();
+        theirs.sort();
+        assert_eq!(ours, theirs);
+    }
+}
+
+#[test]
+fn boot_on_its_own_partition_is_seen_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir);
+    let boot = dir.path().join("boot");
+    fs::rename(tree.join("boot"), &boot).unwrap();
+    let config = fs::read_to_string(boot.join("grub/grub.cfg")).unwrap().replace("/boot/", "/");
+    fs::write(boot.join("grub/grub.cfg"), config).unwrap();
+    fs::create_dir(tree.join("boot")).unwrap();
+    let uuid = Uuid::derived(&Sha256Digest::of(b"seed"), "boot");
+    fs::write(tree.join("etc/fstab"), format!("# comment\nUUID={uuid} /boot ext4 defaults 0 2\n")).unwrap();
+    let path = dir.path().join("d");
+    image::create_raw(&path, 512 * MIB, 0).unwrap();
+    run(&dir, "sgdisk -n 1:1M:+100M -n 2:0:0 @/d");
+    make_ext4(&Mke2fs { label: "boot".into(), uuid, ..mke2fs(MIB, 100 * MIB) }, &boot, &path);
+    make_ext4(&mke2fs(101 * MIB, 400 * MIB), &tree, &path);
+    let root = Root::open(&Disk::open(&path).unwrap()).unwrap();
+    assert_eq!((root.partition(), root.read("/vmlinuz", 100).unwrap()), (2, b"kernel".to_vec()));
+    assert_eq!(BootEntry::read(&root).unwrap().kernel, "/boot/vmlinuz-6.1.0-30-cloud-amd64");
+    assert!(root.read_dir("/boot").unwrap().contains(&"grub".into()));
+}
+
+#[test]
+fn a_deployed_disk_is_inspected() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir);
+    for (name, table) in [("gpt", TableKind::Gpt), ("mbr", TableKind::Mbr)] {
+        let (path, layout) = make_disk(&dir, name, Firmware::Bios, table, &tree);
+        let inspection = inspect(&path).unwrap();
+        assert_eq!(inspection.problems, [""; 0]);
+        assert_eq!(inspection.partition_table.unwrap().kind, table);
+        let system = inspection.system.unwrap();
+        assert_eq!((system.root.partition, system.root.clean, system.root.label.as_str()), (layout.root().index, true, "root"));
+        assert_eq!(system.os_release.unwrap().pretty_name, "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!((system.hostname.as_deref(), system.machine_id), (Some("master"), MachineId::Empty));
+        assert_eq!(system.kernels, ["6.1.0-30-cloud-amd64"]);
+        assert_eq!((system.enabled_units, system.ssh_host_keys), (vec!["docker.service".into()], vec!["ssh_host_ed25519_key".into()]));
+        let boot = system.boot.unwrap();
+        assert_eq!(boot.kernel, "/boot/vmlinuz-6.1.0-30-cloud-amd64");
+        assert_eq!(boot.initrd, "/boot/initrd.img-6.1.0-30-cloud-amd64");
+        assert!(layout.partition(Role::Swap).is_some());
+    }
+}
+
+#[test]
+fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir);
+    let path = dir.path().join("d");
+    image::create_raw(&path, 64 * MIB, 0).unwrap();
+    make_ext4(&mke2fs(0, 64 * MIB), &tree, &path);
+    let block = run(&dir, "debugfs -R blocks~/etc/hostname @/d");
+    let block: u64 = block.lines().find_map(|line| line.trim().parse().ok()).unwrap();
+    let mut content = b"changed".to_vec();
+    content.resize(4096, 0);
+    fs::write(dir.path().join("block"), content).unwrap();
+    fs::write(dir.path().join("commands"), format!("jo -c -v 3\njw -b {block} {}/block\njc\n", dir.path().display())).unwrap();
+    run(&dir, "debugfs -w -f @/commands @/d");
+    let root = Root::open(&Disk::open(&path).unwrap()).unwrap();
+    assert_eq!((root.is_clean(), root.read("/etc/hostname", 100).unwrap()), (false, b"changed".to_vec()));
+    assert!(!inspect(&path).unwrap().system.unwrap().root.clean);
+
+    // EL7's journals have no checksums, as this one that no kernel has seen: said, not guessed.
+    let (path, layout) = make_disk(&dir, "e", Firmware::Bios, TableKind::Mbr, &tree);
+    run(&dir, &format!("debugfs -w -R feature~needs_recovery @/e?offset={}", layout.root().start));
+    let inspection = inspect(&path).unwrap();
+    assert!(inspection.problems[0].contains("it was not unmounted cleanly, and its journal cannot be replayed here"));
+    assert!(inspection.system.is_none());
+}
+
+#[test]
+fn what_is_no_ext4_system_says_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("d");
+    let layout = Layout::plan(512 * MIB, Firmware::Bios, TableKind::Mbr, 0).unwrap();
+    let mut disk = image::create_raw(&path, layout.disk_size, 0).unwrap();
+    layout.write_table(&mut disk, &path, &Sha256Digest::of(b"")).unwrap();
+    let complaint = |expected: &str| {
+        let error = Root::open(&Disk::open(&path).unwrap()).err().unwrap();
+        assert!(error.to_string().contains(expected) && error.class() == Class::Input, "{error}");
+        assert_eq!(inspect(&path).unwrap().problems, [error.to_string()]);
+    };
+    complaint("has no root filesystem: no ext4 partition holds /etc/os-release or /etc/fstab");
+    run(&dir, "truncate -s 511M @/xfs");
+    run(&dir, "mkfs.xfs -q @/xfs");
+    run(&dir, "dd if=@/xfs of=@/d bs=1M seek=1 conv=notrunc,sparse status=none");
+    complaint("its root filesystem may be in xfs, which cannot be read yet; ext4 can");
+    for (name, content) in [("empty", &b""[..]), ("text", b"not a disk")] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(inspect(&path).unwrap().problems.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn damaged_filesystems_end_in_values_or_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir);
+    for big in ["noise", "text"] {
+        fs::remove_file(tree.join(big)).unwrap();
+    }
+    let path = dir.path().join("d");
+    image::create_raw(&path, 16 * MIB, 0).unwrap();
+    make_ext4(&mke2fs(0, 16 * MIB), &tree, &path);
+    let whole = fs::read(&path).unwrap();
+    // Metadata of a small ext4 is at its beginning: superblock, descriptors, bitmaps, inodes, directories.
+    let used: Vec<usize> = (0..whole.len()).step_by(64).filter(|at| whole[*at..at + 64].iter().any(|byte| *byte != 0)).collect();
+    let mut random = 1u64;
+    let mut next = |limit: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % limit
+    };
+    let mut errors = 0;
+    for _ in 0..300 {
+        let mut bytes = whole.clone();
+        for _ in 0..=next(4) {
+            let at = used[next(used.len())] + next(64);
+            bytes[at] = next(256) as u8;
+        }
+        let read = Root::open(&Disk::in_memory("d", bytes)).and_then(|root| {
+            root.walk("/", |_, _| {})?;
+            BootEntry::read(&root)
+        });
+        errors += usize::from(read.is_err());
+    }
+    assert!(errors > 50, "{errors}: the damage did not reach what is read");
+}
+
+#[test]
+fn flat_copies_are_the_same_every_time_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(&dir);
+    let (raw, _) = make_disk(&dir, "raw", Firmware::Bios, TableKind::Gpt, &tree);
+    on_runtime(async {
+        for (name, compress) in [("a", Compress::Zstd), ("b", Compress::Zstd), ("plain", Compress::Never)] {
+            let mut heard = Vec::new();
+            let target = dir.path().join(name);
+            image::flatten_to_qcow2(&raw, Format::Raw, &target, compress, |percent| heard.push(percent)).await.unwrap();
+            assert_eq!(heard.last(), Some(&100));
+            image::check(&target).await.unwrap();
+        }
+        run(&dir, "cmp @/a @/b");
+        let info = Disk::open(&dir.path().join("a")).unwrap().info().clone();
+        assert_eq!((info.compression.as_deref(), info.virtual_size, info.backing.len()), (Some("zstd"), 512 * MIB, 0));
+        assert!(info.file_size < Disk::open(&dir.path().join("plain")).unwrap().info().file_size);
+
+        let empty = dir.path().join("empty");
+        image::create_empty(&empty, 10 * MIB).await.unwrap();
+        image::check(&empty).await.unwrap();
+        let mut byte = [0; 100];
+        Disk::open(&empty).unwrap().bytes().read_at(10 * MIB - 100, &mut byte).unwrap();
+        assert_eq!(byte, [0; 100]);
+
+        // The first refcount block gone: every cluster is in use and counted as free.
+        let bytes = File::options().read(true).write(true).open(dir.path().join("a")).unwrap();
+        let mut offset = [0; 8];
+        bytes.read_exact_at(&mut offset, 48).unwrap();
+        bytes.write_all_at(&[0; 8], u64::from_be_bytes(offset)).unwrap();
+        let error = image::check(&dir.path().join("a")).await.unwrap_err();
+        assert!(matches!(error, ImageError::Corrupt { .. }), "{error}");
+        let error = image::check(&dir.path().join("gone")).await.unwrap_err();
+        assert!(matches!(error, ImageError::Tool(_)) && error.class() == Class::Host, "{error}");
+        let error = image::create_overlay(Path::new("gone"), Format::Qcow2, &dir.path().join("o")).await.unwrap_err();
+        assert!(error.to_string().contains("gone"), "{error}");
+    });
+}
