@@ -7,4 +7,5 @@ pub mod installer;
 pub mod cache;
 pub mod sources;
 pub mod plan;
+pub mod machine;
 pub mod image;

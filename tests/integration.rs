@@ -4,3 +4,5 @@ mod architecture;
 mod recipe_cases;
 mod kickstart_cases;
 mod image_cases;
+mod machine_cases;
+mod machine_qemu;

@@ -1,0 +1,259 @@
+//! A spec in QEMU's words. Pure: the same spec gives the same arguments, and golden files hold them.
+//!
+//! Two wirings of the same machine: descriptors that we bound (what runs), and the terminal (what a user pastes to look for himself).
+
+use std::os::fd::RawFd;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::spec::{Accelerator, Access, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, MachineSpec, NetworkSpec};
+
+/// PCI slots, fixed so that the guest's device names do not depend on what else is plugged. 0 to 2 are the chipset's and the display's.
+const SLOT_NETWORK: usize = 0x3;
+const SLOT_PORTS: usize = 0x4;
+const SLOT_RANDOM: usize = 0x5;
+const SLOT_FIRST_DRIVE: usize = 0x10;
+
+/// Where the machine's lines lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wiring<'a> {
+    /// Listening sockets, bound by us and inherited by QEMU under these numbers.
+    Inherited {
+        /// QMP.
+        qmp: RawFd,
+        /// The serial console.
+        console: RawFd,
+        /// QEMU's own copy of what the console said; absolute.
+        console_log: &'a Path,
+        /// The virtio-serial ports, in the order of the spec.
+        ports: Vec<RawFd>,
+    },
+    /// Console and monitor on the terminal (Ctrl-A C switches), each port's output in a file of the working directory.
+    Terminal,
+}
+
+/// QEMU's arguments for `spec`, which must have passed [`MachineSpec::check`].
+pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
+    let mut args = Args::default();
+    args.option("-name", format!("{},process=goldsmith-vm", spec.name));
+    args.flags(&["-nodefaults", "-no-user-config"]);
+    args.option("-machine", machine(spec));
+    args.extend(accelerator_arguments(spec.accelerator));
+    args.option("-smp", spec.cpus.to_string());
+    // With a suffix: a bare number would be MiB.
+    args.option("-m", format!("{}M", spec.memory.bytes().div_ceil(1 << 20)));
+    // The display adapter stays though nobody looks: GRUB on BIOS hangs without one, and the screenshot needs it.
+    args.option("-vga", "std");
+    args.option("-display", "none");
+    args.option("-rtc", "base=utc");
+    args.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    if let Wiring::Inherited { .. } = wiring {
+        // Paused at every end, so that the last screen can be read; and before the beginning, until all sockets are connected.
+        let reboot = if spec.reboots { "reset" } else { "shutdown" };
+        args.option("-action", format!("reboot={reboot},shutdown=pause,panic=pause"));
+        args.flags(&["-S"]);
+    } else if !spec.reboots {
+        args.flags(&["-no-reboot"]);
+    }
+    boot(&mut args, spec);
+    drives(&mut args, spec);
+    lines(&mut args, spec, wiring);
+    network(&mut args, spec);
+    args.option("-device", pci(spec, "virtio-rng-pci", SLOT_RANDOM));
+    args.option("-device", "pvpanic");
+    args.0
+}
+
+/// Accelerator and CPU model: what `probe` tries is what runs.
+///
+/// `max` under TCG is everything the translator knows. Debian 12 boots on it; timed there on QEMU 7.2, masking 5-level paging, SMAP or
+/// XSAVE gains nothing that shows, and the baseline model `qemu64`, a fifth quicker through the kernel, runs no distribution built for x86-64-v2.
+pub fn accelerator_arguments(accelerator: Accelerator) -> Vec<String> {
+    let (accelerator, cpu) = match accelerator {
+        Accelerator::Kvm => ("kvm", "host"),
+        Accelerator::Tcg => ("tcg,thread=multi", "max"),
+    };
+    ["-accel", accelerator, "-cpu", cpu].map(str::to_owned).to_vec()
+}
+
+/// What `blockdev-add` and `-blockdev` take (QEMU's `qapi/block-core.json`, `BlockdevOptions`): format on top, file below.
+#[derive(Debug, Clone, Serialize)]
+pub struct BlockNode {
+    driver: &'static str,
+    #[serde(rename = "node-name")]
+    node: String,
+    #[serde(rename = "read-only")]
+    read_only: bool,
+    discard: &'static str,
+    cache: Cache,
+    file: FileNode,
+    /// `Some(None)` is JSON's null: an overlay whose backing file the snapshot command supplies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backing: Option<Option<String>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct FileNode {
+    driver: &'static str,
+    filename: String,
+    discard: &'static str,
+    cache: Cache,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Cache {
+    direct: bool,
+    #[serde(rename = "no-flush")]
+    no_flush: bool,
+}
+
+impl BlockNode {
+    /// The node of a drive.
+    pub fn of(drive: &Drive) -> Self {
+        let cache = Cache { direct: false, no_flush: drive.durability == Durability::Volatile };
+        let discard = if drive.discard { "unmap" } else { "ignore" };
+        let file = FileNode { driver: "file", filename: text(&drive.path), discard, cache };
+        let read_only = drive.access == Access::ReadOnly;
+        Self { driver: drive.format.name(), node: drive.node.clone(), read_only, discard, cache, file, backing: None }
+    }
+
+    /// The node of a qcow2 overlay that is to be laid over a running disk.
+    pub fn overlay(path: &Path, node: &str) -> Self {
+        Self { backing: Some(None), ..Self::of(&Drive::scratch(path, Format::Qcow2, node)) }
+    }
+
+    fn flash(file: &FlashFile, node: &str, read_only: bool) -> Self {
+        let drive = Drive { discard: false, ..Drive::scratch(&file.path, file.format, node) };
+        Self { read_only, ..Self::of(&drive) }
+    }
+}
+
+#[derive(Default)]
+struct Args(Vec<String>);
+
+impl Args {
+    fn flags(&mut self, flags: &[&str]) {
+        self.extend(flags.iter().map(|&flag| flag.to_owned()));
+    }
+
+    fn option(&mut self, option: &str, value: impl Into<String>) {
+        self.0.push(option.to_owned());
+        self.0.push(value.into());
+    }
+
+    fn extend(&mut self, words: impl IntoIterator<Item = String>) {
+        self.0.extend(words);
+    }
+
+    fn blockdev(&mut self, node: &BlockNode) {
+        // JSON, because a path may hold any character that QEMU's own syntax would take apart.
+        self.option("-blockdev", serde_json::json!(node).to_string());
+    }
+}
+
+/// BIOS machines are i440fx, as all documentation of these guests has it; OVMF runs on q35, where it is tested most.
+fn machine(spec: &MachineSpec) -> String {
+    match &spec.boot {
+        Boot::Disk(FirmwareFiles::Uefi { .. }) => "q35,pflash0=flash-code,pflash1=flash-vars".into(),
+        Boot::Disk(FirmwareFiles::Bios) | Boot::Kernel { .. } => "pc".into(),
+    }
+}
+
+fn boot(args: &mut Args, spec: &MachineSpec) {
+    match &spec.boot {
+        Boot::Kernel { kernel, initrd, command_line } => {
+            args.option("-kernel", text(kernel));
+            args.option("-initrd", text(initrd));
+            args.option("-append", command_line.as_str());
+        }
+        Boot::Disk(firmware) => {
+            // SeaBIOS that finds nothing to boot says so and resets after this many milliseconds, instead of waiting for ever.
+            args.option("-boot", "strict=on,reboot-timeout=1000");
+            if let FirmwareFiles::Uefi { code, vars } = firmware {
+                args.blockdev(&BlockNode::flash(code, "flash-code", true));
+                args.blockdev(&BlockNode::flash(vars, "flash-vars", false));
+            }
+        }
+    }
+}
+
+fn drives(args: &mut Args, spec: &MachineSpec) {
+    for (index, drive) in spec.drives.iter().enumerate() {
+        args.blockdev(&BlockNode::of(drive));
+        let mut device = pci(spec, "virtio-blk-pci", SLOT_FIRST_DRIVE + index);
+        // An error of the host's disk stops the guest and is told, instead of becoming the guest's own puzzle.
+        device.push_str(&format!(",drive={},id=disk{index},werror=stop,rerror=stop", drive.node));
+        if let Some(serial) = &drive.serial {
+            device.push_str(&format!(",serial={serial}"));
+        }
+        if index == 0 && matches!(spec.boot, Boot::Disk(_)) {
+            device.push_str(",bootindex=1");
+        }
+        args.option("-device", device);
+    }
+}
+
+fn lines(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
+    let socket = |id: &str, fd: RawFd| format!("socket,id={id},fd={fd},server=on,wait=off");
+    match wiring {
+        Wiring::Inherited { qmp, console, console_log, .. } => {
+            args.option("-chardev", socket("qmp", *qmp));
+            args.option("-mon", "chardev=qmp,mode=control");
+            args.option("-chardev", format!("{},logfile={},logappend=off", socket("console", *console), escape(&text(console_log))));
+        }
+        Wiring::Terminal => {
+            args.option("-chardev", "stdio,id=console,mux=on,signal=off");
+            args.option("-mon", "chardev=console,mode=readline");
+        }
+    }
+    args.option("-device", "isa-serial,chardev=console");
+    if spec.ports.is_empty() {
+        return;
+    }
+    args.option("-device", format!("{},id=ports", pci(spec, "virtio-serial-pci", SLOT_PORTS)));
+    for (index, name) in spec.ports.iter().enumerate() {
+        let chardev = match wiring {
+            Wiring::Inherited { ports, .. } => ports.get(index).map(|fd| socket(&format!("port{index}"), *fd)),
+            Wiring::Terminal => None,
+        };
+        args.option("-chardev", chardev.unwrap_or_else(|| format!("file,id=port{index},path={name}.out")));
+        // Port 0 is reserved for a virtio console.
+        let number = index + 1;
+        args.option("-device", format!("virtserialport,bus=ports.0,nr={number},chardev=port{index},id=port{index},name={name}"));
+    }
+}
+
+fn network(args: &mut Args, spec: &MachineSpec) {
+    let NetworkSpec::User { outside, subnet, ssh_forward } = spec.network else { return };
+    let mut backend = format!("user,id=net0,restrict={}", if outside { "off" } else { "on" });
+    let mut guest = String::new();
+    if let Some(subnet) = subnet {
+        let (host, dns) = subnet.host_and_dns();
+        backend.push_str(&format!(",net={}/{},host={host},dns={dns},dhcpstart={}", subnet.network(), subnet.prefix(), subnet.guest));
+        guest = subnet.guest.to_string();
+    }
+    if let Some(port) = ssh_forward {
+        backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{port}-{guest}:22"));
+    }
+    args.option("-netdev", backend);
+    args.option("-device", format!("{},netdev=net0", pci(spec, "virtio-net-pci", SLOT_NETWORK)));
+}
+
+fn pci(spec: &MachineSpec, device: &str, slot: usize) -> String {
+    let bus = match &spec.boot {
+        Boot::Disk(FirmwareFiles::Uefi { .. }) => "pcie.0",
+        _ => "pci.0",
+    };
+    format!("{device},bus={bus},addr={slot:#x}")
+}
+
+/// Paths are UTF-8 here: the spec was checked.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// A value inside `key=value,…`: QEMU reads a doubled comma as one.
+fn escape(value: &str) -> String {
+    value.replace(',', ",,")
+}

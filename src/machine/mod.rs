@@ -1,0 +1,27 @@
+//! One QEMU, from launch to exit, and everything that is said to it or by it.
+//!
+//! A [`MachineSpec`] becomes arguments (`args`, pure), a running [`Machine`] (`vm`), [`MachineEvent`]s, and in the end an exit or a
+//! [`MachineError`] with [`Evidence`]. Knows nothing of recipes, distributions or Docker, nor what success means: a power-off is
+//! an event, not a verdict.
+
+pub mod args;
+mod commands;
+mod console;
+pub mod error;
+pub mod event;
+pub mod evidence;
+pub mod firmware;
+pub mod probe;
+pub mod qmp;
+pub mod runner;
+mod sockets;
+pub mod spec;
+mod vm;
+pub mod watch;
+
+pub use commands::{DiskNumbers, DiskStats, RunStatus};
+pub use error::{Cause, MachineError};
+pub use event::{MachineEvent, ShutdownReason};
+pub use evidence::Evidence;
+pub use spec::MachineSpec;
+pub use vm::Machine;

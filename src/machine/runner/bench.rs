@@ -1,0 +1,100 @@
+//! Where and with what guests are run: what a stage and a verification have in common.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Guest, Mode, PORT, RunnerError, RunnerTask, append, nonce};
+use crate::base::event::Task;
+use crate::base::size::ByteSize;
+use crate::machine::spec::{Accelerator, Boot, Drive, MachineSpec, NetworkSpec};
+use crate::machine::watch::Limits;
+
+/// Where and with what guests are run.
+#[derive(Debug, Clone, Copy)]
+pub struct Bench<'a> {
+    /// What executes the guests.
+    pub accelerator: Accelerator,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Memory of a guest.
+    pub memory: ByteSize,
+    /// Limit of one machine's run under KVM.
+    pub deadline: Duration,
+    /// Whether live guests reach the network.
+    pub outside: bool,
+    /// Keep a machine that failed until the run is interrupted.
+    pub hold: bool,
+    /// This run's scratch directory.
+    pub scratch: &'a Path,
+    /// Below it each machine has a directory for its console and, should it fail, its evidence.
+    pub evidence: &'a Path,
+}
+
+impl Bench<'_> {
+    /// The limits of a machine's run.
+    pub fn limits(&self) -> Limits {
+        Limits::new(self.deadline, self.accelerator)
+    }
+
+    /// A machine of this bench with one disk.
+    pub fn spec(&self, name: &str, disk: Drive, boot: Boot) -> MachineSpec {
+        MachineSpec {
+            name: name.to_owned(),
+            accelerator: self.accelerator,
+            cpus: self.cpus,
+            memory: self.memory,
+            drives: vec![disk],
+            boot,
+            ports: Vec::new(),
+            network: NetworkSpec::None,
+            reboots: false,
+        }
+    }
+
+    /// Boot `disk` directly by its own `kernel`, `initrd` and `arguments`, with `tasks` at hand, and wait for the runner's hello.
+    ///
+    /// # Errors
+    /// The initramfs cannot take the runner, or the machine failed.
+    pub async fn boot(
+        &self,
+        name: &str,
+        disk: Drive,
+        (kernel, initrd, arguments): (&Path, &Path, &str),
+        mode: Mode,
+        tasks: &[RunnerTask],
+        task: &Task,
+    ) -> Result<Guest, RunnerError> {
+        let nonce = nonce();
+        let with_runner = self.scratch.join(format!("{name}.initrd"));
+        append(initrd, &with_runner, mode, &nonce, tasks)?;
+        let boot = Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner, command_line: command_line(arguments, mode) };
+        let network = match (mode, self.outside) {
+            (Mode::Live, true) => NetworkSpec::User { outside: true, subnet: None, ssh_forward: None },
+            _ => NetworkSpec::None,
+        };
+        let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disk, boot) };
+        Guest::boot(&spec, &self.evidence.join(name), nonce, self.limits(), self.hold, task).await
+    }
+}
+
+/// The image's own arguments. Offline the root is wanted writable, and nothing else of them matters.
+fn command_line(arguments: &str, mode: Mode) -> String {
+    let own = arguments.split_ascii_whitespace().filter(|word| mode == Mode::Live || !matches!(*word, "ro" | "quiet"));
+    let ours: &[&str] = match mode {
+        Mode::Offline => &["rw", "console=ttyS0,115200", "panic=-1"],
+        Mode::Live => &["panic=-1"],
+    };
+    own.chain(ours.iter().copied()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_guest_boots_as_the_image_says() {
+        let own = "root=UUID=1 ro console=tty0 console=ttyS0,115200 quiet";
+        assert_eq!(command_line(own, Mode::Live), format!("{own} panic=-1"));
+        assert_eq!(command_line(own, Mode::Offline), "root=UUID=1 console=tty0 console=ttyS0,115200 rw console=ttyS0,115200 panic=-1");
+    }
+}

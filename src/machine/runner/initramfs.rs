@@ -1,0 +1,175 @@
+//! A copy of an image's own initramfs, with the runner's payload appended.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::cpio::{self, Archive};
+use super::{Mode, RunnerError, RunnerTask};
+
+/// The `ORDER` file of an initramfs-tools hook directory: a shell fragment that runs its scripts, made by update-initramfs
+/// (initramfs-tools 0.142, `/usr/share/initramfs-tools/hook-functions`, `cache_run_scripts`).
+const ORDER: &str = "scripts/init-bottom/ORDER";
+/// An `ORDER` file is a few lines.
+const ORDER_BYTES_MAX: u32 = 64 * 1024;
+/// What runs our hook, in the words update-initramfs writes for any other.
+const ORDER_LINES: &str = "/scripts/init-bottom/goldsmith \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n";
+
+/// Who made an initramfs, and so how a hook is put into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    /// initramfs-tools (Debian): a script of `init-bottom`, named in its `ORDER` file, whose old text this is.
+    InitramfsTools { order: String },
+    /// dracut (EL): a file in `lib/dracut/hooks/pre-pivot`.
+    Dracut,
+}
+
+/// Write to `target` the initramfs at `original` with a payload appended that runs `tasks` in `mode`.
+///
+/// # Errors
+/// The original cannot be read, or is neither initramfs-tools' nor dracut's; the copy cannot be written.
+pub fn append(original: &Path, target: &Path, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Result<(), RunnerError> {
+    let broken = |source| RunnerError::Initramfs { path: original.to_owned(), source };
+    let form = form(&mut BufReader::new(File::open(original).map_err(broken)?)).map_err(broken)?;
+    let written = || -> io::Result<()> {
+        let mut out = BufWriter::new(File::create(target)?);
+        let length = io::copy(&mut File::open(original)?, &mut out)?;
+        out.write_all(&[0; 3][..(length.next_multiple_of(4) - length) as usize])?;
+        out.write_all(&payload(&form, mode, nonce, tasks))?;
+        out.flush()
+    };
+    written().map_err(|source| RunnerError::WriteInitramfs { path: target.to_owned(), source })
+}
+
+fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8> {
+    let mut archive = Archive::new();
+    for directory in ["goldsmith", "goldsmith/tasks", "goldsmith/units", "goldsmith/units/multi-user.target.wants"] {
+        archive.directory(directory);
+    }
+    archive.file("goldsmith/nonce", 0o600, format!("{nonce}\n").as_bytes());
+    archive.file("goldsmith/mode", 0o600, format!("{mode}\n").as_bytes());
+    archive.file("goldsmith/hook.sh", 0o700, include_bytes!("guest/hook.sh"));
+    archive.file("goldsmith/serve.sh", 0o700, include_bytes!("guest/serve.sh"));
+    archive.file("goldsmith/live.sh", 0o700, include_bytes!("guest/live.sh"));
+    for (unit, text) in [
+        ("goldsmith-early.service", include_str!("guest/units/goldsmith-early.service")),
+        ("goldsmith.service", include_str!("guest/units/goldsmith.service")),
+    ] {
+        archive.file(&format!("goldsmith/units/{unit}"), 0o644, text.as_bytes());
+        archive.symlink(&format!("goldsmith/units/multi-user.target.wants/{unit}"), &format!("../{unit}"));
+    }
+    for task in tasks {
+        let directory = format!("goldsmith/tasks/{}", task.name);
+        archive.directory(&directory);
+        archive.file(&format!("{directory}/run"), 0o700, &task.script);
+        for (name, content) in &task.files {
+            archive.file(&format!("{directory}/{name}"), 0o600, content);
+        }
+    }
+    match form {
+        Form::InitramfsTools { order } => {
+            archive.file("scripts/init-bottom/goldsmith", 0o755, include_bytes!("guest/initramfs-tools.sh"));
+            // Ours stands first: `udev` of init-bottom moves /dev away.
+            archive.file(ORDER, 0o644, format!("{ORDER_LINES}{order}").as_bytes());
+        }
+        // dracut.modules(7); no directory entries, `lib` is a link.
+        Form::Dracut => archive.file("usr/lib/dracut/hooks/pre-pivot/99-goldsmith.sh", 0o755, include_bytes!("guest/dracut.sh")),
+    }
+    archive.finish()
+}
+
+/// Go through the archives of an initramfs until one shows who made it.
+fn form(image: &mut (impl BufRead + Seek)) -> io::Result<Form> {
+    loop {
+        // Zero bytes between archives; an end here means that no archive told.
+        let start = loop {
+            match image.fill_buf()? {
+                [] => return Err(io::Error::new(io::ErrorKind::InvalidData, "it was made by neither initramfs-tools nor dracut")),
+                [0, ..] => image.consume(1),
+                bytes => break [bytes[0], bytes.get(1).copied().unwrap_or(0)],
+            }
+        };
+        let at = image.stream_position()?;
+        let found = match start {
+            // RFC 1952 and RFC 8878; a compressed archive is the last one.
+            [0x1f, 0x8b] => search(BufReader::new(flate2::bufread::MultiGzDecoder::new(&mut *image)))?,
+            [0x28, 0xb5] => search(BufReader::new(zstd::Decoder::with_buffer(&mut *image)?))?,
+            [b'0', b'7'] => search(&mut *image)?,
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("its part at byte {at} is neither cpio, gzip nor zstd"))),
+        };
+        if let Some(form) = found {
+            return Ok(form);
+        }
+        if start != *b"07" {
+            image.seek(SeekFrom::End(0))?;
+        }
+    }
+}
+
+fn search(archive: impl BufRead) -> io::Result<Option<Form>> {
+    let mut order = None;
+    let mut dracut = false;
+    let wanted = |path: &str| path == ORDER;
+    cpio::read(archive, ORDER_BYTES_MAX, wanted, |entry| {
+        dracut |= entry.path == "usr/lib/dracut" || entry.path.starts_with("usr/lib/dracut/");
+        order = order.take().or(entry.content);
+    })?;
+    Ok(match (order, dracut) {
+        (Some(order), _) => Some(Form::InitramfsTools { order: String::from_utf8_lossy(&order).into_owned() }),
+        (None, true) => Some(Form::Dracut),
+        (None, false) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn archive(paths: &[(&str, &str)]) -> Vec<u8> {
+        let mut archive = Archive::new();
+        paths.iter().for_each(|(path, text)| archive.file(path, 0o644, text.as_bytes()));
+        archive.finish()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn the_maker_of_an_initramfs_is_recognised() {
+        let microcode = archive(&[("kernel/x86/microcode/AuthenticAMD.bin", "µ")]);
+        let debian = archive(&[("init", "#!/bin/sh"), (ORDER, "/scripts/init-bottom/udev \"$@\"\n")]);
+        let el = archive(&[("init", ""), ("usr/lib/dracut/hooks/cmdline/30-x.sh", "")]);
+        let order = Form::InitramfsTools { order: "/scripts/init-bottom/udev \"$@\"\n".into() };
+        for (name, image, expected) in [
+            ("plain", debian.clone(), Some(order.clone())),
+            ("zstd", zstd::encode_all(&debian[..], 1).unwrap(), Some(order.clone())),
+            ("microcode, padding, gzip", [&microcode[..], &[0; 512], &gzip(&el)].concat(), Some(Form::Dracut)),
+            ("microcode, zstd", [&microcode[..], &zstd::encode_all(&debian[..], 1).unwrap()].concat(), Some(order)),
+            ("nobody's", gzip(&microcode), None),
+            ("xz", b"\xfd7zXZ".to_vec(), None),
+            ("empty", Vec::new(), None),
+            ("cut short", gzip(&debian)[..40].to_vec(), None),
+        ] {
+            assert_eq!(form(&mut Cursor::new(image)).ok(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn our_hook_stands_before_the_others() {
+        let form = Form::InitramfsTools { order: "/scripts/init-bottom/udev\n".into() };
+        let tasks = [RunnerTask { name: "seal".into(), script: b"#!/bin/sh\n".to_vec(), files: vec![("list".into(), b"x".to_vec())] }];
+        let mut found = Vec::new();
+        let bytes = payload(&form, Mode::Offline, "n0", &tasks);
+        cpio::read(&bytes[..], 1 << 20, |_| true, |entry| found.push((entry.path, entry.content.unwrap_or_default()))).unwrap();
+        let content = |path: &str| String::from_utf8(found.iter().find(|(p, _)| p == path).expect(path).1.clone()).unwrap();
+        assert_eq!(content(ORDER), format!("{ORDER_LINES}/scripts/init-bottom/udev\n"));
+        assert_eq!((content("goldsmith/mode"), content("goldsmith/nonce")), ("offline\n".into(), "n0\n".into()));
+        assert_eq!(content("goldsmith/tasks/seal/list"), "x");
+        assert!(!found.iter().any(|(path, _)| ["bin", "lib", "sbin", "scripts"].contains(&path.as_str())));
+    }
+}

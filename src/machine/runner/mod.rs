@@ -1,0 +1,396 @@
+//! Runs scripts as root in a guest, without ssh, password, agent or a byte on its disk.
+//!
+//! The guest boots its own kernel and a copy of its own initramfs with a payload appended ([`append`]). A hook of ours
+//! (`guest/hook.sh`) starts `guest/serve.sh`, which does what we say over one virtio-serial port and answers with a nonce:
+//!
+//! ```text
+//!   Offline   real root mounted, nothing started; scripts run in a chroot; end() unmounts and powers off
+//!   Live      the boot goes on; a unit below /run serves in the booted system
+//!
+//!   boot ── hello ──┬─ run(task) … output … exit status ─┬─ end()   offline: bye, unmounted, powered off
+//!                   └─ freeze … snapshot … thaw ─────────┘  drop    live: the throw-away machine is killed
+//! ```
+
+mod bench;
+mod cpio;
+mod initramfs;
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::UnixStream;
+
+pub use bench::Bench;
+pub use initramfs::append;
+
+use super::watch::{Limits, Watch};
+use super::{Cause, Machine, MachineError, MachineEvent, MachineSpec, ShutdownReason};
+use crate::base::event::Task;
+use crate::base::failure::{Class, Failure};
+use crate::base::process::Lines;
+
+/// The port's name in the guest.
+pub const PORT: &str = "org.goldsmith.runner.0";
+/// Starts every line of the runner's own (ASCII record separator).
+const MARK: char = '\u{1e}';
+/// Lines of a task's output that an error keeps.
+const TAIL_LINES: usize = 20;
+
+/// Where scripts run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// In a chroot of the mounted root, before anything of the system has started.
+    Offline,
+    /// In the booted system.
+    Live,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Offline => "offline",
+            Self::Live => "live",
+        })
+    }
+}
+
+/// A script and the files it finds in its working directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunnerTask {
+    /// Letters, digits, `-`.
+    pub name: String,
+    /// Its `#!` line is obeyed.
+    pub script: Vec<u8>,
+    /// Name and content.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// Why the runner could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The image's initramfs cannot take a payload.
+    #[error("the image's initramfs cannot be used: {source}")]
+    Initramfs {
+        /// Where it was extracted to.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The copy cannot be written.
+    #[error("{} cannot be written: {source}", path.display())]
+    WriteInitramfs {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The machine failed.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// A script failed.
+    #[error("{task} failed with exit status {status}{}", last(tail))]
+    Failed {
+        /// The script's name.
+        task: String,
+        /// Its exit status.
+        status: i32,
+        /// The end of its output.
+        tail: Vec<String>,
+    },
+    /// The guest's end of the runner broke off.
+    #[error("the runner in the guest broke off: {what}")]
+    Broken {
+        /// What it said or did not say.
+        what: String,
+    },
+}
+
+fn last(tail: &[String]) -> String {
+    tail.last().map(|line| format!(": {}", crate::base::text::printable(line))).unwrap_or_default()
+}
+
+impl Failure for RunnerError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Machine(error) => error.class(),
+            Self::WriteInitramfs { .. } => Class::Host,
+            Self::Initramfs { .. } | Self::Failed { .. } | Self::Broken { .. } => Class::Machine,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Machine(error) => error.remedy(),
+            Self::WriteInitramfs { .. } => Some("make room on that disk".to_owned()),
+            Self::Initramfs { .. } => {
+                Some("the image needs an initramfs made by initramfs-tools or dracut, packed by gzip or zstd".to_owned())
+            }
+            Self::Failed { .. } => Some("correct the script; -v shows all of its output".to_owned()),
+            Self::Broken { .. } => Some("run again with -v, and report this with console.log if it happens twice".to_owned()),
+        }
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        match self {
+            Self::Machine(error) => error.evidence(),
+            Self::Failed { tail, .. } => tail.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn evidence_dir(&self) -> Option<std::path::PathBuf> {
+        match self {
+            Self::Machine(error) => error.evidence_dir(),
+            _ => None,
+        }
+    }
+}
+
+/// A line from the guest.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Hello,
+    Exit { task: String, status: i32 },
+    Frozen,
+    Thawed,
+    Bye,
+    Unmounted,
+    Failed(String),
+    Output(String),
+}
+
+fn understand(line: &str, nonce: &str) -> Said {
+    let ours = line.strip_prefix(MARK).and_then(|rest| rest.strip_prefix("goldsmith ")).and_then(|rest| rest.strip_prefix(nonce));
+    let Some(words) = ours.and_then(|rest| rest.strip_prefix(' ')) else { return Said::Output(line.to_owned()) };
+    match words.split(' ').collect::<Vec<_>>()[..] {
+        ["hello", _] => Said::Hello,
+        ["exit", task, status] => match status.parse() {
+            Ok(status) => Said::Exit { task: task.to_owned(), status },
+            Err(_) => Said::Failed(words.to_owned()),
+        },
+        ["frozen"] => Said::Frozen,
+        ["thawed"] => Said::Thawed,
+        ["bye"] => Said::Bye,
+        ["unmounted"] => Said::Unmounted,
+        _ => Said::Failed(words.to_owned()),
+    }
+}
+
+/// 128 random bits in hexadecimal: what the guest proves with that it is ours and of this run.
+pub fn nonce() -> String {
+    let mut bytes = [0; 16];
+    // getrandom(2) fails only before the pool of a booting host is ready; it then waits.
+    while rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) != Ok(bytes.len()) {}
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
+/// A guest whose runner has said hello.
+#[derive(Debug)]
+pub struct Guest {
+    machine: Machine,
+    lines: Lines<ReadHalf<UnixStream>>,
+    writer: WriteHalf<UnixStream>,
+    nonce: String,
+    watch: Watch,
+    hold: bool,
+}
+
+impl Guest {
+    /// Launch `spec`, whose initramfs carries a payload with `nonce` and which has the port [`PORT`], and wait for its hello.
+    ///
+    /// # Errors
+    /// The machine failed, or came to its limits before the runner answered.
+    pub async fn boot(spec: &MachineSpec, dir: &Path, nonce: String, limits: Limits, hold: bool, task: &Task) -> Result<Self, RunnerError> {
+        let mut machine = Machine::launch(spec, dir).await?;
+        let port = machine.take_port(PORT).ok_or_else(|| RunnerError::Broken { what: format!("the machine has no port {PORT}") })?;
+        let (reader, writer) = tokio::io::split(port);
+        let mut guest = Self { machine, lines: Lines::new(Some(reader)), writer, nonce, watch: Watch::new(limits, Instant::now()), hold };
+        task.step("boot");
+        match guest.next(task).await? {
+            Said::Hello => Ok(guest),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Run a task of the payload, giving its output to `on_line`, and tell its exit status.
+    ///
+    /// # Errors
+    /// The machine failed, or came to its limits before the task ended. A task that fails is no error.
+    pub async fn run(&mut self, name: &str, task: &Task, mut on_line: impl FnMut(&str)) -> Result<i32, RunnerError> {
+        self.say(&format!("run {name}")).await?;
+        loop {
+            match self.next(task).await? {
+                Said::Output(line) => on_line(&line),
+                Said::Exit { task, status } if task == name => return Ok(status),
+                other => return Err(unexpected(other)),
+            }
+        }
+    }
+
+    /// As [`Guest::run`], with output passed on as lines of `task`, and a failing script an error.
+    ///
+    /// # Errors
+    /// Also when the script ends with another status than 0.
+    pub async fn run_to_success(&mut self, name: &str, task: &Task) -> Result<(), RunnerError> {
+        let mut tail = Vec::new();
+        let status = self
+            .run(name, task, |line| {
+                task.line("guest", line);
+                if tail.len() == TAIL_LINES {
+                    tail.remove(0);
+                }
+                tail.push(line.to_owned());
+            })
+            .await?;
+        if status == 0 {
+            return Ok(());
+        }
+        let error = RunnerError::Failed { task: name.to_owned(), status, tail };
+        self.keep_if_wanted(&error, task).await;
+        Err(error)
+    }
+
+    /// Bring the root filesystem to rest and hold it there.
+    ///
+    /// # Errors
+    /// The machine failed, or the filesystem cannot be frozen.
+    pub async fn freeze(&mut self, task: &Task) -> Result<(), RunnerError> {
+        self.say("freeze").await?;
+        self.expect(&Said::Frozen, task).await
+    }
+
+    /// Let the frozen filesystem go on.
+    ///
+    /// # Errors
+    /// The machine failed, or the filesystem cannot be thawed.
+    pub async fn thaw(&mut self, task: &Task) -> Result<(), RunnerError> {
+        self.say("thaw").await?;
+        self.expect(&Said::Thawed, task).await
+    }
+
+    /// The machine, for its disks.
+    pub fn machine(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    /// End an offline guest: it unmounts its root, says so, and powers off.
+    ///
+    /// # Errors
+    /// It did not; the disk is then not to be used.
+    pub async fn end(mut self, task: &Task) -> Result<(), RunnerError> {
+        task.step("unmount");
+        self.say("end").await?;
+        self.expect(&Said::Bye, task).await?;
+        self.expect(&Said::Unmounted, task).await?;
+        loop {
+            match self.machine.watched(&mut self.watch, task).await? {
+                MachineEvent::Shutdown(ShutdownReason::PowerOff) => break,
+                MachineEvent::Shutdown(reason) => return Err(self.machine.fail(Cause::Ended(reason)).await.into()),
+                _ => {}
+            }
+        }
+        self.machine.quit().await;
+        Ok(())
+    }
+
+    /// End QEMU under a live guest: its disk is a throw-away, or frozen.
+    pub async fn discard(self) {
+        self.machine.quit().await;
+    }
+
+    async fn say(&mut self, line: &str) -> Result<(), RunnerError> {
+        // A dead guest is told by the event that follows; this only fails with it.
+        let sent = self.writer.write_all(format!("{line}\n").as_bytes()).await;
+        sent.map_err(|error| RunnerError::Broken { what: format!("`{line}` could not be said: {error}") })
+    }
+
+    async fn expect(&mut self, wanted: &Said, task: &Task) -> Result<(), RunnerError> {
+        loop {
+            match self.next(task).await? {
+                said if said == *wanted => return Ok(()),
+                // What a task left running in the background may still talk.
+                Said::Output(line) => task.line("guest", line),
+                other => return Err(unexpected(other)),
+            }
+        }
+    }
+
+    async fn next(&mut self, task: &Task) -> Result<Said, RunnerError> {
+        loop {
+            tokio::select! {
+                biased;
+                line = self.lines.next() => match line {
+                    Some(line) => {
+                        self.watch.progress(Instant::now());
+                        return Ok(understand(&line, &self.nonce));
+                    }
+                    // QEMU closed the port; the machine's end tells why.
+                    None => tokio::time::sleep(Duration::from_millis(50)).await,
+                },
+                event = self.machine.watched(&mut self.watch, task) => {
+                    let failed = match event {
+                        Ok(MachineEvent::Shutdown(reason)) => self.machine.fail(Cause::Ended(reason)).await,
+                        Ok(_) => continue,
+                        Err(failed) => failed,
+                    };
+                    let failed = failed.into();
+                    self.keep_if_wanted(&failed, task).await;
+                    return Err(failed);
+                }
+            }
+        }
+    }
+}
+
+impl Guest {
+    /// With `--keep-on-failure` the machine outlives its failure: say how to reach it, and wait until the run is interrupted.
+    async fn keep_if_wanted(&mut self, error: &RunnerError, task: &Task) {
+        if !self.hold {
+            return;
+        }
+        task.events().warn(error.to_string());
+        let console = self.machine.release_console();
+        task.events().note(format!(
+            "the machine is kept until you press ctrl-C; its serial console: socat -,raw,echo=0 UNIX-CONNECT:{}",
+            console.display()
+        ));
+        std::future::pending::<()>().await;
+    }
+}
+
+fn unexpected(said: Said) -> RunnerError {
+    RunnerError::Broken {
+        what: match said {
+            Said::Failed(what) => what,
+            other => format!("it said {other:?}"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_nonce_makes_a_line_the_runners() {
+        for (line, expected) in [
+            ("\u{1e}goldsmith n0 hello live", Said::Hello),
+            ("\u{1e}goldsmith n0 exit seal 0", Said::Exit { task: "seal".into(), status: 0 }),
+            ("\u{1e}goldsmith n0 exit seal x", Said::Failed("exit seal x".into())),
+            ("\u{1e}goldsmith n0 unmounted", Said::Unmounted),
+            ("\u{1e}goldsmith n0 failed mount proc", Said::Failed("failed mount proc".into())),
+            ("\u{1e}goldsmith n1 exit seal 0", Said::Output("\u{1e}goldsmith n1 exit seal 0".into())),
+            ("goldsmith n0 exit seal 0", Said::Output("goldsmith n0 exit seal 0".into())),
+            ("\u{1e}goldsmith n0exit seal 0", Said::Output("\u{1e}goldsmith n0exit seal 0".into())),
+        ] {
+            assert_eq!(understand(line, "n0"), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn nonces_differ() {
+        assert_ne!(nonce(), nonce());
+    }
+}

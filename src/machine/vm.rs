@@ -1,0 +1,477 @@
+//! One running QEMU: its owner, its one loop, its end.
+//!
+//! ```text
+//!   launch ── sockets bound and connected ── QEMU started paused ── QMP negotiated ── every line connected ── cont
+//!     │                                                                                                        │
+//!     └─ CannotStart                                       next() / watched() ── MachineEvent … ── Exited ◄────┤
+//!                                                                 │                                            │
+//!                                                                 └─ Failed, with evidence       quit() ───────┘
+//! ```
+//!
+//! Whatever ends the guest only pauses QEMU, so that the last screen can be read. Dropping a [`Machine`] kills QEMU.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use qapi::qmp;
+use tokio::net::UnixStream;
+use tokio::process::ChildStderr;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+use crate::base::event::Task;
+use crate::base::process::{Invocation, Lines, Running, Tool};
+
+use super::args::{self, BlockNode, Wiring};
+use super::commands::{BlockdevAdd, DiskStats, QueryBlockstats, QueryStatus, RunStatus};
+use super::console::{Console, Said};
+use super::error::{Cause, MachineError};
+use super::event::{INTERESTING, MachineEvent};
+use super::evidence::{self, CONSOLE_LOG, Evidence};
+use super::qmp::{Qmp, QmpError, RawEvent};
+use super::sockets::{Line, Sockets};
+use super::spec::MachineSpec;
+use super::watch::{Counters, Verdict, Watch};
+
+/// From the start of QEMU to its readiness. It takes 0.1 s; a host that needs longer than this is in trouble.
+const START: Duration = Duration::from_secs(30);
+/// For QEMU's answer to a command. `blockdev-snapshot` drains the disk, which may take seconds on a busy host.
+const ANSWER: Duration = Duration::from_secs(30);
+/// For QEMU's exit after `quit`, which writes caches back.
+const QUIT: Duration = Duration::from_secs(20);
+/// Between two looks at the counters.
+const SAMPLE: Duration = Duration::from_secs(5);
+/// After a failure line: what follows (a panic's call trace) belongs to the evidence.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Lines of QEMU's standard error that are kept.
+const STDERR_LINES: usize = 40;
+
+/// A running QEMU. Its runtime must be the current thread's: QEMU is killed when the thread that started it ends.
+#[derive(Debug)]
+pub struct Machine {
+    name: String,
+    dir: PathBuf,
+    command_line: String,
+    running: Running,
+    exited: Option<Option<ExitStatus>>,
+    qmp: Qmp,
+    events: UnboundedReceiver<RawEvent>,
+    console: Console<UnixStream>,
+    stderr: Lines<ChildStderr>,
+    stderr_tail: VecDeque<String>,
+    port_names: Vec<String>,
+    ports: BTreeMap<String, UnixStream>,
+    sockets: Sockets,
+    /// The pause that comes with an end already told.
+    pause_explained: bool,
+    next_sample: Instant,
+    /// The failure that was seen; it stays, because whoever waited may have been cancelled before he heard of it.
+    failed: Option<Cause>,
+}
+
+impl Machine {
+    /// Start QEMU and let the guest run. `dir` is made if missing; it gets the console's log, and the evidence if the machine fails.
+    ///
+    /// # Errors
+    /// The spec makes no machine, QEMU is missing or refuses it, or a file cannot be made.
+    pub async fn launch(spec: &MachineSpec, dir: &Path) -> Result<Self, MachineError> {
+        spec.check()?;
+        let file = |what: &str| {
+            let (machine, what) = (spec.name.clone(), what.to_owned());
+            move |source: io::Error| MachineError::File { machine, what, source }
+        };
+        let dir = fs::create_dir_all(dir).and_then(|()| dir.canonicalize()).map_err(file(&format!("directory {}", dir.display())))?;
+        let sockets = Sockets::new().map_err(file("a directory for sockets"))?;
+        let line = |name: &str| sockets.line(name).map_err(file(&format!("socket {}", sockets.path(name).display())));
+        let (qmp, console) = (line("qmp")?, line("console")?);
+        let ports = (0..spec.ports.len()).map(|index| line(&format!("port{index}"))).collect::<Result<Vec<_>, _>>()?;
+        let console_log = dir.join(CONSOLE_LOG);
+        let wiring = Wiring::Inherited {
+            qmp: qmp.fd(),
+            console: console.fd(),
+            console_log: &console_log,
+            ports: ports.iter().map(Line::fd).collect(),
+        };
+        let mut invocation = Invocation::new(Tool::QemuSystem).args(args::arguments(spec, &wiring));
+        let command_line = Invocation::new(Tool::QemuSystem).args(args::arguments(spec, &Wiring::Terminal)).command_line();
+        invocation = invocation.inherit(qmp.listener).inherit(console.listener);
+        let mut streams = BTreeMap::new();
+        for (name, port) in spec.ports.iter().zip(ports) {
+            invocation = invocation.inherit(port.listener);
+            streams.insert(name.clone(), port.ours);
+        }
+        let mut running = invocation.spawn()?;
+        let stderr = Lines::new(running.child_mut().stderr.take());
+        let (qmp, events) = match get_ready(qmp.ours).await {
+            Ok(ready) => ready,
+            Err(error) => return Err(cannot_start(spec, running, stderr, command_line, error).await),
+        };
+        Ok(Self {
+            name: spec.name.clone(),
+            dir,
+            command_line,
+            running,
+            exited: None,
+            qmp,
+            events,
+            console: Console::new(console.ours),
+            stderr,
+            stderr_tail: VecDeque::new(),
+            port_names: spec.ports.clone(),
+            ports: streams,
+            sockets,
+            pause_explained: false,
+            next_sample: Instant::now(),
+            failed: None,
+        })
+    }
+
+    /// The process id of QEMU, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.running.id()
+    }
+
+    /// The command that starts the same machine on a terminal.
+    pub fn command_line(&self) -> &str {
+        &self.command_line
+    }
+
+    /// Where the console's log is and the evidence will be.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Our end of a virtio-serial port; nothing when the spec has no such port or it was taken before. It is connected: what is written
+    /// waits for the guest, what the guest writes waits here, and it ends when QEMU does.
+    pub fn take_port(&mut self, name: &str) -> Option<UnixStream> {
+        self.ports.remove(name)
+    }
+
+    /// The serial console itself, for a user's terminal. From then on there are no console events; the log goes on. Keep it open until the
+    /// guest has read what was written: QEMU drops the rest when we hang up.
+    pub fn take_console(&mut self) -> Option<UnixStream> {
+        self.console.take()
+    }
+
+    /// Let go of the console and say where it can be reached: `socat - UNIX-CONNECT:PATH`, while the machine is kept.
+    pub fn release_console(&mut self) -> PathBuf {
+        drop(self.take_console());
+        self.sockets.path("console")
+    }
+
+    /// The next event. Safe to cancel; a dead QEMU is noticed at once.
+    pub async fn next(&mut self) -> MachineEvent {
+        loop {
+            let alive = self.exited.is_none();
+            tokio::select! {
+                biased;
+                Some(raw) = self.events.recv() => {
+                    if let Some(event) = MachineEvent::of(&raw, &self.port_names)
+                        && self.is_news(&event)
+                    {
+                        return event;
+                    }
+                }
+                Some(said) = self.console.next() => return match said {
+                    Said::Line(line) => MachineEvent::ConsoleLine(line),
+                    Said::Prompt(line) => MachineEvent::ConsolePrompt(line),
+                },
+                Some(line) = self.stderr.next() => self.keep_stderr(line),
+                status = self.running.child_mut().wait(), if alive => self.exited = Some(status.ok()),
+                // Every line has ended, and QEMU with them.
+                else => return MachineEvent::Exited(self.exited.flatten()),
+            }
+        }
+    }
+
+    /// The next event that is no failure, under `watch`. Named silence is told as a warning of `task`, console lines as its lines. Safe to
+    /// cancel.
+    ///
+    /// # Errors
+    /// The guest failed by the rules of `watch`, panicked, lost its disk, or QEMU died. Evidence is then in [`Machine::dir`].
+    pub async fn watched(&mut self, watch: &mut Watch, task: &Task) -> Result<MachineEvent, MachineError> {
+        loop {
+            if let Some(cause) = self.failed.clone() {
+                if matches!(cause, Cause::Signature { .. }) {
+                    self.hear_last_words(task).await;
+                }
+                return Err(self.fail(cause).await);
+            }
+            let now = Instant::now();
+            match watch.verdict(now) {
+                Verdict::Fine => {}
+                Verdict::Named(silence) => self.name_silence(silence, task).await,
+                Verdict::Stalled(silence) => self.failed = Some(Cause::Stalled(silence)),
+                Verdict::Deadline(limit) => self.failed = Some(Cause::Deadline(limit)),
+                Verdict::Signature(signature) => {
+                    self.failed = Some(Cause::Signature { signature: *signature, line: self.line_with(signature.text) });
+                }
+            }
+            if self.failed.is_some() {
+                continue;
+            }
+            if now >= self.next_sample {
+                self.next_sample = now + SAMPLE;
+                watch.counters(now, self.counters().await);
+            }
+            let pause = watch.patience(now).min(self.next_sample.saturating_duration_since(now));
+            let Ok(event) = timeout(pause, self.next()).await else { continue };
+            match &event {
+                MachineEvent::ConsoleLine(line) => {
+                    task.line("console", line.as_str());
+                    watch.console(Instant::now(), line);
+                }
+                MachineEvent::ConsolePrompt(line) => {
+                    watch.console(Instant::now(), line);
+                }
+                MachineEvent::Shutdown(_) | MachineEvent::Reset | MachineEvent::Port { .. } => watch.progress(Instant::now()),
+                MachineEvent::GuestPanicked | MachineEvent::IoError { .. } | MachineEvent::Stopped | MachineEvent::Exited(_) => {
+                    self.failed = failure(event);
+                    continue;
+                }
+            }
+            return Ok(event);
+        }
+    }
+
+    /// Collect the evidence of a failure the caller saw. Takes seconds at most, whatever state QEMU is in.
+    pub async fn fail(&mut self, cause: Cause) -> MachineError {
+        let (screenshot, status) = match self.exited {
+            None => evidence::ask(&mut self.qmp, &self.dir).await,
+            Some(_) => (None, None),
+        };
+        let stderr_tail: Vec<String> = self.stderr_tail.iter().cloned().collect();
+        evidence::write(&self.dir, &self.command_line, &stderr_tail);
+        let evidence = Evidence {
+            dir: self.dir.clone(),
+            console_tail: self.console.tail(),
+            screenshot,
+            status,
+            command_line: self.command_line.clone(),
+            stderr_tail,
+        };
+        MachineError::Failed { machine: self.name.clone(), cause, evidence: Box::new(evidence) }
+    }
+
+    /// Run a QMP command.
+    ///
+    /// # Errors
+    /// QEMU refused it, or is gone.
+    pub async fn execute<C: qapi::Command>(&mut self, command: &C) -> Result<C::Ok, MachineError> {
+        self.qmp.execute(command, ANSWER).await.map_err(|source| MachineError::Qmp { machine: self.name.clone(), source })
+    }
+
+    /// What QEMU is at.
+    ///
+    /// # Errors
+    /// As [`Machine::execute`].
+    pub async fn status(&mut self) -> Result<RunStatus, MachineError> {
+        self.execute(&QueryStatus {}).await
+    }
+
+    /// What the disks have done, in the order of the spec.
+    ///
+    /// # Errors
+    /// As [`Machine::execute`].
+    pub async fn disk_stats(&mut self) -> Result<Vec<DiskStats>, MachineError> {
+        self.execute(&QueryBlockstats {}).await
+    }
+
+    /// From now on the guest's writes to the disk whose newest node is `node` go to `overlay`: a qcow2 file the caller made with the
+    /// same size and the disk's present file as its backing file. The disk is named `overlay_node` from then on. The layer below is
+    /// consistent if the guest froze its filesystem.
+    ///
+    /// # Errors
+    /// As [`Machine::execute`]; the disk is then as it was.
+    pub async fn blockdev_snapshot(&mut self, node: &str, overlay: &Path, overlay_node: &str) -> Result<(), MachineError> {
+        let overlay = std::path::absolute(overlay).map_err(|source| MachineError::File {
+            machine: self.name.clone(),
+            what: format!("overlay {}", overlay.display()),
+            source,
+        })?;
+        self.execute(&BlockdevAdd(BlockNode::overlay(&overlay, overlay_node))).await?;
+        let snapshot = qmp::blockdev_snapshot(qmp::BlockdevSnapshot { node: node.to_owned(), overlay: overlay_node.to_owned() });
+        let done = self.execute(&snapshot).await;
+        if done.is_err() {
+            // Best effort: the refused node would only hold the file open.
+            let _ = self.execute(&qmp::blockdev_del { node_name: overlay_node.to_owned() }).await;
+        }
+        done.map(|_| ())
+    }
+
+    /// The screen, as PNG. Gives the file's name, which ends in `.ppm` when this QEMU has no PNG.
+    ///
+    /// # Errors
+    /// As [`Machine::execute`].
+    pub async fn screenshot(&mut self, path: &Path) -> Result<PathBuf, MachineError> {
+        let fail = |source| MachineError::Qmp { machine: self.name.clone(), source };
+        evidence::screenshot(&mut self.qmp, path).await.map_err(fail)
+    }
+
+    /// Press the power button. Whether the guest acts upon it is told by [`MachineEvent::Shutdown`].
+    ///
+    /// # Errors
+    /// As [`Machine::execute`].
+    pub async fn powerdown(&mut self) -> Result<(), MachineError> {
+        self.execute(&qmp::system_powerdown {}).await.map(|_| ())
+    }
+
+    /// End QEMU and wait until its files are closed; killed if it does not go. A guest that still runs loses its power.
+    pub async fn quit(mut self) -> Option<ExitStatus> {
+        // It may hang up instead of answering, or be gone already.
+        let _ = self.qmp.execute(&qmp::quit {}, QUIT).await;
+        let end = async {
+            loop {
+                if let MachineEvent::Exited(status) = self.next().await {
+                    return status;
+                }
+            }
+        };
+        match timeout(QUIT, end).await {
+            Ok(status) => status,
+            Err(_) => {
+                self.running.kill();
+                self.running.child_mut().wait().await.ok()
+            }
+        }
+    }
+
+    /// Every end pauses the guest; only a pause without an end is news.
+    fn is_news(&mut self, event: &MachineEvent) -> bool {
+        match event {
+            MachineEvent::Stopped => !std::mem::take(&mut self.pause_explained),
+            MachineEvent::Shutdown(_) | MachineEvent::GuestPanicked | MachineEvent::IoError { .. } => {
+                self.pause_explained = true;
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn keep_stderr(&mut self, line: String) {
+        if self.stderr_tail.len() == STDERR_LINES {
+            self.stderr_tail.pop_front();
+        }
+        self.stderr_tail.push_back(line);
+    }
+
+    fn line_with(&self, text: &str) -> String {
+        self.console.tail().into_iter().rev().find(|line| line.contains(text)).unwrap_or_else(|| text.to_owned())
+    }
+
+    async fn hear_last_words(&mut self, task: &Task) {
+        let listen = async {
+            loop {
+                match self.next().await {
+                    MachineEvent::ConsoleLine(line) => task.line("console", line),
+                    MachineEvent::Exited(_) => return,
+                    _ => {}
+                }
+            }
+        };
+        // The time being over is the usual end.
+        let _ = timeout(LAST_WORDS, listen).await;
+    }
+
+    async fn name_silence(&mut self, silence: Duration, task: &Task) {
+        let (screenshot, status) = evidence::ask(&mut self.qmp, &self.dir).await;
+        let last = self.console.tail().pop().unwrap_or_else(|| "nothing on the console yet".into());
+        let state = status.map_or_else(|| "not answering".to_owned(), |status| status.status);
+        let screen = screenshot.map(|path| format!("; screen: {}", path.display())).unwrap_or_default();
+        let name = &self.name;
+        task.events().warn(format!(
+            "machine `{name}` has shown no progress for {} s (QEMU: {state}; last console line: {}{screen})",
+            silence.as_secs(),
+            last.trim()
+        ));
+    }
+
+    /// What cannot be read counts as silent.
+    async fn counters(&mut self) -> Counters {
+        let disks = self.qmp.execute(&QueryBlockstats {}, Duration::from_secs(2)).await.unwrap_or_default();
+        let disk = disks.iter().fold(0_u64, |sum, disk| sum.wrapping_add(disk.stats.operations()));
+        let cpu = self.running.id().and_then(cpu_time).unwrap_or_default();
+        Counters { disk, cpu }
+    }
+}
+
+/// The events after which no guest works on.
+fn failure(event: MachineEvent) -> Option<Cause> {
+    match event {
+        MachineEvent::GuestPanicked => Some(Cause::Panicked),
+        MachineEvent::IoError { node, operation, reason, no_space } => Some(Cause::Disk { node, operation, reason, no_space }),
+        MachineEvent::Stopped => Some(Cause::Stopped),
+        MachineEvent::Exited(status) => Some(Cause::Died(status)),
+        _ => None,
+    }
+}
+
+async fn get_ready(stream: UnixStream) -> Result<(Qmp, UnboundedReceiver<RawEvent>), QmpError> {
+    let (mut qmp, events) = Qmp::connect(stream, INTERESTING, START).await?;
+    // QEMU accepts waiting connections in its own time; the guest must not speak before.
+    let patience = Instant::now() + START;
+    while qmp.execute(&qmp::query_chardev {}, ANSWER).await?.iter().any(|line| line.filename.starts_with("disconnected:")) {
+        if Instant::now() > patience {
+            return Err(QmpError::Late { command: "query-chardev", limit: START });
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    qmp.execute(&qmp::cont {}, ANSWER).await?;
+    Ok((qmp, events))
+}
+
+async fn cannot_start(
+    spec: &MachineSpec,
+    mut running: Running,
+    mut lines: Lines<ChildStderr>,
+    command_line: String,
+    error: QmpError,
+) -> MachineError {
+    if !matches!(error, QmpError::Closed { .. }) {
+        running.kill();
+    }
+    let mut stderr = Vec::new();
+    let read = async {
+        while let Some(line) = lines.next().await {
+            if stderr.len() < STDERR_LINES {
+                stderr.push(line);
+            }
+        }
+    };
+    // A dead QEMU's pipe ends at once.
+    let _ = timeout(Duration::from_secs(2), read).await;
+    let last = stderr.iter().rev().find(|line| line.starts_with(Tool::QemuSystem.program())).or(stderr.last());
+    let reason = last.map_or_else(|| error.to_string(), |line| line.trim_start_matches("qemu-system-x86_64: ").to_owned());
+    MachineError::CannotStart { machine: spec.name.clone(), reason, command_line, stderr }
+}
+
+/// User and system time of a process: fields 14 and 15 of `/proc/PID/stat` (proc(5)), in hundredths of a second (`USER_HZ` is 100 in
+/// the ABI of x86).
+fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is a name in parentheses and may hold spaces.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+    let ticks = times.next()?.ok()?.checked_add(times.next()?.ok()?)?;
+    Some(Duration::from_millis(ticks.checked_mul(10)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_cpu_time_is_read() {
+        let before = cpu_time(std::process::id()).unwrap();
+        let mut n = 0_u64;
+        while cpu_time(std::process::id()).unwrap() == before {
+            n = n.wrapping_add(1);
+        }
+        assert_eq!(cpu_time(u32::MAX), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Machine specs and QEMU's arguments for them, as golden files. `REGENERATE=1` rewrites them; the diff is the review.
+
+use std::fs;
+use std::path::Path;
+
+use goldsmith::base::size::ByteSize;
+use goldsmith::machine::MachineSpec;
+use goldsmith::machine::args::{Wiring, arguments};
+use goldsmith::machine::spec::{Accelerator, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, NetworkSpec, Subnet};
+
+/// A machine with nothing special about it.
+pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
+    MachineSpec {
+        name: name.into(),
+        accelerator: Accelerator::Tcg,
+        cpus: 1,
+        memory: ByteSize::mib(64),
+        drives,
+        boot,
+        ports: Vec::new(),
+        network: NetworkSpec::None,
+        reboots: false,
+    }
+}
+
+fn cases() -> Vec<(&'static str, MachineSpec)> {
+    let kernel = Boot::Kernel {
+        kernel: "/media/vmlinuz".into(),
+        initrd: "/work dir/initrd, with comma.img".into(),
+        command_line: "console=ttyS0,115200 inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64 quiet".into(),
+    };
+    let uefi = FirmwareFiles::Uefi {
+        code: FlashFile { path: "/usr/share/OVMF/OVMF_CODE_4M.fd".into(), format: Format::Raw },
+        vars: FlashFile { path: "/store/vars.qcow2".into(), format: Format::Qcow2 },
+    };
+    let disk = || Drive::scratch("/store/disk, \"a\"=b.qcow2", Format::Qcow2, "disk");
+    let user = |outside, subnet, ssh_forward| NetworkSpec::User { outside, subnet, ssh_forward };
+    vec![
+        ("bios-disk", plain("bios", Boot::Disk(FirmwareFiles::Bios), vec![disk()])),
+        ("uefi-disk", MachineSpec { accelerator: Accelerator::Kvm, ..plain("uefi", Boot::Disk(uefi), vec![disk()]) }),
+        (
+            "install",
+            MachineSpec {
+                cpus: 2,
+                memory: ByteSize(2 * 1024 * 1024 * 1024 + 1),
+                ports: vec!["org.goldsmith.log".into(), "org.goldsmith.output".into()],
+                network: user(false, Some(Subnet { guest: [172, 16, 51, 35].into(), prefix: 24, gateway: None }), None),
+                ..plain(
+                    "install",
+                    kernel,
+                    vec![
+                        disk(),
+                        Drive { serial: Some("installer".into()), ..Drive::read_only("/media/c.iso", Format::Raw, "iso") },
+                        Drive::read_only("/store/bundle.img", Format::Raw, "bundle"),
+                    ],
+                )
+            },
+        ),
+        (
+            "local",
+            MachineSpec {
+                reboots: true,
+                network: user(true, None, Some(2222)),
+                ..plain(
+                    "local",
+                    Boot::Disk(FirmwareFiles::Bios),
+                    vec![Drive {
+                        durability: Durability::Flushed,
+                        discard: false,
+                        ..Drive::scratch("/vm/disk.qcow2", Format::Qcow2, "disk")
+                    }],
+                )
+            },
+        ),
+    ]
+}
+
+#[test]
+fn specs_become_the_arguments_of_the_golden_files() {
+    for (name, spec) in cases() {
+        spec.check().unwrap();
+        let log = Path::new("/evidence,1/console.log");
+        let ports = (0..).take(spec.ports.len()).map(|index| 12 + index).collect();
+        let run = arguments(&spec, &Wiring::Inherited { qmp: 10, console: 11, console_log: log, ports });
+        let paste = arguments(&spec, &Wiring::Terminal);
+        // An option and its value on one line.
+        let text = |args: &[String]| {
+            args.iter().map(|arg| if arg.starts_with('-') { format!("\n{arg}") } else { format!(" {arg}") }).collect::<String>()
+        };
+        let actual = format!("# run{}\n\n# paste{}\n", text(&run), text(&paste));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/machine").join(format!("{name}.txt"));
+        if std::env::var_os("REGENERATE").is_some() {
+            fs::write(&path, &actual).unwrap();
+        }
+        let golden = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(actual, golden, "{name}: REGENERATE=1 rewrites {}", path.display());
+    }
+}
