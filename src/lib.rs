@@ -9,3 +9,4 @@ pub mod sources;
 pub mod plan;
 pub mod machine;
 pub mod image;
+pub mod stages;

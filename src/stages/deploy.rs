@@ -1,0 +1,175 @@
+//! The deploy installation: a tree by mmdebstrap, a filesystem by mke2fs, a disk around it, and the boot loader by the runner.
+//!
+//! Everything that can be done natively is; the guest is only booted for what needs the machine: GRUB asks it for its devices.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{RAW, StageError, drive};
+use crate::base::event::Task;
+use crate::base::process::{Invocation, ProcessError, Tool};
+use crate::image::ext4::Mke2fs;
+use crate::image::{self, BootFiles, Firmware, Format, Layout, Role, TableKind, fat};
+use crate::machine::runner::{Bench, Mode, RunnerTask};
+use crate::plan::DeployWork;
+use crate::recipe;
+use crate::sources::{AptSource, Resolved};
+
+/// Assembles the tree; see its head.
+const TREE: &str = include_str!("tree.sh");
+/// Lines of mmdebstrap's output that an error keeps.
+const TAIL_LINES: usize = 20;
+/// What tree and disk take together at the least, besides the packages of the recipe.
+const LEAST_FREE_BYTES: u64 = 3 << 30;
+
+/// Install into a new layer in `dir`, with packages from where `sources` says.
+///
+/// # Errors
+/// The host lacks a tool or space, packages cannot be had or installed, or the boot loader cannot be installed.
+pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+    image::require_space(dir, LEAST_FREE_BYTES)?;
+    let disk = dir.join(RAW);
+    let layout = layout(&work.disk)?;
+    let scratch = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| StageError::Scratch { path, source }
+    };
+    File::create(&disk).and_then(|file| file.set_len(layout.disk_size)).map_err(scratch(&disk))?;
+    let place = bench.scratch.join("deploy");
+    lay_out(work, &sources.apt, &place).map_err(scratch(&place))?;
+    let mke2fs = assemble(work, &layout, sources.epoch, &place, &disk, task).await?;
+    let mut file = File::options().read(true).write(true).open(&disk).map_err(scratch(&disk))?;
+    mke2fs.settle_times(&file, &disk)?;
+    if let Some(esp) = layout.partition(Role::Esp) {
+        fat::format(&file, &disk, esp.start, esp.size, "ESP", work.ids.esp)?;
+    }
+    layout.write_table(&mut file, &disk, &work.ids.seed)?;
+    drop(file);
+    install_boot_loader(work, disk, bench, task).await
+}
+
+fn layout(disk: &recipe::Disk) -> Result<Layout, StageError> {
+    let firmware = match disk.firmware {
+        recipe::Firmware::Bios => Firmware::Bios,
+        recipe::Firmware::Uefi => Firmware::Uefi,
+    };
+    let table = match disk.table {
+        recipe::PartitionTable::Gpt => TableKind::Gpt,
+        recipe::PartitionTable::Mbr => TableKind::Mbr,
+    };
+    Ok(Layout::plan(disk.size.bytes(), firmware, table, disk.swap.bytes())?)
+}
+
+/// Put down what `tree.sh` reads.
+fn lay_out(work: &DeployWork, sources: &[AptSource], place: &Path) -> io::Result<()> {
+    let files = place.join("settings/files");
+    fs::create_dir_all(&files)?;
+    fs::write(place.join("sources.list"), sources.iter().map(|source| source.line() + "\n").collect::<String>())?;
+    fs::write(place.join("settings/apply.sh"), &work.tree.script)?;
+    for (index, file) in work.tree.files.iter().enumerate() {
+        fs::write(files.join(index.to_string()), file.content.bytes())?;
+    }
+    Ok(())
+}
+
+/// Tree and filesystem, in one namespace: the tree's files belong to ids that only exist there.
+async fn assemble(work: &DeployWork, layout: &Layout, epoch: u64, place: &Path, disk: &Path, task: &Task) -> Result<Mke2fs, StageError> {
+    let root = layout.root();
+    let mke2fs =
+        Mke2fs { offset: root.start, size: root.size, label: "root".to_owned(), uuid: work.ids.root, hash_seed: work.ids.root, epoch };
+    let mut invocation = Invocation::new(Tool::Shell)
+        .args(["-c", TREE, "tree.sh"])
+        .arg(Tool::Mke2fs.find()?)
+        .args(mke2fs.args(&place.join("tree"), disk))
+        .env("GS_SUITE", &work.suite)
+        .env("GS_PACKAGES", work.tree.packages.join(","))
+        .env("GS_WORK", place)
+        .contained();
+    for (name, value) in mke2fs.env() {
+        invocation = invocation.env(name, value);
+    }
+    Tool::Mmdebstrap.find()?;
+    let mut lines: Vec<String> = Vec::new();
+    let result = invocation
+        .run_with(|line| {
+            task.line("mmdebstrap", line);
+            if let Some(step) = line.strip_prefix("I: ").or_else(|| line.strip_prefix("goldsmith: ")) {
+                task.step(step.trim_end_matches('.'));
+            }
+            lines.push(line.to_owned());
+        })
+        .await;
+    match result {
+        Ok(()) => Ok(mke2fs),
+        Err(ProcessError::Failed { .. }) => Err(explain(&lines)),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// What apt, dpkg, mmdebstrap and mke2fs say when they fail, in our words. The first row that fits is the cause.
+const FAILURES: &[(&str, &str)] = &[
+    ("E: Unable to locate package", "correct the name in the recipe's [packages]; `apt-cache search` finds names"),
+    ("has no installation candidate", "correct the name in the recipe's [packages]; `apt-cache search` finds names"),
+    ("E: Version ", "the suite has another version: leave the version out, or name the one there is (`apt-cache policy`)"),
+    ("E: Unable to correct problems", "two packages of the recipe exclude each other; the lines above name them"),
+    ("Temporary failure resolving", "check the host's network and name service"),
+    ("E: Failed to fetch", "check the host's network and package sources: apt-get update"),
+    ("NO_PUBKEY", "install the distribution's keys on this host: apt-get install debian-archive-keyring"),
+    ("No space left on device", "make room in the store, or name another: --store DIR"),
+    ("Could not allocate block", "make the recipe's disk larger: [disk] size"),
+    ("Could not write block", "make room in the store, or name another: --store DIR"),
+    ("Failed to enable unit", "correct the unit's name in the recipe's [services]"),
+    ("newuidmap", "install uidmap, and give this user sub-ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"),
+    ("dpkg: error processing", "the package's own script failed; the lines above tell"),
+];
+
+fn explain(lines: &[String]) -> StageError {
+    let find = |text: &str| lines.iter().find(|line| line.contains(text));
+    let known = FAILURES.iter().find_map(|(text, remedy)| find(text).map(|line| (line.as_str(), *remedy)));
+    let (cause, remedy) = known.unwrap_or_else(|| {
+        let last = lines.iter().rev().find(|line| line.contains("E: ") || line.contains("rror"));
+        (last.or(lines.last()).map_or("no word of why", String::as_str), "run again with -v for all of the output")
+    });
+    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec();
+    StageError::Packages { cause: crate::base::text::printable(cause.trim()), remedy: remedy.to_owned(), tail }
+}
+
+async fn install_boot_loader(work: &DeployWork, disk: PathBuf, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+    let files = BootFiles::extract(&disk, bench.scratch).await?;
+    let payload = RunnerTask { name: "boot-loader".to_owned(), script: work.boot_loader.as_bytes().to_vec(), files: Vec::new() };
+    let mut guest = bench.boot("install", drive(disk, Format::Raw), files.parts(), Mode::Offline, &[payload], task).await?;
+    task.step("boot loader");
+    guest.run_to_success("boot-loader", task).await.map_err(|error| StageError::from(error).doing("installing the boot loader"))?;
+    guest.end(task).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::failure::Failure;
+
+    #[test]
+    fn what_the_tools_say_becomes_a_cause_and_a_remedy() {
+        for (lines, cause, remedy) in [
+            (
+                &["I: installing", "E: Unable to locate package nosuch", "E: apt-get failed"][..],
+                "E: Unable to locate package nosuch",
+                "correct the name",
+            ),
+            (
+                &["mke2fs: Could not allocate block in ext2 filesystem while populating"][..],
+                "mke2fs: Could not allocate",
+                "make the recipe's disk larger",
+            ),
+            (&["something new", "E: it broke", "done"][..], "E: it broke", "run again with -v"),
+            (&[][..], "no word of why", "run again with -v"),
+        ] {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            let error = explain(&lines);
+            assert!(error.to_string().contains(cause), "{error}");
+            assert!(error.remedy().unwrap().contains(remedy), "{error}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a stage failed.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::process::ProcessError;
+use crate::image::ImageError;
+use crate::machine::runner::RunnerError;
+
+/// Why a stage failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The tree could not be assembled from packages.
+    #[error("the packages could not be installed: {cause}")]
+    Packages {
+        /// The line that tells, in the tool's words.
+        cause: String,
+        /// What to do.
+        remedy: String,
+        /// The end of the tool's output.
+        tail: Vec<String>,
+    },
+    /// A disk file could not be made or read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The machine or the runner failed.
+    #[error("{what}: {source}")]
+    Runner {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        source: RunnerError,
+    },
+    /// A tool of the host failed.
+    #[error(transparent)]
+    Tool(#[from] ProcessError),
+    /// A scratch file could not be made.
+    #[error("{} cannot be written: {source}", path.display())]
+    Scratch {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The scratch file could not be kept as a layer.
+    #[error("{0}")]
+    Keep(AnyFailure),
+}
+
+impl From<RunnerError> for StageError {
+    fn from(source: RunnerError) -> Self {
+        Self::Runner { what: "the guest".to_owned(), source }
+    }
+}
+
+impl From<crate::machine::MachineError> for StageError {
+    fn from(source: crate::machine::MachineError) -> Self {
+        RunnerError::from(source).into()
+    }
+}
+
+impl StageError {
+    /// Say what was being done.
+    pub(super) fn doing(self, what: &str) -> Self {
+        match self {
+            Self::Runner { source, .. } => Self::Runner { what: what.to_owned(), source },
+            other => other,
+        }
+    }
+}
+
+impl Failure for StageError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Packages { .. } => Class::Machine,
+            Self::Image(error) => error.class(),
+            Self::Runner { source, .. } => source.class(),
+            Self::Tool(error) => error.class(),
+            Self::Scratch { .. } => Class::Host,
+            Self::Keep(error) => error.get().class(),
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Packages { remedy, .. } => Some(remedy.clone()),
+            Self::Image(error) => error.remedy(),
+            Self::Runner { source, .. } => source.remedy(),
+            Self::Tool(error) => error.remedy(),
+            Self::Scratch { path, .. } => Some(format!("make room or give permission: {}", path.display())),
+            Self::Keep(error) => error.get().remedy(),
+        }
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        match self {
+            Self::Packages { tail, .. } => tail.clone(),
+            Self::Runner { source, .. } => source.evidence(),
+            Self::Tool(error) => error.evidence(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn evidence_dir(&self) -> Option<PathBuf> {
+        match self {
+            Self::Runner { source, .. } => source.evidence_dir(),
+            _ => None,
+        }
+    }
+}

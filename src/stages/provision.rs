@@ -1,0 +1,95 @@
+//! Provisioning: steps in the booted system, a layer each, all in one boot.
+//!
+//! ```text
+//!   overlay 1 ── boot ── step 1 ── freeze ── snapshot: overlay 2 ── thaw ── step 2 ── freeze ── end
+//!                                     └─ layer 1 is kept                                └─ layer 2 is kept
+//! ```
+//!
+//! A frozen filesystem is consistent and its journal is clean, so a layer can be resumed by booting it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Layer, OVERLAY, StageError, drive};
+use crate::base::event::Task;
+use crate::base::failure::Failure;
+use crate::base::text::shell_line;
+use crate::image::{self, BootFiles, Format};
+use crate::machine::runner::{Bench, Mode, RunnerTask};
+use crate::recipe::ProvisionStep;
+
+/// A step that is to become a layer.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// What is to be done.
+    pub step: &'a ProvisionStep,
+    /// Where its disk file is made.
+    pub dir: PathBuf,
+    /// What the layer will be called: the directory's final name.
+    pub id: String,
+}
+
+/// Run `steps` on `base`. `keep` is called with the index of each step as soon as its layer is complete.
+///
+/// # Errors
+/// The machine or a step failed; the layers of the steps before it have been kept.
+pub async fn provision<E: Failure>(
+    base: &Layer,
+    steps: &[Step<'_>],
+    mut keep: impl FnMut(usize) -> Result<(), E>,
+    bench: &Bench<'_>,
+    task: &Task,
+) -> Result<(), StageError> {
+    let Some(first) = steps.first() else { return Ok(()) };
+    let overlay = first.dir.join(OVERLAY);
+    image::create_overlay(&base.backing(), base.format(), &overlay).await?;
+    let files = BootFiles::extract(&overlay, bench.scratch).await?;
+    let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| payload(index, step.step)).collect();
+    let mut guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, task).await?;
+    for (index, step) in steps.iter().enumerate() {
+        task.step(&step.step.name);
+        let failed = |error| StageError::from(error).doing(&format!("provision step `{}`", step.step.name));
+        guest.run_to_success(&tasks[index].name, task).await.map_err(failed)?;
+        guest.freeze(task).await.map_err(failed)?;
+        if let Some(next) = steps.get(index + 1) {
+            let overlay = next.dir.join(OVERLAY);
+            let size = image::Disk::open(&step.dir.join(OVERLAY))?.info().virtual_size;
+            image::create_overlay_unchecked(&Path::new("..").join(&step.id).join(OVERLAY), Format::Qcow2, size, &overlay).await?;
+            guest.machine().blockdev_snapshot(&node(index), &overlay, &node(index + 1)).await?;
+            guest.thaw(task).await.map_err(failed)?;
+        }
+        keep(index).map_err(|error| StageError::Keep(error.into()))?;
+    }
+    guest.discard().await;
+    Ok(())
+}
+
+fn node(index: usize) -> String {
+    if index == 0 { "disk".to_owned() } else { format!("disk-{index}") }
+}
+
+/// A step as a task: its files beside the script, then the packages, then the script itself.
+fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
+    let mut script = String::from("#!/bin/sh\nset -eu\n");
+    let mut files = Vec::new();
+    for (number, file) in step.files.iter().enumerate() {
+        let name = format!("file-{number}");
+        let mode = format!("{:04o}", file.mode);
+        let (user, group) = file.owner.split_once(':').unwrap_or((&file.owner, &file.owner));
+        script.push_str(&shell_line(["install", "-D", "-m", &mode, "-o", user, "-g", group, &name, &file.path]));
+        script.push('\n');
+        files.push((name, file.content.bytes().to_vec()));
+    }
+    if !step.packages.is_empty() {
+        let packages = shell_line(step.packages.iter().map(String::as_str));
+        script.push_str(&format!(
+            "if command -v apt-get > /dev/null; then\n    export DEBIAN_FRONTEND=noninteractive\n    apt-get update\n    apt-get install -y --no-install-recommends {packages}\n\
+             else\n    yum install -y {packages}\nfi\n"
+        ));
+    }
+    if let Some(content) = &step.script {
+        files.push(("script".to_owned(), content.bytes().to_vec()));
+        // Without a #! line exec(3) fails, and dash then reads the file itself.
+        script.push_str("chmod 0700 ./script\n./script\n");
+    }
+    RunnerTask { name: format!("step-{index}"), script: script.into_bytes(), files }
+}

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Sealing: takes out what must not be shared by the machines made of an image, and what the build left behind.
+# Runs offline, in a chroot of a system nothing of which has started; so nothing rewrites what is wiped here.
+# Works on Debian and EL 7; what is not there is passed over. verify/offline.rs looks for the same things afterwards.
+set -eu
+
+wipe() { rm -rf -- "$@"; }
+# Only what a directory holds, dot files too.
+hollow() {
+    for dir in "$@"; do
+        [ ! -d "$dir" ] || find "$dir" -xdev -mindepth 1 -delete
+    done
+}
+
+# Identity. machine-id is to be empty, not missing: a missing one makes systemd apply its presets again.
+: > /etc/machine-id
+chmod 0444 /etc/machine-id
+wipe /var/lib/dbus/machine-id
+wipe /etc/ssh/ssh_host_*
+wipe /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/urandom/random-seed
+wipe /var/lib/NetworkManager/secret_key /var/lib/NetworkManager/seen-bssids
+wipe /etc/docker/key.json /var/lib/docker/engine-id /var/lib/docker/swarm
+wipe /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/70-persistent-cd.rules
+
+# The build's network.
+wipe /var/lib/dhcp/*.lease* /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease /var/lib/systemd/network
+if [ -e ./resolv.conf ]; then
+    cat ./resolv.conf > /etc/resolv.conf
+elif [ ! -L /etc/resolv.conf ]; then
+    : > /etc/resolv.conf
+fi
+
+# Logs keep their files, since some are made by packages with an owner of their own; what rotation left goes.
+hollow /var/log/journal /var/log/anaconda
+if [ -d /var/log ]; then
+    find /var/log -xdev -type f \( -name '*.gz' -o -name '*.xz' -o -name '*.old' -o -name '*.[0-9]' \) -delete
+    find /var/log -xdev -type f -exec sh -c 'for log; do : > "$log"; done' - {} +
+fi
+
+# Package managers' caches and indexes.
+hollow /var/cache/apt/archives /var/lib/apt/lists /var/cache/yum /var/cache/dnf
+wipe /var/cache/apt/pkgcache.bin /var/cache/apt/srcpkgcache.bin /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/lib/rpm/__db.*
+[ ! -d /var/lib/apt/lists ] || mkdir -p /var/lib/apt/lists/partial
+[ ! -d /var/cache/apt/archives ] || mkdir -p /var/cache/apt/archives/partial
+
+# Traces of people and of the build.
+for home in /root /home/*; do
+    wipe "$home"/.bash_history "$home"/.history "$home"/.viminfo "$home"/.lesshst "$home"/.wget-hsts "$home"/.python_history
+    wipe "$home"/.ssh/known_hosts "$home"/.docker/config.json
+done
+wipe /root/anaconda-ks.cfg /root/original-ks.cfg /root/ks-post.log /root/install.log
+wipe /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- /etc/.pwd.lock
+hollow /tmp /var/tmp /var/crash /var/spool/mail
+
+# What was freed above and before is given back to the disk file, and its bytes are gone from it.
+sync
+fstrim -v /

@@ -1,0 +1,26 @@
+# Assembles a Debian tree and makes the root filesystem of it.
+# Runs as root of namespaces that die with goldsmith; everything it makes lies below $GS_WORK.
+#
+#   $GS_SUITE     release to assemble
+#   $GS_PACKAGES  packages beside the essential ones, separated by commas
+#   $GS_WORK      scratch directory; holds sources.list (empty: mmdebstrap's own) and settings/ (apply.sh, files/)
+#   "$@"          the command that makes the filesystem of $GS_WORK/tree
+#
+# The image gets mmdebstrap's default sources.list, never the host's: mirrors and proxies are the builder's business.
+set -eu
+export TMPDIR="$GS_WORK"
+
+mmdebstrap --format=directory --variant=apt --include="$GS_PACKAGES" \
+    --aptopt='APT::Install-Recommends "false"' \
+    --dpkgopt=force-unsafe-io \
+    --setup-hook='cp "$1/etc/apt/sources.list" "$GS_WORK/sources.default"' \
+    --setup-hook='test ! -s "$GS_WORK/sources.list" || cp "$GS_WORK/sources.list" "$1/etc/apt/sources.list"' \
+    --customize-hook='cp "$GS_WORK/sources.default" "$1/etc/apt/sources.list"' \
+    --customize-hook='rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"' \
+    --customize-hook='cp -R "$GS_WORK/settings" "$1/goldsmith" && chroot "$1" /bin/sh /goldsmith/apply.sh && rm -r "$1/goldsmith"' \
+    "$GS_SUITE" "$GS_WORK/tree"
+
+echo "goldsmith: tree of $(du -sm "$GS_WORK/tree" | cut -f1) MiB"
+"$@"
+echo "goldsmith: removing the tree"
+rm -rf "$GS_WORK/tree"
