@@ -10,3 +10,4 @@ pub mod plan;
 pub mod machine;
 pub mod image;
 pub mod stages;
+pub mod verify;

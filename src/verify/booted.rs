@@ -1,0 +1,337 @@
+//! Promises that only a booted system can answer. The machines write to throw-away overlays.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{CheckResult, Promises, VerifyError, docker, firewall};
+use crate::base::event::Task;
+use crate::base::text::shell_line;
+use crate::image::{self, BootFiles, Format};
+use crate::machine::firmware::find_uefi;
+use crate::machine::runner::{Bench, Guest, Mode, RunnerTask};
+use crate::machine::spec::{self, Boot, Drive, FirmwareFiles, FlashFile};
+use crate::machine::watch::Watch;
+use crate::machine::{Machine, MachineEvent};
+use crate::recipe::{CheckKind, Firmware};
+
+/// What `docker info` prints in full, and the recipe's Docker check reads.
+const DOCKER_INFO: &str = "docker info --format '{{json .}}' 2>/dev/null";
+/// The parameters as `goldsmith-early.service` saw them before Docker started.
+const EARLY_SYSCTL: &str = "cat /run/goldsmith/sysctl";
+/// Both back ends: nftables hides from iptables-legacy-save and the other way round.
+const FIREWALL: &str = "\
+for save in iptables-save iptables-legacy-save iptables-nft-save; do
+    ! command -v $save > /dev/null || $save 2>/dev/null
+done
+true";
+const SHOW_STDERR: &str = "{ ./command; } > out 2> err
+status=$?
+sed 's/^/o:/' out
+sed 's/^/e:/' err
+exit $status";
+
+/// What a booted system answered.
+pub struct Booted {
+    /// The promises, judged.
+    pub checks: Vec<CheckResult>,
+    /// `docker info` as JSON, when a check asked for it.
+    pub docker_info: Option<Value>,
+}
+
+/// Boot a throw-away overlay of `image` directly, with the runner, and put every question to it.
+///
+/// # Errors
+/// The system did not come up, so nothing is known.
+pub async fn system(image: &Path, promises: &Promises, bench: &Bench<'_>, task: &Task) -> Result<Booted, VerifyError> {
+    let overlay = bench.scratch.join("verify-system.qcow2");
+    image::create_overlay(image, Format::Qcow2, &overlay).await?;
+    let files = BootFiles::extract(&overlay, bench.scratch).await?;
+    let tasks = questions(promises);
+    let disk = Drive::scratch(&overlay, spec::Format::Qcow2, "disk");
+    let mut guest = bench.boot("verify-system", disk, files.parts(), Mode::Live, &tasks, task).await?;
+    let mut answers = Vec::new();
+    for question in &tasks {
+        task.step(&question.name);
+        answers.push(ask(&mut guest, &question.name, task).await?);
+    }
+    guest.discard().await;
+    Ok(judge(promises, &answers))
+}
+
+/// Boot a throw-away overlay of `image` through firmware and boot loader to the log-in prompt.
+///
+/// # Errors
+/// The machine could not be started.
+pub async fn boot_path(image: &Path, promises: &Promises, bench: &Bench<'_>, task: &Task) -> Result<CheckResult, VerifyError> {
+    let name = format!(
+        "boots through {} to the log-in prompt",
+        match promises.firmware {
+            Firmware::Bios => "BIOS and boot loader",
+            Firmware::Uefi => "UEFI and boot loader",
+        }
+    );
+    let overlay = bench.scratch.join("verify-boot.qcow2");
+    image::create_overlay(image, Format::Qcow2, &overlay).await?;
+    let disk = Drive::scratch(&overlay, spec::Format::Qcow2, "disk");
+    let firmware = match promises.firmware {
+        Firmware::Bios => FirmwareFiles::Bios,
+        Firmware::Uefi => match uefi(bench.scratch) {
+            Ok(files) => files,
+            Err(why) => return Ok(CheckResult::could_not_run(name, why)),
+        },
+    };
+    let spec = bench.spec("verify-boot", disk, Boot::Disk(firmware));
+    let mut machine = Machine::launch(&spec, &bench.evidence.join("verify-boot")).await?;
+    let mut watch = Watch::new(bench.limits(), std::time::Instant::now());
+    let wanted = format!("{} login:", promises.hostname.split('.').next().unwrap_or(&promises.hostname));
+    loop {
+        let said = match machine.watched(&mut watch, task).await {
+            Ok(MachineEvent::ConsoleLine(line) | MachineEvent::ConsolePrompt(line)) => line,
+            Ok(MachineEvent::Shutdown(reason)) => return Ok(CheckResult::failed(name, format!("the guest {reason} before it"))),
+            Ok(_) => continue,
+            Err(error) => return Ok(CheckResult::failed(name, error.to_string())),
+        };
+        if said.contains(&wanted) {
+            machine.quit().await;
+            return Ok(CheckResult::passed(name, said.trim().to_owned()));
+        }
+    }
+}
+
+/// The firmware and a fresh copy of its variables.
+fn uefi(scratch: &Path) -> Result<FirmwareFiles, String> {
+    let found = find_uefi().map_err(|error| error.to_string())?;
+    let vars = scratch.join("verify-vars");
+    std::fs::copy(&found.vars_template.path, &vars).map_err(|error| format!("the firmware's variables cannot be copied: {error}"))?;
+    Ok(FirmwareFiles::Uefi { code: found.code, vars: FlashFile { path: vars, format: found.vars_template.format } })
+}
+
+fn question(name: impl Into<String>, script: impl AsRef<str>) -> RunnerTask {
+    RunnerTask { name: name.into(), script: format!("#!/bin/sh\n{}\n", script.as_ref()).into_bytes(), files: Vec::new() }
+}
+
+/// One task a question; the order is that of [`judge`].
+fn questions(promises: &Promises) -> Vec<RunnerTask> {
+    let mut tasks = vec![
+        question("sysctl", EARLY_SYSCTL),
+        question("modules", "cat /proc/modules; cat /lib/modules/$(uname -r)/modules.builtin"),
+        question("hostname", "cat /proc/sys/kernel/hostname"),
+        question("failed-units", "systemctl --failed --no-legend --plain"),
+        question("firewall", FIREWALL),
+    ];
+    for (index, check) in promises.checks.iter().enumerate() {
+        let name = format!("check-{index}");
+        tasks.push(match &check.kind {
+            CheckKind::Docker { .. } => question(name, DOCKER_INFO),
+            CheckKind::Command { run, .. } => RunnerTask {
+                files: vec![("text".to_owned(), run.clone().into_bytes())],
+                ..question(name, format!("command() {{ cd / && /bin/sh -c \"$(cat \"$here/text\")\"; }}\nhere=$PWD\n{}", SHOW_STDERR.replace("./command", "command")))
+            },
+            CheckKind::Service { unit, .. } => {
+                let unit = shell_line([unit.as_str()]);
+                // A unit may still be on its way when the boot's target is reached.
+                question(name, format!("for try in $(seq 120); do [ \"$(systemctl is-active {unit})\" = activating ] || break; sleep 1; done\nsystemctl is-enabled {unit}; systemctl is-active {unit}; true"))
+            }
+            CheckKind::Package { package, .. } => {
+                let package = shell_line([package.as_str()]);
+                question(name, format!(
+                    "if command -v dpkg-query > /dev/null; then dpkg-query -W -f '${{db:Status-Status}} ${{Version}}\\n' {package}\n\
+                     else rpm -q --qf 'installed %{{VERSION}}-%{{RELEASE}}\\n' {package}; fi 2>/dev/null | grep '^installed '; true"
+                ))
+            }
+            CheckKind::Port { .. } => question(name, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"),
+            // Answered by the disk, and by the early look at all parameters.
+            CheckKind::File { .. } | CheckKind::Sysctl { .. } => question(name, "true"),
+        });
+    }
+    tasks
+}
+
+struct Answer {
+    status: i32,
+    lines: Vec<String>,
+}
+
+async fn ask(guest: &mut Guest, name: &str, task: &Task) -> Result<Answer, VerifyError> {
+    /// `sysctl -a` has a thousand lines; a command that never ends its output is cut here, not in our memory.
+    const LINES_MAX: usize = 20_000;
+    let mut lines = Vec::new();
+    let status = guest
+        .run(name, task, |line| {
+            task.line("guest", line);
+            if lines.len() < LINES_MAX {
+                lines.push(line.to_owned());
+            }
+        })
+        .await?;
+    Ok(Answer { status, lines })
+}
+
+fn judge(promises: &Promises, answers: &[Answer]) -> Booted {
+    let [sysctl, modules, hostname, failed, rules, own @ ..] = answers else { return Booted { checks: Vec::new(), docker_info: None } };
+    let mut checks =
+        vec![CheckResult::equal("host name of the booted system", hostname.lines.first().map_or("", String::as_str), &promises.hostname)];
+    for (key, wanted) in &promises.sysctl {
+        checks.push(CheckResult::equal(format!("{key} before Docker starts"), &parameter(&sysctl.lines, key), wanted));
+    }
+    for module in &promises.modules {
+        checks.push(loaded(&modules.lines, module));
+    }
+    let failed: Vec<&str> = failed.lines.iter().filter_map(|line| line.split_ascii_whitespace().find(|word| word.contains('.'))).collect();
+    let name = "no unit failed at boot";
+    checks.push(if failed.is_empty() { CheckResult::passed(name, "none") } else { CheckResult::failed(name, failed.join(", ")) });
+    if promises.no_firewall {
+        let foreign = firewall::foreign_rules(&rules.lines.join("\n"));
+        let name = "the packet filter holds nothing but Docker's rules";
+        checks.push(if foreign.is_empty() { CheckResult::passed(name, "none") } else { CheckResult::failed(name, foreign.join("; ")) });
+    }
+    let mut docker_info = None;
+    for (check, answer) in promises.checks.iter().zip(own) {
+        checks.extend(own_check(&check.name, &check.kind, answer, &sysctl.lines, &mut docker_info));
+    }
+    Booted { checks, docker_info }
+}
+
+fn own_check(name: &str, kind: &CheckKind, answer: &Answer, sysctl: &[String], docker_info: &mut Option<Value>) -> Option<CheckResult> {
+    Some(match kind {
+        CheckKind::Docker { version, storage_driver, cgroup_driver, allow_warnings } => {
+            let output = answer.lines.join("\n");
+            *docker_info = serde_json::from_str(&output).ok();
+            let expected = docker::Expected {
+                version: version.as_deref(),
+                storage_driver: storage_driver.as_deref(),
+                cgroup_driver: cgroup_driver.as_deref(),
+                allow_warnings,
+            };
+            docker::judge(name, &output, expected)
+        }
+        CheckKind::Command { status, stdout, .. } => command(name, answer, *status, stdout.as_deref()),
+        CheckKind::Service { enabled, active, .. } => service(name, answer, *enabled, *active),
+        CheckKind::Package { version, installed, .. } => package(name, answer, version.as_deref(), *installed),
+        CheckKind::Port { port, listening } => {
+            let found = listens(&answer.lines, *port);
+            let word = |listening| if listening { "listening" } else { "silent" };
+            CheckResult::equal(name, word(found), word(*listening))
+        }
+        CheckKind::Sysctl { key, value } => CheckResult::equal(name, &parameter(sysctl, key), value),
+        CheckKind::File { .. } => return None,
+    })
+}
+
+fn parameter(lines: &[String], key: &str) -> String {
+    let found = lines.iter().find_map(|line| line.split_once('=').filter(|(name, _)| name.trim() == key));
+    found.map_or("absent".to_owned(), |(_, value)| value.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// `/proc/modules` writes underscores whatever the file is called; `modules.builtin` has paths.
+fn loaded(lines: &[String], module: &str) -> CheckResult {
+    let plain = module.replace('-', "_");
+    let is = |line: &String| {
+        let word = line.split_ascii_whitespace().next().unwrap_or_default();
+        let stem = word.rsplit('/').next().unwrap_or_default();
+        stem.split('.').next().unwrap_or_default().replace('-', "_") == plain
+    };
+    let name = format!("module {module} is loaded");
+    if lines.iter().any(is) { CheckResult::passed(name, "loaded") } else { CheckResult::failed(name, "it is not") }
+}
+
+fn command(name: &str, answer: &Answer, status: i32, stdout: Option<&str>) -> CheckResult {
+    let part = |mark: &str| answer.lines.iter().filter_map(|line| line.strip_prefix(mark)).collect::<Vec<_>>().join("\n");
+    let (out, err) = (part("o:"), part("e:"));
+    let excerpt = |text: &str| text.chars().take(300).collect::<String>();
+    if answer.status != status {
+        return CheckResult::failed(name, format!("exit status {}, wanted {status}: {}", answer.status, excerpt(&err)));
+    }
+    match stdout {
+        Some(wanted) if !out.contains(wanted) => CheckResult::failed(name, format!("`{wanted}` is not in the output: {}", excerpt(&out))),
+        _ => CheckResult::passed(name, format!("exit status {status}")),
+    }
+}
+
+fn service(name: &str, answer: &Answer, enabled: Option<bool>, active: Option<bool>) -> CheckResult {
+    let line = |index: usize| answer.lines.get(index).map_or("unknown", String::as_str);
+    // Static units and generated ones start without being enabled; only these words mean that the unit's own [Install] is in force.
+    let is_enabled = matches!(line(0), "enabled" | "enabled-runtime" | "alias");
+    let is_active = line(1) == "active";
+    let found = format!("{}, {}", line(0), line(1));
+    if enabled.is_some_and(|wanted| wanted != is_enabled) || active.is_some_and(|wanted| wanted != is_active) {
+        CheckResult::failed(name, format!("it is {found}"))
+    } else {
+        CheckResult::passed(name, found)
+    }
+}
+
+fn package(name: &str, answer: &Answer, version: Option<&str>, installed: bool) -> CheckResult {
+    let found = answer.lines.first().and_then(|line| line.strip_prefix("installed "));
+    match (found, installed) {
+        (None, false) => CheckResult::passed(name, "not installed"),
+        (Some(found), false) => CheckResult::failed(name, format!("version {found} is installed")),
+        (None, true) => CheckResult::failed(name, "it is not installed"),
+        (Some(found), true) => match version {
+            Some(wanted) if !found.starts_with(wanted) => CheckResult::failed(name, format!("version {found}, wanted {wanted}")),
+            _ => CheckResult::passed(name, found),
+        },
+    }
+}
+
+/// proc_net_tcp(5): the local address is `HEX:PORT`, state 0A is LISTEN.
+fn listens(lines: &[String], port: u16) -> bool {
+    let suffix = format!(":{port:04X}");
+    lines.iter().any(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        words.next().is_some_and(|local| local.ends_with(&suffix)) && words.nth(1) == Some("0A")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    fn answer(status: i32, lines: &[&str]) -> Answer {
+        Answer { status, lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+    }
+
+    #[test]
+    fn a_command_is_judged_by_status_and_output() {
+        for (lines, status, wanted, stdout, outcome) in [
+            (&["o:hello"][..], 0, 0, Some("ell"), Outcome::Passed),
+            (&["o:hello"][..], 0, 0, Some("bye"), Outcome::Failed),
+            (&["e:hello"][..], 0, 0, Some("hello"), Outcome::Failed),
+            (&["e:no"][..], 3, 0, None, Outcome::Failed),
+            (&[][..], 3, 3, None, Outcome::Passed),
+        ] {
+            assert_eq!(command("c", &answer(status, lines), wanted, stdout).outcome, outcome, "{lines:?} {status}");
+        }
+    }
+
+    #[test]
+    fn units_packages_and_ports_are_judged() {
+        let active = answer(0, &["enabled", "active"]);
+        let passed = |result: CheckResult| result.outcome == Outcome::Passed;
+        assert!(passed(service("s", &active, Some(true), Some(true))) && !passed(service("s", &active, Some(false), None)));
+        assert!(!passed(service("s", &answer(0, &["enabled", "failed"]), None, Some(true))));
+        assert!(!passed(service("s", &answer(0, &[]), Some(true), None)));
+        let there = answer(0, &["installed 20.10.24+dfsg1-1"]);
+        assert!(passed(package("p", &there, Some("20.10.24"), true)) && !passed(package("p", &there, Some("18"), true)));
+        assert!(!passed(package("p", &there, None, false)) && passed(package("p", &answer(1, &[]), None, false)));
+        let tcp = answer(0, &["sl local_address rem_address st", "0: 00000000:0016 00000000:0000 0A 0", "1: 0100007F:0050 0:0 01 0"]);
+        assert!(listens(&tcp.lines, 22) && !listens(&tcp.lines, 80));
+    }
+
+    #[test]
+    fn parameters_and_modules_are_found() {
+        let lines = answer(
+            0,
+            &["net.ipv4.ip_forward = 1", "net.ipv4.ip_forward_update_priority = 0", "br_netfilter 32768 0", "kernel/fs/ext4/ext4.ko"],
+        )
+        .lines;
+        assert_eq!((parameter(&lines, "net.ipv4.ip_forward"), parameter(&lines, "vm.x")), ("1".to_owned(), "absent".to_owned()));
+        for (module, outcome) in
+            [("br_netfilter", Outcome::Passed), ("br-netfilter", Outcome::Passed), ("ext4", Outcome::Passed), ("overlay", Outcome::Failed)]
+        {
+            assert_eq!(loaded(&lines, module).outcome, outcome, "{module}");
+        }
+    }
+}

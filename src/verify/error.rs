@@ -1,0 +1,59 @@
+//! Why an image could not be verified. Never that it was verified and failed: that is a report.
+
+use std::path::PathBuf;
+
+use crate::base::failure::{Class, Failure};
+use crate::image::ImageError;
+use crate::machine::MachineError;
+use crate::machine::runner::RunnerError;
+
+/// Why an image could not be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The image cannot be read.
+    #[error("the image cannot be verified: {0}")]
+    Image(#[from] ImageError),
+    /// The image's system did not come up.
+    #[error("the booted image cannot be asked: {0}")]
+    Runner(#[from] RunnerError),
+}
+
+impl From<MachineError> for VerifyError {
+    fn from(error: MachineError) -> Self {
+        Self::Runner(error.into())
+    }
+}
+
+impl Failure for VerifyError {
+    /// A guest that does not come up is an image that does not keep its first promise.
+    fn class(&self) -> Class {
+        match self {
+            Self::Image(error) => error.class(),
+            Self::Runner(error) => match error.class() {
+                Class::Machine => Class::Image,
+                other => other,
+            },
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Image(error) => error.remedy(),
+            Self::Runner(error) => error.remedy(),
+        }
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        match self {
+            Self::Image(error) => error.evidence(),
+            Self::Runner(error) => error.evidence(),
+        }
+    }
+
+    fn evidence_dir(&self) -> Option<PathBuf> {
+        match self {
+            Self::Image(error) => error.evidence_dir(),
+            Self::Runner(error) => error.evidence_dir(),
+        }
+    }
+}

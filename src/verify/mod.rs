@@ -1,0 +1,43 @@
+//! Tells whether a sealed image keeps its promises: offline, by reading the disk, and booted, on throw-away overlays of it.
+//!
+//! Knows nothing of how the image was built: [`Promises`] come from a recipe or from a manifest. "Could not run the check" is never "the
+//! check failed": see [`Outcome`].
+
+mod booted;
+mod docker;
+mod error;
+mod firewall;
+mod offline;
+mod promises;
+mod report;
+
+use std::path::Path;
+
+pub use error::VerifyError;
+pub use promises::Promises;
+pub use report::{CheckResult, Outcome, Report};
+
+use crate::base::event::Task;
+use crate::image::Disk;
+use crate::machine::runner::Bench;
+
+/// Verify `image`, which is only read.
+///
+/// The disk is read first, in milliseconds. The booted system answers while a second machine goes through firmware and boot loader.
+///
+/// # Errors
+/// The image cannot be read, or a machine could not be started: then there is no verdict.
+pub async fn verify(image: &Path, promises: &Promises, bench: &Bench<'_>, task: &Task) -> Result<Report, VerifyError> {
+    task.step("read the disk");
+    let (path, wanted) = (image.to_owned(), promises.clone());
+    let offline = tokio::task::spawn_blocking(move || offline::offline(&Disk::open(&path)?, &wanted)).await;
+    let mut checks = match offline {
+        Ok(checks) => checks?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    let (system, boot_path) = tokio::join!(booted::system(image, promises, bench, task), booted::boot_path(image, promises, bench, task));
+    let system = system?;
+    checks.extend(system.checks);
+    checks.push(boot_path?);
+    Ok(Report { checks, docker_info: system.docker_info })
+}

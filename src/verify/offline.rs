@@ -1,0 +1,290 @@
+//! Promises that the disk itself can answer, read without booting or mounting it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{CheckResult, Promises};
+use crate::base::digest::Sha256Digest;
+use crate::image::{Disk, FileKind, ImageError, Root};
+use crate::recipe::{CheckKind, Selinux};
+
+/// Larger configuration files do not occur; a larger file under such a name is not read.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Files of the recipe's own checks.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Directories of configuration fragments, strongest first (sysctl.d(5), modules-load.d(5)).
+const FRAGMENTS: [&str; 4] = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"];
+
+/// What sealing takes out. A pattern's last part may hold one `*`.
+const SEALED: &[(&str, &[&str])] = &[
+    ("no ssh host keys", &["/etc/ssh/ssh_host_*"]),
+    ("no random seed", &["/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed", "/var/lib/systemd/credential.secret"]),
+    ("no Docker engine identity", &["/etc/docker/key.json", "/var/lib/docker/engine-id"]),
+    ("no DHCP leases", &["/var/lib/dhcp/*.leases", "/var/lib/dhclient/*.lease*", "/var/lib/NetworkManager/*.lease"]),
+    ("no shell histories", &["/root/.bash_history", "/home/*/.bash_history"]),
+    ("no package caches", &["/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*_InRelease", "/var/cache/yum/*"]),
+    (
+        "no installer leftovers",
+        &["/root/anaconda-ks.cfg", "/root/original-ks.cfg", "/tmp/ks-script-*", "/goldsmith", "/etc/apt/apt.conf.d/99mmdebstrap"],
+    ),
+    ("no journal of the build", &["/var/log/journal/*"]),
+];
+
+/// Judge the promises that `disk` can answer at rest.
+///
+/// # Errors
+/// The disk, its partition table or its root filesystem cannot be read: then nothing is known.
+pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
+    let root = Root::open(disk)?;
+    let mut checks = vec![clean_journal(&root)];
+    checks.extend(settings(&root, promises)?);
+    checks.extend(kernel(&root, promises)?);
+    for unit in &promises.enabled {
+        checks.push(enabled(&root, unit)?);
+    }
+    checks.extend(sealed(&root)?);
+    for check in &promises.checks {
+        if let CheckKind::File { path, exists, contains, sha256, mode } = &check.kind {
+            let wanted = Wanted { exists: *exists, contains: contains.as_deref(), sha256: *sha256, mode: *mode };
+            checks.push(file(&root, &check.name, path, &wanted)?);
+        }
+    }
+    Ok(checks)
+}
+
+fn clean_journal(root: &Root) -> CheckResult {
+    let name = "the filesystem was unmounted cleanly";
+    if root.is_clean() {
+        CheckResult::passed(name, "the journal is empty")
+    } else {
+        CheckResult::failed(name, "the journal must be replayed")
+    }
+}
+
+fn settings(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
+    let mut checks = Vec::new();
+    if let Some(release) = &promises.release {
+        let text = text(root, "/etc/os-release")?;
+        let found = text.lines().any(|line| line == release);
+        checks.push(verdict("release", found, release, &format!("/etc/os-release does not say {release}")));
+    }
+    checks.push(CheckResult::equal("host name", text(root, "/etc/hostname")?.trim(), &promises.hostname));
+    let zone = root.read_link("/etc/localtime").map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    checks.push(CheckResult::equal("time zone", zone.split("zoneinfo/").nth(1).unwrap_or(&zone), &promises.timezone));
+    checks.push(selinux(root, promises.selinux)?);
+    for (path, id) in &promises.repositories {
+        let text = text(root, path)?;
+        let there = text.lines().any(|line| line.trim() == format!("[{id}]"));
+        checks.push(verdict(&format!("repository {id}"), there, path, &format!("{path} does not define [{id}]")));
+    }
+    Ok(checks)
+}
+
+fn selinux(root: &Root, wanted: Selinux) -> Result<CheckResult, ImageError> {
+    let wanted = match wanted {
+        Selinux::Enforcing => "enforcing",
+        Selinux::Permissive => "permissive",
+        Selinux::Disabled => "disabled",
+    };
+    let config = text(root, "/etc/selinux/config")?;
+    let found = config.lines().find_map(|line| line.trim().strip_prefix("SELINUX=")).map(str::trim);
+    Ok(match found {
+        None if wanted == "disabled" => CheckResult::passed("SELinux", "disabled: the system has none"),
+        found => CheckResult::equal("SELinux", found.unwrap_or("absent"), wanted),
+    })
+}
+
+fn kernel(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
+    let mut checks = Vec::new();
+    if !promises.sysctl.is_empty() {
+        let persisted = sysctl(&fragments(root, "sysctl.d", ".conf")?);
+        for (key, wanted) in &promises.sysctl {
+            let found = persisted.get(&dotted(key)).map_or("not set", String::as_str);
+            checks.push(CheckResult::equal(format!("persisted {key}"), found, wanted));
+        }
+    }
+    if !promises.modules.is_empty() {
+        let files = fragments(root, "modules-load.d", ".conf")?;
+        for module in &promises.modules {
+            let there = files.iter().any(|text| text.lines().any(|line| line.trim() == module));
+            checks.push(verdict(
+                &format!("module {module} is loaded at boot"),
+                there,
+                "modules-load.d",
+                "no file of modules-load.d names it",
+            ));
+        }
+    }
+    Ok(checks)
+}
+
+/// The texts of all fragments in the order they are applied: by file name, a file of a stronger directory hiding its namesakes.
+fn fragments(root: &Root, directory: &str, suffix: &str) -> Result<Vec<String>, ImageError> {
+    let mut files = BTreeMap::new();
+    for base in FRAGMENTS {
+        let dir = format!("{base}/{directory}");
+        if !root.exists(&dir)? {
+            continue;
+        }
+        for name in root.read_dir(&dir)? {
+            let name = name.to_string_lossy().into_owned();
+            if name.ends_with(suffix) {
+                files.entry(name.clone()).or_insert(format!("{dir}/{name}"));
+            }
+        }
+    }
+    files.values().map(|path| text(root, path)).collect()
+}
+
+/// The values that sysctl.d(5) files leave, the last of a key winning.
+fn sysctl(files: &[String]) -> BTreeMap<String, String> {
+    let lines = files.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+    lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (dotted(key.trim().trim_start_matches('-')), value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")))
+        .collect()
+}
+
+/// A key may be written with slashes; its first separator tells which is which.
+fn dotted(key: &str) -> String {
+    match key.find(['.', '/']) {
+        Some(at) if key.as_bytes()[at] == b'/' => key
+            .chars()
+            .map(|c| {
+                if c == '/' {
+                    '.'
+                } else if c == '.' {
+                    '/'
+                } else {
+                    c
+                }
+            })
+            .collect(),
+        _ => key.to_owned(),
+    }
+}
+
+fn enabled(root: &Root, unit: &str) -> Result<CheckResult, ImageError> {
+    let unit = if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") };
+    let name = format!("{unit} is enabled");
+    let mut dirs = Vec::new();
+    for entry in root.read_dir("/etc/systemd/system")? {
+        let entry = entry.to_string_lossy().into_owned();
+        if entry.ends_with(".wants") || entry.ends_with(".requires") {
+            let path = format!("/etc/systemd/system/{entry}/{unit}");
+            if root.symlink_metadata(&path).is_ok() {
+                return Ok(CheckResult::passed(name, path));
+            }
+            dirs.push(entry);
+        }
+    }
+    Ok(CheckResult::failed(name, format!("it is in none of {}", dirs.join(", "))))
+}
+
+fn sealed(root: &Root) -> Result<Vec<CheckResult>, ImageError> {
+    let mut checks = vec![match root.metadata("/etc/machine-id") {
+        Ok(metadata) if metadata.size == 0 => CheckResult::passed("machine-id is empty", "0 bytes"),
+        Ok(metadata) => CheckResult::failed("machine-id is empty", format!("{} bytes", metadata.size)),
+        Err(_) => CheckResult::failed("machine-id is empty", "the file is missing, so systemd would apply its presets"),
+    }];
+    for (name, patterns) in SEALED {
+        let mut found = Vec::new();
+        for pattern in *patterns {
+            found.extend(matching(root, pattern)?);
+        }
+        let detail = if found.is_empty() { patterns.join(", ") } else { String::new() };
+        checks.push(verdict(name, found.is_empty(), &detail, &format!("found {}", found.join(", "))));
+    }
+    Ok(checks)
+}
+
+/// Existing paths that fit `pattern`, in which each part may hold one `*`.
+fn matching(root: &Root, pattern: &str) -> Result<Vec<String>, ImageError> {
+    let mut found = vec![String::new()];
+    for part in pattern.split('/').skip(1) {
+        let mut next = Vec::new();
+        for dir in found {
+            if let Some((head, tail)) = part.split_once('*') {
+                if !root.metadata(if dir.is_empty() { "/" } else { &dir }).is_ok_and(|metadata| metadata.kind == FileKind::Directory) {
+                    continue;
+                }
+                for name in root.read_dir(if dir.is_empty() { "/" } else { &dir })? {
+                    let name = name.to_string_lossy();
+                    if name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail) {
+                        next.push(format!("{dir}/{name}"));
+                    }
+                }
+            } else if root.symlink_metadata(format!("{dir}/{part}")).is_ok() {
+                next.push(format!("{dir}/{part}"));
+            }
+        }
+        found = next;
+    }
+    Ok(found)
+}
+
+struct Wanted<'a> {
+    exists: bool,
+    contains: Option<&'a str>,
+    sha256: Option<Sha256Digest>,
+    mode: Option<u32>,
+}
+
+fn file(root: &Root, name: &str, path: &str, wanted: &Wanted<'_>) -> Result<CheckResult, ImageError> {
+    let there = root.exists(path)?;
+    if there != wanted.exists {
+        return Ok(CheckResult::failed(name, format!("{path} is {}", if there { "there" } else { "missing" })));
+    }
+    if !there {
+        return Ok(CheckResult::passed(name, format!("{path} is absent")));
+    }
+    let metadata = root.metadata(path)?;
+    if let Some(mode) = wanted.mode
+        && metadata.mode & 0o7777 != mode
+    {
+        return Ok(CheckResult::failed(name, format!("{path} has mode {:04o}, wanted {mode:04o}", metadata.mode & 0o7777)));
+    }
+    if wanted.contains.is_some() || wanted.sha256.is_some() {
+        let bytes = root.read(path, FILE_BYTES_MAX)?;
+        if let Some(text) = wanted.contains
+            && !String::from_utf8_lossy(&bytes).contains(text)
+        {
+            return Ok(CheckResult::failed(name, format!("{path} does not contain `{text}`")));
+        }
+        let digest = Sha256Digest::of(&bytes);
+        if let Some(sha256) = wanted.sha256
+            && sha256 != digest
+        {
+            return Ok(CheckResult::failed(name, format!("{path} has sha256 {digest}, wanted {sha256}")));
+        }
+    }
+    Ok(CheckResult::passed(name, path))
+}
+
+/// A configuration file's text; empty when it is not there.
+fn text(root: &Root, path: impl AsRef<Path>) -> Result<String, ImageError> {
+    let bytes = root.read_if_there(path, CONFIG_BYTES_MAX)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
+}
+
+fn verdict(name: &str, kept: bool, found: &str, broken: &str) -> CheckResult {
+    if kept { CheckResult::passed(name, found) } else { CheckResult::failed(name, broken) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_file_wins_and_slashes_are_dots() {
+        let files = [
+            "# c\nnet.ipv4.ip_forward=0\n; c\n-vm.swappiness = 10\n",
+            "net/ipv4/ip_forward = 1\nnet.ipv4.tcp_rmem = 4096  87380\t6291456\n",
+        ];
+        let values = sysctl(&files.map(str::to_owned));
+        let expected = [("net.ipv4.ip_forward", "1"), ("net.ipv4.tcp_rmem", "4096 87380 6291456"), ("vm.swappiness", "10")];
+        assert_eq!(values, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        assert_eq!(dotted("net/ipv4/conf/eth0.100/forwarding"), "net.ipv4.conf.eth0/100.forwarding");
+    }
+}

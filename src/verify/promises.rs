@@ -1,0 +1,59 @@
+//! What an image must keep: the checks the recipe writes, and those that follow from its settings.
+//!
+//! A manifest carries them, so that an artifact can be verified without its recipe.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::recipe::{Check, Firmware, Media, Recipe, Selinux, Toggle};
+
+/// Everything that is verified on an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promises {
+    /// What `/etc/hostname` and the booted kernel say.
+    pub hostname: String,
+    /// What `/etc/localtime` leads to.
+    pub timezone: String,
+    /// `SELINUX=` of `/etc/selinux/config`, where that file is.
+    pub selinux: Selinux,
+    /// Whether the packet filter holds nothing but Docker's rules.
+    pub no_firewall: bool,
+    /// Kernel parameters as they are before Docker starts.
+    pub sysctl: BTreeMap<String, String>,
+    /// Modules that are loaded.
+    pub modules: Vec<String>,
+    /// Units that are enabled.
+    pub enabled: Vec<String>,
+    /// Paths of repository files and the id each defines.
+    pub repositories: BTreeMap<String, String>,
+    /// What boots the disk.
+    pub firmware: Firmware,
+    /// Text that the release file must contain.
+    pub release: Option<String>,
+    /// The recipe's own checks.
+    pub checks: Vec<Check>,
+}
+
+impl Promises {
+    /// What `recipe` promises.
+    pub fn of(recipe: &Recipe) -> Self {
+        let release = match &recipe.media {
+            Media::Anaconda { .. } => None,
+            Media::Deploy { suite, .. } => Some(format!("VERSION_CODENAME={suite}")),
+        };
+        Self {
+            hostname: recipe.system.hostname.clone(),
+            timezone: recipe.system.timezone.clone(),
+            selinux: recipe.system.selinux,
+            no_firewall: recipe.system.firewall == Toggle::Disabled,
+            sysctl: recipe.kernel.sysctl.clone(),
+            modules: recipe.kernel.modules.clone(),
+            enabled: recipe.services.enable.clone(),
+            repositories: recipe.repositories.iter().map(|repo| (format!("/etc/yum.repos.d/{}", repo.file), repo.id.clone())).collect(),
+            firmware: recipe.disk.firmware,
+            release,
+            checks: recipe.checks.clone(),
+        }
+    }
+}
