@@ -11,3 +11,4 @@ pub mod machine;
 pub mod image;
 pub mod stages;
 pub mod verify;
+pub mod artifact;

@@ -1,0 +1,239 @@
+//! An artifact in the making.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, SUMS_FILE, check_image, existing, open_regular};
+use super::error::ArtifactError;
+use super::manifest::{Manifest, is_file_name};
+use crate::base::atomic::{self, NewDir};
+use crate::base::digest::Sha256Digest;
+
+/// A directory that becomes an artifact. Dropped unpublished, it disappears.
+#[derive(Debug)]
+pub struct Draft {
+    dir: NewDir,
+    target: PathBuf,
+}
+
+/// What publishing may do with an artifact of another content id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Refuse.
+    Refuse,
+    /// Replace it (`--force`).
+    Force,
+}
+
+impl Draft {
+    /// Start an artifact that is to be `target`, on the same file system; a link to a directory stands for that directory.
+    ///
+    /// # Errors
+    /// The place cannot be written.
+    pub fn begin(target: &Path) -> Result<Self, ArtifactError> {
+        let target = match fs::canonicalize(target) {
+            Ok(real) => real,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => target.to_owned(),
+            Err(error) => return Err(ArtifactError::io(target, "written")(error)),
+        };
+        let dir = NewDir::beside(&target).map_err(ArtifactError::io(&target, "written"))?;
+        Ok(Self { dir, target })
+    }
+
+    /// Where the image and `build.ndjson` are made.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Complete the directory with manifest and digests, and give it its name.
+    ///
+    /// The image is read once more: what is published is what the manifest describes. An artifact of the same content id is
+    /// replaced, one of another only with [`Overwrite::Force`]; what is not an artifact, or holds files that no artifact has,
+    /// is never replaced.
+    ///
+    /// # Errors
+    /// As said above, or the files cannot be written. The target is then as it was.
+    pub fn publish(self, manifest: &Manifest, overwrite: Overwrite) -> Result<Artifact, ArtifactError> {
+        let replacing = self.check_target(manifest, overwrite)?;
+        let text = manifest.to_json().map_err(|error| ArtifactError::BadDraft { why: error.to_string() })?;
+        let manifest_path = self.path().join(MANIFEST_FILE);
+        atomic::write(&manifest_path, text.as_bytes()).map_err(ArtifactError::io(&manifest_path, "written"))?;
+        let sums_path = self.path().join(SUMS_FILE);
+        let sums = sums(self.path(), manifest)?;
+        atomic::write(&sums_path, sums.as_bytes()).map_err(ArtifactError::io(&sums_path, "written"))?;
+        let Self { dir, target } = self;
+        let policy = if replacing { atomic::Existing::Replace } else { atomic::Existing::Keep };
+        if !replacing {
+            // An empty directory may be there; one that is filled meanwhile stays, and the next line says so.
+            let _ = fs::remove_dir(&target);
+        }
+        dir.publish(policy).map_err(ArtifactError::io(&target, "published"))?;
+        Ok(Artifact { dir: target, manifest: manifest.clone() })
+    }
+
+    /// Whether an artifact is to be replaced.
+    fn check_target(&self, manifest: &Manifest, overwrite: Overwrite) -> Result<bool, ArtifactError> {
+        let path = &self.target;
+        match existing(path, &manifest.content_id) {
+            Found::None => return Ok(false),
+            Found::NotOurs { why } => return Err(ArtifactError::NotOurs { path: path.clone(), why }),
+            Found::OtherId { id } if overwrite == Overwrite::Refuse => {
+                return Err(ArtifactError::OtherId { path: path.clone(), found: id, wanted: manifest.content_id });
+            }
+            Found::OtherId { .. } | Found::SameId(_) => {}
+        }
+        match foreign_file(path).map_err(ArtifactError::io(path, "read"))? {
+            Some(name) => {
+                Err(ArtifactError::NotOurs { path: path.clone(), why: format!("it holds `{name}`, which goldsmith did not put there") })
+            }
+            None => Ok(true),
+        }
+    }
+}
+
+/// A file in the artifact at `dir` that replacing it would destroy.
+fn foreign_file(dir: &Path) -> io::Result<Option<String>> {
+    let image = super::directory::read_manifest(dir).map(|manifest| manifest.image.file).map_err(io::Error::other)?;
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if ![&image, MANIFEST_FILE, SUMS_FILE, EVENTS_FILE].contains(&name.as_str()) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// `SHA256SUMS` of every file in `dir`, as sha256sum(1) reads it in text mode, sorted by name.
+fn sums(dir: &Path, manifest: &Manifest) -> Result<String, ArtifactError> {
+    let bad = |why: String| ArtifactError::BadDraft { why };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(ArtifactError::io(dir, "read"))? {
+        let name = entry.map_err(ArtifactError::io(dir, "read"))?.file_name().to_string_lossy().into_owned();
+        if !is_file_name(&name) {
+            return Err(bad(format!("`{name}` is not a portable file name")));
+        }
+        if ![manifest.image.file.as_str(), MANIFEST_FILE, EVENTS_FILE].contains(&name.as_str()) {
+            return Err(bad(format!("`{name}` is not a file of an artifact")));
+        }
+        names.push(name);
+    }
+    names.sort();
+    if !names.contains(&manifest.image.file) {
+        return Err(bad(format!("the image `{}` is not there", manifest.image.file)));
+    }
+    let mut text = String::new();
+    for name in names {
+        let path = dir.join(&name);
+        let digest = if name == manifest.image.file {
+            check_image(dir, manifest)?
+        } else {
+            let file = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
+            Sha256Digest::of_reader(file).map_err(ArtifactError::io(&path, "read"))?.0
+        };
+        text.push_str(&format!("{digest}  {name}\n"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::super::manifest::tests::example;
+    use super::*;
+
+    fn manifest(content: &str) -> Manifest {
+        let mut manifest = example();
+        manifest.content_id = Sha256Digest::of(content.as_bytes());
+        manifest.image.sha256 = Sha256Digest::of(b"image");
+        manifest
+    }
+
+    fn draft(target: &Path) -> Draft {
+        let draft = Draft::begin(target).unwrap();
+        fs::write(draft.path().join(example().image.file), "image").unwrap();
+        fs::write(draft.path().join(EVENTS_FILE), "{}\n").unwrap();
+        draft
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_published_artifact_is_whole_and_sha256sum_accepts_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("out");
+        let artifact = draft(&target).publish(&manifest("a"), Overwrite::Refuse).unwrap();
+        assert_eq!(super::super::open(&target).unwrap(), artifact);
+        assert_eq!(names(&target), [SUMS_FILE, EVENTS_FILE, "debian-12-docker.qcow2", MANIFEST_FILE]);
+        assert_eq!(names(temp.path()), ["out"]);
+        let check = || Command::new("sha256sum").args(["--check", "--strict", SUMS_FILE]).current_dir(&target).output().unwrap();
+        let output = check();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "build.ndjson: OK\ndebian-12-docker.qcow2: OK\nmanifest.json: OK\n");
+        fs::write(target.join(EVENTS_FILE), "changed").unwrap();
+        assert!(!check().status.success());
+    }
+
+    #[test]
+    fn only_artifacts_are_replaced_and_others_only_by_force() {
+        use Overwrite::{Force, Refuse};
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("out");
+        let id = || super::super::open(&target).unwrap().manifest.content_id;
+        fs::create_dir(&target).unwrap();
+        draft(&target).publish(&manifest("a"), Refuse).unwrap();
+        draft(&target).publish(&manifest("a"), Refuse).unwrap();
+        let error = draft(&target).publish(&manifest("b"), Refuse).unwrap_err();
+        assert!(matches!(error, ArtifactError::OtherId { .. }) && id() == manifest("a").content_id, "{error}");
+        draft(&target).publish(&manifest("b"), Force).unwrap();
+        assert_eq!(id(), manifest("b").content_id);
+        fs::write(target.join("notes.txt"), "mine").unwrap();
+        for (content, overwrite) in [("b", Refuse), ("b", Force), ("c", Force)] {
+            let error = draft(&target).publish(&manifest(content), overwrite).unwrap_err();
+            assert!(error.to_string().contains("`notes.txt`"), "{error}");
+        }
+        fs::remove_file(target.join(MANIFEST_FILE)).unwrap();
+        let error = draft(&target).publish(&manifest("b"), Force).unwrap_err();
+        assert!(matches!(error, ArtifactError::NotOurs { .. }), "{error}");
+        assert_eq!(fs::read(target.join("notes.txt")).unwrap(), b"mine");
+        assert_eq!(names(temp.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_link_to_a_directory_stands_for_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let link = temp.path().join("link");
+        fs::create_dir(temp.path().join("real")).unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        draft(&link).publish(&manifest("a"), Overwrite::Refuse).unwrap();
+        draft(&link).publish(&manifest("b"), Overwrite::Force).unwrap();
+        assert!(link.is_symlink() && super::super::open(&temp.path().join("real")).is_ok());
+    }
+
+    #[test]
+    fn an_incomplete_or_changed_draft_is_not_published() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("out");
+        let image = example().image.file;
+        type Spoil = fn(&Path, &str);
+        let spoil: [(&str, Spoil); 5] = [
+            ("is not there", |dir, image| fs::remove_file(dir.join(image)).unwrap()),
+            ("sha256", |dir, image| fs::write(dir.join(image), "imagE").unwrap()),
+            ("bytes instead of", |dir, image| fs::write(dir.join(image), "").unwrap()),
+            ("not a portable file name", |dir, _| fs::write(dir.join("a\nb"), "").unwrap()),
+            ("not a file of an artifact", |dir, _| fs::create_dir(dir.join("tmp")).unwrap()),
+        ];
+        for (why, spoil) in spoil {
+            let draft = draft(&target);
+            spoil(draft.path(), &image);
+            let error = draft.publish(&manifest("a"), Overwrite::Refuse).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+            assert!(names(temp.path()).is_empty());
+        }
+    }
+}

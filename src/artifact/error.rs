@@ -1,0 +1,101 @@
+//! Why an artifact could not be read or written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::base::digest::Sha256Digest;
+use crate::base::failure::{Class, Failure};
+
+/// Why an artifact could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// The file system refused.
+    #[error("{} cannot be {doing}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What was tried, as a participle: `written`.
+        doing: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The target holds an artifact of another content id.
+    #[error("{} holds another artifact ({}, not {})", path.display(), found.short(), wanted.short())]
+    OtherId {
+        /// The target.
+        path: PathBuf,
+        /// The id that is there.
+        found: Sha256Digest,
+        /// The id that was to be published.
+        wanted: Sha256Digest,
+    },
+    /// The target is there and must not be replaced.
+    #[error("{} is in the way: {why}", path.display())]
+    NotOurs {
+        /// The target.
+        path: PathBuf,
+        /// Why it is not taken for an artifact.
+        why: String,
+    },
+    /// What was to be opened is no artifact.
+    #[error("{} is not an artifact: {why}", path.display())]
+    NotAnArtifact {
+        /// What was to be opened.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The image is not the one its manifest describes.
+    #[error("{} is not the image of its manifest: {why}", path.display())]
+    Damaged {
+        /// The image.
+        path: PathBuf,
+        /// The difference.
+        why: String,
+    },
+    /// The draft cannot become an artifact.
+    #[error("the artifact in the making is not complete: {why}")]
+    BadDraft {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl ArtifactError {
+    pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, doing, source }
+    }
+}
+
+impl Failure for ArtifactError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Input,
+            Self::Io { .. } => Class::Host,
+            Self::OtherId { .. } | Self::NotOurs { .. } => Class::Usage,
+            Self::NotAnArtifact { .. } | Self::Damaged { .. } => Class::Input,
+            Self::BadDraft { .. } => Class::Bug,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "free some space, or choose another directory with -o DIR".into()
+                }
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    "choose a directory you may write to with -o DIR".into()
+                }
+                io::ErrorKind::NotFound => "check the path".into(),
+                _ => return None,
+            },
+            Self::OtherId { .. } => "replace it with --force, or choose another directory with -o DIR".into(),
+            Self::NotOurs { .. } => "move it away or choose another directory with -o DIR; --force does not replace it".into(),
+            Self::NotAnArtifact { .. } => "give the directory that `goldsmith build` made, or the image in it".into(),
+            Self::Damaged { .. } => "build it again, or copy it again from where it came".into(),
+            Self::BadDraft { .. } => return None,
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! `manifest.json`: what an image was made from, by what, and how it was proved.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::base::digest::Sha256Digest;
+use crate::verify::{CheckResult, Promises};
+
+/// Version of the manifest's form. It grows when a reader of the older form would be misled; a new optional field is no reason.
+pub const SCHEMA: u32 = 1;
+
+/// The manifest, complete. Field order is file order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The recipe's name, and the image's file name stem.
+    pub name: String,
+    /// Names the content: recipe, inputs and stages, but neither time nor place nor tool versions.
+    pub content_id: Sha256Digest,
+    /// When it was published (RFC 3339, UTC, whole seconds). No part of the content id.
+    #[serde(with = "rfc3339")]
+    pub created: Timestamp,
+    /// The version of goldsmith that made it.
+    pub goldsmith: String,
+    /// Whether every check passed, and if not, why it was published all the same.
+    pub verification: Verification,
+    /// The image file.
+    pub image: ImageRecord,
+    /// The checks, in the order they were run.
+    pub checks: Vec<CheckResult>,
+    /// What was promised: enough to verify the image again without its recipe.
+    pub promises: Promises,
+    /// `docker info --format '{{json .}}'` as the booted image said it.
+    pub docker_info: Option<Value>,
+    /// The resolved recipe; passwords are not in it.
+    pub recipe: Value,
+    /// Everything that was read from outside, pinned.
+    pub inputs: Vec<InputRecord>,
+    /// The stages, in running order.
+    pub stages: Vec<StageRecord>,
+    /// External programs and the versions they gave.
+    pub tools: BTreeMap<String, String>,
+}
+
+/// Whether the image was proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Every check passed on exactly these bytes.
+    pub verified: bool,
+    /// Why not, when not.
+    pub reason: Option<String>,
+}
+
+/// The image file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// File name beside the manifest.
+    pub file: String,
+    /// Digest of the file.
+    pub sha256: Sha256Digest,
+    /// Length of the file, in bytes.
+    pub bytes: u64,
+    /// Size of the disk a guest sees, in bytes.
+    pub virtual_bytes: u64,
+    /// `qcow2`.
+    pub format: String,
+}
+
+/// One pinned input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRecord {
+    /// What it is: `iso`, `archive kubernetes`, a package's name and version.
+    pub name: String,
+    /// Digest of its bytes.
+    pub sha256: Sha256Digest,
+    /// Where it can be had. Never a path of the build host.
+    pub urls: Vec<String>,
+}
+
+/// One stage of the build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// Its name in the plan.
+    pub name: String,
+    /// Its content id.
+    pub id: Sha256Digest,
+    /// Whether an earlier result served.
+    pub reused: bool,
+    /// How long it took in this build, in seconds.
+    pub seconds: f64,
+}
+
+impl Manifest {
+    /// The file's text: pretty JSON with a line end.
+    ///
+    /// # Errors
+    /// A number in [`Manifest::recipe`] or [`Manifest::docker_info`] that JSON cannot hold.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
+    /// Read a manifest's text, which may come from anywhere.
+    ///
+    /// # Errors
+    /// Why it is not a manifest we understand, as a fragment: `it has schema 7, …`.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            schema: u32,
+        }
+        let wrong = |error: serde_json::Error| format!("its manifest.json does not parse: {error}");
+        let Versioned { schema } = serde_json::from_slice(json).map_err(wrong)?;
+        if schema != SCHEMA {
+            return Err(format!("its manifest.json has schema {schema}, and this goldsmith knows schema {SCHEMA}"));
+        }
+        let manifest: Self = serde_json::from_slice(json).map_err(wrong)?;
+        if !is_file_name(&manifest.image.file) {
+            return Err("its manifest.json names an image outside the directory".into());
+        }
+        Ok(manifest)
+    }
+
+    /// When something published now was created: whole seconds.
+    pub fn now() -> Timestamp {
+        let now = Timestamp::now();
+        // Rounding to a whole second cannot leave the range of a time that is not near its end.
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+}
+
+/// A plain file name in the portable set (letters, digits, `.`, `-`, `_`, `+`), not hidden: what `sha256sum` never escapes.
+pub(super) fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.starts_with(['.', '-'])
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte))
+}
+
+mod rfc3339 {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(time)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn example() -> Manifest {
+        let digest = |text: &str| Sha256Digest::of(text.as_bytes());
+        Manifest {
+            schema: SCHEMA,
+            name: "debian-12-docker".into(),
+            content_id: digest("content"),
+            created: Timestamp::from_second(1_774_353_600).unwrap(),
+            goldsmith: "0.1.0".into(),
+            verification: Verification { verified: true, reason: None },
+            image: ImageRecord {
+                file: "debian-12-docker.qcow2".into(),
+                sha256: digest("image"),
+                bytes: 5,
+                virtual_bytes: 8 << 30,
+                format: "qcow2".into(),
+            },
+            checks: vec![CheckResult::passed("docker", "20.10.24, overlay2"), CheckResult::skipped("port 22", "nothing was asked of it")],
+            promises: serde_json::from_value(serde_json::json!({
+                "hostname": "master", "timezone": "Etc/UTC", "selinux": "disabled", "no_firewall": true, "sysctl": {}, "modules": [],
+                "enabled": ["docker"], "repositories": {}, "firmware": "bios", "release": null, "checks": [],
+            }))
+            .unwrap(),
+            docker_info: Some(serde_json::json!({ "Driver": "overlay2", "Warnings": null })),
+            recipe: serde_json::json!({ "name": "debian-12-docker" }),
+            inputs: vec![InputRecord {
+                name: "docker.io 20.10.24".into(),
+                sha256: digest("input"),
+                urls: vec!["https://example.org/docker.io.deb".into()],
+            }],
+            stages: vec![StageRecord { name: "install".into(), id: digest("stage"), reused: false, seconds: 68.25 }],
+            tools: BTreeMap::from([("qemu-system-x86_64".into(), "7.2.18".into())]),
+        }
+    }
+
+    #[test]
+    fn the_form_is_the_golden_one_and_reads_back() {
+        let text = example().to_json().unwrap();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/manifest.json");
+        if std::env::var_os("REGENERATE").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        assert_eq!(text, std::fs::read_to_string(&path).unwrap());
+        assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), example());
+    }
+
+    #[test]
+    fn what_is_not_our_manifest_is_refused() {
+        let good = example().to_json().unwrap();
+        let deep = "[".repeat(100_000);
+        for (text, why) in [
+            ("", "does not parse"),
+            ("[]", "does not parse"),
+            ("{\"name\": \"x\"}", "missing field `schema`"),
+            ("{\"schema\": 7}", "schema 7, and this goldsmith knows schema 1"),
+            ("{\"schema\": 1}", "missing field `name`"),
+            (&deep, "does not parse"),
+            (&good.replace("debian-12-docker.qcow2", "../../etc/passwd"), "outside the directory"),
+            (&good.replace("debian-12-docker.qcow2", ".."), "outside the directory"),
+            (&good.replace("2026-03-24T", "2026-13-24T"), "does not parse"),
+            (&good.replace("\"passed\"", "\"fine\""), "unknown variant `fine`"),
+        ] {
+            let error = Manifest::parse(text.as_bytes()).unwrap_err();
+            assert!(error.contains(why), "{why}: {error}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The deliverable: one directory that is whole or absent.
+//!
+//! ```text
+//! NAME/
+//!   NAME.qcow2      the image that was proved
+//!   manifest.json   what it was made from, by what, and how it was proved
+//!   SHA256SUMS      digests of the other files, for `sha256sum -c`
+//!   build.ndjson    what went on, an event a line
+//! NAME.failed-TIME/ what a failed build leaves instead: evidence, mode 0700
+//! ```
+//!
+//! A build fills a [`Draft`]; publishing writes the last two files, checks the image's digest and gives the directory its name in
+//! one step. Nothing that is not an artifact is ever replaced, and no artifact of another content id without being told to.
+
+mod directory;
+mod draft;
+mod error;
+mod manifest;
+
+pub use directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, SUMS_FILE, evidence_dir, existing, open};
+pub use draft::{Draft, Overwrite};
+pub use error::ArtifactError;
+pub use manifest::{ImageRecord, InputRecord, Manifest, SCHEMA, StageRecord, Verification};
