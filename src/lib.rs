@@ -12,3 +12,5 @@ pub mod image;
 pub mod stages;
 pub mod verify;
 pub mod artifact;
+pub mod pipeline;
+pub mod cli;

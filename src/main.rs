@@ -1,3 +1,7 @@
-//! goldsmith.
+//! The program: everything it does is in [`goldsmith::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    goldsmith::cli::main(std::env::args_os())
+}

@@ -6,3 +6,6 @@ mod kickstart_cases;
 mod image_cases;
 mod machine_cases;
 mod machine_qemu;
+mod cli_cases;
+mod ci_scripts;
+mod support;

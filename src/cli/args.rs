@@ -1,0 +1,196 @@
+//! The command line: help, completions and manual pages all come from here.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::base::size::ByteSize;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done, or nothing to do
+    1  a bug of goldsmith
+    2  the command line, a recipe or a kickstart is wrong
+    3  an input is missing or wrong; a source or the network failed
+    4  the machine, the installation or a provision step failed
+    5  the image failed a check
+    6  a check could not be run
+    7  the host lacks a tool, space, memory or a permission
+  130  interrupted
+  143  terminated";
+
+/// Turns one recipe into a golden VM image, proved by booting it
+#[derive(Debug, Parser)]
+#[command(name = "goldsmith", version, max_term_width = 80, help_expected = true, after_help = EXIT_CODES)]
+pub struct Args {
+    /// Write JSON to standard output: an event a line, or one document
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+    /// Also show what the tools and the guest print
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    pub verbose: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands, in the order a user meets them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented starter recipe
+    Init(Init),
+    /// Build, prove and publish the image of a recipe
+    Build(Build),
+    /// Show what a build would do, and why
+    Plan(Plan),
+    /// Work with kickstarts
+    #[command(subcommand)]
+    Kickstart(Kickstart),
+    /// Check an image against its promises, on throw-away copies
+    Verify(Verify),
+    /// Work with images
+    #[command(subcommand)]
+    Image(Image),
+    /// Start a local VM from an image
+    Run(Run),
+    /// Tell whether this host can build, and how to mend it
+    Doctor(Doctor),
+    /// Print the JSON Schema of recipes
+    Schema,
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print or write the manual pages
+    Man(Man),
+}
+
+/// `init`.
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The file to write; an existing one is left alone
+    #[arg(default_value = "recipe.toml")]
+    pub file: PathBuf,
+}
+
+/// A recipe and what is changed of it for one run.
+#[derive(Debug, clap::Args)]
+pub struct RecipeArgs {
+    /// A recipe file, or the name of a built-in recipe
+    pub recipe: String,
+    /// Override a field for this run: path.to.key=value, value as in TOML
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Where layers and downloads are kept.
+#[derive(Debug, clap::Args)]
+pub struct StoreArgs {
+    /// Keep layers and downloads here [default: ~/.cache/goldsmith]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// `build`.
+#[derive(Debug, clap::Args)]
+pub struct Build {
+    /// The recipe.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Publish the artifact as this directory [default: ./NAME]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Replace an artifact of another content that is there
+    #[arg(long)]
+    pub force: bool,
+    /// Leave a failed machine running, and say how to reach it
+    #[arg(long)]
+    pub keep_on_failure: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `plan`.
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    /// The recipe.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `kickstart …`.
+#[derive(Debug, Subcommand)]
+pub enum Kickstart {
+    /// Print the kickstart that a recipe's installer will read
+    Render(RecipeArgs),
+}
+
+/// `verify`.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// An image, or an artifact's directory
+    pub image: PathBuf,
+    /// The recipe whose promises to check, a file or a built-in name
+    #[arg(long)]
+    pub recipe: Option<String>,
+    /// Override a field of the recipe: path.to.key=value
+    #[arg(long, value_name = "KEY=VALUE", requires = "recipe")]
+    pub set: Vec<String>,
+}
+
+/// `image …`.
+#[derive(Debug, Subcommand)]
+pub enum Image {
+    /// Show format, partitions and file systems, without mounting
+    Inspect {
+        /// An image, or an artifact's directory
+        image: PathBuf,
+    },
+}
+
+/// `run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// An image, or an artifact's directory
+    pub image: PathBuf,
+    /// Keep the changes the VM makes in an overlay beside the image
+    #[arg(long)]
+    pub keep: bool,
+    /// Forward this port of the loopback interface to the guest's ssh
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub ssh: Option<u16>,
+    /// Memory of the VM
+    #[arg(long, value_name = "SIZE", default_value = "2G")]
+    pub memory: ByteSize,
+    /// Processors of the VM
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub cpus: u32,
+}
+
+/// `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Judge the space where artifacts will be published
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub output: PathBuf,
+}
+
+/// `completions`.
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, clap::Args)]
+pub struct Man {
+    /// Write a page for every command into this directory
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}

@@ -1,0 +1,49 @@
+//! `goldsmith build RECIPE`.
+
+use crate::artifact::{Artifact, Overwrite};
+use crate::base::event::Events;
+use crate::base::failure::AnyFailure;
+use crate::base::size::rounded;
+use crate::base::text::counted;
+use crate::cli::args::Build;
+use crate::cli::{Context, host, printer};
+use crate::pipeline::{self, Built, Request};
+
+/// Build, prove and publish; end with the path of the image.
+///
+/// # Errors
+/// Whatever failed.
+pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
+    let recipe = host::recipe(&args.recipe)?;
+    let store = host::store(args.store.store.as_deref(), context)?;
+    let target = host::target(args.output.as_deref(), &recipe);
+    let request = Request {
+        recipe: &recipe,
+        store: &store,
+        target: &target,
+        overwrite: if args.force { Overwrite::Force } else { Overwrite::Refuse },
+        keep_on_failure: args.keep_on_failure,
+    };
+    let built = pipeline::build(&request, &Events::new(context.listeners())).await?;
+    if context.json {
+        return Ok(());
+    }
+    let text = match built {
+        Built::UpToDate(artifact) => format!("{}: up to date\n", artifact.image_path().display()),
+        Built::New(artifact) => summary(&artifact),
+    };
+    Ok(printer::out(&text)?)
+}
+
+fn summary(artifact: &Artifact) -> String {
+    let manifest = &artifact.manifest;
+    let mut text = String::new();
+    for stage in &manifest.stages {
+        let how = if stage.reused { "from the store".to_owned() } else { format!("{:.1} s", stage.seconds) };
+        text.push_str(&format!("{:<24} {how}\n", stage.name));
+    }
+    let size = rounded(manifest.image.bytes);
+    let checks = counted(manifest.checks.len(), "check");
+    text.push_str(&format!("{}: {size}, {checks} passed\n", artifact.image_path().display()));
+    text
+}

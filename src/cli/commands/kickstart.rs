@@ -1,0 +1,42 @@
+//! `goldsmith kickstart render RECIPE`.
+
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::cli::args::{Kickstart, RecipeArgs};
+use crate::cli::{Context, host, printer};
+use crate::installer::accounts::Accounts;
+use crate::installer::anaconda;
+use crate::recipe::Media;
+
+/// Do what was asked of kickstarts.
+///
+/// # Errors
+/// The recipe is wrong, or its installer reads no kickstart.
+pub fn run(command: &Kickstart, context: &Context) -> Result<(), AnyFailure> {
+    match command {
+        Kickstart::Render(args) => render(args, context),
+    }
+}
+
+/// Print what Anaconda will read. The media are not looked at.
+fn render(args: &RecipeArgs, context: &Context) -> Result<(), AnyFailure> {
+    let recipe = host::recipe(args)?;
+    if !matches!(recipe.media, Media::Anaconda { .. }) {
+        return Err(NoKickstart(recipe.name).into());
+    }
+    let accounts = Accounts::derive(&recipe, &host::store(None, context)?.secret()?);
+    Ok(printer::out(&anaconda::kickstart(&recipe, &accounts)?.to_string())?)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("recipe {0} is not installed by Anaconda, so it has no kickstart")]
+struct NoKickstart(String);
+
+impl Failure for NoKickstart {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("name a recipe with `installer = \"anaconda\"`, such as centos-7.5-docker".to_owned())
+    }
+}

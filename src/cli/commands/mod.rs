@@ -1,0 +1,9 @@
+//! One file per command: it asks the other modules and says what they answered.
+
+pub mod completions;
+pub mod doctor;
+pub mod init;
+pub mod man;
+pub mod build;
+pub mod kickstart;
+pub mod plan;

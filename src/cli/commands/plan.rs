@@ -1,0 +1,47 @@
+//! `goldsmith plan RECIPE`.
+
+use serde_json::json;
+
+use crate::base::event::Events;
+use crate::base::failure::AnyFailure;
+use crate::cli::args::Plan;
+use crate::cli::{Context, host, printer};
+use crate::pipeline;
+
+/// Say which stages a build would run, which layers it has, and what pins them.
+///
+/// # Errors
+/// The recipe is wrong or an input is missing.
+pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
+    let recipe = host::recipe(&args.recipe)?;
+    let store = host::store(args.store.store.as_deref(), context)?;
+    let scratch = store.scratch().await?;
+    let (resolved, plan) = pipeline::resolve_and_plan(&recipe, &store, &scratch, &Events::none()).await?;
+    let have: Vec<bool> = plan.stages.iter().map(|stage| store.peek(&stage.id).is_some()).collect();
+    // A later layer stands for all below it.
+    let first_to_run = have.iter().rposition(|have| *have).map_or(0, |last| last + 1);
+    if context.json {
+        let stages: Vec<_> = plan
+            .stages
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| json!({"name": stage.name, "id": stage.id, "run": index >= first_to_run, "layer": have[index]}))
+            .collect();
+        let document = json!({"schema": 1, "content_id": plan.content_id, "inputs": resolved.pins, "stages": stages});
+        return Ok(printer::out(&format!("{document}\n"))?);
+    }
+    let mut text = String::new();
+    for pin in &resolved.pins.0 {
+        text.push_str(&format!("{:<8} {:<32} sha256 {}\n", "input", pin.name, pin.sha256.short()));
+    }
+    for (index, stage) in plan.stages.iter().enumerate() {
+        let (what, why) = match (have[index], index >= first_to_run) {
+            (true, _) => ("reuse", "the store has its layer"),
+            (false, false) => ("skip", "a later layer holds its result"),
+            (false, true) => ("run", "the store has no layer of this id"),
+        };
+        text.push_str(&format!("{what:<8} {:<32} id     {}  {why}\n", stage.name, stage.id.short()));
+    }
+    text.push_str(&format!("{:<8} {:<32} id     {}\n", "publish", recipe.name, plan.content_id.short()));
+    Ok(printer::out(&text)?)
+}

@@ -1,0 +1,106 @@
+//! The environment of the process, read here and nowhere else.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::base::failure::{Class, Failure};
+
+/// What goldsmith takes from the environment. An empty variable counts as absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `GOLDSMITH_STORE`: where layers and downloads are kept.
+    pub store: Option<PathBuf>,
+    /// `XDG_CACHE_HOME`, when absolute (XDG Base Directory Specification 0.8: relative ones are invalid and ignored).
+    pub cache_home: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+    /// `NO_COLOR` is set (no-color.org).
+    pub no_colour: bool,
+    /// `TERM` is absent or `dumb`: the cursor cannot be moved.
+    pub dumb_terminal: bool,
+}
+
+impl Environment {
+    /// Read it.
+    pub fn read() -> Self {
+        Self::from_lookup(|name| std::env::var_os(name))
+    }
+
+    fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name| lookup(name).filter(|value| !value.is_empty());
+        Self {
+            store: set("GOLDSMITH_STORE").map(PathBuf::from),
+            cache_home: set("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()),
+            home: set("HOME").map(PathBuf::from),
+            no_colour: set("NO_COLOR").is_some(),
+            dumb_terminal: set("TERM").is_none_or(|term| term == "dumb"),
+        }
+    }
+
+    /// A variable that a recipe names, such as one that holds a password. `None` when it is absent or no UTF-8.
+    pub fn variable(name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    /// The store: `--store`, else `GOLDSMITH_STORE`, else `goldsmith` in the user's cache directory.
+    ///
+    /// # Errors
+    /// None of them is known.
+    pub fn store_dir(&self, flag: Option<&Path>) -> Result<PathBuf, NoStore> {
+        let cache = || self.cache_home.clone().or_else(|| Some(self.home.as_ref()?.join(".cache")));
+        flag.map(Path::to_owned).or_else(|| self.store.clone()).or_else(|| Some(cache()?.join("goldsmith"))).ok_or(NoStore)
+    }
+}
+
+/// There is no directory to keep layers in.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no store directory: neither GOLDSMITH_STORE nor XDG_CACHE_HOME nor HOME is set")]
+pub struct NoStore;
+
+impl Failure for NoStore {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("say where layers and downloads are to be kept: --store DIR".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> Environment {
+        Environment::from_lookup(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    #[test]
+    fn the_store_is_found_in_order() {
+        let all = [("GOLDSMITH_STORE", "s"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h")];
+        for (pairs, flag, expected) in [
+            (&all[..], Some("f"), Some("f")),
+            (&all[..], None, Some("s")),
+            (&all[1..], None, Some("/x/goldsmith")),
+            (&all[2..], None, Some("/h/.cache/goldsmith")),
+            (&[("GOLDSMITH_STORE", ""), ("XDG_CACHE_HOME", "relative"), ("HOME", "/h")], None, Some("/h/.cache/goldsmith")),
+            (&[], None, None),
+        ] {
+            let found = with(pairs).store_dir(flag.map(Path::new));
+            assert_eq!(found, expected.map(PathBuf::from).ok_or(NoStore), "{pairs:?} {flag:?}");
+        }
+    }
+
+    #[test]
+    fn terminals_are_judged_by_their_variables() {
+        for (pairs, no_colour, dumb) in [
+            (&[][..], false, true),
+            (&[("TERM", "xterm")], false, false),
+            (&[("TERM", "dumb"), ("NO_COLOR", "1")], true, true),
+            (&[("TERM", "xterm"), ("NO_COLOR", "")], false, false),
+        ] {
+            let environment = with(pairs);
+            assert_eq!((environment.no_colour, environment.dumb_terminal), (no_colour, dumb), "{pairs:?}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What a recipe may ask of this host, and where a build keeps its things.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::args::RecipeArgs;
+use super::environment::Environment;
+use crate::base::failure::AnyFailure;
+use crate::cache::Store;
+use crate::recipe::{self, Recipe, RecipeHost};
+
+/// Files and environment variables of this host, for recipes.
+struct ThisHost;
+
+impl RecipeHost for ThisHost {
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        Environment::variable(name)
+    }
+}
+
+/// Load the recipe a command names.
+///
+/// # Errors
+/// All of the recipe's errors at once.
+pub fn recipe(args: &RecipeArgs) -> Result<Recipe, AnyFailure> {
+    load(&args.recipe, &args.set)
+}
+
+/// As [`recipe`], from its parts.
+///
+/// # Errors
+/// All of the recipe's errors at once.
+pub fn load(reference: &str, overrides: &[String]) -> Result<Recipe, AnyFailure> {
+    Ok(recipe::load(reference, overrides, &ThisHost)?)
+}
+
+/// Open the store that a command names, or the host's own.
+///
+/// # Errors
+/// It has no place, or cannot be made.
+pub fn store(flag: Option<&Path>, context: &Context) -> Result<Store, AnyFailure> {
+    Ok(Store::open(&context.environment.store_dir(flag)?)?)
+}
+
+/// The directory an artifact is published as.
+pub fn target(output: Option<&Path>, recipe: &Recipe) -> PathBuf {
+    output.map_or_else(|| PathBuf::from(&recipe.name), Path::to_owned)
+}

@@ -1,0 +1,139 @@
+//! Arguments in, words and exit codes out.
+//!
+//! The only printer, the only reader of the environment, the only place that knows exit codes. A command is one variant of
+//! [`args::Command`], one file below `commands/` and one arm of `dispatch`.
+//!
+//! Standard output is for what was asked for (a text, or JSON records with `--json`); standard error is for people: progress,
+//! notes, failures.
+
+pub mod args;
+pub mod commands;
+pub mod doctor;
+pub mod environment;
+pub mod exit;
+pub mod host;
+pub mod printer;
+pub mod progress;
+pub mod report;
+pub mod signals;
+
+use std::ffi::OsString;
+use std::panic;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use crate::base::event::{Event, Listener};
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::journal::{self, JsonLog};
+
+use crate::recipe;
+
+use args::{Args, Command};
+use environment::Environment;
+
+/// What every command may ask of its surroundings.
+#[derive(Debug)]
+pub struct Context {
+    /// The environment, read once.
+    pub environment: Environment,
+    /// `--json`: standard output is for machines.
+    pub json: bool,
+    /// `-v`.
+    pub verbose: bool,
+}
+
+impl Context {
+    /// The listeners that show a run to the caller: records on standard output with `--json`, else bars or lines on standard error.
+    pub fn listeners(&self) -> Vec<Box<dyn Listener>> {
+        if self.json {
+            let log = Arc::new(JsonLog::new(std::io::LineWriter::new(printer::Stdout)));
+            vec![Box::new(move |event: &Event| log.hear(event))]
+        } else {
+            vec![progress::listener(printer::stderr_shows_bars(&self.environment), self.verbose)]
+        }
+    }
+
+    fn report(&self, failure: &dyn Failure) {
+        if self.json {
+            // Nobody is left to be told when standard output is gone too.
+            let _ = printer::out(&journal::line(&report::record(failure)));
+        }
+        printer::err(&report::text(failure, printer::stderr_has_colour(&self.environment)));
+    }
+}
+
+/// Run goldsmith with the words of its command line, the program's name first.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    panic::set_hook(Box::new(|info| printer::err(&report::bug(&info.to_string()))));
+    let words: Vec<_> = words.into_iter().collect();
+    // Unwinding kills children and removes unfinished directories on its way here.
+    ExitCode::from(panic::catch_unwind(|| enter(words)).unwrap_or(exit::BUG))
+}
+
+fn enter(words: Vec<OsString>) -> u8 {
+    let args = match Args::try_parse_from(words) {
+        Ok(args) => args,
+        Err(error) => return printer::usage(&error),
+    };
+    let context = Context { environment: Environment::read(), json: args.json, verbose: args.verbose };
+    match run(args.command, &context) {
+        Ok(()) => exit::DONE,
+        Err(failure) => {
+            context.report(failure.get());
+            exit::code(failure.get().class())
+        }
+    }
+}
+
+fn run(command: Command, context: &Context) -> Result<(), AnyFailure> {
+    // One thread, and it is the first: children die with the thread that spawned them (see `base::process`).
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NoRuntime)?;
+    let result = runtime.block_on(signals::or_ended(dispatch(command, context)));
+    // A blocking read must not hold up the end.
+    runtime.shutdown_background();
+    result?
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure> {
+    match command {
+        Command::Doctor(args) => commands::doctor::run(&args, context).await,
+        Command::Init(args) => commands::init::run(&args, recipe::starter()),
+        Command::Build(args) => commands::build::run(&args, context).await,
+        Command::Plan(args) => commands::plan::run(&args, context).await,
+        Command::Kickstart(command) => commands::kickstart::run(&command, context),
+        Command::Schema => Ok(printer::out(&format!("{:#}\n", recipe::schema()))?),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Man(args) => commands::man::run(&args),
+        _ => Err(NotInThisBuild.into()),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the runtime could not be started: {0}")]
+struct NoRuntime(std::io::Error);
+
+impl Failure for NoRuntime {
+    fn class(&self) -> Class {
+        Class::Host
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("see whether the limits on open files and processes (`ulimit -a`) are too low".into())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("this goldsmith was built without that command")]
+struct NotInThisBuild;
+
+impl Failure for NotInThisBuild {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        None
+    }
+}

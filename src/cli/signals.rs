@@ -1,0 +1,183 @@
+//! SIGINT and SIGTERM: the first ends the run in order, the second at once.
+//!
+//! Ending in order is dropping the work: every machine, child process and unfinished directory goes with its owner. A drop
+//! cannot be waited for from the thread it runs on, so a watcher of its own thread ends the process at a second signal or after
+//! [`PATIENCE`]; children then die by their parent-death signal.
+
+use std::future::Future;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit;
+use crate::base::failure::{Class, Failure};
+
+/// How long an orderly end may take.
+pub const PATIENCE: Duration = Duration::from_millis(2800);
+
+/// The run was told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// By SIGINT: ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// By SIGTERM.
+    #[error("terminated")]
+    Terminated,
+}
+
+impl Failure for Ended {
+    fn class(&self) -> Class {
+        match self {
+            Self::Interrupted => Class::Interrupted,
+            Self::Terminated => Class::Terminated,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Do `work`, unless a signal comes first: then drop it.
+///
+/// # Errors
+/// The signal.
+pub async fn or_ended<T>(work: impl Future<Output = T>) -> Result<T, Ended> {
+    // When signals cannot be heard, their default action still ends the process.
+    let Ok(listening) = Listening::start() else { return Ok(work.await) };
+    let told = async {
+        let ended = listening.wait().await;
+        // Here and not below: `select!` drops the work before it gives a result.
+        watch_the_end(ended);
+        ended
+    };
+    tokio::select! {
+        biased;
+        ended = told => Err(ended),
+        done = work => Ok(done),
+    }
+}
+
+struct Listening {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Listening {
+    fn start() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(mut self) -> Ended {
+        tokio::select! {
+            _ = self.interrupt.recv() => Ended::Interrupted,
+            _ = self.terminate.recv() => Ended::Terminated,
+        }
+    }
+}
+
+fn watch_the_end(ended: Ended) {
+    // Without the watcher the end is as orderly, only not bounded.
+    let _ = thread::Builder::new().name("end-watcher".into()).spawn(move || {
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            runtime.block_on(async {
+                if let Ok(listening) = Listening::start() {
+                    // Either way the time is up.
+                    let _ = tokio::time::timeout(PATIENCE, listening.wait()).await;
+                }
+            });
+        }
+        std::process::exit(i32::from(exit::code(ended.class())));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::*;
+
+    const CHILD: &str = "GOLDSMITH_TEST_SIGNALS";
+
+    /// Work that says when it begins, and whose drop takes as long as the variable says.
+    struct Slow(Duration);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            crate::cli::printer::err("dropping\n");
+            thread::sleep(self.0);
+            crate::cli::printer::err("dropped\n");
+        }
+    }
+
+    /// Not a test of its own: the child of the one below.
+    #[test]
+    fn child() {
+        let Some(seconds) = std::env::var(CHILD).ok().and_then(|text| text.parse().ok()) else { return };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let result = runtime.block_on(or_ended(async {
+            let _slow = Slow(Duration::from_secs(seconds));
+            // A timer is due only after the signal handlers stand.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            crate::cli::printer::err("working\n");
+            std::future::pending::<()>().await;
+        }));
+        std::process::exit(i32::from(exit::code(result.unwrap_err().class())) - 100);
+    }
+
+    fn start(seconds: u64) -> (Child, impl Iterator<Item = String>) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cli::signals::tests::child", "--nocapture"])
+            .env(CHILD, seconds.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        (child, lines)
+    }
+
+    fn send(child: &Child, signal: Signal) {
+        kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), signal).unwrap();
+    }
+
+    #[test]
+    fn the_first_signal_drops_the_work_the_second_or_time_ends_it() {
+        // (seconds the drop takes, first signal, second, exit status: minus 100 when the end was orderly)
+        for (seconds, first, second, expected) in [
+            (0, Signal::INT, None, 30),
+            (0, Signal::TERM, None, 43),
+            (3600, Signal::INT, Some(Signal::INT), 130),
+            (3600, Signal::TERM, Some(Signal::INT), 143),
+            (3600, Signal::TERM, None, 143),
+        ] {
+            let (mut child, mut lines) = start(seconds);
+            assert!(lines.any(|line| line == "working"));
+            send(&child, first);
+            assert!(lines.any(|line| line == "dropping"));
+            if let Some(second) = second {
+                // The watcher listens a moment after the drop began.
+                thread::sleep(Duration::from_millis(200));
+                send(&child, second);
+            }
+            // Far more than it needs, so that a lost watcher fails the test instead of holding it up.
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let status = loop {
+                match child.try_wait().unwrap() {
+                    Some(status) => break status,
+                    None if Instant::now() > deadline => child.kill().unwrap(),
+                    None => thread::sleep(Duration::from_millis(5)),
+                }
+            };
+            assert_eq!((status.code(), status.signal()), (Some(expected), None), "{seconds} {first:?} {second:?}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The flow: reuse cached stages, run the rest, verify, publish.
+//!
+//! ```text
+//! recipe ─resolve→ pins ─plan→ stages ─each: layer from the store, or run→ sealed layer
+//!        ─flatten→ image ─verify→ report ─publish→ artifact
+//! ```
+
+mod failure;
+mod manifest;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::artifact::{self, Artifact, Draft, EVENTS_FILE, Found, Overwrite, StageRecord};
+use crate::base::event::{Events, Task, Unit};
+use crate::base::failure::AnyFailure;
+use crate::base::journal::JsonLog;
+use crate::cache::{Lookup, Scratch, Store, Vacancy};
+use crate::image::{self, Compress, Format};
+use crate::installer::accounts::Accounts;
+use crate::machine::probe::probe;
+use crate::machine::runner::Bench;
+use crate::plan::{Plan, PlannedStage, Work, plan};
+use crate::recipe::{BuildNetwork, Recipe};
+use crate::sources::{self, Host, Resolved};
+use crate::stages::{self, Layer, Step};
+use crate::verify::{self, Promises};
+
+pub use failure::{BuildFailed, NotPublishable, TooLittleMemory, Unproved};
+
+/// A build that is wanted.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What is to be built.
+    pub recipe: &'a Recipe,
+    /// Where layers are kept.
+    pub store: &'a Store,
+    /// The directory the artifact is to be.
+    pub target: &'a Path,
+    /// What may happen to another artifact there.
+    pub overwrite: Overwrite,
+    /// Leave a failed machine running until the run is interrupted.
+    pub keep_on_failure: bool,
+}
+
+/// How a build ended well.
+#[derive(Debug)]
+pub enum Built {
+    /// It was there already.
+    UpToDate(Artifact),
+    /// It was made and proved.
+    New(Artifact),
+}
+
+/// Build, prove and publish.
+///
+/// # Errors
+/// Whatever failed, with the directory that keeps its evidence; nothing is left under the target's name then.
+pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyFailure> {
+    let scratch = request.store.scratch().await?;
+    let journal = File::create(scratch.path().join(EVENTS_FILE)).map_err(failure::unwritable(scratch.path()))?;
+    let events = events.with(Box::new(JsonLog::new(journal)));
+    let built = build_in(request, &scratch, &events).await;
+    built.map_err(|failed| BuildFailed::keep(failed, scratch.path(), request.target).into())
+}
+
+async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> Result<Built, AnyFailure> {
+    let recipe = request.recipe;
+    let (resolved, plan) = resolve_and_plan(recipe, request.store, scratch, events).await?;
+    let found = artifact::existing(request.target, &plan.content_id);
+    if let Found::SameId(manifest) = found {
+        return Ok(Built::UpToDate(Artifact { dir: request.target.to_owned(), manifest: *manifest }));
+    }
+    // What publishing would refuse after the work is refused before it.
+    NotPublishable::refuse(&found, request.target, request.overwrite)?;
+
+    let evidence = scratch.path().join(failure::EVIDENCE);
+    let bench = bench(request, scratch, &evidence, events).await?;
+    let (sealed, stages) = run_stages(&plan, &resolved, request, &bench, events).await?;
+
+    let draft = Draft::begin(request.target)?;
+    let image = draft.path().join(format!("{}.qcow2", recipe.name));
+    flatten(&sealed, &image, recipe, events).await?;
+
+    let promises = Promises::of(recipe);
+    let task = events.task("verify");
+    let report = verify::verify(&image, &promises, &bench, &task).await?;
+    Unproved::refuse(&report, scratch.path())?;
+    task.done();
+
+    let task = events.task("publish");
+    let manifest = manifest::describe(recipe, &plan, resolved.pins, stages, promises, report, &image).await?;
+    fs::copy(scratch.path().join(EVENTS_FILE), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
+    let artifact = draft.publish(&manifest, request.overwrite)?;
+    task.done();
+    Ok(Built::New(artifact))
+}
+
+/// A recipe's inputs and its plan.
+///
+/// # Errors
+/// An input is missing or wrong, or this version has no plan for the recipe.
+pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
+    let task = events.task("resolve");
+    let resolved = sources::resolve(recipe, Host { apt: Path::new("/etc/apt"), scratch: scratch.path() }, &task).await?;
+    let accounts = Accounts::derive(recipe, &store.secret()?);
+    let plan = plan(recipe, &resolved.pins, &accounts, stages::SEALING)?;
+    task.done();
+    Ok((resolved, plan))
+}
+
+/// The host's accelerator and the recipe's machine.
+async fn bench<'a>(request: &Request<'_>, scratch: &'a Scratch, evidence: &'a Path, events: &Events) -> Result<Bench<'a>, AnyFailure> {
+    let build = &request.recipe.build;
+    TooLittleMemory::refuse(build.memory)?;
+    let task = events.task("probe the accelerator");
+    let found = probe().await?;
+    if found.reason.is_some() {
+        events.note(found.to_string());
+    }
+    task.done();
+    Ok(Bench {
+        accelerator: found.accelerator,
+        cpus: build.cpus,
+        memory: build.memory,
+        deadline: build.deadline,
+        outside: build.network == BuildNetwork::Open,
+        hold: request.keep_on_failure,
+        scratch: scratch.path(),
+        evidence,
+    })
+}
+
+/// Every stage's layer, from the store or made now; the last one, and what the manifest says of them.
+async fn run_stages(
+    plan: &Plan,
+    resolved: &Resolved,
+    request: &Request<'_>,
+    bench: &Bench<'_>,
+    events: &Events,
+) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
+    let mut records = Vec::new();
+    // Nothing below the last finished layer is looked at: an installation is not run for a sealed layer that is there.
+    let finished = plan.stages.iter().rposition(|stage| request.store.peek(&stage.id).is_some());
+    let mut base = None;
+    let mut next = 0;
+    if let Some(last) = finished {
+        for stage in &plan.stages[..=last] {
+            let seconds = events.task(&*stage.name).reused();
+            records.push(StageRecord { name: stage.name.clone(), id: stage.id, reused: true, seconds });
+        }
+        base = request.store.peek(&plan.stages[last].id).map(Layer::at);
+        next = last + 1;
+    }
+    while let Some(stage) = plan.stages.get(next) {
+        let task = events.task(&*stage.name);
+        let (layers, reused) = run_stage(&plan.stages[next..], base.as_ref(), resolved, request, bench, &task).await?;
+        let seconds = if reused { task.reused() } else { task.done() };
+        for (index, stage) in plan.stages[next..next + layers.len()].iter().enumerate() {
+            let seconds = if index == 0 { seconds } else { 0.0 };
+            records.push(StageRecord { name: stage.name.clone(), id: stage.id, reused, seconds });
+        }
+        next += layers.len();
+        base = layers.into_iter().last().or(base);
+        debug_assert!(base.is_some(), "stage {} made no layer", stage.name);
+    }
+    let sealed = base.ok_or(failure::EmptyPlan)?;
+    Ok((sealed, records))
+}
+
+/// Make the first of `pending`, or find that another process has made it. Provision steps that follow each other share a boot, so
+/// several layers may come of it.
+async fn run_stage(
+    pending: &[PlannedStage],
+    base: Option<&Layer>,
+    resolved: &Resolved,
+    request: &Request<'_>,
+    bench: &Bench<'_>,
+    task: &Task,
+) -> Result<(Vec<Layer>, bool), AnyFailure> {
+    let stage = &pending[0];
+    let waiting = || task.step("another goldsmith is making this layer; waiting for it");
+    let vacancy = match request.store.lookup(&stage.id, waiting).await? {
+        Lookup::Hit(dir) => return Ok((vec![Layer::at(dir)], true)),
+        Lookup::Miss(vacancy) => vacancy,
+    };
+    match (&stage.work, base) {
+        (Work::Deploy(work), _) => stages::deploy(work, resolved, vacancy.path(), bench, task).await?,
+        (Work::Provision(_), Some(base)) => return provision(pending, base, vacancy, request, bench, task).await,
+        (Work::Seal { resolv_conf }, Some(base)) => stages::seal(base, vacancy.path(), resolv_conf.as_deref(), bench, task).await?,
+        (_, None) => return Err(failure::EmptyPlan.into()),
+    }
+    Ok((vec![Layer::at(vacancy.keep()?)], false))
+}
+
+async fn provision(
+    pending: &[PlannedStage],
+    base: &Layer,
+    first: Vacancy,
+    request: &Request<'_>,
+    bench: &Bench<'_>,
+    task: &Task,
+) -> Result<(Vec<Layer>, bool), AnyFailure> {
+    let mut vacancies = vec![Some(first)];
+    let mut steps = Vec::new();
+    for stage in pending {
+        let Work::Provision(step) = &stage.work else { break };
+        if steps.len() == vacancies.len() {
+            match request.store.lookup(&stage.id, || {}).await? {
+                Lookup::Miss(vacancy) => vacancies.push(Some(vacancy)),
+                Lookup::Hit(_) => break,
+            }
+        }
+        let dir = vacancies[steps.len()].as_ref().map(|vacancy| vacancy.path().to_owned()).unwrap_or_default();
+        steps.push(Step { step, dir, id: stage.id.to_string() });
+    }
+    let mut layers = Vec::new();
+    let keep = |index: usize| match vacancies[index].take() {
+        Some(vacancy) => vacancy.keep().map(|dir| layers.push(Layer::at(dir))),
+        None => Ok(()),
+    };
+    stages::provision(base, &steps, keep, bench, task).await?;
+    Ok((layers, false))
+}
+
+/// One flat file of all the layers: what is verified, and what is published.
+async fn flatten(sealed: &Layer, image: &Path, recipe: &Recipe, events: &Events) -> Result<PathBuf, AnyFailure> {
+    let task = events.task("flatten");
+    let compress = if recipe.output.compress { Compress::Zstd } else { Compress::Never };
+    let meter = |percent| task.progress("write qcow2", percent, Some(100), Unit::Percent);
+    image::flatten_to_qcow2(&sealed.disk(), Format::Qcow2, image, compress, meter).await?;
+    image::check(image).await?;
+    task.done();
+    Ok(image.to_owned())
+}

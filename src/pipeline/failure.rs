@@ -1,0 +1,229 @@
+//! Failures of the flow itself, and what a failed build leaves.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::artifact::{self, EVENTS_FILE, Found, Overwrite};
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::size::{ByteSize, rounded};
+use crate::base::text::counted;
+use crate::verify::{Outcome, Report};
+
+/// Directory of the scratch directory in which machines leave their evidence.
+pub(super) const EVIDENCE: &str = "evidence";
+/// The report of a verification that was not passed.
+const REPORT_FILE: &str = "report.json";
+/// What QEMU, qemu-img and goldsmith need beside the guest's memory.
+const HEADROOM: u64 = 256 << 20;
+
+/// A failed build: the failure, and the directory that keeps its evidence.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct BuildFailed {
+    cause: AnyFailure,
+    evidence: Option<PathBuf>,
+}
+
+impl BuildFailed {
+    /// Keep what `scratch` holds of the failed run beside `target`. A failure before any machine ran leaves nothing worth keeping.
+    pub(super) fn keep(cause: AnyFailure, scratch: &Path, target: &Path) -> Self {
+        let worth = scratch.join(EVIDENCE).exists() || scratch.join(REPORT_FILE).exists();
+        let keep = || -> Result<PathBuf, Box<dyn std::error::Error>> {
+            let dir = artifact::evidence_dir(target)?;
+            for name in [EVENTS_FILE, REPORT_FILE] {
+                if scratch.join(name).exists() {
+                    fs::copy(scratch.join(name), dir.join(name))?;
+                }
+            }
+            if scratch.join(EVIDENCE).exists() {
+                copy_tree(&scratch.join(EVIDENCE), &dir)?;
+            }
+            Ok(dir)
+        };
+        // A second failure must not hide the first one.
+        let evidence = if worth { keep().ok() } else { None };
+        Self { cause, evidence }
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir(&target)?;
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+impl Failure for BuildFailed {
+    fn class(&self) -> Class {
+        self.cause.get().class()
+    }
+
+    fn remedy(&self) -> Option<String> {
+        self.cause.get().remedy()
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        self.cause.get().evidence()
+    }
+
+    fn evidence_dir(&self) -> Option<PathBuf> {
+        self.evidence.clone()
+    }
+}
+
+/// The artifact could not be published where it is wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotPublishable {
+    /// Another artifact is there.
+    #[error("{} holds another artifact", .0.display())]
+    Other(PathBuf),
+    /// Something is there that no build made.
+    #[error("{} is not an artifact of goldsmith ({why}), so it is not replaced", path.display())]
+    Foreign {
+        /// The place.
+        path: PathBuf,
+        /// Why it is not taken for one.
+        why: String,
+    },
+}
+
+impl NotPublishable {
+    pub(super) fn refuse(found: &Found, target: &Path, overwrite: Overwrite) -> Result<(), Self> {
+        match found {
+            Found::None | Found::SameId(_) => Ok(()),
+            Found::OtherId { .. } if overwrite == Overwrite::Force => Ok(()),
+            Found::OtherId { .. } => Err(Self::Other(target.to_owned())),
+            Found::NotOurs { why } => Err(Self::Foreign { path: target.to_owned(), why: why.clone() }),
+        }
+    }
+}
+
+impl Failure for NotPublishable {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::Other(_) => "replace it with --force, or name another directory: -o DIR".to_owned(),
+            Self::Foreign { .. } => "name another directory: -o DIR".to_owned(),
+        })
+    }
+}
+
+/// The host has less memory than a machine of the recipe needs.
+#[derive(Debug, thiserror::Error)]
+#[error("the machine needs {} of memory, and the host has {} free", rounded(*needed), rounded(*available))]
+pub struct TooLittleMemory {
+    needed: u64,
+    available: u64,
+}
+
+impl TooLittleMemory {
+    pub(super) fn refuse(memory: ByteSize) -> Result<(), Self> {
+        let needed = memory.bytes().saturating_add(HEADROOM);
+        // A host that does not tell is believed to have enough.
+        match crate::base::host::available_memory() {
+            Some(available) if available < needed => Err(Self { needed, available }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Failure for TooLittleMemory {
+    fn class(&self) -> Class {
+        Class::Host
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("end other programs, or give the machine less: --set build.memory='\"1G\"'".to_owned())
+    }
+}
+
+/// The image did not keep its promises, or that could not be found out.
+#[derive(Debug, thiserror::Error)]
+#[error("the image is not published: {}", summary(report))]
+pub struct Unproved {
+    report: Box<Report>,
+}
+
+impl Unproved {
+    /// Refuse a report that is not a pass, and leave it in `scratch` for the evidence.
+    pub(super) fn refuse(report: &Report, scratch: &Path) -> Result<(), Self> {
+        if report.verdict() == Outcome::Passed {
+            return Ok(());
+        }
+        // The report is in the error too; a full disk must not hide it.
+        let _ = serde_json::to_vec_pretty(report).map(|json| fs::write(scratch.join(REPORT_FILE), json));
+        Err(Self { report: Box::new(report.clone()) })
+    }
+}
+
+fn summary(report: &Report) -> String {
+    match (report.count(Outcome::Failed), report.count(Outcome::CouldNotRun)) {
+        (0, unknown) => format!("{} could not be run", counted(unknown, "check")),
+        (failed, 0) => format!("{} failed", counted(failed, "check")),
+        (failed, unknown) => format!("{} failed, {unknown} could not be run", counted(failed, "check")),
+    }
+}
+
+impl Failure for Unproved {
+    fn class(&self) -> Class {
+        if self.report.verdict() == Outcome::Failed { Class::Image } else { Class::CannotCheck }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("correct the recipe, or the check that asks for something else than it makes".to_owned())
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        let told = self.report.checks.iter().filter(|check| matches!(check.outcome, Outcome::Failed | Outcome::CouldNotRun));
+        told.map(|check| format!("{}: {}", check.name, check.detail)).collect()
+    }
+}
+
+/// A plan without an installation: the planner's fault.
+#[derive(Debug, thiserror::Error)]
+#[error("the plan has a stage without a base")]
+pub(super) struct EmptyPlan;
+
+impl Failure for EmptyPlan {
+    fn class(&self) -> Class {
+        Class::Bug
+    }
+
+    fn remedy(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A file of the run could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be written: {source}", path.display())]
+pub(super) struct Unwritable {
+    path: PathBuf,
+    source: io::Error,
+}
+
+pub(super) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> Unwritable {
+    let path = path.to_owned();
+    move |source| Unwritable { path, source }
+}
+
+impl Failure for Unwritable {
+    fn class(&self) -> Class {
+        Class::Host
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("make room or give permission there".to_owned())
+    }
+}

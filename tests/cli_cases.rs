@@ -1,0 +1,206 @@
+//! The command line as a user meets it.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use clap::CommandFactory;
+use goldsmith::cli::args::Args;
+use rustix::process::Signal;
+
+use crate::support::{GOLDSMITH, Run, golden, goldsmith};
+
+/// Every command, as the words that reach it.
+fn commands() -> Vec<Vec<String>> {
+    fn walk(command: &clap::Command, words: &[String], into: &mut Vec<Vec<String>>) {
+        into.push(words.to_vec());
+        for sub in command.get_subcommands() {
+            walk(sub, &[words, &[sub.get_name().to_owned()]].concat(), into);
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Args::command(), &[], &mut found);
+    found
+}
+
+#[test]
+fn every_command_has_its_help_and_it_fits_a_terminal() {
+    let commands = commands();
+    assert!(commands.len() > 13, "{commands:?}");
+    for words in commands {
+        let ended = goldsmith(words.iter().map(String::as_str).chain(["--help"])).end();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{words:?}");
+        for line in ended.stdout.lines() {
+            assert!(line.chars().count() <= 80, "{words:?}: {line}");
+        }
+        let name = if words.is_empty() { "goldsmith".to_owned() } else { words.join("-") };
+        golden(&format!("help/{name}.txt"), &ended.stdout);
+    }
+}
+
+#[test]
+fn the_definition_is_sound_and_every_argument_has_help() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn wrong_words_are_usage_errors_with_a_hint() {
+    for (args, said) in [
+        (&["biuld", "x"][..], "tip: a similar subcommand exists: 'build'"),
+        (&["build"], "required arguments were not provided"),
+        (&["run", "x", "--ssh", "0"], "0 is not in 1..=65535"),
+        (&["run", "x", "--memory", "2 cups"], "`2 cups` is not a size; write a whole number with K, M, G or T"),
+        (&["completions", "csh"], "possible values: bash"),
+        (&["verify", "x", "--set", "a=1"], "--recipe <RECIPE>"),
+        (&[], "Usage: goldsmith"),
+    ] {
+        let ended = goldsmith(args.iter().copied()).end();
+        assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{args:?}");
+        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_version_is_said() {
+    goldsmith(["--version"]).end().is(0, concat!("goldsmith ", env!("CARGO_PKG_VERSION"), "\n"), "");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
+    for args in ["help", "completions zsh", "man", "build --help"] {
+        let script = format!("{{ '{GOLDSMITH}' {args}; echo $? >status; }} | head -c 1 >first; cat status");
+        Run::program("/bin/sh", ["-c", &script]).end().is(0, "0\n", "");
+        // The pipe is closed before the first byte.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        goldsmith(args.split(' ')).stdout_to(writer).end().is(0, "", "");
+    }
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let said = "error: standard output cannot be written: No space left on device (os error 28)\n  help: free some space where standard output goes\n";
+    goldsmith(["man"]).stdout_to(full()).end().is(7, "", said);
+    assert_eq!(goldsmith(["--help"]).stdout_to(full()).end().status, 7);
+}
+
+#[test]
+fn completions_are_scripts_that_their_shell_accepts() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ended = goldsmith(["completions", shell]).end();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+        assert!(ended.stdout.contains("keep-on-failure"), "{shell}: {}", ended.stdout);
+    }
+    let bash = goldsmith(["completions", "bash"]).end().stdout;
+    let asked =
+        format!("{bash}\nCOMP_WORDS=(goldsmith kick); COMP_CWORD=1; _goldsmith goldsmith kick goldsmith; echo \"${{COMPREPLY[*]}}\"");
+    Run::program("/bin/bash", ["-c", &asked]).end().is(0, "kickstart\n", "");
+}
+
+#[test]
+fn manual_pages_are_printed_or_written_one_for_each_command() {
+    let page = goldsmith(["man"]).end();
+    assert_eq!((page.status, page.stderr.as_str()), (0, ""));
+    assert!(page.stdout.contains(".TH goldsmith 1") && page.stdout.contains("Exit codes"), "{}", page.stdout);
+    let ended = goldsmith(["man", "-o", "pages/deep"]).end();
+    ended.is(0, "", "");
+    for words in commands() {
+        let name = ["goldsmith".to_owned()].iter().chain(&words).cloned().collect::<Vec<_>>().join("-");
+        let text = std::fs::read_to_string(ended.dir().join(format!("pages/deep/{name}.1"))).expect(&name);
+        assert!(text.contains(&format!(".TH {name} 1")), "{name}: {text}");
+    }
+    goldsmith(["man", "-o", "f"]).file("f", "").end().is(
+        7,
+        "",
+        "error: f cannot be written: File exists (os error 17)\n  help: choose a directory you may write to with -o DIR\n",
+    );
+}
+
+/// A host of stubs: every program there, in a version that serves.
+fn healthy(args: &[&str]) -> Run {
+    goldsmith(args.iter().copied())
+        .stub("qemu-system-x86_64", "echo 'QEMU emulator version 7.2.18 (Debian)'; echo more")
+        .stub("qemu-img", "echo qemu-img version 10.0.2")
+        .stub("mmdebstrap", "echo mmdebstrap 1.3.5")
+        .stub("mke2fs", "echo 'mke2fs 1.47.0 (5-Feb-2023)' >&2")
+        .stub("unshare", "case $1 in --version) echo unshare from util-linux 2.38.1 ;; *) echo 0 ;; esac")
+}
+
+/// The rows of `names`, as the table has them.
+fn rows(table: &str, names: &[&str]) -> String {
+    let wanted = |line: &&str| names.contains(&line[10..].split("  ").next().unwrap_or(""));
+    let lines: Vec<_> = table.lines().collect();
+    let mut text = String::new();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| wanted(line)) {
+        text.push_str(&format!("{line}\n"));
+        if let Some(mend) = lines.get(at + 1).filter(|line| line.starts_with("          mend: ")) {
+            text.push_str(&format!("{mend}\n"));
+        }
+    }
+    text
+}
+
+#[test]
+fn the_doctor_tries_each_program() {
+    let names = ["QEMU", "qemu-img", "mmdebstrap", "mke2fs", "unshare", "namespaces"];
+    let ended = healthy(&["doctor"]).end();
+    let expected = "\
+ok        QEMU            7.2.18
+ok        qemu-img        10.0.2
+ok        mmdebstrap      1.3.5
+ok        mke2fs          1.47.0
+ok        unshare         2.38.1
+ok        namespaces      a contained root was entered and left
+";
+    assert_eq!(rows(&ended.stdout, &names), expected, "{}", ended.stderr);
+
+    let ended = healthy(&["doctor"])
+        .stub("qemu-system-x86_64", "echo 'QEMU emulator version 6.0.0'")
+        .stub("qemu-img", "echo 'cannot open shared object' >&2; exit 127")
+        .stub("mmdebstrap", "echo hello")
+        .stub("unshare", "case $1 in --version) echo 2.38 ;; *) echo 'unshare failed: Operation not permitted' >&2; exit 1 ;; esac")
+        .end();
+    let found = rows(&ended.stdout, &names[..4]);
+    let expected = "\
+missing   QEMU            6.0.0 is too old, 7.2 is needed
+          mend: apt-get install qemu-system-x86
+missing   qemu-img        qemu-img failed with exit status 127: cannot open shared object
+          mend: apt-get install qemu-utils
+degraded  mmdebstrap      its version is not known (`hello`), 1.3 is needed
+          mend: apt-get install mmdebstrap
+ok        mke2fs          1.47.0
+";
+    assert_eq!(found, expected);
+    let namespaces = rows(&ended.stdout, &["namespaces"]);
+    assert!(namespaces.starts_with("missing   namespaces      ") && namespaces.contains("Operation not permitted"), "{namespaces}");
+    assert_eq!(ended.status, 7);
+    assert!(ended.stderr.starts_with("error: this host cannot build: QEMU, qemu-img, namespaces"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_doctor_speaks_json_and_so_do_failures() {
+    let ended = healthy(&["--json", "doctor"]).end();
+    let mut documents = serde_json::Deserializer::from_str(&ended.stdout).into_iter::<serde_json::Value>();
+    let document = documents.next().unwrap().unwrap();
+    assert_eq!(document["requirements"][0], serde_json::json!({"name": "QEMU", "verdict": "ok", "detail": "7.2.18", "mend": null}));
+    let ended = goldsmith(["doctor", "--json"]).without("HOME").end();
+    let record: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((ended.status, &record["event"], &record["exit"]), (2, &"error".into(), &2.into()));
+    assert_eq!(record["remedy"], "say where layers and downloads are to be kept: --store DIR");
+    assert!(ended.stderr.starts_with("error: no store directory:"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_signal_ends_a_run_that_hangs_and_takes_its_children_along() {
+    for (signal, status, said) in [(Signal::INT, 130, "error: interrupted\n"), (Signal::TERM, 143, "error: terminated\n")] {
+        let started = healthy(&["doctor"]).stub("qemu-system-x86_64", "echo $$ >pid; exec sleep 1000").start();
+        let pid = loop {
+            let text = std::fs::read_to_string(started.dir().join("pid")).unwrap_or_default();
+            if let Some(pid) = text.strip_suffix('\n') {
+                break pid.to_owned();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
+        started.signal(signal);
+        started.end().is(status, "", said);
+        let alive = Command::new("sh").args(["-c", &format!("kill -0 {pid}")]).stderr(Stdio::null()).status().unwrap();
+        let zombie = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
+        assert!(!alive.success() || zombie, "the child outlived the run");
+    }
+}

@@ -1,0 +1,222 @@
+//! Running the compiled program and comparing all it says.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// What a run may take before it is killed and the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The compiled program.
+pub const GOLDSMITH: &str = env!("CARGO_BIN_EXE_goldsmith");
+
+/// One run of a program, to be told what it must say.
+///
+/// It sees a known environment (`PATH`, `HOME` in a private directory, `TERM=dumb`), a private working directory and an empty
+/// standard input; nothing else of the caller's.
+pub struct Run {
+    command: Command,
+    dir: tempfile::TempDir,
+    patience: Duration,
+}
+
+/// Run goldsmith with `args`.
+pub fn goldsmith<'a>(args: impl IntoIterator<Item = &'a str>) -> Run {
+    Run::program(GOLDSMITH, args)
+}
+
+impl Run {
+    /// Run `program` with `args`.
+    pub fn program<'a>(program: impl AsRef<Path>, args: impl IntoIterator<Item = &'a str>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(program.as_ref());
+        command.args(args).env_clear().current_dir(&dir).process_group(0);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", dir.path()).env("TERM", "dumb");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command, dir, patience: PATIENCE }
+    }
+
+    /// Remove a variable of the environment.
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Put a file into the working directory.
+    pub fn file(self, name: &str, content: &str) -> Self {
+        write(&self.dir.path().join(name), content, 0o644);
+        self
+    }
+
+    /// Put an executable script into the working directory's `bin`, which then comes first in `PATH`.
+    pub fn stub(mut self, name: &str, script: &str) -> Self {
+        let bin = self.dir.path().join("bin");
+        write(&bin.join(name), &format!("#!/bin/sh\n{script}\n"), 0o755);
+        let path = std::env::var("PATH").unwrap_or_default();
+        self.command.env("PATH", format!("{}:{path}", bin.display()));
+        self
+    }
+
+    /// Let `PATH` hold nothing but the stubs and the few programs scripts cannot do without.
+    pub fn path_only(mut self) -> Self {
+        let bin = self.dir.path().join("bin");
+        for tool in ["sed", "sh"] {
+            std::os::unix::fs::symlink(format!("/bin/{tool}"), bin.join(tool)).unwrap();
+        }
+        self.command.env("PATH", bin);
+        self
+    }
+
+    /// Send standard output elsewhere.
+    pub fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.command.stdout(stdout);
+        self
+    }
+
+    /// Run it to its end.
+    pub fn end(self) -> Ended {
+        self.start().end()
+    }
+
+    /// Start it.
+    pub fn start(mut self) -> Started {
+        let child = self.command.spawn().unwrap();
+        Started { child, dir: self.dir, patience: self.patience }
+    }
+}
+
+/// A program that runs.
+pub struct Started {
+    child: Child,
+    dir: tempfile::TempDir,
+    patience: Duration,
+}
+
+impl Started {
+    /// The working directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Send it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Wait for its end, or kill it and everything it started when it takes too long.
+    pub fn end(mut self) -> Ended {
+        let stdout = collect(self.child.stdout.take());
+        let stderr = collect(self.child.stderr.take());
+        let deadline = Instant::now() + self.patience;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                kill_process_group(self.pid(), Signal::KILL).unwrap();
+                panic!("killed after {:?}; it said:\n{}\n{}", self.patience, stdout.join().unwrap(), stderr.join().unwrap());
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+        let status = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
+        Ended { status, stdout, stderr, dir: self.dir }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed()).unwrap()
+    }
+}
+
+/// All that a run said. The methods that take an expectation fail the test when it is not met.
+pub struct Ended {
+    /// Exit status, or the negative number of the signal that ended it.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    dir: tempfile::TempDir,
+}
+
+impl Ended {
+    /// The working directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Exactly this status, standard output and standard error. The working directory is written `[DIR]`.
+    #[track_caller]
+    pub fn is(&self, status: i32, stdout: &str, stderr: &str) {
+        let dir = self.dir.path().to_str().unwrap();
+        let found = (self.status, self.stdout.replace(dir, "[DIR]"), self.stderr.replace(dir, "[DIR]"));
+        assert!(
+            found == (status, stdout.to_owned(), stderr.to_owned()),
+            "\n--- found {}\n{}--- and on standard error\n{}--- expected {status}\n{stdout}--- and on standard error\n{stderr}---",
+            found.0,
+            found.1,
+            found.2
+        );
+    }
+}
+
+/// Compare `text` with the file `tests/golden/NAME`; with `REGENERATE=1` in the environment, write the file: the diff is the review.
+#[track_caller]
+pub fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    compare(&path, text, std::env::var_os("REGENERATE").is_some());
+}
+
+#[track_caller]
+fn compare(path: &Path, text: &str, regenerate: bool) {
+    if regenerate {
+        write(path, text, 0o644);
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    assert!(text == expected, "{} differs (REGENERATE=1 rewrites it)\n--- found\n{text}\n--- expected\n{expected}\n---", path.display());
+}
+
+fn write(path: &Path, content: &str, mode: u32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut bytes).unwrap();
+        }
+        String::from_utf8(bytes).unwrap()
+    })
+}
+
+#[test]
+fn a_difference_and_a_hang_fail_the_test() {
+    let sh = |script: &str| Run::program("/bin/sh", ["-c", script]);
+    sh("echo out; echo err >&2; exit 3").end().is(3, "out\n", "err\n");
+    sh("pwd; cat").end().is(0, "[DIR]\n", "");
+    let different = |status, stdout: &'static str, stderr: &'static str| {
+        std::panic::catch_unwind(|| sh("echo out; echo err >&2; exit 3").end().is(status, stdout, stderr)).is_err()
+    };
+    assert!(different(0, "out\n", "err\n") && different(3, "out", "err\n") && different(3, "out\n", ""));
+    let hang = || Run { patience: Duration::from_millis(100), ..sh("sleep 1000 & sleep 1000") };
+    assert!(std::panic::catch_unwind(|| hang().end()).is_err());
+}
+
+#[test]
+fn a_golden_file_is_compared_and_rewritten_only_when_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sub/file");
+    let differs = |text: &str| std::panic::catch_unwind(|| compare(&path, text, false)).is_err();
+    assert!(differs("text"));
+    compare(&path, "text", true);
+    assert!(!differs("text") && differs("other"));
+}
