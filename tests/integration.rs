@@ -8,4 +8,6 @@ mod machine_cases;
 mod machine_qemu;
 mod cli_cases;
 mod ci_scripts;
+mod default_image;
+mod fixture;
 mod support;

@@ -83,7 +83,7 @@ pub async fn boot_path(image: &Path, promises: &Promises, bench: &Bench<'_>, tas
     };
     let spec = bench.spec("verify-boot", disk, Boot::Disk(firmware));
     let mut machine = Machine::launch(&spec, &bench.evidence.join("verify-boot")).await?;
-    let mut watch = Watch::new(bench.limits(), std::time::Instant::now());
+    let mut watch = Watch::new(bench.boot_limits(), std::time::Instant::now());
     let wanted = format!("{} login:", promises.hostname.split('.').next().unwrap_or(&promises.hostname));
     loop {
         let said = match machine.watched(&mut watch, task).await {

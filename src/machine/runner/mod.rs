@@ -199,17 +199,28 @@ pub struct Guest {
 
 impl Guest {
     /// Launch `spec`, whose initramfs carries a payload with `nonce` and which has the port [`PORT`], and wait for its hello.
+    /// `boot` limits the time until then, `work` the time after it.
     ///
     /// # Errors
     /// The machine failed, or came to its limits before the runner answered.
-    pub async fn boot(spec: &MachineSpec, dir: &Path, nonce: String, limits: Limits, hold: bool, task: &Task) -> Result<Self, RunnerError> {
+    pub async fn boot(
+        spec: &MachineSpec,
+        dir: &Path,
+        nonce: String,
+        (boot, work): (Limits, Limits),
+        hold: bool,
+        task: &Task,
+    ) -> Result<Self, RunnerError> {
         let mut machine = Machine::launch(spec, dir).await?;
         let port = machine.take_port(PORT).ok_or_else(|| RunnerError::Broken { what: format!("the machine has no port {PORT}") })?;
         let (reader, writer) = tokio::io::split(port);
-        let mut guest = Self { machine, lines: Lines::new(Some(reader)), writer, nonce, watch: Watch::new(limits, Instant::now()), hold };
+        let mut guest = Self { machine, lines: Lines::new(Some(reader)), writer, nonce, watch: Watch::new(boot, Instant::now()), hold };
         task.step("boot");
         match guest.next(task).await? {
-            Said::Hello => Ok(guest),
+            Said::Hello => {
+                guest.watch = Watch::new(work, Instant::now());
+                Ok(guest)
+            }
             other => Err(unexpected(other)),
         }
     }

@@ -1,0 +1,59 @@
+//! One proved image for all tests that need one: built by the real program, kept in `target/vm` for the next run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// What the image's root account was given.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// The image and what went into it.
+pub struct Fixture {
+    /// The artifact's directory.
+    pub artifact: PathBuf,
+    /// A private key whose public half root's `authorized_keys` has.
+    pub key: PathBuf,
+}
+
+/// Where machines of tests live.
+pub fn place() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/vm")
+}
+
+/// The `--set` that gives root [`PASSWORD`] (through `ROOT_PASSWORD`) and the fixture's key.
+pub fn root_override(key: &Path) -> String {
+    format!("system.root={{ password_env = \"ROOT_PASSWORD\", ssh_key_files = [\"{}.pub\"] }}", key.display())
+}
+
+/// `goldsmith` as the tests run it for machines: the caller's environment, the fixture's store.
+pub fn goldsmith(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+    command.args(arguments).env("ROOT_PASSWORD", PASSWORD).env("GOLDSMITH_STORE", place().join("store"));
+    command
+}
+
+/// The fixture, built when it is not there yet or its recipe or packages have changed.
+pub fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
+        let place = place();
+        fs::create_dir_all(&place).unwrap();
+        let key = place.join("id_ed25519");
+        if !key.exists() {
+            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "fixture", "-f"]).arg(&key).status();
+            assert!(made.expect("ssh-keygen is installed").success());
+        }
+        let artifact = place.join("debian-12-docker");
+        let output = artifact.to_str().unwrap();
+        let built = goldsmith(&["build", "debian-12-docker", "--force", "-o", output, "--set", &root_override(&key)]).output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        Fixture { artifact, key }
+    })
+}
+
+/// The right to run machines: one test at a time, or two cores under emulation are too few for anybody's deadline.
+pub fn machines() -> MutexGuard<'static, ()> {
+    static MACHINES: Mutex<()> = Mutex::new(());
+    MACHINES.lock().unwrap_or_else(PoisonError::into_inner)
+}
