@@ -21,10 +21,10 @@ use crate::installer::accounts::Accounts;
 use crate::machine::probe::probe;
 use crate::machine::runner::Bench;
 use crate::plan::{Plan, PlannedStage, Work, plan};
-use crate::recipe::{BuildNetwork, Recipe};
+use crate::recipe::{Build, BuildNetwork, Recipe};
 use crate::sources::{self, Host, Resolved};
 use crate::stages::{self, Layer, Step};
-use crate::verify::{self, Promises};
+use crate::verify::{self, Promises, Report};
 
 pub use failure::{BuildFailed, NotPublishable, TooLittleMemory, Unproved};
 
@@ -75,7 +75,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     NotPublishable::refuse(&found, request.target, request.overwrite)?;
 
     let evidence = scratch.path().join(failure::EVIDENCE);
-    let bench = bench(request, scratch, &evidence, events).await?;
+    let bench = bench(&recipe.build, request.keep_on_failure, scratch, &evidence, events).await?;
     let (sealed, stages) = run_stages(&plan, &resolved, request, &bench, events).await?;
 
     let draft = Draft::begin(request.target)?;
@@ -83,10 +83,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     flatten(&sealed, &image, recipe, events).await?;
 
     let promises = Promises::of(recipe);
-    let task = events.task("verify");
-    let report = verify::verify(&image, &promises, &bench, &task).await?;
-    Unproved::refuse(&report, scratch.path())?;
-    task.done();
+    let report = prove(&image, &promises, &bench, events).await?;
 
     let task = events.task("publish");
     let manifest = manifest::describe(recipe, &plan, resolved.pins, stages, promises, report, &image).await?;
@@ -94,6 +91,29 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     let artifact = draft.publish(&manifest, request.overwrite)?;
     task.done();
     Ok(Built::New(artifact))
+}
+
+/// Verify an image that is there already, on a machine as `build` says, and leave evidence beside it when that fails.
+///
+/// # Errors
+/// A check failed or could not be run, or there is no verdict; the report of the checks is in the error then.
+pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &Store, events: &Events) -> Result<Report, AnyFailure> {
+    let scratch = store.scratch().await?;
+    let verified = async {
+        let evidence = scratch.path().join(failure::EVIDENCE);
+        let bench = bench(build, false, &scratch, &evidence, events).await?;
+        prove(image, promises, &bench, events).await
+    };
+    verified.await.map_err(|failed| BuildFailed::keep(failed, scratch.path(), image).into())
+}
+
+/// The report of an image that keeps every promise.
+async fn prove(image: &Path, promises: &Promises, bench: &Bench<'_>, events: &Events) -> Result<Report, AnyFailure> {
+    let task = events.task("verify");
+    let report = verify::verify(image, promises, bench, &task).await?;
+    Unproved::refuse(&report, bench.scratch)?;
+    task.done();
+    Ok(report)
 }
 
 /// A recipe's inputs and its plan.
@@ -110,8 +130,7 @@ pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch,
 }
 
 /// The host's accelerator and the recipe's machine.
-async fn bench<'a>(request: &Request<'_>, scratch: &'a Scratch, evidence: &'a Path, events: &Events) -> Result<Bench<'a>, AnyFailure> {
-    let build = &request.recipe.build;
+async fn bench<'a>(build: &Build, hold: bool, scratch: &'a Scratch, evidence: &'a Path, events: &Events) -> Result<Bench<'a>, AnyFailure> {
     TooLittleMemory::refuse(build.memory)?;
     let task = events.task("probe the accelerator");
     let found = probe().await?;
@@ -125,7 +144,7 @@ async fn bench<'a>(request: &Request<'_>, scratch: &'a Scratch, evidence: &'a Pa
         memory: build.memory,
         deadline: build.deadline,
         outside: build.network == BuildNetwork::Open,
-        hold: request.keep_on_failure,
+        hold,
         scratch: scratch.path(),
         evidence,
     })

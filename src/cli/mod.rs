@@ -103,6 +103,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure>
         Command::Build(args) => commands::build::run(&args, context).await,
         Command::Plan(args) => commands::plan::run(&args, context).await,
         Command::Kickstart(command) => commands::kickstart::run(&command, context),
+        Command::Verify(args) => commands::verify::run(&args, context).await,
+        Command::Image(command) => commands::image::run(&command, context),
         Command::Schema => Ok(printer::out(&format!("{:#}\n", recipe::schema()))?),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),

@@ -18,7 +18,7 @@ pub use promises::Promises;
 pub use report::{CheckResult, Outcome, Report};
 
 use crate::base::event::Task;
-use crate::image::Disk;
+use crate::image::{Disk, ImageError};
 use crate::machine::runner::Bench;
 
 /// Verify `image`, which is only read.
@@ -29,6 +29,8 @@ use crate::machine::runner::Bench;
 /// The image cannot be read, or a machine could not be started: then there is no verdict.
 pub async fn verify(image: &Path, promises: &Promises, bench: &Bench<'_>, task: &Task) -> Result<Report, VerifyError> {
     task.step("read the disk");
+    // Overlays elsewhere name it as their backing file.
+    let image = &std::fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
     let (path, wanted) = (image.to_owned(), promises.clone());
     let offline = tokio::task::spawn_blocking(move || offline::offline(&Disk::open(&path)?, &wanted)).await;
     let mut checks = match offline {

@@ -7,3 +7,5 @@ pub mod man;
 pub mod build;
 pub mod kickstart;
 pub mod plan;
+pub mod image;
+pub mod verify;

@@ -1,0 +1,76 @@
+//! `goldsmith image inspect IMAGE`.
+
+use std::fmt::Write as _;
+
+use crate::artifact;
+use crate::base::failure::AnyFailure;
+use crate::base::size::rounded;
+use crate::base::text::printable;
+use crate::cli::args::Image;
+use crate::cli::{Context, printer};
+use crate::image::inspect::{Inspection, MachineId, System, inspect};
+
+/// Do what was asked of images.
+///
+/// # Errors
+/// The image cannot be read.
+pub fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
+    let Image::Inspect { image } = command;
+    // An artifact's directory stands for its image.
+    let path = artifact::open(image).map_or_else(|_| image.clone(), |artifact| artifact.image_path());
+    let inspection = inspect(&path)?;
+    let text = if context.json { format!("{:#}\n", serde_json::json!(inspection)) } else { table(&inspection) };
+    Ok(printer::out(&text)?)
+}
+
+fn table(inspection: &Inspection) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<14} {}", printable(value));
+    };
+    let disk = &inspection.disk;
+    row("file", &inspection.path.to_string_lossy());
+    row("format", &format!("{}, {} of {} used", disk.format.name(), rounded(disk.file_size), rounded(disk.virtual_size)));
+    if let Some(table) = &inspection.partition_table {
+        for partition in &table.partitions {
+            let filesystem = inspection.filesystems.iter().find(|(index, _)| *index == partition.index).and_then(|(_, kind)| *kind);
+            let filesystem = filesystem.map_or("no known filesystem", |kind| kind.name());
+            let name = if partition.name.is_empty() { &partition.type_id } else { &partition.name };
+            row(&format!("partition {}", partition.index), &format!("{name}, {}, {filesystem}", rounded(partition.size)));
+        }
+    }
+    if let Some(system) = &inspection.system {
+        describe(system, &mut row);
+    }
+    for problem in &inspection.problems {
+        row("problem", problem);
+    }
+    text
+}
+
+fn describe(system: &System, row: &mut impl FnMut(&str, &str)) {
+    let clean = if system.root.clean { "unmounted cleanly" } else { "not unmounted cleanly" };
+    row("root", &format!("partition {}, UUID {}, {clean}", system.root.partition, system.root.uuid));
+    if let Some(release) = &system.os_release {
+        row("system", &release.pretty_name);
+    }
+    if let Some(hostname) = &system.hostname {
+        row("host name", hostname);
+    }
+    row("kernels", &system.kernels.join(", "));
+    row(
+        "machine-id",
+        match system.machine_id {
+            MachineId::Absent => "absent",
+            MachineId::Empty => "empty",
+            MachineId::Uninitialized => "uninitialized",
+            MachineId::Set => "set: every copy would share it",
+        },
+    );
+    let keys = if system.ssh_host_keys.is_empty() { "none".to_owned() } else { system.ssh_host_keys.join(", ") };
+    row("ssh host keys", &keys);
+    if let Some(boot) = &system.boot {
+        row("boots", &format!("{} {}", boot.kernel, boot.arguments));
+    }
+    row("enabled units", &system.enabled_units.join(", "));
+}

@@ -1,0 +1,74 @@
+//! `goldsmith verify IMAGE`.
+
+use crate::artifact;
+use crate::base::event::{Events, SCHEMA};
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::text::{counted, printable};
+use crate::cli::args::Verify;
+use crate::cli::{Context, host, printer};
+use crate::pipeline;
+use crate::recipe::{Build, BuildNetwork};
+use crate::verify::{Outcome, Promises, Report};
+
+/// Put an image to every check there is for it: those of its manifest, or of a recipe.
+///
+/// # Errors
+/// A check failed or could not be run; or nobody says what to check.
+pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
+    let found = artifact::open(&args.image);
+    let (image, promises, build) = match (&args.recipe, found) {
+        (Some(reference), found) => {
+            let recipe = host::load(reference, &args.set)?;
+            let image = found.map_or_else(|_| args.image.clone(), |artifact| artifact.image_path());
+            (image, Promises::of(&recipe), recipe.build)
+        }
+        (None, Ok(artifact)) => {
+            artifact.check_image()?;
+            (artifact.image_path(), artifact.manifest.promises, usual_machine())
+        }
+        (None, Err(why)) => return Err(NoPromises(why.to_string()).into()),
+    };
+    let store = host::store(None, context)?;
+    let report = pipeline::verify(&image, &promises, &build, &store, &Events::new(context.listeners())).await?;
+    let text = if context.json { serde_json::json!({"schema": SCHEMA, "report": report}).to_string() + "\n" } else { table(&report) };
+    Ok(printer::out(&text)?)
+}
+
+/// What recipes have that say nothing of a machine.
+fn usual_machine() -> Build {
+    Build {
+        cpus: 2,
+        memory: crate::base::size::ByteSize::gib(2),
+        deadline: std::time::Duration::from_secs(30 * 60),
+        network: BuildNetwork::Closed,
+    }
+}
+
+fn table(report: &Report) -> String {
+    let mut text = String::new();
+    for check in &report.checks {
+        let outcome = match check.outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "failed",
+            Outcome::CouldNotRun => "unknown",
+            Outcome::Skipped => "skipped",
+        };
+        text.push_str(&format!("{outcome:<8}  {}: {}\n", printable(&check.name), printable(&check.detail)));
+    }
+    text.push_str(&format!("{} passed\n", counted(report.count(Outcome::Passed), "check")));
+    text
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("it is not known what this image promises: {0}")]
+struct NoPromises(String);
+
+impl Failure for NoPromises {
+    fn class(&self) -> Class {
+        Class::Input
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("name an artifact's directory, or the recipe: goldsmith verify IMAGE --recipe RECIPE".to_owned())
+    }
+}
