@@ -305,9 +305,10 @@ pub fn boot_loader(recipe: &Recipe, ids: &FilesystemIds) -> String {
     }
     script.push_str(match recipe.disk.firmware {
         Firmware::Bios => "grub-install --target=i386-pc /dev/vda\nupdate-grub\n",
+        // The kernel would look for the modules in the initramfs, whose root is not this chroot.
         // --removable: the image travels without the firmware's variables, so it must boot from the fallback path (UEFI 2.10, 3.5.1.1).
         Firmware::Uefi => {
-            "mkdir -p /boot/efi\nmount /boot/efi\n\
+            "modprobe -a vfat nls_cp437 nls_ascii\nmkdir -p /boot/efi\nmount /boot/efi\n\
              grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram\nupdate-grub\numount /boot/efi\n"
         }
     });

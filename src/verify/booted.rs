@@ -25,7 +25,10 @@ for save in iptables-save iptables-legacy-save iptables-nft-save; do
     ! command -v $save > /dev/null || $save 2>/dev/null
 done
 true";
-const SHOW_STDERR: &str = "{ ./command; } > out 2> err
+/// Runs the file `text` in `/` and tells its two outputs apart.
+const COMMAND: &str = "\
+here=$PWD
+(cd / && exec /bin/sh -c \"$(cat \"$here/text\")\") > out 2> err
 status=$?
 sed 's/^/o:/' out
 sed 's/^/e:/' err
@@ -124,10 +127,9 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
         let name = format!("check-{index}");
         tasks.push(match &check.kind {
             CheckKind::Docker { .. } => question(name, DOCKER_INFO),
-            CheckKind::Command { run, .. } => RunnerTask {
-                files: vec![("text".to_owned(), run.clone().into_bytes())],
-                ..question(name, format!("command() {{ cd / && /bin/sh -c \"$(cat \"$here/text\")\"; }}\nhere=$PWD\n{}", SHOW_STDERR.replace("./command", "command")))
-            },
+            CheckKind::Command { run, .. } => {
+                RunnerTask { files: vec![("text".to_owned(), run.clone().into_bytes())], ..question(name, COMMAND) }
+            }
             CheckKind::Service { unit, .. } => {
                 let unit = shell_line([unit.as_str()]);
                 // A unit may still be on its way when the boot's target is reached.
