@@ -1,11 +1,14 @@
 //! The embedded default, built for real: what the artifact says and what foreign tools say of it.
 
 use std::fs;
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::fixture::{fixture, goldsmith, machines, root_override};
+use crate::fixture::{fixture, goldsmith, machines, place, root_override};
 
 #[test]
 fn the_default_image_is_built_and_proved() {
@@ -27,4 +30,59 @@ fn the_default_image_is_built_and_proved() {
     let output = fixture.artifact.to_str().unwrap();
     let again = goldsmith(&["build", "debian-12-docker", "-o", output, "--set", &root_override(&fixture.key)]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&again.stdout), format!("{}: up to date\n", image.display()));
+}
+
+#[test]
+fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
+    let _slot = machines();
+    let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recipes/uefi-provisioned.toml");
+    let target = place().join("uefi-provisioned");
+    let output = target.to_str().unwrap();
+    let built = goldsmith(&["build", recipe, "--force", "-o", output]).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let manifest: Value = serde_json::from_slice(&fs::read(target.join("manifest.json")).unwrap()).unwrap();
+    let checks = manifest["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["name"] == "boots through UEFI and boot loader to the log-in prompt"), "{checks:#?}");
+    assert_eq!(manifest["promises"]["firmware"], "uefi");
+    // What a build address, a swap space and a user leave is what the recipe said; the steps' own checks read the rest.
+    let stages: Vec<&str> = manifest["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["install", "provision first", "provision second", "seal"]);
+    // With one step changed, the layers below it serve.
+    let plan = goldsmith(&["plan", recipe, "--set", "provision.1.script=\"true\""]).output().unwrap();
+    let plan = String::from_utf8(plan.stdout).unwrap();
+    let verbs: Vec<&str> = plan.lines().filter(|line| !line.starts_with("input")).map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(verbs, ["reuse", "reuse", "run", "run", "publish"], "{plan}");
+}
+
+#[test]
+fn the_image_boots_by_the_plainest_of_command_lines() {
+    let _slot = machines();
+    let image = fixture().artifact.join("debian-12-docker.qcow2");
+    let drive = format!("file={},if=virtio,snapshot=on", image.display());
+    let mut qemu = Command::new("qemu-system-x86_64")
+        .args(["-m", "1G", "-vga", "std", "-display", "none", "-serial", "stdio", "-drive", &drive])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut console = qemu.stdout.take().unwrap();
+    let reader = thread::spawn(move || {
+        let (mut said, mut bytes) = (String::new(), [0; 4096]);
+        while let Ok(read @ 1..) = console.read(&mut bytes) {
+            said.push_str(&String::from_utf8_lossy(&bytes[..read]));
+            if said.contains("master login:") {
+                return Ok(());
+            }
+        }
+        Err(said)
+    });
+    let deadline = Instant::now() + Duration::from_secs(400);
+    while !reader.is_finished() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(100));
+    }
+    qemu.kill().unwrap();
+    qemu.wait().unwrap();
+    if let Err(said) = reader.join().unwrap() {
+        panic!("no log-in prompt:\n{said}");
+    }
 }

@@ -9,5 +9,6 @@ mod machine_qemu;
 mod cli_cases;
 mod ci_scripts;
 mod default_image;
+mod deploy_cases;
 mod fixture;
 mod support;

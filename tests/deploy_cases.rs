@@ -1,0 +1,152 @@
+//! The deploy installer and the plan, on the shipped default: every setting has its place, and every change of one its consequence.
+
+use std::io;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use goldsmith::base::digest::Sha256Digest;
+use goldsmith::base::failure::Failure;
+use goldsmith::installer::accounts::Accounts;
+use goldsmith::installer::deploy::{self, FilesystemIds, Tree};
+use goldsmith::plan::{Plan, plan};
+use goldsmith::recipe::{self, Recipe, RecipeHost};
+use goldsmith::sources::{Pin, Pins};
+
+struct NoHost;
+
+impl RecipeHost for NoHost {
+    fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        (name == "ROOT_PASSWORD").then(|| "secret".to_owned())
+    }
+}
+
+fn default_with(overrides: &[&str]) -> Recipe {
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    recipe::load("debian-12-docker", &overrides, &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)))
+}
+
+fn tree(overrides: &[&str]) -> (Tree, String) {
+    let recipe = default_with(overrides);
+    let ids = FilesystemIds::derive(&recipe.name);
+    (deploy::tree(&recipe, &Accounts::derive(&recipe, b"store"), &ids), deploy::boot_loader(&recipe, &ids))
+}
+
+fn file<'a>(tree: &'a Tree, path: &str) -> &'a str {
+    let file = tree.files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("no {path}"));
+    std::str::from_utf8(file.content.bytes()).unwrap()
+}
+
+#[test]
+fn every_setting_of_the_default_has_its_line() {
+    let (tree, boot_loader) = tree(&[]);
+    for (path, line) in [
+        ("/etc/hostname", "master"),
+        ("/etc/hosts", "127.0.1.1 master"),
+        ("/etc/timezone", "Asia/Shanghai"),
+        ("/etc/network/interfaces", "iface eth0 inet dhcp"),
+        ("/etc/sysctl.d/99-zz-goldsmith.conf", "net.ipv4.ip_forward = 1"),
+        ("/etc/sysctl.d/99-zz-goldsmith.conf", "net.bridge.bridge-nf-call-iptables = 1"),
+        ("/etc/sysctl.d/99-zz-goldsmith.conf", "net.bridge.bridge-nf-call-ip6tables = 1"),
+        ("/etc/modules-load.d/goldsmith.conf", "br_netfilter"),
+        ("/etc/default/grub", "GRUB_CMDLINE_LINUX='console=tty0 console=ttyS0,115200 net.ifnames=0 biosdevname=0'"),
+        ("/etc/repart.d/50-root.conf", "Type=root"),
+    ] {
+        assert!(file(&tree, path).lines().any(|found| found == line), "{path} lacks `{line}`:\n{}", file(&tree, path));
+    }
+    assert!(file(&tree, "/etc/fstab").contains(" / ext4 errors=remount-ro,x-systemd.growfs 0 1"));
+    for line in ["ln -sf /usr/share/zoneinfo/Asia/Shanghai /etc/localtime", "usermod --password '*' root", "systemctl enable docker"] {
+        assert!(tree.script.lines().any(|found| found == line), "`{line}` is not in\n{}", tree.script);
+    }
+    for package in ["docker.io", "linux-image-cloud-amd64", "grub-pc-bin", "openssh-server"] {
+        assert!(tree.packages.iter().any(|found| found == package), "{package}");
+    }
+    assert!(boot_loader.contains("grub-install --target=i386-pc /dev/vda\nupdate-grub\n"));
+}
+
+#[test]
+fn what_a_recipe_changes_is_changed_and_nothing_else() {
+    let static_address = r#"system.network={address="172.16.51.35/24", gateway="172.16.51.2", dns=["172.16.51.3"]}"#;
+    let user = r#"user=[{name="ada", password_env="ROOT_PASSWORD", sudo=true, groups=["docker"], uid=1500}]"#;
+    let (tree, boot_loader) =
+        tree(&[static_address, user, "disk.firmware=\"uefi\"", "disk.swap=\"256M\"", "disk.grow=false", "kernel.arguments=[\"quiet\"]"]);
+    assert!(file(&tree, "/etc/network/interfaces").contains("    address 172.16.51.35/24\n    gateway 172.16.51.2\n"));
+    assert_eq!(file(&tree, "/etc/resolv.conf"), "nameserver 172.16.51.3\n");
+    assert_eq!(file(&tree, "/etc/sudoers.d/ada"), "ada ALL=(ALL) NOPASSWD: ALL\n");
+    assert!(file(&tree, "/etc/default/grub").contains("biosdevname=0 quiet'"));
+    let fstab = file(&tree, "/etc/fstab");
+    assert!(
+        fstab.contains(" /boot/efi vfat umask=0077 0 1\n") && fstab.contains(" none swap sw 0 0\n") && !fstab.contains("growfs"),
+        "{fstab}"
+    );
+    assert!(tree.script.contains("useradd --create-home --shell /bin/bash --uid 1500 --groups docker ada\n"), "{}", tree.script);
+    assert!(tree.script.contains("usermod --password '$6$"), "{}", tree.script);
+    assert!(boot_loader.contains("mkswap --uuid ") && boot_loader.contains("--removable --no-nvram"));
+    assert!(tree.packages.iter().any(|name| name == "sudo") && !tree.packages.iter().any(|name| name == "grub-pc-bin"));
+    // A kernel of the recipe's own is the only one.
+    let (tree, _) = self::tree(&[r#"packages.install=["linux-image-amd64"]"#]);
+    assert_eq!(tree.packages.iter().filter(|name| name.starts_with("linux-image")).count(), 1);
+}
+
+#[test]
+fn the_scripts_are_shell_whatever_the_recipe_says() {
+    let hostile = r#"file=[{path="/etc/it's $(touch x) `y` \"z\"", content="%end\n$HOME\n", mode="0600", owner="daemon:daemon"}]"#;
+    for overrides in [&[][..], &[hostile], &["disk.firmware=\"uefi\""]] {
+        let (tree, boot_loader) = tree(overrides);
+        for script in [&tree.script, &boot_loader] {
+            let mut shell = Command::new("sh").arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+            let output = shell.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
+        }
+        for line in tree.script.lines().filter(|line| line.starts_with("install -D")) {
+            let words = shell_words::split(line).unwrap();
+            assert!(tree.files.iter().any(|file| file.path == words[5]), "{line}");
+        }
+    }
+}
+
+fn planned(overrides: &[&str], pin: &[u8], secret: &[u8]) -> Plan {
+    let recipe = default_with(overrides);
+    let pins = Pins(vec![Pin { name: "debian bookworm".into(), sha256: Sha256Digest::of(pin), urls: Vec::new() }]);
+    plan(&recipe, &pins, &Accounts::derive(&recipe, secret), "seal").unwrap()
+}
+
+#[test]
+fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
+    let base = planned(&[], b"pin", b"secret");
+    let password = r#"system.root={password_env="ROOT_PASSWORD"}"#;
+    for (what, changed, install, content) in [
+        ("nothing", planned(&[], b"pin", b"secret"), false, false),
+        ("the packages", planned(&[], b"newer", b"secret"), true, true),
+        ("a setting", planned(&["system.hostname=\"node\""], b"pin", b"secret"), true, true),
+        ("the password", planned(&[password], b"pin", b"secret"), true, true),
+        ("a check", planned(&["check=[]"], b"pin", b"secret"), false, true),
+        ("compression", planned(&["output.compress=false"], b"pin", b"secret"), false, true),
+        ("processors", planned(&["build.cpus=7"], b"pin", b"secret"), false, false),
+        ("memory", planned(&["build.memory=\"4G\""], b"pin", b"secret"), false, false),
+    ] {
+        assert_eq!((changed.stages[0].id != base.stages[0].id, changed.content_id != base.content_id), (install, content), "{what}");
+    }
+    let here = planned(&[password], b"pin", b"this store");
+    assert_ne!(here.content_id, planned(&[password], b"pin", b"another store").content_id, "another salt is another image");
+    let step = r#"provision=[{name="a", script="true"}]"#;
+    let steps = planned(&[step], b"pin", b"secret");
+    assert_eq!(steps.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>(), ["install", "provision a", "seal"]);
+    assert_eq!(steps.stages[0].id, base.stages[0].id);
+    assert_ne!(steps.stages[2].id, base.stages[1].id);
+}
+
+#[test]
+fn anaconda_is_refused_in_words() {
+    let overrides =
+        [r#"media={installer="anaconda", iso={path="x.iso", sha256="506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345"}}"#];
+    let recipe =
+        recipe::load("centos-7.5-docker", &overrides.map(str::to_owned), &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let error = plan(&recipe, &Pins::default(), &Accounts::derive(&recipe, b"s"), "seal").unwrap_err();
+    assert!(error.to_string().contains("cannot install with Anaconda") && error.remedy().is_some());
+}
