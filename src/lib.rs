@@ -1,4 +1,43 @@
 //! goldsmith turns one TOML recipe into a golden VM image that has been proved to work.
+//!
+//! # The flow
+//!
+//! ```text
+//! file ─recipe::load→ Recipe ─sources::resolve→ Resolved (Pins, VerifiedFiles) ─plan::plan→ Plan
+//!      ─stages, each a layer from the cache or a machine's work→ sealed Layer ─image::flatten→ qcow2
+//!      ─verify::verify (disk read, system booted, boot path walked)→ Report ─artifact::Draft::publish→ Artifact
+//! ```
+//!
+//! [`pipeline`] is that line as code, on one page. Values move right only; what flows back is [`base::event`]s and errors.
+//!
+//! # The house
+//!
+//! The modules below stand in reading order, and each may import those above it only as far as `tests/architecture` says:
+//!
+//! - [`base`] has what means the same everywhere: sizes, digests, events, failures, the wrapper around external programs.
+//! - [`recipe`] knows what the user wants, [`kickstart`] the language of one installer, [`installer`] how the first becomes what
+//!   an installer reads. All three are pure: no file, no process, no clock.
+//! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
+//! - [`machine`] runs one QEMU and scripts as root in it, and does not know what for. [`image`] reads and writes disks at rest, and
+//!   does not know who runs them.
+//! - [`stages`] execute a plan, [`verify`] judges the result without knowing how it was made, [`artifact`] is what is published,
+//!   [`run`] starts it again as a local VM.
+//! - [`cli`] is the only printer, the only reader of the environment and the only place that knows exit codes.
+//!
+//! # What is never there
+//!
+//! - No success without the guest's word: a nonce over the runner's port, then a clean power-off. A power-off alone is an event.
+//! - No port, no root, no agent, no password to get in: unix sockets and virtio-serial, user namespaces, direct kernel boot.
+//! - No half-made file under a final name ([`base::atomic`]), no child that outlives us ([`base::process`]), no wait without a
+//!   deadline that knows the accelerator ([`machine::watch`]).
+//! - No second thread that spawns: the runtime is the main thread's own, since a child's parent-death signal fires with the thread
+//!   that spawned it.
+//!
+//! # On disk
+//!
+//! The store ([`cache`]) holds layers, locks, scratch directories and the secret that salts are derived from. An artifact
+//! ([`artifact`]) is a directory: `NAME.qcow2`, `manifest.json`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
+//! `NAME.failed-TIME` instead.
 
 pub mod base;
 pub mod recipe;
