@@ -57,7 +57,6 @@ const BASE_PACKAGES: &[&str] = &[
     "kmod",
     "procps",
     "e2fsprogs",
-    "initramfs-tools",
     "zstd",
     "login",
     "passwd",
@@ -91,6 +90,10 @@ fn packages(recipe: &Recipe) -> Vec<String> {
     let mut packages: Vec<String> = BASE_PACKAGES.iter().map(|name| (*name).to_owned()).collect();
     if !wanted.iter().any(|name| name.starts_with("linux-image")) {
         packages.push(KERNEL_PACKAGE.to_owned());
+    }
+    // Debian's own; a recipe that names dracut gets that one, the two exclude each other.
+    if !wanted.iter().any(|name| name == "dracut") {
+        packages.push("initramfs-tools".to_owned());
     }
     packages.extend(match recipe.disk.firmware {
         Firmware::Bios => ["grub-pc-bin", "grub2-common"].map(str::to_owned),

@@ -17,8 +17,6 @@ use crate::recipe::{CheckKind, Firmware};
 
 /// What `docker info` prints in full, and the recipe's Docker check reads.
 const DOCKER_INFO: &str = "docker info --format '{{json .}}' 2>/dev/null";
-/// The parameters as `goldsmith-early.service` saw them before Docker started.
-const EARLY_SYSCTL: &str = "cat /run/goldsmith/sysctl";
 /// Both back ends: nftables hides from iptables-legacy-save and the other way round.
 const FIREWALL: &str = "\
 for save in iptables-save iptables-legacy-save iptables-nft-save; do
@@ -114,11 +112,31 @@ fn question(name: impl Into<String>, script: impl AsRef<str>) -> RunnerTask {
     RunnerTask { name: name.into(), script: format!("#!/bin/sh\n{}\n", script.as_ref()).into_bytes(), files: Vec::new() }
 }
 
+/// The wanted parameters as `goldsmith-early.service` saw them before Docker started. Of all there are, the host would hear a thousand.
+fn early_sysctl(promises: &Promises) -> String {
+    let asked = promises.checks.iter().filter_map(|check| match &check.kind {
+        CheckKind::Sysctl { key, .. } => Some(key),
+        _ => None,
+    });
+    let patterns: String =
+        promises.sysctl.keys().chain(asked).map(|key| format!(" -e {}", shell_line([format!("{key} =").as_str()]))).collect();
+    format!("grep -F -e 'kernel.ostype ='{patterns} /run/goldsmith/sysctl; true")
+}
+
+/// The wanted modules, loaded or built in; either character may stand for the other in a module's name.
+fn modules(promises: &Promises) -> String {
+    if promises.modules.is_empty() {
+        return "true".to_owned();
+    }
+    let names: Vec<String> = promises.modules.iter().map(|name| name.replace(['-', '_'], "[-_]")).collect();
+    format!("grep -hoE '(^|/)({})(\\.ko| )' /proc/modules /lib/modules/$(uname -r)/modules.builtin; true", names.join("|"))
+}
+
 /// One task a question; the order is that of [`judge`].
 fn questions(promises: &Promises) -> Vec<RunnerTask> {
     let mut tasks = vec![
-        question("sysctl", EARLY_SYSCTL),
-        question("modules", "cat /proc/modules; cat /lib/modules/$(uname -r)/modules.builtin"),
+        question("sysctl", early_sysctl(promises)),
+        question("modules", modules(promises)),
         question("hostname", "cat /proc/sys/kernel/hostname"),
         question("failed-units", "systemctl --failed --no-legend --plain"),
         question("firewall", FIREWALL),

@@ -16,16 +16,25 @@ gs_port() {
     return 1
 }
 
-gs_fail() {
-    echo "goldsmith: runner: $*" > /dev/console
-    gs_node=$(gs_port) && printf '\036goldsmith %s failed %s\n' "$gs_nonce" "$*" > "$gs_node"
+# SysRq works whoever is PID 1, and asks nobody; poweroff is there should the kernel have none.
+gs_off() {
     sync
+    echo o > /proc/sysrq-trigger
+    sleep 5
     poweroff -f
-    # poweroff -f does not return; should it, the host's deadline ends this.
+    # Should that return, the host's deadline ends this.
     while :; do sleep 60; done
 }
 
+gs_fail() {
+    echo "goldsmith: runner: $*" > /dev/console
+    gs_node=$(gs_port) && printf '\036goldsmith %s failed %s\n' "$gs_nonce" "$*" > "$gs_node"
+    gs_off
+}
+
 gs_enter() {
+    # dracut's initramfs may lack chroot (059 does); the real root's needs nothing but the C library that is here too.
+    PATH=$PATH:$gs_root/usr/sbin:$gs_root/usr/bin
     read -r gs_nonce < /goldsmith/nonce
     read -r gs_mode < /goldsmith/mode
     mount -t proc proc "$gs_root/proc" || gs_fail "mount proc"
@@ -66,8 +75,7 @@ gs_offline() {
     done
     umount "$gs_root" || gs_fail "unmount root: something is still running in it"
     printf '\036goldsmith %s unmounted\n' "$gs_nonce" > "$gs_node"
-    poweroff -f
-    while :; do sleep 60; done
+    gs_off
 }
 
 # Leave units below /run for the real system and let the boot go on.
