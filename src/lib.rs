@@ -52,4 +52,5 @@ pub mod stages;
 pub mod verify;
 pub mod artifact;
 pub mod pipeline;
+pub mod run;
 pub mod cli;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::artifact::{self, Artifact, Draft, EVENTS_FILE, Found, Overwrite, StageRecord};
 use crate::base::event::{Events, Task, Unit};
 use crate::base::failure::AnyFailure;
+use crate::base::host::TooLittleMemory;
 use crate::base::journal::JsonLog;
 use crate::cache::{Lookup, Scratch, Store, Vacancy};
 use crate::image::{self, Compress, Format};
@@ -26,7 +27,7 @@ use crate::sources::{self, Host, Resolved};
 use crate::stages::{self, Layer, Step};
 use crate::verify::{self, Promises, Report};
 
-pub use failure::{BuildFailed, NotPublishable, TooLittleMemory, Unproved};
+pub use failure::{BuildFailed, NotPublishable, Unproved};
 
 /// A build that is wanted.
 #[derive(Debug)]
@@ -131,7 +132,7 @@ pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch,
 
 /// The host's accelerator and the recipe's machine.
 async fn bench<'a>(build: &Build, hold: bool, scratch: &'a Scratch, evidence: &'a Path, events: &Events) -> Result<Bench<'a>, AnyFailure> {
-    TooLittleMemory::refuse(build.memory)?;
+    TooLittleMemory::refuse(build.memory, "--set build.memory='\"1G\"'")?;
     let task = events.task("probe the accelerator");
     let found = probe().await?;
     if found.reason.is_some() {

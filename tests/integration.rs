@@ -10,5 +10,6 @@ mod cli_cases;
 mod ci_scripts;
 mod default_image;
 mod deploy_cases;
+mod run_cases;
 mod fixture;
 mod support;

@@ -19,18 +19,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::machine_cases::plain;
 
 /// cli; hlt; jmp to the hlt.
-const HANG: &[u8] = &[0xfa, 0xf4, 0xeb, 0xfd];
+pub const HANG: &[u8] = &[0xfa, 0xf4, 0xeb, 0xfd];
 /// jmp to itself.
 const SPIN: &[u8] = &[0xeb, 0xfe];
 /// mov dx, 0x604; mov ax, 0x2000; out dx, ax: sleep state 5 of PIIX4's power management, where SeaBIOS put it; then hang.
-const POWER_OFF: &[u8] = &[0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef, 0xfa, 0xf4, 0xeb, 0xfd];
+pub const POWER_OFF: &[u8] = &[0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef, 0xfa, 0xf4, 0xeb, 0xfd];
 /// lidt [0x7df0], which is zeros; int3: nothing handles it, nor the fault after it: the CPU resets.
 const TRIPLE_FAULT: &[u8] = &[0x0f, 0x01, 0x1e, 0xf0, 0x7d, 0xcc];
 /// mov dx, 0x505; mov al, 1; out dx, al: pvpanic; then hang.
 const PANIC: &[u8] = &[0xba, 0x05, 0x05, 0xb0, 0x01, 0xee, 0xfa, 0xf4, 0xeb, 0xfd];
 /// Wait for a byte on the serial line, write the boot sector to the next sector, say `W`, again.
 #[rustfmt::skip]
-const WRITE_WHEN_TOLD: &[u8] = &[
+pub const WRITE_WHEN_TOLD: &[u8] = &[
     0xba, 0xfd, 0x03, // wait: mov dx, 0x3fd
     0xec,             // in al, dx
     0xa8, 0x01,       // test al, 1
@@ -49,7 +49,7 @@ const WRITE_WHEN_TOLD: &[u8] = &[
 ];
 
 /// A boot sector that says `message` on the serial line and goes on with `then`.
-fn sector(message: &str, then: &[u8]) -> [u8; 512] {
+pub fn sector(message: &str, then: &[u8]) -> [u8; 512] {
     let head = [
         0x31, 0xc0, //       xor ax, ax
         0x8e, 0xd8, //       mov ds, ax

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::base::size::ByteSize;
+use crate::base::size::{ByteSize, NotASize};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -18,6 +18,26 @@ Exit codes:
     7  the host lacks a tool, space, memory or a permission
   130  interrupted
   143  terminated";
+
+const RUN: &str = "\
+Start a local VM from an image, on its serial console
+
+The image is not written: what the VM changes is thrown away when it ends, or
+kept with --keep. The VM has no network unless --ssh asks for it, and then it
+reaches nobody: it can only be reached.
+
+The console is on this terminal until the guest powers off; ctrl-] ends the VM
+before that. With --keep, ctrl-] presses the power button, and a second one cuts
+the power. Without a terminal, standard input goes to the console as it is, and
+its end does not end the VM.";
+
+/// The least memory of a VM: with less, firmware hangs without a word.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
+
+fn vm_memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: NotASize| error.to_string())?;
+    if size < LEAST_MEMORY { Err(format!("{LEAST_MEMORY} is the least")) } else { Ok(size) }
+}
 
 /// Turns one recipe into a golden VM image, proved by booting it
 #[derive(Debug, Parser)]
@@ -51,7 +71,8 @@ pub enum Command {
     /// Work with images
     #[command(subcommand)]
     Image(Image),
-    /// Start a local VM from an image
+    /// Start a local VM from an image, on its serial console
+    #[command(long_about = RUN)]
     Run(Run),
     /// Tell whether this host can build, and how to mend it
     Doctor(Doctor),
@@ -155,18 +176,19 @@ pub enum Image {
 pub struct Run {
     /// An image, or an artifact's directory
     pub image: PathBuf,
-    /// Keep the changes the VM makes in an overlay beside the image
+    /// Keep what the VM changes in NAME.run.qcow2 beside the image, and continue
+    /// with it the next time
     #[arg(long)]
     pub keep: bool,
-    /// Forward this port of the loopback interface to the guest's ssh
+    /// Give the VM a network, and let this port of 127.0.0.1 lead to its ssh
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub ssh: Option<u16>,
     /// Memory of the VM
-    #[arg(long, value_name = "SIZE", default_value = "2G")]
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = vm_memory)]
     pub memory: ByteSize,
-    /// Processors of the VM
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=255))]
-    pub cpus: u32,
+    /// Processors of the VM [default: 2, or 1 when emulated]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub cpus: Option<u32>,
 }
 
 /// `doctor`.

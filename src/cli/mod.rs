@@ -16,6 +16,7 @@ pub mod printer;
 pub mod progress;
 pub mod report;
 pub mod signals;
+pub mod terminal;
 
 use std::ffi::OsString;
 use std::panic;
@@ -102,6 +103,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure>
         Command::Init(args) => commands::init::run(&args, recipe::starter()),
         Command::Build(args) => commands::build::run(&args, context).await,
         Command::Plan(args) => commands::plan::run(&args, context).await,
+        Command::Run(args) => commands::run::run(&args, context).await,
         Command::Kickstart(command) => commands::kickstart::run(&command, context),
         Command::Verify(args) => commands::verify::run(&args, context).await,
         Command::Image(command) => commands::image::run(&command, context),

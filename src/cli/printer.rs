@@ -28,10 +28,19 @@ impl Failure for PrintError {
 /// # Errors
 /// See [`PrintError`].
 pub fn out(text: &str) -> Result<(), PrintError> {
+    pass(text.as_bytes()).map(drop)
+}
+
+/// Write `bytes` to standard output as they are; tells whether anybody still reads there.
+///
+/// # Errors
+/// See [`PrintError`].
+pub fn pass(bytes: &[u8]) -> Result<bool, PrintError> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(PrintError(error)),
-        _ => Ok(()),
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(PrintError(error)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
 
-use super::event::ShutdownReason;
+use super::event::{MachineEvent, ShutdownReason};
 use super::evidence::Evidence;
 use super::firmware::FirmwareError;
 use super::qmp::QmpError;
@@ -110,6 +110,19 @@ pub enum Cause {
     },
     /// QEMU paused it for no reason told.
     Stopped,
+}
+
+impl Cause {
+    /// The failure that `event` is: after it no guest works on. The end of a guest is none; whether it was wanted is for others to say.
+    pub fn of(event: MachineEvent) -> Option<Self> {
+        match event {
+            MachineEvent::GuestPanicked => Some(Self::Panicked),
+            MachineEvent::IoError { node, operation, reason, no_space } => Some(Self::Disk { node, operation, reason, no_space }),
+            MachineEvent::Stopped => Some(Self::Stopped),
+            MachineEvent::Exited(status) => Some(Self::Died(status)),
+            _ => None,
+        }
+    }
 }
 
 fn sentence(cause: &Cause) -> String {

@@ -231,7 +231,7 @@ impl Machine {
                 }
                 MachineEvent::Shutdown(_) | MachineEvent::Reset | MachineEvent::Port { .. } => watch.progress(Instant::now()),
                 MachineEvent::GuestPanicked | MachineEvent::IoError { .. } | MachineEvent::Stopped | MachineEvent::Exited(_) => {
-                    self.failed = failure(event);
+                    self.failed = Cause::of(event);
                     continue;
                 }
             }
@@ -397,17 +397,6 @@ impl Machine {
         let disk = disks.iter().fold(0_u64, |sum, disk| sum.wrapping_add(disk.stats.operations()));
         let cpu = self.running.id().and_then(cpu_time).unwrap_or_default();
         Counters { disk, cpu }
-    }
-}
-
-/// The events after which no guest works on.
-fn failure(event: MachineEvent) -> Option<Cause> {
-    match event {
-        MachineEvent::GuestPanicked => Some(Cause::Panicked),
-        MachineEvent::IoError { node, operation, reason, no_space } => Some(Cause::Disk { node, operation, reason, no_space }),
-        MachineEvent::Stopped => Some(Cause::Stopped),
-        MachineEvent::Exited(status) => Some(Cause::Died(status)),
-        _ => None,
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use crate::artifact::{self, EVENTS_FILE, Found, Overwrite};
 use crate::base::failure::{AnyFailure, Class, Failure};
-use crate::base::size::{ByteSize, rounded};
 use crate::base::text::counted;
 use crate::verify::{Outcome, Report};
 
@@ -14,8 +13,6 @@ use crate::verify::{Outcome, Report};
 pub(super) const EVIDENCE: &str = "evidence";
 /// The report of a verification that was not passed.
 const REPORT_FILE: &str = "report.json";
-/// What QEMU, qemu-img and goldsmith need beside the guest's memory.
-const HEADROOM: u64 = 256 << 20;
 
 /// A failed build: the failure, and the directory that keeps its evidence.
 #[derive(Debug, thiserror::Error)]
@@ -116,35 +113,6 @@ impl Failure for NotPublishable {
             Self::Other(_) => "replace it with --force, or name another directory: -o DIR".to_owned(),
             Self::Foreign { .. } => "name another directory: -o DIR".to_owned(),
         })
-    }
-}
-
-/// The host has less memory than a machine of the recipe needs.
-#[derive(Debug, thiserror::Error)]
-#[error("the machine needs {} of memory, and the host has {} free", rounded(*needed), rounded(*available))]
-pub struct TooLittleMemory {
-    needed: u64,
-    available: u64,
-}
-
-impl TooLittleMemory {
-    pub(super) fn refuse(memory: ByteSize) -> Result<(), Self> {
-        let needed = memory.bytes().saturating_add(HEADROOM);
-        // A host that does not tell is believed to have enough.
-        match crate::base::host::available_memory() {
-            Some(available) if available < needed => Err(Self { needed, available }),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Failure for TooLittleMemory {
-    fn class(&self) -> Class {
-        Class::Host
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some("end other programs, or give the machine less: --set build.memory='\"1G\"'".to_owned())
     }
 }
 

@@ -36,6 +36,11 @@ pub struct Promises {
 }
 
 impl Promises {
+    /// Whether UEFI boots the disk, for readers that know nothing of recipes.
+    pub fn boots_through_uefi(&self) -> bool {
+        self.firmware == Firmware::Uefi
+    }
+
     /// What `recipe` promises.
     pub fn of(recipe: &Recipe) -> Self {
         let release = match &recipe.media {

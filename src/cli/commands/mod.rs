@@ -1,11 +1,12 @@
 //! One file per command: it asks the other modules and says what they answered.
 
-pub mod completions;
-pub mod doctor;
 pub mod init;
-pub mod man;
+pub mod plan;
 pub mod build;
 pub mod kickstart;
-pub mod plan;
-pub mod image;
 pub mod verify;
+pub mod image;
+pub mod run;
+pub mod doctor;
+pub mod completions;
+pub mod man;

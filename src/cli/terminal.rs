@@ -1,0 +1,156 @@
+//! The user's terminal as the far end of a serial console.
+//!
+//! Standard input and output are blocking, and stay so: a shell shares them with us. So each has a thread of its own, which the end
+//! of the program need not wait for.
+
+use std::io::{self, IsTerminal};
+use std::thread;
+use std::time::Duration;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::printer::{self, PrintError};
+use super::signals::Ended;
+use crate::base::failure::{Class, Failure};
+use crate::run::Streams;
+
+/// Pieces on their way, in each direction.
+const PIECES: usize = 16;
+/// For a slow reader to take the last of the output.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// A terminal, or what stands in for one. Dropped, the terminal is as it was.
+#[derive(Debug)]
+pub struct Terminal {
+    raw: Option<Raw>,
+    written: oneshot::Receiver<Result<(), PrintError>>,
+}
+
+/// The terminal could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the terminal cannot be used: {0}")]
+pub struct TerminalError(io::Error);
+
+impl Failure for TerminalError {
+    fn class(&self) -> Class {
+        Class::Host
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("run it with standard input from /dev/null to see the console only".into())
+    }
+}
+
+/// Whether somebody can type ctrl-].
+pub fn is_there() -> bool {
+    io::stdin().is_terminal()
+}
+
+impl Terminal {
+    /// Take standard input and output. A terminal becomes raw: each key is the guest's, ctrl-C too, except ctrl-].
+    ///
+    /// # Errors
+    /// The terminal cannot be set, or a thread cannot be started.
+    pub fn open() -> Result<(Self, Streams), TerminalError> {
+        let raw = if is_there() { Some(Raw::enter().map_err(TerminalError)?) } else { None };
+        let (keys, input) = mpsc::channel(PIECES);
+        let (output, shown) = mpsc::channel(PIECES);
+        let (tell, written) = oneshot::channel();
+        let thread = |name: &str| thread::Builder::new().name(name.into());
+        thread("keyboard").spawn(move || read(&keys)).map_err(TerminalError)?;
+        // Nobody may be left to be told.
+        thread("screen").spawn(move || drop(tell.send(write(shown)))).map_err(TerminalError)?;
+        let escape = raw.is_some();
+        Ok((Self { raw, written }, Streams { input, output, escape }))
+    }
+
+    /// Say something about the console while the terminal is raw.
+    pub fn say(&self, text: &str) {
+        let end = if self.raw.is_some() { "\r\n" } else { "\n" };
+        printer::err(&format!("{end}{text}{end}"));
+    }
+
+    /// Write what is still to be shown, and give the terminal back.
+    ///
+    /// # Errors
+    /// Standard output could not be written, now or earlier.
+    pub async fn close(self, streams: Streams) -> Result<(), PrintError> {
+        drop(streams);
+        let written = timeout(FLUSH, self.written).await;
+        if self.raw.is_some() {
+            drop(self.raw);
+            // The guest's last line may have no end.
+            printer::err("\n");
+        }
+        match written {
+            Ok(Ok(result)) => result,
+            // A reader that has stopped reading, or a writer that is gone: there is nothing to say of either.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Wait for the terminal's hang-up (SIGHUP) or SIGQUIT, whose default action would leave the terminal raw.
+pub async fn hung_up() -> Ended {
+    if let (Ok(mut hangup), Ok(mut quit)) = (signal(SignalKind::hangup()), signal(SignalKind::quit())) {
+        tokio::select! {
+            _ = hangup.recv() => {}
+            _ = quit.recv() => {}
+        }
+        return Ended::Terminated;
+    }
+    // Signals that cannot be heard have their default action.
+    std::future::pending().await
+}
+
+fn read(keys: &mpsc::Sender<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    loop {
+        match rustix::io::read(io::stdin(), &mut buffer) {
+            Ok(count @ 1..) => {
+                if keys.blocking_send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            // The end, or a terminal that is gone.
+            Ok(0) | Err(_) => return,
+        }
+    }
+}
+
+fn write(mut shown: mpsc::Receiver<Vec<u8>>) -> Result<(), PrintError> {
+    while let Some(bytes) = shown.blocking_recv() {
+        if !printer::pass(&bytes)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Standard input in raw mode. Dropped, it is as it was.
+#[derive(Debug)]
+struct Raw {
+    before: Termios,
+}
+
+impl Raw {
+    fn enter() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        // Now: what was typed ahead is the guest's.
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+    }
+}

@@ -1,0 +1,254 @@
+//! The disk a local machine writes to: an overlay, thrown away with the machine or kept beside the image.
+//!
+//! ```text
+//! NAME.qcow2          the image, only read
+//! NAME.run.qcow2      what a kept machine has changed
+//! NAME.run.json       the image it changed: its name, size and time
+//! NAME.run.vars.raw   UEFI variables, in the firmware's own format
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::error::RunError;
+use super::source::Source;
+use crate::base::atomic;
+use crate::base::lock::Lock;
+use crate::image::{self, Disk, Firmware, ImageError};
+use crate::machine::MachineError;
+use crate::machine::firmware::find_uefi;
+use crate::machine::spec::{Drive, Durability, FirmwareFiles, FlashFile, Format};
+
+/// Version of the record's form.
+const SCHEMA: u32 = 1;
+/// Endings of image files that their overlay's name leaves out.
+const ENDINGS: [&str; 3] = ["qcow2", "raw", "img"];
+
+/// An overlay that outlives its machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Where it is.
+    pub overlay: PathBuf,
+    /// Whether an earlier machine made it.
+    pub continued: bool,
+}
+
+/// A machine's own disk, and the firmware that boots it.
+#[derive(Debug)]
+pub(super) struct LocalDisk {
+    pub(super) drive: Drive,
+    pub(super) firmware: FirmwareFiles,
+    pub(super) kept: Option<Kept>,
+    /// Held while the machine runs: QEMU's own lock names the file only in the middle of a long sentence.
+    _lock: Option<Lock>,
+}
+
+/// A disk that lives in `dir` and goes with it.
+pub(super) async fn throw_away(source: &Source, dir: &Path) -> Result<LocalDisk, RunError> {
+    let overlay = dir.join("disk.qcow2");
+    image::create_overlay(&source.image, source.format, &overlay).await?;
+    let firmware = firmware(source.firmware, false, |format| dir.join(format!("vars.{format}")))?;
+    Ok(LocalDisk { drive: Drive::scratch(overlay, Format::Qcow2, "disk"), firmware, kept: None, _lock: None })
+}
+
+/// The disk beside the image, made now or continued.
+pub(super) async fn kept(source: &Source) -> Result<LocalDisk, RunError> {
+    let files = Files::beside(&source.image);
+    let made = if files.overlay.exists() { false } else { files.make(source).await? };
+    let lock = Lock::try_exclusive(&files.overlay).map_err(unwritable(&files.overlay, true))?;
+    let Some(lock) = lock else { return Err(RunError::InUse { overlay: files.overlay }) };
+    files.check(source)?;
+    let firmware = firmware(source.firmware, true, |format| files.vars(format))?;
+    let drive = Drive { durability: Durability::Flushed, ..Drive::scratch(&files.overlay, Format::Qcow2, "disk") };
+    Ok(LocalDisk { drive, firmware, kept: Some(Kept { overlay: files.overlay, continued: !made }), _lock: Some(lock) })
+}
+
+/// The image an overlay was made over. Another one under it, even a rebuilt one, would show through as garbage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Base {
+    schema: u32,
+    /// File name.
+    file: String,
+    bytes: u64,
+    /// To the nanosecond, UTC.
+    modified: String,
+}
+
+impl Base {
+    fn of(image: &Path) -> Result<Self, RunError> {
+        let read = |source| ImageError::read(image, source);
+        let metadata = fs::metadata(image).map_err(read)?;
+        let modified = metadata.modified().map_err(read)?;
+        Ok(Self { schema: SCHEMA, file: file_name(image), bytes: metadata.len(), modified: time(modified) })
+    }
+}
+
+fn time(time: SystemTime) -> String {
+    // A time beyond the year 9999 does not convert; it is as good as any other that differs.
+    Timestamp::try_from(time).map_or_else(|_| "unknown".to_owned(), |time| time.to_string())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+struct Files {
+    overlay: PathBuf,
+    record: PathBuf,
+    /// Path without the part that tells the files apart.
+    stem: String,
+}
+
+impl Files {
+    fn beside(image: &Path) -> Self {
+        let name = file_name(image);
+        let stem = match name.rsplit_once('.') {
+            Some((stem, ending)) if !stem.is_empty() && ENDINGS.contains(&ending) => stem,
+            _ => &name,
+        };
+        let stem = format!("{stem}.run");
+        Self { overlay: image.with_file_name(format!("{stem}.qcow2")), record: image.with_file_name(format!("{stem}.json")), stem }
+    }
+
+    fn vars(&self, format: &str) -> PathBuf {
+        self.overlay.with_file_name(format!("{}.vars.{format}", self.stem))
+    }
+
+    fn all(&self) -> Vec<PathBuf> {
+        let vars = [Format::Raw, Format::Qcow2].map(|format| self.vars(format.name()));
+        [self.overlay.clone(), self.record.clone()].into_iter().chain(vars.into_iter().filter(|path| path.exists())).collect()
+    }
+
+    /// Make the overlay under its name, whole; false when another process was quicker.
+    async fn make(&self, source: &Source) -> Result<bool, RunError> {
+        let dir = self.overlay.parent().unwrap_or(Path::new("/"));
+        let staged = tempfile::Builder::new().prefix(&format!(".{}.", self.stem)).suffix(".new").tempfile_in(dir);
+        let staged = staged.map_err(unwritable(&self.overlay, true))?.into_temp_path();
+        // Relative, so that image and overlay can be moved together.
+        image::create_overlay(Path::new(&file_name(&source.image)), source.format, &staged).await?;
+        let record = serde_json::json!(Base::of(&source.image)?);
+        // Before the overlay: one without a record would be refused for ever.
+        atomic::write(&self.record, format!("{record:#}\n").as_bytes()).map_err(unwritable(&self.record, true))?;
+        match staged.persist_noclobber(&self.overlay) {
+            Ok(()) => Ok(true),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(unwritable(&self.overlay, true)(error.error)),
+        }
+    }
+
+    /// Make sure that the overlay still lies over `source`.
+    fn check(&self, source: &Source) -> Result<(), RunError> {
+        let stale = |why: String| RunError::Stale { overlay: self.overlay.clone(), why, files: self.all() };
+        let now = Base::of(&source.image)?;
+        let record = fs::read(&self.record).map_err(|error| stale(format!("{} cannot be read ({error})", self.record.display())))?;
+        let then: Base = serde_json::from_slice(&record).map_err(|_| stale(format!("{} is damaged", self.record.display())))?;
+        if then.file != now.file {
+            return Err(stale(format!("it lies over {}, not over {}", then.file, now.file)));
+        }
+        if then != now {
+            let Base { bytes, modified, .. } = then;
+            return Err(stale(format!("{} has changed under it; it had {bytes} bytes and was modified at {modified}", now.file)));
+        }
+        Disk::open_as(&self.overlay, image::Format::Qcow2)?;
+        Ok(())
+    }
+}
+
+/// The firmware's files. UEFI has variables of the machine's own, at the place `vars` gives for their format, made when they are missing.
+fn firmware(firmware: Firmware, kept: bool, vars: impl Fn(&str) -> PathBuf) -> Result<FirmwareFiles, RunError> {
+    if firmware == Firmware::Bios {
+        return Ok(FirmwareFiles::Bios);
+    }
+    let found = find_uefi().map_err(MachineError::from)?;
+    let path = vars(found.vars_template.format.name());
+    if !path.exists() {
+        fs::read(&found.vars_template.path).and_then(|bytes| atomic::write(&path, &bytes)).map_err(unwritable(&path, kept))?;
+    }
+    Ok(FirmwareFiles::Uefi { code: found.code, vars: FlashFile { path, format: found.vars_template.format } })
+}
+
+pub(super) fn unwritable(path: &Path, kept: bool) -> impl FnOnce(io::Error) -> RunError {
+    let path = path.to_owned();
+    move |source| RunError::Unwritable { path, source, kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_files_are_named_after_the_image() {
+        for (image, overlay) in [
+            ("/d/debian-12.qcow2", "/d/debian-12.run.qcow2"),
+            ("/d/a.raw", "/d/a.run.qcow2"),
+            ("/d/disk-12.5", "/d/disk-12.5.run.qcow2"),
+            ("/d/.img", "/d/.img.run.qcow2"),
+        ] {
+            assert_eq!(Files::beside(Path::new(image)).overlay, Path::new(overlay));
+        }
+    }
+
+    #[test]
+    fn an_overlay_is_made_once_continued_and_refused_over_another_image() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let dir = dir.path().canonicalize().unwrap();
+            let image = dir.join("d.raw");
+            fs::write(&image, [1; 4096]).unwrap();
+            let source = |image: &Path| Source {
+                name: "d".into(),
+                image: image.into(),
+                format: image::Format::Raw,
+                firmware: Firmware::Bios,
+                subnet: None,
+            };
+            let first = kept(&source(&image)).await.unwrap();
+            let overlay = dir.join("d.run.qcow2");
+            assert_eq!(first.kept, Some(Kept { overlay: overlay.clone(), continued: false }));
+            assert!(matches!(kept(&source(&image)).await, Err(RunError::InUse { .. })));
+            drop(first);
+            assert!(kept(&source(&image)).await.unwrap().kept.unwrap().continued);
+            let mut names: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            assert_eq!(names, ["d.raw", "d.run.json", "d.run.qcow2"]);
+
+            let refused = async |image: &Path| match kept(&source(image)).await {
+                Err(RunError::Stale { why, .. }) => why,
+                other => panic!("{other:?}"),
+            };
+            let other = dir.join("d.img");
+            fs::write(&other, [1; 4096]).unwrap();
+            assert_eq!(refused(&other).await, "it lies over d.raw, not over d.img");
+            let modified = fs::metadata(&image).unwrap().modified().unwrap();
+            fs::write(&image, [2; 4096]).unwrap();
+            assert!(refused(&image).await.starts_with("d.raw has changed under it; it had 4096 bytes and was modified at 2"));
+            fs::File::options().write(true).open(&image).unwrap().set_modified(modified).unwrap();
+            kept(&source(&image)).await.unwrap();
+            fs::write(dir.join("d.run.json"), "{").unwrap();
+            assert!(refused(&image).await.ends_with("d.run.json is damaged"));
+            fs::remove_file(dir.join("d.run.json")).unwrap();
+            assert!(refused(&image).await.contains("No such file"));
+        });
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_named() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let source = Source {
+            name: "version".into(),
+            image: "/proc/version".into(),
+            format: image::Format::Raw,
+            firmware: Firmware::Bios,
+            subnet: None,
+        };
+        let error = runtime.block_on(kept(&source)).unwrap_err();
+        assert!(matches!(error, RunError::Unwritable { kept: true, .. }), "{error:?}");
+        assert!(error.to_string().starts_with("/proc/version.run.qcow2 cannot be written: "), "{error}");
+    }
+}

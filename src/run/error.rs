@@ -1,0 +1,164 @@
+//! Why a local machine could not be had, or failed.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::artifact::ArtifactError;
+use crate::base::failure::{Class, Failure};
+use crate::base::host::TooLittleMemory;
+use crate::image::ImageError;
+use crate::machine::{Cause, MachineError};
+
+/// Why a local machine could not be had, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// What was named is no artifact, or a damaged one.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The image, or a file under it, cannot be read; or the overlay cannot be made.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The host has too little memory.
+    #[error(transparent)]
+    Memory(#[from] TooLittleMemory),
+    /// The machine did not start, or failed.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// It is readable, and no disk that boots.
+    #[error("{} is not a bootable disk: it has neither a boot sector nor an EFI system partition", path.display())]
+    NotBootable {
+        /// The image.
+        path: PathBuf,
+    },
+    /// QEMU takes its paths as JSON, which is UTF-8.
+    #[error("{} cannot be given to QEMU: its name is not UTF-8", path.display())]
+    NotUtf8 {
+        /// The image.
+        path: PathBuf,
+    },
+    /// The port for ssh cannot be listened on.
+    #[error("port {port} of 127.0.0.1 cannot be used: {source}")]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("{} cannot be written: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+        /// Whether it was to lie beside the image (`--keep`).
+        kept: bool,
+    },
+    /// Another machine runs on the kept overlay.
+    #[error("{} is in use by another machine", overlay.display())]
+    InUse {
+        /// The overlay.
+        overlay: PathBuf,
+    },
+    /// The kept overlay does not fit the image any more, so that what it shows would be garbage.
+    #[error("{} cannot be continued: {why}", overlay.display())]
+    Stale {
+        /// The overlay.
+        overlay: PathBuf,
+        /// Why not.
+        why: String,
+        /// The files that would have to go for a new beginning.
+        files: Vec<PathBuf>,
+    },
+}
+
+impl Failure for RunError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Artifact(error) => error.class(),
+            Self::Image(error) => error.class(),
+            Self::Memory(error) => error.class(),
+            Self::Machine(error) => error.class(),
+            Self::NotUtf8 { .. } => Class::Usage,
+            Self::NotBootable { .. } | Self::Stale { .. } => Class::Input,
+            Self::Port { .. } | Self::Unwritable { .. } | Self::InUse { .. } => Class::Host,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::Artifact(error) => return error.remedy(),
+            Self::Image(error) => return error.remedy(),
+            Self::Memory(error) => return error.remedy(),
+            Self::Machine(MachineError::Failed { cause, .. }) => of_a_failed_machine(cause).to_owned(),
+            // The files it names are gone with the machine: its command line would not run again.
+            Self::Machine(MachineError::CannotStart { reason, .. }) if reason.contains("lock") => {
+                "end the program that has the image open for writing".to_owned()
+            }
+            Self::Machine(MachineError::CannotStart { .. }) => "see what `goldsmith doctor` says of QEMU".to_owned(),
+            Self::Machine(error) => return error.remedy(),
+            Self::NotBootable { .. } => "give a raw or qcow2 disk image, or the directory that `goldsmith build` made".to_owned(),
+            Self::NotUtf8 { .. } => "rename it, or the directory it is in".to_owned(),
+            Self::Port { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => "choose a port of 1024 or above".to_owned(),
+            Self::Port { .. } => "choose another port, or end the program that listens there (`ss -ltnp` names it)".to_owned(),
+            Self::Unwritable { kept: true, .. } => "copy the image to a directory you may write to, or run it without --keep".to_owned(),
+            Self::Unwritable { .. } => "free some space there, or set TMPDIR to another directory".to_owned(),
+            Self::InUse { .. } => "end that machine, or run this one without --keep".to_owned(),
+            Self::Stale { files, .. } => {
+                let files: Vec<_> = files.iter().map(|path| path.to_string_lossy()).collect();
+                let line = crate::base::text::shell_line(["rm", "-f"].into_iter().chain(files.iter().map(AsRef::as_ref)));
+                format!("bring the image back as it was, or begin afresh: {line}")
+            }
+        })
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        match self {
+            Self::Artifact(error) => error.evidence(),
+            Self::Image(error) => error.evidence(),
+            Self::Machine(error) => error.evidence(),
+            _ => Vec::new(),
+        }
+    }
+
+    // No directory: what a machine leaves goes with it, and its console was on the user's terminal.
+}
+
+fn of_a_failed_machine(cause: &Cause) -> &'static str {
+    use std::os::unix::process::ExitStatusExt;
+    match cause {
+        Cause::Died(Some(status)) if status.signal() == Some(9) => {
+            "see `dmesg` for the kernel's out-of-memory killer; give the machine less: --memory 1G"
+        }
+        Cause::Died(_) => "see `dmesg`; a crash of QEMU is a bug of QEMU or of the host",
+        Cause::Disk { no_space: true, .. } => "free space where the overlay is: beside the image with --keep, else in TMPDIR or /tmp",
+        Cause::Disk { .. } => "check the host's disk (`dmesg`)",
+        _ => "read what the console said last",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_its_class_and_a_remedy_that_helps() {
+        let port = |kind: io::ErrorKind| RunError::Port { port: 22, source: kind.into() };
+        let stale = RunError::Stale { overlay: "d.run.qcow2".into(), why: "w".into(), files: vec!["d.run.qcow2".into(), "a b".into()] };
+        for (error, class, remedy) in [
+            (port(io::ErrorKind::PermissionDenied), Class::Host, "choose a port of 1024"),
+            (port(io::ErrorKind::AddrInUse), Class::Host, "choose another port"),
+            (stale, Class::Input, "begin afresh: rm -f d.run.qcow2 'a b'"),
+            (
+                RunError::Unwritable { path: "x".into(), source: io::ErrorKind::PermissionDenied.into(), kept: true },
+                Class::Host,
+                "without --keep",
+            ),
+            (RunError::Unwritable { path: "x".into(), source: io::ErrorKind::StorageFull.into(), kept: false }, Class::Host, "TMPDIR"),
+            (RunError::NotBootable { path: "x".into() }, Class::Input, "goldsmith build"),
+        ] {
+            assert_eq!(error.class(), class, "{error}");
+            assert!(error.remedy().unwrap().contains(remedy), "{error}: {:?}", error.remedy());
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Local machines from images: start one, sit at its serial console, end it.
+//!
+//! ```text
+//! path ─Source::find→ image, firmware ─overlay→ disk of its own ─launch→ LocalVm ─attend→ powered off | escaped
+//! ```
+//!
+//! The image is never written: the machine's disk is an overlay, thrown away or kept beside it. Knows nothing of recipes, nor of
+//! the terminal at the other end of the console.
+
+mod console;
+mod disk;
+mod error;
+mod source;
+mod vm;
+
+pub use console::Streams;
+pub use disk::Kept;
+pub use error::RunError;
+pub use source::Source;
+pub use vm::{Attended, Facts, LocalVm, Options, start};

@@ -1,0 +1,194 @@
+//! What is to be run: an artifact, whose manifest says how it boots, or any disk image, which is looked at.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::error::RunError;
+use crate::artifact::{self, Artifact, ArtifactError};
+use crate::image::{Disk, Firmware, Format, ImageError, PartitionTable, TableKind, gpt_type};
+use crate::machine::spec::Subnet;
+
+/// MBR type of an EFI system partition (UEFI specification 2.10, 5.2.2).
+const MBR_ESP: &str = "0xef";
+
+/// An image that can be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// For people and the process list; letters, digits, `.`, `-`, `_`.
+    pub name: String,
+    /// The image file, absolute and without links.
+    pub image: PathBuf,
+    /// How it keeps the disk.
+    pub format: Format,
+    /// What boots it.
+    pub firmware: Firmware,
+    /// The network of a guest that has an address of its own; known of artifacts only.
+    pub subnet: Option<Subnet>,
+}
+
+impl Source {
+    /// Find the image that `path` names: an artifact's directory, the image in one, or any disk image.
+    ///
+    /// # Errors
+    /// It is missing, unreadable, no bootable disk, or its chain of backing files is broken.
+    pub fn find(path: &Path) -> Result<Self, RunError> {
+        match artifact::open(path) {
+            Ok(artifact) => Self::of_artifact(&artifact),
+            Err(ArtifactError::NotAnArtifact { .. }) if !path.is_dir() => Self::of_image(path),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn of_artifact(artifact: &Artifact) -> Result<Self, RunError> {
+        let (manifest, image) = (&artifact.manifest, real(&artifact.image_path())?);
+        let bytes = image.metadata().map_err(|source| ImageError::read(&image, source))?.len();
+        // The digest would take seconds at every start; a copy that was cut short is noticed at once.
+        if bytes != manifest.image.bytes {
+            let why = format!("it has {bytes} bytes instead of {}", manifest.image.bytes);
+            return Err(ArtifactError::Damaged { path: image, why }.into());
+        }
+        let format = Format::named(&manifest.image.format).unwrap_or(Format::Qcow2);
+        Disk::open_as(&image, format)?;
+        let firmware = if manifest.promises.boots_through_uefi() { Firmware::Uefi } else { Firmware::Bios };
+        Ok(Self { name: name(&manifest.name), image, format, firmware, subnet: subnet(&manifest.recipe) })
+    }
+
+    fn of_image(path: &Path) -> Result<Self, RunError> {
+        let image = real(path)?;
+        let disk = Disk::open(&image)?;
+        let firmware = firmware(&disk)?;
+        let stem = image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { name: name(&stem), format: disk.info().format, image, firmware, subnet: None })
+    }
+}
+
+fn real(path: &Path) -> Result<PathBuf, RunError> {
+    let real = path.canonicalize().map_err(|source| ImageError::read(path, source))?;
+    if real.to_str().is_none() { Err(RunError::NotUtf8 { path: real }) } else { Ok(real) }
+}
+
+fn name(text: &str) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    if text.is_empty() { "vm".to_owned() } else { text.chars().map(word).collect() }
+}
+
+/// What boots a disk nobody tells of. One that boots both ways is booted through BIOS, which needs nothing of the host.
+fn firmware(disk: &Disk) -> Result<Firmware, RunError> {
+    let not = || RunError::NotBootable { path: disk.path().to_owned() };
+    let mut sector = [0; 512];
+    disk.bytes().read_at(0, &mut sector).map_err(|_| not())?;
+    let boot_sector = sector[0] != 0 && sector[510..] == [0x55, 0xaa];
+    let table = match PartitionTable::read(disk) {
+        Ok(table) => table,
+        // A boot sector can boot from a table we cannot read.
+        Err(_) if boot_sector => None,
+        Err(error) => return Err(error.into()),
+    };
+    let has = |wanted: &str| table.iter().flat_map(|table| &table.partitions).any(|partition| partition.type_id == wanted);
+    let esp = has(gpt_type::ESP) || has(MBR_ESP);
+    // Windows and some partitioners put code into the protective MBR of disks that only UEFI boots.
+    let gpt = table.as_ref().is_some_and(|table| table.kind == TableKind::Gpt);
+    match (boot_sector, esp) {
+        (true, false) => Ok(Firmware::Bios),
+        (true, true) if !gpt || has(gpt_type::BIOS_BOOT) => Ok(Firmware::Bios),
+        (_, true) => Ok(Firmware::Uefi),
+        (false, false) => Err(not()),
+    }
+}
+
+/// The network that the manifest's resolved recipe gives the guest; `None` when it asks a DHCP server.
+fn subnet(recipe: &Value) -> Option<Subnet> {
+    let network = recipe.pointer("/system/network")?;
+    let address = |key: &str| network.get(key)?.as_str()?.parse().ok();
+    let prefix = u8::try_from(network.get("prefix")?.as_u64()?).ok()?;
+    Some(Subnet { guest: address("address")?, prefix, gateway: address("gateway") })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A disk of 1 MiB: a boot sector with these partition types in its MBR, and code in it or not.
+    fn mbr(code: bool, types: &[u8]) -> Disk {
+        let mut bytes = vec![0; 1 << 20];
+        bytes[0] = u8::from(code);
+        bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+        for (index, kind) in types.iter().enumerate() {
+            let entry = 446 + 16 * index;
+            bytes[entry + 4] = *kind;
+            bytes[entry + 8] = 8 * (1 + index as u8);
+            bytes[entry + 12] = 8;
+        }
+        Disk::in_memory("d", bytes)
+    }
+
+    fn gpt(code: bool, types: &[gpt::partition_types::Type]) -> Disk {
+        let mut bytes = vec![0; 4 << 20];
+        let cursor = Box::new(std::io::Cursor::new(&mut bytes));
+        let mut table = gpt::GptConfig::new().writable(true).create_from_device(cursor, None).unwrap();
+        for kind in types {
+            table.add_partition("p", 64 << 10, kind.clone(), 0, None).unwrap();
+        }
+        table.write().unwrap();
+        let protective = gpt::mbr::ProtectiveMBR::with_lb_size((bytes.len() / 512 - 1) as u32);
+        protective.overwrite_lba0(&mut std::io::Cursor::new(&mut bytes)).unwrap();
+        bytes[0] = u8::from(code);
+        Disk::in_memory("d", bytes)
+    }
+
+    #[test]
+    fn the_firmware_is_found_on_the_disk() {
+        use gpt::partition_types::{BIOS, EFI, LINUX_FS};
+        for (what, disk, expected) in [
+            ("MBR with boot code", mbr(true, &[0x83]), Some(Firmware::Bios)),
+            ("boot sector alone", mbr(true, &[]), Some(Firmware::Bios)),
+            ("MBR, both", mbr(true, &[0xef, 0x83]), Some(Firmware::Bios)),
+            ("MBR with ESP", mbr(false, &[0xef, 0x83]), Some(Firmware::Uefi)),
+            ("MBR without anything", mbr(false, &[0x83]), None),
+            ("GPT with GRUB for BIOS", gpt(true, &[BIOS, LINUX_FS]), Some(Firmware::Bios)),
+            ("GPT, both", gpt(true, &[BIOS, EFI, LINUX_FS]), Some(Firmware::Bios)),
+            ("GPT with ESP and stray boot code", gpt(true, &[EFI, LINUX_FS]), Some(Firmware::Uefi)),
+            ("GPT with ESP", gpt(false, &[EFI, LINUX_FS]), Some(Firmware::Uefi)),
+            ("GPT without anything", gpt(false, &[LINUX_FS]), None),
+            ("text", Disk::in_memory("d", b"# goldsmith\n".repeat(100)), None),
+            ("nothing", Disk::in_memory("d", Vec::new()), None),
+        ] {
+            let found = firmware(&disk);
+            assert_eq!(found.as_ref().ok().copied(), expected, "{what}: {found:?}");
+            assert!(expected.is_some() || matches!(found, Err(RunError::NotBootable { .. })), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_address_is_read_from_the_recipe_and_nonsense_is_not() {
+        let network = |network: Value| subnet(&json!({ "system": { "network": network } }));
+        let guest = "172.16.51.35".parse().unwrap();
+        for (value, expected) in [
+            (
+                json!({"method": "static", "address": "172.16.51.35", "prefix": 24, "gateway": "172.16.51.1", "dns": []}),
+                Some(Subnet { guest, prefix: 24, gateway: "172.16.51.1".parse().ok() }),
+            ),
+            (
+                json!({"method": "static", "address": "172.16.51.35", "prefix": 24, "gateway": null}),
+                Some(Subnet { guest, prefix: 24, gateway: None }),
+            ),
+            (json!({"method": "dhcp"}), None),
+            (json!({"address": "::1", "prefix": 24}), None),
+            (json!({"address": "172.16.51.35", "prefix": 4096}), None),
+            (json!(7), None),
+        ] {
+            assert_eq!(network(value.clone()), expected, "{value}");
+        }
+        assert_eq!(subnet(&Value::Null), None);
+    }
+
+    #[test]
+    fn names_become_words() {
+        for (text, expected) in [("debian-12", "debian-12"), ("a b,c", "a_b_c"), ("", "vm"), ("é", "_")] {
+            assert_eq!(name(text), expected);
+        }
+    }
+}

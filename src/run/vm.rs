@@ -1,0 +1,190 @@
+//! A local machine: started, attended, ended.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::console::{Console, Left, Streams};
+use super::disk::{self, Kept, LocalDisk};
+use super::error::RunError;
+use super::source::Source;
+use crate::base::host::TooLittleMemory;
+use crate::base::size::ByteSize;
+use crate::image::Firmware;
+use crate::machine::probe::{Probe, probe};
+use crate::machine::spec::{Accelerator, Boot, MachineSpec, NetworkSpec};
+use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
+
+/// Virtual CPUs under KVM, when nobody says how many.
+const CPUS: u32 = 2;
+/// For the console's last bytes when the machine ends; a reader that has stopped reading does not hold us up longer.
+const LAST_BYTES: Duration = Duration::from_secs(2);
+
+/// What is asked of a local machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Keep what the machine changes, in an overlay beside the image.
+    pub keep: bool,
+    /// A port of 127.0.0.1 that leads to the guest's port 22. Without it the machine has no network at all.
+    pub ssh: Option<u16>,
+    /// Memory.
+    pub memory: ByteSize,
+    /// Virtual CPUs; when nothing is said, [`CPUS`], or one when emulated (the runner's `Bench` has the measurements).
+    pub cpus: Option<u32>,
+}
+
+/// What a started machine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The artifact's name, or the image's.
+    pub name: String,
+    /// What executes it, and why.
+    pub probe: Probe,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// What boots it.
+    pub firmware: Firmware,
+    /// Where its changes stay, if they do.
+    pub kept: Option<Kept>,
+}
+
+/// How a turn at the console ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attended {
+    /// The guest powered off.
+    PoweredOff,
+    /// The user typed ctrl-]. The machine runs on.
+    Escaped,
+    /// Nobody reads the console's output any more. The machine runs on.
+    Unheard,
+}
+
+/// A running local machine. Dropped, it loses its power, and a throw-away disk with it.
+#[derive(Debug)]
+pub struct LocalVm {
+    facts: Facts,
+    // Dropped in this order: QEMU goes before the directory its files are in.
+    machine: Machine,
+    console: Option<Console>,
+    _disk: LocalDisk,
+    _private: TempDir,
+}
+
+/// Start a machine from the image or artifact at `path`.
+///
+/// # Errors
+/// The image is missing or no disk, the host lacks QEMU, memory, space or the port, or QEMU refuses.
+pub async fn start(path: &Path, options: &Options) -> Result<LocalVm, RunError> {
+    let source = Source::find(path)?;
+    TooLittleMemory::refuse(options.memory, "--memory 1G")?;
+    if let Some(port) = options.ssh {
+        free(port)?;
+    }
+    let probe = probe().await?;
+    let private = tempfile::Builder::new().prefix("goldsmith-run-").tempdir();
+    let private = private.map_err(disk::unwritable(&std::env::temp_dir(), false))?;
+    let disk = if options.keep { disk::kept(&source).await? } else { disk::throw_away(&source, private.path()).await? };
+    let spec = spec(&source, options, probe.accelerator, &disk);
+    let launched = Machine::launch(&spec, &private.path().join("machine")).await;
+    let mut machine = launched.map_err(|error| port_taken(error, options.ssh))?;
+    let console = machine.take_console().map(Console::new);
+    let facts = Facts { name: source.name, probe, cpus: spec.cpus, firmware: source.firmware, kept: disk.kept.clone() };
+    Ok(LocalVm { facts, machine, console, _disk: disk, _private: private })
+}
+
+impl LocalVm {
+    /// What it is.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Connect the user to the console, until something happens. Can be called again after an escape.
+    ///
+    /// # Errors
+    /// The guest's kernel panicked, a disk of the host failed, or QEMU died.
+    pub async fn attend(&mut self, user: &mut Streams) -> Result<Attended, RunError> {
+        loop {
+            let listening = self.console.is_some();
+            let copy = async {
+                match &mut self.console {
+                    Some(console) => console.copy(user).await,
+                    None => Left::Closed,
+                }
+            };
+            tokio::select! {
+                left = copy, if listening => match left {
+                    Left::Escaped => return Ok(Attended::Escaped),
+                    Left::Unheard => return Ok(Attended::Unheard),
+                    // QEMU is about to be gone, and that is told by an event.
+                    Left::Closed => self.console = None,
+                },
+                event = self.machine.next() => {
+                    let cause = match event {
+                        MachineEvent::Shutdown(ShutdownReason::PowerOff) => return Ok(Attended::PoweredOff),
+                        MachineEvent::Shutdown(reason) => Some(Cause::Ended(reason)),
+                        event => Cause::of(event),
+                    };
+                    if let Some(cause) = cause {
+                        return Err(self.machine.fail(cause).await.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Press the power button; the guest may shut down then, or not.
+    ///
+    /// # Errors
+    /// QEMU is gone.
+    pub async fn power_button(&mut self) -> Result<(), RunError> {
+        Ok(self.machine.powerdown().await?)
+    }
+
+    /// End the machine in order, and show what its console still says. A guest that runs loses its power; what it had flushed to a
+    /// kept disk is there.
+    pub async fn end(self, user: &mut Streams) {
+        let Self { machine, console, .. } = self;
+        let last = async {
+            let Some(mut console) = console else { return };
+            // An escape means nothing now.
+            while console.copy(user).await == Left::Escaped {}
+        };
+        // Either way it is over: how QEMU ended changes nothing for the user any more.
+        let _ = tokio::join!(machine.quit(), timeout(LAST_BYTES, last));
+    }
+}
+
+fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &LocalDisk) -> MachineSpec {
+    let ssh = |port| NetworkSpec::User { outside: false, subnet: source.subnet, ssh_forward: Some(port) };
+    let usual = if accelerator == Accelerator::Kvm { CPUS } else { 1 };
+    MachineSpec {
+        name: source.name.clone(),
+        accelerator,
+        cpus: options.cpus.unwrap_or(usual),
+        memory: options.memory,
+        drives: vec![disk.drive.clone()],
+        boot: Boot::Disk(disk.firmware.clone()),
+        ports: Vec::new(),
+        network: options.ssh.map_or(NetworkSpec::None, ssh),
+        reboots: true,
+    }
+}
+
+/// QEMU would say it too, after the work and in the words of its own code.
+fn free(port: u16) -> Result<(), RunError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|source| RunError::Port { port, source })
+}
+
+/// Another program may have been quicker than QEMU (7.2 and 10.0: `Could not set up host forwarding rule 'tcp:127.0.0.1:22-:22'`).
+fn port_taken(error: MachineError, ssh: Option<u16>) -> RunError {
+    match (error, ssh) {
+        (MachineError::CannotStart { reason, .. }, Some(port)) if reason.contains("host forwarding rule") => {
+            RunError::Port { port, source: io::ErrorKind::AddrInUse.into() }
+        }
+        (error, _) => error.into(),
+    }
+}

@@ -1,0 +1,406 @@
+//! `goldsmith run` as its user meets it: on a terminal (`script` of bsdutils makes one), without one, and by ssh.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use goldsmith::image::Disk;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tempfile::TempDir;
+
+use crate::fixture::{PASSWORD, fixture, machines};
+use crate::machine_qemu::{HANG, POWER_OFF, WRITE_WHEN_TOLD, sector};
+use crate::support::{GOLDSMITH, goldsmith};
+
+/// For tiny guests and for ends; a busy host stretches it.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A place for one run: its temporary files go to `tmp`, its working directory is the whole.
+struct Desk {
+    dir: TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("tmp")).unwrap();
+        Self { dir }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A raw disk whose boot sector says `message` and goes on with `code`.
+    fn disk(&self, message: &str, code: &[u8]) -> String {
+        let path = self.at("disk.raw");
+        fs::write(&path, [&sector(message, code)[..], &[0; 1 << 20]].concat()).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(&self.dir).env("TMPDIR", self.at("tmp")).env("TERM", "dumb");
+        command
+    }
+
+    /// goldsmith without a terminal.
+    fn run(&self, args: &[&str]) -> Session {
+        Session::start(self.command(GOLDSMITH, args))
+    }
+
+    /// goldsmith on a terminal of its own, whose modes before and after are left in files.
+    fn run_on_terminal(&self, args: &[&str]) -> Session {
+        let line = shell_words::join([GOLDSMITH].iter().chain(args));
+        let script = format!("stty -g >before; {line}; status=$?; stty -g >after; exit $status");
+        Session::start(self.command("script", &["-qefc", &script, "/dev/null"]))
+    }
+
+    /// The terminal is as it was, nothing temporary is left, and no process that used the place.
+    #[track_caller]
+    fn is_tidy(&self) {
+        let read = |name| fs::read_to_string(self.at(name)).ok();
+        assert_eq!(read("before"), read("after"));
+        assert_eq!(names(&self.at("tmp")), BTreeSet::new());
+        let deadline = Instant::now() + SOON;
+        while !self.processes().is_empty() {
+            assert!(Instant::now() < deadline, "left: {:?}", self.processes());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The processes whose command line names this place: QEMU.
+    fn processes(&self) -> Vec<u32> {
+        let here = self.dir.path().to_str().unwrap().as_bytes();
+        let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let uses = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(b"/usr/bin/qemu") && line.windows(here.len()).any(|part| part == here)
+        };
+        pids.filter(uses).collect()
+    }
+}
+
+fn names(dir: &Path) -> BTreeSet<String> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// A program one talks with.
+struct Session {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    said: Arc<Mutex<String>>,
+    /// What was looked at.
+    seen: usize,
+}
+
+impl Session {
+    fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        listen(child.stdout.take().unwrap(), &said);
+        listen(child.stderr.take().unwrap(), &said);
+        Self { stdin: child.stdin.take(), child, said, seen: 0 }
+    }
+
+    /// Wait until it has said `text`, after what was waited for before.
+    #[track_caller]
+    fn wait_for(&mut self, text: &str, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        loop {
+            let said = self.said.lock().unwrap().clone();
+            if let Some(at) = said[self.seen..].find(text) {
+                self.seen += at + text.len();
+                return;
+            }
+            let over =
+                Instant::now() > deadline || self.child.try_wait().unwrap().is_some_and(|_| self.said.lock().unwrap().len() == said.len());
+            assert!(!over, "`{text}` was not said:\n{}", &said[self.seen..]);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(pid(&self.child), signal).unwrap();
+    }
+
+    /// Wait for its end: the status, or the negative number of a signal.
+    #[track_caller]
+    fn end(&mut self) -> i32 {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
+            }
+            assert!(Instant::now() < deadline, "it does not end:\n{}", self.said.lock().unwrap());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A failed test must not leave a machine behind; one that is gone needs nothing.
+        let _ = kill_process_group(pid(&self.child), Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed()).unwrap()
+}
+
+fn listen(mut pipe: impl Read + Send + 'static, said: &Arc<Mutex<String>>) {
+    let said = Arc::clone(said);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            said.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    });
+}
+
+/// Sockets of IPv4 and IPv6 that the process `pid` listens on or has bound: `PROTOCOL ADDRESS`, as proc(5) writes them.
+fn listening(pid: u32) -> Vec<String> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+    let inodes: BTreeSet<String> =
+        links.filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())).collect();
+    let mut found = Vec::new();
+    for protocol in ["tcp", "tcp6", "udp", "udp6"] {
+        let table = fs::read_to_string(format!("/proc/net/{protocol}")).unwrap_or_default();
+        for line in table.lines().skip(1) {
+            let words: Vec<_> = line.split_ascii_whitespace().collect();
+            // 0A is LISTEN.
+            if inodes.contains(words[9]) && (protocol.starts_with("udp") || words[3] == "0A") {
+                found.push(format!("{protocol} {}", words[1]));
+            }
+        }
+    }
+    found
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// What `command` says as root of the guest behind `port`; asked again until sshd answers.
+fn ssh(desk: &Desk, port: u16, command: &str) -> String {
+    let deadline = Instant::now() + 2 * SOON;
+    loop {
+        let mut ssh = desk.command("ssh", &["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"]);
+        ssh.args(["-o", "ConnectTimeout=20", "-p", &port.to_string(), "-i"]).arg(&fixture().key).args(["root@127.0.0.1", command]);
+        let output = ssh.output().unwrap();
+        if output.status.success() {
+            return String::from_utf8(output.stdout).unwrap();
+        }
+        assert!(Instant::now() < deadline, "{output:?}");
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn the_artifact_is_used_at_its_console_and_by_ssh_and_stays_as_it_was() {
+    let _slot = machines();
+    let fixture = fixture();
+    let image = fixture.artifact.join("debian-12-docker.qcow2");
+    let state = || {
+        let metadata = fs::metadata(&image).unwrap();
+        (metadata.len(), metadata.modified().unwrap(), metadata.ino(), names(&fixture.artifact))
+    };
+    let (before, desk, port) = (state(), Desk::new(), free_port());
+    let mut session = desk.run_on_terminal(&["run", fixture.artifact.to_str().unwrap(), "--ssh", &port.to_string()]);
+    session.wait_for(&format!("ssh -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1"), SOON);
+    session.wait_for("master login: ", Duration::from_secs(300));
+    session.say("root\r");
+    session.wait_for("Password: ", SOON);
+    session.say(&format!("{PASSWORD}\r"));
+    session.wait_for("root@master", SOON);
+    session.say("echo uid=$(id -u); docker info --format 'server={{.ServerVersion}}'\r");
+    session.wait_for("uid=0", SOON);
+    session.wait_for("server=20.10.24", 2 * SOON);
+
+    let qemu = desk.processes();
+    assert_eq!(qemu.len(), 1);
+    assert_eq!(listening(qemu[0]), [format!("tcp 0100007F:{port:04X}")]);
+    // The way in is the only one: the guest does not reach what listens on the host.
+    let host = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let reach = format!(
+        "timeout 5 bash -c ': < /dev/tcp/10.0.2.2/{}' 2>/dev/null && echo reached || echo closed",
+        host.local_addr().unwrap().port()
+    );
+    assert_eq!(ssh(&desk, port, &format!("docker info --format '{{{{.ServerVersion}}}}'; {reach}")), "20.10.24+dfsg1\nclosed\n");
+
+    session.say("poweroff\r");
+    session.wait_for("reboot: Power down", 2 * SOON);
+    assert_eq!(session.end(), 0);
+    desk.is_tidy();
+    assert_eq!(state(), before);
+}
+
+#[test]
+fn without_a_terminal_the_console_is_copied_until_the_guest_is_off() {
+    let _slot = machines();
+    let desk = Desk::new();
+    let disk = desk.disk("hello\r\n", POWER_OFF);
+    let mut session = desk.run(&["run", &disk]);
+    drop(session.stdin.take());
+    session.wait_for("until the guest powers off\n", SOON);
+    session.wait_for("hello\r\n", SOON);
+    assert_eq!(session.end(), 0);
+    desk.is_tidy();
+    assert_eq!(names(desk.dir.path()), ["disk.raw", "tmp"].map(str::to_owned).into());
+}
+
+#[test]
+fn on_a_terminal_ctrl_c_is_the_guests_and_ctrl_bracket_is_ours() {
+    let _slot = machines();
+    let desk = Desk::new();
+    let disk = desk.disk("ready", WRITE_WHEN_TOLD);
+    let before = fs::read(&disk).unwrap();
+    let mut session = desk.run_on_terminal(&["run", &disk]);
+    session.wait_for("ctrl-] ends the machine", SOON);
+    session.wait_for("ready", SOON);
+    session.say("\u{3}");
+    session.wait_for("W", SOON);
+    session.say("\u{1d}");
+    assert_eq!(session.end(), 0);
+    desk.is_tidy();
+    assert!(before == fs::read(&disk).unwrap(), "the image was written");
+}
+
+#[test]
+fn what_is_kept_is_there_the_next_time_and_a_changed_image_is_refused() {
+    let _slot = machines();
+    let desk = Desk::new();
+    let disk = desk.disk("ready", WRITE_WHEN_TOLD);
+    let before = fs::read(&disk).unwrap();
+    let mut first = desk.run_on_terminal(&["run", &disk, "--keep"]);
+    first.wait_for("what it changes is kept in ", SOON);
+    first.wait_for("ready", SOON);
+    first.say("x");
+    first.wait_for("W", SOON);
+    first.say("\u{1d}");
+    first.wait_for("the power button is pressed; ctrl-] again cuts the power", SOON);
+    first.say("\u{1d}");
+    assert_eq!(first.end(), 0);
+    desk.is_tidy();
+    assert!(before == fs::read(&disk).unwrap(), "the image was written");
+    let overlay = Disk::open(&desk.at("disk.run.qcow2")).unwrap();
+    let mut second_sector = [0; 512];
+    overlay.bytes().read_at(512, &mut second_sector).unwrap();
+    assert!(second_sector == before[..512], "what the guest wrote is not in the overlay");
+
+    // Continued; a second machine on it is refused; SIGTERM ends the first, and the overlay is still sound.
+    let mut second = desk.run(&["run", &disk, "--keep"]);
+    second.wait_for("continued on ", SOON);
+    second.wait_for("ready", SOON);
+    let mut third = desk.run(&["run", &disk, "--keep"]);
+    assert_eq!(third.end(), 7);
+    third.wait_for("disk.run.qcow2 is in use by another machine", SOON);
+    second.signal(Signal::TERM);
+    assert_eq!(second.end(), 143);
+    desk.is_tidy();
+    let check = desk.command("qemu-img", &["check", "-q", "disk.run.qcow2"]).status().unwrap();
+    assert!(check.success());
+
+    let mut hung_up = desk.run_on_terminal(&["run", &disk, "--keep"]);
+    hung_up.wait_for("ready", SOON);
+    let goldsmith = fs::read_to_string(format!("/proc/{}/stat", desk.processes()[0])).unwrap();
+    let parent = goldsmith.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(parent).unwrap(), Signal::HUP).unwrap();
+    assert_eq!(hung_up.end(), 143);
+    desk.is_tidy();
+
+    fs::write(&disk, &before[..1 << 20]).unwrap();
+    let mut refused = desk.run(&["run", &disk, "--keep"]);
+    assert_eq!(refused.end(), 3);
+    refused.wait_for("disk.raw has changed under it; it had 1049088 bytes", SOON);
+    refused.wait_for("help: bring the image back as it was, or begin afresh: rm -f ", SOON);
+}
+
+#[test]
+fn a_disk_that_only_uefi_boots_is_booted_by_it_with_variables_of_its_own() {
+    let _slot = machines();
+    let desk = Desk::new();
+    let mut bytes = vec![0; 1 << 20];
+    // One partition of type 0xef, from sector 8, and no boot code.
+    bytes[450] = 0xef;
+    bytes[454] = 8;
+    bytes[458] = 64;
+    bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+    fs::write(desk.at("esp.img"), bytes).unwrap();
+    let mut session = desk.run(&["run", "esp.img", "--keep", "--memory", "256M"]);
+    session.wait_for("UEFI; ", SOON);
+    session.wait_for("BdsDxe: ", 2 * SOON);
+    session.signal(Signal::TERM);
+    assert_eq!(session.end(), 143);
+    desk.is_tidy();
+    let found = names(desk.dir.path());
+    assert!(found.contains("esp.run.vars.raw") || found.contains("esp.run.vars.qcow2"), "{found:?}");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_with_a_cause_and_a_remedy() {
+    let desk = Desk::new();
+    let good = desk.disk("", HANG);
+    let here = |name: &str| desk.at(name).to_str().unwrap().to_owned();
+    fs::write(here("notes.txt"), "not a disk\n".repeat(100)).unwrap();
+    fs::write(here("other.vmdk"), b"KDMV\x01\0\0\0").unwrap();
+    fs::write(here("base.raw"), [0; 1 << 20]).unwrap();
+    let made = desk.command("qemu-img", &["create", "-q", "-f", "qcow2", "-F", "raw", "-b", "base.raw", "chain.qcow2"]).status().unwrap();
+    assert!(made.success());
+    fs::remove_file(here("base.raw")).unwrap();
+    // A manifest that promises another length.
+    fs::create_dir(here("short")).unwrap();
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/manifest.json");
+    fs::copy(manifest, here("short/manifest.json")).unwrap();
+    fs::write(here("short/debian-12-docker.qcow2"), "cut").unwrap();
+    let busy = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = busy.local_addr().unwrap().port().to_string();
+    let (absent, notes, vmdk, chain, short) = (here("absent"), here("notes.txt"), here("other.vmdk"), here("chain.qcow2"), here("short"));
+    for (args, status, said) in [
+        (&["run", &absent][..], 3, "absent cannot be opened: No such file or directory (os error 2)\n  help: check the path\n"),
+        (
+            &["run", &here("tmp")],
+            3,
+            "tmp is not an artifact: it has no manifest.json\n  help: give the directory that `goldsmith build` made",
+        ),
+        (
+            &["run", &notes],
+            3,
+            "notes.txt is not a bootable disk: it has neither a boot sector nor an EFI system partition\n  help: give a raw",
+        ),
+        (&["run", &vmdk], 3, "VMDK is not supported, only raw and qcow2\n  help: "),
+        (&["run", &chain], 3, "base.raw: No such file or directory (os error 2)\n  help: check the path "),
+        (&["run", &short], 3, "is not the image of its manifest: it has 3 bytes instead of 5\n  help: build it again"),
+        (&["run", "/dev/null"], 3, "/dev/null: it is neither a file nor a block device\n  help: "),
+        (
+            &["run", &good, "--ssh", &port],
+            7,
+            "of 127.0.0.1 cannot be used: Address already in use (os error 98)\n  help: choose another port",
+        ),
+        (&["run", &good, "--memory", "900T"], 7, "of memory, and the host has "),
+        (&["run", &good, "--memory", "1M"], 2, "64M is the least"),
+        (&["run", &good, "--json"], 2, "`run` has no JSON: standard output is the guest's console\n  help: leave out --json\n"),
+    ] {
+        let ended = goldsmith(args.iter().copied()).end();
+        assert_eq!(ended.status, status, "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+    let ended = goldsmith(["run", &good]).stub("true", "").path_only().end();
+    ended.is(7, "", "error: qemu-system-x86_64 is not installed\n  help: install it: apt-get install qemu-system-x86\n");
+    assert_eq!(names(&desk.at("tmp")), BTreeSet::new());
+}
