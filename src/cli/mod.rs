@@ -110,7 +110,6 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure>
         Command::Schema => Ok(printer::out(&format!("{:#}\n", recipe::schema()))?),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),
-        _ => Err(NotInThisBuild.into()),
     }
 }
 
@@ -125,19 +124,5 @@ impl Failure for NoRuntime {
 
     fn remedy(&self) -> Option<String> {
         Some("see whether the limits on open files and processes (`ulimit -a`) are too low".into())
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("this goldsmith was built without that command")]
-struct NotInThisBuild;
-
-impl Failure for NotInThisBuild {
-    fn class(&self) -> Class {
-        Class::Usage
-    }
-
-    fn remedy(&self) -> Option<String> {
-        None
     }
 }
