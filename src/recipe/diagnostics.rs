@@ -75,8 +75,8 @@ impl Failure for Diagnostics {
     fn remedy(&self) -> Option<String> {
         Some(match self.class() {
             Class::Bug => "report this with the recipe; it is a fault of goldsmith".to_owned(),
-            Class::Input => "put the file where the recipe looks for it, or mend the path in the recipe".to_owned(),
-            _ => "mend the lines shown and run the command again; `goldsmith schema` describes every key".to_owned(),
+            Class::Input => "correct the path, or put the file there".to_owned(),
+            _ => "correct the lines shown; `goldsmith schema` describes every key".to_owned(),
         })
     }
 

@@ -184,7 +184,7 @@ impl Loading<'_> {
         }
         tree.set(&keys, node).map_err(|(step, why)| {
             let place = keys.get(step).map_or_else(|| at(0, equals), |(_, place)| place.clone());
-            Problem::new(why).show(place, "").help("`goldsmith plan` shows what the recipe holds")
+            Problem::new(why).show(place, "").help("`goldsmith schema` describes every key")
         })
     }
 }

@@ -89,9 +89,9 @@ impl Failure for SourceError {
     fn remedy(&self) -> Option<String> {
         Some(match self {
             Self::Missing { key, urls, sha256, .. } => {
-                let from = urls.first().map(|url| format!("download {url}, ")).unwrap_or_default();
+                let from = urls.first().map(|url| format!("download {url}, then ")).unwrap_or_default();
                 let pinned = sha256.map(|digest| format!(" (sha256 {digest})")).unwrap_or_default();
-                format!("{from}then say where it is{pinned}: --set {key}='\"FILE\"'")
+                format!("{from}say where it is{pinned}: --set {key}='\"FILE\"'")
             }
             Self::Unreadable { path, .. } => format!("see `ls -l {}`", path.display()),
             Self::WrongDigest { .. } => "download it again, or correct the recipe's sha256 if this is the file you mean".to_owned(),
