@@ -3,9 +3,9 @@
 //! ```text
 //! STORE/
 //! ├─ v1/layers/ID/        a finished layer; ID is 64 hexadecimal digits
-//! ├─ v1/layers/.ID.new-*  one in the making; it disappears with its maker, or at the next sweep
+//! ├─ v1/layers/.ID.new-*  one in the making, claimed by its maker: swept when that is gone
 //! ├─ v1/locks/ID          held by who makes that layer; the others wait for it
-//! ├─ v1/scratch/*         one run's scratch directory each, locked by it
+//! ├─ v1/scratch/run-*     one run's scratch directory each, claimed by it
 //! └─ secret               32 random bytes, 0600: salts are derived from it
 //! ```
 //!
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::atomic::{Existing, NewDir};
+use crate::base::claim::{self, ClaimedDir};
 use crate::base::digest::Sha256Digest;
 use crate::base::failure::{Class, Failure};
 use crate::base::lock::Lock;
@@ -25,6 +26,10 @@ use crate::base::process::{Invocation, Tool};
 
 /// Bytes of the store's secret.
 const SECRET_BYTES: usize = 32;
+/// Attempts to remove a scratch directory.
+const REMOVALS: u32 = 10;
+/// What the names of scratch directories begin with.
+const RUN: &str = "run-";
 /// How often a waiting process looks whether another has finished a layer.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -71,14 +76,33 @@ impl Vacancy {
 /// A run's own scratch directory, removed when dropped.
 #[derive(Debug)]
 pub struct Scratch {
-    dir: tempfile::TempDir,
-    _lock: Lock,
+    dir: ClaimedDir,
 }
 
 impl Scratch {
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Children that were just killed may still be writing. What is left in the end is for the next sweep.
+        for _ in 0..REMOVALS {
+            if remove(self.path()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Remove the directory at `path` and all in it, also files of a user namespace's ids, which only root of such a namespace can delete.
+fn remove(path: &Path) -> bool {
+    fs::remove_dir_all(path).is_ok() || !path.exists() || {
+        Invocation::new(Tool::Shell).args(["-c", "rm -rf -- \"$1\"", "-"]).arg(path).contained().run_blocking();
+        !path.exists()
     }
 }
 
@@ -154,46 +178,19 @@ impl Store {
         }
     }
 
-    /// A scratch directory for this run. What crashed runs left behind is swept away first, also files of a user namespace's ids,
-    /// which only root of such a namespace can delete.
+    /// A scratch directory for this run. What killed runs left behind is swept away first.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn scratch(&self) -> Result<Scratch, CacheError> {
+    pub fn scratch(&self) -> Result<Scratch, CacheError> {
         let parent = self.root.join("v1/scratch");
         let failed = |source| CacheError { path: parent.clone(), source };
-        self.sweep(&parent).await.map_err(failed)?;
-        let dir = tempfile::Builder::new().prefix("run-").tempdir_in(&parent).map_err(failed)?;
-        let lock = Lock::try_exclusive(&dir.path().with_extension("lock")).map_err(failed)?;
-        let lock = lock.ok_or_else(|| failed(io::ErrorKind::ResourceBusy.into()))?;
-        Ok(Scratch { dir, _lock: lock })
-    }
-
-    async fn sweep(&self, parent: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(parent)?.collect::<io::Result<Vec<_>>>()? {
-            let path = entry.path();
-            let lock_path = path.with_extension("lock");
-            if path == lock_path {
-                let owner = path.with_extension("");
-                if !owner.exists() {
-                    fs::remove_file(&path)?;
-                }
-            } else if let Some(_lock) = Lock::try_exclusive(&lock_path)? {
-                if fs::remove_dir_all(&path).is_err() {
-                    // A failure is seen by the next line and by the next sweep.
-                    let _ = Invocation::new(Tool::Shell).args(["-c", "rm -rf -- \"$1\"", "-"]).arg(&path).contained().output().await;
-                }
-                fs::remove_file(&lock_path)?;
-            }
+        for run in claim::abandoned(&parent, RUN).map_err(failed)? {
+            // What is left even so waits for the next sweep and is in nobody's way.
+            remove(&run.path);
         }
-        for entry in fs::read_dir(self.root.join("v1/layers"))?.collect::<io::Result<Vec<_>>>()? {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let Some(id) = name.strip_prefix('.').and_then(|rest| rest.split_once(".new-")).map(|(id, _)| id.to_owned()) else { continue };
-            if Lock::try_exclusive(&self.root.join("v1/locks").join(id))?.is_some() {
-                fs::remove_dir_all(entry.path())?;
-            }
-        }
-        Ok(())
+        claim::sweep(&self.root.join("v1/layers"), ".");
+        Ok(Scratch { dir: ClaimedDir::new(&parent, RUN, 0o700).map_err(failed)? })
     }
 
     /// The store's secret, made at the first use.
@@ -267,15 +264,14 @@ mod tests {
         on_runtime(async {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::open(dir.path()).unwrap();
-            let mine = store.scratch().await.unwrap();
+            let mine = store.scratch().unwrap();
             fs::create_dir_all(dir.path().join("v1/scratch/run-dead/tree")).unwrap();
             let id = Sha256Digest::of(b"dead");
             fs::create_dir_all(dir.path().join(format!("v1/layers/.{id}.new-x"))).unwrap();
-            let other = store.scratch().await.unwrap();
+            let other = store.scratch().unwrap();
             let mut left: Vec<_> = fs::read_dir(dir.path().join("v1/scratch")).unwrap().map(|e| e.unwrap().path()).collect();
             left.sort();
-            let mut expected: Vec<_> =
-                [mine.path(), other.path()].iter().flat_map(|p| [p.to_path_buf(), p.with_extension("lock")]).collect();
+            let mut expected = [mine.path().to_owned(), other.path().to_owned()];
             expected.sort();
             assert_eq!(left, expected);
             assert_eq!(fs::read_dir(dir.path().join("v1/layers")).unwrap().count(), 0);

@@ -58,7 +58,7 @@ pub enum Built {
 /// # Errors
 /// Whatever failed, with the directory that keeps its evidence; nothing is left under the target's name then.
 pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyFailure> {
-    let scratch = request.store.scratch().await?;
+    let scratch = request.store.scratch()?;
     let journal = File::create(scratch.path().join(EVENTS_FILE)).map_err(failure::unwritable(scratch.path()))?;
     let events = events.with(Box::new(JsonLog::new(journal)));
     let built = build_in(request, &scratch, &events).await;

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use tempfile::TempDir;
+
+use super::claim::{self, ClaimedDir};
 
 /// Write `bytes` to `path`: readers see the old file or the whole new one, also after a power cut.
 ///
@@ -36,10 +37,11 @@ fn staged(parent: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// A directory in the making, beside the place it will have. Dropped unpublished, it disappears.
+/// A directory in the making, beside the place it will have. Dropped unpublished, it disappears; that of a killed process does when the
+/// next one begins there.
 #[derive(Debug)]
 pub struct NewDir {
-    staging: TempDir,
+    staging: ClaimedDir,
     target: PathBuf,
 }
 
@@ -63,9 +65,8 @@ impl NewDir {
         let mut prefix = OsString::from(".");
         prefix.push(target.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
         prefix.push(".new-");
-        let staging = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)?;
-        fs::set_permissions(staging.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        Ok(Self { staging, target: target.to_owned() })
+        claim::sweep(parent, &prefix);
+        Ok(Self { staging: ClaimedDir::new(parent, &prefix, 0o755)?, target: target.to_owned() })
     }
 
     /// Where the content is made.
@@ -81,10 +82,8 @@ impl NewDir {
         sync_tree(self.staging.path())?;
         let parent = parent_of(&self.target);
         match renameat_with(CWD, self.staging.path(), CWD, &self.target, RenameFlags::NOREPLACE) {
-            Ok(()) => {
-                // The staging name is gone; nothing is left to delete.
-                let _ = self.staging.keep();
-            }
+            // The staging name is gone; nothing is left to delete.
+            Ok(()) => self.staging.keep(),
             Err(error) if error == rustix::io::Errno::EXIST && existing == Existing::Replace => {
                 renameat_with(CWD, self.staging.path(), CWD, &self.target, RenameFlags::EXCHANGE)?;
                 // The staging name now holds the old directory and takes it along.
@@ -160,6 +159,11 @@ mod tests {
         };
         drop(make("never"));
         assert!(names(dir.path()).is_empty());
+        let killed = dir.path().join(".out.new-killed");
+        fs::create_dir(&killed).unwrap();
+        let two = (make("first"), make("second"));
+        assert!(!killed.exists() && two.0.path().exists() && two.1.path().exists());
+        drop(two);
         make("one").publish(Existing::Keep).unwrap();
         let kind = make("two").publish(Existing::Keep).unwrap_err().kind();
         assert_eq!((kind, fs::read_to_string(target.join("f")).unwrap()), (io::ErrorKind::AlreadyExists, "one".into()));

@@ -3,6 +3,7 @@
 //! Nothing here knows a word of images, machines or recipes; everything else may lean on it.
 
 pub mod atomic;
+pub mod claim;
 pub mod digest;
 pub mod event;
 pub mod failure;

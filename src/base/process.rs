@@ -20,6 +20,8 @@ use super::failure::{Class, Failure};
 const VERSION_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 /// Bytes of a child's last output that an error keeps.
 const TAIL_BYTES: usize = 4096;
+/// What any program says of a full disk: strerror(3) of ENOSPC, untranslated.
+const FULL: &str = "No space left on device";
 /// Bytes of one output line that are kept; a guest or a tool may write without line ends.
 const LINE_BYTES: usize = 16 * 1024;
 
@@ -173,6 +175,23 @@ impl Invocation {
     /// The program is not there or cannot be started.
     pub fn spawn(self) -> Result<Running, ProcessError> {
         let command_line = self.command_line();
+        let mut command = self.command()?;
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = tokio::process::Command::from(command)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| ProcessError::Start { tool: self.tool, source })?;
+        Ok(Running { tool: self.tool, command_line, child })
+    }
+
+    /// Run it to its end in silence, holding up the thread: for drops, which cannot wait otherwise. Whether it succeeded.
+    pub fn run_blocking(self) -> bool {
+        let Ok(mut command) = self.command() else { return false };
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    /// The command, which borrows the descriptors to inherit from `self`.
+    fn command(&self) -> Result<std::process::Command, ProcessError> {
         let program = self.tool.find()?;
         let mut words = self.containment().into_iter().map(OsString::from).collect::<Vec<_>>();
         if let Some(first) = words.first_mut() {
@@ -181,7 +200,7 @@ impl Invocation {
         words.push(program.into_os_string());
         words.extend(self.args.iter().cloned());
         let mut command = std::process::Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&words[1..]).stdin(Stdio::null());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
@@ -204,11 +223,7 @@ impl Invocation {
             });
         }
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let child = tokio::process::Command::from(command)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|source| ProcessError::Start { tool: self.tool, source })?;
-        Ok(Running { tool: self.tool, command_line, child })
+        Ok(command)
     }
 
     /// Run it to its end, giving each line of its output to `on_line` as it comes.
@@ -411,6 +426,7 @@ impl Failure for ProcessError {
         Some(match self {
             Self::Missing { tool } => format!("install it: apt-get install {}", tool.package()),
             Self::Start { tool, .. } => format!("see whether `{} --version` runs in this shell", tool.program()),
+            Self::Failed { tail, .. } if tail.contains(FULL) => "free some space on the disk it writes to, or choose another".to_owned(),
             Self::Failed { command_line, .. } => format!("to see it alone, run: {command_line}"),
         })
     }

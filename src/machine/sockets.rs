@@ -6,19 +6,21 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
+use crate::base::claim::{self, ClaimedDir};
 
 /// Longest path of a socket: `sun_path` of unix(7) has 108 bytes, the last one NUL.
 const PATH_BYTES: usize = 107;
 
-/// A private directory of sockets. Dropped, it disappears.
+/// What the names of these directories begin with.
+const PREFIX: &str = "goldsmith-vm-";
+
+/// A private directory of sockets. Dropped, it disappears; that of a killed process does when the next one is made.
 #[derive(Debug)]
 pub(super) struct Sockets {
-    dir: TempDir,
+    dir: ClaimedDir,
 }
 
 /// One connected line: our end, and the listening end for QEMU.
@@ -38,9 +40,8 @@ impl Line {
 impl Sockets {
     pub(super) fn new() -> io::Result<Self> {
         let parent = roomy(std::env::temp_dir());
-        let private = std::fs::Permissions::from_mode(0o700);
-        let dir = tempfile::Builder::new().prefix("goldsmith-vm-").permissions(private).tempdir_in(parent)?;
-        Ok(Self { dir })
+        claim::sweep(&parent, PREFIX);
+        Ok(Self { dir: ClaimedDir::new(&parent, PREFIX, 0o700)? })
     }
 
     /// Where the line `name` is or would be.
@@ -70,6 +71,8 @@ fn connect(path: &Path) -> io::Result<tokio::net::UnixStream> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

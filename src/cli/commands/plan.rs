@@ -15,7 +15,7 @@ use crate::pipeline;
 pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let recipe = host::recipe(&args.recipe)?;
     let store = host::store(args.store.store.as_deref(), context)?;
-    let scratch = store.scratch().await?;
+    let scratch = store.scratch()?;
     let (resolved, plan) = pipeline::resolve_and_plan(&recipe, &store, &scratch, &Events::none()).await?;
     let have: Vec<bool> = plan.stages.iter().map(|stage| store.peek(&stage.id).is_some()).collect();
     // A later layer stands for all below it.
