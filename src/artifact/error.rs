@@ -68,10 +68,14 @@ impl ArtifactError {
     }
 }
 
+fn reads(doing: &str) -> bool {
+    matches!(doing, "read" | "opened")
+}
+
 impl Failure for ArtifactError {
     fn class(&self) -> Class {
         match self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Input,
+            Self::Io { source, doing, .. } if source.kind() == io::ErrorKind::NotFound && reads(doing) => Class::Input,
             Self::Io { .. } => Class::Host,
             Self::OtherId { .. } | Self::NotOurs { .. } => Class::Usage,
             Self::NotAnArtifact { .. } | Self::Damaged { .. } => Class::Input,
@@ -81,15 +85,14 @@ impl Failure for ArtifactError {
 
     fn remedy(&self) -> Option<String> {
         Some(match self {
-            Self::Io { source, .. } => match source.kind() {
+            Self::Io { source, doing, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     "free some space, or choose another directory with -o DIR".into()
                 }
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    "choose a directory you may write to with -o DIR".into()
-                }
-                io::ErrorKind::NotFound => "check the path".into(),
-                _ => return None,
+                io::ErrorKind::NotFound if reads(doing) => "check the path".into(),
+                io::ErrorKind::PermissionDenied if reads(doing) => "make it readable for you".into(),
+                _ if reads(doing) => return None,
+                _ => "choose a directory you may write to with -o DIR".into(),
             },
             Self::OtherId { .. } => "replace it with --force, or choose another directory with -o DIR".into(),
             Self::NotOurs { .. } => "move it away or choose another directory with -o DIR; --force does not replace it".into(),

@@ -196,7 +196,7 @@ fn remedy(cause: &Cause, evidence: &Evidence) -> String {
         Cause::Deadline(_) => "see in the evidence what it was at; a slow host needs a longer deadline ([build] deadline)".into(),
         Cause::Panicked | Cause::Stalled(_) | Cause::Ended(_) | Cause::Stopped => {
             let screen = if evidence.screenshot.is_some() { " and screen.png" } else { "" };
-            format!("read console.log{screen} in {}", evidence.dir.display())
+            format!("read console.log{screen} in the evidence")
         }
     }
 }

@@ -32,7 +32,8 @@ pub struct Signature {
 
 /// Signatures of any Linux guest and its firmware. Installers bring their own.
 ///
-/// Sources: Linux `kernel/panic.c`, `mm/oom_kill.c`, `block/blk-core.c`; initramfs-tools 0.142 `scripts/functions` (`panic`); dracut 033
+/// Sources: Linux `kernel/panic.c`, `mm/oom_kill.c`, `block/blk-core.c`; initramfs-tools 0.142 `scripts/functions` (`panic`) and
+/// `scripts/local` (`local_device_setup`); dracut 033
 /// `dracut-emergency.sh`; systemd 219 and 252 `emergency.service`, sulogin(8) of util-linux 2.38; GRUB 2.06 `kern/rescue_reader.c`;
 /// SeaBIOS 1.16 `boot.c`; edk2 `BdsEntry.c`.
 pub const SIGNATURES: &[Signature] = &[
@@ -44,6 +45,12 @@ pub const SIGNATURES: &[Signature] = &[
     Signature {
         text: "(initramfs)",
         cause: "its initramfs did not find the root filesystem and opened a shell",
+        remedy: "compare root= on the kernel command line with the disk, and see whether the initramfs has its driver (virtio_blk)",
+    },
+    // With panic= on the command line there is no shell but a reboot.
+    Signature {
+        text: "Gave up waiting for root",
+        cause: "its initramfs did not find the root filesystem",
         remedy: "compare root= on the kernel command line with the disk, and see whether the initramfs has its driver (virtio_blk)",
     },
     Signature {
@@ -331,6 +338,7 @@ mod tests {
             ("[    2.123456] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", "its kernel panicked"),
             ("[  OK  ] Reached target Multi-User System.", ""),
             ("(initramfs) ", "its initramfs did not find"),
+            ("Gave up waiting for root file system device.  Common problems:", "its initramfs did not find"),
             ("Loading, please wait... initramfs", ""),
             ("dracut Warning: Could not boot.", ""),
             ("Generating \"/run/initramfs/rdsosreport.txt\"", "dracut gave up"),

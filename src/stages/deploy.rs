@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::{RAW, StageError, drive};
 use crate::base::event::Task;
+use crate::base::failure::Class;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::image::ext4::Mke2fs;
-use crate::image::{self, BootFiles, Firmware, Format, Layout, Role, TableKind, fat};
+use crate::image::{BootFiles, Firmware, Format, Layout, Role, TableKind, fat};
 use crate::machine::runner::{Bench, Mode, RunnerTask};
 use crate::plan::DeployWork;
 use crate::recipe;
@@ -20,15 +21,14 @@ use crate::sources::{AptSource, Resolved};
 const TREE: &str = include_str!("tree.sh");
 /// Lines of mmdebstrap's output that an error keeps.
 const TAIL_LINES: usize = 20;
-/// What tree and disk take together at the least, besides the packages of the recipe.
-const LEAST_FREE_BYTES: u64 = 3 << 30;
+/// What an installation takes of the store at the least: the tree, and the disk made of it.
+pub const INSTALL_BYTES: u64 = 3 << 30;
 
 /// Install into a new layer in `dir`, with packages from where `sources` says.
 ///
 /// # Errors
 /// The host lacks a tool or space, packages cannot be had or installed, or the boot loader cannot be installed.
 pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
-    image::require_space(dir, LEAST_FREE_BYTES)?;
     let disk = dir.join(RAW);
     let layout = layout(&work.disk)?;
     let scratch = |path: &Path| {
@@ -46,7 +46,7 @@ pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &B
     }
     layout.write_table(&mut file, &disk, &work.ids.seed)?;
     drop(file);
-    install_boot_loader(work, disk, bench, task).await
+    install_boot_loader(work, disk, bench, task).await.map_err(|error| error.doing("installing the boot loader"))
 }
 
 fn layout(disk: &recipe::Disk) -> Result<Layout, StageError> {
@@ -107,32 +107,40 @@ async fn assemble(work: &DeployWork, layout: &Layout, epoch: u64, place: &Path, 
     }
 }
 
-/// What apt, dpkg, mmdebstrap and mke2fs say when they fail, in our words. The first row that fits is the cause.
-const FAILURES: &[(&str, &str)] = &[
-    ("E: Unable to locate package", "correct the name in the recipe's [packages]; `apt-cache search` finds names"),
-    ("has no installation candidate", "correct the name in the recipe's [packages]; `apt-cache search` finds names"),
-    ("E: Version ", "the suite has another version: leave the version out, or name the one there is (`apt-cache policy`)"),
-    ("E: Unable to correct problems", "two packages of the recipe exclude each other; the lines above name them"),
-    ("Temporary failure resolving", "check the host's network and name service"),
-    ("E: Failed to fetch", "check the host's network and package sources: apt-get update"),
-    ("NO_PUBKEY", "install the distribution's keys on this host: apt-get install debian-archive-keyring"),
-    ("No space left on device", "make room in the store, or name another: --store DIR"),
-    ("Could not allocate block", "make the recipe's disk larger: [disk] size"),
-    ("Could not write block", "make room in the store, or name another: --store DIR"),
-    ("Failed to enable unit", "correct the unit's name in the recipe's [services]"),
-    ("newuidmap", "install uidmap, and give this user sub-ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"),
-    ("dpkg: error processing", "the package's own script failed; the lines above tell"),
+/// What apt, dpkg, mmdebstrap and mke2fs say when they fail, whose fault it is, and what to do. The first row that fits is the cause: a
+/// full disk makes apt say other things too.
+const FAILURES: &[(&str, Class, &str)] = &[
+    ("No space left on device", Class::Host, ROOM),
+    ("You don't have enough free space in", Class::Host, ROOM),
+    ("Could not write block", Class::Host, ROOM),
+    ("E: Unable to locate package", Class::Machine, NAME),
+    ("has no installation candidate", Class::Machine, NAME),
+    ("E: Version ", Class::Machine, "the suite has another version: leave the version out, or name the one there is (`apt-cache policy`)"),
+    ("E: Unable to correct problems", Class::Machine, "two packages of the recipe exclude each other; the lines above name them"),
+    ("Temporary failure resolving", Class::Input, "check the host's network and name service"),
+    ("E: Failed to fetch", Class::Input, "check the host's network and package sources: apt-get update"),
+    ("NO_PUBKEY", Class::Host, "install the distribution's keys on this host: apt-get install debian-archive-keyring"),
+    ("Could not allocate block", Class::Machine, "make the recipe's disk larger: [disk] size"),
+    ("Failed to enable unit", Class::Machine, "correct the unit's name in the recipe's [services]"),
+    (
+        "newuidmap",
+        Class::Host,
+        "install uidmap, and give this user sub-ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER",
+    ),
+    ("dpkg: error processing", Class::Machine, "the package's own script failed; the lines above tell"),
 ];
+const ROOM: &str = "make room in the store, or name another: --store DIR";
+const NAME: &str = "correct the name in the recipe's [packages]; `apt-cache search` finds names";
 
 fn explain(lines: &[String]) -> StageError {
     let find = |text: &str| lines.iter().find(|line| line.contains(text));
-    let known = FAILURES.iter().find_map(|(text, remedy)| find(text).map(|line| (line.as_str(), *remedy)));
-    let (cause, remedy) = known.unwrap_or_else(|| {
+    let known = FAILURES.iter().find_map(|(text, class, remedy)| find(text).map(|line| (line.as_str(), *class, *remedy)));
+    let (cause, class, remedy) = known.unwrap_or_else(|| {
         let last = lines.iter().rev().find(|line| line.contains("E: ") || line.contains("rror"));
-        (last.or(lines.last()).map_or("no word of why", String::as_str), "run again with -v for all of the output")
+        (last.or(lines.last()).map_or("no word of why", String::as_str), Class::Machine, "run again with -v for all of the output")
     });
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec();
-    StageError::Packages { cause: crate::base::text::printable(cause.trim()), remedy: remedy.to_owned(), tail }
+    StageError::Packages { class, cause: crate::base::text::printable(cause.trim()), remedy: remedy.to_owned(), tail }
 }
 
 async fn install_boot_loader(work: &DeployWork, disk: PathBuf, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
@@ -140,7 +148,7 @@ async fn install_boot_loader(work: &DeployWork, disk: PathBuf, bench: &Bench<'_>
     let payload = RunnerTask { name: "boot-loader".to_owned(), script: work.boot_loader.as_bytes().to_vec(), files: Vec::new() };
     let mut guest = bench.boot("install", drive(disk, Format::Raw), files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("boot loader");
-    guest.run_to_success("boot-loader", task).await.map_err(|error| StageError::from(error).doing("installing the boot loader"))?;
+    guest.run_to_success("boot-loader", task).await?;
     guest.end(task).await?;
     Ok(())
 }
@@ -152,23 +160,32 @@ mod tests {
 
     #[test]
     fn what_the_tools_say_becomes_a_cause_and_a_remedy() {
-        for (lines, cause, remedy) in [
+        for (lines, class, cause, remedy) in [
             (
                 &["I: installing", "E: Unable to locate package nosuch", "E: apt-get failed"][..],
+                Class::Machine,
                 "E: Unable to locate package nosuch",
                 "correct the name",
             ),
             (
                 &["mke2fs: Could not allocate block in ext2 filesystem while populating"][..],
+                Class::Machine,
                 "mke2fs: Could not allocate",
                 "make the recipe's disk larger",
             ),
-            (&["something new", "E: it broke", "done"][..], "E: it broke", "run again with -v"),
-            (&[][..], "no word of why", "run again with -v"),
+            (
+                &["E: Failed to fetch http://x  Error writing to file - write (28: No space left on device)"][..],
+                Class::Host,
+                "28: No space",
+                "make room",
+            ),
+            (&["E: Failed to fetch http://x  404  Not Found"][..], Class::Input, "404", "apt-get update"),
+            (&["something new", "E: it broke", "done"][..], Class::Machine, "E: it broke", "run again with -v"),
+            (&[][..], Class::Machine, "no word of why", "run again with -v"),
         ] {
             let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
             let error = explain(&lines);
-            assert!(error.to_string().contains(cause), "{error}");
+            assert!(error.to_string().contains(cause) && error.class() == class, "{error}");
             assert!(error.remedy().unwrap().contains(remedy), "{error}");
         }
     }

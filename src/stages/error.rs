@@ -14,6 +14,8 @@ pub enum StageError {
     /// The tree could not be assembled from packages.
     #[error("the packages could not be installed: {cause}")]
     Packages {
+        /// Whose fault that is.
+        class: Class,
         /// The line that tells, in the tool's words.
         cause: String,
         /// What to do.
@@ -73,7 +75,7 @@ impl StageError {
 impl Failure for StageError {
     fn class(&self) -> Class {
         match self {
-            Self::Packages { .. } => Class::Machine,
+            Self::Packages { class, .. } => *class,
             Self::Image(error) => error.class(),
             Self::Runner { source, .. } => source.class(),
             Self::Tool(error) => error.class(),

@@ -44,7 +44,8 @@ pub async fn provision<E: Failure>(
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, bench.scratch).await?;
     let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| payload(index, step.step)).collect();
-    let mut guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, task).await?;
+    let guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, task).await;
+    let mut guest = guest.map_err(|error| StageError::from(error).doing("provisioning"))?;
     for (index, step) in steps.iter().enumerate() {
         task.step(&step.step.name);
         let failed = |error| StageError::from(error).doing(&format!("provision step `{}`", step.step.name));

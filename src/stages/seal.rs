@@ -15,6 +15,10 @@ pub const SEALING: &str = include_str!("seal.sh");
 /// # Errors
 /// The machine failed, the script failed, or the filesystem was not unmounted cleanly.
 pub async fn seal(base: &Layer, dir: &Path, resolv_conf: Option<&str>, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+    seal_in(base, dir, resolv_conf, bench, task).await.map_err(|error| error.doing("sealing"))
+}
+
+async fn seal_in(base: &Layer, dir: &Path, resolv_conf: Option<&str>, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
     let overlay = dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, bench.scratch).await?;
@@ -25,7 +29,7 @@ pub async fn seal(base: &Layer, dir: &Path, resolv_conf: Option<&str>, bench: &B
     };
     let mut guest = bench.boot("seal", drive(overlay, Format::Qcow2), files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("seal");
-    guest.run_to_success("seal", task).await.map_err(|error| StageError::from(error).doing("sealing"))?;
+    guest.run_to_success("seal", task).await?;
     guest.end(task).await?;
     Ok(())
 }
