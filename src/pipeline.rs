@@ -7,6 +7,7 @@
 
 mod failure;
 mod manifest;
+mod preflight;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -74,6 +75,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     }
     // What publishing would refuse after the work is refused before it.
     NotPublishable::refuse(&found, request.target, request.overwrite)?;
+    preflight::require(request, &plan)?;
 
     let evidence = scratch.path().join(failure::EVIDENCE);
     let bench = bench(&recipe.build, request.keep_on_failure, scratch, &evidence, events).await?;
@@ -161,16 +163,12 @@ async fn run_stages(
 ) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
     let mut records = Vec::new();
     // Nothing below the last finished layer is looked at: an installation is not run for a sealed layer that is there.
-    let finished = plan.stages.iter().rposition(|stage| request.store.peek(&stage.id).is_some());
+    let mut next = preflight::first_to_run(request.store, plan);
     let mut base = None;
-    let mut next = 0;
-    if let Some(last) = finished {
-        for stage in &plan.stages[..=last] {
-            let seconds = events.task(&*stage.name).reused();
-            records.push(StageRecord { name: stage.name.clone(), id: stage.id, reused: true, seconds });
-        }
-        base = request.store.peek(&plan.stages[last].id).map(Layer::at);
-        next = last + 1;
+    for stage in &plan.stages[..next] {
+        let seconds = events.task(&*stage.name).reused();
+        records.push(StageRecord { name: stage.name.clone(), id: stage.id, reused: true, seconds });
+        base = request.store.peek(&stage.id).map(Layer::at);
     }
     while let Some(stage) = plan.stages.get(next) {
         let task = events.task(&*stage.name);
@@ -204,6 +202,8 @@ async fn run_stage(
         Lookup::Hit(dir) => return Ok((vec![Layer::at(dir)], true)),
         Lookup::Miss(vacancy) => vacancy,
     };
+    // From here on a failure leaves evidence, if only the run's journal.
+    fs::create_dir_all(bench.evidence).map_err(failure::unwritable(bench.evidence))?;
     match (&stage.work, base) {
         (Work::Deploy(work), _) => stages::deploy(work, resolved, vacancy.path(), bench, task).await?,
         (Work::Provision(_), Some(base)) => return provision(pending, base, vacancy, request, bench, task).await,

@@ -26,22 +26,29 @@ impl BuildFailed {
     /// Keep what `scratch` holds of the failed run beside `target`. A failure before any machine ran leaves nothing worth keeping.
     pub(super) fn keep(cause: AnyFailure, scratch: &Path, target: &Path) -> Self {
         let worth = scratch.join(EVIDENCE).exists() || scratch.join(REPORT_FILE).exists();
-        let keep = || -> Result<PathBuf, Box<dyn std::error::Error>> {
-            let dir = artifact::evidence_dir(target)?;
-            for name in [EVENTS_FILE, REPORT_FILE] {
-                if scratch.join(name).exists() {
-                    fs::copy(scratch.join(name), dir.join(name))?;
-                }
+        // A second failure, such as a disk that is still full, must not hide the first one.
+        let evidence = if worth { artifact::evidence_dir(target).ok() } else { None };
+        let evidence = evidence.filter(|dir| {
+            let kept = copy_evidence(scratch, dir).is_ok();
+            if !kept {
+                let _ = fs::remove_dir_all(dir);
             }
-            if scratch.join(EVIDENCE).exists() {
-                copy_tree(&scratch.join(EVIDENCE), &dir)?;
-            }
-            Ok(dir)
-        };
-        // A second failure must not hide the first one.
-        let evidence = if worth { keep().ok() } else { None };
+            kept
+        });
         Self { cause, evidence }
     }
+}
+
+fn copy_evidence(scratch: &Path, dir: &Path) -> io::Result<()> {
+    for name in [EVENTS_FILE, REPORT_FILE] {
+        if scratch.join(name).exists() {
+            fs::copy(scratch.join(name), dir.join(name))?;
+        }
+    }
+    if scratch.join(EVIDENCE).exists() {
+        copy_tree(&scratch.join(EVIDENCE), dir)?;
+    }
+    Ok(())
 }
 
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
