@@ -101,7 +101,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
 /// # Errors
 /// A check failed or could not be run, or there is no verdict; the report of the checks is in the error then.
 pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &Store, events: &Events) -> Result<Report, AnyFailure> {
-    let scratch = store.scratch().await?;
+    let scratch = store.scratch()?;
     let verified = async {
         let evidence = scratch.path().join(failure::EVIDENCE);
         let bench = bench(build, false, &scratch, &evidence, events).await?;
