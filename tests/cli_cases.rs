@@ -170,7 +170,7 @@ ok        mke2fs          1.47.0
     let namespaces = rows(&ended.stdout, &["namespaces"]);
     assert!(namespaces.starts_with("missing   namespaces      ") && namespaces.contains("Operation not permitted"), "{namespaces}");
     assert_eq!(ended.status, 7);
-    assert!(ended.stderr.starts_with("error: this host cannot build: QEMU, qemu-img, namespaces"), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: this host cannot build: QEMU, qemu-img, accelerator, namespaces"), "{}", ended.stderr);
 }
 
 #[test]
