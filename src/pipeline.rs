@@ -22,8 +22,9 @@ use crate::image::{self, Compress, Format};
 use crate::installer::accounts::Accounts;
 use crate::machine::probe::probe;
 use crate::machine::runner::Bench;
-use crate::plan::{Plan, PlannedStage, Work, plan};
-use crate::recipe::{Build, BuildNetwork, Recipe};
+use crate::machine::spec::Subnet;
+use crate::plan::{Plan, PlannedStage, Texts, Work, plan};
+use crate::recipe::{Build, BuildNetwork, Network, Recipe};
 use crate::sources::{self, Host, Resolved};
 use crate::stages::{self, Layer, Step};
 use crate::verify::{self, Promises, Report};
@@ -70,15 +71,19 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     let recipe = request.recipe;
     let (resolved, plan) = resolve_and_plan(recipe, request.store, scratch, events).await?;
     let found = artifact::existing(request.target, &plan.content_id);
-    if let Found::SameId(manifest) = found {
-        return Ok(Built::UpToDate(Artifact { dir: request.target.to_owned(), manifest: *manifest }));
+    if let Found::SameId(manifest) = &found {
+        let artifact = Artifact { dir: request.target.to_owned(), manifest: (**manifest).clone() };
+        match artifact.check_image() {
+            Ok(()) => return Ok(Built::UpToDate(artifact)),
+            Err(damage) => events.warn(format!("it is built again: {damage}")),
+        }
     }
     // What publishing would refuse after the work is refused before it.
     NotPublishable::refuse(&found, request.target, request.overwrite)?;
     preflight::require(request, &plan)?;
 
     let evidence = scratch.path().join(failure::EVIDENCE);
-    let bench = bench(&recipe.build, request.keep_on_failure, scratch, &evidence, events).await?;
+    let bench = Bench { subnet: subnet(recipe), ..bench(&recipe.build, request.keep_on_failure, scratch, &evidence, events).await? };
     let (sealed, stages) = run_stages(&plan, &resolved, request, &bench, events).await?;
 
     let draft = Draft::begin(request.target)?;
@@ -107,7 +112,9 @@ pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &St
         let bench = bench(build, false, &scratch, &evidence, events).await?;
         prove(image, promises, &bench, events).await
     };
-    verified.await.map_err(|failed| BuildFailed::keep(failed, scratch.path(), image).into())
+    // Evidence inside an artifact's directory would make it a foreign one.
+    let place = artifact::open(image).map_or_else(|_| image.to_owned(), |artifact| artifact.dir);
+    verified.await.map_err(|failed| BuildFailed::keep(failed, scratch.path(), &place).into())
 }
 
 /// The report of an image that keeps every promise.
@@ -127,7 +134,7 @@ pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch,
     let task = events.task("resolve");
     let resolved = sources::resolve(recipe, Host { apt: Path::new("/etc/apt"), scratch: scratch.path() }, &task).await?;
     let accounts = Accounts::derive(recipe, &store.secret()?);
-    let plan = plan(recipe, &resolved.pins, &accounts, stages::SEALING)?;
+    let plan = plan(recipe, &resolved.pins, &accounts, Texts { tree: stages::TREE, sealing: stages::SEALING })?;
     task.done();
     Ok((resolved, plan))
 }
@@ -147,10 +154,19 @@ async fn bench<'a>(build: &Build, hold: bool, scratch: &'a Scratch, evidence: &'
         memory: build.memory,
         deadline: build.deadline,
         outside: build.network == BuildNetwork::Open,
+        subnet: None,
         hold,
         scratch: scratch.path(),
         evidence,
     })
+}
+
+/// The address the image gives itself: provision steps reach the network from there.
+fn subnet(recipe: &Recipe) -> Option<Subnet> {
+    match recipe.system.network {
+        Network::Static { address, prefix, gateway, .. } => Some(Subnet { guest: address, prefix, gateway }),
+        Network::Dhcp => None,
+    }
 }
 
 /// Every stage's layer, from the store or made now; the last one, and what the manifest says of them.

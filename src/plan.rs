@@ -19,7 +19,7 @@ use crate::installer::deploy::{self, FilesystemIds, Tree};
 use crate::recipe::{Disk, FileEntry, Media, ProvisionStep, Recipe};
 use crate::sources::Pins;
 
-/// Raised when goldsmith makes another result out of the same inputs.
+/// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk) makes another result out of the same inputs.
 const ENGINE: u32 = 1;
 
 /// What is to be done, in order.
@@ -86,11 +86,20 @@ impl crate::base::failure::Failure for CannotPlan {
     }
 }
 
-/// The plan of a recipe whose inputs are pinned. `sealing` is the text of the script that seals.
+/// Texts of the stages that are part of their ids.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts<'a> {
+    /// The script that assembles a tree.
+    pub tree: &'a str,
+    /// The script that seals.
+    pub sealing: &'a str,
+}
+
+/// The plan of a recipe whose inputs are pinned.
 ///
 /// # Errors
 /// The recipe's installer is one this version can only render for.
-pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, sealing: &str) -> Result<Plan, CannotPlan> {
+pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, CannotPlan> {
     let Media::Deploy { suite, .. } = &recipe.media else { return Err(CannotPlan) };
     let ids = FilesystemIds::derive(&recipe.name);
     let work = DeployWork {
@@ -100,7 +109,7 @@ pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, sealing: &str) ->
         disk: recipe.disk.clone(),
         boot_loader: deploy::boot_loader(recipe, &ids),
     };
-    let mut id = install_id(recipe, pins, &work);
+    let mut id = install_id(recipe, pins, &work, texts.tree);
     let mut stages = vec![PlannedStage { name: "install".to_owned(), id, work: Work::Deploy(Box::new(work)) }];
     for step in &recipe.provision {
         id = digest(&ProvisionKey { engine: ENGINE, stage: "provision", base: id, step, network: recipe.build.network });
@@ -111,7 +120,7 @@ pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, sealing: &str) ->
         engine: ENGINE,
         stage: "seal",
         base: id,
-        script: Sha256Digest::of(sealing.as_bytes()),
+        script: Sha256Digest::of(texts.sealing.as_bytes()),
         resolv_conf: &resolv_conf,
     });
     stages.push(PlannedStage { name: "seal".to_owned(), id, work: Work::Seal { resolv_conf } });
@@ -132,6 +141,7 @@ struct InstallKey<'a> {
     stage: &'static str,
     pins: &'a Pins,
     suite: &'a str,
+    assembly: Sha256Digest,
     packages: &'a [String],
     files: &'a [FileEntry],
     /// By digest: the script holds password hashes.
@@ -169,12 +179,13 @@ struct ContentKey<'a> {
     summary: &'a str,
 }
 
-fn install_id(recipe: &Recipe, pins: &Pins, work: &DeployWork) -> Sha256Digest {
+fn install_id(recipe: &Recipe, pins: &Pins, work: &DeployWork, tree: &str) -> Sha256Digest {
     digest(&InstallKey {
         engine: ENGINE,
         stage: "install",
         pins,
         suite: &work.suite,
+        assembly: Sha256Digest::of(tree.as_bytes()),
         packages: &work.tree.packages,
         files: &work.tree.files,
         script: Sha256Digest::of(work.tree.script.as_bytes()),

@@ -9,7 +9,7 @@ use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::failure::Failure;
 use goldsmith::installer::accounts::Accounts;
 use goldsmith::installer::deploy::{self, FilesystemIds, Tree};
-use goldsmith::plan::{Plan, plan};
+use goldsmith::plan::{Plan, Texts, plan};
 use goldsmith::recipe::{self, Recipe, RecipeHost};
 use goldsmith::sources::{Pin, Pins};
 
@@ -59,7 +59,7 @@ fn every_setting_of_the_default_has_its_line() {
         assert!(file(&tree, path).lines().any(|found| found == line), "{path} lacks `{line}`:\n{}", file(&tree, path));
     }
     assert!(file(&tree, "/etc/fstab").contains(" / ext4 errors=remount-ro,x-systemd.growfs 0 1"));
-    for line in ["ln -sf /usr/share/zoneinfo/Asia/Shanghai /etc/localtime", "usermod --password '*' root", "systemctl enable docker"] {
+    for line in ["ln -sf /usr/share/zoneinfo/Asia/Shanghai /etc/localtime", "set_password 'root:*'", "systemctl enable docker"] {
         assert!(tree.script.lines().any(|found| found == line), "`{line}` is not in\n{}", tree.script);
     }
     for package in ["docker.io", "linux-image-cloud-amd64", "grub-pc-bin", "openssh-server"] {
@@ -84,7 +84,7 @@ fn what_a_recipe_changes_is_changed_and_nothing_else() {
         "{fstab}"
     );
     assert!(tree.script.contains("useradd --create-home --shell /bin/bash --uid 1500 --groups docker ada\n"), "{}", tree.script);
-    assert!(tree.script.contains("usermod --password '$6$"), "{}", tree.script);
+    assert!(tree.script.contains("set_password 'ada:$6$"), "{}", tree.script);
     assert!(boot_loader.contains("mkswap --uuid ") && boot_loader.contains("--removable --no-nvram"));
     assert!(tree.packages.iter().any(|name| name == "sudo") && !tree.packages.iter().any(|name| name == "grub-pc-bin"));
     // A kernel of the recipe's own is the only one.
@@ -113,7 +113,7 @@ fn the_scripts_are_shell_whatever_the_recipe_says() {
 fn planned(overrides: &[&str], pin: &[u8], secret: &[u8]) -> Plan {
     let recipe = default_with(overrides);
     let pins = Pins(vec![Pin { name: "debian bookworm".into(), sha256: Sha256Digest::of(pin), urls: Vec::new() }]);
-    plan(&recipe, &pins, &Accounts::derive(&recipe, secret), "seal").unwrap()
+    plan(&recipe, &pins, &Accounts::derive(&recipe, secret), Texts { tree: "tree", sealing: "seal" }).unwrap()
 }
 
 #[test]
@@ -147,6 +147,6 @@ fn anaconda_is_refused_in_words() {
         [r#"media={installer="anaconda", iso={path="x.iso", sha256="506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345"}}"#];
     let recipe =
         recipe::load("centos-7.5-docker", &overrides.map(str::to_owned), &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
-    let error = plan(&recipe, &Pins::default(), &Accounts::derive(&recipe, b"s"), "seal").unwrap_err();
+    let error = plan(&recipe, &Pins::default(), &Accounts::derive(&recipe, b"s"), Texts { tree: "tree", sealing: "seal" }).unwrap_err();
     assert!(error.to_string().contains("cannot install with Anaconda") && error.remedy().is_some());
 }

@@ -176,7 +176,7 @@ pub(super) mod tests {
             checks: vec![CheckResult::passed("docker", "20.10.24, overlay2"), CheckResult::skipped("port 22", "nothing was asked of it")],
             promises: serde_json::from_value(serde_json::json!({
                 "hostname": "master", "timezone": "Etc/UTC", "selinux": "disabled", "no_firewall": true, "sysctl": {}, "modules": [],
-                "enabled": ["docker"], "repositories": {}, "firmware": "bios", "release": null, "checks": [],
+                "enabled": ["docker"], "repositories": {}, "firmware": "bios", "resolv_conf": "", "release": null, "checks": [],
             }))
             .unwrap(),
             docker_info: Some(serde_json::json!({ "Driver": "overlay2", "Warnings": null })),

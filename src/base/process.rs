@@ -11,13 +11,17 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 use super::failure::{Class, Failure};
 
+/// Variables a child sees, besides those it is given. Proxies in either case of letters, as curl and apt take them.
+const PASSED_ON: &[&str] =
+    &["PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"];
 /// A program that needs longer to say its version is broken.
-const VERSION_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+const VERSION_TIME: Duration = Duration::from_secs(10);
 /// Bytes of a child's last output that an error keeps.
 const TAIL_BYTES: usize = 4096;
 /// What any program says of a full disk: strerror(3) of ENOSPC, untranslated.
@@ -105,12 +109,13 @@ pub struct Invocation {
     dir: Option<PathBuf>,
     fds: Vec<OwnedFd>,
     contained: bool,
+    limit: Option<Duration>,
 }
 
 impl Invocation {
     /// Run `tool`.
     pub fn new(tool: Tool) -> Self {
-        Self { tool, args: Vec::new(), env: Vec::new(), dir: None, fds: Vec::new(), contained: false }
+        Self { tool, args: Vec::new(), env: Vec::new(), dir: None, fds: Vec::new(), contained: false, limit: None }
     }
 
     /// One more argument.
@@ -138,6 +143,13 @@ impl Invocation {
     #[must_use]
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.dir = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Kill it, and fail, when it has not ended after `limit`.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -201,6 +213,10 @@ impl Invocation {
         words.extend(self.args.iter().cloned());
         let mut command = std::process::Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null());
+        // Passwords of recipes are in our environment, and a child's child may write its own into an image; and errors are recognised
+        // by their words, which must be the untranslated ones.
+        command.env_clear().env("LC_ALL", "C.UTF-8");
+        command.envs(std::env::vars_os().filter(|(name, _)| PASSED_ON.iter().any(|passed| name.eq_ignore_ascii_case(passed))));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
@@ -231,7 +247,8 @@ impl Invocation {
     /// # Errors
     /// It could not be started, or ended in any way but exit status 0.
     pub async fn run_with(self, on_line: impl FnMut(&str)) -> Result<(), ProcessError> {
-        self.spawn()?.finish(on_line).await
+        let (tool, limit) = (self.tool, self.limit);
+        in_time(tool, limit, self.spawn()?.finish(on_line)).await?
     }
 
     /// Run it to its end and give what it wrote to standard output.
@@ -239,19 +256,20 @@ impl Invocation {
     /// # Errors
     /// As [`Invocation::run_with`].
     pub async fn output(self) -> Result<Vec<u8>, ProcessError> {
-        let tool = self.tool;
+        let (tool, limit) = (self.tool, self.limit);
         let mut running = self.spawn()?;
         let mut bytes = Vec::new();
         let mut stdout = running.child.stdout.take();
-        let (read, ended) = tokio::join!(
-            async {
+        let work = async {
+            let read = async {
                 match &mut stdout {
                     Some(stdout) => stdout.read_to_end(&mut bytes).await,
                     None => Ok(0),
                 }
-            },
-            running.finish(|_| {})
-        );
+            };
+            tokio::join!(read, running.finish(|_| {}))
+        };
+        let (read, ended) = in_time(tool, limit, work).await?;
         ended?;
         read.map_err(|source| ProcessError::Start { tool, source })?;
         Ok(bytes)
@@ -333,6 +351,13 @@ impl Drop for Running {
     }
 }
 
+async fn in_time<T>(tool: Tool, limit: Option<Duration>, work: impl Future<Output = T>) -> Result<T, ProcessError> {
+    match limit {
+        None => Ok(work.await),
+        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| ProcessError::TooSlow { tool, limit }),
+    }
+}
+
 fn keep_tail(tail: &mut String, line: &str) {
     tail.push_str(line);
     tail.push('\n');
@@ -403,6 +428,14 @@ pub enum ProcessError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// It did not end in time, and was killed.
+    #[error("{} had not ended after {} s", tool.program(), limit.as_secs())]
+    TooSlow {
+        /// The program.
+        tool: Tool,
+        /// The time it had.
+        limit: Duration,
+    },
     /// It ended in another way than exit status 0.
     #[error("{} {}{}", tool.program(), Ending(*status), last_line(tail))]
     Failed {
@@ -427,6 +460,9 @@ impl Failure for ProcessError {
             Self::Missing { tool } => format!("install it: apt-get install {}", tool.package()),
             Self::Start { tool, .. } => format!("see whether `{} --version` runs in this shell", tool.program()),
             Self::Failed { tail, .. } if tail.contains(FULL) => "free some space on the disk it writes to, or choose another".to_owned(),
+            Self::TooSlow { .. } => {
+                "see with -v what it was at; a slow host or mirror needs a longer deadline ([build] deadline)".to_owned()
+            }
             Self::Failed { command_line, .. } => format!("to see it alone, run: {command_line}"),
         })
     }
@@ -482,6 +518,18 @@ mod tests {
             assert_eq!(error.to_string(), "sh failed with exit status 3: the cause");
             assert_eq!(error.evidence(), ["first", "the cause"]);
             assert!(error.remedy().unwrap().contains("sh -c 'echo first"));
+        });
+    }
+
+    #[test]
+    fn a_child_sees_no_secret_of_ours() {
+        on_runtime(async {
+            let mut names = Vec::new();
+            // Cargo gives every test this variable, as a user's shell gives us ROOT_PASSWORD.
+            assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+            shell("env").env("GIVEN", "1").run_with(|line| names.extend(line.split('=').next().map(str::to_owned))).await.unwrap();
+            assert!(names.iter().any(|name| name == "GIVEN") && names.iter().any(|name| name == "PATH"), "{names:?}");
+            assert!(!names.iter().any(|name| name.starts_with("CARGO")), "{names:?}");
         });
     }
 

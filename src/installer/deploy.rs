@@ -222,14 +222,17 @@ fn grub_defaults(recipe: &Recipe) -> String {
 /// Files come before everything that may read them, owners after the accounts they name.
 fn script(recipe: &Recipe, accounts: &Accounts, files: &[FileEntry]) -> String {
     let system = &recipe.system;
-    let mut script = String::from("set -eu\n");
+    let mut script = format!("set -eu\n{SET_PASSWORD}");
     let mut line = |words: &[&str]| {
         script.push_str(&shell_line(words.iter().copied()));
         script.push('\n');
     };
-    for (index, file) in files.iter().enumerate() {
-        line(&["install", "-D", "-m", &format!("{:04o}", file.mode), &format!("{FILES}/{index}"), &file.path]);
-    }
+    let put = |line: &mut dyn FnMut(&[&str]), in_homes: bool| {
+        for (index, file) in files.iter().enumerate().filter(|(_, file)| file.path.starts_with("/home/") == in_homes) {
+            line(&["install", "-D", "-m", &format!("{:04o}", file.mode), &format!("{FILES}/{index}"), &file.path]);
+        }
+    };
+    put(&mut line, false);
     line(&["ln", "-sf", &format!("/usr/share/zoneinfo/{}", system.timezone), "/etc/localtime"]);
     // A wrong name would otherwise only show as UTC.
     line(&["test", "-e", &format!("/usr/share/zoneinfo/{}", system.timezone)]);
@@ -250,6 +253,8 @@ fn script(recipe: &Recipe, accounts: &Accounts, files: &[FileEntry]) -> String {
         words.push(&user.name);
         line(&words);
     }
+    // A home that is there already would not be made from /etc/skel, nor be given to its user.
+    put(&mut line, true);
     let root = std::iter::once(("root", "/root".to_owned(), &system.root));
     let users = recipe.users.iter().map(|user| (user.name.as_str(), format!("/home/{}", user.name), &user.account));
     for (name, home, account) in root.chain(users) {
@@ -270,6 +275,9 @@ fn script(recipe: &Recipe, accounts: &Accounts, files: &[FileEntry]) -> String {
     script
 }
 
+/// chpasswd(8) reads `name:hash` from its standard input.
+const SET_PASSWORD: &str = "set_password() { printf '%s\\n' \"$1\" | chpasswd --encrypted; }\n";
+
 /// Debian installs no firewall by itself; a recipe may.
 const DISABLE_FIREWALL: &str = "\
 for unit in nftables ufw firewalld; do
@@ -282,7 +290,8 @@ fn log_in(line: &mut impl FnMut(&[&str]), name: &str, home: &str, account: &Acco
         Login::Hash(hash) => hash.reveal(),
         Login::Locked => "*",
     };
-    line(&["usermod", "--password", hash, name]);
+    // Through a pipe of the shell's own: arguments show in the host's list of processes.
+    line(&["set_password", &format!("{name}:{hash}")]);
     if account.ssh_keys.is_empty() {
         return;
     }

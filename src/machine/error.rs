@@ -140,6 +140,15 @@ fn sentence(cause: &Cause) -> String {
     }
 }
 
+impl MachineError {
+    /// Whether the guest failed, rather than QEMU or the host under it.
+    pub fn is_the_guests(&self) -> bool {
+        let host =
+            |cause: &Cause| matches!(cause, Cause::Died(_) | Cause::Disk { .. } | Cause::Stopped | Cause::Ended(ShutdownReason::Host(_)));
+        matches!(self, Self::Failed { cause, .. } if !host(cause))
+    }
+}
+
 impl Failure for MachineError {
     fn class(&self) -> Class {
         match self {

@@ -156,7 +156,11 @@ impl Failure for Unproved {
     }
 
     fn remedy(&self) -> Option<String> {
-        Some("correct the recipe, or the check that asks for something else than it makes".to_owned())
+        let remedy = match self.class() {
+            Class::Image => "correct the recipe, or the check that asks for something else than it makes",
+            _ => "see what was in the way of the checks named above; `goldsmith doctor` tells what this host lacks",
+        };
+        Some(remedy.to_owned())
     }
 
     fn evidence(&self) -> Vec<String> {

@@ -8,7 +8,7 @@ use crate::artifact::{ImageRecord, InputRecord, Manifest, SCHEMA, StageRecord, V
 use crate::base::digest::Sha256Digest;
 use crate::base::failure::AnyFailure;
 use crate::base::process::Tool;
-use crate::image::Disk;
+use crate::image::{Disk, ImageError};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::sources::Pins;
@@ -30,7 +30,7 @@ pub(super) async fn describe(
             tools.insert(tool.program().to_owned(), version);
         }
     }
-    let (sha256, bytes) = File::open(image).and_then(Sha256Digest::of_reader).map_err(super::failure::unwritable(image))?;
+    let (sha256, bytes) = File::open(image).and_then(Sha256Digest::of_reader).map_err(|source| ImageError::read(image, source))?;
     Ok(Manifest {
         schema: SCHEMA,
         name: recipe.name.clone(),

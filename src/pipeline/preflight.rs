@@ -5,7 +5,9 @@ use crate::base::failure::AnyFailure;
 use crate::base::process::Tool;
 use crate::cache::Store;
 use crate::image;
+use crate::machine::firmware::find_uefi;
 use crate::plan::Plan;
+use crate::recipe::Firmware;
 use crate::stages;
 
 use super::Request;
@@ -22,6 +24,9 @@ const OUTPUT_BYTES: u64 = 256 << 20;
 pub(super) fn require(request: &Request<'_>, plan: &Plan) -> Result<(), AnyFailure> {
     for tool in TOOLS {
         tool.find()?;
+    }
+    if request.recipe.disk.firmware == Firmware::Uefi {
+        find_uefi()?;
     }
     // What is dropped at the end of this line is a directory that was really made.
     let place = Draft::begin(request.target)?.path().parent().map(ToOwned::to_owned);

@@ -347,7 +347,7 @@ pub enum FilesystemKind {
 }
 
 /// The build machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
     /// Virtual CPUs.
     pub cpus: u32,

@@ -1,15 +1,19 @@
 //! From a recipe to its pins.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::apt::{self, AptSource};
 use super::{Pin, Pins, SourceError};
-use crate::base::digest::Sha256Digest;
+use crate::base::digest::{HashingWriter, Sha256Digest};
 use crate::base::event::{Task, Unit};
 use crate::base::process::{Invocation, Tool};
 use crate::recipe::{FileSource, Media, Recipe};
+
+/// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
+const FETCH_TIME: Duration = Duration::from_secs(120);
 
 /// A local file whose bytes are the pinned ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,14 +65,14 @@ pub struct Resolved {
 pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, SourceError> {
     let mut found = Resolved { pins: Pins::default(), iso: None, archives: Vec::new(), epoch: 0, apt: Vec::new() };
     if let Media::Anaconda { iso } = &recipe.media {
-        let file = local_file("the installation medium", "media.iso.path", iso, task)?;
+        let file = local_file("the installation medium", "media.iso.path", iso, task).await?;
         expect_iso9660(&file)?;
         found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256, urls: iso.urls.clone() });
         found.iso = Some(file);
     }
     for (index, repository) in recipe.repositories.iter().enumerate() {
         let what = format!("the archive of repository {}", repository.id);
-        let file = local_file(&what, &format!("repository.{index}.archive.path"), &repository.archive, task)?;
+        let file = local_file(&what, &format!("repository.{index}.archive.path"), &repository.archive, task).await?;
         found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: file.sha256, urls: repository.archive.urls.clone() });
         found.archives.push(file);
     }
@@ -77,9 +81,9 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
             sources if sources.is_empty() => default_sources(suite, host.scratch).await?,
             sources => sources,
         };
-        for source in &found.apt {
+        for (index, source) in found.apt.iter().enumerate() {
             task.step(&format!("pin {}", source.suite));
-            let (sha256, date) = in_release(source, host.scratch).await?;
+            let (sha256, date) = in_release(source, &host.scratch.join(format!("InRelease-{index}"))).await?;
             found.epoch = found.epoch.max(date.unwrap_or_default());
             found.pins.0.push(Pin { name: format!("debian {}", source.suite), sha256, urls: Vec::new() });
         }
@@ -87,7 +91,7 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     Ok(found)
 }
 
-fn local_file(what: &str, key: &str, source: &FileSource, task: &Task) -> Result<VerifiedFile, SourceError> {
+async fn local_file(what: &str, key: &str, source: &FileSource, task: &Task) -> Result<VerifiedFile, SourceError> {
     let missing = || SourceError::Missing {
         what: what.to_owned(),
         key: key.to_owned(),
@@ -105,32 +109,27 @@ fn local_file(what: &str, key: &str, source: &FileSource, task: &Task) -> Result
         return Err(SourceError::WrongKind { what: what.to_owned(), kind: "a regular file", path });
     }
     let file = File::open(&path).map_err(unreadable)?;
-    let mut metered = Metered { inner: BufReader::with_capacity(1 << 20, file), done: 0, total: metadata.len(), task, what };
-    let (sha256, _) = Sha256Digest::of_reader(&mut metered).map_err(unreadable)?;
+    let sha256 = hash(file, metadata.len(), what, task).await.map_err(unreadable)?;
     match source.sha256 {
         Some(expected) if expected != sha256 => Err(SourceError::WrongDigest { what: what.to_owned(), path, found: sha256, expected }),
         _ => Ok(VerifiedFile { path, sha256 }),
     }
 }
 
-struct Metered<'a, R> {
-    inner: R,
-    done: u64,
-    total: u64,
-    task: &'a Task,
-    what: &'a str,
-}
-
-impl<R: Read> Read for Metered<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        const STEP: u64 = 64 << 20;
-        let read = self.inner.read(buffer)?;
-        let before = self.done / STEP;
-        self.done += read as u64;
-        if self.done / STEP != before {
-            self.task.progress(&format!("hash {}", self.what), self.done, Some(self.total), Unit::Bytes);
+/// The digest of a file of `total` bytes. Between pieces everything else has its turn: an ISO takes seconds, and ctrl-C must not wait.
+async fn hash(mut file: File, total: u64, what: &str, task: &Task) -> io::Result<Sha256Digest> {
+    let mut piece = vec![0; 8 << 20];
+    let mut hasher = HashingWriter::new(io::sink());
+    let mut done = 0;
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok(hasher.finish().1);
         }
-        Ok(read)
+        hasher.write_all(&piece[..read])?;
+        done += read as u64;
+        task.progress(&format!("hash {what}"), done, Some(total), Unit::Bytes);
+        tokio::task::yield_now().await;
     }
 }
 
@@ -174,6 +173,7 @@ async fn default_sources(suite: &str, scratch: &Path) -> Result<Vec<AptSource>, 
         .arg(scratch.join("sources-tree"))
         .env("TMPDIR", scratch)
         .contained()
+        .within(FETCH_TIME)
         .output()
         .await;
     match (fs::read_to_string(&list), result) {
@@ -183,17 +183,17 @@ async fn default_sources(suite: &str, scratch: &Path) -> Result<Vec<AptSource>, 
     }
 }
 
-async fn in_release(source: &AptSource, scratch: &Path) -> Result<(Sha256Digest, Option<u64>), SourceError> {
+async fn in_release(source: &AptSource, path: &Path) -> Result<(Sha256Digest, Option<u64>), SourceError> {
     let url = source.in_release();
-    let path = scratch.join(format!("InRelease-{}", source.suite));
     Invocation::new(Tool::AptHelper)
         .arg("download-file")
         .arg(&url)
-        .arg(&path)
+        .arg(path)
+        .within(FETCH_TIME)
         .output()
         .await
         .map_err(|source| SourceError::Unreachable { url, source })?;
-    let text = fs::read(&path).map_err(|source| SourceError::Scratch { path, source })?;
+    let text = fs::read(path).map_err(|source| SourceError::Scratch { path: path.to_owned(), source })?;
     Ok((Sha256Digest::of(&text), release_date(&String::from_utf8_lossy(&text))))
 }
 
@@ -216,7 +216,8 @@ mod tests {
         fs::write(&path, b"abc").unwrap();
         let pinned = |sha256: Option<Sha256Digest>, path: &Path| FileSource { path: Some(path.to_owned()), urls: vec!["u".into()], sha256 };
         let task = Events::none().task("t");
-        let get = |source: FileSource| local_file("the archive", "k", &source, &task);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let get = |source: FileSource| runtime.block_on(local_file("the archive", "k", &source, &task));
         assert_eq!(get(pinned(Some(Sha256Digest::of(b"abc")), &path)).unwrap().path(), path);
         assert!(matches!(get(pinned(Some(Sha256Digest::of(b"x")), &path)), Err(SourceError::WrongDigest { .. })));
         assert!(matches!(get(pinned(None, &dir.path().join("none"))), Err(SourceError::Missing { .. })));

@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{RAW, StageError, drive};
 use crate::base::event::Task;
@@ -15,10 +16,10 @@ use crate::image::{BootFiles, Firmware, Format, Layout, Role, TableKind, fat};
 use crate::machine::runner::{Bench, Mode, RunnerTask};
 use crate::plan::DeployWork;
 use crate::recipe;
-use crate::sources::{AptSource, Resolved};
+use crate::sources::Resolved;
 
-/// Assembles the tree; see its head.
-const TREE: &str = include_str!("tree.sh");
+/// Assembles the tree; see its head. Part of the stage's id.
+pub const TREE: &str = include_str!("tree.sh");
 /// Lines of mmdebstrap's output that an error keeps.
 const TAIL_LINES: usize = 20;
 /// What an installation takes of the store at the least: the tree, and the disk made of it.
@@ -37,8 +38,8 @@ pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &B
     };
     File::create(&disk).and_then(|file| file.set_len(layout.disk_size)).map_err(scratch(&disk))?;
     let place = bench.scratch.join("deploy");
-    lay_out(work, &sources.apt, &place).map_err(scratch(&place))?;
-    let mke2fs = assemble(work, &layout, sources.epoch, &place, &disk, task).await?;
+    lay_out(work, sources, &place).map_err(scratch(&place))?;
+    let mke2fs = assemble(work, &layout, sources.epoch, &place, &disk, bench.deadline, task).await?;
     let mut file = File::options().read(true).write(true).open(&disk).map_err(scratch(&disk))?;
     mke2fs.settle_times(&file, &disk)?;
     if let Some(esp) = layout.partition(Role::Esp) {
@@ -62,9 +63,10 @@ fn layout(disk: &recipe::Disk) -> Result<Layout, StageError> {
 }
 
 /// Put down what `tree.sh` reads.
-fn lay_out(work: &DeployWork, sources: &[AptSource], place: &Path) -> io::Result<()> {
+fn lay_out(work: &DeployWork, Resolved { pins, apt: sources, .. }: &Resolved, place: &Path) -> io::Result<()> {
     let files = place.join("settings/files");
     fs::create_dir_all(&files)?;
+    fs::write(place.join("pins"), pins.0.iter().map(|pin| format!("{}\n", pin.sha256)).collect::<String>())?;
     fs::write(place.join("sources.list"), sources.iter().map(|source| source.line() + "\n").collect::<String>())?;
     fs::write(place.join("settings/apply.sh"), &work.tree.script)?;
     for (index, file) in work.tree.files.iter().enumerate() {
@@ -74,7 +76,15 @@ fn lay_out(work: &DeployWork, sources: &[AptSource], place: &Path) -> io::Result
 }
 
 /// Tree and filesystem, in one namespace: the tree's files belong to ids that only exist there.
-async fn assemble(work: &DeployWork, layout: &Layout, epoch: u64, place: &Path, disk: &Path, task: &Task) -> Result<Mke2fs, StageError> {
+async fn assemble(
+    work: &DeployWork,
+    layout: &Layout,
+    epoch: u64,
+    place: &Path,
+    disk: &Path,
+    deadline: Duration,
+    task: &Task,
+) -> Result<Mke2fs, StageError> {
     let root = layout.root();
     let mke2fs =
         Mke2fs { offset: root.start, size: root.size, label: "root".to_owned(), uuid: work.ids.root, hash_seed: work.ids.root, epoch };
@@ -85,7 +95,8 @@ async fn assemble(work: &DeployWork, layout: &Layout, epoch: u64, place: &Path, 
         .env("GS_SUITE", &work.suite)
         .env("GS_PACKAGES", work.tree.packages.join(","))
         .env("GS_WORK", place)
-        .contained();
+        .contained()
+        .within(deadline);
     for (name, value) in mke2fs.env() {
         invocation = invocation.env(name, value);
     }
@@ -110,6 +121,8 @@ async fn assemble(work: &DeployWork, layout: &Layout, epoch: u64, place: &Path, 
 /// What apt, dpkg, mmdebstrap and mke2fs say when they fail, whose fault it is, and what to do. The first row that fits is the cause: a
 /// full disk makes apt say other things too.
 const FAILURES: &[(&str, Class, &str)] = &[
+    ("goldsmith: the package indexes", Class::Input, "run again: the mirror was being updated"),
+    ("unshare: ", Class::Host, "let this user have namespaces; `goldsmith doctor` names what is in the way"),
     ("No space left on device", Class::Host, ROOM),
     ("You don't have enough free space in", Class::Host, ROOM),
     ("Could not write block", Class::Host, ROOM),

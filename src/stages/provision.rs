@@ -46,22 +46,23 @@ pub async fn provision<E: Failure>(
     let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| payload(index, step.step)).collect();
     let guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, task).await;
     let mut guest = guest.map_err(|error| StageError::from(error).doing("provisioning"))?;
+    let kept = |error: E| StageError::Keep(error.into());
     for (index, step) in steps.iter().enumerate() {
         task.step(&step.step.name);
         let failed = |error| StageError::from(error).doing(&format!("provision step `{}`", step.step.name));
         guest.run_to_success(&tasks[index].name, task).await.map_err(failed)?;
         guest.freeze(task).await.map_err(failed)?;
-        if let Some(next) = steps.get(index + 1) {
-            let overlay = next.dir.join(OVERLAY);
-            let size = image::Disk::open(&step.dir.join(OVERLAY))?.info().virtual_size;
-            image::create_overlay_unchecked(&Path::new("..").join(&step.id).join(OVERLAY), Format::Qcow2, size, &overlay).await?;
-            guest.machine().blockdev_snapshot(&node(index), &overlay, &node(index + 1)).await?;
-            guest.thaw(task).await.map_err(failed)?;
-        }
-        keep(index).map_err(|error| StageError::Keep(error.into()))?;
+        let Some(next) = steps.get(index + 1) else { break };
+        let overlay = next.dir.join(OVERLAY);
+        let size = image::Disk::open(&step.dir.join(OVERLAY))?.info().virtual_size;
+        image::create_overlay_unchecked(&Path::new("..").join(&step.id).join(OVERLAY), Format::Qcow2, size, &overlay).await?;
+        guest.machine().blockdev_snapshot(&node(index), &overlay, &node(index + 1)).await?;
+        guest.thaw(task).await.map_err(failed)?;
+        keep(index).map_err(kept)?;
     }
+    // The last layer has no overlay that takes QEMU's writes: it is complete when QEMU has let go of it.
     guest.discard().await;
-    Ok(())
+    keep(steps.len() - 1).map_err(kept)
 }
 
 fn node(index: usize) -> String {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sealing: takes out what must not be shared by the machines made of an image, and what the build left behind.
 # Runs offline, in a chroot of a system nothing of which has started; so nothing rewrites what is wiped here.
-# Works on Debian and EL 7; what is not there is passed over. verify/offline.rs looks for the same things afterwards.
+# Works on Debian and EL 7; what is not there is passed over. verify/offline.rs looks afterwards for what would do harm.
 set -eu
 
 wipe() { rm -rf -- "$@"; }
@@ -51,6 +51,13 @@ done
 wipe /root/anaconda-ks.cfg /root/original-ks.cfg /root/ks-post.log /root/install.log
 wipe /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- /etc/.pwd.lock
 hollow /tmp /var/tmp /var/crash /var/spool/mail
+
+# Steps ran in a booted system, which may have swapped their memory out.
+for device in $(blkid -t TYPE=swap -o device || true); do
+    uuid=$(blkid -s UUID -o value "$device")
+    blkdiscard -z "$device"
+    mkswap -U "$uuid" "$device"
+done
 
 # What was freed above and before is given back to the disk file, and its bytes are gone from it.
 sync

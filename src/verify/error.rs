@@ -25,12 +25,13 @@ impl From<MachineError> for VerifyError {
 }
 
 impl Failure for VerifyError {
-    /// A guest that does not come up is an image that does not keep its first promise.
+    /// A guest that does not come up is an image that breaks its first promise; where our own means end, nothing is known.
     fn class(&self) -> Class {
         match self {
             Self::Image(error) => error.class(),
+            Self::Runner(RunnerError::Machine(error)) if error.is_the_guests() => Class::Image,
             Self::Runner(error) => match error.class() {
-                Class::Machine => Class::Image,
+                Class::Machine => Class::CannotCheck,
                 other => other,
             },
         }

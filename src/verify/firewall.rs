@@ -1,8 +1,8 @@
 //! Whether a packet filter holds nothing but Docker's own rules. Pure; reads what iptables-save(8) prints.
 
 /// The rules and policies in `saved` that are not Docker's (`libnetwork/drivers/bridge/setup_ip_tables.go`, `iptables/iptables.go` of
-/// docker-ce v18.09.6): every chain whose name starts with `DOCKER`, and in the built-in chains what jumps there, concerns
-/// Docker's bridges or masquerades Docker's addresses.
+/// docker-ce v18.09.6): every chain whose name starts with `DOCKER`, and in the built-in chains what jumps there, or forwards or
+/// masquerades for Docker's bridges. A line `nft table …` names a table that iptables did not make.
 pub fn foreign_rules(saved: &str) -> Vec<String> {
     saved
         .lines()
@@ -10,10 +10,19 @@ pub fn foreign_rules(saved: &str) -> Vec<String> {
         .filter(|line| match line.as_bytes().first() {
             Some(b':') => foreign_chain(line),
             Some(b'-') => foreign_rule(line),
+            Some(b'n') => foreign_table(line),
             _ => false,
         })
         .map(str::to_owned)
         .collect()
+}
+
+/// iptables-nft keeps its rules in tables of these names; iptables-save has shown what is in them.
+fn foreign_table(line: &str) -> bool {
+    line.strip_prefix("nft table ").is_some_and(|table| {
+        let name = table.split_ascii_whitespace().nth(1).unwrap_or_default();
+        !(matches!(name, "filter" | "nat" | "mangle" | "raw" | "security") && (table.starts_with("ip ") || table.starts_with("ip6 ")))
+    })
 }
 
 /// `:FORWARD DROP [0:0]`: Docker sets that one policy; chains of its own are its own.
@@ -32,10 +41,9 @@ fn foreign_rule(line: &str) -> bool {
     let follows = |option: &str, wanted: fn(&str) -> bool| words.windows(2).any(|pair| pair[0] == option && wanted(pair[1]));
     let dockers = |name: &str| name.starts_with("DOCKER");
     let bridge = |name: &str| name == "docker0" || name == "docker_gwbridge" || name.starts_with("br-");
-    !(words.first() == Some(&"-A") && words.get(1).is_some_and(|chain| dockers(chain))
-        || follows("-j", dockers)
-        || follows("-o", bridge)
-        || follows("-i", bridge))
+    let chain = words.get(1).copied().unwrap_or_default();
+    let for_a_bridge = matches!(chain, "FORWARD" | "POSTROUTING") && (follows("-o", bridge) || follows("-i", bridge));
+    !(dockers(chain) || follows("-j", dockers) || for_a_bridge)
 }
 
 #[cfg(test)]
@@ -77,7 +85,7 @@ COMMIT
     #[test]
     fn dockers_own_rules_are_known() {
         assert_eq!(foreign_rules(DOCKER), [""; 0]);
-        assert_eq!(foreign_rules(""), [""; 0]);
+        assert_eq!(foreign_rules("nft table ip nat\nnft table ip6 filter\nasked 2\n"), [""; 0]);
     }
 
     #[test]
@@ -88,6 +96,9 @@ COMMIT
             "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT",
             "-A FORWARD -j REJECT --reject-with icmp-host-prohibited",
             "-A INPUT -j INPUT_ZONES",
+            "-A INPUT ! -i docker0 -j DROP",
+            "nft table inet filter",
+            "nft table ip firewalld",
         ] {
             assert_eq!(foreign_rules(&format!("{DOCKER}{line}\n")), [line], "{line}");
         }

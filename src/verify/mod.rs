@@ -18,6 +18,8 @@ pub use promises::Promises;
 pub use report::{CheckResult, Outcome, Report};
 
 use crate::base::event::Task;
+use crate::base::host::TooLittleMemory;
+use crate::base::size::ByteSize;
 use crate::image::{Disk, ImageError};
 use crate::machine::runner::Bench;
 
@@ -37,7 +39,13 @@ pub async fn verify(image: &Path, promises: &Promises, bench: &Bench<'_>, task: 
         Ok(checks) => checks?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };
-    let (system, boot_path) = tokio::join!(booted::system(image, promises, bench, task), booted::boot_path(image, promises, bench, task));
+    let system = booted::system(image, promises, bench, task);
+    let boot_path = booted::boot_path(image, promises, bench, task);
+    // Two machines at once, where the host has the memory for two.
+    let (system, boot_path) = match TooLittleMemory::refuse(ByteSize(2 * bench.memory.bytes()), "") {
+        Ok(()) => tokio::join!(system, boot_path),
+        Err(_) => (system.await, boot_path.await),
+    };
     let system = system?;
     checks.extend(system.checks);
     checks.push(boot_path?);

@@ -16,19 +16,27 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Directories of configuration fragments, strongest first (sysctl.d(5), modules-load.d(5)).
 const FRAGMENTS: [&str; 4] = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"];
 
-/// What sealing takes out. A pattern's last part may hold one `*`.
+/// What sealing takes out and what would do harm, were it there. A pattern's parts may each hold one `*`.
 const SEALED: &[(&str, &[&str])] = &[
     ("no ssh host keys", &["/etc/ssh/ssh_host_*"]),
     ("no random seed", &["/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed", "/var/lib/systemd/credential.secret"]),
-    ("no Docker engine identity", &["/etc/docker/key.json", "/var/lib/docker/engine-id"]),
-    ("no DHCP leases", &["/var/lib/dhcp/*.leases", "/var/lib/dhclient/*.lease*", "/var/lib/NetworkManager/*.lease"]),
-    ("no shell histories", &["/root/.bash_history", "/home/*/.bash_history"]),
+    ("no second machine-id", &["/var/lib/dbus/machine-id", "/var/lib/NetworkManager/secret_key"]),
+    ("no Docker engine identity", &["/etc/docker/key.json", "/var/lib/docker/engine-id", "/var/lib/docker/swarm"]),
+    (
+        "no network of the build",
+        &["/var/lib/dhcp/*.lease*", "/var/lib/dhclient/*.lease*", "/var/lib/NetworkManager/*.lease", "/etc/udev/rules.d/70-persistent-*"],
+    ),
+    (
+        "no histories",
+        &["/root/.*_history", "/home/*/.*_history", "/root/.ssh/known_hosts", "/home/*/.ssh/known_hosts", "/root/.docker/config.json"],
+    ),
     ("no package caches", &["/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*_InRelease", "/var/cache/yum/*"]),
     (
         "no installer leftovers",
-        &["/root/anaconda-ks.cfg", "/root/original-ks.cfg", "/tmp/ks-script-*", "/goldsmith", "/etc/apt/apt.conf.d/99mmdebstrap"],
+        &["/root/anaconda-ks.cfg", "/root/original-ks.cfg", "/tmp/*", "/goldsmith", "/etc/apt/apt.conf.d/99mmdebstrap"],
     ),
-    ("no journal of the build", &["/var/log/journal/*"]),
+    ("no former accounts", &["/etc/passwd-", "/etc/shadow-"]),
+    ("no journal of the build", &["/var/log/journal/*", "/var/log/anaconda/*"]),
 ];
 
 /// Judge the promises that `disk` can answer at rest.
@@ -43,7 +51,7 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     for unit in &promises.enabled {
         checks.push(enabled(&root, unit)?);
     }
-    checks.extend(sealed(&root)?);
+    checks.extend(sealed(&root, &promises.resolv_conf)?);
     for check in &promises.checks {
         if let CheckKind::File { path, exists, contains, sha256, mode } = &check.kind {
             let wanted = Wanted { exists: *exists, contains: contains.as_deref(), sha256: *sha256, mode: *mode };
@@ -182,12 +190,19 @@ fn enabled(root: &Root, unit: &str) -> Result<CheckResult, ImageError> {
     Ok(CheckResult::failed(name, format!("it is in none of {}", dirs.join(", "))))
 }
 
-fn sealed(root: &Root) -> Result<Vec<CheckResult>, ImageError> {
+fn sealed(root: &Root, resolv_conf: &str) -> Result<Vec<CheckResult>, ImageError> {
     let mut checks = vec![match root.metadata("/etc/machine-id") {
         Ok(metadata) if metadata.size == 0 => CheckResult::passed("machine-id is empty", "0 bytes"),
         Ok(metadata) => CheckResult::failed("machine-id is empty", format!("{} bytes", metadata.size)),
         Err(_) => CheckResult::failed("machine-id is empty", "the file is missing, so systemd would apply its presets"),
     }];
+    // mmdebstrap copies the host's into the tree, and a DHCP client of a build step writes its own.
+    checks.push(match text(root, "/etc/resolv.conf") {
+        // A link leads to what a service writes at boot.
+        _ if root.read_link("/etc/resolv.conf").is_ok() => CheckResult::passed("no name servers of the build", "written at boot"),
+        Ok(found) => CheckResult::equal("no name servers of the build", found.trim(), resolv_conf.trim()),
+        Err(error) => CheckResult::could_not_run("no name servers of the build", error.to_string()),
+    });
     for (name, patterns) in SEALED {
         let mut found = Vec::new();
         for pattern in *patterns {

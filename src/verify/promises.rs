@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::{Check, Firmware, Media, Recipe, Selinux, Toggle};
+use crate::recipe::{Check, Firmware, Media, Network, Recipe, Selinux, Toggle};
 
 /// Everything that is verified on an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Promises {
     pub repositories: BTreeMap<String, String>,
     /// What boots the disk.
     pub firmware: Firmware,
+    /// What `/etc/resolv.conf` says; empty when a DHCP server will tell.
+    pub resolv_conf: String,
     /// Text that the release file must contain.
     pub release: Option<String>,
     /// The recipe's own checks.
@@ -57,6 +59,10 @@ impl Promises {
             enabled: recipe.services.enable.clone(),
             repositories: recipe.repositories.iter().map(|repo| (format!("/etc/yum.repos.d/{}", repo.file), repo.id.clone())).collect(),
             firmware: recipe.disk.firmware,
+            resolv_conf: match &recipe.system.network {
+                Network::Static { dns, .. } => dns.iter().map(|server| format!("nameserver {server}\n")).collect(),
+                Network::Dhcp => String::new(),
+            },
             release,
             checks: recipe.checks.clone(),
         }

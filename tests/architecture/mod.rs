@@ -91,9 +91,9 @@ fn violations(path: &str, text: &str) -> Vec<String> {
     for site in scan.commands.iter().filter(|site| !site.in_test && path != "base/process.rs") {
         say(site, "`Command::new` outside base/process.rs".into());
     }
-    for (name, site) in &scan.environment {
-        let path_lookup = path == "base/process.rs" && name.as_deref() == Some("PATH");
-        if !site.in_test && path != "cli/environment.rs" && !path_lookup {
+    for (_, site) in &scan.environment {
+        // base/process.rs looks programs up in PATH, and passes a list of variables on to them.
+        if !site.in_test && path != "cli/environment.rs" && path != "base/process.rs" {
             say(site, "the environment is read outside cli/environment.rs".into());
         }
     }
@@ -198,7 +198,7 @@ fn each_rule_fires_where_it_must_and_only_there() {
             &[(3, "Command::new")],
         ),
         ("base/process.rs", "fn f() { Command::new(\"x\"); std::env::var_os(\"PATH\"); }", &[]),
-        ("base/process.rs", "fn f() { std::env::var_os(\"HOME\"); }", &[(1, "environment")]),
+        ("base/process.rs", "fn f() { std::env::vars_os(); }", &[]),
         ("base/x.rs", "use std::env::{self, vars};\nfn f() { env!(\"X\"); env::current_dir(); }", &[(1, "environment")]),
         ("cli/environment.rs", "fn f() { std::env::var_os(\"HOME\"); }", &[]),
         ("cli/x.rs", "fn f() { std::env::var_os(\"HOME\"); }", &[(1, "environment")]),

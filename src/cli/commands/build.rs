@@ -1,8 +1,11 @@
 //! `goldsmith build RECIPE`.
 
+use serde_json::json;
+
 use crate::artifact::{Artifact, Overwrite};
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
+use crate::base::journal;
 use crate::base::size::rounded;
 use crate::base::text::counted;
 use crate::cli::args::Build;
@@ -26,7 +29,12 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
     };
     let built = pipeline::build(&request, &Events::new(context.listeners())).await?;
     if context.json {
-        return Ok(());
+        let (artifact, made) = match &built {
+            Built::UpToDate(artifact) => (artifact, false),
+            Built::New(artifact) => (artifact, true),
+        };
+        let record = json!({"event": "artifact", "image": artifact.image_path(), "content_id": artifact.manifest.content_id, "made": made});
+        return Ok(printer::out(&journal::line(&record))?);
     }
     let text = match built {
         Built::UpToDate(artifact) => format!("{}: up to date\n", artifact.image_path().display()),

@@ -7,7 +7,6 @@ use crate::base::text::{counted, printable};
 use crate::cli::args::Verify;
 use crate::cli::{Context, host, printer};
 use crate::pipeline;
-use crate::recipe::{Build, BuildNetwork};
 use crate::verify::{Outcome, Promises, Report};
 
 /// Put an image to every check there is for it: those of its manifest, or of a recipe.
@@ -24,7 +23,9 @@ pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
         }
         (None, Ok(artifact)) => {
             artifact.check_image()?;
-            (artifact.image_path(), artifact.manifest.promises, usual_machine())
+            let build = serde_json::from_value(artifact.manifest.recipe["build"].clone());
+            let build = build.map_err(|error| NoPromises(format!("its manifest names no machine ({error})")))?;
+            (artifact.image_path(), artifact.manifest.promises, build)
         }
         (None, Err(why)) => return Err(NoPromises(why.to_string()).into()),
     };
@@ -32,16 +33,6 @@ pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
     let report = pipeline::verify(&image, &promises, &build, &store, &Events::new(context.listeners())).await?;
     let text = if context.json { serde_json::json!({"schema": SCHEMA, "report": report}).to_string() + "\n" } else { table(&report) };
     Ok(printer::out(&text)?)
-}
-
-/// What recipes have that say nothing of a machine.
-fn usual_machine() -> Build {
-    Build {
-        cpus: 2,
-        memory: crate::base::size::ByteSize::gib(2),
-        deadline: std::time::Duration::from_secs(30 * 60),
-        network: BuildNetwork::Closed,
-    }
 }
 
 fn table(report: &Report) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Guest, Mode, PORT, RunnerError, RunnerTask, append, nonce};
 use crate::base::event::Task;
 use crate::base::size::ByteSize;
-use crate::machine::spec::{Accelerator, Boot, Drive, MachineSpec, NetworkSpec};
+use crate::machine::spec::{Accelerator, Boot, Drive, MachineSpec, NetworkSpec, Subnet};
 use crate::machine::watch::Limits;
 
 /// Where and with what guests are run.
@@ -22,6 +22,8 @@ pub struct Bench<'a> {
     pub deadline: Duration,
     /// Whether live guests reach the network.
     pub outside: bool,
+    /// The address the image gives itself, when it does not ask DHCP; the network outside is laid around it.
+    pub subnet: Option<Subnet>,
     /// Keep a machine that failed until the run is interrupted.
     pub hold: bool,
     /// This run's scratch directory.
@@ -81,7 +83,7 @@ impl Bench<'_> {
         append(initrd, &with_runner, mode, &nonce, tasks)?;
         let boot = Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner, command_line: command_line(arguments, mode) };
         let network = match (mode, self.outside) {
-            (Mode::Live, true) => NetworkSpec::User { outside: true, subnet: None, ssh_forward: None },
+            (Mode::Live, true) => NetworkSpec::User { outside: true, subnet: self.subnet, ssh_forward: None },
             _ => NetworkSpec::None,
         };
         let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disk, boot) };

@@ -17,7 +17,7 @@ mod initramfs;
 
 use std::fmt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
@@ -221,7 +221,7 @@ impl Guest {
                 guest.watch = Watch::new(work, Instant::now());
                 Ok(guest)
             }
-            other => Err(unexpected(other)),
+            other => Err(guest.unexpected(other, task).await),
         }
     }
 
@@ -230,12 +230,12 @@ impl Guest {
     /// # Errors
     /// The machine failed, or came to its limits before the task ended. A task that fails is no error.
     pub async fn run(&mut self, name: &str, task: &Task, mut on_line: impl FnMut(&str)) -> Result<i32, RunnerError> {
-        self.say(&format!("run {name}")).await?;
+        self.say(&format!("run {name}")).await;
         loop {
             match self.next(task).await? {
                 Said::Output(line) => on_line(&line),
                 Said::Exit { task, status } if task == name => return Ok(status),
-                other => return Err(unexpected(other)),
+                other => return Err(self.unexpected(other, task).await),
             }
         }
     }
@@ -268,7 +268,7 @@ impl Guest {
     /// # Errors
     /// The machine failed, or the filesystem cannot be frozen.
     pub async fn freeze(&mut self, task: &Task) -> Result<(), RunnerError> {
-        self.say("freeze").await?;
+        self.say("freeze").await;
         self.expect(&Said::Frozen, task).await
     }
 
@@ -277,7 +277,7 @@ impl Guest {
     /// # Errors
     /// The machine failed, or the filesystem cannot be thawed.
     pub async fn thaw(&mut self, task: &Task) -> Result<(), RunnerError> {
-        self.say("thaw").await?;
+        self.say("thaw").await;
         self.expect(&Said::Thawed, task).await
     }
 
@@ -292,7 +292,7 @@ impl Guest {
     /// It did not; the disk is then not to be used.
     pub async fn end(mut self, task: &Task) -> Result<(), RunnerError> {
         task.step("unmount");
-        self.say("end").await?;
+        self.say("end").await;
         self.expect(&Said::Bye, task).await?;
         self.expect(&Said::Unmounted, task).await?;
         loop {
@@ -311,10 +311,9 @@ impl Guest {
         self.machine.quit().await;
     }
 
-    async fn say(&mut self, line: &str) -> Result<(), RunnerError> {
-        // A dead guest is told by the event that follows; this only fails with it.
-        let sent = self.writer.write_all(format!("{line}\n").as_bytes()).await;
-        sent.map_err(|error| RunnerError::Broken { what: format!("`{line}` could not be said: {error}") })
+    async fn say(&mut self, line: &str) {
+        // To whom it cannot be said is dead, and `next` tells of what.
+        let _ = self.writer.write_all(format!("{line}\n").as_bytes()).await;
     }
 
     async fn expect(&mut self, wanted: &Said, task: &Task) -> Result<(), RunnerError> {
@@ -323,7 +322,7 @@ impl Guest {
                 said if said == *wanted => return Ok(()),
                 // What a task left running in the background may still talk.
                 Said::Output(line) => task.line("guest", line),
-                other => return Err(unexpected(other)),
+                other => return Err(self.unexpected(other, task).await),
             }
         }
     }
@@ -332,14 +331,11 @@ impl Guest {
         loop {
             tokio::select! {
                 biased;
-                line = self.lines.next() => match line {
-                    Some(line) => {
-                        self.watch.progress(Instant::now());
-                        return Ok(understand(&line, &self.nonce));
-                    }
-                    // QEMU closed the port; the machine's end tells why.
-                    None => tokio::time::sleep(Duration::from_millis(50)).await,
-                },
+                // At the port's end this branch is out, and the machine's end tells why.
+                Some(line) = self.lines.next() => {
+                    self.watch.progress(Instant::now());
+                    return Ok(understand(&line, &self.nonce));
+                }
                 event = self.machine.watched(&mut self.watch, task) => {
                     let failed = match event {
                         Ok(MachineEvent::Shutdown(reason)) => self.machine.fail(Cause::Ended(reason)).await,
@@ -356,6 +352,18 @@ impl Guest {
 }
 
 impl Guest {
+    /// What the runner said instead of what was asked for.
+    async fn unexpected(&mut self, said: Said, task: &Task) -> RunnerError {
+        let error = RunnerError::Broken {
+            what: match said {
+                Said::Failed(what) => what,
+                other => format!("it said {other:?}"),
+            },
+        };
+        self.keep_if_wanted(&error, task).await;
+        error
+    }
+
     /// With `--keep-on-failure` the machine outlives its failure: say how to reach it, and wait until the run is interrupted.
     async fn keep_if_wanted(&mut self, error: &RunnerError, task: &Task) {
         if !self.hold {
@@ -368,15 +376,6 @@ impl Guest {
             console.display()
         ));
         std::future::pending::<()>().await;
-    }
-}
-
-fn unexpected(said: Said) -> RunnerError {
-    RunnerError::Broken {
-        what: match said {
-            Said::Failed(what) => what,
-            other => format!("it said {other:?}"),
-        },
     }
 }
 

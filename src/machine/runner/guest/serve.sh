@@ -25,10 +25,10 @@ while read -r verb task <&3; do
         ;;
     freeze)
         sync
-        fsfreeze -f / && say frozen
+        if fsfreeze -f /; then say frozen; else say failed to freeze; fi
         ;;
     thaw)
-        fsfreeze -u / && say thawed
+        if fsfreeze -u /; then say thawed; else say failed to thaw; fi
         ;;
     end)
         say bye
