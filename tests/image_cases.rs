@@ -440,7 +440,7 @@ fn flat_copies_are_the_same_every_time_and_checked() {
         assert!(info.file_size < Disk::open(&dir.path().join("plain")).unwrap().info().file_size);
 
         let empty = dir.path().join("empty");
-        image::create_empty(&empty, 10 * MIB).await.unwrap();
+        run(&dir, "qemu-img create -q -f qcow2 @/empty 10M");
         image::check(&empty).await.unwrap();
         let mut byte = [0; 100];
         Disk::open(&empty).unwrap().bytes().read_at(10 * MIB - 100, &mut byte).unwrap();

@@ -51,15 +51,6 @@ pub fn create_raw(path: &Path, size: u64, expected: u64) -> Result<File, ImageEr
     Ok(file)
 }
 
-/// Make a qcow2 of `size` bytes that holds nothing.
-///
-/// # Errors
-/// `qemu-img` is not there or failed.
-pub async fn create_empty(path: &Path, size: u64) -> Result<(), ImageError> {
-    let invocation = Invocation::new(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).arg(local(path)).arg(size.to_string());
-    Ok(invocation.run_with(|_| {}).await?)
-}
-
 /// Make the qcow2 overlay `overlay` over `backing`, which has the format `format`. A relative `backing` is relative to the overlay's
 /// directory and is written so: both can be moved together.
 ///

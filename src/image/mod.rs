@@ -25,9 +25,7 @@ pub mod inspect;
 
 pub use boot::BootEntry;
 pub use boot_files::BootFiles;
-pub use create::{
-    Compress, check, create_empty, create_overlay, create_overlay_unchecked, create_raw, flatten_to_qcow2, free_bytes, require_space,
-};
+pub use create::{Compress, check, create_overlay, create_overlay_unchecked, create_raw, flatten_to_qcow2, free_bytes, require_space};
 pub use disk::{Disk, DiskInfo, Format};
 pub use error::ImageError;
 pub use filesystem::{FileKind, Metadata, Root};

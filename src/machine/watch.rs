@@ -156,7 +156,6 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Watch {
     limits: Limits,
-    signatures: Vec<&'static Signature>,
     begun: Instant,
     progressed: Instant,
     named: bool,
@@ -168,21 +167,7 @@ pub struct Watch {
 impl Watch {
     /// Watch from `now` on.
     pub fn new(limits: Limits, now: Instant) -> Self {
-        Self { limits, signatures: SIGNATURES.iter().collect(), begun: now, progressed: now, named: false, counted: None, ended: None }
-    }
-
-    /// Know these signatures too; they are looked for before the general ones.
-    #[must_use]
-    pub fn with_signatures(mut self, signatures: &'static [Signature]) -> Self {
-        self.signatures.splice(0..0, signatures);
-        self
-    }
-
-    /// Do not take these texts for failures: what runs provokes them on purpose, or a service survives them.
-    #[must_use]
-    pub fn without_signatures(mut self, texts: &[&str]) -> Self {
-        self.signatures.retain(|signature| !texts.contains(&signature.text));
-        self
+        Self { limits, begun: now, progressed: now, named: false, counted: None, ended: None }
     }
 
     /// Something happened that the machine itself does not see, such as bytes on a port.
@@ -195,7 +180,7 @@ impl Watch {
     pub fn console(&mut self, now: Instant, line: &str) -> Verdict {
         self.progress(now);
         if self.ended.is_none() {
-            self.ended = self.signatures.iter().find(|signature| line.contains(signature.text)).map(|found| Verdict::Signature(found));
+            self.ended = SIGNATURES.iter().find(|signature| line.contains(signature.text)).map(|found| Verdict::Signature(found));
         }
         self.ended.unwrap_or(Verdict::Fine)
     }
@@ -359,15 +344,5 @@ mod tests {
             };
             assert!(found.starts_with(cause) && found.is_empty() == cause.is_empty(), "{line}: {found}");
         }
-    }
-
-    #[test]
-    fn an_installers_signatures_come_first_and_general_ones_can_be_waived() {
-        static OWN: [Signature; 1] = [Signature { text: "panic", cause: "own", remedy: "" }];
-        let now = Instant::now();
-        let watch = || Watch::new(Limits::new(seconds(100), Accelerator::Kvm), now);
-        let line = "Kernel panic - not syncing: x";
-        assert_eq!(watch().with_signatures(&OWN).console(now, line), Verdict::Signature(&OWN[0]));
-        assert_eq!(watch().without_signatures(&["Kernel panic - not syncing"]).console(now, line), Fine);
     }
 }

@@ -12,7 +12,7 @@ use crate::base::event::Task;
 use crate::base::failure::Class;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::image::ext4::Mke2fs;
-use crate::image::{BootFiles, Firmware, Format, Layout, Role, TableKind, fat};
+use crate::image::{BootFiles, Firmware, Format, Layout, Role, TableKind, create_raw, fat};
 use crate::machine::runner::{Bench, Mode, RunnerTask};
 use crate::plan::DeployWork;
 use crate::recipe;
@@ -36,7 +36,7 @@ pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &B
         let path = path.to_owned();
         move |source: io::Error| StageError::Scratch { path, source }
     };
-    File::create(&disk).and_then(|file| file.set_len(layout.disk_size)).map_err(scratch(&disk))?;
+    drop(create_raw(&disk, layout.disk_size, INSTALL_BYTES)?);
     let place = bench.scratch.join("deploy");
     lay_out(work, sources, &place).map_err(scratch(&place))?;
     let mke2fs = assemble(work, &layout, sources.epoch, &place, &disk, bench.deadline, task).await?;

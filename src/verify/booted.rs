@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{CheckResult, Promises, VerifyError, docker, firewall};
+use super::{CheckResult, Outcome, Promises, VerifyError, docker, firewall};
 use crate::base::event::Task;
 use crate::base::text::shell_line;
 use crate::image::{self, BootFiles, Format};
@@ -69,8 +69,12 @@ pub async fn system(image: &Path, promises: &Promises, bench: &Bench<'_>, task: 
         task.step(&question.name);
         answers.push(ask(&mut guest, &question.name, task).await?);
     }
+    let booted = judge(promises, &answers);
+    if let Some(failed) = booted.checks.iter().find(|check| check.outcome == Outcome::Failed) {
+        guest.keep_if_wanted_for(&format!("{}: {}", failed.name, failed.detail), task).await;
+    }
     guest.discard().await;
-    Ok(judge(promises, &answers))
+    Ok(booted)
 }
 
 /// Boot a throw-away overlay of `image` through firmware and boot loader to the log-in prompt.
@@ -351,7 +355,6 @@ fn listens(lines: &[String], port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Outcome;
     use super::*;
 
     fn answer(status: i32, lines: &[&str]) -> Answer {

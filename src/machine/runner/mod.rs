@@ -364,12 +364,16 @@ impl Guest {
         error
     }
 
-    /// With `--keep-on-failure` the machine outlives its failure: say how to reach it, and wait until the run is interrupted.
     async fn keep_if_wanted(&mut self, error: &RunnerError, task: &Task) {
+        self.keep_if_wanted_for(&error.to_string(), task).await;
+    }
+
+    /// With `--keep-on-failure` the machine outlives its failure, `why`: say how to reach it, and wait until the run is interrupted.
+    pub async fn keep_if_wanted_for(&mut self, why: &str, task: &Task) {
         if !self.hold {
             return;
         }
-        task.events().warn(error.to_string());
+        task.events().warn(why);
         let console = self.machine.release_console();
         task.events().note(format!(
             "the machine is kept until you press ctrl-C; its serial console: socat -,raw,echo=0 UNIX-CONNECT:{}",
