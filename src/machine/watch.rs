@@ -180,7 +180,7 @@ impl Watch {
     pub fn console(&mut self, now: Instant, line: &str) -> Verdict {
         self.progress(now);
         if self.ended.is_none() {
-            self.ended = SIGNATURES.iter().find(|signature| line.contains(signature.text)).map(|found| Verdict::Signature(found));
+            self.ended = SIGNATURES.iter().find(|signature| line.contains(signature.text)).map(Verdict::Signature);
         }
         self.ended.unwrap_or(Verdict::Fine)
     }
