@@ -11,5 +11,6 @@ mod ci_scripts;
 mod default_image;
 mod deploy_cases;
 mod run_cases;
+mod faults;
 mod fixture;
 mod support;

@@ -42,6 +42,22 @@ impl Run {
         Self { command, dir, patience: PATIENCE }
     }
 
+    /// Set a variable of the environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Let it take longer before it counts as hanging.
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The working directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Remove a variable of the environment.
     pub fn without(mut self, name: &str) -> Self {
         self.command.env_remove(name);

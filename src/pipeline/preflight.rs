@@ -12,7 +12,7 @@ use crate::stages;
 
 use super::Request;
 
-/// What every build runs; a stage looks for its own tools when it begins.
+/// What every build runs.
 const TOOLS: [Tool; 2] = [Tool::QemuSystem, Tool::QemuImg];
 /// What an image takes at the least where it is published: the smallest that were made have some 200 MiB.
 const OUTPUT_BYTES: u64 = 256 << 20;
@@ -22,7 +22,9 @@ const OUTPUT_BYTES: u64 = 256 << 20;
 /// # Errors
 /// One of them is missing.
 pub(super) fn require(request: &Request<'_>, plan: &Plan) -> Result<(), AnyFailure> {
-    for tool in TOOLS {
+    let installs = first_to_run(request.store, plan) == 0;
+    let tools: &[Tool] = if installs { &stages::INSTALL_TOOLS } else { &[] };
+    for tool in TOOLS.iter().chain(tools) {
         tool.find()?;
     }
     if request.recipe.disk.firmware == Firmware::Uefi {
@@ -33,7 +35,7 @@ pub(super) fn require(request: &Request<'_>, plan: &Plan) -> Result<(), AnyFailu
     if let Some(place) = place {
         image::require_space(&place, OUTPUT_BYTES)?;
     }
-    if first_to_run(request.store, plan) == 0 {
+    if installs {
         image::require_space(request.store.root(), stages::INSTALL_BYTES)?;
     }
     Ok(())

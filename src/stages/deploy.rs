@@ -24,6 +24,8 @@ pub const TREE: &str = include_str!("tree.sh");
 const TAIL_LINES: usize = 20;
 /// What an installation takes of the store at the least: the tree, and the disk made of it.
 pub const INSTALL_BYTES: u64 = 3 << 30;
+/// What an installation runs of the host.
+pub const INSTALL_TOOLS: [Tool; 4] = [Tool::Mmdebstrap, Tool::Mke2fs, Tool::Unshare, Tool::Shell];
 
 /// Install into a new layer in `dir`, with packages from where `sources` says.
 ///
@@ -100,7 +102,6 @@ async fn assemble(
     for (name, value) in mke2fs.env() {
         invocation = invocation.env(name, value);
     }
-    Tool::Mmdebstrap.find()?;
     let mut lines: Vec<String> = Vec::new();
     let result = invocation
         .run_with(|line| {

@@ -10,7 +10,7 @@ mod seal;
 
 use std::path::PathBuf;
 
-pub use deploy::{INSTALL_BYTES, TREE, deploy};
+pub use deploy::{INSTALL_BYTES, INSTALL_TOOLS, TREE, deploy};
 pub use error::StageError;
 pub use provision::{Step, provision};
 pub use seal::{SEALING, seal};

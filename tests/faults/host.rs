@@ -1,0 +1,131 @@
+//! A host that lacks a tool, memory, space or the network.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::{MACHINE, SMALL, failed, fixture, names, possible, small, store_with_layers};
+use crate::support::{Ended, GOLDSMITH, Run};
+
+/// A directory that holds, as links, every program of `PATH` but one.
+fn all_programs_but(missing: &str, dir: &Path) -> PathBuf {
+    let farm = dir.join("programs");
+    std::fs::create_dir(&farm).unwrap();
+    for place in std::env::split_paths(&std::env::var_os("PATH").unwrap()) {
+        for name in names(&place).into_iter().filter(|name| name != missing) {
+            // The first of a name is the one that counts.
+            let _ = symlink(place.join(&name), farm.join(&name));
+        }
+    }
+    farm
+}
+
+#[test]
+fn a_missing_tool_is_named_before_the_work() {
+    for (tool, package) in [("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"), ("mmdebstrap", "mmdebstrap")] {
+        let run = small(["build", "small.toml", "-o", "out"]);
+        let path = all_programs_but(tool, run.dir());
+        let ended = run.env("PATH", path).end();
+        failed(&ended, 7, &format!("{tool} is not installed\n"), &format!("install it: apt-get install {package}"));
+        assert!(!ended.stderr.contains("install: begun"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_machine_that_is_larger_than_the_host_is_not_begun() {
+    let ended = small(["build", "small.toml", "-o", "out", "--set", "build.memory=\"900G\""]).end();
+    failed(&ended, 7, "the machine needs 900 GiB of memory, and the host has ", "end other programs, or give the machine less");
+    assert!(!ended.stderr.contains("install: begun"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_repository_that_cannot_be_reached_is_an_input() {
+    if !possible(&["unshare", "-n", "true"], "no network namespace can be made") {
+        return;
+    }
+    let ended = Run::program("/usr/bin/unshare", ["-n", GOLDSMITH, "build", "small.toml", "-o", "out"]).file("small.toml", SMALL).end();
+    failed(&ended, 3, "the package repository cannot be reached: ", "check the network and the host's package sources: apt-get update");
+}
+
+/// Run `script` where it can mount: it finds goldsmith as `$GOLDSMITH`, and `small.toml`.
+fn with_mounts(script: &str) -> Option<Run> {
+    let can = possible(&["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], "no small disk can be made");
+    let run = || Run::program("/usr/bin/unshare", ["-m", "sh", "-euc", script]).file("small.toml", SMALL).env("GOLDSMITH", GOLDSMITH);
+    can.then(|| run().patience(MACHINE))
+}
+
+/// What was left on the small disk, which is gone with its namespace: the script listed it.
+fn left(ended: &Ended) -> String {
+    std::fs::read_to_string(ended.dir().join("left")).unwrap()
+}
+
+#[test]
+fn a_full_disk_is_noticed_before_the_work() {
+    let script = |on: &str| {
+        format!(
+            "mkdir disk; mount -t tmpfs -o size=64m tmpfs disk; c=0; \"$GOLDSMITH\" build small.toml {on} || c=$?; ls -A disk > left; exit $c"
+        )
+    };
+    let Some(store) = with_mounts(&script("--store disk -o out")) else { return };
+    let ended = store.end();
+    failed(&ended, 7, "[DIR]/disk has 63.8 MiB free, 3.00 GiB needed", "free 2.94 GiB there, or choose another directory");
+    let Some(output) = with_mounts(&script("-o disk/out")) else { return };
+    let ended = output.end();
+    failed(&ended, 7, "[DIR]/disk has 64.0 MiB free, 256 MiB needed", "free 192 MiB there, or choose another directory");
+    assert_eq!(left(&ended), "");
+}
+
+#[test]
+fn a_disk_that_fills_up_under_the_package_manager_is_survived() {
+    let _slot = fixture::machines();
+    // A store that passes the check, and shrinks when mmdebstrap has begun to write to it.
+    let script = "mkdir store; mount -t tmpfs -o size=4g tmpfs store
+        (until [ -d store/v1/scratch/run-*/deploy/tree/var/lib ]; do sleep 0.05; done; mount -o remount,size=60m store) & watcher=$!
+        c=0; \"$GOLDSMITH\" build small.toml --store store -o out || c=$?
+        kill $watcher 2>/dev/null || true
+        ls -A store/v1/scratch store/v1/layers > left; exit $c";
+    let Some(run) = with_mounts(script) else { return };
+    let ended = run.end();
+    failed(&ended, 7, "the packages could not be installed: ", "make room in the store, or name another: --store DIR");
+    assert_eq!(left(&ended), "store/v1/layers:\n\nstore/v1/scratch:\n");
+}
+
+/// With what the recipe of the fixture needs.
+fn with_fixture(run: Run) -> Run {
+    run.env("ROOT", fixture::root_override(&fixture::fixture().key)).env("ROOT_PASSWORD", fixture::PASSWORD)
+}
+
+#[test]
+fn a_disk_that_fills_up_under_a_machine_is_survived() {
+    let _slot = fixture::machines();
+    let script = "mkdir small; mount -t tmpfs -o size=1g tmpfs small; cp -a store/. small
+        (until [ -s small/v1/scratch/run-*/evidence/seal/console.log ]; do sleep 0.05; done
+         used=$(df -k --output=used small | tail -n 1); mount -o remount,size=$((used + 512))k small) & watcher=$!
+        c=0; \"$GOLDSMITH\" build debian-12-docker --set \"$ROOT\" --store small -o out || c=$?
+        kill $watcher 2>/dev/null || true
+        ls -A small/v1/scratch small/v1/layers > left; exit $c";
+    let Some(run) = with_mounts(script) else { return };
+    store_with_layers(run.dir(), 1);
+    let ended = with_fixture(run).end();
+    failed(
+        &ended,
+        7,
+        "sealing: machine `seal`: the host's disk is full: the write on drive `disk` failed",
+        "free space on the host's disk",
+    );
+    assert!(left(&ended).ends_with("small/v1/scratch:\n") && left(&ended).lines().count() == 4, "{}", left(&ended));
+}
+
+#[test]
+fn a_disk_that_fills_up_under_the_artifact_is_survived() {
+    let _slot = fixture::machines();
+    // Uncompressed, the image has more than twice that.
+    let script = "mkdir disk; mount -t tmpfs -o size=300m tmpfs disk
+        c=0; \"$GOLDSMITH\" build debian-12-docker --set \"$ROOT\" --set output.compress=false --store store -o disk/out || c=$?
+        ls -A disk > left; exit $c";
+    let Some(run) = with_mounts(script) else { return };
+    store_with_layers(run.dir(), 2);
+    let ended = with_fixture(run).end();
+    failed(&ended, 7, "qemu-img failed with exit status 1: ", "free some space on the disk it writes to, or choose another");
+    assert!(super::told(&ended).lines().next().unwrap().contains("No space left on device"), "{}", ended.stderr);
+    assert_eq!(left(&ended), "");
+}

@@ -1,0 +1,104 @@
+//! Recipes, media, archives and places that are wrong.
+
+use std::fs;
+
+use super::{failed, fixture, goldsmith, names, small, told};
+use crate::support::Run;
+
+#[test]
+fn a_recipe_that_cannot_be_used_is_refused_with_its_place() {
+    let build = |recipe: &str| goldsmith(["build", recipe, "-o", "out"]);
+    let of = |text: &str| build("r.toml").file("r.toml", &format!("{}{text}", super::SMALL));
+    let correct = "correct the lines shown; `goldsmith schema` describes every key";
+    for (run, status, shown, remedy) in [
+        (build("r.toml"), 3, "cannot read `r.toml`: there is no such file", "correct the path, or put the file there"),
+        (build("./"), 3, "cannot read `./`: it is a directory", "correct the path, or put the file there"),
+        (of("[packages\n"), 2, "this is not TOML: unclosed table", correct),
+        (of("[disk]\nsise = \"8G\"\n"), 2, "unknown key `sise`", correct),
+        (of("[disk]\ntable = \"mbr\"\nfirmware = \"uefi\"\n"), 2, "UEFI boots from GPT", correct),
+        (of("[disk]\nfilesystem = \"xfs\"\n"), 2, "deploy makes ext4 only", correct),
+        (of("[disk]\nlvm = true\n"), 2, "deploy makes plain partitions only", correct),
+    ] {
+        let ended = run.end();
+        failed(&ended, status, "1 error in recipe `", remedy);
+        assert!(told(&ended).lines().nth(1).unwrap().starts_with(&format!("  error: {shown}")), "{}", ended.stderr);
+        assert!(!ended.dir().join(".cache").exists(), "a wrong recipe made a store");
+    }
+}
+
+/// The flagship's recipe with this medium and archive. A file is named by its content.
+fn centos(sets: &[&str]) -> Run {
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let words = ["build", "centos-7.5-docker", "-o", "out"].into_iter().chain(sets);
+    let iso = {
+        let mut bytes = vec![b'.'; 16 * 2048 + 6];
+        bytes[16 * 2048 + 1..].copy_from_slice(b"CD001");
+        String::from_utf8(bytes).unwrap()
+    };
+    goldsmith(words).env("ROOT_PASSWORD", "x").file("abc", "abc").file("iso", &iso)
+}
+
+#[test]
+fn media_and_archives_are_the_pinned_ones_or_the_build_does_not_begin() {
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let pinned = |run: &Run| {
+        let output = std::process::Command::new("sha256sum").arg(run.dir().join("iso")).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()[..64].to_owned()
+    };
+    let iso = format!("media.iso={{ path = \"iso\", sha256 = \"{}\" }}", pinned(&centos(&[])));
+    let wrong = format!("media.iso={{ path = \"iso\", sha256 = \"{ABC}\" }}");
+    let no_iso = format!("media.iso={{ path = \"abc\", sha256 = \"{ABC}\" }}");
+    let archive = format!("repository.0.archive={{ path = \"abc\", sha256 = \"{}\" }}", "0".repeat(64));
+    for (sets, cause, remedy) in [
+        (
+            &["media.iso.path=\"none.iso\""][..],
+            "the installation medium is missing: there is no none.iso",
+            "download https://vault.centos.org/7.5.1804/isos/x86_64/CentOS-7-x86_64-DVD-1804.iso, then say where it is (sha256 506e4e06",
+        ),
+        (&[&wrong], "the installation medium is another file than the recipe pins: iso has sha256 ", "download it again, or correct"),
+        (&[&no_iso], "the installation medium is not an ISO 9660 image: abc", "see what it is: file abc"),
+        (&[&iso], "the archive of repository kubernetes is missing: there is no Docker.tar.gz", "say where it is: --set repository.0.arc"),
+        (&[&iso, &archive], "the archive of repository kubernetes is another file than the recipe pins: abc has", "download it again"),
+    ] {
+        failed(&centos(sets).end(), 3, cause, remedy);
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_the_artifacts_is_refused_before_the_work() {
+    let run = small(["build", "small.toml", "-o", "/proc/out"]).end();
+    failed(&run, 7, "/proc/out cannot be written: No such file or directory", "choose a directory you may write to with -o DIR");
+    let file = small(["build", "small.toml", "-o", "file"]).file("file", "mine").end();
+    failed(
+        &file,
+        2,
+        "file is not an artifact of goldsmith (it is not a directory), so it is not replaced",
+        "name another directory: -o DIR",
+    );
+    assert_eq!(fs::read_to_string(file.dir().join("file")).unwrap(), "mine");
+    let dir = small(["build", "small.toml", "-o", "dir", "--force"]).file("dir/notes", "mine").end();
+    failed(&dir, 2, "dir is not an artifact of goldsmith (it has no manifest.json)", "name another directory: -o DIR");
+    assert_eq!(names(&dir.dir().join("dir")), ["notes"]);
+    let store = small(["build", "small.toml", "--store", "file", "-o", "out"]).file("file", "").end();
+    failed(
+        &store,
+        7,
+        "the store cannot be used: file: Not a directory",
+        "make room or give permission, or name another store: --store DIR",
+    );
+}
+
+#[test]
+fn another_artifact_stays_unless_it_is_forced_away() {
+    let artifact = {
+        let _slot = fixture::machines();
+        fixture::fixture().artifact.to_str().unwrap()
+    };
+    let before = fs::read(fixture::fixture().artifact.join("manifest.json")).unwrap();
+    let root = fixture::root_override(&fixture::fixture().key);
+    let words = ["build", "debian-12-docker", "-o", artifact, "--set", &root, "--set", "summary=\"another\""];
+    let store = fixture::place().join("store");
+    let ended = goldsmith(words).env("ROOT_PASSWORD", fixture::PASSWORD).env("GOLDSMITH_STORE", store).end();
+    failed(&ended, 2, &format!("{artifact} holds another artifact"), "replace it with --force, or name another directory: -o DIR");
+    assert_eq!(fs::read(fixture::fixture().artifact.join("manifest.json")).unwrap(), before);
+}

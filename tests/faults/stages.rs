@@ -1,0 +1,59 @@
+//! Packages, provision steps, checks and boots that fail.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{MACHINE, evidence, failed, fixture, names, of_fixture, small, told};
+
+#[test]
+fn a_package_that_does_not_exist_ends_the_installation() {
+    let _slot = fixture::machines();
+    let run = small(["build", "small.toml", "-o", "out", "--set", "packages.install=[\"nosuchpackage\"]"]);
+    let ended = run.patience(MACHINE).end();
+    let cause = "the packages could not be installed: E: Unable to locate package nosuchpackage\n";
+    failed(&ended, 4, cause, "correct the name in the recipe's [packages]");
+    let journal = fs::read_to_string(evidence(&ended).join("build.ndjson")).unwrap();
+    assert!(journal.contains("Unable to locate package nosuchpackage"));
+}
+
+/// Steps of which the second spoils the boot loader's configuration.
+const STEPS: &str = "{ name = \"first\", script = \"echo made > /root/made\" }, \
+    { name = \"spoil\", script = \"sed -i 's|root=UUID=[^ ]*|root=/dev/nonexistent|' /boot/grub/grub.cfg; cat /root/made\" }";
+
+#[test]
+fn a_failed_step_keeps_the_layers_before_it_and_a_guest_that_never_boots_is_told_with_evidence() {
+    let _slot = fixture::machines();
+    let last = "{ name = \"last\", script = \"echo to be read >&2; exit 3\" }";
+    let ended = of_fixture(&["--set", &format!("provision=[{STEPS}, {last}]")]).end();
+    failed(&ended, 4, "provision step `last`: step-2 failed with exit status 3: to be read\n", "correct the script");
+    assert!(evidence(&ended).join("provision/console.log").exists());
+
+    let again = of_fixture(&["--set", &format!("provision=[{STEPS}]")]);
+    fs::remove_dir_all(again.dir().join("store")).unwrap();
+    fs::rename(ended.dir().join("store"), again.dir().join("store")).unwrap();
+    let ended = again.end();
+    for step in ["install", "provision first", "provision spoil"] {
+        assert!(ended.stderr.contains(&format!("{step}: nothing to do, an earlier result serves")), "{}", ended.stderr);
+    }
+    let cause =
+        "sealing: machine `seal`: the guest failed: its initramfs did not find the root filesystem (console: Gave up waiting for root";
+    failed(&ended, 4, cause, "compare root= on the kernel command line with the disk");
+    let machine = evidence(&ended).join("seal");
+    assert!(fs::read_to_string(machine.join("console.log")).unwrap().contains("/dev/nonexistent does not exist"));
+    assert!(fs::read(machine.join("screen.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn a_check_that_fails_keeps_the_image_from_being_published() {
+    let _slot = fixture::machines();
+    let check = "check=[{ name = \"never\", command = { run = \"echo to be read >&2; exit 3\" } }]";
+    let ended = of_fixture(&["--set", check, "--set", "output.compress=false"]).end();
+    failed(&ended, 5, "the image is not published: 1 check failed\n", "correct the recipe, or the check");
+    assert_eq!(told(&ended).lines().nth(1).unwrap(), "  never: exit status 3, wanted 0: to be read", "{}", ended.stderr);
+    let dir = evidence(&ended);
+    let report: Value = serde_json::from_slice(&fs::read(dir.join("report.json")).unwrap()).unwrap();
+    let failed: Vec<_> = report["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] == "failed").collect();
+    assert_eq!(failed.iter().map(|check| check["name"].as_str().unwrap()).collect::<Vec<_>>(), ["never"]);
+    assert!(names(&dir).contains(&"build.ndjson".to_owned()), "{:?}", names(&dir));
+}
