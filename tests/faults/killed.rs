@@ -141,7 +141,7 @@ impl Build {
     /// Kill its QEMU: it says so and ends.
     #[track_caller]
     fn kill_qemu(mut self) {
-        let qemu = processes(&self.place).into_iter().find(|process| process.line.starts_with("qemu-system-x86_64 ")).unwrap();
+        let qemu = processes(&self.place).into_iter().find(|process| process.line.contains("qemu-system-x86_64 ")).unwrap();
         kill_process(Pid::from_raw(qemu.id).unwrap(), Signal::KILL).unwrap();
         let mut said = String::new();
         std::io::Read::read_to_string(&mut self.child.stderr.take().unwrap(), &mut said).unwrap();
