@@ -28,8 +28,8 @@
 //!
 //! - No success without the guest's word: a nonce over the runner's port, then a clean power-off. A power-off alone is an event.
 //! - No port, no root, no agent, no password to get in: unix sockets and virtio-serial, user namespaces, direct kernel boot.
-//! - No half-made file under a final name ([`base::atomic`]), no child that outlives us ([`base::process`]), no wait without a
-//!   deadline that knows the accelerator ([`machine::watch`]).
+//! - No half-made file under a final name ([`base::atomic`]), no child that outlives us ([`base::process`]), no wait for a
+//!   guest without a deadline that knows the accelerator ([`machine::watch`]).
 //! - No second thread that spawns: the runtime is the main thread's own, since a child's parent-death signal fires with the thread
 //!   that spawned it.
 //!

@@ -30,6 +30,7 @@ use crate::stages::{self, Layer, Step};
 use crate::verify::{self, Promises, Report};
 
 pub use failure::{BuildFailed, NotPublishable, Unproved};
+pub use preflight::first_to_run;
 
 /// A build that is wanted.
 #[derive(Debug)]
@@ -179,7 +180,7 @@ async fn run_stages(
 ) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
     let mut records = Vec::new();
     // Nothing below the last finished layer is looked at: an installation is not run for a sealed layer that is there.
-    let mut next = preflight::first_to_run(request.store, plan);
+    let mut next = first_to_run(request.store, plan);
     let mut base = None;
     for stage in &plan.stages[..next] {
         let seconds = events.task(&*stage.name).reused();

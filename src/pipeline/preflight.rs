@@ -42,6 +42,6 @@ pub(super) fn require(request: &Request<'_>, plan: &Plan) -> Result<(), AnyFailu
 }
 
 /// The index of the first stage whose layer is to be made: a later layer stands for all below it.
-pub(super) fn first_to_run(store: &Store, plan: &Plan) -> usize {
+pub fn first_to_run(store: &Store, plan: &Plan) -> usize {
     plan.stages.iter().rposition(|stage| store.peek(&stage.id).is_some()).map_or(0, |last| last + 1)
 }

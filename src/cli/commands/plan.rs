@@ -18,8 +18,7 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let scratch = store.scratch()?;
     let (resolved, plan) = pipeline::resolve_and_plan(&recipe, &store, &scratch, &Events::none()).await?;
     let have: Vec<bool> = plan.stages.iter().map(|stage| store.peek(&stage.id).is_some()).collect();
-    // A later layer stands for all below it.
-    let first_to_run = have.iter().rposition(|have| *have).map_or(0, |last| last + 1);
+    let first_to_run = pipeline::first_to_run(&store, &plan);
     if context.json {
         let stages: Vec<_> = plan
             .stages
