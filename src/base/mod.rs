@@ -11,6 +11,7 @@ pub mod host;
 pub mod journal;
 pub mod lock;
 pub mod process;
+pub mod read_at;
 pub mod secret;
 pub mod size;
 pub mod text;

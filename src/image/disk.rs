@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::error::ImageError;
 use super::qcow2::{MAGIC, Qcow2};
-use super::read_at::{RawFile, ReadAt, Slice};
+use super::read_at::{RawFile, Slice};
+use crate::base::read_at::ReadAt;
 
 /// How an image file keeps a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

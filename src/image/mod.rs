@@ -23,6 +23,7 @@ mod superblock;
 
 pub mod inspect;
 
+pub use crate::base::read_at::ReadAt;
 pub use boot::BootEntry;
 pub use boot_files::BootFiles;
 pub use create::{Compress, check, create_overlay, create_overlay_unchecked, create_raw, flatten_to_qcow2, free_bytes, require_space};
@@ -31,5 +32,5 @@ pub use error::ImageError;
 pub use filesystem::{FileKind, Metadata, Root};
 pub use layout::{Firmware, Layout, PlannedPartition, Role};
 pub use partition::{Partition, PartitionTable, TableKind, gpt_type, mbr_type};
-pub use read_at::{ReadAt, Slice};
+pub use read_at::Slice;
 pub use superblock::FilesystemType;

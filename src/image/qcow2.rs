@@ -14,7 +14,8 @@ use self::cache::Cache;
 use self::header::{BackingFile, Compression, Header};
 use super::disk::Format;
 use super::error::ImageError;
-use super::read_at::{RawFile, ReadAt};
+use super::read_at::RawFile;
+use crate::base::read_at::ReadAt;
 
 pub(crate) use self::header::MAGIC;
 

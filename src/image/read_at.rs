@@ -1,4 +1,4 @@
-//! Bytes that can be read from anywhere: the one thing every reader of this module asks for.
+//! Where a disk's bytes come from: a file or device, or a run of another disk's.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -8,23 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::ImageError;
-
-/// Random access to a disk's bytes. It has no position, so that readers can share it.
-pub trait ReadAt: Send + Sync {
-    /// Fill `buf` with the bytes that begin at byte `offset`.
-    ///
-    /// # Errors
-    /// The bytes go past the end ([`io::ErrorKind::UnexpectedEof`]), or cannot be had.
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
-
-    /// Size in bytes.
-    fn len(&self) -> u64;
-
-    /// Whether there is no byte at all.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
+use crate::base::read_at::ReadAt;
 
 /// A file or block device whose length was taken when it was opened: a block device has none in its metadata.
 #[derive(Debug)]
@@ -57,21 +41,6 @@ impl ReadAt for RawFile {
 
     fn len(&self) -> u64 {
         self.len
-    }
-}
-
-impl ReadAt for Vec<u8> {
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let source = usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.get(start..start.checked_add(buf.len())?))
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        buf.copy_from_slice(source);
-        Ok(())
-    }
-
-    fn len(&self) -> u64 {
-        self.as_slice().len() as u64
     }
 }
 

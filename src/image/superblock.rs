@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::read_at::ReadAt;
+use crate::base::read_at::ReadAt;
 use crate::base::uuid::Uuid;
 
 /// What a partition holds.

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use crate::base::read_at::ReadAt;
 use crate::image::error::ImageError;
-use crate::image::read_at::ReadAt;
 
 /// `QFI\xfb`.
 pub(crate) const MAGIC: [u8; 4] = *b"QFI\xfb";

@@ -1,0 +1,51 @@
+//! Bytes that can be read from anywhere: the one thing every reader of a foreign format asks for.
+
+use std::io;
+
+/// Random access to bytes at rest: a disk, a medium. It has no position, so that readers can share it.
+pub trait ReadAt: Send + Sync {
+    /// Fill `buf` with the bytes that begin at byte `offset`.
+    ///
+    /// # Errors
+    /// The bytes go past the end ([`io::ErrorKind::UnexpectedEof`]), or cannot be had.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+
+    /// Size in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there is no byte at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let source = usize::try_from(offset)
+            .ok()
+            .and_then(|start| self.get(start..start.checked_add(buf.len())?))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        buf.copy_from_slice(source);
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.as_slice().len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_is_read_within_its_bounds() {
+        let bytes: Vec<u8> = (0..10).collect();
+        let mut two = [0; 2];
+        bytes.read_at(8, &mut two).unwrap();
+        assert_eq!(two, [8, 9]);
+        for offset in [9, 10, u64::MAX] {
+            assert_eq!(bytes.read_at(offset, &mut two).unwrap_err().kind(), io::ErrorKind::UnexpectedEof, "{offset}");
+        }
+    }
+}
