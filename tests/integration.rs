@@ -11,6 +11,7 @@ mod ci_scripts;
 mod default_image;
 mod deploy_cases;
 mod run_cases;
+mod source_cases;
 mod faults;
 mod fixture;
 mod support;

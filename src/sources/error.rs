@@ -1,11 +1,13 @@
 //! Why an input cannot be used.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::magic;
 use crate::base::digest::Sha256Digest;
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
+use crate::base::text::printable;
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +49,7 @@ pub enum SourceError {
         expected: Sha256Digest,
     },
     /// The file is not of the kind it must be.
-    #[error("{what} is not {kind}: {}", path.display())]
+    #[error("{what} is not {kind}: {} is {is}", path.display())]
     WrongKind {
         /// What the file is to the recipe.
         what: String,
@@ -55,6 +57,68 @@ pub enum SourceError {
         kind: &'static str,
         /// Where it is.
         path: PathBuf,
+        /// What it is instead.
+        is: String,
+    },
+    /// The file is only the beginning of what it should be.
+    #[error("{what} is cut short: {} has {has} of {needs} bytes", path.display())]
+    Truncated {
+        /// What the file is to the recipe.
+        what: String,
+        /// Where it is.
+        path: PathBuf,
+        /// Bytes it has.
+        has: u64,
+        /// Bytes it must have at least.
+        needs: u64,
+    },
+    /// The file is of the right kind, and something in it is not as that kind has it.
+    #[error("{what} cannot be used: {}: {damage}", path.display())]
+    Damaged {
+        /// What the file is to the recipe.
+        what: String,
+        /// Where it is.
+        path: PathBuf,
+        /// Which part is damaged, and how.
+        damage: String,
+    },
+    /// An ISO installs nothing.
+    #[error("the installation medium has no installer: {} is an ISO 9660 image with the label `{}` and without a .treeinfo", path.display(), printable(volume))]
+    NoInstaller {
+        /// Where it is.
+        path: PathBuf,
+        /// Its volume ID.
+        volume: String,
+    },
+    /// The medium is another one than the pinned one: its size shows it.
+    #[error("the installation medium is another one than the recipe pins: {} is {kind}, the recipe says {pinned}", path.display())]
+    WrongMedium {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        kind: String,
+        /// What it must be.
+        pinned: String,
+    },
+    /// A medium installs something else than a recipe can ask for.
+    #[error("the installation medium cannot carry the recipe: {} is {kind}; {why}", path.display())]
+    UnfitMedium {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        kind: String,
+        /// Why it cannot.
+        why: String,
+    },
+    /// A medium lacks a file.
+    #[error("the installation medium lacks {}: {} is {kind}", printable(what), path.display())]
+    NotOnMedium {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        kind: String,
+        /// What is not on it.
+        what: String,
     },
     /// A repository's signed index cannot be had.
     #[error("the package repository cannot be reached: {url}")]
@@ -77,6 +141,16 @@ pub enum SourceError {
     },
 }
 
+impl SourceError {
+    /// The file at `path` is not `kind`; look what it is instead.
+    pub(super) fn wrong_kind(what: &str, kind: &'static str, path: &Path) -> Self {
+        match magic::identify(path) {
+            Ok(is) => Self::WrongKind { what: what.to_owned(), kind, path: path.to_owned(), is },
+            Err(source) => Self::Unreadable { what: what.to_owned(), path: path.to_owned(), source },
+        }
+    }
+}
+
 impl Failure for SourceError {
     fn class(&self) -> Class {
         match self {
@@ -95,7 +169,18 @@ impl Failure for SourceError {
             }
             Self::Unreadable { path, .. } => format!("see `ls -l {}`", path.display()),
             Self::WrongDigest { .. } => "download it again, or correct the recipe's sha256 if this is the file you mean".to_owned(),
-            Self::WrongKind { path, .. } => format!("see what it is: file {}", path.display()),
+            Self::WrongKind { is, .. } if is.starts_with("a web page") => {
+                "download it again, from an address that gives the file itself and not a page about it".to_owned()
+            }
+            Self::WrongKind { .. } | Self::NoInstaller { .. } => "correct the path, or download the file again".to_owned(),
+            Self::Truncated { .. } => "let the download go on to its end, or download it again".to_owned(),
+            Self::Damaged { .. } => "download it again and compare its sha256 with the one its maker publishes".to_owned(),
+            Self::WrongMedium { pinned, .. } => {
+                format!("get {pinned}, or take this medium: --set 'media.iso={{path=\"FILE\", sha256=\"DIGEST\"}}'")
+            }
+            Self::UnfitMedium { .. } | Self::NotOnMedium { .. } => {
+                "take another medium: --set 'media.iso={path=\"FILE\", sha256=\"DIGEST\"}'".to_owned()
+            }
             Self::Unreachable { .. } => "check the network and the host's package sources: apt-get update".to_owned(),
             Self::Tool(error) => return error.remedy(),
             Self::Scratch { path, .. } => format!("make room or give permission: {}", path.display()),

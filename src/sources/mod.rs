@@ -5,6 +5,9 @@
 
 mod apt;
 mod error;
+pub mod iso9660;
+mod magic;
+pub mod medium;
 mod resolve;
 
 pub use apt::AptSource;

@@ -1,11 +1,12 @@
 //! From a recipe to its pins.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apt::{self, AptSource};
+use super::medium::{self, Medium};
 use super::{Pin, Pins, SourceError};
 use crate::base::digest::{HashingWriter, Sha256Digest};
 use crate::base::event::{Task, Unit};
@@ -44,12 +45,14 @@ pub struct Host<'a> {
 }
 
 /// A recipe's inputs, found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Resolved {
     /// Every input by digest.
     pub pins: Pins,
     /// The installation medium.
     pub iso: Option<VerifiedFile>,
+    /// The same, open: it is one that can install.
+    pub medium: Option<Medium>,
     /// The archives of the recipe's repositories, in order.
     pub archives: Vec<VerifiedFile>,
     /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
@@ -63,12 +66,12 @@ pub struct Resolved {
 /// # Errors
 /// An input is missing, is not what the recipe pins, or a package repository cannot be reached.
 pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, SourceError> {
-    let mut found = Resolved { pins: Pins::default(), iso: None, archives: Vec::new(), epoch: 0, apt: Vec::new() };
+    let mut found = Resolved { pins: Pins::default(), iso: None, medium: None, archives: Vec::new(), epoch: 0, apt: Vec::new() };
     if let Media::Anaconda { iso } = &recipe.media {
-        let file = local_file("the installation medium", "media.iso.path", iso, task).await?;
-        expect_iso9660(&file)?;
+        let (file, medium) = medium(iso, task).await?;
         found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256, urls: iso.urls.clone() });
         found.iso = Some(file);
+        found.medium = Some(medium);
     }
     for (index, repository) in recipe.repositories.iter().enumerate() {
         let what = format!("the archive of repository {}", repository.id);
@@ -91,22 +94,37 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     Ok(found)
 }
 
-async fn local_file(what: &str, key: &str, source: &FileSource, task: &Task) -> Result<VerifiedFile, SourceError> {
-    let missing = || SourceError::Missing {
+/// The installation medium, open and verified. What it is is looked at first: that takes no time, and hashing does.
+async fn medium(iso: &FileSource, task: &Task) -> Result<(VerifiedFile, Medium), SourceError> {
+    let key = "media.iso.path";
+    let path = local_path(medium::WHAT, key, iso)?;
+    let medium = Medium::open(&path)?;
+    let pinned = iso.sha256.and_then(medium::known_as);
+    if let Some((edition, _)) = pinned.filter(|(_, bytes)| *bytes != medium.volume_bytes()) {
+        return Err(SourceError::WrongMedium { path, kind: medium.kind().to_string(), pinned: format!("CentOS 7.5.1804 {edition}") });
+    }
+    medium.refuse_unfit()?;
+    Ok((local_file(medium::WHAT, key, iso, task).await?, medium))
+}
+
+/// Where the local copy of an input is; whether it is one that can be used shows later.
+fn local_path(what: &str, key: &str, source: &FileSource) -> Result<PathBuf, SourceError> {
+    let is_there = |path: &PathBuf| !fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    source.path.clone().filter(is_there).ok_or_else(|| SourceError::Missing {
         what: what.to_owned(),
         key: key.to_owned(),
         path: source.path.clone(),
         urls: source.urls.clone(),
         sha256: source.sha256,
-    };
-    let path = source.path.clone().ok_or_else(missing)?;
+    })
+}
+
+async fn local_file(what: &str, key: &str, source: &FileSource, task: &Task) -> Result<VerifiedFile, SourceError> {
+    let path = local_path(what, key, source)?;
     let unreadable = |source: io::Error| SourceError::Unreadable { what: what.to_owned(), path: path.clone(), source };
-    let metadata = match fs::metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
-        result => result.map_err(unreadable)?,
-    };
+    let metadata = fs::metadata(&path).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(SourceError::WrongKind { what: what.to_owned(), kind: "a regular file", path });
+        return Err(SourceError::wrong_kind(what, "a regular file", &path));
     }
     let file = File::open(&path).map_err(unreadable)?;
     let sha256 = hash(file, metadata.len(), what, task).await.map_err(unreadable)?;
@@ -130,24 +148,6 @@ async fn hash(mut file: File, total: u64, what: &str, task: &Task) -> io::Result
         done += read as u64;
         task.progress(&format!("hash {what}"), done, Some(total), Unit::Bytes);
         tokio::task::yield_now().await;
-    }
-}
-
-/// ECMA-119, 8.1: the first volume descriptor is at sector 16 and says `CD001`.
-fn expect_iso9660(file: &VerifiedFile) -> Result<(), SourceError> {
-    let what = || "the installation medium".to_owned();
-    let mut identifier = [0; 5];
-    let read = || -> io::Result<()> {
-        let mut medium = File::open(&file.path)?;
-        medium.seek(SeekFrom::Start(16 * 2048 + 1))?;
-        medium.read_exact(&mut identifier)
-    };
-    match { read }() {
-        Ok(()) if &identifier == b"CD001" => Ok(()),
-        Err(source) if source.kind() != io::ErrorKind::UnexpectedEof => {
-            Err(SourceError::Unreadable { what: what(), path: file.path.clone(), source })
-        }
-        _ => Err(SourceError::WrongKind { what: what(), kind: "an ISO 9660 image", path: file.path.clone() }),
     }
 }
 
@@ -232,20 +232,5 @@ mod tests {
     fn a_release_tells_its_date() {
         let text = "Origin: Debian\nDate: Sat, 12 Jul 2025 09:07:05 UTC\nAcquire-By-Hash: yes\n";
         assert_eq!((release_date(text), release_date("Date: today")), (Some(1_752_311_225), None));
-    }
-
-    #[test]
-    fn an_iso_is_known_by_its_volume_descriptor() {
-        let dir = tempfile::tempdir().unwrap();
-        let verified = |content: &[u8]| {
-            let path = dir.path().join("iso");
-            fs::write(&path, content).unwrap();
-            VerifiedFile { path, sha256: Sha256Digest::of(content) }
-        };
-        let mut iso = vec![0; 40_000];
-        assert!(expect_iso9660(&verified(&iso)).is_err());
-        iso[32_769..32_774].copy_from_slice(b"CD001");
-        assert!(expect_iso9660(&verified(&iso)).is_ok());
-        assert!(expect_iso9660(&verified(b"PK")).is_err());
     }
 }

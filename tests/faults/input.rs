@@ -1,8 +1,10 @@
 //! Recipes, media, archives and places that are wrong.
 
 use std::fs;
+use std::path::Path;
 
 use super::{failed, fixture, goldsmith, names, small, told};
+use crate::source_cases;
 use crate::support::Run;
 
 #[test]
@@ -27,25 +29,24 @@ fn a_recipe_that_cannot_be_used_is_refused_with_its_place() {
 }
 
 /// The flagship's recipe with this medium and archive. A file is named by its content.
-fn centos(sets: &[&str]) -> Run {
+fn centos(sets: &[&str], iso: &Path) -> Run {
     let sets = sets.iter().flat_map(|set| ["--set", set]);
     let words = ["build", "centos-7.5-docker", "-o", "out"].into_iter().chain(sets);
-    let iso = {
-        let mut bytes = vec![b'.'; 16 * 2048 + 6];
-        bytes[16 * 2048 + 1..].copy_from_slice(b"CD001");
-        String::from_utf8(bytes).unwrap()
-    };
-    goldsmith(words).env("ROOT_PASSWORD", "x").file("abc", "abc").file("iso", &iso)
+    let run = goldsmith(words).env("ROOT_PASSWORD", "x").file("abc", "abc").file("page", "<html>no such file</html>");
+    fs::copy(iso, run.dir().join("iso")).unwrap();
+    run
 }
 
 #[test]
 fn media_and_archives_are_the_pinned_ones_or_the_build_does_not_begin() {
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    let pinned = |run: &Run| {
-        let output = std::process::Command::new("sha256sum").arg(run.dir().join("iso")).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()[..64].to_owned()
-    };
-    let iso = format!("media.iso={{ path = \"iso\", sha256 = \"{}\" }}", pinned(&centos(&[])));
+    const DVD: &str = "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345";
+    let dir = tempfile::tempdir().unwrap();
+    let medium = source_cases::centos(dir.path(), &[]);
+    let sha256 = String::from_utf8(std::process::Command::new("sha256sum").arg(&medium).output().unwrap().stdout).unwrap();
+    let iso = format!("media.iso={{ path = \"iso\", sha256 = \"{}\" }}", &sha256[..64]);
+    let short = format!("media.iso={{ path = \"iso\", sha256 = \"{DVD}\" }}");
+    let page = format!("media.iso={{ path = \"page\", sha256 = \"{DVD}\" }}");
     let wrong = format!("media.iso={{ path = \"iso\", sha256 = \"{ABC}\" }}");
     let no_iso = format!("media.iso={{ path = \"abc\", sha256 = \"{ABC}\" }}");
     let archive = format!("repository.0.archive={{ path = \"abc\", sha256 = \"{}\" }}", "0".repeat(64));
@@ -56,11 +57,21 @@ fn media_and_archives_are_the_pinned_ones_or_the_build_does_not_begin() {
             "download https://vault.centos.org/7.5.1804/isos/x86_64/CentOS-7-x86_64-DVD-1804.iso, then say where it is (sha256 506e4e06",
         ),
         (&[&wrong], "the installation medium is another file than the recipe pins: iso has sha256 ", "download it again, or correct"),
-        (&[&no_iso], "the installation medium is not an ISO 9660 image: abc", "see what it is: file abc"),
+        (&[&no_iso], "the installation medium is not an ISO 9660 image: abc is a text of 3 bytes", "correct the path, or download"),
+        (
+            &[&page],
+            "the installation medium is not an ISO 9660 image: page is a web page of 25 bytes",
+            "download it again, from an address",
+        ),
+        (
+            &[&short],
+            "the installation medium is another one than the recipe pins: iso is CentOS 7.5 (x86_64), the recipe says CentOS 7.5.1804 DVD",
+            "get CentOS 7.5.1804 DVD, or take this medium: --set 'media.iso={path=",
+        ),
         (&[&iso], "the archive of repository kubernetes is missing: there is no Docker.tar.gz", "say where it is: --set repository.0.arc"),
         (&[&iso, &archive], "the archive of repository kubernetes is another file than the recipe pins: abc has", "download it again"),
     ] {
-        failed(&centos(sets).end(), 3, cause, remedy);
+        failed(&centos(sets, &medium).end(), 3, cause, remedy);
     }
 }
 

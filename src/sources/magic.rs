@@ -1,0 +1,135 @@
+//! What a file is, by its first bytes: said when it is not what it should be.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::base::size::rounded;
+use crate::base::text::counted;
+
+/// Bytes looked at: ISO 9660's first descriptor and ext4's superblock are within.
+const HEAD: u64 = 40 << 10;
+
+/// Offset, bytes, words. The first that fits wins, so the sure ones come before the likely ones. From the formats' own specifications, and
+/// magic(5) where there is none.
+const TABLE: &[(usize, &[u8], &str)] = &[
+    (0, b"QFI\xfb", "a qcow2 disk image"),
+    (0, b"KDMV", "a VMware disk (VMDK)"),
+    (0, b"# Disk DescriptorFile", "the descriptor of a VMware disk (VMDK)"),
+    (0, b"vhdxfile", "a Hyper-V disk (VHDX)"),
+    (0, b"conectix", "a Hyper-V disk (VHD)"),
+    (0x40, b"\x7f\x10\xda\xbe", "a VirtualBox disk (VDI)"),
+    (0, b"hsqs", "a squashfs image"),
+    (32_769, b"CD001", "an ISO 9660 image"),
+    (32_769, b"BEA01", "a UDF image"),
+    (0, b"\x1f\x8b", "gzip data"),
+    (0, b"\xfd7zXZ\0", "xz data"),
+    (0, b"\x28\xb5\x2f\xfd", "zstd data"),
+    (0, b"BZh", "bzip2 data"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"PK\x03\x04", "a zip archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"070701", "a cpio archive"),
+    (0, b"\xed\xab\xee\xdb", "an RPM package"),
+    (0, b"!<arch>\ndebian", "a Debian package"),
+    (0, b"!<arch>", "an ar archive"),
+    (0, b"\x7fELF", "an ELF program"),
+    (0, b"MZ", "a Windows program"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"d8:announce", "a BitTorrent file, which only tells where to find the data"),
+    (0, b"-----BEGIN PGP SIGN", "an OpenPGP signature or signed text"),
+    (0, b"#!", "a script"),
+    (1080, b"\x53\xef", "an ext filesystem"),
+    (510, b"\x55\xaa", "a disk or boot image"),
+];
+
+fn what(head: &[u8]) -> Option<&'static str> {
+    let fits = |(at, magic, _): &&(usize, &[u8], &str)| head.get(*at..).is_some_and(|rest| rest.starts_with(magic));
+    TABLE.iter().find(fits).map(|(_, _, words)| *words)
+}
+
+/// What the file at `path` is, in words that fit after "is".
+///
+/// # Errors
+/// Those of opening and reading it.
+pub(super) fn identify(path: &Path) -> io::Result<String> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Ok("a directory".to_owned());
+    }
+    if !metadata.is_file() {
+        return Ok("no regular file".to_owned());
+    }
+    let mut head = Vec::new();
+    file.take(HEAD).read_to_end(&mut head)?;
+    Ok(describe(&head, metadata.len()))
+}
+
+/// What a file of `bytes` bytes is that begins with `head`.
+fn describe(head: &[u8], bytes: u64) -> String {
+    if bytes == 0 {
+        return "an empty file".to_owned();
+    }
+    let size = if bytes < 1000 { counted(bytes as usize, "byte") } else { rounded(bytes) };
+    let words = what(head).or_else(|| markup(head)).unwrap_or_else(|| match std::str::from_utf8(head) {
+        // A character may be cut in two at the end of what was read.
+        Ok(text) if is_text(text) => "a text",
+        Err(error) if error.error_len().is_none() && head.len() as u64 == HEAD => "a text",
+        _ if head.iter().all(|byte| *byte == 0) => "a file that begins with zeros, as one that was never filled does,",
+        _ => "a file of no known kind",
+    });
+    format!("{words} of {size}")
+}
+
+fn is_text(text: &str) -> bool {
+    text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t' | '\u{c}'))
+}
+
+/// Web pages, XML and JSON may begin with white space or a byte order mark.
+fn markup(head: &[u8]) -> Option<&'static str> {
+    let head = &head[..head.len().min(1024)];
+    let text = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+    if begins(&["<!doctype html", "<html", "<head", "<body"]) || (text.starts_with("<!--") && text.contains("<html")) {
+        Some("a web page")
+    } else if begins(&["<?xml", "<metalink"]) {
+        Some(if text.contains("<html") { "a web page" } else { "an XML document" })
+    } else if begins(&["{\"", "{\n", "[{"]) {
+        Some("a JSON document")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_file_is_called_by_its_name() {
+        let at = |offset: usize, bytes: &[u8]| [vec![b'.'; offset], bytes.to_vec()].concat();
+        for (head, expected) in [
+            (b"".to_vec(), "an empty file"),
+            (b"a".to_vec(), "a text of 1 byte"),
+            (b"<!DOCTYPE html>\n<html>".to_vec(), "a web page of 22 bytes"),
+            (b"\xef\xbb\xbf \n<HTML>".to_vec(), "a web page of 11 bytes"),
+            (b"<?xml version=\"1.0\"?><html>".to_vec(), "a web page of 27 bytes"),
+            (b"<?xml version=\"1.0\"?><metalink>".to_vec(), "an XML document of 31 bytes"),
+            (b"{\"error\":404}".to_vec(), "a JSON document of 13 bytes"),
+            (b"QFI\xfb\0\0".to_vec(), "a qcow2 disk image of 6 bytes"),
+            (b"\x1f\x8b\x08\0".to_vec(), "gzip data of 4 bytes"),
+            (at(257, b"ustar\x0000"), "a tar archive of 265 bytes"),
+            (at(510, b"\x55\xaa"), "a disk or boot image of 512 bytes"),
+            (at(32_769, b"CD001"), "an ISO 9660 image of 32.0 KiB"),
+            (vec![0; 2000], "a file that begins with zeros, as one that was never filled does, of 1.95 KiB"),
+            (vec![1, 2, 3], "a file of no known kind of 3 bytes"),
+            ("ä".as_bytes()[..1].to_vec(), "a file of no known kind of 1 byte"),
+        ] {
+            assert_eq!(describe(&head, head.len() as u64), expected);
+        }
+        let cut = [vec![b'x'; HEAD as usize - 1], "ä".as_bytes()[..1].to_vec()].concat();
+        assert_eq!(describe(&cut, 1 << 20), "a text of 1.00 MiB");
+    }
+}

@@ -1,0 +1,248 @@
+//! ISOs as xorriso and genisoimage write them.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use goldsmith::base::failure::Failure;
+use goldsmith::sources::iso9660::{EntryKind, Iso};
+use goldsmith::sources::medium::{Edition, Medium};
+
+use super::{make, put};
+
+/// Every way in which an image has names; whether they are those of the files, and whether directories may be deep.
+const WRITERS: [(&str, &[&str]); 7] = [
+    ("xorriso", &["-as", "mkisofs", "-quiet", "-o", "out.iso", "tree"]),
+    ("xorriso", &["-as", "mkisofs", "-quiet", "-J", "-joliet-long", "-o", "out.iso", "tree"]),
+    ("xorriso", &["-abort_on", "FATAL", "-rockridge", "off", "-joliet", "on", "-outdev", "out.iso", "-map", "tree", "/"]),
+    ("xorriso", &["-abort_on", "FATAL", "-rockridge", "off", "-outdev", "out.iso", "-map", "tree", "/"]),
+    ("genisoimage", &["-quiet", "-R", "-o", "out.iso", "tree"]),
+    ("genisoimage", &["-quiet", "-D", "-J", "-joliet-long", "-o", "out.iso", "tree"]),
+    ("genisoimage", &["-quiet", "-D", "-iso-level", "3", "-o", "out.iso", "tree"]),
+];
+
+#[test]
+fn files_are_found_whichever_names_an_image_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = format!("{}.rpm", "n".repeat(60));
+    let files = [
+        (".treeinfo", "tree".to_owned()),
+        ("empty", String::new()),
+        ("images/pxeboot/vmlinuz", "kernel".to_owned()),
+        ("images/pxeboot/initrd.img", "initrd\n".repeat(10_000)),
+        ("a/b/c/d/e/f/g/h/i/j/deep", "deep".to_owned()),
+        (&format!("Packages/{long}"), "package".to_owned()),
+    ];
+    for (name, content) in &files {
+        put(&dir.path().join("tree"), &[(name, content.as_bytes())]);
+    }
+    std::os::unix::fs::symlink("empty", dir.path().join("tree/link")).unwrap();
+    for (index, (program, args)) in WRITERS.iter().enumerate() {
+        make(program, dir.path(), args.iter().copied());
+        let bytes = fs::read(dir.path().join("out.iso")).unwrap();
+        fs::remove_file(dir.path().join("out.iso")).unwrap();
+        let iso = Iso::open(Arc::new(bytes)).unwrap();
+        let plain = matches!(index, 3 | 6);
+        for (name, content) in &files {
+            // ISO 9660's own names are short, and the dot at the beginning is none.
+            if plain && (name.starts_with('.') || name.starts_with("Packages")) {
+                continue;
+            }
+            let entry = iso.find(name).unwrap().unwrap_or_else(|| panic!("{program} {args:?}: no {name}"));
+            let mut found = String::new();
+            iso.open_file(&entry).unwrap().read_to_string(&mut found).unwrap();
+            assert!((&found, entry.bytes) == (content, content.len() as u64), "{program} {args:?}: {name}");
+        }
+        let mut root: Vec<_> = iso.list("").unwrap().unwrap().into_iter().map(|entry| (entry.name.to_lowercase(), entry.kind)).collect();
+        root.sort_by(|a, b| a.0.cmp(&b.0));
+        root.retain(|(name, _)| !name.ends_with("treeinfo") && name != "rr_moved");
+        let mut expected = vec![("a", EntryKind::Directory), ("empty", EntryKind::File), ("images", EntryKind::Directory)];
+        if matches!(index, 0 | 1 | 4) {
+            expected.push(("link", EntryKind::Other));
+        }
+        expected.push(("packages", EntryKind::Directory));
+        // Without Rock Ridge a link is left out, or is an empty file.
+        root.retain(|(name, kind)| name != "link" || *kind == EntryKind::Other);
+        assert_eq!(root, expected.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect::<Vec<_>>(), "{program} {args:?}");
+        assert_eq!((iso.find("none").unwrap(), iso.list("empty").unwrap()), (None, None));
+    }
+}
+
+#[test]
+fn names_of_255_bytes_are_read_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "ä".repeat(127) + "z";
+    put(&dir.path().join("tree"), &[(&name, b"x")]);
+    for (program, args) in [WRITERS[0], WRITERS[4]] {
+        make(program, dir.path(), args.iter().copied());
+        let iso = Iso::open(Arc::new(fs::read(dir.path().join("out.iso")).unwrap())).unwrap();
+        assert_eq!(iso.find(&name).unwrap().map(|entry| entry.bytes), Some(1), "{program}");
+    }
+}
+
+/// A small medium that describes itself as CentOS 7 does, made of these files and its own; `dir` also gets the tree it is made of.
+pub fn centos(dir: &Path, files: &[(&str, &[u8])]) -> PathBuf {
+    let tree = "[general]\nfamily = CentOS\nversion = 7\narch = x86_64\n\n[images-x86_64]\nkernel = images/pxeboot/vmlinuz\ninitrd = images/pxeboot/initrd.img\n";
+    let tree_dir = dir.join("tree");
+    put(
+        &tree_dir,
+        &[
+            (".treeinfo", tree.as_bytes()),
+            (".discinfo", b"1525379784.398463\n7.5\nx86_64\n"),
+            ("images/pxeboot/vmlinuz", b"kernel"),
+            ("images/pxeboot/initrd.img", b"initrd"),
+            ("repodata/repomd.xml", b"<repomd/>"),
+        ],
+    );
+    put(&tree_dir, files);
+    make("xorriso", dir, ["-as", "mkisofs", "-quiet", "-J", "-V", "CentOS 7 x86_64", "-o", "out.iso", "tree"]);
+    dir.join("out.iso")
+}
+
+#[test]
+fn a_medium_tells_what_it_is_and_gives_its_kernel() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = centos(dir.path(), &[]);
+    let medium = Medium::open(&path).unwrap();
+    assert_eq!((medium.volume_id(), medium.kind().to_string().as_str()), ("CentOS 7 x86_64", "CentOS 7.5 (x86_64)"));
+    assert_eq!((medium.kernel().unwrap(), medium.initrd().unwrap()), (b"kernel".to_vec(), b"initrd".to_vec()));
+    assert_eq!(medium.tree().family(), Some("CentOS"));
+    medium.refuse_unfit().unwrap();
+    assert_eq!(medium.read("repodata/repomd.xml", 9).unwrap(), b"<repomd/>");
+    let mut file = medium.open_file("repodata/repomd.xml").unwrap();
+    file.seek(SeekFrom::Start(1)).unwrap();
+    let mut rest = String::new();
+    file.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "repomd/>");
+    let names: Vec<_> = medium.list("/images/pxeboot/").unwrap().into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, ["initrd.img", "vmlinuz"]);
+    let shown = path.display();
+    for (error, expected) in [
+        (
+            medium.read("repodata/repomd.xml", 8).unwrap_err(),
+            format!(
+                "the installation medium cannot be used: {shown}: it is damaged at repodata/repomd.xml: it is larger than such a file can be"
+            ),
+        ),
+        (medium.read("none", 8).unwrap_err(), format!("the installation medium lacks none: {shown} is CentOS 7.5 (x86_64)")),
+        (medium.list("none").unwrap_err(), format!("the installation medium lacks none: {shown} is CentOS 7.5 (x86_64)")),
+        (
+            medium.read("images", 8).unwrap_err(),
+            format!("the installation medium cannot be used: {shown}: it is damaged at images: it is no regular file"),
+        ),
+    ] {
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+/// The file made as long as an 1804 ISO, with the volume size of it: all that tells it from another one but its digest.
+#[test]
+fn the_sizes_of_1804_are_recognised() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = centos(dir.path(), &[]);
+    for (bytes, expected, edition) in [
+        (949_536_768_u64, "CentOS 7.5.1804 Minimal (x86_64)", Edition::Minimal),
+        (4_469_153_792, "CentOS 7.5.1804 DVD (x86_64)", Edition::Dvd),
+    ] {
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(bytes).unwrap();
+        let blocks = u32::try_from(bytes / 2048).unwrap();
+        file.write_all_at(&[blocks.to_le_bytes(), blocks.to_be_bytes()].concat(), 16 * 2048 + 80).unwrap();
+        let medium = Medium::open(&path).unwrap();
+        assert_eq!((medium.kind().to_string().as_str(), medium.kind().edition), (expected, Some(edition)));
+    }
+}
+
+#[test]
+fn a_medium_that_cannot_carry_a_recipe_says_why() {
+    let unfit = |files: &[(&str, &[u8])], without: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir.path().join("tree"), &[]);
+        centos(dir.path(), files);
+        if !without.is_empty() {
+            fs::remove_file(dir.path().join("tree").join(without)).unwrap();
+            make("xorriso", dir.path(), ["-as", "mkisofs", "-quiet", "-V", "X", "-o", "out.iso", "tree"]);
+        }
+        let path = dir.path().join("out.iso");
+        let error = Medium::open(&path).and_then(|medium| medium.refuse_unfit().and_then(|()| medium.kernel()).map(drop)).unwrap_err();
+        assert!(error.remedy().is_some());
+        error.to_string().replace(path.to_str().unwrap(), "ISO")
+    };
+    let tree = |text: &str| [("x", Vec::new()), (".treeinfo", format!("[general]\n{text}").into_bytes())];
+    for (files, without, expected) in [
+        (
+            tree(""),
+            "",
+            "the installation medium has no installer: ISO is an ISO 9660 image with the label `CentOS 7 x86_64` and without a .treeinfo",
+        ),
+        (
+            tree("family=CentOS\nversion=8\narch=x86_64"),
+            "",
+            "the installation medium cannot carry the recipe: ISO is CentOS 8 (x86_64); only the installer of EL7 is known to goldsmith",
+        ),
+        (
+            tree("family=CentOS\nversion=7\narch=aarch64"),
+            "",
+            "the installation medium cannot carry the recipe: ISO is CentOS 7.5 (aarch64); goldsmith's machines are x86_64",
+        ),
+        (
+            tree("family=CentOS\nversion=7\narch=x86_64"),
+            "",
+            "the installation medium lacks a kernel (.treeinfo names none): ISO is CentOS 7.5 (x86_64)",
+        ),
+        (
+            tree("family=CentOS\nversion=7\narch=x86_64"),
+            "repodata/repomd.xml",
+            "the installation medium cannot carry the recipe: ISO is CentOS 7.5 NetInstall (x86_64); it has no packages, and the installation has no network",
+        ),
+        (
+            tree("arch=x86_64\nversion=7\n[images-x86_64]\nkernel=x\ninitrd=none"),
+            "",
+            "the installation medium lacks none: ISO is unknown distribution 7.5 (x86_64)",
+        ),
+        (
+            tree("arch=x86_64\nversion=7\n[images-x86_64]\nkernel=x\ninitrd=x\n[checksums]\nx=sha256:00"),
+            "",
+            "the installation medium cannot be used: ISO: it is damaged at x: it does not hash to what .treeinfo says",
+        ),
+    ] {
+        let files: Vec<_> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
+        assert_eq!(unfit(&files, without), expected);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_medium_is_called_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let iso = fs::read(centos(dir.path(), &[])).unwrap();
+    let path = dir.path().join("wrong");
+    let shown = path.display();
+    let volume = u64::from(u32::from_le_bytes(iso[16 * 2048 + 80..][..4].try_into().unwrap())) * 2048;
+    for (content, expected, remedy) in [
+        (b"".to_vec(), format!("the installation medium is not an ISO 9660 image: {shown} is an empty file"), "correct the path"),
+        (
+            b"<html>404".to_vec(),
+            format!("the installation medium is not an ISO 9660 image: {shown} is a web page of 9 bytes"),
+            "download it again, from an address that gives the file itself",
+        ),
+        (
+            b"QFI\xfb\0\0\0\x03".to_vec(),
+            format!("the installation medium is not an ISO 9660 image: {shown} is a qcow2 disk image of 8 bytes"),
+            "correct the path",
+        ),
+        (
+            iso[..100_000].to_vec(),
+            format!("the installation medium is cut short: {shown} has 100000 of {volume} bytes"),
+            "let the download go on",
+        ),
+    ] {
+        fs::write(&path, content).unwrap();
+        let error = Medium::open(&path).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert!(error.remedy().unwrap().starts_with(remedy), "{:?}", error.remedy());
+    }
+    let error = Medium::open(dir.path()).unwrap_err();
+    assert_eq!(error.to_string(), format!("the installation medium is not an ISO 9660 image: {} is a directory", dir.path().display()));
+}
