@@ -142,7 +142,7 @@ pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch,
 
 /// The host's accelerator and the recipe's machine.
 async fn bench<'a>(build: &Build, hold: bool, scratch: &'a Scratch, evidence: &'a Path, events: &Events) -> Result<Bench<'a>, AnyFailure> {
-    TooLittleMemory::refuse(build.memory, "--set build.memory='\"1G\"'")?;
+    TooLittleMemory::refuse(build.memory, preflight::SMALLER)?;
     let task = events.task("probe the accelerator");
     let found = probe().await?;
     if found.reason.is_some() {

@@ -1,17 +1,22 @@
 //! What would fail after the work is refused before it.
 
+use std::path::Path;
+
 use crate::artifact::Draft;
 use crate::base::failure::AnyFailure;
+use crate::base::host::TooLittleMemory;
 use crate::base::process::Tool;
 use crate::cache::Store;
 use crate::image;
 use crate::machine::firmware::find_uefi;
 use crate::plan::Plan;
-use crate::recipe::Firmware;
+use crate::recipe::{Firmware, Recipe};
 use crate::stages;
 
 use super::Request;
 
+/// How a user asks for a smaller machine.
+pub(super) const SMALLER: &str = "--set build.memory='\"1G\"'";
 /// What every build runs.
 const TOOLS: [Tool; 2] = [Tool::QemuSystem, Tool::QemuImg];
 /// What an image takes at the least where it is published: the smallest that were made have some 200 MiB.
@@ -23,22 +28,30 @@ const OUTPUT_BYTES: u64 = 256 << 20;
 /// One of them is missing.
 pub(super) fn require(request: &Request<'_>, plan: &Plan) -> Result<(), AnyFailure> {
     let installs = first_to_run(request.store, plan) == 0;
-    let tools: &[Tool] = if installs { &stages::INSTALL_TOOLS } else { &[] };
-    for tool in TOOLS.iter().chain(tools) {
-        tool.find()?;
+    lacks(request.recipe, request.store, request.target, installs).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Everything that the host lacks for a build of `recipe`; `installs` tells whether an installation is part of it.
+pub(super) fn lacks(recipe: &Recipe, store: &Store, target: &Path, installs: bool) -> Vec<AnyFailure> {
+    let mut lacks = Vec::new();
+    let mut look = |found: Result<(), AnyFailure>| lacks.extend(found.err());
+    let installing: &[Tool] = if installs { &stages::INSTALL_TOOLS } else { &[] };
+    for tool in TOOLS.iter().chain(installing) {
+        look(tool.find().map(drop).map_err(Into::into));
     }
-    if request.recipe.disk.firmware == Firmware::Uefi {
-        find_uefi()?;
+    if recipe.disk.firmware == Firmware::Uefi {
+        look(find_uefi().map(drop).map_err(Into::into));
     }
-    // What is dropped at the end of this line is a directory that was really made.
-    let place = Draft::begin(request.target)?.path().parent().map(ToOwned::to_owned);
-    if let Some(place) = place {
-        image::require_space(&place, OUTPUT_BYTES)?;
-    }
+    look(TooLittleMemory::refuse(recipe.build.memory, SMALLER).map_err(Into::into));
+    // What is dropped here is a directory that was really made.
+    look(Draft::begin(target).map_err(Into::into).and_then(|draft| {
+        let place = draft.path().parent();
+        place.map_or(Ok(()), |place| image::require_space(place, OUTPUT_BYTES)).map_err(Into::into)
+    }));
     if installs {
-        image::require_space(request.store.root(), stages::INSTALL_BYTES)?;
+        look(image::require_space(store.root(), stages::INSTALL_BYTES).map_err(Into::into));
     }
-    Ok(())
+    lacks
 }
 
 /// The index of the first stage whose layer is to be made: a later layer stands for all below it.
