@@ -5,6 +5,7 @@
 //!        ─flatten→ image ─verify→ report ─publish→ artifact
 //! ```
 
+mod check;
 mod failure;
 mod manifest;
 mod preflight;
@@ -29,6 +30,7 @@ use crate::sources::{self, Host, Resolved};
 use crate::stages::{self, Layer, Step};
 use crate::verify::{self, Promises, Report};
 
+pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
 pub use failure::{BuildFailed, NotPublishable, Unproved};
 pub use preflight::first_to_run;
 

@@ -61,6 +61,8 @@ pub enum Command {
     Init(Init),
     /// Build, prove and publish the image of a recipe
     Build(Build),
+    /// Tell what stands against a build, before its first boot
+    Check(Check),
     /// Show what a build would do, and why
     Plan(Plan),
     /// Work with kickstarts
@@ -125,6 +127,20 @@ pub struct Build {
     /// Leave a failed machine running, and say how to reach it
     #[arg(long)]
     pub keep_on_failure: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `check`.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// The recipe.
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// The directory the artifact would be [default: ./NAME]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,

@@ -102,6 +102,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure>
         Command::Doctor(args) => commands::doctor::run(&args, context).await,
         Command::Init(args) => commands::init::run(&args, recipe::starter()),
         Command::Build(args) => commands::build::run(&args, context).await,
+        Command::Check(args) => commands::check::run(&args, context).await,
         Command::Plan(args) => commands::plan::run(&args, context).await,
         Command::Run(args) => commands::run::run(&args, context).await,
         Command::Kickstart(command) => commands::kickstart::run(&command, context),

@@ -28,6 +28,31 @@ fn a_recipe_that_cannot_be_used_is_refused_with_its_place() {
     }
 }
 
+#[test]
+fn a_check_tells_everything_that_stands_against_a_build() {
+    let check = |sets: &[&str]| {
+        let words = ["check", "centos-7.5-docker", "-o", "out"].into_iter().chain(sets.iter().copied());
+        goldsmith(words).env("ROOT_PASSWORD", "x").end()
+    };
+    let missing = check(&[]);
+    failed(
+        &missing,
+        3,
+        "the installation medium is missing: there is no CentOS-7-x86_64-DVD-1804.iso",
+        "download https://vault.centos.org/",
+    );
+    for row in ["ok        kickstart  ", "wrong     sources    the installation medium is missing", "ok        checks     "] {
+        assert!(missing.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}", missing.stdout);
+    }
+    let two = check(&["--set", "check=[{ sysctl = { key = \"net.ipv4.ip_forward\", value = 0 } }]", "--json"]);
+    assert_eq!(two.status, 2, "{}", two.stderr);
+    let document: serde_json::Value = serde_json::from_str(two.stdout.lines().next().unwrap()).unwrap();
+    let rows = document["rows"].as_array().unwrap();
+    let wrong: Vec<_> = rows.iter().filter(|row| row["verdict"] == "wrong").map(|row| row["area"].as_str().unwrap()).collect();
+    assert_eq!((document["schema"].as_u64(), &wrong[..]), (Some(1), &["sources", "checks"][..]), "{document}");
+    assert!(!two.dir().join("out").exists());
+}
+
 /// The flagship's recipe with this medium and archive. A file is named by its content.
 fn centos(sets: &[&str], iso: &Path) -> Run {
     let sets = sets.iter().flat_map(|set| ["--set", set]);

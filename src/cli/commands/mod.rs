@@ -1,6 +1,7 @@
 //! One file per command: it asks the other modules and says what they answered.
 
 pub mod init;
+pub mod check;
 pub mod plan;
 pub mod build;
 pub mod kickstart;

@@ -1,0 +1,50 @@
+//! `goldsmith check RECIPE`.
+
+use crate::base::event::Events;
+use crate::base::failure::AnyFailure;
+use crate::base::text::printable;
+use crate::cli::args::Check;
+use crate::cli::{Context, host, printer};
+use crate::pipeline::{self, Preflight, Verdict};
+
+/// Tell everything that can be known of a build before its first boot, and fail when it cannot end well.
+///
+/// # Errors
+/// The recipe is wrong, or something stands against building it.
+pub async fn run(args: &Check, context: &Context) -> Result<(), AnyFailure> {
+    let recipe = host::recipe(&args.recipe)?;
+    let store = host::store(args.store.store.as_deref(), context)?;
+    let target = host::target(args.output.as_deref(), &recipe);
+    let preflight = pipeline::check(&recipe, &store, &target, &Events::none()).await?;
+    printer::out(&if context.json { json(&preflight) } else { table(&preflight) })?;
+    Ok(preflight.refuse()?)
+}
+
+/// For machines: one document.
+fn json(preflight: &Preflight) -> String {
+    serde_json::json!(preflight).to_string() + "\n"
+}
+
+/// For people: a line for each row, and one more for what mends it.
+fn table(preflight: &Preflight) -> String {
+    let mut text = String::new();
+    for row in &preflight.rows {
+        let verdict = match row.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Wrong => "wrong",
+        };
+        text.push_str(&format!(
+            "{verdict:<8}  {:<9}  {}\n",
+            row.area.name(),
+            printable(&row.what).replace('\n', "\n                     ")
+        ));
+        for line in &row.evidence {
+            text.push_str(&format!("                     {}\n", printable(line)));
+        }
+        if let Some(remedy) = &row.remedy {
+            text.push_str(&format!("                     help: {}\n", printable(remedy)));
+        }
+    }
+    text
+}

@@ -1,0 +1,68 @@
+//! What can be known of a build before its first boot: inputs, kickstart, contradictions, and the host.
+
+mod impossible;
+mod report;
+
+use std::path::Path;
+
+use super::{preflight, resolve_and_plan};
+use crate::base::event::Events;
+use crate::base::failure::AnyFailure;
+use crate::base::text::counted;
+use crate::cache::Store;
+use crate::installer::accounts::Accounts;
+use crate::installer::anaconda;
+use crate::recipe::{Media, Recipe};
+
+pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
+
+/// Look at everything that a build of `recipe` into `target` needs, without running a machine. What is wrong is a row, not an error: all
+/// of it is told at once.
+///
+/// # Errors
+/// The store cannot be used.
+pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Events) -> Result<Preflight, AnyFailure> {
+    let mut preflight = Preflight::of(&recipe.name);
+    preflight.rows.extend(kickstart(recipe, &Accounts::derive(recipe, &store.secret()?)));
+    let scratch = store.scratch()?;
+    let planned = resolve_and_plan(recipe, store, &scratch, events).await;
+    preflight.rows.extend(match &planned {
+        Ok((resolved, _)) => {
+            let pins = resolved.pins.0.iter();
+            pins.map(|pin| Row::ok(Area::Sources, format!("{}, sha256 {}", pin.name, pin.sha256.short()))).collect()
+        }
+        Err(failure) => vec![Row::failed(Area::Sources, failure)],
+    });
+    preflight.rows.extend(checks(recipe));
+    // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
+    let fresh = planned.as_ref().map_or(true, |(_, plan)| preflight::first_to_run(store, plan) == 0);
+    let installs = fresh && matches!(recipe.media, Media::Deploy { .. });
+    let lacks = preflight::lacks(recipe, store, target, installs);
+    preflight.rows.extend(match lacks.is_empty() {
+        true => vec![Row::ok(Area::Host, "tools, memory and space are there")],
+        false => lacks.iter().map(|failure| Row::failed(Area::Host, failure)).collect(),
+    });
+    Ok(preflight)
+}
+
+fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Option<Row> {
+    matches!(recipe.media, Media::Anaconda { .. }).then(|| match anaconda::kickstart(recipe, accounts) {
+        Ok(kickstart) => Row::ok(Area::Kickstart, format!("rendered, {}", counted(kickstart.to_string().lines().count(), "line"))),
+        Err(error) => Row::failed(Area::Kickstart, &error.into()),
+    })
+}
+
+fn checks(recipe: &Recipe) -> Vec<Row> {
+    let found = impossible::impossible(recipe);
+    if found.is_empty() {
+        return vec![Row::ok(Area::Checks, format!("{}, none against the recipe", counted(recipe.checks.len(), "check")))];
+    }
+    let row = |found: impossible::Impossible| {
+        let what = format!("the check `{}` cannot be passed: {}", found.check, found.why);
+        match found.perhaps {
+            true => Row::warning(Area::Checks, what, Some("make sure that a provision step changes that".to_owned())),
+            false => Row::wrong(Area::Checks, what, Some("change the check or the setting".to_owned())),
+        }
+    };
+    found.into_iter().map(row).collect()
+}

@@ -1,0 +1,154 @@
+//! Checks that contradict the rest of their recipe. Pure.
+
+use crate::base::digest::Sha256Digest;
+use crate::recipe::{CheckKind, Recipe, Toggle};
+
+/// A check that contradicts the rest of the recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Impossible {
+    /// The check's name.
+    pub check: String,
+    /// What contradicts it.
+    pub why: String,
+    /// A provision step has a script, which may make it true after all.
+    pub perhaps: bool,
+}
+
+/// The recipe's checks that cannot be passed, whatever the packages turn out to be.
+pub(super) fn impossible(recipe: &Recipe) -> Vec<Impossible> {
+    let perhaps = recipe.provision.iter().any(|step| step.script.is_some() || !step.packages.is_empty());
+    let contradiction = |kind: &CheckKind| match kind {
+        CheckKind::Service { unit, enabled, active } => service(recipe, unit, *enabled, *active),
+        CheckKind::Sysctl { key, value } => {
+            let set = recipe.kernel.sysctl.get(key).filter(|set| *set != value)?;
+            Some(format!("kernel.sysctl sets {key} to {set}, and the check wants {value}"))
+        }
+        CheckKind::File { path, exists, contains, sha256, mode } => {
+            file(recipe, path, *exists, contains.as_deref(), sha256.as_ref(), *mode)
+        }
+        CheckKind::Docker { .. } | CheckKind::Package { .. } | CheckKind::Command { .. } | CheckKind::Port { .. } => None,
+    };
+    recipe
+        .checks
+        .iter()
+        .filter_map(|check| Some(Impossible { check: check.name.clone(), why: contradiction(&check.kind)?, perhaps }))
+        .collect()
+}
+
+fn service(recipe: &Recipe, unit: &str, enabled: Option<bool>, active: Option<bool>) -> Option<String> {
+    let full = |name: &str| if name.contains('.') { name.to_owned() } else { format!("{name}.service") };
+    let listed = |units: &[String]| units.iter().any(|listed| full(listed) == full(unit));
+    let firewall = recipe.system.firewall == Toggle::Disabled && full(unit) == "firewalld.service";
+    if enabled == Some(true) && listed(&recipe.services.disable) {
+        return Some(format!("services.disable names {unit}, and the check wants it enabled"));
+    }
+    if enabled == Some(false) && listed(&recipe.services.enable) {
+        return Some(format!("services.enable names {unit}, and the check wants it disabled"));
+    }
+    let wanted = enabled == Some(true) || active == Some(true);
+    (firewall && wanted).then(|| format!("system.firewall is disabled, and the check wants {unit} to run"))
+}
+
+fn file(
+    recipe: &Recipe,
+    path: &str,
+    exists: bool,
+    contains: Option<&str>,
+    sha256: Option<&Sha256Digest>,
+    mode: Option<u32>,
+) -> Option<String> {
+    let hostname = format!("{}\n", recipe.system.hostname);
+    let put = recipe.files.iter().rev().find(|entry| entry.path == path);
+    let content = match (put, path) {
+        (Some(entry), _) => Some(entry.content.bytes()),
+        (None, "/etc/hostname") => Some(hostname.as_bytes()),
+        _ => None,
+    }?;
+    if !exists {
+        return Some(format!("the recipe writes {path}, and the check wants it absent"));
+    }
+    let has = |text: &str| content.windows(text.len()).any(|window| window == text.as_bytes());
+    if let Some(text) = contains.filter(|text| !text.is_empty() && !has(text)) {
+        return Some(format!("the recipe writes {path}, and not with the `{}` the check wants", text.escape_debug()));
+    }
+    if sha256.is_some_and(|digest| *digest != Sha256Digest::of(content)) {
+        return Some(format!("the recipe writes {path}, and its sha256 is another than the check wants"));
+    }
+    let entry = put?;
+    let mode = mode.filter(|mode| *mode != entry.mode)?;
+    Some(format!("the recipe writes {path} with mode {:04o}, and the check wants {mode:04o}", entry.mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use super::*;
+    use crate::recipe::{RecipeHost, load};
+
+    struct Text(String);
+
+    impl RecipeHost for Text {
+        fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
+            Ok(self.0.clone().into_bytes())
+        }
+
+        fn env(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    const RECIPE: &str = r#"
+schema = 1
+name = "x"
+media = { installer = "deploy", distribution = "debian", suite = "bookworm" }
+system = { hostname = "master", root = "locked", firewall = "disabled" }
+kernel = { sysctl = { "vm.swappiness" = 1 } }
+services = { enable = ["docker"], disable = ["cron.service"] }
+file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
+"#;
+
+    fn said(check: &str, more: &str) -> Vec<(String, bool)> {
+        let recipe = load("x.toml", &[], &Text(format!("{RECIPE}{more}\n[[check]]\n{check}\n"))).unwrap();
+        impossible(&recipe).into_iter().map(|found| (found.why, found.perhaps)).collect()
+    }
+
+    #[test]
+    fn a_check_is_held_against_the_recipe() {
+        let cases = [
+            (r#"service = { unit = "docker.service", enabled = true }"#, ""),
+            (
+                r#"service = { unit = "docker.service", enabled = false }"#,
+                "services.enable names docker.service, and the check wants it disabled",
+            ),
+            (r#"service = { unit = "cron", enabled = true }"#, "services.disable names cron, and the check wants it enabled"),
+            (r#"service = { unit = "firewalld", active = true }"#, "system.firewall is disabled, and the check wants firewalld to run"),
+            (r#"service = { unit = "firewalld", active = false }"#, ""),
+            (r#"sysctl = { key = "vm.swappiness", value = 1 }"#, ""),
+            (r#"sysctl = { key = "vm.swappiness", value = 60 }"#, "kernel.sysctl sets vm.swappiness to 1, and the check wants 60"),
+            (r#"file = { path = "/etc/hostname", contains = "master" }"#, ""),
+            (
+                r#"file = { path = "/etc/hostname", contains = "node" }"#,
+                "the recipe writes /etc/hostname, and not with the `node` the check wants",
+            ),
+            (r#"file = { path = "/etc/motd", mode = "0600" }"#, "the recipe writes /etc/motd with mode 0644, and the check wants 0600"),
+            (r#"file = { path = "/etc/motd", exists = false }"#, "the recipe writes /etc/motd, and the check wants it absent"),
+            (
+                r#"file = { path = "/etc/motd", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }"#,
+                "the recipe writes /etc/motd, and its sha256 is another than the check wants",
+            ),
+            (r#"port = { number = 22 }"#, ""),
+        ];
+        for (check, why) in cases {
+            let expected: Vec<_> = if why.is_empty() { vec![] } else { vec![(why.to_owned(), false)] };
+            assert_eq!(said(check, ""), expected, "{check}");
+        }
+    }
+
+    #[test]
+    fn a_provision_step_may_mend_it() {
+        let step = "provision = [{ name = \"a\", script = \"true\" }]";
+        assert!(said(r#"sysctl = { key = "vm.swappiness", value = 60 }"#, step)[0].1);
+    }
+}

@@ -1,0 +1,193 @@
+//! What a preflight found, row by row.
+
+use serde::Serialize;
+
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::text::counted;
+
+/// Version of the document that [`Preflight`] serialises to.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that is known of a build before its first boot.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preflight {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The recipe's name.
+    pub recipe: String,
+    /// What was looked at, in the order of a build.
+    pub rows: Vec<Row>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// What it belongs to.
+    pub area: Area,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was found.
+    pub what: String,
+    /// Lines that show it.
+    pub evidence: Vec<String>,
+    /// What to do now.
+    pub remedy: Option<String>,
+    #[serde(skip)]
+    class: Class,
+}
+
+/// What a row belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Area {
+    /// What the installer reads.
+    Kickstart,
+    /// Media, archives and package indexes.
+    Sources,
+    /// The recipe's promises.
+    Checks,
+    /// The machine goldsmith runs on.
+    Host,
+}
+
+impl Area {
+    /// The area's name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kickstart => "kickstart",
+            Self::Sources => "sources",
+            Self::Checks => "checks",
+            Self::Host => "host",
+        }
+    }
+}
+
+/// How a row stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it must be.
+    Ok,
+    /// A build goes on, and may not do what was meant.
+    Warning,
+    /// A build cannot end well.
+    Wrong,
+}
+
+impl Row {
+    /// It is as it must be.
+    pub(super) fn ok(area: Area, what: impl Into<String>) -> Self {
+        Self::new(area, Verdict::Ok, what, None, Class::Usage)
+    }
+
+    /// It may not be what was meant.
+    pub(super) fn warning(area: Area, what: impl Into<String>, remedy: Option<String>) -> Self {
+        Self::new(area, Verdict::Warning, what, remedy, Class::Usage)
+    }
+
+    /// The recipe asks for what cannot be.
+    pub(super) fn wrong(area: Area, what: impl Into<String>, remedy: Option<String>) -> Self {
+        Self::new(area, Verdict::Wrong, what, remedy, Class::Usage)
+    }
+
+    /// Something failed.
+    pub(super) fn failed(area: Area, failure: &AnyFailure) -> Self {
+        let failure = failure.get();
+        let row = Self::new(area, Verdict::Wrong, failure.to_string(), failure.remedy(), failure.class());
+        Self { evidence: failure.evidence(), ..row }
+    }
+
+    fn new(area: Area, verdict: Verdict, what: impl Into<String>, remedy: Option<String>, class: Class) -> Self {
+        Self { area, verdict, what: what.into(), evidence: Vec::new(), remedy, class }
+    }
+}
+
+impl Preflight {
+    /// A preflight that has looked at nothing yet.
+    pub(super) fn of(recipe: &str) -> Self {
+        Self { schema: SCHEMA, recipe: recipe.to_owned(), rows: Vec::new() }
+    }
+
+    fn wrong(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.verdict == Verdict::Wrong)
+    }
+
+    /// The failure that a build ends with, when something is wrong.
+    ///
+    /// # Errors
+    /// Something is wrong.
+    pub fn refuse(&self) -> Result<(), PreflightFailed> {
+        let wrong: Vec<Row> = self.wrong().cloned().collect();
+        if wrong.is_empty() { Ok(()) } else { Err(PreflightFailed { recipe: self.recipe.clone(), wrong }) }
+    }
+}
+
+/// A build that cannot end well was not begun.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct PreflightFailed {
+    recipe: String,
+    /// At least one.
+    wrong: Vec<Row>,
+}
+
+impl PreflightFailed {
+    fn text(&self) -> String {
+        match &self.wrong[..] {
+            [only] => only.what.clone(),
+            rows => {
+                let list: Vec<String> = rows.iter().map(|row| format!("  {}: {}", row.area.name(), row.what)).collect();
+                format!("{} cannot be built, {} stand against it:\n{}", self.recipe, counted(rows.len(), "thing"), list.join("\n"))
+            }
+        }
+    }
+}
+
+impl Failure for PreflightFailed {
+    /// What the user wrote is mended first, then the inputs, then the host.
+    fn class(&self) -> Class {
+        let rank = |class: &Class| match class {
+            Class::Bug => 0,
+            Class::Usage => 1,
+            Class::Input => 2,
+            _ => 3,
+        };
+        self.wrong.iter().map(|row| row.class).min_by_key(rank).unwrap_or(Class::Bug)
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match &self.wrong[..] {
+            [only] => only.remedy.clone(),
+            rows => {
+                let mut remedies: Vec<&str> = rows.iter().filter_map(|row| row.remedy.as_deref()).collect();
+                remedies.dedup();
+                (!remedies.is_empty()).then(|| remedies.join("; "))
+            }
+        }
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        self.wrong.iter().flat_map(|row| row.evidence.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn preflight(rows: Vec<Row>) -> Preflight {
+        Preflight { rows, ..Preflight::of("lab") }
+    }
+
+    #[test]
+    fn one_thing_speaks_for_itself_and_several_are_listed() {
+        let wrong = |what: &str, class| Row { class, ..Row::wrong(Area::Sources, what, Some(format!("mend {what}"))) };
+        let fine = preflight(vec![Row::ok(Area::Host, "fine"), Row::warning(Area::Checks, "odd", None)]);
+        assert!(fine.refuse().is_ok());
+        let one = preflight(vec![wrong("a", Class::Input)]).refuse().unwrap_err();
+        assert_eq!((one.to_string().as_str(), one.class(), one.remedy().as_deref()), ("a", Class::Input, Some("mend a")));
+        let two = preflight(vec![wrong("a", Class::Host), wrong("b", Class::Input)]).refuse().unwrap_err();
+        assert_eq!(two.to_string(), "lab cannot be built, 2 things stand against it:\n  sources: a\n  sources: b");
+        assert_eq!((two.class(), two.remedy().as_deref()), (Class::Input, Some("mend a; mend b")));
+    }
+}
