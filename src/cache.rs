@@ -6,10 +6,13 @@
 //! ├─ v1/layers/.ID.new-*  one in the making, claimed by its maker: swept when that is gone
 //! ├─ v1/locks/ID          held by who makes that layer; the others wait for it
 //! ├─ v1/scratch/run-*     one run's scratch directory each, claimed by it
+//! ├─ v1/memory/KIND/KEY   something found out once, which may be lost at any time
 //! └─ secret               32 random bytes, 0600: salts are derived from it
 //! ```
 //!
 //! A layer is only ever added whole, by a rename. A miss hands out the permission to make it: [`Lookup::Miss`] holds the lock.
+
+mod memory;
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -135,7 +135,7 @@ async fn prove(image: &Path, promises: &Promises, bench: &Bench<'_>, events: &Ev
 /// An input is missing or wrong, or this version has no plan for the recipe.
 pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
     let task = events.task("resolve");
-    let resolved = sources::resolve(recipe, Host { apt: Path::new("/etc/apt"), scratch: scratch.path() }, &task).await?;
+    let resolved = sources::resolve(recipe, Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store }, &task).await?;
     let accounts = Accounts::derive(recipe, &store.secret()?);
     let plan = plan(recipe, &resolved.pins, &accounts, Texts { tree: stages::TREE, sealing: stages::SEALING })?;
     task.done();

@@ -4,6 +4,7 @@
 //! one need not ask again whether the bytes are the right ones.
 
 mod apt;
+mod digests;
 mod error;
 pub mod iso9660;
 mod magic;

@@ -1,16 +1,18 @@
 //! From a recipe to its pins.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apt::{self, AptSource};
+use super::digests;
 use super::medium::{self, Medium};
 use super::{Pin, Pins, SourceError};
-use crate::base::digest::{HashingWriter, Sha256Digest};
-use crate::base::event::{Task, Unit};
+use crate::base::digest::Sha256Digest;
+use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
+use crate::cache::Store;
 use crate::recipe::{FileSource, Media, Recipe};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
@@ -42,6 +44,8 @@ pub struct Host<'a> {
     pub apt: &'a Path,
     /// A directory for scratch files.
     pub scratch: &'a Path,
+    /// Where is kept what was found out before.
+    pub store: &'a Store,
 }
 
 /// A recipe's inputs, found.
@@ -68,14 +72,14 @@ pub struct Resolved {
 pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, SourceError> {
     let mut found = Resolved { pins: Pins::default(), iso: None, medium: None, archives: Vec::new(), epoch: 0, apt: Vec::new() };
     if let Media::Anaconda { iso } = &recipe.media {
-        let (file, medium) = medium(iso, task).await?;
+        let (file, medium) = medium(iso, host.store, task).await?;
         found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256, urls: iso.urls.clone() });
         found.iso = Some(file);
         found.medium = Some(medium);
     }
     for (index, repository) in recipe.repositories.iter().enumerate() {
         let what = format!("the archive of repository {}", repository.id);
-        let file = local_file(&what, &format!("repository.{index}.archive.path"), &repository.archive, task).await?;
+        let file = local_file(&what, &format!("repository.{index}.archive.path"), &repository.archive, host.store, task).await?;
         found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: file.sha256, urls: repository.archive.urls.clone() });
         found.archives.push(file);
     }
@@ -95,7 +99,7 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
 }
 
 /// The installation medium, open and verified. What it is is looked at first: that takes no time, and hashing does.
-async fn medium(iso: &FileSource, task: &Task) -> Result<(VerifiedFile, Medium), SourceError> {
+async fn medium(iso: &FileSource, store: &Store, task: &Task) -> Result<(VerifiedFile, Medium), SourceError> {
     let key = "media.iso.path";
     let path = local_path(medium::WHAT, key, iso)?;
     let medium = Medium::open(&path)?;
@@ -104,7 +108,7 @@ async fn medium(iso: &FileSource, task: &Task) -> Result<(VerifiedFile, Medium),
         return Err(SourceError::WrongMedium { path, kind: medium.kind().to_string(), pinned: format!("CentOS 7.5.1804 {edition}") });
     }
     medium.refuse_unfit()?;
-    Ok((local_file(medium::WHAT, key, iso, task).await?, medium))
+    Ok((local_file(medium::WHAT, key, iso, store, task).await?, medium))
 }
 
 /// Where the local copy of an input is; whether it is one that can be used shows later.
@@ -119,35 +123,17 @@ fn local_path(what: &str, key: &str, source: &FileSource) -> Result<PathBuf, Sou
     })
 }
 
-async fn local_file(what: &str, key: &str, source: &FileSource, task: &Task) -> Result<VerifiedFile, SourceError> {
+async fn local_file(what: &str, key: &str, source: &FileSource, store: &Store, task: &Task) -> Result<VerifiedFile, SourceError> {
     let path = local_path(what, key, source)?;
     let unreadable = |source: io::Error| SourceError::Unreadable { what: what.to_owned(), path: path.clone(), source };
     let metadata = fs::metadata(&path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(SourceError::wrong_kind(what, "a regular file", &path));
     }
-    let file = File::open(&path).map_err(unreadable)?;
-    let sha256 = hash(file, metadata.len(), what, task).await.map_err(unreadable)?;
+    let sha256 = digests::digest(&path, what, store, task).await.map_err(unreadable)?;
     match source.sha256 {
         Some(expected) if expected != sha256 => Err(SourceError::WrongDigest { what: what.to_owned(), path, found: sha256, expected }),
         _ => Ok(VerifiedFile { path, sha256 }),
-    }
-}
-
-/// The digest of a file of `total` bytes. Between pieces everything else has its turn: an ISO takes seconds, and ctrl-C must not wait.
-async fn hash(mut file: File, total: u64, what: &str, task: &Task) -> io::Result<Sha256Digest> {
-    let mut piece = vec![0; 8 << 20];
-    let mut hasher = HashingWriter::new(io::sink());
-    let mut done = 0;
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            return Ok(hasher.finish().1);
-        }
-        hasher.write_all(&piece[..read])?;
-        done += read as u64;
-        task.progress(&format!("hash {what}"), done, Some(total), Unit::Bytes);
-        tokio::task::yield_now().await;
     }
 }
 
@@ -216,8 +202,9 @@ mod tests {
         fs::write(&path, b"abc").unwrap();
         let pinned = |sha256: Option<Sha256Digest>, path: &Path| FileSource { path: Some(path.to_owned()), urls: vec!["u".into()], sha256 };
         let task = Events::none().task("t");
+        let store = Store::open(&dir.path().join("store")).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let get = |source: FileSource| runtime.block_on(local_file("the archive", "k", &source, &task));
+        let get = |source: FileSource| runtime.block_on(local_file("the archive", "k", &source, &store, &task));
         assert_eq!(get(pinned(Some(Sha256Digest::of(b"abc")), &path)).unwrap().path(), path);
         assert!(matches!(get(pinned(Some(Sha256Digest::of(b"x")), &path)), Err(SourceError::WrongDigest { .. })));
         assert!(matches!(get(pinned(None, &dir.path().join("none"))), Err(SourceError::Missing { .. })));
