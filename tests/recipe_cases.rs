@@ -119,6 +119,21 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     ("media-suite-in-anaconda", &[ANACONDA, "suite = \"bookworm\"\n", SYSTEM]),
     (
+        "own-kickstart-beside-its-settings",
+        &[
+            ANACONDA,
+            "kickstart = \"my.ks\"\n[system]\nhostname = \"x\"\nroot = { password_env = \"NOT_SET\" }\nnetwork = { address = \"192.0.2.5/24\" }\n[disk]\nsize = \"20G\"\nfirmware = \"uefi\"\nlvm = true\ngrow = false\n[packages]\ninstall = [\"vim\"]\n[kernel.sysctl]\n\"vm.swappiness\" = 1\n[[user]]\nname = \"a\"\n[[user]]\nname = \"b\"\n[[file]]\npath = \"/etc/motd\"\ncontent = \"x\"\n",
+        ],
+    ),
+    ("own-kickstart-missing", &[ANACONDA, "kickstart = \"none.ks\"\n"]),
+    (
+        "own-kickstart-in-deploy",
+        &[
+            "schema = 1\nname = \"x\"\n[media]\ninstaller = \"deploy\"\ndistribution = \"debian\"\nsuite = \"bookworm\"\nkickstart = \"my.ks\"\n",
+            SYSTEM,
+        ],
+    ),
+    (
         "names",
         &[
             "schema = 1\nname = \"my image\"\nsummary = \"two\\nlines\"\nmedia = { installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }\n[system]\nroot = \"locked\"\nhostname = \"my_host\"\ntimezone = \"Asia/\"\nlocale = \"en US\"\nkeyboard = \"US\"\n",
@@ -266,7 +281,7 @@ const BASE: &str = "schema = 1\nname = \"base\"\nmedia = { installer = \"deploy\
 fn what_is_wrong_with_a_recipe_is_told_to_the_letter() {
     let mut differences = Vec::new();
     for (name, parts) in BAD {
-        let machine = Machine::with(&[("r.toml", &parts.concat()), ("base/bad.toml", BASE)]);
+        let machine = Machine::with(&[("r.toml", &parts.concat()), ("base/bad.toml", BASE), ("my.ks", "cdrom\n")]);
         let error = load("r.toml", &[], &machine).expect_err(name);
         differences.extend(golden(&format!("{name}.txt"), &report(&error)).err());
     }
@@ -368,7 +383,7 @@ fn floods_of_anything_end() {
 fn the_centos_recipe_holds_every_value_of_the_lab() {
     let recipe = load("centos-7.5-docker", &[], &Machine::with(&[])).unwrap();
     assert_eq!((recipe.name.as_str(), recipe.system.hostname.as_str()), ("centos-7.5-docker", "master"));
-    let Media::Anaconda { iso } = &recipe.media else { panic!("not anaconda") };
+    let Media::Anaconda { iso, kickstart: None } = &recipe.media else { panic!("not anaconda") };
     assert_eq!(iso.sha256.unwrap().to_string(), "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345");
     let [repository] = recipe.repositories.as_slice() else { panic!("not one repository") };
     assert_eq!((repository.id.as_str(), repository.file.as_str()), ("kubernetes", "local.repo"));
@@ -436,6 +451,21 @@ fn defaults_are_the_documented_ones() {
     golden("defaults-deploy.json", &(serde_json::to_string_pretty(&recipe).unwrap() + "\n")).unwrap();
     let recipe = load_text(&[ANACONDA, SYSTEM].concat()).unwrap();
     golden("defaults-anaconda.json", &(serde_json::to_string_pretty(&recipe).unwrap() + "\n")).unwrap();
+    assert!(recipe.own_kickstart().is_none());
+}
+
+/// It needs no `[system]`, is read beside the recipe, byte for byte, and stands in the manifest by its digest.
+#[test]
+fn a_kickstart_of_ones_own_is_taken_as_it_is() {
+    let text = [ANACONDA, "kickstart = \"ks/my.ks\"\n"].concat();
+    let mut machine = Machine::with(&[("dir/r.toml", &text)]);
+    machine.files.insert("dir/ks/my.ks".into(), b"\xef\xbb\xbfcdrom\r\n# \xe9".to_vec());
+    let recipe = load("dir/r.toml", &[], &machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!(recipe.own_kickstart().unwrap().bytes(), b"\xef\xbb\xbfcdrom\r\n# \xe9");
+    assert!(!recipe.disk.grow);
+    golden("defaults-own-kickstart.json", &(serde_json::to_string_pretty(&recipe).unwrap() + "\n")).unwrap();
+    machine.files.insert("dir/ks/my.ks".into(), b"#".repeat((1 << 20) + 1));
+    assert_eq!(load("dir/r.toml", &[], &machine).unwrap_err().class(), Class::Usage);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //!
 //! Not done here, because sealing does it for every installer: machine-id, host keys, logs, caches, resolv.conf.
 
+mod own;
 mod scripts;
 mod storage;
 
@@ -137,14 +138,23 @@ impl<T> InField<T> for Result<T, ValueError> {
     }
 }
 
-/// The kickstart that makes the recipe's image, up to provisioning and sealing.
+/// The kickstart that makes the recipe's image, up to provisioning and sealing: goldsmith's, or the user's own with goldsmith's
+/// sections after it. The user's is bytes, as it is for Anaconda; goldsmith's is ASCII.
 ///
 /// # Errors
 /// The recipe is for another installer, or asks for what this one cannot do or a kickstart cannot say.
-pub fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Result<Kickstart, AnacondaError> {
-    if !matches!(recipe.media, Media::Anaconda { .. }) {
-        return Err(AnacondaError::refused("media.installer", "the recipe is not for anaconda", "set installer = \"anaconda\""));
+pub fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Result<Vec<u8>, AnacondaError> {
+    match &recipe.media {
+        Media::Anaconda { kickstart: Some(own), .. } => own::merged(recipe, own.bytes()),
+        Media::Anaconda { kickstart: None, .. } => rendered(recipe, accounts).map(|kickstart| kickstart.to_string().into_bytes()),
+        Media::Deploy { .. } => {
+            Err(AnacondaError::refused("media.installer", "the recipe is not for anaconda", "set installer = \"anaconda\""))
+        }
     }
+}
+
+/// The kickstart of a recipe that makes all settings itself.
+fn rendered(recipe: &Recipe, accounts: &Accounts) -> Result<Kickstart, AnacondaError> {
     let system = &recipe.system;
     let kdump = recipe.packages.install.iter().any(|package| package == "kexec-tools");
     Ok(Kickstart {

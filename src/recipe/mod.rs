@@ -21,6 +21,7 @@ mod mask;
 mod resolve;
 mod resolved;
 mod shape;
+mod shown;
 mod syntax;
 mod tree;
 mod written;

@@ -16,7 +16,11 @@ use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
 
 /// The wanted image.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+///
+/// Beside a kickstart of the user's own ([`Recipe::own_kickstart`]), the settings that the kickstart makes are defaults that mean nothing,
+/// and are absent when serialised: `kernel`, `packages`, `services`, `users`, `files`, all of `system` but `network`, all of `disk` but
+/// `size` and `firmware`.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
     /// File name stem of the artifact: letters, digits, `.`, `-`, `_`; starts with a letter or digit.
     pub name: String,
@@ -50,6 +54,16 @@ pub struct Recipe {
     pub output: Output,
 }
 
+impl Recipe {
+    /// The user's own kickstart, when there is one.
+    pub fn own_kickstart(&self) -> Option<&Content> {
+        match &self.media {
+            Media::Anaconda { kickstart, .. } => kickstart.as_ref(),
+            Media::Deploy { .. } => None,
+        }
+    }
+}
+
 /// What the image is made from, and by which installer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "installer", rename_all = "kebab-case")]
@@ -58,6 +72,9 @@ pub enum Media {
     Anaconda {
         /// The installation medium.
         iso: FileSource,
+        /// The kickstart, when it is the user's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kickstart: Option<Content>,
     },
     /// goldsmith's own: a tree from the distribution's signed packages.
     Deploy {

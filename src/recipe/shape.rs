@@ -48,13 +48,21 @@ fn drop_null(schema: &mut Json) {
                     }
                 }
             }
-            if let Some(Json::Object(default)) = object.get_mut("default") {
-                default.retain(|_, value| !value.is_null());
+            if let Some(default) = object.get_mut("default") {
+                drop_null_values(default);
             }
             object.values_mut().for_each(drop_null);
         }
         Json::Array(items) => items.iter_mut().for_each(drop_null),
         _ => {}
+    }
+}
+
+/// The same in a default, however deep.
+fn drop_null_values(default: &mut Json) {
+    if let Json::Object(table) = default {
+        table.retain(|_, value| !value.is_null());
+        table.values_mut().for_each(drop_null_values);
     }
 }
 
@@ -299,9 +307,6 @@ impl Fitting<'_> {
             "media" | "media.installer" => {
                 needed.help("say what installs: `[media]` with `installer = \"anaconda\"` or `installer = \"deploy\"`")
             }
-            "system" | "system.root" => needed.help(
-                "say how root logs in: `root = \"locked\"`, or a table of `password_env`, `password_hash`, `ssh_keys` under `[system]`",
-            ),
             _ => needed,
         };
         self.findings.at(self.tree, &path, problem);

@@ -30,6 +30,7 @@ pub(super) struct Recipe {
     #[serde(default)]
     pub repository: Vec<Repository>,
     /// Identity, accounts, network.
+    #[serde(default)]
     pub system: System,
     /// Modules, sysctls, kernel arguments.
     #[serde(default)]
@@ -71,6 +72,12 @@ pub(super) struct Media {
     pub installer: Installer,
     /// The installation medium; its sha256 must be given (anaconda only).
     pub iso: Option<FileSource>,
+    /// A kickstart of your own (anaconda only): a file, relative to the recipe. It is used as it is, and goldsmith's sections follow it.
+    /// What a kickstart says is said there alone: of `system`, `kernel`, `packages`, `services`, `user`, `file` and `disk` the recipe may
+    /// then say no more than `disk.size` and `disk.firmware`, which are the machine's, and `system.network`, which tells goldsmith the
+    /// address that the kickstart gives the image. The system disk is `vda`, the network card `eth0`; each `repository` is at
+    /// `/run/goldsmith/volume/ID` in the installer (not in a chroot `%post`).
+    pub kickstart: Option<String>,
     /// Whose packages (deploy only).
     pub distribution: Option<Distribution>,
     /// The release's code name, such as "bookworm" (deploy only).
@@ -119,29 +126,39 @@ pub(super) struct Repository {
 
 /// Identity, accounts, network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct System {
     /// Host name.
-    #[serde(default = "localhost")]
     pub hostname: String,
     /// Time zone, such as "Asia/Shanghai".
-    #[serde(default = "utc")]
     pub timezone: String,
     /// Locale.
-    #[serde(default = "en_us")]
     pub locale: String,
     /// Console keymap.
-    #[serde(default = "us")]
     pub keyboard: String,
     /// SELinux mode. Default: enforcing with anaconda; deploy knows only disabled.
     pub selinux: Option<Selinux>,
     /// The distribution's host firewall. Default: enabled with anaconda; deploy knows only disabled.
     pub firewall: Option<Toggle>,
-    /// How root logs in: "locked", or a table. There is no default.
-    pub root: Root,
+    /// How root logs in: "locked", or a table. There is no default; only a kickstart of your own says it in its place.
+    pub root: Option<Root>,
     /// The first network interface.
-    #[serde(default)]
     pub network: Network,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self {
+            hostname: "localhost".into(),
+            timezone: "UTC".into(),
+            locale: "en_US.UTF-8".into(),
+            keyboard: "us".into(),
+            selinux: None,
+            firewall: None,
+            root: None,
+            network: Network::default(),
+        }
+    }
 }
 
 /// How root logs in.
@@ -502,22 +519,6 @@ impl Default for Output {
 
 fn yes() -> bool {
     true
-}
-
-fn localhost() -> String {
-    "localhost".into()
-}
-
-fn utc() -> String {
-    "UTC".into()
-}
-
-fn en_us() -> String {
-    "en_US.UTF-8".into()
-}
-
-fn us() -> String {
-    "us".into()
 }
 
 fn bash() -> String {

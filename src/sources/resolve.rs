@@ -71,7 +71,7 @@ pub struct Resolved {
 /// An input is missing, is not what the recipe pins, or a package repository cannot be reached.
 pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, SourceError> {
     let mut found = Resolved { pins: Pins::default(), iso: None, medium: None, archives: Vec::new(), epoch: 0, apt: Vec::new() };
-    if let Media::Anaconda { iso } = &recipe.media {
+    if let Media::Anaconda { iso, .. } = &recipe.media {
         let (file, medium) = medium(iso, host.store, task).await?;
         found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256, urls: iso.urls.clone() });
         found.iso = Some(file);

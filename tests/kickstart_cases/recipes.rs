@@ -17,7 +17,7 @@ pub fn lab() -> Recipe {
     Recipe {
         name: "centos-7.5-docker".into(),
         summary: "CentOS 7.5.1804 with Docker CE 18.09.6".into(),
-        media: Media::Anaconda { iso: file("CentOS-7-x86_64-Minimal-1804.iso") },
+        media: Media::Anaconda { iso: file("CentOS-7-x86_64-Minimal-1804.iso"), kickstart: None },
         repositories: vec![Repository {
             id: "kubernetes".into(),
             file: "local.repo".into(),

@@ -24,7 +24,7 @@ fn render(args: &RecipeArgs, context: &Context) -> Result<(), AnyFailure> {
         return Err(NoKickstart(recipe.name).into());
     }
     let accounts = Accounts::derive(&recipe, &host::store(None, context)?.secret()?);
-    Ok(printer::out(&anaconda::kickstart(&recipe, &accounts)?.to_string())?)
+    Ok(printer::pass(&anaconda::kickstart(&recipe, &accounts)?).map(drop)?)
 }
 
 #[derive(Debug, thiserror::Error)]

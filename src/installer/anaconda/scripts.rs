@@ -16,6 +16,7 @@ const PRE: &str = include_str!("../../../kickstart/pre.sh");
 const COPY: &str = include_str!("../../../kickstart/copy.sh");
 const CONFIGURE: &str = include_str!("../../../kickstart/configure.sh");
 const FINISH: &str = include_str!("../../../kickstart/finish.sh");
+const OWN: &str = include_str!("../../../kickstart/own.sh");
 
 /// `%pre`: the nonce is there, the volume is mounted and holds what it should.
 pub(super) fn pre(recipe: &Recipe) -> Result<Script, AnacondaError> {
@@ -38,13 +39,31 @@ pub(super) fn post(recipe: &Recipe) -> Result<Vec<Post>, AnacondaError> {
         add(false, copy(recipe)?);
     }
     add(true, configure(recipe)?);
-    let mut finish = Body::new(&[("nonce", NONCE_FILE)], &[FINISH]);
-    finish.call("finish", &[]);
-    add(false, finish.script()?);
+    add(false, finish()?);
     Ok(sections)
 }
 
-fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
+/// The last script: success, with the nonce.
+pub(super) fn finish() -> Result<Script, AnacondaError> {
+    let mut body = Body::new(&[("nonce", NONCE_FILE)], &[FINISH]);
+    body.call("finish", &[]);
+    body.script()
+}
+
+/// Beside a kickstart of the user's own: the repository files of what [`copy`] has put into the image.
+pub(super) fn announce(recipe: &Recipe) -> Result<Script, AnacondaError> {
+    let mut body = Body::new(&[("target", "")], &[OWN]);
+    let files = repository_files(recipe)?;
+    for (path, text) in &files {
+        body.call_with("repository_file", &[path], text.as_bytes());
+    }
+    let directories = recipe.repositories.iter().map(|repository| repository.unpack_to.as_str());
+    body.call("label", &directories.chain(files.iter().map(|(path, _)| path.as_str())).collect::<Vec<_>>());
+    body.script()
+}
+
+/// The repositories, from the volume into the image.
+pub(super) fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
     let mut body = Body::new(&[("volume", VOLUME_DIR)], &[COPY]);
     for repository in &recipe.repositories {
         absolute_path(&repository.unpack_to, &format!("repository `{}`: unpack_to", repository.id.escape_debug()))?;
@@ -75,9 +94,23 @@ fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
     body.script()
 }
 
-/// One `.repo` file for all repositories that name it, and what becomes of the distribution's.
+/// The repository files, and what becomes of the distribution's.
 fn repositories(recipe: &Recipe, body: &mut Body) -> Result<(), AnacondaError> {
+    for (path, text) in repository_files(recipe)? {
+        body.put(&path, 0o644, "root:root", text.as_bytes());
+    }
+    match recipe.packages.stock_repositories {
+        StockRepositories::Keep => {}
+        StockRepositories::Disable => body.call("disable_stock_repositories", &[]),
+        StockRepositories::Vault => body.call("stock_repositories_from_vault", &[]),
+    }
+    Ok(())
+}
+
+/// Path and text of one `.repo` file for all repositories that name it.
+fn repository_files(recipe: &Recipe) -> Result<Vec<(String, String)>, AnacondaError> {
     let mut written: Vec<&str> = Vec::new();
+    let mut files = Vec::new();
     for (index, repository) in recipe.repositories.iter().enumerate() {
         let field = format!("repository `{}`", repository.id.escape_debug());
         if recipe.repositories[..index].iter().any(|other| other.id.eq_ignore_ascii_case(&repository.id)) {
@@ -92,15 +125,10 @@ fn repositories(recipe: &Recipe, body: &mut Body) -> Result<(), AnacondaError> {
         if !written.contains(&repository.file.as_str()) {
             written.push(&repository.file);
             let sections: Vec<_> = recipe.repositories.iter().filter(|other| other.file == repository.file).map(repo_section).collect();
-            body.put(&format!("/etc/yum.repos.d/{}", repository.file), 0o644, "root:root", sections.join("\n").as_bytes());
+            files.push((format!("/etc/yum.repos.d/{}", repository.file), sections.join("\n")));
         }
     }
-    match recipe.packages.stock_repositories {
-        StockRepositories::Keep => {}
-        StockRepositories::Disable => body.call("disable_stock_repositories", &[]),
-        StockRepositories::Vault => body.call("stock_repositories_from_vault", &[]),
-    }
-    Ok(())
+    Ok(files)
 }
 
 fn repo_section(repository: &Repository) -> String {

@@ -25,12 +25,19 @@ pub(in super::super) struct Judge<'a> {
     pub findings: &'a mut Findings,
     /// Who installs, unless even that is wrong.
     pub installer: Option<Installer>,
+    /// Whether the kickstart is the user's own.
+    pub own_kickstart: bool,
 }
 
 impl<'a> Judge<'a> {
     /// The judge of `tree`, whose values are written in `sources`.
     pub fn new(tree: &'a Node, sources: &'a [Source], host: &'a dyn RecipeHost, findings: &'a mut Findings) -> Self {
-        Self { tree, sources, host, findings, installer: None }
+        Self { tree, sources, host, findings, installer: None, own_kickstart: false }
+    }
+
+    /// Whether the recipe says anything at `path`.
+    pub fn is_written(&self, path: &KeyPath) -> bool {
+        self.tree.has(path)
     }
 
     /// What is at `path` is wrong.
@@ -123,12 +130,17 @@ impl<'a> Judge<'a> {
 
     /// A file that the recipe needs now.
     pub fn read(&mut self, path: &KeyPath, text: &str) -> (PathBuf, Vec<u8>) {
+        self.read_at_most(MAX_FILE, path, text)
+    }
+
+    /// A file of at most `limit` bytes that the recipe needs now.
+    pub fn read_at_most(&mut self, limit: u64, path: &KeyPath, text: &str) -> (PathBuf, Vec<u8>) {
         let file = self.host_path(path, text);
         if self.findings.is_spoiled(path) {
             return (file, Vec::new());
         }
-        let bytes = self.host.read(&file, MAX_FILE).unwrap_or_else(|error| {
-            self.findings.at(self.tree, path, cannot_read(&file, &error, MAX_FILE));
+        let bytes = self.host.read(&file, limit).unwrap_or_else(|error| {
+            self.findings.at(self.tree, path, cannot_read(&file, &error, limit));
             Vec::new()
         });
         (file, bytes)

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{
-    Build, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, PartitionTable, Recipe, Repository,
-    Services, StockRepositories, syntax,
+    Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, PartitionTable, Recipe,
+    Repository, Services, StockRepositories, syntax,
 };
 use super::judge::Judge;
-use super::{checks, content, system};
+use super::{checks, content, own_kickstart, system};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
 
@@ -22,12 +22,13 @@ const MAX_MBR_DISK: ByteSize = ByteSize::gib(2048);
 pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe) -> Recipe {
     let installer = KeyPath::from("media.installer");
     judge.installer = (!judge.findings.is_spoiled(&installer)).then_some(written.media.installer);
+    let kickstart = own_kickstart::read(judge, written.media.kickstart.as_deref());
     let name = judge.spelled(&KeyPath::from("name"), &written.name, syntax::name);
     let summary = written.summary.as_ref().map(|summary| judge.spelled(&KeyPath::from("summary"), summary, syntax::line));
     Recipe {
         summary: summary.unwrap_or_else(|| name.clone()),
         name,
-        media: media(judge, &written.media),
+        media: media(judge, &written.media, kickstart),
         repositories: repositories(judge, &written.repository),
         system: system::system(judge, &written.system),
         kernel: kernel(judge, &written.kernel),
@@ -43,7 +44,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
     }
 }
 
-fn media(judge: &mut Judge<'_>, written: &written::Media) -> Media {
+fn media(judge: &mut Judge<'_>, written: &written::Media, kickstart: Option<Content>) -> Media {
     let path = KeyPath::from("media");
     let iso_path = path.at("iso");
     let iso = written.iso.as_ref().map(|iso| file_source(judge, &iso_path, iso));
@@ -67,7 +68,7 @@ fn media(judge: &mut Judge<'_>, written: &written::Media) -> Media {
             ),
             Some(_) => {}
         }
-        return Media::Anaconda { iso: iso.unwrap_or(FileSource { path: None, urls: Vec::new(), sha256: None }) };
+        return Media::Anaconda { iso: iso.unwrap_or(FileSource { path: None, urls: Vec::new(), sha256: None }), kickstart };
     }
     if judge.installer == Some(Installer::Deploy) {
         for (key, said, example) in [("distribution", written.distribution.is_some(), "debian"), ("suite", suite.is_some(), "bookworm")] {
@@ -242,7 +243,8 @@ fn disk(judge: &mut Judge<'_>, written: &written::Disk) -> Disk {
         filesystem: written.filesystem,
         lvm: written.lvm,
         swap: swap.unwrap_or(ByteSize(0)),
-        grow: written.grow,
+        // An own kickstart makes the partitions; what is written here is the default of another installer.
+        grow: written.grow && !judge.own_kickstart,
     }
 }
 

@@ -8,6 +8,9 @@ use super::super::{Account, Network, Password, Selinux, System, Toggle, User, sy
 use super::judge::Judge;
 use crate::base::secret::Secret;
 
+/// No login.
+const LOCKED: Account = Account { password: Password::Locked, ssh_keys: Vec::new() };
+
 /// The `[system]` table.
 pub(super) fn system(judge: &mut Judge<'_>, written: &written::System) -> System {
     let path = KeyPath::from("system");
@@ -27,15 +30,27 @@ pub(super) fn system(judge: &mut Judge<'_>, written: &written::System) -> System
         keyboard: judge.spelled(&path.at("keyboard"), &written.keyboard, syntax::keyboard),
         selinux: written.selinux.unwrap_or(if deploy { Selinux::Disabled } else { Selinux::Enforcing }),
         firewall: written.firewall.unwrap_or(if deploy { Toggle::Disabled } else { Toggle::Enabled }),
-        root: root(judge, &path.at("root"), &written.root),
+        root: root(judge, &path.at("root"), written.root.as_ref()),
         network: network(judge, &path.at("network"), &written.network),
     }
 }
 
-fn root(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Root) -> Account {
+fn root(judge: &mut Judge<'_>, path: &KeyPath, written: Option<&written::Root>) -> Account {
     let account = match written {
-        written::Root::Locked(written::Locked::Locked) => return Account { password: Password::Locked, ssh_keys: Vec::new() },
-        written::Root::Account(account) => account,
+        Some(written::Root::Account(account)) => account,
+        Some(written::Root::Locked(written::Locked::Locked)) => return LOCKED,
+        None => {
+            if !judge.own_kickstart {
+                let system = KeyPath::from("system");
+                let missing = if judge.is_written(&system) { path } else { &system };
+                judge.wrong(
+                    missing,
+                    format!("`{missing}` is missing"),
+                    "say how root logs in: `root = \"locked\"`, or a table of `password_env`, `password_hash`, `ssh_keys` under `[system]`",
+                );
+            }
+            return LOCKED;
+        }
     };
     if *account == written::Account::default() {
         let keys = ["password_env", "password_hash", "ssh_keys", "ssh_key_files"];

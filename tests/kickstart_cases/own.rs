@@ -1,0 +1,133 @@
+//! Kickstarts of the user's own: taken as they are, with goldsmith's sections after them.
+
+use std::fs;
+use std::path::Path;
+
+use goldsmith::base::digest::Sha256Digest;
+use goldsmith::installer::accounts::Accounts;
+use goldsmith::installer::anaconda;
+use goldsmith::recipe::{Content, Media, Recipe};
+
+use super::recipes::lab;
+use super::scripts::{Scratch, script};
+
+/// What somebody might bring, with the habits that people have.
+pub const THEIRS: &str = "\
+# web servers, second floor
+cmdline
+cdrom
+lang en_US.UTF-8
+keyboard us
+timezone --utc Europe/Berlin
+rootpw --lock
+user --name=admin --groups=wheel --iscrypted --password=$6$salt$UUiVVjeGRMFvOXLSOOpTr2zJtvBhbHgBSDMxyFsDtjV4OuQ6XBqDJ3aR5f9xRCBE08yMkY/RMTXzvzfV1lDVG/
+network --bootproto=dhcp --device=eth0 --hostname=web
+ignoredisk --only-use=vda
+zerombr
+clearpart --all --initlabel
+autopart --type=plain --fstype=ext4
+bootloader --location=mbr --append=\"console=ttyS0 net.ifnames=0 biosdevname=0\"
+poweroff
+
+%packages
+@core
+docker-ce-18.09.6
+%end
+
+%post
+systemctl enable docker
+%end
+";
+
+/// The lab's repository with a kickstart of one's own.
+fn recipe(own: &[u8], repositories: bool) -> Recipe {
+    let mut recipe = lab();
+    if !repositories {
+        recipe.repositories.clear();
+    }
+    let Media::Anaconda { kickstart, .. } = &mut recipe.media else { panic!("the lab is Anaconda's") };
+    *kickstart = Some(Content::File { path: "my.ks".into(), sha256: Sha256Digest::of(own), bytes: own.to_vec() });
+    recipe
+}
+
+fn merge(own: &[u8], repositories: bool) -> Vec<u8> {
+    let recipe = recipe(own, repositories);
+    anaconda::kickstart(&recipe, &Accounts::derive(&recipe, b"a secret of the tests")).unwrap()
+}
+
+#[test]
+fn goldsmiths_sections_follow_the_users_text() {
+    for (name, repositories) in [("own", true), ("own-without-repositories", false)] {
+        let text = String::from_utf8(merge(THEIRS.as_bytes(), repositories)).unwrap();
+        crate::support::golden(&format!("kickstart/{name}.ks"), &text);
+        let (code, said) = super::validate(&text);
+        assert_eq!(code, Some(0), "{name}: {said}");
+        assert_eq!(text.matches("# goldsmith: begin ").count(), text.matches("# goldsmith: end ").count());
+        assert!(!text.contains("timezone Asia/Shanghai") && !text.contains("generic_initramfs"), "the recipe's settings have no say");
+    }
+}
+
+#[test]
+fn every_byte_of_the_users_stays_where_it_is() {
+    let whole = THEIRS.as_bytes();
+    let crlf = THEIRS.replace('\n', "\r\n");
+    let cases: [(&[u8], &[u8]); 6] = [
+        (whole, b""),
+        (&whole[..whole.len() - 1], b"\n"),
+        (crlf.as_bytes(), b""),
+        (b"\xef\xbb\xbf# byte order mark\npoweroff", b"\n"),
+        (b"# \xe9t\xe9, in Latin-1\n", b""),
+        (b"", b""),
+    ];
+    for (own, joint) in cases {
+        let text = merge(own, true);
+        let rest = text.strip_prefix(own).and_then(|rest| rest.strip_prefix(joint));
+        assert!(rest.is_some_and(|rest| rest.starts_with(b"\n# goldsmith: begin repositories\n")), "{}", String::from_utf8_lossy(&text));
+    }
+}
+
+#[test]
+fn the_added_sections_do_what_they_say() {
+    let scratch = Scratch::new();
+    let text = String::from_utf8(merge(THEIRS.as_bytes(), true)).unwrap();
+    fs::create_dir_all(scratch.path("volume/kubernetes/repodata")).unwrap();
+    fs::write(scratch.path("volume/kubernetes/repodata/repomd.xml"), "<x/>").unwrap();
+    let contexts = "root/etc/selinux/targeted/contexts/files/file_contexts";
+    for labelled in [false, true] {
+        if labelled {
+            fs::create_dir_all(scratch.path(contexts).parent().unwrap()).unwrap();
+            fs::write(scratch.path(contexts), "").unwrap();
+        }
+        for (header, call) in [
+            ("%pre", "check_nonce"),
+            ("%post --nochroot --erroronfail", "copy_repository "),
+            ("%post --erroronfail", "repository_file "),
+            ("%post --nochroot --erroronfail", "finish"),
+        ] {
+            let output = scratch.run(&script(&text, header, call));
+            assert!(output.status.success(), "{header} {call}: {}", String::from_utf8_lossy(&output.stderr));
+            if call == "repository_file " {
+                let said = format!("setfiles -F {} /root/Docker /etc/yum.repos.d/local.repo", scratch.path(contexts).display());
+                assert_eq!(fs::read_to_string(scratch.path("calls")).unwrap().lines().any(|line| line == said), labelled);
+            }
+        }
+        assert_eq!(fs::read_to_string(scratch.path("port")).unwrap(), "step finishing\nok 0123abcd\n");
+    }
+    assert_eq!(fs::read_to_string(scratch.path("root/root/Docker/repodata/repomd.xml")).unwrap(), "<x/>");
+    let local = fs::read_to_string(scratch.path("root/etc/yum.repos.d/local.repo")).unwrap();
+    assert_eq!(local, "[kubernetes]\nname=kubernetes\nbaseurl=file:///root/Docker\nenabled=1\ngpgcheck=0\n");
+}
+
+#[test]
+fn render_shows_the_users_text_and_what_is_added() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("my.ks"), THEIRS).unwrap();
+    let iso = format!("{{ path = \"c.iso\", sha256 = \"{}\" }}", "0".repeat(64));
+    let recipe = format!("schema = 1\nname = \"web\"\n[media]\ninstaller = \"anaconda\"\nkickstart = \"my.ks\"\niso = {iso}\n");
+    let path = dir.path().join("r.toml");
+    fs::write(&path, recipe).unwrap();
+    let output = crate::fixture::goldsmith(&["kickstart", "render", path.to_str().unwrap()]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/kickstart/own-without-repositories.ks");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), fs::read_to_string(golden).unwrap());
+}
