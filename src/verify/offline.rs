@@ -77,10 +77,16 @@ fn settings(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageE
         let found = text.lines().any(|line| line == release);
         checks.push(verdict("release", found, release, &format!("/etc/os-release does not say {release}")));
     }
-    checks.push(CheckResult::equal("host name", text(root, "/etc/hostname")?.trim(), &promises.hostname));
-    let zone = root.read_link("/etc/localtime").map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    checks.push(CheckResult::equal("time zone", zone.split("zoneinfo/").nth(1).unwrap_or(&zone), &promises.timezone));
-    checks.push(selinux(root, promises.selinux)?);
+    if let Some(hostname) = &promises.hostname {
+        checks.push(CheckResult::equal("host name", text(root, "/etc/hostname")?.trim(), hostname));
+    }
+    if let Some(timezone) = &promises.timezone {
+        let zone = root.read_link("/etc/localtime").map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        checks.push(CheckResult::equal("time zone", zone.split("zoneinfo/").nth(1).unwrap_or(&zone), timezone));
+    }
+    if let Some(wanted) = promises.selinux {
+        checks.push(selinux(root, wanted)?);
+    }
     for (path, id) in &promises.repositories {
         let text = text(root, path)?;
         let there = text.lines().any(|line| line.trim() == format!("[{id}]"));

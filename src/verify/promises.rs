@@ -11,12 +11,13 @@ use crate::recipe::{Check, Firmware, Media, Network, Recipe, Selinux, Toggle};
 /// Everything that is verified on an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Promises {
-    /// What `/etc/hostname` and the booted kernel say.
-    pub hostname: String,
+    /// What `/etc/hostname` and the booted kernel say. This and the next two are the kickstart's to say when it is the user's own; then
+    /// only the recipe's checks ask for them.
+    pub hostname: Option<String>,
     /// What `/etc/localtime` leads to.
-    pub timezone: String,
+    pub timezone: Option<String>,
     /// `SELINUX=` of `/etc/selinux/config`, where that file is.
-    pub selinux: Selinux,
+    pub selinux: Option<Selinux>,
     /// Whether the packet filter holds nothing but Docker's rules.
     pub no_firewall: bool,
     /// Kernel parameters as they are before Docker starts.
@@ -49,11 +50,13 @@ impl Promises {
             Media::Anaconda { .. } => None,
             Media::Deploy { suite, .. } => Some(format!("VERSION_CODENAME={suite}")),
         };
+        // Beside a kickstart of the user's own these are defaults that mean nothing.
+        let settings = recipe.own_kickstart().is_none().then_some(&recipe.system);
         Self {
-            hostname: recipe.system.hostname.clone(),
-            timezone: recipe.system.timezone.clone(),
-            selinux: recipe.system.selinux,
-            no_firewall: recipe.system.firewall == Toggle::Disabled,
+            hostname: settings.map(|system| system.hostname.clone()),
+            timezone: settings.map(|system| system.timezone.clone()),
+            selinux: settings.map(|system| system.selinux),
+            no_firewall: settings.is_some_and(|system| system.firewall == Toggle::Disabled),
             sysctl: recipe.kernel.sysctl.clone(),
             modules: recipe.kernel.modules.clone(),
             enabled: recipe.services.enable.clone(),
