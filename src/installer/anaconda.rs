@@ -10,7 +10,10 @@
 //! Not done here, because sealing does it for every installer: machine-id, host keys, logs, caches, resolv.conf.
 
 mod own;
+pub mod log;
+pub mod phases;
 mod scripts;
+pub mod signatures;
 mod storage;
 
 use crate::base::failure::{Class, Failure};
