@@ -3,6 +3,7 @@
 mod architecture;
 mod recipe_cases;
 mod kickstart_cases;
+mod kickstart_parser;
 mod image_cases;
 mod machine_cases;
 mod machine_qemu;

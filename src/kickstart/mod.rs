@@ -1,15 +1,21 @@
-//! Kickstart as a typed language: what the installer of RHEL 7 reads, as values that cannot be an invalid file.
+//! Kickstart as a language: what the installer of RHEL 7 reads, both ways.
 //!
-//! [`Kickstart`] holds a file's commands and sections, its fields are of types that check what they hold, and its `Display` is the
-//! file. The order of the text is fixed, so equal values are equal bytes. Knows nothing of recipes or machines.
+//! - To write: [`Kickstart`] holds a file's commands and sections as values that cannot be an invalid file, and its `Display` is the
+//!   file. The order of the text is fixed, so equal values are equal bytes.
+//! - To read: [`parse`] turns anybody's text into a [`Document`] that keeps every byte of it, with typed options, the place of
+//!   everything, and all [`Diagnostic`]s. `parser` says how.
 //!
 //! The dialect is that of pykickstart 1.99.66.18, the parser of CentOS 7.5. Where today's `ksvalidator -v RHEL7` (pykickstart 3.78)
 //! judges otherwise, the construct is not in the model: `sshkey`, `sshpw --sshkey`, `mount`, `upgrade`, `reboot --kexec`,
-//! `firewall --use-system-defaults`, `%packages --nobase`.
+//! `firewall --use-system-defaults`, `%packages --nobase`. The parser takes them, as 7.5 does.
+//!
+//! Knows nothing of recipes or machines, and reads no file.
 
 mod model;
+mod parser;
 mod render;
 mod value;
 
 pub use model::*;
+pub use parser::*;
 pub use value::*;

@@ -1,0 +1,416 @@
+//! What lines may say together: the conditions of the tables, and those that need code of their own.
+//!
+//! Each function is the `parse` of the class its row in [`storage`](super::storage) or [`system`](super::system) names.
+
+use std::collections::{HashMap, HashSet};
+
+use super::document::{Command, OptionUse, Value};
+use super::findings::Findings;
+use super::optparse::{self, Style, python_int};
+use super::shlex::{self, Argument};
+use super::span::Span;
+use super::spec::{Identity, Rule};
+use super::system::REALM_JOIN;
+
+/// A condition with code of its own.
+pub(super) type Custom = fn(&Command, &mut Context<'_>);
+
+/// What a condition may look at and write to.
+pub(super) struct Context<'a> {
+    pub findings: &'a mut Findings,
+    pub history: &'a mut History,
+    /// The line, with its end.
+    pub line: &'a str,
+}
+
+/// What earlier lines said.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// The commands that were there, by main name, and where first.
+    seen: HashMap<&'static str, Span>,
+    /// Values that stay with the command's object: later lines that do not give the option find them still there.
+    lasting: HashMap<(&'static str, &'static str), Value>,
+    /// What was defined, by command and identity.
+    defined: HashSet<(&'static str, String)>,
+    /// The realm that was joined.
+    joined: bool,
+}
+
+impl Context<'_> {
+    fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.findings.error(span, message.into(), None);
+    }
+
+    fn error_with(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.error(span, message.into(), Some(help.into()));
+    }
+
+    /// The value of the option here or on the last line that gave it.
+    fn lasting(&mut self, command: &Command, name: &'static str) -> Option<Value> {
+        let main = command.spec?.names[0];
+        if let Some(used) = command.option(name) {
+            self.history.lasting.insert((main, name), used.value.clone());
+        }
+        self.history.lasting.get(&(main, name)).cloned()
+    }
+
+    /// Whether [`lasting`](Self::lasting) has a value that is not empty.
+    fn lasts(&mut self, command: &Command, name: &'static str) -> bool {
+        match self.lasting(command, name) {
+            Some(Value::List(parts)) => !parts.is_empty(),
+            Some(Value::Text(text)) => !text.is_empty(),
+            Some(_) => true,
+            None => false,
+        }
+    }
+}
+
+/// Judge `command` by everything its row says about its line as a whole.
+pub(super) fn check(command: &Command, context: &mut Context<'_>) {
+    let Some(spec) = command.spec else {
+        return;
+    };
+    for rule in spec.rules {
+        match rule {
+            Rule::NotBoth(one, other) => {
+                if let (Some(_), Some(used)) = (command.given(one), command.given(other)) {
+                    context.error(used.span, format!("{}: --{one} and --{other} exclude each other", spec.names[0]));
+                }
+            }
+            Rule::Needs(one, other) => needs(command, one, other, context),
+            Rule::AnyNeeds(some, other) => some.iter().for_each(|one| needs(command, one, other, context)),
+            Rule::OneOf(some) => {
+                if !some.iter().any(|one| command.given(one).is_some()) {
+                    let all: Vec<_> = some.iter().map(|one| format!("--{one}")).collect();
+                    context.error(command.name_span, format!("{} needs {}", spec.names[0], all.join(" or ")));
+                }
+            }
+            Rule::Custom(custom) => custom(command, context),
+        }
+    }
+    identity(command, spec.identity, context);
+}
+
+fn needs(command: &Command, one: &str, other: &str, context: &mut Context<'_>) {
+    if let (Some(used), None) = (command.given(one), command.given(other)) {
+        context.error(used.span, format!("{}: --{one} needs --{other}", command.canonical()));
+    }
+}
+
+/// Warn of a second definition of the same thing.
+fn identity(command: &Command, identity: Identity, context: &mut Context<'_>) {
+    let Some(spec) = command.spec else {
+        return;
+    };
+    let of_options = |names: &[&str]| {
+        let values: Option<Vec<_>> = names.iter().map(|name| command.given(name)?.text().map(str::to_owned)).collect();
+        values.map(|values| values.join(" "))
+    };
+    let id = match identity {
+        Identity::None => None,
+        Identity::Argument => command.arguments.first().map(|first| first.value.clone()).filter(|id| !id.is_empty()),
+        Identity::Options(names) => of_options(names),
+    };
+    if let Some(id) = id.filter(|id| id != "swap" && id != "none")
+        && !context.history.defined.insert((spec.names[0], id.clone()))
+    {
+        let message = format!("{} `{}` is already defined", command.name, optparse::clip(&id));
+        context.findings.warning(command.name_span, message, Some("the installer warns and goes on".into()));
+    }
+}
+
+/// Refuse `command` after the commands it cannot follow, and remember that it was there.
+pub(super) fn conflicts(command: &Command, context: &mut Context<'_>) {
+    let Some(spec) = command.spec else {
+        return;
+    };
+    if let Some((other, span)) = spec.conflicts.iter().find_map(|other| Some((other, *context.history.seen.get(other)?))) {
+        let place = match context.findings.files.get(span.file) {
+            Some(file) if span.file != command.span.file => format!("line {} of {}", span.line, file.name),
+            _ => format!("line {}", span.line),
+        };
+        context.error(command.name_span, format!("{} cannot be used with {other}, which is on {place}", command.name));
+    }
+    context.history.seen.entry(spec.names[0]).or_insert(command.span);
+}
+
+pub(super) fn autopart(command: &Command, context: &mut Context<'_>) {
+    // Callbacks set the type only once a line, and --nolvm is one of them.
+    let typed = command.options.iter().find(|used| matches!(used.name, "type" | "nolvm"));
+    if let Some(used) = typed {
+        let value = if used.name == "nolvm" { Value::Text("plain".into()) } else { used.value.clone() };
+        context.history.lasting.insert(("autopart", "type"), value);
+    }
+    let btrfs = context.history.lasting.get(&("autopart", "type")).is_some_and(|value| *value == Value::Text("btrfs".into()));
+    let fstype = context.lasting(command, "fstype");
+    let span = command.option("fstype").map_or(command.name_span, |used| used.span);
+    match fstype {
+        Some(Value::Text(name)) if name == "btrfs" => context.error_with(span, "autopart: btrfs is no --fstype", "write --type=btrfs"),
+        Some(Value::Text(name)) if btrfs && !name.is_empty() => {
+            context.error(span, "autopart: --fstype and --type=btrfs exclude each other")
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn partition(command: &Command, context: &mut Context<'_>) {
+    let tmpfs = command.option("fstype").and_then(OptionUse::text) == Some("tmpfs");
+    if let (true, Some(used)) = (tmpfs, command.given("grow").or(command.given("maxsize"))) {
+        context.error(used.span, "part: --fstype=tmpfs excludes --grow and --maxsize");
+    }
+}
+
+/// `--useexisting`, or `--noformat`, which implies it.
+fn preexists(command: &Command) -> bool {
+    command.option("useexisting").is_some() || command.option("noformat").is_some()
+}
+
+pub(super) fn raid(command: &Command, context: &mut Context<'_>) {
+    match (command.arguments.len(), preexists(command)) {
+        (1, false) => context.error(command.name_span, "raid needs the partitions it is made of"),
+        (2.., true) => context.error(command.arguments[1].span, "raid: an array that exists is given no partitions"),
+        _ => {}
+    }
+    if !preexists(command) && command.option("level").is_none() {
+        context.error(command.name_span, "raid needs --level");
+    }
+    if let Some(device) = command.option("device")
+        && preexists(command)
+        && matches!(device.text(), Some("" | "md"))
+    {
+        context.error(device.span, "raid: an array that exists needs its --device");
+    }
+}
+
+pub(super) fn volgroup(command: &Command, context: &mut Context<'_>) {
+    match (command.arguments.len(), preexists(command)) {
+        (1, false) => context.error(command.name_span, "volgroup needs the partitions it is made of"),
+        (2.., true) => context.error(command.arguments[1].span, "volgroup: a volume group that exists is given no partitions"),
+        _ => {}
+    }
+    for used in command.options_named("reserved-space").filter(|used| used.integer().is_some_and(|space| space < 0)) {
+        context.error(used.value_span, "volgroup: --reserved-space cannot be negative");
+    }
+    for used in command.options_named("reserved-percent").filter(|used| !used.integer().is_some_and(|part| (1..100).contains(&part))) {
+        context.error(used.value_span, "volgroup: --reserved-percent is from 1 to 99");
+    }
+}
+
+pub(super) fn logvol(command: &Command, context: &mut Context<'_>) {
+    if let (Some(used), false) = (command.option("resize"), preexists(command)) {
+        context.error(used.span, "logvol: --resize needs --useexisting");
+    }
+    if !preexists(command) && !["percent", "size", "recommended"].iter().any(|name| command.given(name).is_some()) {
+        context.error_with(
+            command.name_span,
+            "logvol has no size",
+            "give --size, --percent or --recommended, or --useexisting or --noformat for a volume that exists",
+        );
+    }
+    if let Some(used) = command.option("percent").filter(|used| !used.integer().is_some_and(|percent| (0..=100).contains(&percent))) {
+        context.error(used.value_span, "logvol: --percent is from 0 to 100");
+    }
+    let Some(cache) = ["cachesize", "cachemode", "cachepvs"].iter().find_map(|name| command.given(name)) else {
+        return;
+    };
+    if preexists(command) {
+        context.error(cache.span, "logvol: a cache cannot be added to a volume that exists");
+    }
+    if command.option("thin").is_some() {
+        context.error(cache.span, "logvol: thin volumes have no cache");
+    }
+    for name in ["cachepvs", "cachesize"].into_iter().filter(|name| command.given(name).is_none()) {
+        context.error(cache.span, format!("logvol: a cache needs --{name}"));
+    }
+    if let Some(mode) = command.given("cachemode").filter(|mode| !matches!(mode.text(), Some("writeback" | "writethrough"))) {
+        context.error(mode.value_span, "logvol: --cachemode is writeback or writethrough");
+    }
+}
+
+pub(super) fn btrfs(command: &Command, context: &mut Context<'_>) {
+    if command.arguments.len() == 1 {
+        let what = if command.option("subvol").is_some() { "parent volume" } else { "partitions it is made of" };
+        context.error(command.name_span, format!("btrfs needs the {what}"));
+    }
+}
+
+pub(super) fn mount(command: &Command, context: &mut Context<'_>) {
+    if let [_, point] = command.arguments.as_slice()
+        && point.value.to_lowercase() != "none"
+        && !point.value.starts_with('/')
+    {
+        context.error_with(point.span, format!("`{}` is no mount point", optparse::clip(&point.value)), "a path or `none`");
+    }
+    if let (Some(used), None) = (command.given("mkfsoptions"), command.option("reformat")) {
+        context.error(used.span, "mount: --mkfsoptions needs --reformat");
+    }
+}
+
+pub(super) fn ignoredisk(command: &Command, context: &mut Context<'_>) {
+    // An empty list counts as given, and lists of earlier lines stay.
+    let given = [
+        context.lasting(command, "drives").is_some(),
+        context.lasting(command, "only-use").is_some(),
+        command.option("interactive").is_some(),
+    ];
+    if given.into_iter().filter(|given| *given).count() != 1 {
+        context.error(command.name_span, "ignoredisk needs one of --drives, --only-use and --interactive, in the whole file");
+    }
+}
+
+pub(super) fn snapshot(command: &Command, context: &mut Context<'_>) {
+    if let Some(origin) = command.arguments.first() {
+        let parts: Vec<_> = origin.value.split('/').collect();
+        if parts.len() != 2 || parts.iter().any(|part| part.is_empty()) {
+            context.error(origin.span, "the origin of a snapshot is written VG/LV");
+        }
+    }
+    if command.option("when").is_none() {
+        context.error_with(command.name_span, "snapshot needs --when", "post-install or pre-install");
+    }
+    let name = command.option("name").and_then(OptionUse::text).unwrap_or_default().to_owned();
+    if !context.history.defined.insert(("snapshot", name)) {
+        context.error(command.name_span, "there is a snapshot of that name already");
+    }
+}
+
+pub(super) fn multipath(command: &Command, context: &mut Context<'_>) {
+    let Some(device) = command.option("device") else {
+        return;
+    };
+    if !context.history.defined.insert(("multipath", device.text().unwrap_or_default().to_owned())) {
+        context.error(device.span, "multipath: the device is used already");
+    }
+}
+
+pub(super) fn harddrive(command: &Command, context: &mut Context<'_>) {
+    let biospart = context.lasting(command, "biospart").is_some();
+    let partition = context.lasting(command, "partition").is_some();
+    if biospart == partition {
+        context.error(command.name_span, "harddrive needs --partition or --biospart, and not both");
+    }
+}
+
+pub(super) fn ostreesetup(command: &Command, context: &mut Context<'_>) {
+    let schemes = ["file:", "http:", "https:"];
+    if let Some(url) =
+        command.option("url").filter(|url| !url.text().is_some_and(|url| schemes.iter().any(|scheme| url.starts_with(scheme))))
+    {
+        context.error(url.value_span, "ostreesetup: --url is a file, http or https URL");
+    }
+}
+
+pub(super) fn bootloader(command: &Command, context: &mut Context<'_>) {
+    if let Some(drive) = command.option("boot-drive").filter(|drive| drive.text().is_some_and(|drive| drive.contains(','))) {
+        context.error(drive.value_span, "bootloader: --boot-drive is one drive");
+    }
+}
+
+pub(super) fn driverdisk(command: &Command, context: &mut Context<'_>) {
+    let used = command.given("source").or(command.given("biospart"));
+    match (used, command.arguments.first()) {
+        (Some(used), Some(_)) => context.error(used.span, "driverdisk takes a partition or an option, not both"),
+        (None, None) => context.error(command.name_span, "driverdisk needs a partition, --source or --biospart"),
+        _ => {}
+    }
+}
+
+pub(super) fn install(command: &Command, context: &mut Context<'_>) {
+    if let Some(used) = command.option("root-device").filter(|used| !used.is_true()) {
+        context.error(used.span, "install: --root-device is empty");
+    }
+}
+
+pub(super) fn keyboard(command: &Command, context: &mut Context<'_>) {
+    let layouts = context.lasts(command, "xlayouts");
+    if command.arguments.is_empty() && command.given("vckeymap").is_none() && !layouts {
+        context.error_with(command.name_span, "keyboard names no layout", "write --vckeymap=us, --xlayouts=us or a keymap's name");
+    }
+}
+
+pub(super) fn network(command: &Command, context: &mut Context<'_>) {
+    if let Some(used) = command.option("interfacename")
+        && let Some(wrong) = bad_interface_name(used.text().unwrap_or_default())
+    {
+        context.error(used.value_span, format!("network --interfacename: {wrong}"));
+    }
+    if let Some(used) = command.given("bridgeopts") {
+        let good = |option: &str| option.split_once('=').is_some_and(|(_, value)| !value.is_empty() && !value.contains('='));
+        if !used.text().is_some_and(|text| text.split(',').all(good)) {
+            context.error(used.value_span, "network: --bridgeopts are KEY=VALUE with commas between them");
+        }
+    }
+    if let (Some(used), Some(_), None) = (command.option("bindto"), command.given("vlanid"), command.given("bondopts")) {
+        context.error(used.span, "network: a VLAN device cannot be bound to a MAC address");
+    }
+}
+
+/// `validate_network_interface_name` of network.py.
+fn bad_interface_name(name: &str) -> Option<&'static str> {
+    let mut vlan = None;
+    if let Some((prefix, id)) = name.split_once('.') {
+        if prefix == "vlan" {
+            return Some("what stands before the dot cannot be `vlan`");
+        }
+        vlan = Some(python_int(id, 10));
+    }
+    if let Some(id) = name.strip_prefix("vlan") {
+        vlan = Some(python_int(id, 10));
+    }
+    match vlan {
+        Some(None) => Some("the VLAN's number is missing"),
+        Some(Some(id)) if !(0..=4095).contains(&id) => Some("a VLAN's number is from 0 to 4095"),
+        _ => None,
+    }
+}
+
+pub(super) fn realm(command: &Command, context: &mut Context<'_>) {
+    if context.history.joined {
+        context.error(command.name_span, "only one realm can be joined");
+        return;
+    }
+    // The class takes the raw line from behind as many bytes as its name has, and there `#` is no comment.
+    let skip = command.name.len();
+    let rest = context.line.get(skip..).unwrap_or_default();
+    let words = match shlex::split(rest, command.span.part(skip..context.line.len()), false) {
+        Ok(words) => words,
+        Err(_) => return context.error_with(command.name_span, "realm: a quote is not closed", "`#` starts no comment on this line"),
+    };
+    let errors = context.findings.diagnostics.len();
+    match words.split_first() {
+        None => context.error(command.name_span, "realm needs `join REALM`"),
+        Some((verb, rest)) if verb.value == "join" => {
+            let (_, arguments) = optparse::read(&REALM_JOIN, rest, Style::Getopt, context.findings);
+            match arguments.as_slice() {
+                [_] => context.history.joined = context.findings.diagnostics.len() == errors,
+                _ => context.error_with(command.name_span, "realm join takes one realm", "`#` starts no comment on this line"),
+            }
+        }
+        Some((verb, _)) => context.error_with(verb.span, "realm knows only `join`", "the line must not be indented"),
+    }
+}
+
+pub(super) fn rootpw(command: &Command, context: &mut Context<'_>) {
+    if command.arguments.len() != 1 && command.option("lock").is_none() {
+        let span = command.arguments.get(1).map_or(command.name_span, |word: &Argument| word.span);
+        context.error_with(span, "rootpw takes one password, or --lock", "a password with white space is quoted");
+    }
+}
+
+pub(super) fn services(command: &Command, context: &mut Context<'_>) {
+    let disabled = context.lasting(command, "disabled").is_some();
+    let enabled = context.lasting(command, "enabled").is_some();
+    if !disabled && !enabled {
+        context.error(command.name_span, "services needs --disabled or --enabled");
+    }
+}
+
+pub(super) fn timezone(command: &Command, context: &mut Context<'_>) {
+    let servers = context.lasts(command, "ntpservers");
+    if command.arguments.is_empty() && command.options.is_empty() {
+        context.error(command.name_span, "timezone needs a time zone or an option");
+    }
+    if let (Some(used), true) = (command.option("nontp"), servers) {
+        context.error(used.span, "timezone: --nontp and --ntpservers exclude each other");
+    }
+}

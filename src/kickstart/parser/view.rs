@@ -1,0 +1,107 @@
+//! Sections as what they are for: scripts, package selections, addons.
+
+use super::document::{BodyLine, Content, Document, PackageEntry, Section, SectionKind};
+use super::document::{Command, OptionUse};
+use super::span::Span;
+
+/// A script section.
+#[derive(Debug, Clone, Copy)]
+pub struct ScriptSection<'a> {
+    pub(super) document: &'a Document,
+    pub(super) section: &'a Section,
+}
+
+impl<'a> ScriptSection<'a> {
+    /// When it runs.
+    pub fn kind(&self) -> SectionKind {
+        self.section.kind
+    }
+
+    /// Its first line.
+    pub fn header(&self) -> &'a Command {
+        header(self.section)
+    }
+
+    /// What runs it: `/bin/sh` unless `--interpreter` says otherwise.
+    pub fn interpreter(&self) -> &'a str {
+        self.header().option("interpreter").and_then(OptionUse::text).unwrap_or("/bin/sh")
+    }
+
+    /// Whether the installation ends when the script fails (`--erroronfail`).
+    pub fn error_on_fail(&self) -> bool {
+        self.header().option("erroronfail").is_some()
+    }
+
+    /// Whether it runs in the installed system: only `%post` does, and not with `--nochroot`.
+    pub fn in_chroot(&self) -> bool {
+        self.kind() == SectionKind::Post && self.header().option("nochroot").is_none()
+    }
+
+    /// Where its output goes (`--log`).
+    pub fn log(&self) -> Option<&'a str> {
+        self.header().option("log").and_then(OptionUse::text)
+    }
+
+    /// The script, with what is included into it.
+    pub fn body(&self) -> String {
+        self.lines().map(|(_, text)| text).collect()
+    }
+
+    /// The lines of the script, each with its place and its line end.
+    pub fn lines(&self) -> impl Iterator<Item = (Span, &'a str)> {
+        text_lines(self.document, self.section)
+    }
+}
+
+/// A `%packages` section. A file may have several; their entries add up.
+#[derive(Debug, Clone, Copy)]
+pub struct PackageSelection<'a> {
+    pub(super) section: &'a Section,
+}
+
+impl<'a> PackageSelection<'a> {
+    /// Its first line, with the options (`excludedocs`, `nocore`, …).
+    pub fn header(&self) -> &'a Command {
+        header(self.section)
+    }
+
+    /// What its lines select and exclude, with what is included into it.
+    pub fn entries(&self) -> impl Iterator<Item = &'a PackageEntry> {
+        let lines: Vec<&'a BodyLine> = self.section.lines();
+        lines.into_iter().filter_map(|line| if let Content::Entry(entry) = &line.content { Some(entry) } else { None })
+    }
+}
+
+/// An `%addon` section.
+#[derive(Debug, Clone, Copy)]
+pub struct Addon<'a> {
+    pub(super) document: &'a Document,
+    pub(super) section: &'a Section,
+}
+
+impl<'a> Addon<'a> {
+    /// The addon's name; empty when it is missing.
+    pub fn name(&self) -> &'a str {
+        self.header().arguments().first().map_or("", |name| &name.value)
+    }
+
+    /// Its first line. The words behind the name are arguments: only the addon knows which of them are options.
+    pub fn header(&self) -> &'a Command {
+        header(self.section)
+    }
+
+    /// Its lines, each with its place and its line end.
+    pub fn lines(&self) -> impl Iterator<Item = (Span, &'a str)> {
+        text_lines(self.document, self.section)
+    }
+}
+
+fn header(section: &Section) -> &Command {
+    // OK to unwrap: only Document makes these views, and only of sections that have one.
+    section.header.as_ref().unwrap()
+}
+
+fn text_lines<'a>(document: &'a Document, section: &'a Section) -> impl Iterator<Item = (Span, &'a str)> {
+    let lines: Vec<&'a BodyLine> = section.lines();
+    lines.into_iter().filter(|line| matches!(line.content, Content::Text)).map(|line| (line.span, document.text(line.span)))
+}

@@ -1,0 +1,20 @@
+//! The kickstart parser against files with known verdicts, against ksvalidator, and against files made to break it.
+
+mod cases;
+mod reading;
+
+use goldsmith::kickstart::{Document, parse};
+
+/// No file is included.
+fn nothing(_: &str, _: &str) -> Option<String> {
+    None
+}
+
+fn read(text: &str) -> Document {
+    parse("ks.cfg", text, &nothing)
+}
+
+/// All findings, one a line.
+fn said(document: &Document) -> String {
+    document.diagnostics().iter().map(|found| format!("{found}\n")).collect()
+}
