@@ -46,7 +46,7 @@ fn rendered_kickstarts_are_the_golden_files() {
 }
 
 /// The validator of pykickstart 3.78: `$KSVALIDATOR`, else one below target/, made once.
-fn ksvalidator() -> &'static Path {
+pub fn ksvalidator() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         if let Some(path) = std::env::var_os("KSVALIDATOR") {

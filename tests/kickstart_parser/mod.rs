@@ -1,6 +1,8 @@
 //! The kickstart parser against files with known verdicts, against ksvalidator, and against files made to break it.
 
 mod cases;
+mod differential;
+mod generate;
 mod reading;
 
 use goldsmith::kickstart::{Document, parse};
