@@ -3,6 +3,7 @@
 mod cases;
 mod differential;
 mod generate;
+mod hostile;
 mod reading;
 
 use goldsmith::kickstart::{Document, parse};
