@@ -123,7 +123,7 @@ pub(super) enum Rule {
 pub(super) struct CommandSpec {
     /// Its names; the first is what other commands call it.
     pub names: &'static [&'static str],
-    /// The class that reads it, below pykickstart/commands/ of 1.99.66.18.
+    /// The class that reads it in the RHEL 7 handler, below pykickstart/commands/.
     pub source: &'static str,
     pub reading: Reading,
     pub arguments: Arguments,

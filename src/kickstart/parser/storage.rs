@@ -1,6 +1,6 @@
 //! The commands about disks, and where the packages come from.
 //!
-//! Sources: pykickstart 1.99.66.18 (`handlers/rhel7.py`, `commands/*.py`); each row names its file and class. What was added between
+//! Each row names the file and class of pykickstart that it follows (the head of `parser` says in which versions). What was added between
 //! 1.99.66 and .18 is dated by the changelog of its RPM: `reqpart` (.2), `--mkfsoptions` (.3), `logvol --cache…` (.4),
 //! `clearpart --cdl` (.5), `autopart --nohome` and `raid --chunksize` (.11), `snapshot` (.12), `hmc` (.14), `mount` (.15).
 //! `nvdimm` came with .19, after 7.5.
