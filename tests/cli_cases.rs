@@ -112,6 +112,31 @@ fn manual_pages_are_printed_or_written_one_for_each_command() {
     );
 }
 
+#[test]
+fn a_kickstart_is_judged_and_each_error_has_its_place() {
+    let check = |args: &[&str]| goldsmith(["kickstart", "check"].iter().chain(args).copied());
+    let good = "lang en_US.UTF-8\nkeyboard us\n%include more.ks\n%packages\n@core\n%end\n";
+    check(&["d/good.ks"]).file("d/good.ks", good).file("d/more.ks", "poweroff\n").end().is(0, "", "");
+    let bad = "lang en_US.UTF-8\nmakeitso now\nrootpw two words\n";
+    let ended = check(&["bad.ks"]).file("bad.ks", bad).end();
+    assert_eq!(ended.status, 2);
+    assert!(
+        ended.stdout.starts_with("bad.ks:2:1: error: ") && ended.stdout.contains("\n  | makeitso now\n  | ^^^^^^^^\n"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("\nbad.ks:3:") && !ended.stdout.contains("words"), "{}", ended.stdout);
+    assert!(ended.stderr.starts_with("error: 1 of 1 file would be refused by the installer of CentOS 7.5\n"), "{}", ended.stderr);
+    let json = check(&["--json", "bad.ks"]).file("bad.ks", bad).end().stdout;
+    let document: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!((&document["schema"], &document["findings"][0]["line"]), (&1.into(), &2.into()), "{document}");
+    check(&["none.ks"]).end().is(
+        3,
+        "",
+        "error: none.ks cannot be read: No such file or directory (os error 2)\n  help: correct the path, or put the file there\n",
+    );
+}
+
 /// A host of stubs: every program there, in a version that serves.
 fn healthy(args: &[&str]) -> Run {
     goldsmith(args.iter().copied())

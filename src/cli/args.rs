@@ -162,6 +162,16 @@ pub struct Plan {
 pub enum Kickstart {
     /// Print the kickstart that a recipe's installer will read
     Render(RecipeArgs),
+    /// Tell whether the installer of CentOS 7.5 would accept files
+    Check(KickstartCheck),
+}
+
+/// `kickstart check`.
+#[derive(Debug, clap::Args)]
+pub struct KickstartCheck {
+    /// Kickstart files; `-` is standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
 }
 
 /// `verify`.
