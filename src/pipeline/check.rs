@@ -12,6 +12,7 @@ use crate::base::text::counted;
 use crate::cache::Store;
 use crate::installer::accounts::Accounts;
 use crate::installer::anaconda;
+use crate::kickstart::{Diagnostic, Severity, parse};
 use crate::recipe::{Media, Recipe};
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
@@ -45,13 +46,27 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
     Ok(preflight)
 }
 
-fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Option<Row> {
-    matches!(recipe.media, Media::Anaconda { .. }).then(|| match anaconda::kickstart(recipe, accounts) {
-        Ok(kickstart) => {
-            Row::ok(Area::Kickstart, format!("rendered, {}", counted(String::from_utf8_lossy(&kickstart).lines().count(), "line")))
+/// What the installer would say of the kickstart it is given. It has no other files, so what it includes must be made by a `%pre`.
+fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Vec<Row> {
+    if !matches!(recipe.media, Media::Anaconda { .. }) {
+        return Vec::new();
+    }
+    let document = match anaconda::kickstart(recipe, accounts) {
+        Ok(text) => parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None),
+        Err(error) => return vec![Row::failed(Area::Kickstart, &error.into())],
+    };
+    let row = |found: &Diagnostic| {
+        let what = format!("line {}: {}", found.line, found.message);
+        match found.severity {
+            Severity::Error => Row::wrong(Area::Kickstart, what, found.help.clone()),
+            Severity::Warning => Row::warning(Area::Kickstart, what, found.help.clone()),
         }
-        Err(error) => Row::failed(Area::Kickstart, &error.into()),
-    })
+    };
+    let mut rows: Vec<Row> = document.diagnostics().iter().map(row).collect();
+    if document.is_accepted() {
+        rows.push(Row::ok(Area::Kickstart, "the parser of CentOS 7.5 accepts it"));
+    }
+    rows
 }
 
 fn checks(recipe: &Recipe) -> Vec<Row> {

@@ -51,6 +51,15 @@ fn a_check_tells_everything_that_stands_against_a_build() {
     let wrong: Vec<_> = rows.iter().filter(|row| row["verdict"] == "wrong").map(|row| row["area"].as_str().unwrap()).collect();
     assert_eq!((document["schema"].as_u64(), &wrong[..]), (Some(1), &["sources", "checks"][..]), "{document}");
     assert!(!two.dir().join("out").exists());
+
+    let iso = format!("iso = {{ path = \"iso\", sha256 = \"{}\" }}", "0".repeat(64));
+    let own = format!("schema = 1\nname = \"own\"\nmedia = {{ installer = \"anaconda\", {iso}, kickstart = \"my.ks\" }}\n");
+    let kickstart = "lang en_US.UTF-8\nmakeitso\n%packages\n@core\n";
+    let ended = goldsmith(["check", "r.toml", "-o", "out"]).file("r.toml", &own).file("my.ks", kickstart).end();
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    for row in ["wrong     kickstart  line 2: ", "wrong     kickstart  line 3: "] {
+        assert!(ended.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}", ended.stdout);
+    }
 }
 
 /// The flagship's recipe with this medium and archive. A file is named by its content.
