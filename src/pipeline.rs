@@ -111,6 +111,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
 pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &Store, events: &Events) -> Result<Report, AnyFailure> {
     let scratch = store.scratch()?;
     let verified = async {
+        TooLittleMemory::refuse(build.memory, preflight::SMALLER)?;
         let evidence = scratch.path().join(failure::EVIDENCE);
         let bench = bench(build, false, &scratch, &evidence, events).await?;
         prove(image, promises, &bench, events).await
@@ -144,7 +145,6 @@ pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch,
 
 /// The host's accelerator and the recipe's machine.
 async fn bench<'a>(build: &Build, hold: bool, scratch: &'a Scratch, evidence: &'a Path, events: &Events) -> Result<Bench<'a>, AnyFailure> {
-    TooLittleMemory::refuse(build.memory, preflight::SMALLER)?;
     let task = events.task("probe the accelerator");
     let found = probe().await?;
     if found.reason.is_some() {

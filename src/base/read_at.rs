@@ -1,6 +1,6 @@
 //! Bytes that can be read from anywhere: the one thing every reader of a foreign format asks for.
 
-use std::io;
+use std::io::{self, SeekFrom};
 
 /// Random access to bytes at rest: a disk, a medium. It has no position, so that readers can share it.
 pub trait ReadAt: Send + Sync {
@@ -17,6 +17,19 @@ pub trait ReadAt: Send + Sync {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Where `to` leads from `position` in `size` bytes; past the end is allowed, as in a file.
+///
+/// # Errors
+/// Before the beginning, or further than can be counted ([`io::ErrorKind::InvalidInput`]).
+pub fn sought(position: u64, size: u64, to: SeekFrom) -> io::Result<u64> {
+    let position = match to {
+        SeekFrom::Start(position) => Some(position),
+        SeekFrom::End(delta) => size.checked_add_signed(delta),
+        SeekFrom::Current(delta) => position.checked_add_signed(delta),
+    };
+    position.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 impl ReadAt for Vec<u8> {

@@ -16,14 +16,22 @@ struct ThisHost;
 
 impl RecipeHost for ThisHost {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+        read_at_most(File::open(path)?, limit)
     }
 
     fn env(&self, name: &str) -> Option<String> {
         Environment::variable(name)
     }
+}
+
+/// All bytes that come from `source`.
+///
+/// # Errors
+/// Those of reading; [`io::ErrorKind::FileTooLarge`] when there are more than `limit` bytes, before more than that are in memory.
+pub fn read_at_most(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// Load the recipe a command names.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::ImageError;
-use crate::base::read_at::ReadAt;
+use crate::base::read_at::{ReadAt, sought};
 
 /// A file or block device whose length was taken when it was opened: a block device has none in its metadata.
 #[derive(Debug)]
@@ -97,12 +97,7 @@ impl Read for Slice {
 
 impl Seek for Slice {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(delta) => self.len.checked_add_signed(delta),
-            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = sought(self.position, self.len, to)?;
         Ok(self.position)
     }
 }

@@ -71,8 +71,7 @@ fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Vec<Row> {
 
 fn checks(recipe: &Recipe) -> Vec<Row> {
     // A kickstart of the user's own makes the settings; the recipe then has none that a check could be held against.
-    let own = matches!(recipe.media, Media::Anaconda { kickstart: Some(_), .. });
-    let found = if own { Vec::new() } else { impossible::impossible(recipe) };
+    let found = if recipe.own_kickstart().is_some() { Vec::new() } else { impossible::impossible(recipe) };
     if found.is_empty() {
         return vec![Row::ok(Area::Checks, format!("{}, none against the recipe", counted(recipe.checks.len(), "check")))];
     }

@@ -55,7 +55,7 @@ fn check(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
 /// Parse the file at `path`; what it includes is looked for as pykickstart does, in the working directory and then beside it.
 fn read(path: &Path) -> Result<Document, AnyFailure> {
     let unreadable = |source| Unreadable { path: path.to_owned(), source };
-    let text = if path == Path::new("-") { text(&mut io::stdin().lock()) } else { File::open(path).and_then(|mut file| text(&mut file)) };
+    let text = if path == Path::new("-") { text(io::stdin().lock()) } else { File::open(path).and_then(text) };
     let includes = |name: &str, from: &str| {
         let beside = Path::new(from).parent().unwrap_or(Path::new("")).join(name);
         [PathBuf::from(name), beside].into_iter().find_map(|path| text_of(&path))
@@ -66,14 +66,12 @@ fn read(path: &Path) -> Result<Document, AnyFailure> {
 fn text_of(path: &Path) -> Option<String> {
     // A pipe of that name would be waited for.
     path.metadata().ok().filter(Metadata::is_file)?;
-    text(&mut File::open(path).ok()?).ok()
+    File::open(path).and_then(text).ok()
 }
 
 /// The parser of 7.5 reads bytes. What is not UTF-8 can only be in texts that it does not look into.
-fn text(from: &mut dyn Read) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(String::from_utf8_lossy(&bytes).into_owned()) }
+fn text(source: impl Read) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&host::read_at_most(source, MAX_BYTES)?).into_owned())
 }
 
 /// A finding for people: what and where, the line, a mark below it.

@@ -108,21 +108,17 @@ impl Preflight {
         Self { schema: SCHEMA, recipe: recipe.to_owned(), rows: Vec::new() }
     }
 
-    fn wrong(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| row.verdict == Verdict::Wrong)
-    }
-
-    /// The failure that a build ends with, when something is wrong.
+    /// The failure that a check ends with, when something is wrong.
     ///
     /// # Errors
     /// Something is wrong.
     pub fn refuse(&self) -> Result<(), PreflightFailed> {
-        let wrong: Vec<Row> = self.wrong().cloned().collect();
+        let wrong: Vec<Row> = self.rows.iter().filter(|row| row.verdict == Verdict::Wrong).cloned().collect();
         if wrong.is_empty() { Ok(()) } else { Err(PreflightFailed { recipe: self.recipe.clone(), wrong }) }
     }
 }
 
-/// A build that cannot end well was not begun.
+/// A build of the recipe cannot end well.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", self.text())]
 pub struct PreflightFailed {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::Extent;
-use crate::base::read_at::ReadAt;
+use crate::base::read_at::{ReadAt, sought};
 
 /// A file of an image, read where it lies.
 #[derive(Clone)]
@@ -48,12 +48,7 @@ impl Read for IsoFile {
 
 impl Seek for IsoFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(delta) => self.bytes.checked_add_signed(delta),
-            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = sought(self.position, self.bytes, to)?;
         Ok(self.position)
     }
 }
