@@ -35,8 +35,8 @@
 //!
 //! # On disk
 //!
-//! The store ([`cache`]) holds layers, locks, scratch directories and the secret that salts are derived from. An artifact
-//! ([`artifact`]) is a directory: `NAME.qcow2`, `manifest.json`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
+//! The store ([`cache`]) holds layers, locks, scratch directories, what was found out once (digests of files), and the secret that
+//! salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, `manifest.json`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
 //! `NAME.failed-TIME` instead.
 
 pub mod base;
