@@ -17,6 +17,7 @@
 //! - [`base`] has what means the same everywhere: sizes, digests, events, failures, the wrapper around external programs.
 //! - [`recipe`] knows what the user wants, [`kickstart`] the language of one installer, [`installer`] how the first becomes what
 //!   an installer reads. All three are pure: no file, no process, no clock.
+//! - [`packages`] knows what a repository offers and what a system gets of it; pure as well.
 //! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
 //! - [`machine`] runs one QEMU and scripts as root in it, and does not know what for. [`image`] reads and writes disks at rest, and
 //!   does not know who runs them.
@@ -43,6 +44,7 @@ pub mod base;
 pub mod recipe;
 pub mod kickstart;
 pub mod installer;
+pub mod packages;
 pub mod cache;
 pub mod sources;
 pub mod plan;

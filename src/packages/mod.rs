@@ -1,0 +1,10 @@
+//! What packages there are, and which of them a system gets: versions, indexes, dependency closure.
+//!
+//! Pure: bytes come in as readers, nothing is fetched and nothing is run. RPM and Debian share one [`model`]; where they differ,
+//! [`version::Scheme`] says whose rule holds.
+
+pub mod model;
+pub mod version;
+
+pub use model::{Environment, Group, Name, Names, Need, Package, PackageId, Relation, Repository, Universe};
+pub use version::{Op, Scheme};

@@ -1,0 +1,248 @@
+//! Packages as their repositories describe them, in a form that 60,000 of them fit in.
+
+use indexmap::IndexSet;
+
+use super::version::{Op, Scheme};
+
+/// A text that is kept once: a package's or capability's name, a version, an architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(u32);
+
+impl Name {
+    /// Its number: names are numbered from 0 in the order they came.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// All texts of a universe.
+#[derive(Debug, Default)]
+pub struct Names(IndexSet<Box<str>>);
+
+impl Names {
+    /// The name of `text`.
+    pub fn intern(&mut self, text: &str) -> Name {
+        let index = match self.0.get_index_of(text) {
+            Some(index) => index,
+            None => self.0.insert_full(text.into()).0,
+        };
+        // OK to unwrap: four billion texts do not fit in memory.
+        Name(u32::try_from(index).expect("fewer names than bytes"))
+    }
+
+    /// The name of `text`, when something is called that.
+    pub fn get(&self, text: &str) -> Option<Name> {
+        self.0.get_index_of(text).map(|index| Name(index as u32))
+    }
+
+    /// The text of a name of this universe.
+    pub fn text(&self, name: Name) -> &str {
+        &self.0[name.index()]
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A capability, with a bound on its version: `glibc >= 2.17`; or a version it has: `mta = 2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Relation {
+    /// The capability.
+    pub name: Name,
+    /// The bound.
+    pub bound: Option<(Op, Name)>,
+}
+
+/// What a package needs: one of some relations. RPM has no alternatives, so there it is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// This.
+    One(Relation),
+    /// The first of these that can be had.
+    FirstOf(Box<[Relation]>),
+}
+
+impl Need {
+    /// The alternatives.
+    pub fn alternatives(&self) -> &[Relation] {
+        match self {
+            Self::One(relation) => std::slice::from_ref(relation),
+            Self::FirstOf(relations) => relations,
+        }
+    }
+}
+
+/// A package of a universe, by its place in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageId(pub u32);
+
+impl PackageId {
+    /// The index into [`Universe::packages`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A package.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Its name.
+    pub name: Name,
+    /// `[EPOCH:]VERSION[-RELEASE]`; an epoch of 0 is not written.
+    pub version: Name,
+    /// Its architecture.
+    pub arch: Name,
+    /// The index into [`Universe::repositories`].
+    pub repository: u16,
+    /// What it is made from, without a version, when the index tells.
+    pub source: Option<Name>,
+    /// Capabilities, files of its own among them; not its own name.
+    pub provides: Vec<Relation>,
+    /// What must be there beside it.
+    pub needs: Vec<Need>,
+    /// What must not.
+    pub conflicts: Vec<Relation>,
+    /// Packages that it stands in for (RPM's Obsoletes).
+    pub obsoletes: Vec<Relation>,
+    /// Bytes to fetch.
+    pub download: u64,
+    /// Bytes on the disk once installed.
+    pub installed: u64,
+    /// No system is without it (Debian's `Essential`).
+    pub essential: bool,
+    /// Debian's `Priority`, 0 being the most important.
+    pub priority: u8,
+}
+
+/// A group of comps.xml.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Its id: `core`.
+    pub id: String,
+    /// Installed with the group, always.
+    pub mandatory: Vec<Name>,
+    /// Installed with the group, unless `--nodefaults`.
+    pub default: Vec<Name>,
+    /// Installed with `--optional`.
+    pub optional: Vec<Name>,
+    /// Installed with the group when the second is.
+    pub conditional: Vec<(Name, Name)>,
+}
+
+/// An environment of comps.xml.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Its id: `minimal`.
+    pub id: String,
+    /// Ids of groups that are part of it.
+    pub groups: Vec<String>,
+}
+
+/// Where packages come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Its id.
+    pub id: String,
+    /// yum's cost: of equal packages the cheaper is taken. 1000 is the default.
+    pub cost: u32,
+}
+
+/// Everything that can be installed.
+#[derive(Debug)]
+pub struct Universe {
+    /// Whose order of versions holds.
+    pub scheme: Scheme,
+    /// All texts.
+    pub names: Names,
+    /// Where packages come from.
+    pub repositories: Vec<Repository>,
+    /// The packages.
+    pub packages: Vec<Package>,
+    /// The groups; of the same id in two repositories, both.
+    pub groups: Vec<Group>,
+    /// The environments.
+    pub environments: Vec<Environment>,
+}
+
+impl Universe {
+    /// A universe without packages.
+    pub fn new(scheme: Scheme) -> Self {
+        let (names, repositories, packages) = (Names::default(), Vec::new(), Vec::new());
+        Self { scheme, names, repositories, packages, groups: Vec::new(), environments: Vec::new() }
+    }
+
+    /// Add a repository; its packages are pushed with the index that is returned.
+    pub fn repository(&mut self, id: &str, cost: u32) -> u16 {
+        self.repositories.push(Repository { id: id.to_owned(), cost });
+        // OK to unwrap: a recipe that names 65,536 repositories was refused for its size.
+        u16::try_from(self.repositories.len() - 1).expect("few repositories")
+    }
+
+    /// The text of a name.
+    pub fn text(&self, name: Name) -> &str {
+        self.names.text(name)
+    }
+
+    /// A package.
+    pub fn package(&self, id: PackageId) -> &Package {
+        &self.packages[id.index()]
+    }
+
+    /// `NAME-VERSION.ARCH` of an RPM, `NAME VERSION` of a Debian package.
+    pub fn label(&self, id: PackageId) -> String {
+        let package = self.package(id);
+        let (name, version, arch) = (self.text(package.name), self.text(package.version), self.text(package.arch));
+        match self.scheme {
+            Scheme::Rpm => format!("{name}-{version}.{arch}"),
+            Scheme::Debian => format!("{name} {version}"),
+        }
+    }
+
+    /// A relation as people write it.
+    pub fn relation(&self, relation: &Relation) -> String {
+        let name = self.text(relation.name);
+        match relation.bound {
+            Some((op, version)) => format!("{name} {} {}", op.sign(), self.text(version)),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Whether a thing of version `have` (nothing: it tells none) is within `bound`.
+    ///
+    /// Without a version RPM takes it for within (lib/rpmds.c, `rpmdsCompare`), dpkg does not (deb-control(5), Provides).
+    pub fn within(&self, have: Option<Name>, bound: Option<(Op, Name)>) -> bool {
+        match (have, bound) {
+            (_, None) => true,
+            (None, Some(_)) => self.scheme == Scheme::Rpm,
+            (Some(have), Some((op, wanted))) => {
+                have == wanted && op.allows(std::cmp::Ordering::Equal)
+                    || op.allows(self.scheme.compare_in_relation(self.text(have), self.text(wanted)))
+            }
+        }
+    }
+
+    /// Whether what is provided (with its own bound, which RPM allows to be other than `=`) overlaps what is wanted.
+    pub fn provides(&self, provided: &Relation, wanted: &Relation) -> bool {
+        match (provided.bound, wanted.bound) {
+            (Some((Op::Eq, have)), bound) => self.within(Some(have), bound),
+            (None, bound) => self.within(None, bound),
+            (Some(_), None) => true,
+            (Some((op, have)), Some((wanted_op, wanted))) => {
+                // Two ranges: they overlap when their ends meet or both are open to the same side (lib/rpmds.c, `rpmdsCompare`).
+                let order = self.scheme.compare_in_relation(self.text(have), self.text(wanted));
+                let up = |op| matches!(op, Op::Gt | Op::Ge);
+                let down = |op| matches!(op, Op::Lt | Op::Le);
+                match order {
+                    std::cmp::Ordering::Less => up(op) || down(wanted_op),
+                    std::cmp::Ordering::Greater => down(op) || up(wanted_op),
+                    std::cmp::Ordering::Equal => {
+                        let closed = |op| matches!(op, Op::Le | Op::Eq | Op::Ge);
+                        closed(op) && closed(wanted_op) || up(op) && up(wanted_op) || down(op) && down(wanted_op)
+                    }
+                }
+            }
+        }
+    }
+}
