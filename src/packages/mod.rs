@@ -4,7 +4,9 @@
 //! [`version::Scheme`] says whose rule holds.
 
 pub mod model;
+pub mod solve;
 pub mod version;
 
 pub use model::{Environment, Group, Name, Names, Need, Package, PackageId, Relation, Repository, Universe};
+pub use solve::{Asked, Closure, Notice, Question, Refused, What, resolve};
 pub use version::{Op, Scheme};

@@ -56,7 +56,7 @@ pub struct Relation {
 }
 
 /// What a package needs: one of some relations. RPM has no alternatives, so there it is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Need {
     /// This.
     One(Relation),

@@ -1,0 +1,235 @@
+//! What is asked for, and what that amounts to among the packages there are.
+
+use glob::Pattern;
+
+use super::super::model::{Name, PackageId, Relation};
+use super::super::version::{Parts, Scheme};
+use super::index::{Colour, Index};
+use super::order;
+
+/// Something that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// What it is.
+    pub what: What,
+    /// Who asks, for people: `the recipe`.
+    pub by: String,
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A package: in a form that yum takes (yum(8), "Specifying package names": `name`, `name.arch`, `name-ver`, `name-ver-rel`, these
+    /// with an architecture or an epoch, globs of them, a capability, a file), or one that apt takes (`name`, `name=version`).
+    Package(String),
+    /// A group by its id, without its default packages when `plain`, with its optional ones when `all`.
+    Group {
+        /// The id.
+        id: String,
+        /// Leave out its default packages.
+        plain: bool,
+        /// Add its optional packages.
+        all: bool,
+    },
+    /// An environment by its id.
+    Environment(String),
+}
+
+impl What {
+    /// As it stands in a kickstart.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Package(text) => text.clone(),
+            Self::Group { id, .. } => format!("@{id}"),
+            Self::Environment(id) => format!("@^{id}"),
+        }
+    }
+}
+
+/// One package that has to be there: the first of these that can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// What was asked for.
+    pub(super) text: String,
+    /// Who asked.
+    pub(super) by: String,
+    pub(super) candidates: Vec<PackageId>,
+}
+
+/// What one thing that is asked for amounts to.
+#[derive(Debug, Default)]
+pub(super) struct Meaning {
+    pub(super) choices: Vec<Choice>,
+    /// The second has to be there when the first is.
+    pub(super) conditional: Vec<(Name, Choice)>,
+}
+
+impl Index<'_> {
+    /// What `asked` amounts to; nothing when there is nothing of that kind.
+    pub(super) fn meaning(&self, asked: &Asked) -> Option<Meaning> {
+        match &asked.what {
+            What::Package(text) => {
+                let candidates = self.asked_packages(text);
+                let choice = |candidates| Choice { text: text.clone(), by: asked.by.clone(), candidates };
+                let choices: Vec<Choice> = candidates.into_iter().map(choice).collect();
+                (!choices.is_empty()).then_some(Meaning { choices, conditional: Vec::new() })
+            }
+            What::Group { id, plain, all } => self.group(id, *plain, *all, asked),
+            What::Environment(id) => {
+                let mut known = self.universe.environments.iter().filter(|environment| environment.id == *id).peekable();
+                known.peek()?;
+                let mut meaning = Meaning::default();
+                for group in known.flat_map(|environment| &environment.groups) {
+                    let more = self.group(group, false, false, asked)?;
+                    meaning.choices.extend(more.choices);
+                    meaning.conditional.extend(more.conditional);
+                }
+                Some(meaning)
+            }
+        }
+    }
+
+    /// A group of two repositories is both (yum 3.4.3, yum/comps.py, `Group.add`). Members that no repository has are left out
+    /// (yum/__init__.py, `selectGroup`: "No package named … available to be installed").
+    fn group(&self, id: &str, plain: bool, all: bool, asked: &Asked) -> Option<Meaning> {
+        let mut known = self.universe.groups.iter().filter(|group| group.id == id).peekable();
+        known.peek()?;
+        let choice = |name: &Name| {
+            let text = format!("@{id}");
+            let candidates = self.newest_of_name(*name);
+            (!candidates.is_empty()).then(|| Choice { text, by: asked.by.clone(), candidates })
+        };
+        let mut meaning = Meaning::default();
+        for group in known {
+            let default = if plain { &[][..] } else { &group.default };
+            let optional = if all { &group.optional[..] } else { &[] };
+            meaning.choices.extend(group.mandatory.iter().chain(default).chain(optional).filter_map(choice));
+            meaning.conditional.extend(group.conditional.iter().filter_map(|(name, when)| Some((*when, choice(name)?))));
+        }
+        Some(meaning)
+    }
+
+    /// The packages a text asks for: of each name one of those returned together.
+    fn asked_packages(&self, text: &str) -> Vec<Vec<PackageId>> {
+        if self.universe.scheme == Scheme::Debian {
+            let matches = self.matching(text);
+            return if matches.is_empty() { Vec::new() } else { vec![self.best(matches)] };
+        }
+        if let Some(name) = self.universe.names.get(text) {
+            let candidates = self.newest_of_name(name);
+            if !candidates.is_empty() {
+                return vec![candidates];
+            }
+        }
+        let mut matches = self.matching(text);
+        matches.sort_by_key(|id| self.universe.package(*id).name);
+        let by_name = matches.chunk_by(|a, b| self.universe.package(*a).name == self.universe.package(*b).name);
+        let found: Vec<_> = by_name.map(|ids| self.best(ids.to_vec())).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        // yum 3.4.3, yum/__init__.py, `install`: "Checking for virtual provide or file-provide".
+        let Some(name) = self.universe.names.get(text) else { return Vec::new() };
+        let mut providers = self.meeting(&Relation { name, bound: None });
+        providers.retain(|id| self.is_allowed(*id));
+        order::sort_as_yum(self, None, &vec![false; self.universe.packages.len()], &mut providers);
+        if providers.is_empty() { Vec::new() } else { vec![providers] }
+    }
+
+    /// The newest package of a name, or what obsoletes it (yum 3.4.3, yum/__init__.py, `install`, its `checkForObsolete`).
+    fn newest_of_name(&self, name: Name) -> Vec<PackageId> {
+        let mut candidates = self.named(name).to_vec();
+        candidates.retain(|id| self.is_allowed(*id));
+        candidates = self.best(candidates);
+        for _ in 0..8 {
+            let Some(first) = candidates.first() else { break };
+            let obsoleters: Vec<PackageId> = self.obsoleters(*first).collect();
+            if obsoleters.is_empty() {
+                break;
+            }
+            candidates = self.best(obsoleters);
+        }
+        candidates
+    }
+
+    fn obsoleters(&self, id: PackageId) -> impl Iterator<Item = PackageId> {
+        let package = self.universe.package(id);
+        let obsoletes =
+            move |relation: &Relation| relation.name == package.name && self.universe.within(Some(package.version), relation.bound);
+        self.obsoleting().iter().copied().filter(move |other| {
+            let candidate = self.universe.package(*other);
+            self.is_allowed(*other) && candidate.name != package.name && candidate.obsoletes.iter().any(obsoletes)
+        })
+    }
+
+    /// Of packages that would do: the 64-bit ones if there are any, of those the newest, the cheapest repository's first.
+    pub(super) fn best(&self, mut ids: Vec<PackageId>) -> Vec<PackageId> {
+        let universe = self.universe;
+        if ids.iter().any(|id| self.colour(*id) == Colour::Wide) {
+            ids.retain(|id| self.colour(*id) == Colour::Wide);
+        }
+        let version = |id: &PackageId| universe.text(universe.package(*id).version);
+        let order = |a: &PackageId, b: &PackageId| universe.scheme.compare(version(a), version(b));
+        let mut newest: Vec<PackageId> = Vec::new();
+        for id in ids {
+            let name = universe.package(id).name;
+            match newest.iter().position(|other| universe.package(*other).name == name) {
+                Some(place) if order(&newest[place], &id).is_lt() => {
+                    newest.retain(|other| universe.package(*other).name != name);
+                    newest.push(id);
+                }
+                Some(place) if order(&newest[place], &id).is_gt() => {}
+                _ => newest.push(id),
+            }
+        }
+        newest.sort_by_key(|id| (universe.repositories[usize::from(universe.package(*id).repository)].cost, *id));
+        newest
+    }
+
+    /// The allowed packages that a text names, in all versions.
+    fn matching(&self, text: &str) -> Vec<PackageId> {
+        self.all_matching(text).into_iter().filter(|id| self.is_allowed(*id)).collect()
+    }
+
+    /// All packages that a text names, forbidden ones too.
+    pub(super) fn all_matching(&self, text: &str) -> Vec<PackageId> {
+        if self.universe.scheme == Scheme::Debian {
+            let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
+            let Some(name) = self.universe.names.get(name) else { return Vec::new() };
+            let is_it = |id: &&PackageId| version.is_none_or(|version| self.universe.text(self.universe.package(**id).version) == version);
+            return self.named(name).iter().filter(is_it).copied().collect();
+        }
+        if text.contains(['*', '?', '[']) {
+            // A pattern that is none matches nothing, as for fnmatch(3).
+            let Ok(pattern) = Pattern::new(text) else { return Vec::new() };
+            let all = (0..self.universe.packages.len() as u32).map(PackageId);
+            return all.filter(|id| self.forms(*id).iter().any(|form| pattern.matches(form))).collect();
+        }
+        let without_epoch =
+            text.split_once(':').filter(|(epoch, _)| epoch.bytes().all(|c| c.is_ascii_digit())).map_or(text, |(_, rest)| rest);
+        let ends =
+            without_epoch.bytes().enumerate().filter(|(_, c)| matches!(c, b'-' | b'.')).map(|(at, _)| at).chain([without_epoch.len()]);
+        let names = ends.filter_map(|end| self.universe.names.get(&without_epoch[..end]));
+        let all = names.flat_map(|name| self.named(name).iter().copied());
+        all.filter(|id| self.forms(*id).iter().any(|form| form == text)).collect()
+    }
+
+    /// All that a package is called (yum 3.4.3, yum/packages.py, `buildPkgRefDict`).
+    fn forms(&self, id: PackageId) -> [String; 8] {
+        let universe = self.universe;
+        let package = universe.package(id);
+        let (n, a) = (universe.text(package.name), universe.text(package.arch));
+        let Parts { epoch: e, version: v, release } = Parts::of(universe.text(package.version));
+        let r = release.unwrap_or_default();
+        [
+            n.to_owned(),
+            format!("{n}.{a}"),
+            format!("{n}-{v}-{r}.{a}"),
+            format!("{n}-{v}"),
+            format!("{n}-{v}-{r}"),
+            format!("{e}:{n}-{v}-{r}.{a}"),
+            format!("{e}:{n}-{v}-{r}"),
+            format!("{n}-{e}:{v}-{r}.{a}"),
+        ]
+    }
+}

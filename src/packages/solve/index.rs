@@ -1,0 +1,225 @@
+//! A universe turned round: who is called what, who provides what.
+
+use super::super::model::{Name, Need, PackageId, Relation, Universe};
+
+/// What may be installed beside what: of all packages of one slot only one, unless they are kernels.
+///
+/// A slot is a name and a colour: the 32-bit package of a name stands beside the 64-bit one in another version too (libsolv,
+/// src/rules.c, `POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS`, which dnf sets; yum 3.4.3, yum/depsolve.py, compares names with architectures).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Slot(pub(super) u32);
+
+impl Slot {
+    pub(super) fn of(name: Name, colour: Colour) -> Self {
+        Self(name.index() as u32 * 2 + u32::from(colour == Colour::Narrow))
+    }
+
+    /// The place of its name among a universe's names.
+    pub(super) fn name(self) -> usize {
+        (self.0 / 2) as usize
+    }
+
+    fn colour(self) -> Colour {
+        if self.0 % 2 == 1 { Colour::Narrow } else { Colour::Wide }
+    }
+}
+
+/// What kind of machine code a package has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Colour {
+    /// 64-bit, or none at all.
+    Wide,
+    /// 32-bit on a 64-bit system.
+    Narrow,
+}
+
+/// Values under names, one array for all.
+struct Grouped<T> {
+    starts: Vec<u32>,
+    values: Vec<T>,
+}
+
+impl<T: Copy> Grouped<T> {
+    /// Group what `pairs` yields; it is called twice and yields the same each time.
+    fn of<I: Iterator<Item = (Name, T)>>(names: usize, fallback: T, pairs: impl Fn() -> I) -> Self {
+        let mut starts = vec![0_u32; names + 1];
+        pairs().for_each(|(name, _)| starts[name.index() + 1] += 1);
+        for index in 1..starts.len() {
+            starts[index] += starts[index - 1];
+        }
+        let mut values = vec![fallback; starts[names] as usize];
+        let mut next = starts.clone();
+        pairs().for_each(|(name, value)| {
+            let place = &mut next[name.index()];
+            values[*place as usize] = value;
+            *place += 1;
+        });
+        Self { starts, values }
+    }
+
+    fn get(&self, index: usize) -> &[T] {
+        &self.values[self.starts[index] as usize..self.starts[index + 1] as usize]
+    }
+}
+
+/// A universe with its indexes, and what of it is forbidden.
+pub(super) struct Index<'u> {
+    pub(super) universe: &'u Universe,
+    named: Grouped<PackageId>,
+    /// Who provides, and which of its provides that is.
+    provided: Grouped<(PackageId, u32)>,
+    /// Packages that stand in for others.
+    obsoleting: Vec<PackageId>,
+    /// Of each package: the pattern that forbids it.
+    forbidden: Vec<Option<u16>>,
+}
+
+impl<'u> Index<'u> {
+    pub(super) fn of(universe: &'u Universe) -> Self {
+        let all = || universe.packages.iter().zip(0_u32..).map(|(package, id)| (package, PackageId(id)));
+        let names = universe.names.count();
+        let named = Grouped::of(names, PackageId(0), || all().map(|(package, id)| (package.name, id)));
+        let provided = Grouped::of(names, (PackageId(0), 0), || {
+            all().flat_map(|(package, id)| package.provides.iter().zip(0..).map(move |(provided, nth)| (provided.name, (id, nth))))
+        });
+        let obsoleting = all().filter(|(package, _)| !package.obsoletes.is_empty()).map(|(_, id)| id).collect();
+        Self { universe, named, provided, obsoleting, forbidden: vec![None; universe.packages.len()] }
+    }
+
+    /// Forbid a package, for the pattern of that number.
+    pub(super) fn forbid(&mut self, id: PackageId, pattern: u16) {
+        self.forbidden[id.index()].get_or_insert(pattern);
+    }
+
+    /// The number of the pattern that forbids a package.
+    pub(super) fn forbidden_by(&self, id: PackageId) -> Option<u16> {
+        self.forbidden[id.index()]
+    }
+
+    pub(super) fn is_allowed(&self, id: PackageId) -> bool {
+        self.forbidden[id.index()].is_none()
+    }
+
+    /// Packages that obsolete something.
+    pub(super) fn obsoleting(&self) -> &[PackageId] {
+        &self.obsoleting
+    }
+
+    /// All packages of a name.
+    pub(super) fn named(&self, name: Name) -> &[PackageId] {
+        self.named.get(name.index())
+    }
+
+    /// All packages of a slot.
+    pub(super) fn in_slot(&self, slot: Slot) -> impl Iterator<Item = PackageId> {
+        self.named.get(slot.name()).iter().copied().filter(move |id| self.colour(*id) == slot.colour())
+    }
+
+    pub(super) fn colour(&self, id: PackageId) -> Colour {
+        match self.universe.text(self.universe.package(id).arch) {
+            "i386" | "i486" | "i586" | "i686" => Colour::Narrow,
+            _ => Colour::Wide,
+        }
+    }
+
+    pub(super) fn slot(&self, id: PackageId) -> Slot {
+        Slot::of(self.universe.package(id).name, self.colour(id))
+    }
+
+    /// Whether a package is, or provides, what is wanted.
+    pub(super) fn meets(&self, id: PackageId, wanted: &Relation) -> bool {
+        let package = self.universe.package(id);
+        package.name == wanted.name && self.universe.within(Some(package.version), wanted.bound)
+            || package.provides.iter().any(|provided| provided.name == wanted.name && self.universe.provides(provided, wanted))
+    }
+
+    /// All packages that are, or provide, what is wanted, forbidden ones too: those of its name first.
+    pub(super) fn meeting(&self, wanted: &Relation) -> Vec<PackageId> {
+        let universe = self.universe;
+        let mut found: Vec<PackageId> = self.named_within(wanted).collect();
+        for (id, nth) in self.provided.get(wanted.name.index()) {
+            if universe.provides(&universe.package(*id).provides[*nth as usize], wanted) && !found.contains(id) {
+                found.push(*id);
+            }
+        }
+        found
+    }
+
+    /// All allowed packages that meet a need, in no order that matters.
+    pub(super) fn who_may_meet(&self, need: &Need) -> impl Iterator<Item = PackageId> {
+        let found = need.alternatives().iter().flat_map(|wanted| self.meeting(wanted));
+        found.filter(|id| self.is_allowed(*id))
+    }
+
+    /// All packages that provide a capability in some version, and the version.
+    pub(super) fn providers(&self, name: Name) -> impl Iterator<Item = (PackageId, &'u Relation)> {
+        self.provided.get(name.index()).iter().map(|(id, nth)| (*id, &self.universe.package(*id).provides[*nth as usize]))
+    }
+
+    /// All packages of the wanted name and version.
+    pub(super) fn named_within(&self, wanted: &Relation) -> impl Iterator<Item = PackageId> {
+        let bound = wanted.bound;
+        self.named(wanted.name).iter().copied().filter(move |id| self.universe.within(Some(self.universe.package(*id).version), bound))
+    }
+
+    /// Those needs of a package that it does not meet itself.
+    pub(super) fn needs(&self, id: PackageId) -> impl Iterator<Item = &'u Need> {
+        let needs = &self.universe.package(id).needs;
+        needs.iter().filter(move |need| !need.alternatives().iter().any(|wanted| self.meets(id, wanted)))
+    }
+
+    /// Whether two packages are of one name and may not both be there.
+    pub(super) fn same_place(&self, a: PackageId, b: PackageId) -> bool {
+        let (left, right) = (self.universe.package(a), self.universe.package(b));
+        let noarch = |name: Name| self.universe.text(name) == "noarch";
+        a != b
+            && left.name == right.name
+            && (self.colour(a) == self.colour(b) || noarch(left.arch) || noarch(right.arch))
+            && !self.stands_beside_itself(left.name)
+    }
+
+    /// Whether several versions of a package may be there at a time.
+    ///
+    /// yum 3.4.3, yum/config.py, `installonlypkgs`, which dnf has much the same.
+    pub(super) fn stands_beside_itself(&self, name: Name) -> bool {
+        self.universe.scheme == super::super::version::Scheme::Rpm
+            && matches!(
+                self.universe.text(name),
+                "kernel"
+                    | "kernel-bigmem"
+                    | "kernel-enterprise"
+                    | "kernel-smp"
+                    | "kernel-debug"
+                    | "kernel-unsupported"
+                    | "kernel-source"
+                    | "kernel-devel"
+                    | "kernel-PAE"
+                    | "kernel-PAE-debug"
+            )
+    }
+
+    /// What of others a package forbids: those it conflicts with, those it stands in for, and by which relation.
+    pub(super) fn forbids(&self, id: PackageId) -> Vec<(PackageId, Forbids<'u>)> {
+        let package = self.universe.package(id);
+        let mut found = Vec::new();
+        for relation in &package.conflicts {
+            let others = self.meeting(relation).into_iter().filter(|other| *other != id);
+            found.extend(others.map(|other| (other, Forbids::Conflict(relation))));
+        }
+        for relation in &package.obsoletes {
+            // By name only (libsolv, src/rules.c, `POOL_FLAG_OBSOLETEUSESPROVIDES`; rpm 4.11, lib/depends.c, `addUpgradeErasures`).
+            let others = self.named_within(relation).filter(|other| self.universe.package(*other).name != package.name);
+            found.extend(others.map(|other| (other, Forbids::Obsolete(relation))));
+        }
+        found
+    }
+}
+
+/// How one package forbids another.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Forbids<'u> {
+    /// `Conflicts`, or Debian's `Breaks`.
+    Conflict(&'u Relation),
+    /// `Obsoletes`.
+    Obsolete(&'u Relation),
+}

@@ -1,0 +1,259 @@
+//! Which packages a system gets for what is asked, or why it cannot have them.
+//!
+//! ```text
+//! Question ─asked→ Choices ─provider, order→ resolvo → packages ─notices→ Closure
+//!                                              └ no way ─explain, words→ Refused
+//! ```
+
+mod asked;
+mod explain;
+mod index;
+mod notices;
+mod order;
+mod provider;
+mod words;
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use resolvo::{Problem, Solver, UnsolvableOrCancelled};
+
+use super::model::{PackageId, Universe};
+pub use asked::{Asked, What};
+pub use notices::Notice;
+pub use words::Reason;
+
+use asked::{Choice, Meaning};
+use explain::Explainer;
+use index::Index;
+use provider::Provider;
+use words::Words;
+
+/// What is asked of a universe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Question {
+    /// What is to be there.
+    pub asked: Vec<Asked>,
+    /// What is taken out of what `asked` amounts to; a package may still come in because another needs it (yum 3.4.3,
+    /// yum/transactioninfo.py, `deselect`: Anaconda's `-NAME`).
+    pub deselected: Vec<What>,
+    /// What is to be there however `deselected` reads.
+    pub required: Vec<Asked>,
+    /// Patterns of packages that count as not there at all (yum.conf(5), exclude).
+    pub forbidden: Vec<String>,
+    /// Leave out what no repository has (`%packages --ignoremissing`).
+    pub ignore_missing: bool,
+}
+
+/// The packages a system gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closure {
+    /// Every package, by its place in the universe.
+    pub packages: Vec<Chosen>,
+    /// What a user would want to know.
+    pub notices: Vec<Notice>,
+}
+
+/// A package that a system gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The package.
+    pub id: PackageId,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a system gets a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody asks for it, with these words.
+    Asked(String),
+    /// This one needs it.
+    Needed(PackageId),
+}
+
+impl Closure {
+    /// Bytes to fetch.
+    pub fn download(&self, universe: &Universe) -> u64 {
+        self.packages.iter().map(|chosen| universe.package(chosen.id).download).sum()
+    }
+
+    /// Bytes on the disk once installed, as the packages' headers tell.
+    pub fn installed(&self, universe: &Universe) -> u64 {
+        self.packages.iter().map(|chosen| universe.package(chosen.id).installed).sum()
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Each independent reason.
+    pub reasons: Vec<Reason>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons: Vec<String> = self.reasons.iter().map(Reason::to_string).collect();
+        f.write_str(&reasons.join("\n"))
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// The packages that `question` amounts to.
+///
+/// # Errors
+/// Something is asked for that no repository has, or that cannot be there with the rest.
+pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refused> {
+    let mut index = Index::of(universe);
+    for (pattern, number) in question.forbidden.iter().zip(0..) {
+        index.all_matching(pattern).into_iter().for_each(|id| index.forbid(id, number));
+    }
+    let words = Words { index: &index, patterns: &question.forbidden };
+    let (mut meaning, missing) = meaning(&index, &words, question);
+    let mut reasons = Vec::new();
+    if !question.ignore_missing {
+        reasons.extend(missing.iter().cloned());
+    }
+    let packages = loop {
+        match solve(&index, &meaning.choices) {
+            None => {
+                reasons.extend(shortest(&index, question, &meaning.choices));
+                return Err(Refused { reasons });
+            }
+            Some(_) if !reasons.is_empty() => return Err(Refused { reasons }),
+            Some(packages) if !add_conditional(&index, &packages, &mut meaning) => break packages,
+            Some(_) => {}
+        }
+    };
+    let packages = with_reasons(&index, &meaning.choices, packages);
+    let mut notices: Vec<Notice> = missing.into_iter().map(|reason| Notice::Missing(reason.text)).collect();
+    notices.extend(notices::of(&index, &words, question, &meaning.choices, &packages));
+    Ok(Closure { packages, notices })
+}
+
+/// What a question amounts to, and what of it is nowhere.
+fn meaning(index: &Index<'_>, words: &Words<'_, '_>, question: &Question) -> (Meaning, Vec<Reason>) {
+    let (mut whole, mut missing) = (Meaning::default(), Vec::new());
+    let mut take = |asked: &Asked, whole: &mut Meaning| match index.meaning(asked) {
+        Some(meaning) => {
+            whole.choices.extend(meaning.choices);
+            whole.conditional.extend(meaning.conditional);
+        }
+        None => missing.push(words.missing(asked)),
+    };
+    question.asked.iter().for_each(|asked| take(asked, &mut whole));
+    for what in &question.deselected {
+        let gone = match what {
+            What::Package(text) => index.all_matching(text),
+            What::Group { .. } | What::Environment(_) => {
+                let asked = Asked { what: what.clone(), by: String::new() };
+                let members = index.meaning(&asked).unwrap_or_default().choices;
+                members.into_iter().flat_map(|choice| choice.candidates).collect()
+            }
+        };
+        let is_gone = |choice: &Choice| choice.candidates.iter().all(|id| gone.contains(id));
+        whole.choices.retain(|choice| !is_gone(choice));
+        whole.conditional.retain(|(_, choice)| !is_gone(choice));
+    }
+    question.required.iter().for_each(|asked| take(asked, &mut whole));
+    (whole, missing)
+}
+
+/// Who will be there in any case.
+fn settled(index: &Index<'_>, choices: &[Choice]) -> Vec<bool> {
+    let mut settled = vec![false; index.universe.packages.len()];
+    for choice in choices {
+        if let [only] = choice.candidates[..] {
+            settled[only.index()] = true;
+        }
+    }
+    settled
+}
+
+fn solve(index: &Index<'_>, choices: &[Choice]) -> Option<Vec<PackageId>> {
+    let settled = settled(index, choices);
+    let provider = Provider::new(index, &settled);
+    let requirements = choices.iter().map(|choice| provider.one_of(&choice.candidates).into()).collect();
+    match Solver::new(provider).solve(Problem::new().requirements(requirements)) {
+        Ok(solvables) => {
+            let mut packages: Vec<PackageId> = solvables.into_iter().map(provider::package).collect();
+            packages.sort_unstable();
+            Some(packages)
+        }
+        Err(UnsolvableOrCancelled::Unsolvable(_)) => None,
+        Err(UnsolvableOrCancelled::Cancelled(_)) => unreachable!("nobody cancels"),
+    }
+}
+
+/// Ask for members of groups whose condition is there; whether there are such.
+fn add_conditional(index: &Index<'_>, packages: &[PackageId], meaning: &mut Meaning) -> bool {
+    let there = |name| packages.iter().any(|id| index.universe.package(*id).name == name);
+    let conditional = std::mem::take(&mut meaning.conditional);
+    let (now, later): (Vec<_>, Vec<_>) = conditional.into_iter().partition(|(when, _)| there(*when));
+    meaning.conditional = later;
+    let any = !now.is_empty();
+    meaning.choices.extend(now.into_iter().map(|(_, choice)| choice));
+    any
+}
+
+/// Why there is no way, from as few of the choices as possible.
+fn shortest(index: &Index<'_>, question: &Question, choices: &[Choice]) -> Vec<Reason> {
+    let settled = settled(index, choices);
+    let alone = Explainer::new(index, &question.forbidden, choices, &settled).each_alone();
+    if !alone.is_empty() {
+        return alone;
+    }
+    // Leave out what makes no difference. Halves first: most does not.
+    let mut core = choices.to_vec();
+    let mut step = core.len().div_ceil(2);
+    loop {
+        let mut at = 0;
+        while at < core.len() {
+            let mut fewer = core.clone();
+            fewer.drain(at..(at + step).min(core.len()));
+            if !fewer.is_empty() && solve(index, &fewer).is_none() {
+                core = fewer;
+            } else {
+                at += step;
+            }
+        }
+        if step == 1 {
+            return vec![Explainer::new(index, &question.forbidden, &core, &settled).together()];
+        }
+        step = step.div_ceil(2);
+    }
+}
+
+/// Each package with why it is there: the first in the order of asking, then of needing.
+fn with_reasons(index: &Index<'_>, choices: &[Choice], packages: Vec<PackageId>) -> Vec<Chosen> {
+    let count = index.universe.packages.len();
+    let mut there = vec![false; count];
+    packages.iter().for_each(|id| there[id.index()] = true);
+    let mut why: Vec<Option<Why>> = vec![None; count];
+    let mut queue = VecDeque::new();
+    for choice in choices {
+        if let Some(id) = choice.candidates.iter().find(|id| there[id.index()])
+            && why[id.index()].is_none()
+        {
+            why[id.index()] = Some(Why::Asked(choice.text.clone()));
+            queue.push_back(*id);
+        }
+    }
+    while let Some(id) = queue.pop_front() {
+        for need in index.needs(id) {
+            let mut meeting = need.alternatives().iter().flat_map(|wanted| index.meeting(wanted));
+            if let Some(other) = meeting.find(|other| there[other.index()])
+                && why[other.index()].is_none()
+            {
+                why[other.index()] = Some(Why::Needed(id));
+                queue.push_back(other);
+            }
+        }
+    }
+    // Whatever the solver tried and did not take back, though nobody needs it any more, stays out.
+    packages.into_iter().filter_map(|id| Some(Chosen { id, why: why[id.index()].take()? })).collect()
+}
+
+#[cfg(test)]
+mod tests;
