@@ -3,10 +3,18 @@
 //! Pure: bytes come in as readers, nothing is fetched and nothing is run. RPM and Debian share one [`model`]; where they differ,
 //! [`version::Scheme`] says whose rule holds.
 
+pub mod debian;
+
+mod checksum;
+mod error;
+mod input;
 pub mod model;
 pub mod solve;
 pub mod version;
 
-pub use model::{Environment, Group, Name, Names, Need, Package, PackageId, Relation, Repository, Universe};
+pub use checksum::{Checksum, NotAChecksum};
+pub use error::{At, IndexError, Problem};
+pub use input::{Input, Listed};
+pub use model::{Environment, Group, Name, Names, Need, Package, PackageFile, PackageId, Relation, Repository, Universe};
 pub use solve::{Asked, Closure, Notice, Question, Refused, What, resolve};
 pub use version::{Op, Scheme};

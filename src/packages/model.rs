@@ -2,6 +2,7 @@
 
 use indexmap::IndexSet;
 
+use super::checksum::Checksum;
 use super::version::{Op, Scheme};
 
 /// A text that is kept once: a package's or capability's name, a version, an architecture.
@@ -112,8 +113,28 @@ pub struct Package {
     pub installed: u64,
     /// No system is without it (Debian's `Essential`).
     pub essential: bool,
-    /// Debian's `Priority`, 0 being the most important.
+    /// Debian's `Priority`, 0 being the most important; [`Package::OPTIONAL`] without one.
     pub priority: u8,
+}
+
+impl Package {
+    /// `required`: a system without it may not even be able to repair itself (Debian Policy, section 2.5).
+    pub const REQUIRED: u8 = 0;
+    /// `important`: what anybody who knows Unix expects to find.
+    pub const IMPORTANT: u8 = 1;
+    /// `standard`: a small but not too limited system in text mode.
+    pub const STANDARD: u8 = 2;
+    /// `optional`: everything else.
+    pub const OPTIONAL: u8 = 3;
+}
+
+/// The file that a package is in, as its index tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackageFile<'a> {
+    /// Relative to the repository, and within it; empty when the index does not say.
+    pub location: &'a str,
+    /// Its digest, when the index has one that is computed here.
+    pub checksum: Option<Checksum>,
 }
 
 /// A group of comps.xml.
@@ -138,6 +159,8 @@ pub struct Environment {
     pub id: String,
     /// Ids of groups that are part of it.
     pub groups: Vec<String>,
+    /// Ids of groups that may be chosen with it; none is unless it is asked for.
+    pub options: Vec<String>,
 }
 
 /// Where packages come from.
@@ -178,6 +201,14 @@ impl Universe {
         self.repositories.push(Repository { id: id.to_owned(), cost });
         // OK to unwrap: a recipe that names 65,536 repositories was refused for its size.
         u16::try_from(self.repositories.len() - 1).expect("few repositories")
+    }
+
+    /// Add a package.
+    pub fn add(&mut self, package: Package) -> PackageId {
+        // OK to unwrap: an index has at most 300,000 packages, and there are at most 65,536 repositories; memory ends long before 2^32.
+        let id = PackageId(u32::try_from(self.packages.len()).expect("few packages"));
+        self.packages.push(package);
+        id
     }
 
     /// The text of a name.

@@ -1,0 +1,138 @@
+//! Why an index of packages cannot be used.
+
+use std::fmt;
+use std::io;
+
+use super::checksum::Checksum;
+use crate::base::failure::{Class, Failure};
+use crate::base::size::rounded;
+use crate::base::text::printable;
+
+/// Why an index of packages cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{index} cannot be used{}: {problem}", place(.at, .package))]
+pub struct IndexError {
+    /// What the caller calls the index: `primary.xml.gz of repository kubernetes`.
+    pub index: String,
+    /// Where in the expanded text, when that is known.
+    pub at: Option<At>,
+    /// The package or group that was being read.
+    pub package: Option<String>,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// A place in an expanded index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// The line, from 1.
+    pub line: u64,
+    /// The byte, from 0.
+    pub byte: u64,
+}
+
+/// What is wrong with an index.
+#[derive(Debug)]
+pub enum Problem {
+    /// Its bytes cannot be had.
+    Unreadable(io::Error),
+    /// It has not as many bytes as the list of files says that names it.
+    WrongSize {
+        /// What the list says.
+        expected: u64,
+        /// What it has; when that is more, at least.
+        found: u64,
+    },
+    /// It is not the file that the list of files names.
+    WrongDigest {
+        /// What the list says.
+        expected: Checksum,
+        /// What it is.
+        found: Checksum,
+    },
+    /// It cannot be expanded.
+    Damaged {
+        /// How it is compressed: `gzip`.
+        format: &'static str,
+        /// What the expander says.
+        why: String,
+    },
+    /// Expanded, it is larger than it may be.
+    TooLarge {
+        /// Bytes it may have.
+        limit: u64,
+    },
+    /// One entry is larger than any can be, in bytes.
+    EntryTooLarge {
+        /// Bytes an entry may have.
+        limit: u64,
+    },
+    /// It does not say what it should, in words that follow a colon.
+    Malformed(String),
+}
+
+/// A problem in words.
+pub(super) fn malformed(what: impl fmt::Display) -> Problem {
+    Problem::Malformed(what.to_string())
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(f, "{error}"),
+            Self::WrongSize { expected, found } if found > expected => {
+                write!(f, "it is longer than the {expected} bytes its list of files says")
+            }
+            Self::WrongSize { expected, found } => write!(f, "it has {found} bytes, its list of files says {expected}"),
+            Self::WrongDigest { expected, found } => {
+                write!(f, "its {} is {found}, its list of files says {expected}", expected.kind())
+            }
+            Self::Damaged { format, why } => write!(f, "its {format} data cannot be expanded: {}", printable(why)),
+            Self::TooLarge { limit } => write!(f, "it expands to more than {}", rounded(*limit)),
+            Self::EntryTooLarge { limit } => write!(f, "an entry of it is longer than {}", rounded(*limit)),
+            Self::Malformed(what) => f.write_str(&printable(what)),
+        }
+    }
+}
+
+fn place(at: &Option<At>, package: &Option<String>) -> String {
+    let mut words = String::new();
+    if let Some(At { line, byte }) = at {
+        words.push_str(&format!(", line {line} (byte {byte})"));
+    }
+    if let Some(package) = package {
+        words.push_str(&format!(", {}", printable(package)));
+    }
+    words
+}
+
+impl IndexError {
+    /// An error of an index as a whole.
+    pub(super) fn whole(index: &str, problem: Problem) -> Self {
+        Self { index: index.to_owned(), at: None, package: None, problem }
+    }
+}
+
+impl Failure for IndexError {
+    fn class(&self) -> Class {
+        match &self.problem {
+            Problem::Unreadable(error) if error.kind() == io::ErrorKind::OutOfMemory => Class::Host,
+            _ => Class::Input,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(
+            match &self.problem {
+                Problem::Unreadable(_) => "make it readable, or get the repository again",
+                Problem::WrongSize { .. } | Problem::WrongDigest { .. } => {
+                    "get the repository again, whole; after a change to it, its index must be made anew (createrepo, apt-ftparchive)"
+                }
+                Problem::Damaged { .. } => "get the repository again: the file was cut short or altered on its way",
+                Problem::TooLarge { .. } | Problem::EntryTooLarge { .. } => "do not use this repository: no honest index is like that",
+                Problem::Malformed(_) => "make the repository's index anew (createrepo, apt-ftparchive)",
+            }
+            .to_owned(),
+        )
+    }
+}
