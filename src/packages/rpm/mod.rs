@@ -1,0 +1,12 @@
+//! Repositories of RPM packages as createrepo makes them.
+
+mod comps;
+mod filelists;
+mod primary;
+mod repomd;
+mod xml;
+
+pub use comps::add_comps;
+pub use filelists::add_filelists;
+pub use primary::add_primary;
+pub use repomd::{Entry, Kind, Repomd};
