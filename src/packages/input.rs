@@ -176,13 +176,24 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// It is not as listed, or cannot be read to its end.
-    pub(super) fn finish(mut self) -> Result<(), IndexError> {
+    pub(super) fn finish(self) -> Result<(), IndexError> {
+        self.pieces(&mut |_| ())
+    }
+
+    /// Hand the expanded bytes to `each`, piece by piece to the end, and check the whole against its listing.
+    ///
+    /// # Errors
+    /// It is not as listed, or cannot be read to its end.
+    pub fn pieces(mut self, each: &mut dyn FnMut(&[u8])) -> Result<(), IndexError> {
         loop {
             self.begin_entry();
-            let there = self.fill_buf().map(<[u8]>::len);
-            match there {
-                Ok(0) => break,
-                Ok(there) => self.consume(there),
+            match self.fill_buf() {
+                Ok([]) => break,
+                Ok(piece) => {
+                    each(piece);
+                    let there = piece.len();
+                    self.consume(there);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.error(None, Problem::Unreadable(error))),
             }

@@ -32,7 +32,12 @@ impl AptSource {
 
     /// Where the signed index of the suite is.
     pub fn in_release(&self) -> String {
-        format!("{}/dists/{}/InRelease", self.uri.trim_end_matches('/'), self.suite)
+        self.below("InRelease")
+    }
+
+    /// Where a file of the suite is, by its path below the suite's directory.
+    pub fn below(&self, path: &str) -> String {
+        format!("{}/dists/{}/{path}", self.uri.trim_end_matches('/'), self.suite)
     }
 }
 

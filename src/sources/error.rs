@@ -8,6 +8,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
 use crate::base::text::printable;
+use crate::packages::IndexError;
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +129,17 @@ pub enum SourceError {
         /// What apt's downloader said.
         source: ProcessError,
     },
+    /// A suite lists no index of packages.
+    #[error("the suite {suite} has no {index}")]
+    NoIndex {
+        /// The suite.
+        suite: String,
+        /// What is not in its Release file.
+        index: String,
+    },
+    /// A package index is not what it must be.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// The host has no tool to ask.
     #[error(transparent)]
     Tool(#[from] ProcessError),
@@ -155,6 +167,7 @@ impl Failure for SourceError {
     fn class(&self) -> Class {
         match self {
             Self::Tool(error) => error.class(),
+            Self::Index(error) => error.class(),
             Self::Scratch { .. } => Class::Host,
             _ => Class::Input,
         }
@@ -182,6 +195,8 @@ impl Failure for SourceError {
                 "take another medium: --set 'media.iso={path=\"FILE\", sha256=\"DIGEST\"}'".to_owned()
             }
             Self::Unreachable { .. } => "check the network and the host's package sources: apt-get update".to_owned(),
+            Self::NoIndex { .. } => "check the host's package sources: /etc/apt/sources.list.d".to_owned(),
+            Self::Index(error) => return error.remedy(),
             Self::Tool(error) => return error.remedy(),
             Self::Scratch { path, .. } => format!("make room or give permission: {}", path.display()),
         })

@@ -6,6 +6,7 @@
 mod apt;
 mod digests;
 mod error;
+mod indexes;
 pub mod iso9660;
 mod magic;
 pub mod medium;
@@ -13,7 +14,8 @@ mod resolve;
 
 pub use apt::AptSource;
 pub use error::SourceError;
-pub use resolve::{Host, Resolved, VerifiedFile, resolve};
+pub use indexes::{PackageIndex, indexes};
+pub use resolve::{Host, Resolved, Suite, VerifiedFile, resolve};
 
 use serde::Serialize;
 

@@ -13,6 +13,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
 use crate::cache::Store;
+use crate::packages::debian::Release;
 use crate::recipe::{FileSource, Media, Recipe};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
@@ -62,7 +63,16 @@ pub struct Resolved {
     /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
     pub epoch: u64,
     /// Where packages come from; empty when the installer's medium has them.
-    pub apt: Vec<AptSource>,
+    pub apt: Vec<Suite>,
+}
+
+/// A suite that packages come from.
+#[derive(Debug)]
+pub struct Suite {
+    /// Where it is.
+    pub source: AptSource,
+    /// What it consists of.
+    pub release: Release,
 }
 
 /// Find and pin every input of `recipe`.
@@ -84,15 +94,16 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
         found.archives.push(file);
     }
     if let Media::Deploy { suite, .. } = &recipe.media {
-        found.apt = match host_sources(host.apt, suite) {
+        let sources = match host_sources(host.apt, suite) {
             sources if sources.is_empty() => default_sources(suite, host.scratch).await?,
             sources => sources,
         };
-        for (index, source) in found.apt.iter().enumerate() {
+        for (index, source) in sources.into_iter().enumerate() {
             task.step(&format!("pin {}", source.suite));
-            let (sha256, date) = in_release(source, &host.scratch.join(format!("InRelease-{index}"))).await?;
-            found.epoch = found.epoch.max(date.unwrap_or_default());
+            let (sha256, release) = in_release(&source, &host.scratch.join(format!("InRelease-{index}"))).await?;
+            found.epoch = found.epoch.max(release.date.as_deref().and_then(seconds).unwrap_or_default());
             found.pins.0.push(Pin { name: format!("debian {}", source.suite), sha256, urls: Vec::new() });
+            found.apt.push(Suite { source, release });
         }
     }
     Ok(found)
@@ -169,7 +180,7 @@ async fn default_sources(suite: &str, scratch: &Path) -> Result<Vec<AptSource>, 
     }
 }
 
-async fn in_release(source: &AptSource, path: &Path) -> Result<(Sha256Digest, Option<u64>), SourceError> {
+async fn in_release(source: &AptSource, path: &Path) -> Result<(Sha256Digest, Release), SourceError> {
     let url = source.in_release();
     Invocation::new(Tool::AptHelper)
         .arg("download-file")
@@ -178,15 +189,14 @@ async fn in_release(source: &AptSource, path: &Path) -> Result<(Sha256Digest, Op
         .within(FETCH_TIME)
         .output()
         .await
-        .map_err(|source| SourceError::Unreachable { url, source })?;
+        .map_err(|source| SourceError::Unreachable { url: url.clone(), source })?;
     let text = fs::read(path).map_err(|source| SourceError::Scratch { path: path.to_owned(), source })?;
-    Ok((Sha256Digest::of(&text), release_date(&String::from_utf8_lossy(&text))))
+    Ok((Sha256Digest::of(&text), Release::read(&url, &text[..])?))
 }
 
-/// The `Date` field of a Release file (RFC 2822, which does not know the zone `UTC` that Debian writes).
-fn release_date(text: &str) -> Option<u64> {
-    let date = text.lines().find_map(|line| line.strip_prefix("Date:"))?.trim().replace("UTC", "+0000");
-    let time = jiff::fmt::rfc2822::parse(&date).ok()?;
+/// The `Date` field of a Release file in seconds since 1970 (RFC 2822, which does not know the zone `UTC` that Debian writes).
+fn seconds(date: &str) -> Option<u64> {
+    let time = jiff::fmt::rfc2822::parse(&date.replace("UTC", "+0000")).ok()?;
     time.timestamp().as_second().try_into().ok()
 }
 
@@ -217,7 +227,6 @@ mod tests {
 
     #[test]
     fn a_release_tells_its_date() {
-        let text = "Origin: Debian\nDate: Sat, 12 Jul 2025 09:07:05 UTC\nAcquire-By-Hash: yes\n";
-        assert_eq!((release_date(text), release_date("Date: today")), (Some(1_752_311_225), None));
+        assert_eq!((seconds("Sat, 12 Jul 2025 09:07:05 UTC"), seconds("today")), (Some(1_752_311_225), None));
     }
 }

@@ -65,11 +65,11 @@ fn layout(disk: &recipe::Disk) -> Result<Layout, StageError> {
 }
 
 /// Put down what `tree.sh` reads.
-fn lay_out(work: &DeployWork, Resolved { pins, apt: sources, .. }: &Resolved, place: &Path) -> io::Result<()> {
+fn lay_out(work: &DeployWork, Resolved { pins, apt: suites, .. }: &Resolved, place: &Path) -> io::Result<()> {
     let files = place.join("settings/files");
     fs::create_dir_all(&files)?;
     fs::write(place.join("pins"), pins.0.iter().map(|pin| format!("{}\n", pin.sha256)).collect::<String>())?;
-    fs::write(place.join("sources.list"), sources.iter().map(|source| source.line() + "\n").collect::<String>())?;
+    fs::write(place.join("sources.list"), suites.iter().map(|suite| suite.source.line() + "\n").collect::<String>())?;
     fs::write(place.join("settings/apply.sh"), &work.tree.script)?;
     for (index, file) in work.tree.files.iter().enumerate() {
         fs::write(files.join(index.to_string()), file.content.bytes())?;
