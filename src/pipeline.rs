@@ -6,6 +6,7 @@
 //! ```
 
 mod check;
+mod closure;
 mod failure;
 mod manifest;
 mod preflight;
@@ -31,6 +32,7 @@ use crate::stages::{self, Layer, Step};
 use crate::verify::{self, Promises, Report};
 
 pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
+pub use closure::ForecastPackage;
 pub use failure::{BuildFailed, NotPublishable, Unproved};
 pub use preflight::first_to_run;
 
@@ -136,11 +138,20 @@ async fn prove(image: &Path, promises: &Promises, bench: &Bench<'_>, events: &Ev
 /// An input is missing or wrong, or this version has no plan for the recipe.
 pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
     let task = events.task("resolve");
-    let resolved = sources::resolve(recipe, Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store }, &task).await?;
-    let accounts = Accounts::derive(recipe, &store.secret()?);
-    let plan = plan(recipe, &resolved.pins, &accounts, Texts { tree: stages::TREE, sealing: stages::SEALING })?;
+    let resolved = sources::resolve(recipe, host(store, scratch), &task).await?;
+    let plan = plan_of(recipe, &resolved, store)?;
     task.done();
     Ok((resolved, plan))
+}
+
+fn plan_of(recipe: &Recipe, resolved: &Resolved, store: &Store) -> Result<Plan, AnyFailure> {
+    let accounts = Accounts::derive(recipe, &store.secret()?);
+    Ok(plan(recipe, &resolved.pins, &accounts, Texts { tree: stages::TREE, sealing: stages::SEALING })?)
+}
+
+/// What this host brings to the resolution of a recipe's inputs.
+fn host<'a>(store: &'a Store, scratch: &'a Scratch) -> Host<'a> {
+    Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store }
 }
 
 /// The host's accelerator and the recipe's machine.

@@ -15,7 +15,7 @@ use super::accounts::{Accounts, Login};
 /// Everything that makes the tree, apart from the packages' bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tree {
-    /// Packages for mmdebstrap's `--include`, in the recipe's order after our own.
+    /// Packages for mmdebstrap's `--include`: [`packages`].
     pub packages: Vec<String>,
     /// Files the script puts in place; it finds their bytes as [`FILES`]`/0`, `/1`, ….
     pub files: Vec<FileEntry>,
@@ -85,7 +85,8 @@ pub fn tree(recipe: &Recipe, accounts: &Accounts, ids: &FilesystemIds) -> Tree {
     Tree { packages: packages(recipe), files, script }
 }
 
-fn packages(recipe: &Recipe) -> Vec<String> {
+/// The packages that are asked for beside those no Debian system is without: our own, then the recipe's.
+pub fn packages(recipe: &Recipe) -> Vec<String> {
     let wanted = &recipe.packages.install;
     let mut packages: Vec<String> = BASE_PACKAGES.iter().map(|name| (*name).to_owned()).collect();
     if !wanted.iter().any(|name| name.starts_with("linux-image")) {

@@ -1,11 +1,13 @@
 //! What can be known of a build before its first boot: inputs, kickstart, contradictions, and the host.
 
 mod impossible;
+mod packages;
 mod report;
 
 use std::path::Path;
 
-use super::{preflight, resolve_and_plan};
+use super::closure::{Forecast, forecast};
+use super::{host, plan_of, preflight};
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
@@ -14,6 +16,7 @@ use crate::installer::accounts::Accounts;
 use crate::installer::anaconda;
 use crate::kickstart::{Diagnostic, Severity, parse};
 use crate::recipe::{Media, Recipe};
+use crate::sources;
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 
@@ -26,17 +29,35 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
     let mut preflight = Preflight::of(&recipe.name);
     preflight.rows.extend(kickstart(recipe, &Accounts::derive(recipe, &store.secret()?)));
     let scratch = store.scratch()?;
-    let planned = resolve_and_plan(recipe, store, &scratch, events).await;
-    preflight.rows.extend(match &planned {
-        Ok((resolved, _)) => {
+    let host = host(store, &scratch);
+    let task = events.task("resolve");
+    let resolved = sources::resolve(recipe, host, &task).await.map_err(AnyFailure::from);
+    let forecast = match &resolved {
+        Ok(resolved) => forecast(recipe, resolved, host, &task).await,
+        Err(_) => Ok(None),
+    };
+    task.done();
+    let planned = resolved.as_ref().ok().map(|resolved| plan_of(recipe, resolved, store)).transpose();
+    preflight.rows.extend(match &resolved {
+        Ok(resolved) => {
             let pins = resolved.pins.0.iter();
             pins.map(|pin| Row::ok(Area::Sources, format!("{}, sha256 {}", pin.name, pin.sha256.short()))).collect()
         }
         Err(failure) => vec![Row::failed(Area::Sources, failure)],
     });
-    preflight.rows.extend(checks(recipe));
+    preflight.rows.extend(planned.as_ref().err().map(|failure| Row::failed(Area::Sources, failure)));
+    let forecast = forecast.unwrap_or_else(|failure| {
+        preflight.rows.push(Row::failed(Area::Packages, &failure));
+        None
+    });
+    if let Some(forecast) = &forecast {
+        preflight.rows.extend(packages::packages(forecast));
+        preflight.rows.extend(packages::disk(recipe, forecast));
+    }
+    preflight.rows.extend(checks(recipe, forecast.as_ref()));
+    preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
-    let fresh = planned.as_ref().map_or(true, |(_, plan)| preflight::first_to_run(store, plan) == 0);
+    let fresh = planned.ok().flatten().is_none_or(|plan| preflight::first_to_run(store, &plan) == 0);
     let installs = fresh && matches!(recipe.media, Media::Deploy { .. });
     let lacks = preflight::lacks(recipe, store, target, installs);
     preflight.rows.extend(match lacks.is_empty() {
@@ -69,9 +90,9 @@ fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Vec<Row> {
     rows
 }
 
-fn checks(recipe: &Recipe) -> Vec<Row> {
+fn checks(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
     // A kickstart of the user's own makes the settings; the recipe then has none that a check could be held against.
-    let found = if recipe.own_kickstart().is_some() { Vec::new() } else { impossible::impossible(recipe) };
+    let found = if recipe.own_kickstart().is_some() { Vec::new() } else { impossible::impossible(recipe, forecast) };
     if found.is_empty() {
         return vec![Row::ok(Area::Checks, format!("{}, none against the recipe", counted(recipe.checks.len(), "check")))];
     }

@@ -33,6 +33,8 @@ pub enum What {
     },
     /// An environment by its id.
     Environment(String),
+    /// Everything that no system is without (Debian's `Essential`).
+    Essential,
 }
 
 impl What {
@@ -42,6 +44,7 @@ impl What {
             Self::Package(text) => text.clone(),
             Self::Group { id, .. } => format!("@{id}"),
             Self::Environment(id) => format!("@^{id}"),
+            Self::Essential => "the essential packages".to_owned(),
         }
     }
 }
@@ -75,6 +78,15 @@ impl Index<'_> {
                 (!choices.is_empty()).then_some(Meaning { choices, conditional: Vec::new() })
             }
             What::Group { id, plain, all } => self.group(id, *plain, *all, asked),
+            What::Essential => {
+                let mut names: Vec<Name> =
+                    self.universe.packages.iter().filter(|package| package.essential).map(|package| package.name).collect();
+                names.sort();
+                names.dedup();
+                let choice =
+                    |name: Name| Choice { text: asked.what.text(), by: asked.by.clone(), candidates: self.best(self.named(name).to_vec()) };
+                Some(Meaning { choices: names.into_iter().map(choice).collect(), conditional: Vec::new() })
+            }
             What::Environment(id) => {
                 let mut known = self.universe.environments.iter().filter(|environment| environment.id == *id).peekable();
                 known.peek()?;

@@ -168,6 +168,15 @@ impl<'u> Index<'u> {
         needs.iter().filter(move |need| !need.alternatives().iter().any(|wanted| self.meets(id, wanted)))
     }
 
+    /// Whether there is a newer package of its name. apt has one candidate of each name and looks at no other (apt_preferences(5)).
+    pub(super) fn is_superseded(&self, id: PackageId) -> bool {
+        let universe = self.universe;
+        let package = universe.package(id);
+        let mut others = self.named(package.name).iter().map(|other| universe.package(*other).version);
+        others
+            .any(|other| other != package.version && universe.scheme.compare(universe.text(other), universe.text(package.version)).is_gt())
+    }
+
     /// Whether two packages are of one name and may not both be there.
     pub(super) fn same_place(&self, a: PackageId, b: PackageId) -> bool {
         let (left, right) = (self.universe.package(a), self.universe.package(b));

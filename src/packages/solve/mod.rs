@@ -146,7 +146,7 @@ fn meaning(index: &Index<'_>, words: &Words<'_, '_>, question: &Question) -> (Me
     for what in &question.deselected {
         let gone = match what {
             What::Package(text) => index.all_matching(text),
-            What::Group { .. } | What::Environment(_) => {
+            What::Group { .. } | What::Environment(_) | What::Essential => {
                 let asked = Asked { what: what.clone(), by: String::new() };
                 let members = index.meaning(&asked).unwrap_or_default().choices;
                 members.into_iter().flat_map(|choice| choice.candidates).collect()

@@ -123,7 +123,10 @@ pub(super) fn candidates(index: &Index<'_>, requirer: Option<PackageId>, settled
         more.retain(|id| index.is_allowed(*id) && !found.contains(id));
         match index.universe.scheme {
             Scheme::Rpm => sort_as_yum(index, requirer, settled, &mut more),
-            Scheme::Debian => sort_as_apt(index, wanted.name, &mut more),
+            Scheme::Debian => {
+                more.retain(|id| settled[id.index()] || !index.is_superseded(*id));
+                sort_as_apt(index, wanted.name, &mut more);
+            }
         }
         found.extend(more);
     }

@@ -120,7 +120,7 @@ impl Words<'_, '_> {
                 Some(id) => self.excluded(*id).unwrap_or_else(|| self.nowhere(name)),
                 None => self.other_versions(name).unwrap_or_else(|| self.nowhere(name)),
             },
-            What::Group { .. } | What::Environment(_) => self.no_group(&text),
+            What::Group { .. } | What::Environment(_) | What::Essential => self.no_group(&text),
         };
         Reason { text: format!("{} asks for {text}", asked.by), because: vec![Reason::of(because)] }
     }

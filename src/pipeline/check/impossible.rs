@@ -1,6 +1,7 @@
 //! Checks that contradict the rest of their recipe. Pure.
 
 use crate::base::digest::Sha256Digest;
+use crate::pipeline::closure::Forecast;
 use crate::recipe::{CheckKind, Recipe, Toggle};
 
 /// A check that contradicts the rest of the recipe.
@@ -14,8 +15,12 @@ pub(super) struct Impossible {
     pub perhaps: bool,
 }
 
-/// The recipe's checks that cannot be passed, whatever the packages turn out to be.
-pub(super) fn impossible(recipe: &Recipe) -> Vec<Impossible> {
+/// Packages with a Docker Engine: Docker's own, Debian's, the Moby project's, EL7's.
+const ENGINES: [&str; 4] = ["docker-ce", "docker.io", "moby-engine", "docker"];
+
+/// The recipe's checks that cannot be passed: whatever the packages turn out to be, or with those of the forecast.
+pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Impossible> {
+    let forecast = forecast.filter(|forecast| forecast.refused.is_empty());
     let perhaps = recipe.provision.iter().any(|step| step.script.is_some() || !step.packages.is_empty());
     let contradiction = |kind: &CheckKind| match kind {
         CheckKind::Service { unit, enabled, active } => service(recipe, unit, *enabled, *active),
@@ -26,7 +31,9 @@ pub(super) fn impossible(recipe: &Recipe) -> Vec<Impossible> {
         CheckKind::File { path, exists, contains, sha256, mode } => {
             file(recipe, path, *exists, contains.as_deref(), sha256.as_ref(), *mode)
         }
-        CheckKind::Docker { .. } | CheckKind::Package { .. } | CheckKind::Command { .. } | CheckKind::Port { .. } => None,
+        CheckKind::Docker { version, .. } => docker(forecast?, version.as_deref()),
+        CheckKind::Package { package: name, version, installed } => package(forecast?, name, version.as_deref(), *installed),
+        CheckKind::Command { .. } | CheckKind::Port { .. } => None,
     };
     recipe
         .checks
@@ -79,12 +86,36 @@ fn file(
     Some(format!("the recipe writes {path} with mode {:04o}, and the check wants {mode:04o}", entry.mode))
 }
 
+fn docker(forecast: &Forecast, wanted: Option<&str>) -> Option<String> {
+    let found = ENGINES.iter().find_map(|name| Some((name, forecast.version_of(name)?)));
+    let Some((name, version)) = found else { return Some("no package with a Docker Engine will be installed".to_owned()) };
+    // The engine tells its version without epoch, release and the distribution's suffix.
+    let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let engine = without_epoch.split(['-', '+', '~']).next().unwrap_or_default();
+    let wanted = wanted.filter(|wanted| *wanted != engine)?;
+    Some(format!("{name} will be {version}, and the check wants {wanted}"))
+}
+
+fn package(forecast: &Forecast, name: &str, wanted: Option<&str>, installed: bool) -> Option<String> {
+    match (forecast.version_of(name), installed) {
+        (None, true) => Some(format!("{name} is not among the packages that will be installed")),
+        (Some(version), false) => Some(format!("{name} {version} will be installed, and the check wants it absent")),
+        (Some(version), true) => {
+            // rpm is asked for VERSION-RELEASE; an epoch is dpkg's only.
+            let told = if version.contains(':') && forecast.is_rpm() { version.split_once(':')?.1 } else { version };
+            wanted.filter(|wanted| !told.starts_with(wanted)).map(|wanted| format!("{name} will be {told}, and the check wants {wanted}"))
+        }
+        (None, false) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::path::Path;
 
     use super::*;
+    use crate::pipeline::closure::ForecastPackage;
     use crate::recipe::{RecipeHost, load};
 
     struct Text(String);
@@ -111,7 +142,7 @@ file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
 
     fn said(check: &str, more: &str) -> Vec<(String, bool)> {
         let recipe = load("x.toml", &[], &Text(format!("{RECIPE}{more}\n[[check]]\n{check}\n"))).unwrap();
-        impossible(&recipe).into_iter().map(|found| (found.why, found.perhaps)).collect()
+        impossible(&recipe, None).into_iter().map(|found| (found.why, found.perhaps)).collect()
     }
 
     #[test]
@@ -150,5 +181,44 @@ file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
     fn a_provision_step_may_mend_it() {
         let step = "provision = [{ name = \"a\", script = \"true\" }]";
         assert!(said(r#"sysctl = { key = "vm.swappiness", value = 60 }"#, step)[0].1);
+    }
+
+    fn foretold(check: &str, packages: &[(&str, &str, &str)]) -> Option<String> {
+        let recipe = load("x.toml", &[], &Text(format!("{RECIPE}\n[[check]]\n{check}\n"))).unwrap();
+        let line = |(name, version, arch): &(&str, &str, &str)| ForecastPackage {
+            name: (*name).into(),
+            version: (*version).into(),
+            arch: (*arch).into(),
+            ..ForecastPackage::default()
+        };
+        let forecast = Forecast { packages: packages.iter().map(line).collect(), ..Forecast::default() };
+        impossible(&recipe, Some(&forecast)).into_iter().map(|found| found.why).next()
+    }
+
+    #[test]
+    fn a_check_is_held_against_the_packages_to_come() {
+        let (debian, el7) = (("docker.io", "20.10.24+dfsg1-1", "amd64"), ("docker-ce", "3:18.09.9-3.el7", "x86_64"));
+        let cases = [
+            (r#"docker = { version = "20.10.24" }"#, debian, None),
+            (r#"docker = { version = "18.09.6" }"#, el7, Some("docker-ce will be 3:18.09.9-3.el7, and the check wants 18.09.6")),
+            (r#"docker = { version = "18.09.6" }"#, ("podman", "1", "noarch"), Some("no package with a Docker Engine will be installed")),
+            (r#"docker = { storage_driver = "overlay2" }"#, el7, None),
+            (r#"package = { name = "docker-ce", version = "18.09.9-3" }"#, el7, None),
+            (
+                r#"package = { name = "docker-ce", version = "18.09.6" }"#,
+                el7,
+                Some("docker-ce will be 18.09.9-3.el7, and the check wants 18.09.6"),
+            ),
+            (
+                r#"package = { name = "docker-ce", installed = false }"#,
+                el7,
+                Some("docker-ce 3:18.09.9-3.el7 will be installed, and the check wants it absent"),
+            ),
+            (r#"package = { name = "vim" }"#, debian, Some("vim is not among the packages that will be installed")),
+            (r#"package = { name = "vim", installed = false }"#, debian, None),
+        ];
+        for (check, package, why) in cases {
+            assert_eq!(foretold(check, &[package]).as_deref(), why, "{check}");
+        }
     }
 }

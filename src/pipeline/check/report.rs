@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::text::counted;
+use crate::pipeline::closure::ForecastPackage;
 
 /// Version of the document that [`Preflight`] serialises to.
 pub const SCHEMA: u32 = 1;
@@ -17,6 +18,8 @@ pub struct Preflight {
     pub recipe: String,
     /// What was looked at, in the order of a build.
     pub rows: Vec<Row>,
+    /// The packages that will be installed; empty when that is not known.
+    pub packages: Vec<ForecastPackage>,
 }
 
 /// One thing that was looked at.
@@ -44,6 +47,10 @@ pub enum Area {
     Kickstart,
     /// Media, archives and package indexes.
     Sources,
+    /// What will be installed.
+    Packages,
+    /// The image's disk.
+    Disk,
     /// The recipe's promises.
     Checks,
     /// The machine goldsmith runs on.
@@ -56,6 +63,8 @@ impl Area {
         match self {
             Self::Kickstart => "kickstart",
             Self::Sources => "sources",
+            Self::Packages => "packages",
+            Self::Disk => "disk",
             Self::Checks => "checks",
             Self::Host => "host",
         }
@@ -105,7 +114,7 @@ impl Row {
 impl Preflight {
     /// A preflight that has looked at nothing yet.
     pub(super) fn of(recipe: &str) -> Self {
-        Self { schema: SCHEMA, recipe: recipe.to_owned(), rows: Vec::new() }
+        Self { schema: SCHEMA, recipe: recipe.to_owned(), rows: Vec::new(), packages: Vec::new() }
     }
 
     /// The failure that a check ends with, when something is wrong.

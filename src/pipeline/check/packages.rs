@@ -1,0 +1,54 @@
+//! What a forecast means for a recipe: rows of packages and of the disk.
+
+use super::report::{Area, Row};
+use crate::base::size::rounded;
+use crate::base::text::counted;
+use crate::pipeline::closure::Forecast;
+use crate::recipe::{Media, Recipe};
+
+/// What the installer will do.
+pub(super) fn packages(forecast: &Forecast) -> Vec<Row> {
+    if !forecast.refused.is_empty() {
+        let remedy = "change packages.install, or bring a repository that has what is missing";
+        return forecast.refused.iter().map(|reason| Row::wrong(Area::Packages, reason.clone(), Some(remedy.to_owned()))).collect();
+    }
+    let from: Vec<String> = forecast.by_repository().into_iter().map(|(id, count)| format!("{count} from {id}")).collect();
+    let what = format!(
+        "{} ({}): {}, on the disk {}",
+        counted(forecast.packages.len(), "package"),
+        rounded(forecast.download()),
+        from.join(", "),
+        rounded(forecast.installed())
+    );
+    let mut rows = vec![Row::ok(Area::Packages, what)];
+    rows.extend(forecast.notices.iter().map(|notice| match notice.fails {
+        true => Row::wrong(
+            Area::Packages,
+            notice.text.clone(),
+            Some("take the package that cannot be installed out of its repository".to_owned()),
+        ),
+        false => Row::warning(Area::Packages, notice.text.clone(), None),
+    }));
+    rows
+}
+
+/// Whether the disk holds the packages.
+pub(super) fn disk(recipe: &Recipe, forecast: &Forecast) -> Vec<Row> {
+    if !forecast.refused.is_empty() {
+        return Vec::new();
+    }
+    let (wanted, why) = match recipe.media {
+        // Anaconda adds 35 % and refuses below that (pyanaconda/packaging/yumpayload.py, calculateSpaceNeeds).
+        Media::Anaconda { .. } => (forecast.installed().saturating_mul(135) / 100, "as Anaconda counts"),
+        // What dpkg tells is rounded up file by file, so that it covers ext4's blocks.
+        Media::Deploy { .. } => (forecast.installed(), "by their own account"),
+    };
+    let disk = &recipe.disk;
+    let room = disk.size.bytes().saturating_sub(disk.swap.bytes());
+    let what = format!("the packages take {} {why}; the disk has {} for them", rounded(wanted), rounded(room));
+    if wanted <= room {
+        return vec![Row::ok(Area::Disk, what)];
+    }
+    let size = wanted.saturating_add(disk.swap.bytes()).div_ceil(1 << 30) + 1;
+    vec![Row::wrong(Area::Disk, what, Some(format!("make it larger: --set disk.size='\"{size}G\"'")))]
+}

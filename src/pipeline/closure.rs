@@ -1,0 +1,152 @@
+//! The packages an image will get, known from the repositories' indexes alone.
+
+mod debian;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::digest::Sha256Digest;
+use crate::base::event::Task;
+use crate::base::failure::AnyFailure;
+use crate::cache::Store;
+use crate::installer::deploy;
+use crate::packages::solve::Why;
+use crate::packages::{Notice, Question, Universe, resolve};
+use crate::recipe::{Media, Recipe};
+use crate::sources::{Host, Resolved};
+
+/// What the store calls a forecast. The number is that of [`Forecast`]'s form and of the rules that lead to it.
+const KIND: &str = "closure-1";
+
+/// The packages an image will get, or why it cannot have them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// The packages by name; empty when it is refused.
+    pub packages: Vec<ForecastPackage>,
+    /// What a user would want to know.
+    pub notices: Vec<ForecastNotice>,
+    /// Why it cannot have them: each a reason, with indented lines of what it follows from.
+    pub refused: Vec<String>,
+}
+
+/// A package of a forecast.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForecastPackage {
+    /// Its name.
+    pub name: String,
+    /// `[EPOCH:]VERSION[-RELEASE]`.
+    pub version: String,
+    /// Its architecture.
+    pub arch: String,
+    /// The repository it comes from.
+    pub repository: String,
+    /// Bytes to fetch.
+    pub download: u64,
+    /// Bytes on the disk.
+    pub installed: u64,
+    /// What was asked for and means it, or the package that needs it.
+    pub why: String,
+}
+
+/// What a user would want to know of a forecast.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForecastNotice {
+    /// In words.
+    pub text: String,
+    /// The installer will not get there.
+    pub fails: bool,
+}
+
+impl Forecast {
+    /// Ask `question` of `universe`.
+    fn of(universe: &Universe, question: &Question) -> Self {
+        let closure = match resolve(universe, question) {
+            Ok(closure) => closure,
+            Err(refused) => {
+                return Self { refused: refused.reasons.iter().map(ToString::to_string).collect(), ..Self::default() };
+            }
+        };
+        let line = |chosen: &crate::packages::solve::Chosen| {
+            let package = universe.package(chosen.id);
+            ForecastPackage {
+                name: universe.text(package.name).to_owned(),
+                version: universe.text(package.version).to_owned(),
+                arch: universe.text(package.arch).to_owned(),
+                repository: universe.repositories[usize::from(package.repository)].id.clone(),
+                download: package.download,
+                installed: package.installed,
+                why: match &chosen.why {
+                    Why::Asked(text) => text.clone(),
+                    Why::Needed(by) => universe.text(universe.package(*by).name).to_owned(),
+                },
+            }
+        };
+        let mut packages: Vec<ForecastPackage> = closure.packages.iter().map(line).collect();
+        packages.sort_by(|a, b| (&a.name, &a.arch, &a.version).cmp(&(&b.name, &b.arch, &b.version)));
+        let notice = |notice: &Notice| ForecastNotice { text: notice.to_string(), fails: matches!(notice, Notice::NotForYum(_)) };
+        Self { packages, notices: closure.notices.iter().map(notice).collect(), refused: Vec::new() }
+    }
+
+    /// Whether these are RPMs: no other packages are called `noarch` or `x86_64`.
+    pub fn is_rpm(&self) -> bool {
+        self.packages.iter().any(|package| matches!(package.arch.as_str(), "noarch" | "x86_64"))
+    }
+
+    /// Bytes that the packages take on a disk, as they tell.
+    pub fn installed(&self) -> u64 {
+        self.packages.iter().map(|package| package.installed).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of the packages themselves.
+    pub fn download(&self) -> u64 {
+        self.packages.iter().map(|package| package.download).fold(0, u64::saturating_add)
+    }
+
+    /// How many packages come from each repository, in the order of first use.
+    pub fn by_repository(&self) -> Vec<(&str, usize)> {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for package in &self.packages {
+            match counts.iter_mut().find(|(id, _)| *id == package.repository) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((&package.repository, 1)),
+            }
+        }
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts
+    }
+
+    /// The version of a package that will be there.
+    pub fn version_of(&self, name: &str) -> Option<&str> {
+        self.packages.iter().find(|package| package.name == name).map(|package| package.version.as_str())
+    }
+}
+
+/// The packages that `recipe` leads to with the inputs that were found; nothing when an installer's packages are not foretold.
+///
+/// # Errors
+/// An index cannot be had, or is not what it must be.
+pub async fn forecast(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Option<Forecast>, AnyFailure> {
+    match &recipe.media {
+        Media::Deploy { .. } => debian::forecast(&deploy::packages(recipe), resolved, host, task).await.map(Some),
+        Media::Anaconda { .. } => Ok(None),
+    }
+}
+
+/// What was foretold before for the same indexes and the same question, or what `universe` says now.
+fn remembered(
+    store: &Store,
+    indexes: &[Sha256Digest],
+    question: &Question,
+    universe: impl FnOnce() -> Result<Universe, AnyFailure>,
+) -> Result<Forecast, AnyFailure> {
+    let mut key = format!("{question:?}").into_bytes();
+    indexes.iter().for_each(|sha256| key.extend(sha256.as_bytes()));
+    let key = Sha256Digest::of(&key);
+    if let Some(forecast) = store.recall(KIND, &key).and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        return Ok(forecast);
+    }
+    let forecast = Forecast::of(&universe()?, question);
+    if let Ok(bytes) = serde_json::to_vec(&forecast) {
+        store.remember(KIND, &key, &bytes);
+    }
+    Ok(forecast)
+}
