@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
 use goldsmith::cli::args::Args;
+use goldsmith::kickstart::Lint;
 use rustix::process::Signal;
 
 use crate::support::{GOLDSMITH, Run, golden, goldsmith};
@@ -115,7 +116,7 @@ fn manual_pages_are_printed_or_written_one_for_each_command() {
 #[test]
 fn a_kickstart_is_judged_and_each_error_has_its_place() {
     let check = |args: &[&str]| goldsmith(["kickstart", "check"].iter().chain(args).copied());
-    let good = "lang en_US.UTF-8\nkeyboard us\n%include more.ks\n%packages\n@core\n%end\n";
+    let good = "lang en_US.UTF-8\n%include more.ks\n%packages\n@core\n%end\n";
     check(&["d/good.ks"]).file("d/good.ks", good).file("d/more.ks", "poweroff\n").end().is(0, "", "");
     let bad = "lang en_US.UTF-8\nmakeitso now\nrootpw two words\n";
     let ended = check(&["bad.ks"]).file("bad.ks", bad).end();
@@ -135,6 +136,76 @@ fn a_kickstart_is_judged_and_each_error_has_its_place() {
         "",
         "error: none.ks cannot be read: No such file or directory (os error 2)\n  help: correct the path, or put the file there\n",
     );
+}
+
+const LINTED: &str = "\
+lang en_US.UTF-8
+keyboard us
+timezone Etc/UTC
+rootpw --lock
+autopart
+zerombr
+%packages
+@core
+%end
+%post
+sysctl -p
+sysctl --system
+%end
+";
+
+#[test]
+fn lints_are_warnings_that_say_why_and_what_to_do() {
+    let check = |args: &[&str]| goldsmith(["kickstart", "check"].iter().chain(args).copied()).file("l.ks", LINTED).end();
+    let said = "\
+l.ks: warning[end-missing]: nothing says what follows the installation: no `poweroff`, `reboot` or `shutdown`
+  why: the installer waits for Return when it is done, in cmdline mode too: an unattended machine never ends
+  help: add `poweroff` or `reboot`
+l.ks:3:1: warning[rtc-local-time]: the hardware clock counts as local time
+  | timezone Etc/UTC
+  | ^^^^^^^^^^^^^^^^
+  why: the hardware clock counts as local time (/etc/adjtime: LOCAL), and that of a virtual machine is UTC: hours off at each boot
+  help: add `--isUtc`
+l.ks:11:1: warning[sysctl-in-post]: this sets values in the installer's kernel
+  | sysctl -p
+  | ^^^^^^^^^
+  why: it sets them in the installer's kernel, where net.bridge.* is missing too; the installed system keeps nothing of it
+  help: only write the values to /etc/sysctl.d/NAME.conf; the first boot reads them
+l.ks:12:1: warning[sysctl-in-post]: this sets values in the installer's kernel
+  | sysctl --system
+  | ^^^^^^^^^^^^^^^
+";
+    check(&["l.ks"]).is(0, said, "");
+    let denied = "error: 4 findings of lints, and --deny-lints is given
+  help: correct what is marked `warning[LINT]`, or leave a lint out with --allow LINT
+";
+    check(&["--deny-lints", "l.ks"]).is(2, said, denied);
+    let allowed = ["--deny-lints", "--allow", "end-missing", "--allow", "rtc-local-time", "--allow=sysctl-in-post", "l.ks"];
+    check(&allowed).is(0, "", "");
+    let unknown = check(&["--allow", "sysctl-in-pots", "l.ks"]);
+    assert_eq!((unknown.status, unknown.stdout.as_str()), (2, ""));
+    assert!(unknown.stderr.contains("a similar value exists: 'sysctl-in-post'"), "{}", unknown.stderr);
+    // A refused file is refused whatever is allowed.
+    let refused = goldsmith(["kickstart", "check", "--deny-lints", "r.ks"]).file("r.ks", "makeitso\nhalt\n").end();
+    assert!(refused.status == 2 && refused.stderr.starts_with("error: 1 of 1 file would be refused"), "{}", refused.stderr);
+}
+
+#[test]
+fn findings_of_lints_are_records_too() {
+    let json = goldsmith(["kickstart", "check", "--json", "l.ks"]).file("l.ks", LINTED).end();
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    golden("kickstart-check.json", &format!("{document:#}\n"));
+    let listed = goldsmith(["kickstart", "lints", "--json"]).end();
+    let document: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    let ids: Vec<&str> = document["lints"].as_array().unwrap().iter().map(|lint| lint["lint"].as_str().unwrap()).collect();
+    assert_eq!(ids, Lint::all().map(|lint| lint.id).collect::<Vec<_>>());
+    let one = "\
+halt: `halt`
+  why: it is the same as nothing: the installer waits for Return when it is done
+  help: write `poweroff` or `reboot` instead
+  source: pyanaconda/ui/tui/spokes/progress.py:133-141; pykickstart/commands/reboot.py: RHEL7_Reboot
+";
+    goldsmith(["kickstart", "lints", "halt"]).end().is(0, one, "");
 }
 
 /// A host of stubs: every program there, in a version that serves.

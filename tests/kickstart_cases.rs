@@ -15,6 +15,7 @@ use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
 use goldsmith::installer::accounts::Accounts;
 use goldsmith::installer::anaconda::{self, AnacondaError, KERNEL_ARGUMENTS, NONCE_FILE};
+use goldsmith::kickstart::{lint, parse};
 use goldsmith::recipe::{Distribution, Media, Password, Recipe, Repository};
 
 use recipes::{lab, variants};
@@ -89,6 +90,17 @@ fn ksvalidator_accepts_every_kickstart_and_can_refuse() {
     }
     let text = render(&lab()).unwrap();
     assert_eq!(validate(&text.replace("cdrom\n", "cdrom --fast\n")).0, Some(1));
+}
+
+#[test]
+fn no_lint_fires_on_what_is_rendered() {
+    for (name, recipe) in variants() {
+        let document = parse(name, &render(&recipe).unwrap(), &|_: &str, _: &str| None);
+        let said: Vec<_> = lint(&document).into_iter().map(|found| (found.lint.id, found.message, found.place)).collect();
+        assert!(said.is_empty(), "{name}: {said:?}");
+    }
+    let text = render(&lab()).unwrap().replace("poweroff\n", "halt\n");
+    assert_eq!(lint(&parse("lab", &text, &|_: &str, _: &str| None)).len(), 1);
 }
 
 #[test]

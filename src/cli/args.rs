@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use crate::base::size::{ByteSize, NotASize};
+use crate::kickstart::Lint;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -164,6 +166,8 @@ pub enum Kickstart {
     Render(RecipeArgs),
     /// Tell whether the installer of CentOS 7.5 would accept files
     Check(KickstartCheck),
+    /// List what `kickstart check` warns of: why, what to do, who says so
+    Lints(KickstartLints),
 }
 
 /// `kickstart check`.
@@ -172,6 +176,24 @@ pub struct KickstartCheck {
     /// Kickstart files; `-` is standard input
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+    /// Fail when a lint finds something
+    #[arg(long)]
+    pub deny_lints: bool,
+    /// Leave a lint out; `goldsmith kickstart lints` has the names
+    #[arg(long, value_name = "LINT", value_parser = lint_names(), hide_possible_values = true)]
+    pub allow: Vec<String>,
+}
+
+/// `kickstart lints`.
+#[derive(Debug, clap::Args)]
+pub struct KickstartLints {
+    /// Show only these
+    #[arg(value_name = "LINT", value_parser = lint_names(), hide_possible_values = true)]
+    pub lints: Vec<String>,
+}
+
+fn lint_names() -> PossibleValuesParser {
+    Lint::all().map(|lint| lint.id).collect::<Vec<_>>().into()
 }
 
 /// `verify`.

@@ -4,6 +4,7 @@
 //!   file. The order of the text is fixed, so equal values are equal bytes.
 //! - To read: [`parse`] turns anybody's text into a [`Document`] that keeps every byte of it, with typed options, the place of
 //!   everything, and all [`Diagnostic`]s. `parser` says how.
+//! - To advise: [`lint`] finds what the parser cannot see, and the installer or the first boot trips over; [`Lint::all`] is the table.
 //!
 //! The dialect is that of pykickstart 1.99.66.18, the parser of CentOS 7.5. Where today's `ksvalidator -v RHEL7` (pykickstart 3.78)
 //! judges otherwise, the construct is not in the model: `sshkey`, `sshpw --sshkey`, `mount`, `upgrade`, `reboot --kexec`,
@@ -11,11 +12,13 @@
 //!
 //! Knows nothing of recipes or machines, and reads no file.
 
+mod lints;
 mod model;
 mod parser;
 mod render;
 mod value;
 
+pub use lints::{Lint, LintFinding, lint};
 pub use model::*;
 pub use parser::*;
 pub use value::*;

@@ -66,7 +66,7 @@ impl<'a> PackageSelection<'a> {
     }
 
     /// What its lines select and exclude, with what is included into it.
-    pub fn entries(&self) -> impl Iterator<Item = &'a PackageEntry> {
+    pub fn entries(&self) -> impl Iterator<Item = &'a PackageEntry> + use<'a> {
         let lines: Vec<&'a BodyLine> = self.section.lines();
         lines.into_iter().filter_map(|line| if let Content::Entry(entry) = &line.content { Some(entry) } else { None })
     }

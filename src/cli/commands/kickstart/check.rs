@@ -1,0 +1,193 @@
+//! `goldsmith kickstart check FILE…`.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::text::{counted, printable};
+use crate::cli::args::KickstartCheck;
+use crate::cli::{Context, host, printer};
+use crate::kickstart::{Diagnostic, Document, Lint, LintFinding, Severity, lint, parse};
+
+/// Bytes of the largest file that is read; kickstarts have some thousand.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// A file and everything that is to be said of it.
+struct Checked {
+    document: Document,
+    lints: Vec<LintFinding>,
+}
+
+/// What is said of a file: by its parser, or by a lint.
+struct Finding<'a> {
+    file: &'a str,
+    severity: Severity,
+    message: &'a str,
+    help: Option<&'a str>,
+    lint: Option<&'static Lint>,
+    /// Nothing when it is about something that is not there.
+    place: Option<&'a Diagnostic>,
+}
+
+/// Tell what the installer of CentOS 7.5 would say of each file, and what it would trip over; fail when it would refuse one.
+pub fn run(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
+    let checked = args.files.iter().map(|path| check(path, &args.allow)).collect::<Result<Vec<Checked>, AnyFailure>>()?;
+    let text = match context.json {
+        true => format!("{}\n", json!({"schema": 1, "findings": checked.iter().flat_map(findings).map(record).collect::<Vec<_>>()})),
+        false => checked.iter().map(shown).collect(),
+    };
+    printer::out(&text)?;
+    let refused = checked.iter().filter(|checked| !checked.document.is_accepted()).count();
+    let lints = checked.iter().map(|checked| checked.lints.len()).sum();
+    match (refused, lints) {
+        (0, 0) => Ok(()),
+        (0, lints) if args.deny_lints => Err(Denied { lints }.into()),
+        (0, _) => Ok(()),
+        _ => Err(Refused { refused, of: checked.len() }.into()),
+    }
+}
+
+/// Read and judge the file at `path`.
+fn check(path: &Path, allowed: &[String]) -> Result<Checked, AnyFailure> {
+    let document = read(path)?;
+    let lints = lint(&document).into_iter().filter(|found| !allowed.iter().any(|id| id == found.lint.id)).collect();
+    Ok(Checked { document, lints })
+}
+
+/// Parse the file at `path`; what it includes is looked for as pykickstart does, in the working directory and then beside it.
+fn read(path: &Path) -> Result<Document, AnyFailure> {
+    let unreadable = |source| Unreadable { path: path.to_owned(), source };
+    let text = if path == Path::new("-") { text(io::stdin().lock()) } else { File::open(path).and_then(text) };
+    let includes = |name: &str, from: &str| {
+        let beside = Path::new(from).parent().unwrap_or(Path::new("")).join(name);
+        [PathBuf::from(name), beside].into_iter().find_map(|path| text_of(&path))
+    };
+    Ok(parse(&path.to_string_lossy(), &text.map_err(unreadable)?, &includes))
+}
+
+fn text_of(path: &Path) -> Option<String> {
+    // A pipe of that name would be waited for.
+    path.metadata().ok().filter(Metadata::is_file)?;
+    File::open(path).and_then(text).ok()
+}
+
+/// The parser of 7.5 reads bytes. What is not UTF-8 can only be in texts that it does not look into.
+fn text(source: impl Read) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&host::read_at_most(source, MAX_BYTES)?).into_owned())
+}
+
+/// Everything that is said of a file: first what is missing in it, then by place.
+fn findings(checked: &Checked) -> Vec<Finding<'_>> {
+    let parsed = checked.document.diagnostics().iter().map(|found| Finding {
+        file: &found.file,
+        severity: found.severity,
+        message: &found.message,
+        help: found.help.as_deref(),
+        lint: None,
+        place: Some(found),
+    });
+    let linted = checked.lints.iter().map(|found| Finding {
+        file: &found.file,
+        severity: Severity::Warning,
+        message: &found.message,
+        help: Some(found.lint.remedy),
+        lint: Some(found.lint),
+        place: found.place.as_ref(),
+    });
+    let mut findings: Vec<Finding<'_>> = parsed.chain(linted).collect();
+    findings.sort_by_key(|found| found.place.map(|place| place.span));
+    findings
+}
+
+/// A file's findings for people: what and where, the line, a mark below it. A lint says why and what to do once in each file.
+fn shown(checked: &Checked) -> String {
+    let mut explained: Vec<&str> = Vec::new();
+    let mut text = String::new();
+    for found in findings(checked) {
+        let place = found.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+        let id = found.lint.map(|lint| format!("[{}]", lint.id)).unwrap_or_default();
+        text.push_str(&format!("{}{place}: {}{id}: {}\n", printable(found.file), found.severity, printable(found.message)));
+        if let Some(place) = found.place {
+            let mark = "^".repeat(place.length.min(place.shown.chars().count()).max(1));
+            let before = " ".repeat(place.shown_column.saturating_sub(1));
+            text.push_str(&format!("  | {}\n  | {before}{mark}\n", printable(&place.shown)));
+        }
+        if found.lint.is_some_and(|lint| explained.contains(&lint.id)) {
+            continue;
+        }
+        if let Some(lint) = found.lint {
+            explained.push(lint.id);
+            text.push_str(&format!("  why: {}\n", lint.why));
+        }
+        text.push_str(&found.help.map(|help| format!("  help: {}\n", printable(help))).unwrap_or_default());
+    }
+    text
+}
+
+/// A finding for machines.
+fn record(found: Finding<'_>) -> Value {
+    json!({
+        "file": found.file,
+        "line": found.place.map(|place| place.line),
+        "column": found.place.map(|place| place.column),
+        "length": found.place.map(|place| place.length),
+        "severity": found.severity.to_string(),
+        "message": found.message,
+        "help": found.help,
+        "lint": found.lint.map(|lint| lint.id),
+        "why": found.lint.map(|lint| lint.why),
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{} of {} would be refused by the installer of CentOS 7.5", refused, counted(*of, "file"))]
+struct Refused {
+    refused: usize,
+    of: usize,
+}
+
+impl Failure for Refused {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("correct what is marked `error`".to_owned())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{} of lints, and --deny-lints is given", counted(*lints, "finding"))]
+struct Denied {
+    lints: usize,
+}
+
+impl Failure for Denied {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("correct what is marked `warning[LINT]`, or leave a lint out with --allow LINT".to_owned())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be read: {source}", path.display())]
+struct Unreadable {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Failure for Unreadable {
+    fn class(&self) -> Class {
+        Class::Input
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("correct the path, or put the file there".to_owned())
+    }
+}

@@ -1,0 +1,103 @@
+//! Lints: what the parser cannot see, but Anaconda 7.5 or the first boot trips over.
+//!
+//! A lint is advice about a file that may well be accepted. Each is a row of a table: what it looks for, why that matters, what to do,
+//! where the fact comes from, and the function that looks. It fires only on what the file itself shows: a lint about something that is
+//! *missing* is silent when a file is included that nobody has seen, when the file is only a part of a kickstart, and when it is refused.
+//!
+//! Rejected as noise, since most files with them work: text mode, `%post --nochroot --log`, no `console=`, no `ignoredisk`, `autopart`'s
+//! xfs, the disk a kickstart is on (Anaconda protects it), `--device=eth0` alone (a virtio card is called that on EL7, and the installer
+//! hands `net.ifnames=0` on), the length of password hashes (published files have theirs blacked out).
+//!
+//! Versions the sources refer to, where a row names none: anaconda-21.48.22.134-1, pykickstart r1.99.66.18, blivet-0.61.15.69,
+//! systemd 219 (rhel-7.5).
+
+mod accounts;
+mod ending;
+mod network;
+mod packages;
+mod scripts;
+mod sheet;
+mod shell;
+mod storage;
+
+use super::parser::{Diagnostic, Document, Severity, Span};
+use sheet::Sheet;
+
+/// Findings kept of one lint in one file.
+const KEPT: usize = 20;
+
+/// One thing that is looked for.
+#[derive(Debug)]
+pub struct Lint {
+    /// Its name: words with hyphens, the same for ever.
+    pub id: &'static str,
+    /// What it looks for, in a few words.
+    pub what: &'static str,
+    /// What happens then.
+    pub why: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+    /// The file or document that says so.
+    pub source: &'static str,
+    check: fn(&Sheet<'_>) -> Vec<Hit>,
+}
+
+/// Something a lint found.
+#[derive(Debug, Clone)]
+pub struct LintFinding {
+    /// What was looked for.
+    pub lint: &'static Lint,
+    /// What is there, in one sentence without a full stop; never holds a password.
+    pub message: String,
+    /// The name of the file it is about.
+    pub file: String,
+    /// Where it is; nothing when it is about something that is not there.
+    pub place: Option<Diagnostic>,
+}
+
+/// What a check gives back: where, and what is there.
+struct Hit {
+    span: Option<Span>,
+    message: String,
+}
+
+impl Hit {
+    fn at(span: Span, message: impl Into<String>) -> Hit {
+        Hit { span: Some(span), message: message.into() }
+    }
+
+    fn of_file(message: impl Into<String>) -> Hit {
+        Hit { span: None, message: message.into() }
+    }
+}
+
+impl Lint {
+    /// Every lint, by subject.
+    pub fn all() -> impl Iterator<Item = &'static Lint> {
+        [storage::LINTS, network::LINTS, ending::LINTS, packages::LINTS, accounts::LINTS, scripts::LINTS].into_iter().flatten()
+    }
+
+    /// The lint of that name.
+    pub fn named(id: &str) -> Option<&'static Lint> {
+        Self::all().find(|lint| lint.id == id)
+    }
+}
+
+/// Everything the lints say of `document`: first what is missing, then by place.
+pub fn lint(document: &Document) -> Vec<LintFinding> {
+    let sheet = Sheet::of(document);
+    let mut findings: Vec<LintFinding> = Vec::new();
+    for lint in Lint::all() {
+        let hits = (lint.check)(&sheet).into_iter().take(KEPT);
+        findings.extend(hits.map(|Hit { span, message }| {
+            let place = span.map(|span| document.diagnostic(Severity::Warning, span, message.clone(), Some(lint.remedy.to_owned())));
+            let file = place.as_ref().map_or_else(|| document.name(), |place| place.file.as_str()).to_owned();
+            LintFinding { lint, message, file, place }
+        }));
+    }
+    findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.span));
+    findings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! What several lints ask of a document, worked out once.
+
+use super::super::parser::{Command, Document, Included, PackageKind, ScriptSection, SectionKind, Span};
+use super::shell::{self, Simple};
+
+/// A document, with its scripts taken apart.
+pub(super) struct Sheet<'a> {
+    pub document: &'a Document,
+    pub scripts: Vec<Script<'a>>,
+    /// Whether what is not there is missing: a kickstart for a whole installation, all of which was seen and can be read.
+    pub is_whole: bool,
+    /// Whether every included file was seen.
+    pub is_complete: bool,
+}
+
+/// A script and its commands; those of an interpreter that is no shell are not known.
+pub(super) struct Script<'a> {
+    pub section: ScriptSection<'a>,
+    pub commands: Vec<Simple>,
+}
+
+impl Script<'_> {
+    /// Whether it runs in the installed system.
+    pub fn in_chroot(&self) -> bool {
+        self.section.in_chroot()
+    }
+
+    /// Whether a shell runs it.
+    pub fn is_shell(&self) -> bool {
+        const SHELLS: [&str; 6] = ["sh", "bash", "ksh", "dash", "zsh", "mksh"];
+        let program = self.section.interpreter().split_whitespace().next().unwrap_or_default();
+        SHELLS.contains(&program.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// Its commands of that name.
+    pub fn commands_named(&self, name: &str) -> impl Iterator<Item = &Simple> {
+        self.commands.iter().filter(move |command| command.name() == name)
+    }
+}
+
+/// Commands of which a kickstart for a whole installation has some; files with fewer are parts, to be included.
+const OF_A_WHOLE: [&str; 9] = ["lang", "keyboard", "timezone", "rootpw", "bootloader", "clearpart", "cmdline", "install", "network"];
+/// What of them (and of storage, source and packages, which count too) is enough.
+const ENOUGH: usize = 4;
+
+/// Where the packages come from.
+const SOURCES: [&str; 6] = ["cdrom", "url", "nfs", "harddrive", "liveimg", "ostreesetup"];
+/// What makes file systems.
+pub(super) const STORAGE: [&str; 7] = ["autopart", "part", "raid", "volgroup", "logvol", "btrfs", "mount"];
+
+impl<'a> Sheet<'a> {
+    pub fn of(document: &'a Document) -> Sheet<'a> {
+        let scripts = document.scripts().map(|section| {
+            let script = Script { section, commands: Vec::new() };
+            if script.is_shell() { Script { commands: shell::commands(section.lines()), ..script } } else { script }
+        });
+        let has = |name: &&str| document.command(name).is_some();
+        let parts = OF_A_WHOLE.iter().filter(|name| has(name)).count()
+            + usize::from(SOURCES.iter().any(&has))
+            + usize::from(STORAGE.iter().any(&has))
+            + usize::from(document.packages().next().is_some());
+        let installs = (parts >= ENOUGH || has(&"cmdline")) && !has(&"rescue");
+        let is_complete = document.includes().all(|include| matches!(include.content, Included::Read { .. }));
+        let is_whole = installs && is_complete && document.is_accepted();
+        Sheet { document, scripts: scripts.collect(), is_whole, is_complete }
+    }
+
+    /// The last command `name`.
+    pub fn command(&self, name: &str) -> Option<&'a Command> {
+        self.document.command(name)
+    }
+
+    /// Whether there is a command `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.command(name).is_some()
+    }
+
+    /// The scripts that run in the installed system.
+    pub fn chroot_scripts(&self) -> impl Iterator<Item = &Script<'a>> {
+        self.scripts.iter().filter(|script| script.in_chroot())
+    }
+
+    /// The scripts that run when everything is installed, in either root.
+    pub fn post_scripts(&self) -> impl Iterator<Item = &Script<'a>> {
+        self.scripts.iter().filter(|script| script.section.kind() == SectionKind::Post)
+    }
+
+    /// What `%packages` says of packages, the last word on each name: name, place, whether it is taken away.
+    pub fn packages(&self) -> Vec<(&'a str, Span, bool)> {
+        let mut packages: Vec<(&'a str, Span, bool)> = Vec::new();
+        let mut places = std::collections::HashMap::new();
+        for entry in self.document.packages().flat_map(|selection| selection.entries()) {
+            if entry.kind == PackageKind::Package {
+                let index = *places.entry(entry.name.as_str()).or_insert(packages.len());
+                let package = (entry.name.as_str(), entry.span, entry.excluded);
+                if let Some(place) = packages.get_mut(index) { *place = package } else { packages.push(package) }
+            }
+        }
+        packages
+    }
+
+    /// Where `%packages` takes the package away.
+    pub fn exclusion(&self, package: &str) -> Option<Span> {
+        self.packages().into_iter().find(|(name, _, excluded)| *excluded && *name == package).map(|(_, span, _)| span)
+    }
+
+    /// Whether `%packages` asks for a package whose name is `stem`, or begins with it and a hyphen: `docker` for `docker-ce-18.09.6`.
+    pub fn installs(&self, stem: &str) -> bool {
+        self.packages().into_iter().any(|(name, _, excluded)| !excluded && is_of(name, stem))
+    }
+}
+
+/// Whether the package `name` is `stem` itself, or one of its kind or version.
+pub(super) fn is_of(name: &str, stem: &str) -> bool {
+    name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+}
+
+/// The arguments of `command`'s option, without `/dev/`, when all of them are plain names of disks: neither patterns nor links.
+pub(super) fn disks<'a>(command: &'a Command, option: &str) -> Vec<(&'a str, Span)> {
+    let uses = command.options_named(option).flat_map(|option| option.list().into_iter().map(|name| (name, option.value_span)));
+    let names: Vec<_> = uses.map(|(name, span)| (name.strip_prefix("/dev/").unwrap_or(name), span)).collect();
+    let plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
+    if names.iter().all(|(name, _)| plain(name)) { names } else { Vec::new() }
+}
+
+/// The words of all `bootloader --append`, with their places. The last one counts.
+pub(super) fn kernel_arguments<'a>(sheet: &Sheet<'a>) -> Option<(Vec<&'a str>, Span)> {
+    let append = sheet.command("bootloader")?.option("append")?;
+    Some((append.text()?.split_whitespace().collect(), append.value_span))
+}

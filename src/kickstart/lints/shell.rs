@@ -1,0 +1,402 @@
+//! Enough of the shell's grammar to find the commands of a script: what stands at the start of a simple command, not in a comment, a
+//! here-document or a quoted text.
+//!
+//! POSIX.1-2008, XCU chapter 2 (Shell Command Language), read generously: a script that is no shell gives odd commands, never a failure.
+
+use super::super::parser::Span;
+
+/// Substitutions inside each other beyond this are text.
+const DEEPEST: usize = 16;
+
+/// Words of a command that are kept.
+const MOST_WORDS: usize = 2_000;
+
+/// A simple command without what stands before it (`if`, `X=1`, `sudo`).
+#[derive(Debug, Clone, Default)]
+pub(super) struct Simple {
+    /// The command and its arguments; at least one.
+    pub words: Vec<Word>,
+    /// Files that its output goes to.
+    pub writes: Vec<Word>,
+}
+
+/// A word of a command.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    /// Without its quotes; expansions stand as they are written.
+    pub text: String,
+    /// Where it begins, and as much of it as is on that line.
+    pub span: Span,
+}
+
+impl Simple {
+    /// The command's name without its directory.
+    pub fn name(&self) -> &str {
+        self.words.first().map_or("", |word| word.text.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// The words behind the name.
+    pub fn arguments(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().skip(1).map(|word| word.text.as_str())
+    }
+
+    /// Where it stands: from its name to the last word on that line.
+    pub fn span(&self) -> Span {
+        let first = self.words.first().map_or_else(Span::default, |word| word.span);
+        let same = self.words.iter().filter(|word| word.span.file == first.file && word.span.line == first.line);
+        Span { end: same.map(|word| word.span.end).max().unwrap_or(first.end).max(first.end), ..first }
+    }
+}
+
+/// The simple commands of a script, whose lines are given with their places and ends.
+pub(super) fn commands<'a>(lines: impl Iterator<Item = (Span, &'a str)>) -> Vec<Simple> {
+    let (mut text, mut places) = (String::new(), Vec::new());
+    for (span, line) in lines {
+        places.push((text.len(), span));
+        text.push_str(line);
+    }
+    let mut scanner = Scanner { text: &text, places: &places, at: 0, depth: 0, documents: Vec::new(), found: Vec::new() };
+    while scanner.at < text.len() {
+        scanner.list(Until::End);
+    }
+    scanner.found.sort_by_key(|command| command.words.first().map(|word| word.span));
+    scanner.found
+}
+
+/// What ends a list of commands.
+#[derive(Clone, Copy, PartialEq)]
+enum Until {
+    End,
+    Parenthesis,
+    Backtick,
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    /// Where each line begins in `text`, and where it stands.
+    places: &'a [(usize, Span)],
+    at: usize,
+    depth: usize,
+    /// Here-documents whose bodies begin at the next line: the end mark, and whether tabs before it do not count.
+    documents: Vec<(String, bool)>,
+    found: Vec<Simple>,
+}
+
+/// Words that may stand before a command without being one.
+const RESERVED: [&str; 12] = ["if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "time", "coproc"];
+/// Programs that run the command that follows them.
+const RUNNERS: [&str; 8] = ["sudo", "env", "exec", "nohup", "command", "eval", "setsid", "ionice"];
+
+impl<'a> Scanner<'a> {
+    /// Read commands up to what ends them.
+    fn list(&mut self, until: Until) {
+        let mut command = Simple::default();
+        while let Some(c) = self.peek() {
+            match c {
+                ' ' | '\t' => self.at += 1,
+                '\n' | '\r' => {
+                    self.at += 1;
+                    self.finish(&mut command);
+                    if c == '\n' || self.peek() != Some('\n') {
+                        self.skip_documents();
+                    }
+                }
+                '#' => self.skip_to('\n'),
+                ';' | '&' | '|' => {
+                    self.at += 1;
+                    if c == '&' && self.peek() == Some('>') { self.redirection(&mut command) } else { self.finish(&mut command) }
+                }
+                '(' => self.parenthesis(&mut command),
+                ')' if until == Until::Parenthesis => {
+                    self.at += 1;
+                    break;
+                }
+                // The pattern of a `case`.
+                ')' => {
+                    self.at += 1;
+                    command = Simple::default();
+                }
+                '`' if until == Until::Backtick => {
+                    self.at += 1;
+                    break;
+                }
+                '<' | '>' => self.redirection(&mut command),
+                _ => {
+                    if let Some(word) = self.word(until) {
+                        let number = word.text.bytes().all(|byte| byte.is_ascii_digit()) && matches!(self.peek(), Some('<' | '>'));
+                        if !number && command.words.len() < MOST_WORDS {
+                            command.words.push(word);
+                        }
+                    }
+                }
+            }
+        }
+        self.finish(&mut command);
+    }
+
+    /// `name()`, `((…))`, or a subshell.
+    fn parenthesis(&mut self, command: &mut Simple) {
+        let rest = self.rest();
+        if rest.starts_with("((") {
+            self.skip_parentheses();
+        } else if command.words.len() == 1 && rest[1..].trim_start_matches([' ', '\t']).starts_with(')') {
+            self.skip_to(')');
+            self.at = (self.at + 1).min(self.text.len());
+            *command = Simple::default();
+        } else {
+            self.at += 1;
+            self.finish(command);
+            self.nested(Until::Parenthesis);
+        }
+    }
+
+    /// The commands of a substitution or subshell, whose opening was read.
+    fn nested(&mut self, until: Until) {
+        if self.depth < DEEPEST {
+            self.depth += 1;
+            self.list(until);
+            self.depth -= 1;
+        }
+    }
+
+    /// `>file`, `<<EOF` and their like; the operator is next.
+    fn redirection(&mut self, command: &mut Simple) {
+        let rest = self.rest();
+        let operator = rest.len() - rest.trim_start_matches(['<', '>', '&', '|']).len();
+        let (sign, after) = rest.split_at(operator);
+        if after.starts_with('(') {
+            // A process substitution.
+            self.at += operator + 1;
+            self.nested(Until::Parenthesis);
+            return;
+        }
+        let document = sign == "<<";
+        let tabs = document && after.starts_with('-');
+        self.at += operator + usize::from(tabs);
+        self.at += self.rest().len() - self.rest().trim_start_matches([' ', '\t']).len();
+        let Some(word) = self.word(Until::End) else { return };
+        if document {
+            self.documents.push((word.text, tabs));
+        } else if sign.contains('>') && command.writes.len() < MOST_WORDS {
+            command.writes.push(word);
+        }
+    }
+
+    /// One word; nothing when none begins here (and then one character is passed, so that reading goes on).
+    fn word(&mut self, until: Until) -> Option<Word> {
+        let start = self.at;
+        let (mut text, mut quoted) = (String::new(), false);
+        while let Some(c) = self.peek() {
+            quoted |= matches!(c, '\'' | '"');
+            match c {
+                ' ' | '\t' | '\n' | '\r' | ';' | '&' | '|' | '<' | '>' | '(' | ')' => break,
+                '`' if until == Until::Backtick => break,
+                '\\' => {
+                    self.at += 1;
+                    match self.peek() {
+                        Some('\n') => self.at += 1,
+                        Some('\r') if self.rest().starts_with("\r\n") => self.at += 2,
+                        Some(next) => self.take(next, &mut text),
+                        None => {}
+                    }
+                }
+                '\'' => {
+                    self.at += 1;
+                    let from = self.at;
+                    self.skip_to('\'');
+                    text.push_str(&self.text[from..self.at]);
+                    self.at = (self.at + 1).min(self.text.len());
+                }
+                '"' => {
+                    self.at += 1;
+                    self.double_quoted(&mut text);
+                }
+                '$' | '`' => self.expansion(c, &mut text),
+                _ => self.take(c, &mut text),
+            }
+        }
+        if self.at == start {
+            self.at += self.peek().filter(|c| !matches!(c, '\n' | '\r' | ')' | '`')).map_or(0, char::len_utf8);
+            return None;
+        }
+        // A line end behind a backslash is no word.
+        (quoted || !text.is_empty()).then(|| Word { text, span: self.span(start) })
+    }
+
+    /// What follows a `"`, with the one that closes it.
+    fn double_quoted(&mut self, text: &mut String) {
+        while let Some(c) = self.peek() {
+            match c {
+                '"' => {
+                    self.at += 1;
+                    return;
+                }
+                '\\' => {
+                    self.at += 1;
+                    if let Some(next) = self.peek() {
+                        self.take(next, text);
+                    }
+                }
+                '$' | '`' => self.expansion(c, text),
+                _ => self.take(c, text),
+            }
+        }
+    }
+
+    /// `$…` or a backtick: what is in a substitution are commands too.
+    fn expansion(&mut self, sign: char, text: &mut String) {
+        let start = self.at;
+        let rest = self.rest();
+        if sign == '`' {
+            self.at += 1;
+            self.nested(Until::Backtick);
+        } else if rest.starts_with("$((") {
+            self.at += 1;
+            self.skip_parentheses();
+        } else if rest.starts_with("$(") {
+            self.at += 2;
+            self.nested(Until::Parenthesis);
+        } else if rest.starts_with("${") {
+            self.skip_to('}');
+            self.at = (self.at + 1).min(self.text.len());
+        } else {
+            self.at += 1;
+        }
+        text.push_str(&self.text[start..self.at]);
+    }
+
+    /// Pass arithmetic: up to the parenthesis that closes the next one, or the end of the line.
+    fn skip_parentheses(&mut self) {
+        let mut open = 0_usize;
+        while let Some(c) = self.peek().filter(|c| *c != '\n') {
+            self.at += c.len_utf8();
+            match c {
+                '(' => open += 1,
+                ')' if open <= 1 => return,
+                ')' => open -= 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn skip_documents(&mut self) {
+        for (mark, tabs) in std::mem::take(&mut self.documents) {
+            while self.at < self.text.len() {
+                let line = self.rest().split_inclusive('\n').next().unwrap_or_default();
+                self.at += line.len();
+                let line = line.trim_end_matches(['\n', '\r']);
+                if (if tabs { line.trim_start_matches('\t') } else { line }) == mark {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The command is complete: keep it without what does not belong to it.
+    fn finish(&mut self, command: &mut Simple) {
+        let mut command = std::mem::take(command);
+        let mut skip = 0;
+        let mut runner = false;
+        while let Some(word) = command.words.get(skip) {
+            let text = word.text.as_str();
+            let assignment = text.split_once('=').is_some_and(|(name, _)| is_name(name));
+            let passed = RESERVED.contains(&text) || assignment || (runner && text.starts_with('-'));
+            runner |= RUNNERS.contains(&text.rsplit('/').next().unwrap_or_default());
+            if !passed && !RUNNERS.contains(&text.rsplit('/').next().unwrap_or_default()) {
+                break;
+            }
+            skip += 1;
+        }
+        command.words.drain(..skip);
+        if !command.words.is_empty() || !command.writes.is_empty() {
+            self.found.push(command);
+        }
+    }
+
+    fn span(&self, start: usize) -> Span {
+        let index = self.places.partition_point(|(from, _)| *from <= start).saturating_sub(1);
+        let Some((from, line)) = self.places.get(index) else { return Span::default() };
+        let begin = line.start + (start - from);
+        Span { start: begin, end: (line.start + (self.at - from)).min(line.end).max(begin), ..*line }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn take(&mut self, c: char, text: &mut String) {
+        text.push(c);
+        self.at += c.len_utf8();
+    }
+
+    fn skip_to(&mut self, c: char) {
+        self.at += self.rest().find(c).unwrap_or(self.rest().len());
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commands of `text`, a line each, with what they write.
+    fn read(text: &str) -> Vec<String> {
+        let mut start = 0;
+        let lines = text.split_inclusive('\n').enumerate().map(|(index, line)| {
+            let span = Span { file: 0, line: index + 1, start, end: start + line.len() };
+            start += line.len();
+            (span, line)
+        });
+        let lines: Vec<_> = lines.collect();
+        let shown = |command: &Simple| {
+            let words = command.words.iter().map(|word| word.text.clone());
+            words.chain(command.writes.iter().map(|word| format!(">{}", word.text))).collect::<Vec<_>>().join(" ")
+        };
+        commands(lines.into_iter()).iter().map(shown).collect()
+    }
+
+    #[test]
+    fn commands_are_found_where_they_begin() {
+        for (text, expected) in [
+            ("sysctl -p\n", vec!["sysctl -p"]),
+            ("# sysctl -p\necho 'sysctl -p' \"uname -r\" # yum\n", vec!["echo sysctl -p uname -r"]),
+            ("if ! yum -y update; then false || sudo -E sysctl -p; fi", vec!["yum -y update", "false", "sysctl -p", "fi"]),
+            ("A=1 B=\"x y\" /usr/sbin/sysctl -p >/dev/null 2>&1 &", vec!["/usr/sbin/sysctl -p >/dev/null >1"]),
+            ("dracut -f \"/boot/$(uname -r).img\" `uname -m`", vec!["dracut -f /boot/$(uname -r).img `uname -m`", "uname -r", "uname -m"]),
+            ("cat <<EOF > /etc/x\nsysctl -p\n$(uname -r)\nEOF\ntrue", vec!["cat >/etc/x", "true"]),
+            ("cat <<-'A' <<B; true\n\tyum\n\tA\nyum\nB\nfalse", vec!["cat", "true", "false"]),
+            ("f() { yum -y install a; }\nf", vec!["yum -y install a", "f"]),
+            ("case $x in\nyum|dnf) uname -r ;;\n*) true\nesac", vec!["case $x in", "yum", "uname -r", "true", "esac"]),
+            ("yum -y \\\n  install a \\\r\n  b\n", vec!["yum -y install a b"]),
+            ("x=$((1 << 2)); ((i++)); echo $((2 + (3))) \"${x:-(}\"\ntrue", vec!["echo $((2 + (3))) ${x:-(}", "true"]),
+            ("(cd /; yum install a) && { echo $'a'; }", vec!["cd /", "yum install a", "echo $a"]),
+            ("while read a; do echo $a; done < <(uname -r)", vec!["read a", "echo $a", "done", "uname -r"]),
+            ("yum install a\r\nb\r\n", vec!["yum install a", "b"]),
+            ("> /etc/machine-id; : &>>x", vec![">/etc/machine-id", ": >x"]),
+            ("cat <<< \"uname\"; echo 'open\nuname -r", vec!["cat", "echo open\nuname -r"]),
+            (")) ` ' \" $( ${ <<", vec![]),
+        ] {
+            let mut found = read(text);
+            let mut expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+            found.sort();
+            expected.sort();
+            if !text.starts_with("))") {
+                assert_eq!(found, expected, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn deep_and_odd_texts_end() {
+        for text in ["$(", "`", "((", "\"$(", "<<", "<(", "&", "&>", "a\\", "é(é)`é", "<<A\n"] {
+            read(&text.repeat(5_000));
+        }
+    }
+}
