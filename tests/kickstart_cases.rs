@@ -3,6 +3,7 @@
 mod hostile;
 mod own;
 mod recipes;
+mod sarif;
 mod scripts;
 
 use std::fs;
@@ -49,18 +50,23 @@ fn rendered_kickstarts_are_the_golden_files() {
 /// The validator of pykickstart 3.78: `$KSVALIDATOR`, else one below target/, made once.
 pub fn ksvalidator() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        if let Some(path) = std::env::var_os("KSVALIDATOR") {
-            return path.into();
-        }
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools").join("pykickstart");
-        let path = dir.join("bin/ksvalidator");
-        if !path.exists() {
-            ok(Command::new("python3").args(["-m", "venv"]).arg(&dir));
-            ok(Command::new(dir.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", "pykickstart==3.78"]));
-        }
-        path
+    PATH.get_or_init(|| match std::env::var_os("KSVALIDATOR") {
+        Some(path) => path.into(),
+        None => python_tool("pykickstart", &["pykickstart==3.78"]).join("ksvalidator"),
     })
+}
+
+/// The programs of a Python environment below target/tools that has `packages`, made when it is not there. ci/test makes the same.
+fn python_tool(name: &str, packages: &[&str]) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools").join(name);
+    let made = dir.join("requirements");
+    let wanted = packages.join(" ") + "\n";
+    if fs::read_to_string(&made).ok().as_deref() != Some(&wanted) {
+        ok(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir));
+        ok(Command::new(dir.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
+        fs::write(&made, wanted).unwrap();
+    }
+    dir.join("bin")
 }
 
 /// Run to success, or show what was said.

@@ -182,6 +182,9 @@ pub struct KickstartCheck {
     /// Leave a lint out; `goldsmith kickstart lints` has the names
     #[arg(long, value_name = "LINT", value_parser = lint_names(), hide_possible_values = true)]
     pub allow: Vec<String>,
+    /// Write SARIF 2.1.0 to standard output, for code scanning
+    #[arg(long, conflicts_with = "json")]
+    pub sarif: bool,
 }
 
 /// `kickstart lints`.

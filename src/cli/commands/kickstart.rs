@@ -2,6 +2,7 @@
 
 mod check;
 mod lints;
+mod sarif;
 
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::cli::args::{Kickstart, RecipeArgs};

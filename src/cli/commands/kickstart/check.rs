@@ -1,11 +1,14 @@
 //! `goldsmith kickstart check FILE…`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::sarif;
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::text::{counted, printable};
 use crate::cli::args::KickstartCheck;
@@ -16,28 +19,35 @@ use crate::kickstart::{Diagnostic, Document, Lint, LintFinding, Severity, lint, 
 const MAX_BYTES: u64 = 8 << 20;
 
 /// A file and everything that is to be said of it.
-struct Checked {
+pub(super) struct Checked {
+    path: PathBuf,
     document: Document,
     lints: Vec<LintFinding>,
+    /// Where its includes were found, by the names it calls them.
+    included: HashMap<String, PathBuf>,
 }
 
 /// What is said of a file: by its parser, or by a lint.
-struct Finding<'a> {
-    file: &'a str,
-    severity: Severity,
-    message: &'a str,
-    help: Option<&'a str>,
-    lint: Option<&'static Lint>,
+pub(super) struct Finding<'a> {
+    pub file: &'a str,
+    pub severity: Severity,
+    pub message: &'a str,
+    pub help: Option<&'a str>,
+    pub lint: Option<&'static Lint>,
     /// Nothing when it is about something that is not there.
-    place: Option<&'a Diagnostic>,
+    pub place: Option<&'a Diagnostic>,
 }
 
 /// Tell what the installer of CentOS 7.5 would say of each file, and what it would trip over; fail when it would refuse one.
 pub fn run(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
     let checked = args.files.iter().map(|path| check(path, &args.allow)).collect::<Result<Vec<Checked>, AnyFailure>>()?;
-    let text = match context.json {
-        true => format!("{}\n", json!({"schema": 1, "findings": checked.iter().flat_map(findings).map(record).collect::<Vec<_>>()})),
-        false => checked.iter().map(shown).collect(),
+    let text = if args.sarif {
+        format!("{:#}\n", sarif::document(&checked))
+    } else if context.json {
+        let records: Vec<Value> = checked.iter().flat_map(Checked::findings).map(record).collect();
+        format!("{}\n", json!({"schema": 1, "findings": records}))
+    } else {
+        checked.iter().map(shown).collect()
     };
     printer::out(&text)?;
     let refused = checked.iter().filter(|checked| !checked.document.is_accepted()).count();
@@ -50,22 +60,20 @@ pub fn run(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
     }
 }
 
-/// Read and judge the file at `path`.
+/// Read and judge the file at `path`; what it includes is looked for as pykickstart does, in the working directory and then beside it.
 fn check(path: &Path, allowed: &[String]) -> Result<Checked, AnyFailure> {
-    let document = read(path)?;
-    let lints = lint(&document).into_iter().filter(|found| !allowed.iter().any(|id| id == found.lint.id)).collect();
-    Ok(Checked { document, lints })
-}
-
-/// Parse the file at `path`; what it includes is looked for as pykickstart does, in the working directory and then beside it.
-fn read(path: &Path) -> Result<Document, AnyFailure> {
     let unreadable = |source| Unreadable { path: path.to_owned(), source };
     let text = if path == Path::new("-") { text(io::stdin().lock()) } else { File::open(path).and_then(text) };
+    let found = RefCell::new(HashMap::new());
     let includes = |name: &str, from: &str| {
         let beside = Path::new(from).parent().unwrap_or(Path::new("")).join(name);
-        [PathBuf::from(name), beside].into_iter().find_map(|path| text_of(&path))
+        let (path, text) = [PathBuf::from(name), beside].into_iter().find_map(|path| text_of(&path).map(|text| (path, text)))?;
+        found.borrow_mut().insert(name.to_owned(), path);
+        Some(text)
     };
-    Ok(parse(&path.to_string_lossy(), &text.map_err(unreadable)?, &includes))
+    let document = parse(&path.to_string_lossy(), &text.map_err(unreadable)?, &includes);
+    let lints = lint(&document).into_iter().filter(|found| !allowed.iter().any(|id| id == found.lint.id)).collect();
+    Ok(Checked { path: path.to_owned(), document, lints, included: found.into_inner() })
 }
 
 fn text_of(path: &Path) -> Option<String> {
@@ -79,34 +87,41 @@ fn text(source: impl Read) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&host::read_at_most(source, MAX_BYTES)?).into_owned())
 }
 
-/// Everything that is said of a file: first what is missing in it, then by place.
-fn findings(checked: &Checked) -> Vec<Finding<'_>> {
-    let parsed = checked.document.diagnostics().iter().map(|found| Finding {
-        file: &found.file,
-        severity: found.severity,
-        message: &found.message,
-        help: found.help.as_deref(),
-        lint: None,
-        place: Some(found),
-    });
-    let linted = checked.lints.iter().map(|found| Finding {
-        file: &found.file,
-        severity: Severity::Warning,
-        message: &found.message,
-        help: Some(found.lint.remedy),
-        lint: Some(found.lint),
-        place: found.place.as_ref(),
-    });
-    let mut findings: Vec<Finding<'_>> = parsed.chain(linted).collect();
-    findings.sort_by_key(|found| found.place.map(|place| place.span));
-    findings
+impl Checked {
+    /// Everything that is said of the file: first what is missing in it, then by place.
+    pub fn findings(&self) -> Vec<Finding<'_>> {
+        let parsed = self.document.diagnostics().iter().map(|found| Finding {
+            file: &found.file,
+            severity: found.severity,
+            message: &found.message,
+            help: found.help.as_deref(),
+            lint: None,
+            place: Some(found),
+        });
+        let linted = self.lints.iter().map(|found| Finding {
+            file: &found.file,
+            severity: Severity::Warning,
+            message: &found.message,
+            help: Some(found.lint.remedy),
+            lint: Some(found.lint),
+            place: found.place.as_ref(),
+        });
+        let mut findings: Vec<Finding<'_>> = parsed.chain(linted).collect();
+        findings.sort_by_key(|found| found.place.map(|place| place.span));
+        findings
+    }
+
+    /// Where the file is that findings call `name`: this one, or one of its includes.
+    pub fn path_of(&self, name: &str) -> &Path {
+        if name == self.document.name() { &self.path } else { self.included.get(name).map_or(&self.path, PathBuf::as_path) }
+    }
 }
 
 /// A file's findings for people: what and where, the line, a mark below it. A lint says why and what to do once in each file.
 fn shown(checked: &Checked) -> String {
     let mut explained: Vec<&str> = Vec::new();
     let mut text = String::new();
-    for found in findings(checked) {
+    for found in checked.findings() {
         let place = found.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
         let id = found.lint.map(|lint| format!("[{}]", lint.id)).unwrap_or_default();
         text.push_str(&format!("{}{place}: {}{id}: {}\n", printable(found.file), found.severity, printable(found.message)));
