@@ -14,7 +14,7 @@ use crate::base::text::counted;
 use crate::cache::Store;
 use crate::installer::accounts::Accounts;
 use crate::installer::anaconda;
-use crate::kickstart::{Diagnostic, Severity, parse};
+use crate::kickstart::{Diagnostic, Severity, lint, parse};
 use crate::recipe::{Media, Recipe};
 use crate::sources;
 
@@ -84,6 +84,10 @@ fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Vec<Row> {
         }
     };
     let mut rows: Vec<Row> = document.diagnostics().iter().map(row).collect();
+    rows.extend(lint(&document).into_iter().map(|found| {
+        let line = found.place.map(|place| format!("line {}: ", place.line)).unwrap_or_default();
+        Row::warning(Area::Kickstart, format!("{line}{} [{}]", found.message, found.lint.id), Some(found.lint.remedy.to_owned()))
+    }));
     if document.is_accepted() {
         rows.push(Row::ok(Area::Kickstart, "the parser of CentOS 7.5 accepts it"));
     }

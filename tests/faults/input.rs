@@ -60,6 +60,17 @@ fn a_check_tells_everything_that_stands_against_a_build() {
     for row in ["wrong     kickstart  line 2: ", "wrong     kickstart  line 3: "] {
         assert!(ended.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}", ended.stdout);
     }
+
+    // Lints warn, and are not what a check fails for; what is rendered has none.
+    let ended = goldsmith(["check", "r.toml", "-o", "out"]).file("r.toml", &own).file("my.ks", "%post\nsysctl -p\n%end\nhalt\n").end();
+    let rows: Vec<&str> = ended.stdout.lines().filter(|line| line.contains(" kickstart  ")).collect();
+    let expected = [
+        "warning   kickstart  line 2: this sets values in the installer's kernel [sysctl-in-post]",
+        "warning   kickstart  line 4: `halt` does not end the machine [halt]",
+        "ok        kickstart  the parser of CentOS 7.5 accepts it",
+    ];
+    assert_eq!((ended.status, &rows[..]), (3, &expected[..]), "{}{}", ended.stdout, ended.stderr);
+    assert!(!missing.stdout.contains("warning   kickstart"), "{}", missing.stdout);
 }
 
 /// The flagship's recipe with this medium and archive. A file is named by its content.
