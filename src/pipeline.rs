@@ -74,6 +74,7 @@ pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyF
 
 async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> Result<Built, AnyFailure> {
     let recipe = request.recipe;
+    preflight::require_kickstart(recipe, request.store)?;
     let (resolved, plan) = resolve_and_plan(recipe, request.store, scratch, events).await?;
     let found = artifact::existing(request.target, &plan.content_id);
     if let Found::SameId(manifest) = &found {

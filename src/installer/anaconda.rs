@@ -17,9 +17,10 @@ pub mod signatures;
 mod storage;
 
 use crate::base::failure::{Class, Failure};
+use crate::base::text::counted;
 use crate::kickstart::{
-    Address, Bootloader, CryptHash, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages, Repo,
-    SelinuxMode, Services, Source, Url, User, ValueError, Word,
+    Address, Bootloader, CryptHash, Diagnostic, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages,
+    Repo, SelinuxMode, Services, Severity, Source, Url, User, ValueError, Word,
 };
 use crate::recipe::{self, Media, Recipe, Selinux, Toggle};
 
@@ -109,7 +110,22 @@ pub enum AnacondaError {
         /// What to do.
         remedy: String,
     },
+    /// The recipe's kickstart cannot be used.
+    #[error("the kickstart {name} cannot be used: {} in it", counted(errors(findings).count(), "error"))]
+    Own {
+        /// The file.
+        name: String,
+        /// All that was found in it, by place; at least one is an error.
+        findings: Vec<Diagnostic>,
+    },
 }
+
+fn errors(findings: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
+    findings.iter().filter(|found| found.severity == Severity::Error)
+}
+
+/// Errors that are shown as evidence.
+const SHOWN: usize = 20;
 
 impl AnacondaError {
     fn refused(field: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) -> Self {
@@ -126,6 +142,14 @@ impl Failure for AnacondaError {
         match self {
             Self::Value { source, .. } => source.remedy(),
             Self::Refused { remedy, .. } => Some(remedy.clone()),
+            Self::Own { name, .. } => Some(format!("correct {name}")),
+        }
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        match self {
+            Self::Own { findings, .. } => errors(findings).take(SHOWN).map(ToString::to_string).collect(),
+            Self::Value { .. } | Self::Refused { .. } => Vec::new(),
         }
     }
 }
@@ -148,7 +172,7 @@ impl<T> InField<T> for Result<T, ValueError> {
 /// The recipe is for another installer, or asks for what this one cannot do or a kickstart cannot say.
 pub fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Result<Vec<u8>, AnacondaError> {
     match &recipe.media {
-        Media::Anaconda { kickstart: Some(own), .. } => own::merged(recipe, own.bytes()),
+        Media::Anaconda { kickstart: Some(own), .. } => own::merged(recipe, own),
         Media::Anaconda { kickstart: None, .. } => rendered(recipe, accounts).map(|kickstart| kickstart.to_string().into_bytes()),
         Media::Deploy { .. } => {
             Err(AnacondaError::refused("media.installer", "the recipe is not for anaconda", "set installer = \"anaconda\""))

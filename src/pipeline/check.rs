@@ -13,7 +13,7 @@ use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
 use crate::cache::Store;
 use crate::installer::accounts::Accounts;
-use crate::installer::anaconda;
+use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Severity, lint, parse};
 use crate::recipe::{Media, Recipe};
 use crate::sources;
@@ -72,16 +72,17 @@ fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Vec<Row> {
     if !matches!(recipe.media, Media::Anaconda { .. }) {
         return Vec::new();
     }
-    let document = match anaconda::kickstart(recipe, accounts) {
-        Ok(text) => parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None),
-        Err(error) => return vec![Row::failed(Area::Kickstart, &error.into())],
-    };
     let row = |found: &Diagnostic| {
         let what = format!("line {}: {}", found.line, found.message);
         match found.severity {
             Severity::Error => Row::wrong(Area::Kickstart, what, found.help.clone()),
             Severity::Warning => Row::warning(Area::Kickstart, what, found.help.clone()),
         }
+    };
+    let document = match anaconda::kickstart(recipe, accounts) {
+        Ok(text) => parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None),
+        Err(AnacondaError::Own { findings, .. }) => return findings.iter().map(row).collect(),
+        Err(error) => return vec![Row::failed(Area::Kickstart, &error.into())],
     };
     let mut rows: Vec<Row> = document.diagnostics().iter().map(row).collect();
     rows.extend(lint(&document).into_iter().map(|found| {

@@ -8,9 +8,11 @@ use crate::base::host::TooLittleMemory;
 use crate::base::process::Tool;
 use crate::cache::Store;
 use crate::image;
+use crate::installer::accounts::Accounts;
+use crate::installer::anaconda;
 use crate::machine::firmware::find_uefi;
 use crate::plan::Plan;
-use crate::recipe::{Firmware, Recipe};
+use crate::recipe::{Firmware, Media, Recipe};
 use crate::stages;
 
 use super::Request;
@@ -21,6 +23,17 @@ pub(super) const SMALLER: &str = "--set build.memory='\"1G\"'";
 const TOOLS: [Tool; 2] = [Tool::QemuSystem, Tool::QemuImg];
 /// What an image takes at the least where it is published: the smallest that were made have some 200 MiB.
 const OUTPUT_BYTES: u64 = 256 << 20;
+
+/// Make sure that the recipe's installer will read its kickstart, when it has one.
+///
+/// # Errors
+/// It cannot be made, or would be refused.
+pub(super) fn require_kickstart(recipe: &Recipe, store: &Store) -> Result<(), AnyFailure> {
+    if matches!(recipe.media, Media::Anaconda { .. }) {
+        anaconda::kickstart(recipe, &Accounts::derive(recipe, &store.secret()?))?;
+    }
+    Ok(())
+}
 
 /// Make sure of the tools, of the place of the artifact, and of space there and in the store.
 ///

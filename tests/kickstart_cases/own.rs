@@ -4,12 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use goldsmith::base::digest::Sha256Digest;
+use goldsmith::base::failure::{Class, Failure as _};
 use goldsmith::installer::accounts::Accounts;
-use goldsmith::installer::anaconda;
+use goldsmith::installer::anaconda::{self, AnacondaError};
 use goldsmith::recipe::{Content, Media, Recipe};
 
 use super::recipes::lab;
 use super::scripts::{Scratch, script};
+use crate::support::goldsmith;
 
 /// What somebody might bring, with the habits that people have.
 pub const THEIRS: &str = "\
@@ -50,9 +52,71 @@ fn recipe(own: &[u8], repositories: bool) -> Recipe {
     recipe
 }
 
-fn merge(own: &[u8], repositories: bool) -> Vec<u8> {
+fn try_merge(own: &[u8], repositories: bool) -> Result<Vec<u8>, AnacondaError> {
     let recipe = recipe(own, repositories);
-    anaconda::kickstart(&recipe, &Accounts::derive(&recipe, b"a secret of the tests")).unwrap()
+    anaconda::kickstart(&recipe, &Accounts::derive(&recipe, b"a secret of the tests"))
+}
+
+fn merge(own: &[u8], repositories: bool) -> Vec<u8> {
+    try_merge(own, repositories).unwrap()
+}
+
+#[test]
+fn what_the_installer_would_refuse_is_not_merged() {
+    for (text, evidence) in [
+        ("poweroff\n%post\ntrue\n", &["my.ks:2:1: error: section %post does not end; close it with a line `%end`"][..]),
+        (
+            "repo --name=mine --baseurl=http://192.0.2.1/\nrepo --baseurl=http://192.0.2.1/ --name=kubernetes\n",
+            &["my.ks:2:34: error: the recipe has a repository `kubernetes` too, which goldsmith adds here; \
+               rename it here, or change the repository's `id` in the recipe"],
+        ),
+        (
+            "rootpw two words\nrepo --name kubernetes --mirrorlist=http://192.0.2.1/\nmakeitso\n",
+            &["my.ks:1:12: ", "my.ks:2:6: ", "my.ks:3:1: "],
+        ),
+        ("", &["my.ks:1:1: error: the file is empty"]),
+        ("\u{feff}# byte order mark\npoweroff", &["my.ks:1:1: "]),
+    ] {
+        let refused = try_merge(text.as_bytes(), true).unwrap_err();
+        let found = refused.evidence();
+        assert!(
+            found.len() == evidence.len() && found.iter().zip(evidence).all(|(found, expected)| found.starts_with(expected)),
+            "{found:#?}"
+        );
+        let errors = if evidence.len() == 1 { "1 error".to_owned() } else { format!("{} errors", evidence.len()) };
+        assert_eq!(refused.to_string(), format!("the kickstart my.ks cannot be used: {errors} in it"));
+        assert_eq!((refused.class(), refused.remedy().as_deref()), (Class::Usage, Some("correct my.ks")));
+    }
+    assert!(try_merge(b"repo --name=kubernetes --baseurl=http://192.0.2.1/\n", false).is_ok(), "the recipe has no repository then");
+    assert!(try_merge(b"halt\nrootpw x\n%packages --nobase\n%end\n", true).is_ok(), "lints and warnings do not stand against it");
+}
+
+#[test]
+fn render_build_and_check_refuse_it_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("my.ks"), "poweroff\n%post\ntrue\n").unwrap();
+    let iso = format!("{{ path = \"c.iso\", sha256 = \"{}\" }}", "0".repeat(64));
+    let recipe = format!("schema = 1\nname = \"web\"\n[media]\ninstaller = \"anaconda\"\nkickstart = \"my.ks\"\niso = {iso}\n");
+    let path = dir.path().join("r.toml");
+    fs::write(&path, recipe).unwrap();
+    for words in [&["kickstart", "render"][..], &["build"]] {
+        let ended = goldsmith(words.iter().copied().chain([path.to_str().unwrap()])).end();
+        let name = fs::canonicalize(dir.path().join("my.ks")).unwrap();
+        let name = name.display();
+        let said = format!(
+            "error: the kickstart {name} cannot be used: 1 error in it\n  \
+             {name}:2:1: error: section %post does not end; close it with a line `%end`\n  help: correct {name}\n"
+        );
+        assert!(
+            ended.status == 2 && ended.stdout.is_empty() && ended.stderr.starts_with(&said),
+            "{words:?}: {}{}",
+            ended.stdout,
+            ended.stderr
+        );
+    }
+    let ended = goldsmith(["check", path.to_str().unwrap()]).end();
+    let rows: Vec<&str> = ended.stdout.lines().filter(|line| line.contains(" kickstart  ")).collect();
+    assert_eq!((ended.status, &rows[..]), (2, &["wrong     kickstart  line 2: section %post does not end"][..]), "{}", ended.stderr);
 }
 
 #[test]
@@ -71,13 +135,12 @@ fn goldsmiths_sections_follow_the_users_text() {
 fn every_byte_of_the_users_stays_where_it_is() {
     let whole = THEIRS.as_bytes();
     let crlf = THEIRS.replace('\n', "\r\n");
-    let cases: [(&[u8], &[u8]); 6] = [
+    let cases: [(&[u8], &[u8]); 5] = [
         (whole, b""),
         (&whole[..whole.len() - 1], b"\n"),
         (crlf.as_bytes(), b""),
-        (b"\xef\xbb\xbf# byte order mark\npoweroff", b"\n"),
+        (b"# no line end", b"\n"),
         (b"# \xe9t\xe9, in Latin-1\n", b""),
-        (b"", b""),
     ];
     for (own, joint) in cases {
         let text = merge(own, true);

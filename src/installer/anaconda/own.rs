@@ -11,14 +11,18 @@
 //! So the user's own `%pre` runs before the volume is mounted, and the user's own `%post` before the repositories are in the image; with
 //! `--nochroot` it sees the volume.
 
-use crate::kickstart::{Post, Script};
-use crate::recipe::Recipe;
+use crate::kickstart::{Diagnostic, Document, Post, Script, Severity, parse};
+use crate::recipe::{Content, Recipe};
 
 use super::{AnacondaError, repo, scripts};
 
 /// `own` and goldsmith's sections for `recipe`.
-pub(super) fn merged(recipe: &Recipe, own: &[u8]) -> Result<Vec<u8>, AnacondaError> {
-    let mut text = own.to_vec();
+///
+/// # Errors
+/// The installer would refuse `own`, or would not see goldsmith's sections for what they are.
+pub(super) fn merged(recipe: &Recipe, own: &Content) -> Result<Vec<u8>, AnacondaError> {
+    refuse(recipe, own)?;
+    let mut text = own.bytes().to_vec();
     if text.last().is_some_and(|byte| *byte != b'\n') {
         text.push(b'\n');
     }
@@ -26,6 +30,30 @@ pub(super) fn merged(recipe: &Recipe, own: &[u8]) -> Result<Vec<u8>, AnacondaErr
         text.extend_from_slice(format!("\n# goldsmith: begin {name}\n{section}# goldsmith: end {name}\n").as_bytes());
     }
     Ok(text)
+}
+
+/// What is wrong with `own` is found while it is alone: an open section would swallow all that is added.
+fn refuse(recipe: &Recipe, own: &Content) -> Result<(), AnacondaError> {
+    let name = match own {
+        Content::File { path, .. } => path.display().to_string(),
+        Content::Inline { .. } => "kickstart".to_owned(),
+    };
+    // It is alone in the initramfs: what it includes must be made by a `%pre`.
+    let document = parse(&name, &String::from_utf8_lossy(own.bytes()), &|_: &str, _: &str| None);
+    let mut findings = document.diagnostics().to_vec();
+    findings.extend(clashes(recipe, &document));
+    findings.sort_by_key(|found| found.span);
+    if findings.iter().all(|found| found.severity != Severity::Error) { Ok(()) } else { Err(AnacondaError::Own { name, findings }) }
+}
+
+/// Repositories of the kickstart that are called like one of the recipe's. pykickstart only warns of a name that stands twice
+/// (commands/repo.py), and to yum one name is one repository: packages of the other would be missing.
+fn clashes(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
+    let names = document.commands_named("repo").filter_map(|repo| repo.option("name"));
+    let taken = names.filter(|name| recipe.repositories.iter().any(|repository| Some(repository.id.as_str()) == name.text()));
+    let clash = |name: &str| format!("the recipe has a repository `{name}` too, which goldsmith adds here");
+    let help = || Some("rename it here, or change the repository's `id` in the recipe".to_owned());
+    taken.map(|name| document.diagnostic(Severity::Error, name.span, clash(name.text().unwrap_or_default()), help())).collect()
 }
 
 /// What is added: the marks' words, and lines.
