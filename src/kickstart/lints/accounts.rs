@@ -1,5 +1,7 @@
 //! Passwords, groups, services, time.
 
+use std::collections::HashSet;
+
 use super::super::parser::{Command, Span};
 use super::sheet::{Sheet, is_of};
 use super::shell::Simple;
@@ -159,7 +161,7 @@ fn plaintext_password(sheet: &Sheet<'_>) -> Vec<Hit> {
 const NOT_OF_EL7: [&str; 6] = ["sudo", "admin", "sudoers", "plugdev", "netdev", "docker"];
 
 fn group_missing(sheet: &Sheet<'_>) -> Vec<Hit> {
-    let made: Vec<&str> = sheet.document.commands_named("group").filter_map(|group| group.option("name")?.text()).collect();
+    let made: HashSet<&str> = sheet.document.commands_named("group").filter_map(|group| group.option("name")?.text()).collect();
     // Without `%packages` this is a part of a kickstart, and the other part may install what makes the group.
     let is_known = sheet.is_complete && sheet.document.packages().next().is_some();
     let hits = sheet.document.commands_named("user").filter(|_| is_known).filter_map(|user| {
@@ -206,9 +208,12 @@ fn socket_as_service(sheet: &Sheet<'_>) -> Vec<Hit> {
 const OF_CORE: [&str; 11] =
     ["NetworkManager", "sshd", "chronyd", "firewalld", "rsyslog", "crond", "auditd", "postfix", "tuned", "kdump", "network"];
 
+/// Services that are looked for in every command.
+const MOST_SERVICES: usize = 100;
+
 fn service_not_yet_there(sheet: &Sheet<'_>) -> Vec<Hit> {
     let names = services(sheet, &["enabled"]).into_iter().map(|(name, span)| (name.strip_suffix(".service").unwrap_or(name), span));
-    let unknown = names.filter(|(name, _)| !name.is_empty() && !OF_CORE.contains(name) && !sheet.installs(name));
+    let unknown = names.filter(|(name, _)| !name.is_empty() && !OF_CORE.contains(name) && !sheet.installs(name)).take(MOST_SERVICES);
     let hits = unknown.filter_map(|(name, span)| {
         let line = sheet.post_scripts().flat_map(|script| &script.commands).find_map(|command| brings(command, name))?;
         Some(Hit::at(span, format!("{name} is enabled before the `%post` brings it in line {line}")))

@@ -1,5 +1,7 @@
 //! What is installed, and from where.
 
+use std::collections::HashMap;
+
 use super::super::parser::{Command, PackageKind, Span};
 use super::sheet::Sheet;
 use super::{Hit, Lint};
@@ -82,13 +84,13 @@ fn pinned_docker(name: &str) -> Option<&str> {
 }
 
 fn docker_cli_unpinned(sheet: &Sheet<'_>) -> Vec<Hit> {
-    let listed = sheet.packages().into_iter().filter(|(_, _, excluded)| !excluded).map(|(name, span, _)| (name.to_owned(), span));
+    let listed = sheet.packages.iter().filter(|package| !package.excluded).map(|package| (package.name, package.span));
     // A script that installs it does so in one command, or pins the other one in another.
     let installed = sheet
         .post_scripts()
         .flat_map(|script| script.commands_named("yum"))
-        .flat_map(|command| command.words.iter().map(|word| (word.text.clone(), word.span)));
-    let all: Vec<(String, Span)> = listed.chain(installed).collect();
+        .flat_map(|command| command.words.iter().map(|word| (word.text.as_str(), word.span)));
+    let all: Vec<(&str, Span)> = listed.chain(installed).collect();
     let pins_cli = |name: &str| name.split_once(':').map_or(name, |(_, name)| name).strip_prefix("docker-ce-cli-").is_some();
     if all.iter().any(|(name, _)| pins_cli(name)) {
         return vec![];
@@ -117,7 +119,7 @@ fn firewalld_excluded(sheet: &Sheet<'_>) -> Vec<Hit> {
 }
 
 fn package_and_excluded(sheet: &Sheet<'_>) -> Vec<Hit> {
-    let mut seen: std::collections::HashMap<&str, (bool, usize)> = std::collections::HashMap::new();
+    let mut seen: HashMap<&str, (bool, usize)> = HashMap::new();
     let mut hits = Vec::new();
     let entries = sheet.document.packages().flat_map(|selection| selection.entries());
     for entry in entries.filter(|entry| entry.kind == PackageKind::Package) {

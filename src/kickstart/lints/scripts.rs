@@ -1,5 +1,7 @@
 //! What scripts do that has no effect, the wrong one, or one that nobody notices. Sources also: pyanaconda/kickstart.py: AnacondaKSScript.
 
+use std::collections::HashSet;
+
 use super::super::parser::{SectionKind, Span};
 use super::sheet::{Script, Sheet};
 use super::shell::{Simple, Word};
@@ -238,7 +240,11 @@ fn post_lines<'a>(sheet: &'a Sheet<'_>) -> impl Iterator<Item = (Span, &'a str)>
 
 fn bridge_sysctl_without_module(sheet: &Sheet<'_>) -> Vec<Hit> {
     const KEY: &str = "net.bridge.bridge-nf-call-";
-    if !sheet.is_complete || post_lines(sheet).any(|(_, line)| line.contains("br_netfilter")) {
+    // `modprobe` loads it into the installer's kernel; in a file that is written the same words serve.
+    let modprobes = sheet.post_scripts().flat_map(|script| script.commands_named("modprobe"));
+    let in_installer: HashSet<_> = modprobes.map(Simple::span).map(|span| (span.file, span.line)).collect();
+    let loads = |(span, line): (Span, &str)| line.contains("br_netfilter") && !in_installer.contains(&(span.file, span.line));
+    if !sheet.is_complete || post_lines(sheet).any(loads) {
         return vec![];
     }
     let sets = |line: &str| {

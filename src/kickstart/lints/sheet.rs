@@ -1,5 +1,7 @@
 //! What several lints ask of a document, worked out once.
 
+use std::collections::HashMap;
+
 use super::super::parser::{Command, Document, Included, PackageKind, ScriptSection, SectionKind, Span};
 use super::shell::{self, Simple};
 
@@ -7,10 +9,21 @@ use super::shell::{self, Simple};
 pub(super) struct Sheet<'a> {
     pub document: &'a Document,
     pub scripts: Vec<Script<'a>>,
+    /// What `%packages` says of packages, the last word on each name.
+    pub packages: Vec<Package<'a>>,
+    /// The names of those that are asked for, in order.
+    installed: Vec<&'a str>,
     /// Whether what is not there is missing: a kickstart for a whole installation, all of which was seen and can be read.
     pub is_whole: bool,
     /// Whether every included file was seen.
     pub is_complete: bool,
+}
+
+/// A package that `%packages` names.
+pub(super) struct Package<'a> {
+    pub name: &'a str,
+    pub span: Span,
+    pub excluded: bool,
 }
 
 /// A script and its commands; those of an interpreter that is no shell are not known.
@@ -62,7 +75,10 @@ impl<'a> Sheet<'a> {
         let installs = (parts >= ENOUGH || has(&"cmdline")) && !has(&"rescue");
         let is_complete = document.includes().all(|include| matches!(include.content, Included::Read { .. }));
         let is_whole = installs && is_complete && document.is_accepted();
-        Sheet { document, scripts: scripts.collect(), is_whole, is_complete }
+        let packages = packages(document);
+        let mut installed: Vec<&str> = packages.iter().filter(|package| !package.excluded).map(|package| package.name).collect();
+        installed.sort_unstable();
+        Sheet { document, scripts: scripts.collect(), packages, installed, is_whole, is_complete }
     }
 
     /// The last command `name`.
@@ -85,32 +101,34 @@ impl<'a> Sheet<'a> {
         self.scripts.iter().filter(|script| script.section.kind() == SectionKind::Post)
     }
 
-    /// What `%packages` says of packages, the last word on each name: name, place, whether it is taken away.
-    pub fn packages(&self) -> Vec<(&'a str, Span, bool)> {
-        let mut packages: Vec<(&'a str, Span, bool)> = Vec::new();
-        let mut places = std::collections::HashMap::new();
-        for entry in self.document.packages().flat_map(|selection| selection.entries()) {
-            if entry.kind == PackageKind::Package {
-                let index = *places.entry(entry.name.as_str()).or_insert(packages.len());
-                let package = (entry.name.as_str(), entry.span, entry.excluded);
-                if let Some(place) = packages.get_mut(index) { *place = package } else { packages.push(package) }
-            }
-        }
-        packages
-    }
-
     /// Where `%packages` takes the package away.
-    pub fn exclusion(&self, package: &str) -> Option<Span> {
-        self.packages().into_iter().find(|(name, _, excluded)| *excluded && *name == package).map(|(_, span, _)| span)
+    pub fn exclusion(&self, name: &str) -> Option<Span> {
+        self.packages.iter().find(|package| package.excluded && package.name == name).map(|package| package.span)
     }
 
-    /// Whether `%packages` asks for a package whose name is `stem`, or begins with it and a hyphen: `docker` for `docker-ce-18.09.6`.
+    /// Whether `%packages` asks for a package whose name [`is_of`] `stem`.
     pub fn installs(&self, stem: &str) -> bool {
-        self.packages().into_iter().any(|(name, _, excluded)| !excluded && is_of(name, stem))
+        // The names that begin with a text stand together.
+        let has = |start: &str| {
+            self.installed.get(self.installed.partition_point(|name| *name < start)).is_some_and(|name| name.starts_with(start))
+        };
+        self.installed.binary_search(&stem).is_ok() || has(&format!("{stem}-")) || has(&format!("{stem}."))
     }
 }
 
-/// Whether the package `name` is `stem` itself, or one of its kind or version.
+fn packages(document: &Document) -> Vec<Package<'_>> {
+    let mut packages: Vec<Package<'_>> = Vec::new();
+    let mut places = HashMap::new();
+    let entries = document.packages().flat_map(|selection| selection.entries());
+    for entry in entries.filter(|entry| entry.kind == PackageKind::Package) {
+        let package = Package { name: &entry.name, span: entry.span, excluded: entry.excluded };
+        let index = *places.entry(package.name).or_insert(packages.len());
+        if let Some(place) = packages.get_mut(index) { *place = package } else { packages.push(package) }
+    }
+    packages
+}
+
+/// Whether the package `name` is `stem` itself, or one of its kind or version: `docker-ce-18.09.6` is of `docker`.
 pub(super) fn is_of(name: &str, stem: &str) -> bool {
     name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
 }

@@ -1,6 +1,8 @@
 //! Disks, partitions, and what boots from them.
 
-use super::super::parser::{Command, Document, Span};
+use std::collections::HashSet;
+
+use super::super::parser::{Command, Document};
 use super::sheet::{STORAGE, Sheet, disks};
 use super::{Hit, Lint};
 
@@ -167,12 +169,12 @@ fn blank_disk(sheet: &Sheet<'_>) -> Vec<Hit> {
 
 fn disk_excluded(sheet: &Sheet<'_>) -> Vec<Hit> {
     let Some(rule) = sheet.command("ignoredisk") else { return vec![] };
-    let (only, without) = (disks(rule, "only-use"), disks(rule, "drives"));
-    let is_in = |list: &[(&str, Span)], disk: &str| list.iter().any(|(name, _)| *name == disk);
+    let named = |option: &str| disks(rule, option).into_iter().map(|(name, _)| name).collect::<HashSet<&str>>();
+    let (only, without) = (named("only-use"), named("drives"));
     let users = [("part", "ondisk"), ("clearpart", "drives"), ("bootloader", "boot-drive")];
     let used = users.iter().flat_map(|(name, option)| {
         sheet.document.commands_named(name).flat_map(|command| disks(command, option).into_iter().map(|found| (found, *name)))
     });
-    let hits = used.filter(|((disk, _), _)| (!only.is_empty() && !is_in(&only, disk)) || is_in(&without, disk));
+    let hits = used.filter(|((disk, _), _)| (!only.is_empty() && !only.contains(disk)) || without.contains(disk));
     hits.map(|((disk, span), name)| Hit::at(span, format!("`{name}` uses {disk}, which `ignoredisk` takes away"))).collect()
 }

@@ -134,7 +134,7 @@ const CASES: &[(&str, &[Change<'_>], &[Change<'_>])] = &[
         &[(POST, "echo 'net.bridge.bridge-nf-call-iptables = 1' > /etc/sysctl.d/k8s.conf\n")],
         &[(POST, "cat > /etc/sysctl.d/k8s.conf <<EOF\nnet.bridge.bridge-nf-call-iptables=1\nEOF\necho br_netfilter > /etc/modules-load.d/k8s.conf\n")]),
     ("bridge-sysctl-without-module",
-        &[(POST, "cat > /etc/sysctl.d/k8s.conf <<EOF\nnet.bridge.bridge-nf-call-ip6tables=1\nEOF\n")],
+        &[(POST, "modprobe br_netfilter\ncat > /etc/sysctl.d/k8s.conf <<EOF\nnet.bridge.bridge-nf-call-ip6tables=1\nEOF\n")],
         &[(POST, "# net.bridge.bridge-nf-call-iptables = 1\necho 'net.bridge.bridge-nf-call-iptables = 0' > /etc/sysctl.d/k8s.conf\n")]),
     ("set-e-without-erroronfail", &[("%post --erroronfail", "%post")], &[("%post --erroronfail\nset -eu", "%post\ntrap 'echo failed' ERR\nset -e")]),
     ("set-e-without-erroronfail", &[("%post --erroronfail\nset -eu", "%post\nset -o errexit")], &[("%post --erroronfail\nset -eu", "%post\nset -x\nset -- -e")]),
@@ -194,4 +194,19 @@ fn findings_have_their_place_hide_secrets_and_are_not_endless() {
     assert_eq!((place.shown.as_str(), place.help.as_deref()), ("rootpw *******", Some(findings[0].lint.remedy)));
     let places: Vec<_> = findings[1..].iter().map(|found| found.place.as_ref().unwrap()).map(|place| (place.line, place.column)).collect();
     assert_eq!((places.len(), &places[..3]), (KEPT, &[(6, 1), (6, 12), (7, 1)][..]));
+}
+
+#[test]
+fn big_files_end() {
+    let lines = |line: &str| line.repeat(20_000);
+    let numbered = |line: &str| (0..20_000).map(|number| line.replace('#', &number.to_string())).collect::<String>();
+    for text in [
+        format!("%packages\n{}%end\nservices --enabled={}\n", numbered("p#\n-q#\n"), numbered("s#,")),
+        format!("services --enabled={}\n%post\n{}%end\n", numbered("s#,"), lines("yum install x\n")),
+        format!("{}{}%packages\n%end\n", numbered("group --name=g#\n"), lines("user --name=a --groups=sudo,docker\n")),
+        format!("ignoredisk --only-use={}\nclearpart --drives={}\n", numbered("sd#,"), numbered("sd#,")),
+        format!("%post\n{}%end\n", lines("rm $(x \"`y ((\" '")),
+    ] {
+        assert!(lint(&parse("ks.cfg", &text, &|_: &str, _: &str| None)).len() <= 10 * KEPT);
+    }
 }
