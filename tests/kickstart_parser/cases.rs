@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use goldsmith::kickstart::Severity;
+use goldsmith::kickstart::{Severity, lint};
 
 use super::{read, said};
 
@@ -67,4 +67,17 @@ fn every_case_is_kept_byte_for_byte() {
         assert_eq!(document.to_string(), case.text, "{}", case.file);
         assert_eq!(said(&read(&document.to_string())), said(&document), "{}", case.file);
     }
+}
+
+#[test]
+fn the_lints_of_the_accepted_cases_are_known() {
+    let mut text = String::new();
+    for case in cases() {
+        let document = read(&case.text);
+        for found in lint(&document).into_iter().filter(|_| document.is_accepted()) {
+            let line = found.place.map(|place| format!(":{}", place.line)).unwrap_or_default();
+            text.push_str(&format!("{}{line}: {}: {}\n", case.file, found.lint.id, found.message));
+        }
+    }
+    crate::support::golden("kickstart-lints.txt", &text);
 }
