@@ -1,6 +1,6 @@
 //! What a file is, by its first bytes: said when it is not what it should be.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -54,8 +54,8 @@ fn what(head: &[u8]) -> Option<&'static str> {
 /// # Errors
 /// Those of opening and reading it.
 pub(super) fn identify(path: &Path) -> io::Result<String> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
+    // Opening a named pipe waits for its other end.
+    let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Ok("a directory".to_owned());
     }
@@ -63,7 +63,7 @@ pub(super) fn identify(path: &Path) -> io::Result<String> {
         return Ok("no regular file".to_owned());
     }
     let mut head = Vec::new();
-    file.take(HEAD).read_to_end(&mut head)?;
+    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
     Ok(describe(&head, metadata.len()))
 }
 

@@ -245,4 +245,8 @@ fn a_file_that_is_no_medium_is_called_what_it_is() {
     }
     let error = Medium::open(dir.path()).unwrap_err();
     assert_eq!(error.to_string(), format!("the installation medium is not an ISO 9660 image: {} is a directory", dir.path().display()));
+    // Nobody will ever write into it.
+    make("mkfifo", dir.path(), ["pipe"]);
+    let error = Medium::open(&dir.path().join("pipe")).unwrap_err();
+    assert!(error.to_string().ends_with("/pipe is no regular file"), "{error}");
 }
