@@ -11,11 +11,13 @@ pub mod iso9660;
 mod magic;
 pub mod medium;
 mod resolve;
+mod verified;
 
 pub use apt::AptSource;
 pub use error::SourceError;
 pub use indexes::{PackageIndex, indexes};
-pub use resolve::{Host, Resolved, Suite, VerifiedFile, resolve};
+pub use resolve::{Host, Resolved, Suite, resolve};
+pub use verified::VerifiedFile;
 
 use serde::Serialize;
 

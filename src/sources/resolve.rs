@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apt::{self, AptSource};
-use super::digests;
 use super::medium::{self, Medium};
-use super::{Pin, Pins, SourceError};
+use super::{Pin, Pins, SourceError, VerifiedFile};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
@@ -18,25 +17,6 @@ use crate::recipe::{FileSource, Media, Recipe};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
-
-/// A local file whose bytes are the pinned ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedFile {
-    path: PathBuf,
-    sha256: Sha256Digest,
-}
-
-impl VerifiedFile {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What it hashes to.
-    pub fn sha256(&self) -> Sha256Digest {
-        self.sha256
-    }
-}
 
 /// What the host brings to the resolution.
 #[derive(Debug, Clone, Copy)]
@@ -83,14 +63,14 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     let mut found = Resolved { pins: Pins::default(), iso: None, medium: None, archives: Vec::new(), epoch: 0, apt: Vec::new() };
     if let Media::Anaconda { iso, .. } = &recipe.media {
         let (file, medium) = medium(iso, host.store, task).await?;
-        found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256, urls: iso.urls.clone() });
+        found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256(), urls: iso.urls.clone() });
         found.iso = Some(file);
         found.medium = Some(medium);
     }
     for (index, repository) in recipe.repositories.iter().enumerate() {
         let what = format!("the archive of repository {}", repository.id);
         let file = local_file(&what, &format!("repository.{index}.archive.path"), &repository.archive, host.store, task).await?;
-        found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: file.sha256, urls: repository.archive.urls.clone() });
+        found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: file.sha256(), urls: repository.archive.urls.clone() });
         found.archives.push(file);
     }
     if let Media::Deploy { suite, .. } = &recipe.media {
@@ -135,17 +115,7 @@ fn local_path(what: &str, key: &str, source: &FileSource) -> Result<PathBuf, Sou
 }
 
 async fn local_file(what: &str, key: &str, source: &FileSource, store: &Store, task: &Task) -> Result<VerifiedFile, SourceError> {
-    let path = local_path(what, key, source)?;
-    let unreadable = |source: io::Error| SourceError::Unreadable { what: what.to_owned(), path: path.clone(), source };
-    let metadata = fs::metadata(&path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(SourceError::wrong_kind(what, "a regular file", &path));
-    }
-    let sha256 = digests::digest(&path, what, store, task).await.map_err(unreadable)?;
-    match source.sha256 {
-        Some(expected) if expected != sha256 => Err(SourceError::WrongDigest { what: what.to_owned(), path, found: sha256, expected }),
-        _ => Ok(VerifiedFile { path, sha256 }),
-    }
+    VerifiedFile::of(what, &local_path(what, key, source)?, source.sha256, store, task).await
 }
 
 /// Debian's entries for `suite` among the host's; a file that cannot be read has none for us.

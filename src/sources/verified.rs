@@ -1,0 +1,44 @@
+//! Local files whose bytes are known.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{SourceError, digests};
+use crate::base::digest::Sha256Digest;
+use crate::base::event::Task;
+use crate::cache::Store;
+
+/// A local file whose bytes are the pinned ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedFile {
+    path: PathBuf,
+    sha256: Sha256Digest,
+}
+
+impl VerifiedFile {
+    /// The file at `path`, hashed or remembered. `what` it is to the recipe, which pins it or takes any.
+    pub(super) async fn of(what: &str, path: &Path, pinned: Option<Sha256Digest>, store: &Store, task: &Task) -> Result<Self, SourceError> {
+        let unreadable = |source: io::Error| SourceError::Unreadable { what: what.to_owned(), path: path.to_owned(), source };
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(SourceError::wrong_kind(what, "a regular file", path));
+        }
+        let sha256 = digests::digest(path, what, store, task).await.map_err(unreadable)?;
+        match pinned {
+            Some(expected) if expected != sha256 => {
+                Err(SourceError::WrongDigest { what: what.to_owned(), path: path.to_owned(), found: sha256, expected })
+            }
+            _ => Ok(Self { path: path.to_owned(), sha256 }),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it hashes to.
+    pub fn sha256(&self) -> Sha256Digest {
+        self.sha256
+    }
+}
