@@ -34,6 +34,8 @@ const LINE_BYTES: usize = 16 * 1024;
 pub enum Tool {
     /// apt's own downloader: the host's proxies and authentication apply (`apt-helper download-file`).
     AptHelper,
+    /// `createrepo_c`: makes the metadata of a repository of RPM packages.
+    CreaterepoC,
     /// `mke2fs`: makes ext4 from a tree.
     Mke2fs,
     /// `mmdebstrap`: assembles a Debian tree.
@@ -53,6 +55,7 @@ impl Tool {
     pub fn program(self) -> &'static str {
         match self {
             Self::AptHelper => "apt-helper",
+            Self::CreaterepoC => "createrepo_c",
             Self::Mke2fs => "mke2fs",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg => "qemu-img",
@@ -66,6 +69,7 @@ impl Tool {
     pub fn package(self) -> &'static str {
         match self {
             Self::AptHelper => "apt",
+            Self::CreaterepoC => "createrepo-c",
             Self::Mke2fs => "e2fsprogs",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg => "qemu-utils",

@@ -115,7 +115,7 @@ pub(super) struct Repository {
     pub id: String,
     /// File name below /etc/yum.repos.d. Default: the id with `.repo`.
     pub file: Option<String>,
-    /// A tar archive that holds packages and their metadata.
+    /// A tar archive (plain, gzip, xz, zstd or bzip2) of packages, or their directory; their metadata is made when there is none.
     pub archive: FileSource,
     /// Absolute directory in the image that the archive is unpacked to.
     pub unpack_to: String,

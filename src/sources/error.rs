@@ -121,6 +121,30 @@ pub enum SourceError {
         /// What is not on it.
         what: String,
     },
+    /// A bundle holds what cannot be used, or is hostile.
+    #[error("{what} cannot be used: {}: {told}", path.display())]
+    BadBundle {
+        /// What it is to the recipe.
+        what: String,
+        /// Where it is.
+        path: PathBuf,
+        /// The first problem, and how many more there are.
+        told: String,
+        /// A line for each problem.
+        problems: Vec<String>,
+    },
+    /// A bundle's metadata is about other files than it holds.
+    #[error("the metadata of {what} does not fit its files: {}: {told}", path.display())]
+    BadRepodata {
+        /// What the bundle is to the recipe.
+        what: String,
+        /// Where it is.
+        path: PathBuf,
+        /// The first problem, and how many more there are.
+        told: String,
+        /// A line for each problem.
+        problems: Vec<String>,
+    },
     /// A repository's signed index cannot be had.
     #[error("the package repository cannot be reached: {url}")]
     Unreachable {
@@ -194,6 +218,12 @@ impl Failure for SourceError {
             Self::UnfitMedium { .. } | Self::NotOnMedium { .. } => {
                 "take another medium: --set 'media.iso={path=\"FILE\", sha256=\"DIGEST\"}'".to_owned()
             }
+            Self::BadBundle { .. } => {
+                "get it again, or pack the packages anew, and nothing but them: tar -C DIRECTORY -czf FILE .".to_owned()
+            }
+            Self::BadRepodata { .. } => {
+                "make the metadata again where the packages are, and pack them again: createrepo_c DIRECTORY".to_owned()
+            }
             Self::Unreachable { .. } => "check the network and the host's package sources: apt-get update".to_owned(),
             Self::NoIndex { .. } => "check the host's package sources: /etc/apt/sources.list.d".to_owned(),
             Self::Index(error) => return error.remedy(),
@@ -205,6 +235,8 @@ impl Failure for SourceError {
     fn evidence(&self) -> Vec<String> {
         match self {
             Self::Unreachable { source, .. } | Self::Tool(source) => source.evidence(),
+            // One is told by the error itself.
+            Self::BadBundle { problems, .. } | Self::BadRepodata { problems, .. } if problems.len() > 1 => problems.clone(),
             _ => Vec::new(),
         }
     }

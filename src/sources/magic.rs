@@ -10,6 +10,9 @@ use crate::base::text::counted;
 /// Bytes looked at: ISO 9660's first descriptor and ext4's superblock are within.
 const HEAD: u64 = 40 << 10;
 
+/// Bytes of a beginning that may have been cut anywhere.
+const CUT: usize = 512;
+
 /// Offset, bytes, words. The first that fits wins, so the sure ones come before the likely ones. From the formats' own specifications, and
 /// magic(5) where there is none.
 const TABLE: &[(usize, &[u8], &str)] = &[
@@ -73,14 +76,18 @@ fn describe(head: &[u8], bytes: u64) -> String {
         return "an empty file".to_owned();
     }
     let size = if bytes < 1000 { counted(bytes as usize, "byte") } else { rounded(bytes) };
-    let words = what(head).or_else(|| markup(head)).unwrap_or_else(|| match std::str::from_utf8(head) {
+    format!("{} of {size}", kind_of(head))
+}
+
+/// The kind of a file that begins with `head`.
+pub(super) fn kind_of(head: &[u8]) -> &'static str {
+    what(head).or_else(|| markup(head)).unwrap_or_else(|| match std::str::from_utf8(head) {
         // A character may be cut in two at the end of what was read.
         Ok(text) if is_text(text) => "a text",
-        Err(error) if error.error_len().is_none() && head.len() as u64 == HEAD => "a text",
+        Err(error) if error.error_len().is_none() && head.len() >= CUT => "a text",
         _ if head.iter().all(|byte| *byte == 0) => "a file that begins with zeros, as one that was never filled does,",
         _ => "a file of no known kind",
-    });
-    format!("{words} of {size}")
+    })
 }
 
 fn is_text(text: &str) -> bool {

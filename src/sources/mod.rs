@@ -4,12 +4,15 @@
 //! one need not ask again whether the bytes are the right ones.
 
 mod apt;
+mod aside;
+pub mod bundle;
 mod digests;
 mod error;
 mod indexes;
 pub mod iso9660;
 mod magic;
 pub mod medium;
+mod packing;
 mod resolve;
 mod verified;
 

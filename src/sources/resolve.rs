@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apt::{self, AptSource};
+use super::bundle::Bundle;
 use super::medium::{self, Medium};
 use super::{Pin, Pins, SourceError, VerifiedFile};
 use crate::base::digest::Sha256Digest;
@@ -38,8 +39,8 @@ pub struct Resolved {
     pub iso: Option<VerifiedFile>,
     /// The same, open: it is one that can install.
     pub medium: Option<Medium>,
-    /// The archives of the recipe's repositories, in order.
-    pub archives: Vec<VerifiedFile>,
+    /// The bundles of the recipe's repositories, in order.
+    pub bundles: Vec<Bundle>,
     /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
     pub epoch: u64,
     /// Where packages come from; empty when the installer's medium has them.
@@ -60,7 +61,7 @@ pub struct Suite {
 /// # Errors
 /// An input is missing, is not what the recipe pins, or a package repository cannot be reached.
 pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, SourceError> {
-    let mut found = Resolved { pins: Pins::default(), iso: None, medium: None, archives: Vec::new(), epoch: 0, apt: Vec::new() };
+    let mut found = Resolved { pins: Pins::default(), iso: None, medium: None, bundles: Vec::new(), epoch: 0, apt: Vec::new() };
     if let Media::Anaconda { iso, .. } = &recipe.media {
         let (file, medium) = medium(iso, host.store, task).await?;
         found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256(), urls: iso.urls.clone() });
@@ -69,9 +70,11 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     }
     for (index, repository) in recipe.repositories.iter().enumerate() {
         let what = format!("the archive of repository {}", repository.id);
-        let file = local_file(&what, &format!("repository.{index}.archive.path"), &repository.archive, host.store, task).await?;
-        found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: file.sha256(), urls: repository.archive.urls.clone() });
-        found.archives.push(file);
+        let source = &repository.archive;
+        let path = local_path(&what, &format!("repository.{index}.archive.path"), source)?;
+        let bundle = Bundle::open(&what, &path, source.sha256, host.store, host.scratch, task).await?;
+        found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: bundle.sha256(), urls: source.urls.clone() });
+        found.bundles.push(bundle);
     }
     if let Media::Deploy { suite, .. } = &recipe.media {
         let sources = match host_sources(host.apt, suite) {

@@ -24,12 +24,8 @@ impl VerifiedFile {
             return Err(SourceError::wrong_kind(what, "a regular file", path));
         }
         let sha256 = digests::digest(path, what, store, task).await.map_err(unreadable)?;
-        match pinned {
-            Some(expected) if expected != sha256 => {
-                Err(SourceError::WrongDigest { what: what.to_owned(), path: path.to_owned(), found: sha256, expected })
-            }
-            _ => Ok(Self { path: path.to_owned(), sha256 }),
-        }
+        refuse_other(what, path, sha256, pinned)?;
+        Ok(Self { path: path.to_owned(), sha256 })
     }
 
     /// Where it is.
@@ -40,5 +36,15 @@ impl VerifiedFile {
     /// What it hashes to.
     pub fn sha256(&self) -> Sha256Digest {
         self.sha256
+    }
+}
+
+/// Refuse another file than the pinned one.
+pub(super) fn refuse_other(what: &str, path: &Path, found: Sha256Digest, pinned: Option<Sha256Digest>) -> Result<(), SourceError> {
+    match pinned {
+        Some(expected) if expected != found => {
+            Err(SourceError::WrongDigest { what: what.to_owned(), path: path.to_owned(), found, expected })
+        }
+        _ => Ok(()),
     }
 }

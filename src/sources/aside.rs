@@ -1,0 +1,75 @@
+//! Work that keeps a processor busy for seconds, done beside the runtime's thread, which goes on listening for ctrl-C.
+//!
+//! No program may be started there: see `base::process`.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::base::event::{Task, Unit};
+
+/// How often progress is told.
+const TELL: Duration = Duration::from_millis(100);
+
+/// What the work and its waiter know of each other.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    done: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Meter {
+    /// Count what is read from `reader`, and end it with an error when nobody waits any more.
+    pub(super) fn measure<R: Read>(self: &Arc<Self>, reader: R) -> Measured<R> {
+        Measured { reader, meter: Arc::clone(self) }
+    }
+}
+
+/// A reader that counts.
+#[derive(Debug)]
+pub(super) struct Measured<R> {
+    reader: R,
+    meter: Arc<Meter>,
+}
+
+impl<R: Read> Read for Measured<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.meter.stopped.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let read = self.reader.read(buf)?;
+        self.meter.done.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+struct StopOnDrop(Arc<Meter>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Do `work` on another thread and tell how far it is: `step`, of `total` bytes. Dropped, the work ends at its next read.
+pub(super) async fn aside<T: Send + 'static>(
+    task: &Task,
+    step: &str,
+    total: u64,
+    work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static,
+) -> T {
+    let meter = Arc::new(Meter::default());
+    let _stop = StopOnDrop(Arc::clone(&meter));
+    let inside = Arc::clone(&meter);
+    let mut thread = tokio::task::spawn_blocking(move || work(&inside));
+    loop {
+        task.progress(step, meter.done.load(Ordering::Relaxed), Some(total), Unit::Bytes);
+        match tokio::time::timeout(TELL, &mut thread).await {
+            Err(_) => {}
+            Ok(Ok(result)) => return result,
+            // It panicked, and so do we; nobody else can abort it.
+            Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}

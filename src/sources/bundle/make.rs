@@ -1,0 +1,42 @@
+//! Makes the metadata of a repository that has none.
+//!
+//! The field's own tool does it: what `Requires`, `Provides` and file lists of an RPM become in `primary.xml` is two thousand lines of
+//! createrepo_c, and a copy of them would differ from what yum was tested with. The crate `rpm` reads the headers, and leaves that to us.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::Duration;
+
+use super::listing::REPODATA;
+use crate::base::process::{Invocation, Tool};
+use crate::sources::{SourceError, packing};
+
+/// A thousand packages take it seconds.
+const TIME: Duration = Duration::from_secs(600);
+/// Bytes of one file that are read at most.
+const BYTES: u64 = 64 << 20;
+
+/// The metadata of the packages below `dir`, path to content, as yum 3.4 of EL7 reads it: gzip, no SQLite. The same packages give the same
+/// bytes: revision and times are fixed.
+pub(super) async fn repodata(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
+    Invocation::new(Tool::CreaterepoC)
+        .args(["--quiet", "--no-database", "--general-compress-type=gz", "--simple-md-filenames"])
+        .args(["--revision=1", "--set-timestamp-to-revision"])
+        .arg(dir)
+        .within(TIME)
+        .output()
+        .await?;
+    let made = dir.join(REPODATA);
+    let read = || -> std::io::Result<BTreeMap<String, Vec<u8>>> {
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(&made)? {
+            let entry = entry?;
+            let name = entry.file_name().into_string().map_err(|_| std::io::ErrorKind::InvalidFilename)?;
+            let bytes = packing::within(File::open(entry.path())?, BYTES)?.ok_or(std::io::ErrorKind::FileTooLarge)?;
+            files.insert(format!("{REPODATA}/{name}"), bytes);
+        }
+        Ok(files)
+    };
+    read().map_err(|source| SourceError::Scratch { path: made.clone(), source })
+}
