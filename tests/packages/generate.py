@@ -165,13 +165,14 @@ class World:
     def add_32_bit_twins(self):
         """Packages of i686 beside those of x86_64, which most must leave alone and some need.
 
-        libsolv takes no 32-bit package without its 64-bit twin, if there is one; yum and rpm know no such rule. Here the packages say it.
+        libsolv takes no 32-bit package without its 64-bit twin, if there is one; yum and rpm know no such rule, and yum prefers 32-bit
+        packages for the needs of one. Here the packages need their twin and nothing else, so all agree.
         """
         for name in self.rng.sample(list(self.rpms), min(3, len(self.rpms))):
             for rpm in [rpm for rpm in self.rpms[name] if rpm.arch == "x86_64"]:
                 twin = Dep(name + "(x86-64)", "EQ", rpm.evr)
                 soname = Dep(f"lib{name}.so.32")
-                self.rpms[name].insert(0, Rpm(name, rpm.evr, "i686", provides=[soname], requires=[twin, *rpm.requires[:1]], files=list(rpm.files)))
+                self.rpms[name].insert(0, Rpm(name, rpm.evr, "i686", provides=[soname], requires=[twin], files=list(rpm.files)))
                 rpm.names_itself = True
                 if self.rng.random() < 0.2:
                     self.features.add("needs-32-bit")
@@ -243,8 +244,9 @@ class World:
             self.install.append("@^base")
         else:
             self.install.append(rng.choice(["@stuff", "@stuff", "@stuff --nodefaults", "@stuff --optional"]))
-        if self.chance("deselect", 0.4):
-            self.deselect.append(rng.choice([names[0], names[1], names[2], names[2][:3] + "*"]))
+        # Whether a member that is deselected takes its successor with it, yum and dnf see differently.
+        if not any(name in succeeded for name in names) and self.chance("deselect", 0.5):
+            self.deselect.append(rng.choice([names[0], names[1], names[2], names[2] + "*"]))
 
     def spoil(self):
         """Break the case on purpose, somewhere on the way from what is asked: not every break matters."""
