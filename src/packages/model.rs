@@ -1,8 +1,11 @@
 //! Packages as their repositories describe them, in a form that 60,000 of them fit in.
 
-use indexmap::IndexSet;
+use std::hash::BuildHasher;
 
-use super::checksum::Checksum;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::checksum::{Checksum, NotAChecksum};
+use super::input::is_within;
 use super::version::{Op, Scheme};
 
 /// A text that is kept once: a package's or capability's name, a version, an architecture.
@@ -16,35 +19,52 @@ impl Name {
     }
 }
 
-/// All texts of a universe.
+/// All texts of a universe, one after the other: an allocation of its own for each of 150,000 takes longer than reading it.
 #[derive(Debug, Default)]
-pub struct Names(IndexSet<Box<str>>);
+pub struct Names {
+    texts: String,
+    /// Where in `texts` each ends, by its number.
+    ends: Vec<u32>,
+    numbers: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
 
 impl Names {
     /// The name of `text`.
     pub fn intern(&mut self, text: &str) -> Name {
-        let index = match self.0.get_index_of(text) {
-            Some(index) => index,
-            None => self.0.insert_full(text.into()).0,
-        };
-        // OK to unwrap: four billion texts do not fit in memory.
-        Name(u32::try_from(index).expect("fewer names than bytes"))
+        if let Some(name) = self.get(text) {
+            return name;
+        }
+        let Self { texts, ends, numbers, hasher } = self;
+        // OK to unwrap: an index has at most 1 GiB (input.rs), and nobody reads four such.
+        let number = u32::try_from(ends.len()).expect("fewer names than bytes");
+        texts.push_str(text);
+        ends.push(u32::try_from(texts.len()).expect("less than 4 GiB of names"));
+        numbers.insert_unique(hasher.hash_one(text), number, |number| hasher.hash_one(text_of(texts, ends, *number)));
+        Name(number)
     }
 
     /// The name of `text`, when something is called that.
     pub fn get(&self, text: &str) -> Option<Name> {
-        self.0.get_index_of(text).map(|index| Name(index as u32))
+        let is_it = |number: &u32| text_of(&self.texts, &self.ends, *number) == text;
+        self.numbers.find(self.hasher.hash_one(text), is_it).map(|number| Name(*number))
     }
 
     /// The text of a name of this universe.
     pub fn text(&self, name: Name) -> &str {
-        &self.0[name.index()]
+        text_of(&self.texts, &self.ends, name.0)
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.ends.len()
     }
+}
+
+fn text_of<'a>(texts: &'a str, ends: &[u32], number: u32) -> &'a str {
+    let number = number as usize;
+    let start = number.checked_sub(1).map_or(0, |before| ends[before]);
+    &texts[start as usize..ends[number] as usize]
 }
 
 /// A capability, with a bound on its version: `glibc >= 2.17`; or a version it has: `mta = 2`.
@@ -129,12 +149,28 @@ impl Package {
 }
 
 /// The file that a package is in, as its index tells.
+///
+/// Most are never asked for, so what is written is only judged when it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackageFile<'a> {
-    /// Relative to the repository, and within it; empty when the index does not say.
-    pub location: &'a str,
-    /// Its digest, when the index has one that is computed here.
-    pub checksum: Option<Checksum>,
+    pub(super) location: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) digits: &'a str,
+}
+
+impl<'a> PackageFile<'a> {
+    /// Where it is, relative to the repository; nothing when the index does not say, or names a place outside of it.
+    pub fn location(&self) -> Option<&'a str> {
+        is_within(self.location).then_some(self.location)
+    }
+
+    /// Its digest.
+    ///
+    /// # Errors
+    /// The index has none, or one of a kind that is not computed here.
+    pub fn checksum(&self) -> Result<Checksum, NotAChecksum> {
+        Checksum::parse(self.kind, self.digits)
+    }
 }
 
 /// A group of comps.xml.

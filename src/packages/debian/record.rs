@@ -4,7 +4,6 @@
 
 use super::stanza::fields;
 use crate::packages::error::{Problem, malformed};
-use crate::packages::input::is_within;
 
 /// A package of a `Packages` index, as written; what is not there is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,9 +73,6 @@ impl<'a> Record<'a> {
             if text.is_empty() {
                 return Err(malformed(format_args!("the field {what} is missing")));
             }
-        }
-        if !record.filename.is_empty() && !is_within(record.filename) {
-            return Err(malformed(format_args!("`{}` is not a path within the repository", record.filename)));
         }
         Ok(record)
     }

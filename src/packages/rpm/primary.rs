@@ -5,9 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::repomd::inside;
 use super::xml::{Element, Event, Xml};
-use crate::packages::checksum::Checksum;
 use crate::packages::error::{IndexError, Problem, malformed};
 use crate::packages::input::Input;
 use crate::packages::model::{Names, Need, Package, PackageFile, PackageId, Relation, Universe};
@@ -48,7 +46,9 @@ struct Draft {
     version: String,
     source: String,
     location: String,
-    checksum: Option<Checksum>,
+    /// Kind and digits of the file's digest.
+    kind: String,
+    digits: String,
     download: u64,
     installed: u64,
     provides: Vec<Relation>,
@@ -81,7 +81,7 @@ fn packages(
                 }
                 let package = draft.package(&mut universe.names, repository);
                 let id = universe.add(package);
-                each(id, &PackageFile { location: &draft.location, checksum: draft.checksum });
+                each(id, &PackageFile { location: &draft.location, kind: &draft.kind, digits: &draft.digits });
             }
             Event::Open(_) => xml.skip()?,
             Event::Close => {}
@@ -96,10 +96,11 @@ fn is_source(arch: &str) -> bool {
 
 impl Draft {
     fn clear(&mut self) {
-        for text in [&mut self.name, &mut self.arch, &mut self.version, &mut self.source, &mut self.location] {
+        let Self { name, arch, version, source, location, kind, digits, .. } = self;
+        for text in [name, arch, version, source, location, kind, digits] {
             text.clear();
         }
-        (self.checksum, self.download, self.installed) = (None, 0, 0);
+        (self.download, self.installed) = (0, 0);
         for relations in [&mut self.provides, &mut self.conflicts, &mut self.obsoletes] {
             relations.clear();
         }
@@ -119,9 +120,8 @@ impl Draft {
                     xml.skip()?;
                 }
                 "checksum" => {
-                    let kind = element.required("type")?.into_owned();
-                    // Whoever fetches the package needs it; to know what it needs nobody does.
-                    self.checksum = Checksum::parse(&kind, xml.text()?).ok();
+                    self.kind.push_str(&element.required("type")?);
+                    self.digits.push_str(xml.text()?);
                 }
                 "size" => {
                     element.attributes(|key, value| {
@@ -136,7 +136,7 @@ impl Draft {
                     xml.skip()?;
                 }
                 "location" => {
-                    self.location = inside(&element.required("href")?)?;
+                    self.location.push_str(&element.required("href")?);
                     xml.skip()?;
                 }
                 // All packages say their architecture before that.
@@ -305,7 +305,8 @@ mod tests {
         let repository = universe.repository("base", 1000);
         let input = Input::new("primary.xml", primary.as_bytes(), None, 1 << 20).map_err(|error| error.to_string())?;
         let mut files = Vec::new();
-        let mut each = |id: PackageId, file: &PackageFile<'_>| files.push(format!("{} {} {:?}", id.0, file.location, file.checksum));
+        let mut each =
+            |id: PackageId, file: &PackageFile<'_>| files.push(format!("{} {:?} {:?}", id.0, file.location(), file.checksum().ok()));
         add_primary(&mut universe, repository, input, &mut each).map_err(|error| error.to_string())?;
         Ok((universe, files))
     }
@@ -344,7 +345,7 @@ mod tests {
   </format>
 </package>
 <package type="rpm"><name>docker-ce</name><arch>src</arch><version epoch="3" ver="18.09.6" rel="3.el7"/><format><file>/a.spec</file></format></package>
-<package type="rpm"><name>b</name><arch>noarch</arch><version epoch="0" ver="1" rel="2"/><location href="b.rpm"/></package>
+<package type="rpm"><name>b</name><arch>noarch</arch><version epoch="0" ver="1" rel="2"/><location href="../b.rpm"/></package>
 </metadata>"#;
 
     #[test]
@@ -363,7 +364,7 @@ mod tests {
             assert_eq!(needs, ["/bin/sh", "containerd.io >= 1.2.2-3", "(a if b > 1)", "odd"]);
             assert_eq!(relations(&universe, &package.conflicts), ["docker < 1:2"]);
             assert_eq!(relations(&universe, &package.obsoletes), ["docker-engine"]);
-            assert_eq!(files, ["0 Packages/docker-ce.rpm Some(sha1:a9993e364706816aba3e25717850c26c9cd0d89d)", "1 b.rpm None"]);
+            assert_eq!(files, ["0 Some(\"Packages/docker-ce.rpm\") Some(sha1:a9993e364706816aba3e25717850c26c9cd0d89d)", "1 None None"]);
             assert_eq!(universe.names.get("/a.spec"), None);
         }
     }
@@ -380,8 +381,6 @@ mod tests {
             (package("<name>a</name><arch>x</arch>"), "package a: a package has no version"),
             (package(&format!("{full}<size package='-1'/>")), "package a: `-1` is not a size in bytes"),
             (package(&format!("{full}<size package='99999999999999999999'/>")), "is not a size in bytes"),
-            (package(&format!("{full}<location href='../x.rpm'/>")), "package a: `../x.rpm` is not a path within the repository"),
-            (package(&format!("{full}<location href='http://x/x.rpm'/>")), "is not a path within the repository"),
             (package(&format!("{full}<format><requires><entry flags='EQ'/></requires></format>")), "a relation has no name"),
             (package(&format!("{full}<format><requires><entry name='x' flags='='/></requires></format>")), "`=` does not compare versions"),
             (package("<name>&a;</name>"), "unknown entity `&a;`"),

@@ -131,7 +131,11 @@ fn entry(xml: &mut Xml<'_>, kind: Kind) -> Result<Entry, Problem> {
                 if let Some(base) = element.attribute("base")? {
                     return Err(malformed(format_args!("the file is at another place: {base}")));
                 }
-                href = Some(inside(&element.required("href")?)?);
+                let path = element.required("href")?.into_owned();
+                if !is_within(&path) {
+                    return Err(malformed(format_args!("`{path}` is not a path within the repository")));
+                }
+                href = Some(path);
                 xml.skip()?;
             }
             "size" => size = Some(number(xml)?),
@@ -147,11 +151,6 @@ fn entry(xml: &mut Xml<'_>, kind: Kind) -> Result<Entry, Problem> {
 fn number(xml: &mut Xml<'_>) -> Result<u64, Problem> {
     let text = xml.text()?;
     text.parse().map_err(|_| malformed(format_args!("`{text}` is not a size in bytes")))
-}
-
-/// A path within the repository.
-pub(super) fn inside(path: &str) -> Result<String, Problem> {
-    if is_within(path) { Ok(path.to_owned()) } else { Err(malformed(format_args!("`{path}` is not a path within the repository"))) }
 }
 
 #[cfg(test)]
