@@ -73,7 +73,15 @@ pub enum Problem {
 
 /// A problem in words.
 pub(super) fn malformed(what: impl fmt::Display) -> Problem {
-    Problem::Malformed(what.to_string())
+    Problem::Malformed(short(&what.to_string(), 300))
+}
+
+/// At most `limit` characters of `text`, which may come from a file and be as long as an entry may be.
+fn short(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 impl fmt::Display for Problem {
@@ -101,7 +109,7 @@ fn place(at: &Option<At>, package: &Option<String>) -> String {
         words.push_str(&format!(", line {line} (byte {byte})"));
     }
     if let Some(package) = package {
-        words.push_str(&format!(", {}", printable(package)));
+        words.push_str(&format!(", {}", printable(&short(package, 80))));
     }
     words
 }
