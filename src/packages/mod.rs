@@ -17,5 +17,5 @@ pub use checksum::{Checksum, NotAChecksum};
 pub use error::{At, IndexError, Problem};
 pub use input::{Input, Listed};
 pub use model::{Environment, Group, Name, Names, Need, Package, PackageFile, PackageId, Relation, Repository, Universe};
-pub use solve::{Asked, Closure, Notice, Question, Refused, What, resolve};
+pub use solve::{Asked, Closure, Notice, Question, Refused, What, missing_files, resolve};
 pub use version::{Op, Scheme};

@@ -136,7 +136,15 @@ impl Index<'_> {
         let mut matches = self.matching(text);
         matches.sort_by_key(|id| self.universe.package(*id).name);
         let by_name = matches.chunk_by(|a, b| self.universe.package(*a).name == self.universe.package(*b).name);
-        let found: Vec<_> = by_name.map(|ids| self.best(ids.to_vec())).collect();
+        // Whoever asks for a name gets what stands in for it; whoever asks for a version gets that.
+        let pattern = Pattern::new(text).ok();
+        let by_its_name = |name| pattern.as_ref().is_some_and(|pattern| pattern.matches(self.universe.text(name)));
+        let found: Vec<_> = by_name
+            .map(|ids| match self.universe.package(ids[0]).name {
+                name if by_its_name(name) => self.newest_of_name(name),
+                _ => self.best(ids.to_vec()),
+            })
+            .collect();
         if !found.is_empty() {
             return found;
         }
@@ -214,7 +222,7 @@ impl Index<'_> {
         if text.contains(['*', '?', '[']) {
             // A pattern that is none matches nothing, as for fnmatch(3).
             let Ok(pattern) = Pattern::new(text) else { return Vec::new() };
-            let all = (0..self.universe.packages.len() as u32).map(PackageId);
+            let all = self.all().iter().copied();
             return all.filter(|id| self.forms(*id).iter().any(|form| pattern.matches(form))).collect();
         }
         let without_epoch =

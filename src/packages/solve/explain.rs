@@ -101,7 +101,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         let mut needs: Vec<(PackageId, &'u Need, usize)> = Vec::new();
         let mut met_by: Vec<Vec<usize>> = vec![Vec::new(); state.banned.len()];
         let mut in_vain = VecDeque::new();
-        for id in self.reachable() {
+        for id in self.index.reachable(self.choices.iter().flat_map(|choice| choice.candidates.iter().copied())) {
             for need in self.index.needs(id) {
                 let mut meeting: Vec<PackageId> = self.index.who_may_meet(need).collect();
                 meeting.sort_unstable();
@@ -125,20 +125,6 @@ impl<'e, 'u> Explainer<'e, 'u> {
                 }
             }
         }
-    }
-
-    /// All packages that may come to be there for what is asked.
-    fn reachable(&self) -> Vec<PackageId> {
-        let mut seen = vec![false; self.index.universe.packages.len()];
-        let mut found: Vec<PackageId> = Vec::new();
-        let mut queue: VecDeque<PackageId> = self.choices.iter().flat_map(|choice| choice.candidates.iter().copied()).collect();
-        while let Some(id) = queue.pop_front() {
-            if !std::mem::replace(&mut seen[id.index()], true) {
-                found.push(id);
-                queue.extend(self.index.needs(id).flat_map(|need| self.index.who_may_meet(need)));
-            }
-        }
-        found
     }
 
     fn candidates(&self, want: Want<'u>) -> Vec<PackageId> {

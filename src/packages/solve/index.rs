@@ -1,6 +1,9 @@
 //! A universe turned round: who is called what, who provides what.
 
+use std::collections::VecDeque;
+
 use super::super::model::{Name, Need, PackageId, Relation, Universe};
+use super::super::version::Scheme;
 
 /// What may be installed beside what: of all packages of one slot only one, unless they are kernels.
 ///
@@ -32,6 +35,9 @@ pub(super) enum Colour {
     /// 32-bit on a 64-bit system.
     Narrow,
 }
+
+/// Architectures whose packages an x86_64 system can have (yum 3.4.3, rpmUtils/arch.py, `arches`); there are no others for it.
+const RPM_ARCHES: [&str; 8] = ["x86_64", "noarch", "i686", "i586", "i486", "i386", "amd64", "ia32e"];
 
 /// Values under names, one array for all.
 struct Grouped<T> {
@@ -76,7 +82,15 @@ pub(super) struct Index<'u> {
 
 impl<'u> Index<'u> {
     pub(super) fn of(universe: &'u Universe) -> Self {
-        let all = || universe.packages.iter().zip(0_u32..).map(|(package, id)| (package, PackageId(id)));
+        let runs_here = |arch| universe.scheme == Scheme::Debian || RPM_ARCHES.contains(&universe.text(arch));
+        let all = || {
+            universe
+                .packages
+                .iter()
+                .zip(0_u32..)
+                .map(|(package, id)| (package, PackageId(id)))
+                .filter(|(package, _)| runs_here(package.arch))
+        };
         let names = universe.names.count();
         let named = Grouped::of(names, PackageId(0), || all().map(|(package, id)| (package.name, id)));
         let provided = Grouped::of(names, (PackageId(0), 0), || {
@@ -98,6 +112,11 @@ impl<'u> Index<'u> {
 
     pub(super) fn is_allowed(&self, id: PackageId) -> bool {
         self.forbidden[id.index()].is_none()
+    }
+
+    /// All packages that can be had.
+    pub(super) fn all(&self) -> &[PackageId] {
+        &self.named.values
     }
 
     /// Packages that obsolete something.
@@ -151,6 +170,20 @@ impl<'u> Index<'u> {
         found.filter(|id| self.is_allowed(*id))
     }
 
+    /// All packages that may come to be there when one of `roots` does.
+    pub(super) fn reachable(&self, roots: impl IntoIterator<Item = PackageId>) -> Vec<PackageId> {
+        let mut seen = vec![false; self.universe.packages.len()];
+        let mut found: Vec<PackageId> = Vec::new();
+        let mut queue: VecDeque<PackageId> = roots.into_iter().collect();
+        while let Some(id) = queue.pop_front() {
+            if !std::mem::replace(&mut seen[id.index()], true) {
+                found.push(id);
+                queue.extend(self.needs(id).flat_map(|need| self.who_may_meet(need)));
+            }
+        }
+        found
+    }
+
     /// All packages that provide a capability in some version, and the version.
     pub(super) fn providers(&self, name: Name) -> impl Iterator<Item = (PackageId, &'u Relation)> {
         self.provided.get(name.index()).iter().map(|(id, nth)| (*id, &self.universe.package(*id).provides[*nth as usize]))
@@ -191,7 +224,7 @@ impl<'u> Index<'u> {
     ///
     /// yum 3.4.3, yum/config.py, `installonlypkgs`, which dnf has much the same.
     pub(super) fn stands_beside_itself(&self, name: Name) -> bool {
-        self.universe.scheme == super::super::version::Scheme::Rpm
+        self.universe.scheme == Scheme::Rpm
             && matches!(
                 self.universe.text(name),
                 "kernel"

@@ -11,14 +11,14 @@ mod index;
 mod notices;
 mod order;
 mod provider;
+mod reasons;
 mod words;
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use resolvo::{Problem, Solver, UnsolvableOrCancelled};
 
-use super::model::{PackageId, Universe};
+use super::model::{PackageId, Relation, Universe};
 pub use asked::{Asked, What};
 pub use notices::Notice;
 pub use words::Reason;
@@ -27,6 +27,7 @@ use asked::{Choice, Meaning};
 use explain::Explainer;
 use index::Index;
 use provider::Provider;
+use reasons::with_reasons;
 use words::Words;
 
 /// What is asked of a universe.
@@ -126,10 +127,39 @@ pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refu
             Some(_) => {}
         }
     };
-    let packages = with_reasons(&index, &meaning.choices, packages);
+    let packages = with_reasons(&index, &meaning.choices, &packages);
     let mut notices: Vec<Notice> = missing.into_iter().map(|reason| Notice::Missing(reason.text)).collect();
     notices.extend(notices::of(&index, &words, question, &meaning.choices, &packages));
     Ok(Closure { packages, notices })
+}
+
+/// Files that are needed for `question`, directly or not, and that nothing of `universe` provides: those are to be looked for in the
+/// repositories' lists of all files (`filelists.xml`), which are large.
+pub fn missing_files(universe: &Universe, question: &Question) -> Vec<String> {
+    let index = Index::of(universe);
+    let words = Words { index: &index, patterns: &question.forbidden };
+    let (meaning, _) = meaning(&index, &words, question);
+    let choices = meaning.choices.iter().chain(meaning.conditional.iter().map(|(_, choice)| choice));
+    let mut missing: Vec<String> = Vec::new();
+    for what in question.asked.iter().map(|asked| &asked.what) {
+        if let What::Package(text) = what
+            && text.starts_with('/')
+        {
+            missing.push(text.clone());
+        }
+    }
+    for id in index.reachable(choices.flat_map(|choice| choice.candidates.iter().copied())) {
+        for wanted in index.needs(id).flat_map(|need| need.alternatives()) {
+            let name = universe.text(wanted.name);
+            if name.starts_with('/') && index.meeting(wanted).is_empty() {
+                missing.push(name.to_owned());
+            }
+        }
+    }
+    missing.retain(|file| universe.names.get(file).is_none_or(|name| index.meeting(&Relation { name, bound: None }).is_empty()));
+    missing.sort();
+    missing.dedup();
+    missing
 }
 
 /// What a question amounts to, and what of it is nowhere.
@@ -223,36 +253,6 @@ fn shortest(index: &Index<'_>, question: &Question, choices: &[Choice]) -> Vec<R
         }
         step = step.div_ceil(2);
     }
-}
-
-/// Each package with why it is there: the first in the order of asking, then of needing.
-fn with_reasons(index: &Index<'_>, choices: &[Choice], packages: Vec<PackageId>) -> Vec<Chosen> {
-    let count = index.universe.packages.len();
-    let mut there = vec![false; count];
-    packages.iter().for_each(|id| there[id.index()] = true);
-    let mut why: Vec<Option<Why>> = vec![None; count];
-    let mut queue = VecDeque::new();
-    for choice in choices {
-        if let Some(id) = choice.candidates.iter().find(|id| there[id.index()])
-            && why[id.index()].is_none()
-        {
-            why[id.index()] = Some(Why::Asked(choice.text.clone()));
-            queue.push_back(*id);
-        }
-    }
-    while let Some(id) = queue.pop_front() {
-        for need in index.needs(id) {
-            let mut meeting = need.alternatives().iter().flat_map(|wanted| index.meeting(wanted));
-            if let Some(other) = meeting.find(|other| there[other.index()])
-                && why[other.index()].is_none()
-            {
-                why[other.index()] = Some(Why::Needed(id));
-                queue.push_back(other);
-            }
-        }
-    }
-    // Whatever the solver tried and did not take back, though nobody needs it any more, stays out.
-    packages.into_iter().filter_map(|id| Some(Chosen { id, why: why[id.index()].take()? })).collect()
 }
 
 #[cfg(test)]

@@ -123,7 +123,11 @@ fn what_is_asked_for_is_understood_as_yum_does() {
         d 5-1 x86_64 | provides /usr/bin/bb
         new-a 1-1 x86_64 | obsoletes old-a < 5
         old-a 4-1 x86_64
-        @g a, c, nowhere",
+        part 1-1 x86_64
+        part 2-1 x86_64
+        whole 1-1 x86_64 | obsoletes part < 2
+        @g a, c, nowhere
+        @h a, old-a",
     );
     expect(
         &universe,
@@ -142,6 +146,11 @@ fn what_is_asked_for_is_understood_as_yum_does() {
             ("c", "c-1-1.x86_64 d-9-1.x86_64"),
             ("old-a", "new-a-1-1.x86_64"),
             ("@g", "a-2-1.x86_64 c-1-1.x86_64 d-9-1.x86_64"),
+            // What stands in for older versions only does not stand in for the newest.
+            ("part*", "part-2-1.x86_64"),
+            // What came of a name is what is taken out.
+            ("@h -new-a", "a-2-1.x86_64"),
+            ("@h -old-a", "a-2-1.x86_64 new-a-1-1.x86_64"),
             ("@g -a", "c-1-1.x86_64 d-9-1.x86_64"),
             ("c -d", "c-1-1.x86_64 d-9-1.x86_64\n! -d has no effect: c-1-1.x86_64 needs it"),
             ("c !d-9*", "c-1-1.x86_64 d-5-1.x86_64"),
