@@ -9,6 +9,7 @@ mod package_cases;
 mod machine_cases;
 mod machine_qemu;
 mod cli_cases;
+mod closure_cases;
 mod ci_scripts;
 mod default_image;
 mod deploy_cases;

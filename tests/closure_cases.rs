@@ -1,0 +1,173 @@
+//! Which packages go together, against the real dnf and the real apt.
+//!
+//! `tests/packages/generate.py` writes repositories with createrepo_c's own library, `dnf_oracle.py` asks dnf about them and counts the
+//! solutions there are. Where yum and dnf are known to differ, nothing is asked (generate.py says where); `packages::solve` has tests of
+//! what yum does there.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use goldsmith::packages::rpm::{Kind, Repomd, add_comps, add_filelists, add_primary};
+use goldsmith::packages::{Asked, Op, PackageId, Question, Relation, Scheme, Universe, What, missing_files, resolve};
+use serde::Deserialize;
+
+/// Its number and that of the year say nothing; another one is another set of cases.
+const SEED: &str = "75";
+const CASES: usize = 400;
+/// How many there are instead, when this is set: ci/full does.
+const CASES_VARIABLE: &str = "CLOSURE_CASES";
+const LIMIT: u64 = 64 << 20;
+
+#[derive(Deserialize)]
+struct Queries {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    repositories: Vec<String>,
+    install: Vec<String>,
+    deselect: Vec<String>,
+    exclude: Vec<String>,
+}
+
+/// What dnf says of a case. `unique`: no other set of packages answers it, superfluous ones left out. `newest`: of those that do, one
+/// has the newest version of each.
+#[derive(Deserialize)]
+struct Verdict {
+    id: String,
+    satisfiable: bool,
+    packages: Vec<String>,
+    problem: Option<String>,
+    unique: bool,
+    newest: bool,
+}
+
+fn python(script: &str, args: &[&str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packages").join(script);
+    let output = Command::new("/usr/bin/python3").arg("-B").arg(path).args(args).output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn universe(dir: &Path, repositories: &[String], question: &Question) -> Universe {
+    let mut universe = Universe::new(Scheme::Rpm);
+    let repomd =
+        |repository: &String| Repomd::read(repository, File::open(dir.join(repository).join("repodata/repomd.xml")).unwrap()).unwrap();
+    let input = |repository: &String, repomd: &Repomd, kind| {
+        repomd
+            .entry(kind)
+            .map(|entry| entry.input(&entry.href, File::open(dir.join(repository).join(&entry.href)).unwrap(), LIMIT).unwrap())
+    };
+    for repository in repositories {
+        let (id, repomd) = (universe.repository(repository, 1000), repomd(repository));
+        add_primary(&mut universe, id, input(repository, &repomd, Kind::Primary).unwrap(), &mut |_, _| ()).unwrap();
+        if let Some(comps) = input(repository, &repomd, Kind::Groups) {
+            add_comps(&mut universe, comps).unwrap();
+        }
+    }
+    for _ in 0..4 {
+        let files = missing_files(&universe, question);
+        for (repository, id) in repositories.iter().zip(0..) {
+            let wanted = |file: &str| files.iter().any(|known| known == file);
+            add_filelists(&mut universe, id, input(repository, &repomd(repository), Kind::Filelists).unwrap(), &wanted).unwrap();
+        }
+    }
+    universe
+}
+
+fn what(text: &str) -> What {
+    let mut words = text.split(' ');
+    let name = words.next().unwrap();
+    let option = |wanted: &str| text.split(' ').any(|word| word == wanted);
+    match (name.strip_prefix("@^"), name.strip_prefix('@')) {
+        (Some(id), _) => What::Environment(id.to_owned()),
+        (_, Some(id)) => What::Group { id: id.to_owned(), plain: option("--nodefaults"), all: option("--optional") },
+        _ => What::Package(text.to_owned()),
+    }
+}
+
+fn question(case: &Case) -> Question {
+    Question {
+        asked: case.install.iter().map(|text| Asked { what: what(text), by: "the case".to_owned() }).collect(),
+        deselected: case.deselect.iter().map(|text| what(text)).collect(),
+        forbidden: case.exclude.clone(),
+        ..Question::default()
+    }
+}
+
+/// `NAME-EPOCH:VERSION-RELEASE.ARCH`.
+fn nevra(universe: &Universe, id: PackageId) -> String {
+    let package = universe.package(id);
+    let version = universe.text(package.version);
+    let epoch = if version.contains(':') { "" } else { "0:" };
+    format!("{}-{epoch}{version}.{}", universe.text(package.name), universe.text(package.arch))
+}
+
+/// What is wrong with an answer: a need that nobody meets, or two packages that exclude each other.
+fn flaw(universe: &Universe, ids: &[PackageId]) -> Option<String> {
+    let meets = |id: PackageId, wanted: &Relation| {
+        let package = universe.package(id);
+        let own = Relation { name: package.name, bound: Some((Op::Eq, package.version)) };
+        [own].iter().chain(&package.provides).any(|provided| provided.name == wanted.name && universe.provides(provided, wanted))
+    };
+    for id in ids {
+        let package = universe.package(*id);
+        for need in &package.needs {
+            if !ids.iter().any(|other| need.alternatives().iter().any(|wanted| meets(*other, wanted))) {
+                return Some(format!("nobody meets {need:?} of {}", nevra(universe, *id)));
+            }
+        }
+        for relation in &package.conflicts {
+            if let Some(other) = ids.iter().find(|other| *other != id && meets(**other, relation)) {
+                return Some(format!("{} conflicts with {}", nevra(universe, *id), nevra(universe, *other)));
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn dnf_says_the_same_of_hundreds_of_generated_repositories() {
+    let cases = std::env::var(CASES_VARIABLE).map_or(CASES, |count| count.parse().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    python("generate.py", &[place, "--seed", SEED, "--cases", &cases.to_string()]);
+    let queries: Queries = serde_json::from_slice(&fs::read(dir.path().join("queries.json")).unwrap()).unwrap();
+    let verdicts: Vec<Verdict> = python("dnf_oracle.py", &[place]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((queries.cases.len(), verdicts.len()), (cases, cases));
+    let mut differ = Vec::new();
+    let (mut satisfiable, mut compared) = (0, 0);
+    for (case, verdict) in queries.cases.iter().zip(&verdicts) {
+        assert_eq!(case.id, verdict.id);
+        let question = question(case);
+        let universe = universe(dir.path(), &case.repositories, &question);
+        let mut say = |what: String| {
+            let problem = verdict.problem.as_deref().unwrap_or_default().trim();
+            differ.push(format!("{} {:?} -{:?} !{:?}: {what}\n    dnf: {problem}", case.id, case.install, case.deselect, case.exclude));
+        };
+        match (resolve(&universe, &question), verdict.satisfiable) {
+            (Ok(closure), true) => {
+                satisfiable += 1;
+                let ids: Vec<PackageId> = closure.packages.iter().map(|chosen| chosen.id).collect();
+                if let Some(flaw) = flaw(&universe, &ids) {
+                    say(flaw);
+                }
+                let ours: BTreeSet<String> = ids.iter().map(|id| nevra(&universe, *id)).collect();
+                let dnfs: BTreeSet<String> = verdict.packages.iter().cloned().collect();
+                compared += usize::from(verdict.unique || verdict.newest);
+                if (verdict.unique || verdict.newest) && ours != dnfs {
+                    say(format!("only ours {:?}, only dnf's {:?}", &ours - &dnfs, &dnfs - &ours));
+                }
+            }
+            (Err(_), false) => {}
+            (Ok(_), false) => say("dnf finds no answer, we do".to_owned()),
+            (Err(refused), true) => say(format!("dnf finds an answer, we say {refused}")),
+        }
+    }
+    assert!(satisfiable > cases / 3 && satisfiable < cases * 2 / 3 && compared > cases / 4, "{satisfiable} {compared}: the cases are poor");
+    assert!(differ.is_empty(), "{} of {cases} differ:\n{}", differ.len(), differ.join("\n"));
+}
