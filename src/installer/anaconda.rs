@@ -13,6 +13,7 @@ mod own;
 pub mod log;
 pub mod phases;
 mod scripts;
+pub mod selection;
 pub mod signatures;
 mod storage;
 

@@ -13,8 +13,9 @@ use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
 use crate::cache::Store;
 use crate::installer::accounts::Accounts;
+use crate::installer::anaconda::selection::selection;
 use crate::installer::anaconda::{self, AnacondaError};
-use crate::kickstart::{Diagnostic, Severity, lint, parse};
+use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::recipe::{Media, Recipe};
 use crate::sources;
 
@@ -27,13 +28,14 @@ pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 /// The store cannot be used.
 pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Events) -> Result<Preflight, AnyFailure> {
     let mut preflight = Preflight::of(&recipe.name);
-    preflight.rows.extend(kickstart(recipe, &Accounts::derive(recipe, &store.secret()?)));
+    let document = kickstart(recipe, &Accounts::derive(recipe, &store.secret()?), &mut preflight.rows);
+    let selection = document.map(|document| selection(&document, recipe.disk.firmware));
     let scratch = store.scratch()?;
     let host = host(store, &scratch);
     let task = events.task("resolve");
     let resolved = sources::resolve(recipe, host, &task).await.map_err(AnyFailure::from);
     let forecast = match &resolved {
-        Ok(resolved) => forecast(recipe, resolved, host, &task).await,
+        Ok(resolved) => forecast(recipe, selection.as_ref(), resolved, host, &task).await,
         Err(_) => Ok(None),
     };
     task.done();
@@ -50,6 +52,10 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
         preflight.rows.push(Row::failed(Area::Packages, &failure));
         None
     });
+    if let Some(unseen) = selection.map(|selection| selection.unseen).filter(|unseen| !unseen.is_empty()) {
+        let what = format!("the packages are not foretold: they depend on {}", unseen.join(", "));
+        preflight.rows.push(Row::warning(Area::Packages, what, None));
+    }
     if let Some(forecast) = &forecast {
         preflight.rows.extend(packages::packages(forecast));
         preflight.rows.extend(packages::disk(recipe, forecast));
@@ -67,10 +73,11 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
     Ok(preflight)
 }
 
-/// What the installer would say of the kickstart it is given. It has no other files, so what it includes must be made by a `%pre`.
-fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Vec<Row> {
+/// What the installer would say of the kickstart it is given, in rows, and the kickstart when it takes it. It has no other files, so what
+/// it includes must be made by a `%pre`.
+fn kickstart(recipe: &Recipe, accounts: &Accounts, rows: &mut Vec<Row>) -> Option<Document> {
     if !matches!(recipe.media, Media::Anaconda { .. }) {
-        return Vec::new();
+        return None;
     }
     let row = |found: &Diagnostic| {
         let what = format!("line {}: {}", found.line, found.message);
@@ -81,18 +88,25 @@ fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Vec<Row> {
     };
     let document = match anaconda::kickstart(recipe, accounts) {
         Ok(text) => parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None),
-        Err(AnacondaError::Own { findings, .. }) => return findings.iter().map(row).collect(),
-        Err(error) => return vec![Row::failed(Area::Kickstart, &error.into())],
+        Err(AnacondaError::Own { findings, .. }) => {
+            rows.extend(findings.iter().map(row));
+            return None;
+        }
+        Err(error) => {
+            rows.push(Row::failed(Area::Kickstart, &error.into()));
+            return None;
+        }
     };
-    let mut rows: Vec<Row> = document.diagnostics().iter().map(row).collect();
+    rows.extend(document.diagnostics().iter().map(row));
     rows.extend(lint(&document).into_iter().map(|found| {
         let line = found.place.map(|place| format!("line {}: ", place.line)).unwrap_or_default();
         Row::warning(Area::Kickstart, format!("{line}{} [{}]", found.message, found.lint.id), Some(found.lint.remedy.to_owned()))
     }));
-    if document.is_accepted() {
-        rows.push(Row::ok(Area::Kickstart, "the parser of CentOS 7.5 accepts it"));
+    if !document.is_accepted() {
+        return None;
     }
-    rows
+    rows.push(Row::ok(Area::Kickstart, "the parser of CentOS 7.5 accepts it"));
+    Some(document)
 }
 
 fn checks(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {

@@ -1,6 +1,7 @@
 //! The packages an image will get, known from the repositories' indexes alone.
 
 mod debian;
+mod rpm;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
 use crate::cache::Store;
+use crate::installer::anaconda::selection::Selection;
 use crate::installer::deploy;
 use crate::packages::solve::Why;
 use crate::packages::{Notice, Question, Universe, resolve};
@@ -120,14 +122,22 @@ impl Forecast {
     }
 }
 
-/// The packages that `recipe` leads to with the inputs that were found; nothing when an installer's packages are not foretold.
+/// The packages that `recipe` leads to with the inputs that were found; `selection` is what Anaconda is asked for. Nothing when they
+/// depend on what cannot be seen.
 ///
 /// # Errors
 /// An index cannot be had, or is not what it must be.
-pub async fn forecast(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Option<Forecast>, AnyFailure> {
-    match &recipe.media {
-        Media::Deploy { .. } => debian::forecast(&deploy::packages(recipe), resolved, host, task).await.map(Some),
-        Media::Anaconda { .. } => Ok(None),
+pub async fn forecast(
+    recipe: &Recipe,
+    selection: Option<&Selection>,
+    resolved: &Resolved,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Option<Forecast>, AnyFailure> {
+    match (&recipe.media, selection) {
+        (Media::Deploy { .. }, _) => debian::forecast(&deploy::packages(recipe), resolved, host, task).await.map(Some),
+        (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, recipe, resolved, host.store, task),
+        (Media::Anaconda { .. }, None) => Ok(None),
     }
 }
 

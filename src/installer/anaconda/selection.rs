@@ -1,0 +1,175 @@
+//! What an installation will ask of its repositories, as the kickstart says and as Anaconda adds.
+
+use crate::kickstart::{Document, Included, PackageEntry};
+use crate::recipe::Firmware;
+
+use super::VOLUME_DIR;
+
+/// What is asked of the repositories.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The lines of `%packages`, in their order.
+    pub entries: Vec<PackageEntry>,
+    /// Group `core` is part of it: it is unless `--nocore` says otherwise.
+    pub core: bool,
+    /// What is nowhere is left out (`--ignoremissing`).
+    pub ignore_missing: bool,
+    /// What Anaconda needs itself, each with what for. What `%packages` excludes is not in it.
+    pub required: Vec<(String, &'static str)>,
+    /// The repositories beside the medium's: id and cost. Each is one of the recipe's.
+    pub repositories: Vec<(String, u32)>,
+    /// What the packages depend on and cannot be seen from here.
+    pub unseen: Vec<String>,
+}
+
+/// yum's cost of a repository that names none (yum.conf(5), cost).
+const COST: u32 = 1000;
+
+/// Packages that go with a filesystem or device (python-blivet 0.61.15: blivet/formats/fs.py, lvmpv.py, mdraid.py, biosboot.py: `_packages`).
+const STORAGE: &[(&str, &str, &str)] = &[
+    ("ext2", "e2fsprogs", "the filesystem"),
+    ("ext3", "e2fsprogs", "the filesystem"),
+    ("ext4", "e2fsprogs", "the filesystem"),
+    ("xfs", "xfsprogs", "the filesystem"),
+    ("btrfs", "btrfs-progs", "the filesystem"),
+    ("vfat", "dosfstools", "the filesystem"),
+    ("efi", "dosfstools", "the EFI system partition"),
+    ("lvm", "lvm2", "the logical volumes"),
+    ("raid", "mdadm", "the RAID"),
+];
+
+/// What `document`, the kickstart of a machine with this firmware, leads to.
+pub fn selection(document: &Document, firmware: Firmware) -> Selection {
+    let flag = |name: &str| document.packages().any(|section| section.header().option(name).is_some());
+    let mut selection = Selection {
+        entries: document.packages().flat_map(|section| section.entries().cloned()).collect(),
+        core: !flag("nocore"),
+        ignore_missing: flag("ignoremissing"),
+        ..Selection::default()
+    };
+    if flag("default") {
+        selection.unseen.push("which environment is the default (%packages --default)".to_owned());
+    }
+    for include in document.includes().filter(|include| !matches!(include.content, Included::Read { .. })) {
+        selection.unseen.push(format!("what is in {}", include.path));
+    }
+    repositories(document, &mut selection);
+    for (package, reason) in required(document, firmware) {
+        let excluded = selection.entries.iter().any(|entry| entry.excluded && entry.name == package);
+        if !excluded && !selection.required.iter().any(|(known, _)| known == package) {
+            selection.required.push((package.to_owned(), reason));
+        }
+    }
+    selection
+}
+
+fn repositories(document: &Document, selection: &mut Selection) {
+    for source in ["url", "nfs", "harddrive", "liveimg"] {
+        if document.command(source).is_some() {
+            selection.unseen.push(format!("the installation source ({source})"));
+        }
+    }
+    for repo in document.commands_named("repo") {
+        let text = |option: &str| repo.option(option).and_then(|option| option.text()).unwrap_or_default();
+        let volume = text("baseurl").strip_prefix("file://").and_then(|path| path.strip_prefix(VOLUME_DIR));
+        let filtered = ["includepkgs", "excludepkgs"].into_iter().any(|option| repo.option(option).is_some());
+        match volume.and_then(|path| path.strip_prefix('/')) {
+            Some(id) if !filtered => {
+                let cost = repo.option("cost").and_then(|option| option.integer()).and_then(|cost| u32::try_from(cost).ok());
+                selection.repositories.push((id.to_owned(), cost.unwrap_or(COST)));
+            }
+            _ => selection.unseen.push(format!("the repository {}", text("name"))),
+        }
+    }
+}
+
+/// pyanaconda/install.py, `doInstall`, in its order: storage, authentication, firewall, network, time, boot loader; and the kernel, which the
+/// payload adds (pyanaconda/packaging/yumpayload.py, `_select_kernel_package`).
+fn required(document: &Document, firmware: Firmware) -> Vec<(&'static str, &'static str)> {
+    let mut required = Vec::new();
+    let mut kinds: Vec<&str> = Vec::new();
+    for command in ["part", "logvol", "raid"].iter().flat_map(|name| document.commands_named(name)) {
+        kinds.extend(command.option("fstype").and_then(|option| option.text()));
+        kinds.extend(command.arguments().first().and_then(|argument| argument.value.split('.').next()).filter(|word| *word == "raid"));
+    }
+    if let Some(autopart) = document.command("autopart") {
+        // CentOS 7: LVM with XFS unless the kickstart says otherwise (pyanaconda/installclasses/centos.py).
+        kinds.push(autopart.option("fstype").and_then(|option| option.text()).unwrap_or("xfs"));
+        let kind = autopart.option("type").and_then(|option| option.text());
+        let plain = autopart.option("nolvm").is_some() || matches!(kind, Some("plain" | "partition" | "btrfs"));
+        kinds.extend((!plain).then_some("lvm"));
+    }
+    kinds.extend(document.command("volgroup").map(|_| "lvm"));
+    for (kind, package, reason) in STORAGE {
+        if kinds.contains(kind) {
+            required.push((*package, *reason));
+        }
+    }
+    required.push(("authconfig", "passwords"));
+    required.push(("firewalld", "the firewall"));
+    let network = |option: &str| document.commands_named("network").any(|command| command.option(option).is_some());
+    if network("teamslaves") {
+        required.push(("teamd", "the network"));
+    }
+    if document.command("timezone").is_none_or(|timezone| timezone.option("nontp").is_none()) {
+        required.push(("chrony", "the time"));
+    }
+    match firmware {
+        Firmware::Bios => required.push(("grub2", "the boot loader")),
+        Firmware::Uefi => required.extend(["grub2-efi-x64", "shim-x64", "efibootmgr"].map(|package| (package, "the boot loader"))),
+    }
+    required.push(("kernel", "the kernel"));
+    required
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kickstart::parse;
+
+    fn of(text: &str) -> Selection {
+        selection(&parse("k", text, &|_: &str, _: &str| None), Firmware::Bios)
+    }
+
+    fn required(selection: &Selection) -> String {
+        selection.required.iter().map(|(package, _)| package.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn anaconda_adds_what_it_needs() {
+        let plain = "authconfig firewalld";
+        let end = "grub2 kernel";
+        for (lines, packages) in [
+            ("part / --fstype=ext4 --size=1\n", format!("e2fsprogs {plain} chrony {end}")),
+            ("part / --fstype=xfs --size=1\ntimezone UTC --nontp\n", format!("xfsprogs {plain} {end}")),
+            ("autopart\ntimezone UTC --nontp\n", format!("xfsprogs lvm2 {plain} {end}")),
+            ("autopart --type=plain --fstype=ext4\ntimezone UTC --nontp\n", format!("e2fsprogs {plain} {end}")),
+            ("part raid.01 --size=1\ntimezone UTC --nontp\n", format!("mdadm {plain} {end}")),
+            ("timezone UTC\n%packages\n-chrony\n-firewalld\n%end\n", format!("authconfig {end}")),
+            ("timezone UTC --nontp\nnetwork --device=team0 --teamslaves=eth0\n", format!("{plain} teamd {end}")),
+        ] {
+            assert_eq!(required(&of(lines)), packages, "{lines}");
+        }
+        let uefi = selection(
+            &parse("k", "part /boot/efi --fstype=efi --size=200\ntimezone UTC --nontp\n", &|_: &str, _: &str| None),
+            Firmware::Uefi,
+        );
+        assert_eq!(required(&uefi), "dosfstools authconfig firewalld grub2-efi-x64 shim-x64 efibootmgr kernel");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_told() {
+        let lines = "cdrom\nrepo --name=lab --baseurl=file:///run/goldsmith/lab --cost=10\n%packages --nocore --ignoremissing\n@^minimal\nvim\n%end\n";
+        let seen = of(&lines.replace("/run/goldsmith", VOLUME_DIR));
+        assert_eq!((seen.unseen, seen.repositories), (vec![], vec![("lab".to_owned(), 10)]));
+        assert_eq!((seen.core, seen.ignore_missing, seen.entries.len()), (false, true, 2));
+        for (line, unseen) in [
+            ("url --url=http://x/\n", "the installation source (url)"),
+            ("repo --name=epel --baseurl=http://x/\n", "the repository epel"),
+            ("%include /tmp/p\n", "what is in /tmp/p"),
+            ("%packages --default\n%end\n", "which environment is the default (%packages --default)"),
+        ] {
+            assert_eq!(of(line).unseen, [unseen]);
+        }
+    }
+}
