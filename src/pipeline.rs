@@ -87,6 +87,9 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     // What publishing would refuse after the work is refused before it.
     NotPublishable::refuse(&found, request.target, request.overwrite)?;
     preflight::require(request, &plan)?;
+    if first_to_run(request.store, &plan) == 0 {
+        foresee(recipe, &resolved, host(request.store, scratch), events).await?;
+    }
 
     let evidence = scratch.path().join(failure::EVIDENCE);
     let bench = Bench { subnet: subnet(recipe), ..bench(&recipe.build, request.keep_on_failure, scratch, &evidence, events).await? };
@@ -105,6 +108,18 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     let artifact = draft.publish(&manifest, request.overwrite)?;
     task.done();
     Ok(Built::New(artifact))
+}
+
+/// Refuse what cannot end well before an installation begins, and tell what may not.
+async fn foresee(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
+    let task = events.task("check");
+    let found = check::foresee(recipe, Ok(resolved), host, &task).await?;
+    for row in found.rows.iter().filter(|row| row.verdict == Verdict::Warning) {
+        events.warn(format!("{}: {}", row.area.name(), row.what));
+    }
+    found.refuse()?;
+    task.done();
+    Ok(())
 }
 
 /// Verify an image that is there already, on a machine as `build` says, and leave evidence beside it when that fails.

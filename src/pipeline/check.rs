@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::closure::{Forecast, forecast};
 use super::{host, plan_of, preflight};
-use crate::base::event::Events;
+use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
 use crate::cache::Store;
@@ -17,7 +17,7 @@ use crate::installer::anaconda::selection::selection;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::recipe::{Media, Recipe};
-use crate::sources;
+use crate::sources::{self, Host, Resolved};
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 
@@ -27,41 +27,14 @@ pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 /// # Errors
 /// The store cannot be used.
 pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Events) -> Result<Preflight, AnyFailure> {
-    let mut preflight = Preflight::of(&recipe.name);
-    let document = kickstart(recipe, &Accounts::derive(recipe, &store.secret()?), &mut preflight.rows);
-    let selection = document.map(|document| selection(&document, recipe.disk.firmware));
     let scratch = store.scratch()?;
     let host = host(store, &scratch);
     let task = events.task("resolve");
     let resolved = sources::resolve(recipe, host, &task).await.map_err(AnyFailure::from);
-    let forecast = match &resolved {
-        Ok(resolved) => forecast(recipe, selection.as_ref(), resolved, host, &task).await,
-        Err(_) => Ok(None),
-    };
+    let mut preflight = foresee(recipe, resolved.as_ref(), host, &task).await?;
     task.done();
     let planned = resolved.as_ref().ok().map(|resolved| plan_of(recipe, resolved, store)).transpose();
-    preflight.rows.extend(match &resolved {
-        Ok(resolved) => {
-            let pins = resolved.pins.0.iter();
-            pins.map(|pin| Row::ok(Area::Sources, format!("{}, sha256 {}", pin.name, pin.sha256.short()))).collect()
-        }
-        Err(failure) => vec![Row::failed(Area::Sources, failure)],
-    });
     preflight.rows.extend(planned.as_ref().err().map(|failure| Row::failed(Area::Sources, failure)));
-    let forecast = forecast.unwrap_or_else(|failure| {
-        preflight.rows.push(Row::failed(Area::Packages, &failure));
-        None
-    });
-    if let Some(unseen) = selection.map(|selection| selection.unseen).filter(|unseen| !unseen.is_empty()) {
-        let what = format!("the packages are not foretold: they depend on {}", unseen.join(", "));
-        preflight.rows.push(Row::warning(Area::Packages, what, None));
-    }
-    if let Some(forecast) = &forecast {
-        preflight.rows.extend(packages::packages(forecast));
-        preflight.rows.extend(packages::disk(recipe, forecast));
-    }
-    preflight.rows.extend(checks(recipe, forecast.as_ref()));
-    preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
     let fresh = planned.ok().flatten().is_none_or(|plan| preflight::first_to_run(store, &plan) == 0);
     let installs = fresh && matches!(recipe.media, Media::Deploy { .. });
@@ -70,6 +43,48 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
         true => vec![Row::ok(Area::Host, "tools, memory and space are there")],
         false => lacks.iter().map(|failure| Row::failed(Area::Host, failure)).collect(),
     });
+    Ok(preflight)
+}
+
+/// Everything but the host: the kickstart, the inputs that were found or why they were not, the packages, the disk, and the checks.
+///
+/// # Errors
+/// The store cannot be used.
+pub(super) async fn foresee(
+    recipe: &Recipe,
+    resolved: Result<&Resolved, &AnyFailure>,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Preflight, AnyFailure> {
+    let mut preflight = Preflight::of(&recipe.name);
+    let rows = &mut preflight.rows;
+    let document = kickstart(recipe, &Accounts::derive(recipe, &host.store.secret()?), rows);
+    let selection = document.map(|document| selection(&document, recipe.disk.firmware));
+    let forecast = match resolved {
+        Ok(resolved) => {
+            let pins = resolved.pins.0.iter();
+            rows.extend(pins.map(|pin| Row::ok(Area::Sources, format!("{}, sha256 {}", pin.name, pin.sha256.short()))));
+            forecast(recipe, selection.as_ref(), resolved, host, task).await
+        }
+        Err(failure) => {
+            rows.push(Row::failed(Area::Sources, failure));
+            Ok(None)
+        }
+    };
+    let forecast = forecast.unwrap_or_else(|failure| {
+        rows.push(Row::failed(Area::Packages, &failure));
+        None
+    });
+    if let Some(unseen) = selection.map(|selection| selection.unseen).filter(|unseen| !unseen.is_empty()) {
+        let what = format!("the packages are not foretold: they depend on {}", unseen.join(", "));
+        rows.push(Row::warning(Area::Packages, what, None));
+    }
+    if let Some(forecast) = &forecast {
+        rows.extend(packages::packages(forecast));
+        rows.extend(packages::disk(recipe, forecast));
+    }
+    rows.extend(checks(recipe, forecast.as_ref()));
+    preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     Ok(preflight)
 }
 

@@ -29,6 +29,17 @@ fn a_recipe_that_cannot_be_used_is_refused_with_its_place() {
 }
 
 #[test]
+fn packages_that_are_nowhere_are_told_before_anything_is_made() {
+    let ended = goldsmith(["build", "debian-12-docker", "-o", "out", "--set", "packages.install=[\"docker.oi\", \"nosuch=1\"]"]).end();
+    failed(&ended, 2, "debian-12-docker cannot be built, 2 things stand against it:", "change packages.install");
+    for line in ["  packages: the recipe asks for docker.oi", "  packages: the recipe asks for nosuch=1"] {
+        assert!(ended.stderr.lines().any(|there| there == line), "{}", ended.stderr);
+    }
+    assert!(told(&ended).contains(" has docker.oi; it has docker.io"), "{}", ended.stderr);
+    assert!(!ended.dir().join("out").exists());
+}
+
+#[test]
 fn a_check_tells_everything_that_stands_against_a_build() {
     let check = |sets: &[&str]| {
         let words = ["check", "centos-7.5-docker", "-o", "out"].into_iter().chain(sets.iter().copied());

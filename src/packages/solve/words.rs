@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::super::model::{Need, PackageId, Relation};
-use super::super::version::Op;
+use super::super::version::{Op, Scheme};
 use super::asked::{Asked, Choice, What};
 use super::index::{Forbids, Index};
 
@@ -133,7 +133,9 @@ impl Words<'_, '_> {
     /// The versions there are of a package that is asked for with another one.
     fn other_versions(&self, text: &str) -> Option<String> {
         let universe = self.index.universe;
-        let ends = text.bytes().enumerate().rev().filter(|(_, c)| matches!(c, b'-' | b'=' | b'.')).map(|(at, _)| at);
+        let mark = if universe.scheme == Scheme::Debian { '=' } else { '-' };
+        let is_version = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+        let ends = text.rmatch_indices(mark).map(|(at, _)| at).filter(|at| is_version(&text[at + 1..]));
         let mut names = ends.filter_map(|end| universe.names.get(&text[..end]));
         let ids = names.find_map(|name| Some(self.index.named(name)).filter(|ids| !ids.is_empty()))?;
         let mut ids = ids.to_vec();

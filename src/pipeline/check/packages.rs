@@ -10,7 +10,13 @@ use crate::recipe::{Media, Recipe};
 pub(super) fn packages(forecast: &Forecast) -> Vec<Row> {
     if !forecast.refused.is_empty() {
         let remedy = "change packages.install, or bring a repository that has what is missing";
-        return forecast.refused.iter().map(|reason| Row::wrong(Area::Packages, reason.clone(), Some(remedy.to_owned()))).collect();
+        let row = |reason: &String| {
+            let mut lines = reason.lines().map(str::to_owned);
+            let mut row = Row::wrong(Area::Packages, lines.next().unwrap_or_default(), Some(remedy.to_owned()));
+            row.evidence = lines.collect();
+            row
+        };
+        return forecast.refused.iter().map(row).collect();
     }
     let from: Vec<String> = forecast.by_repository().into_iter().map(|(id, count)| format!("{count} from {id}")).collect();
     let what = format!(

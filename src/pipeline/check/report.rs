@@ -141,7 +141,12 @@ impl PreflightFailed {
         match &self.wrong[..] {
             [only] => only.what.clone(),
             rows => {
-                let list: Vec<String> = rows.iter().map(|row| format!("  {}: {}", row.area.name(), row.what)).collect();
+                let lines = |row: &Row| {
+                    let first = format!("  {}: {}", row.area.name(), row.what);
+                    let evidence = row.evidence.iter().map(|line| format!("    {line}"));
+                    [first].into_iter().chain(evidence).collect::<Vec<_>>().join("\n")
+                };
+                let list: Vec<String> = rows.iter().map(lines).collect();
                 format!("{} cannot be built, {} stand against it:\n{}", self.recipe, counted(rows.len(), "thing"), list.join("\n"))
             }
         }
@@ -172,7 +177,11 @@ impl Failure for PreflightFailed {
     }
 
     fn evidence(&self) -> Vec<String> {
-        self.wrong.iter().flat_map(|row| row.evidence.clone()).collect()
+        match &self.wrong[..] {
+            [only] => only.evidence.clone(),
+            // They stand in the text.
+            _ => Vec::new(),
+        }
     }
 }
 
