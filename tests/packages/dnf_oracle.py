@@ -3,24 +3,25 @@
 
     dnf_oracle.py DIR [CASE…]
 
-Writes a line of JSON for each case: {"id", "satisfiable", "packages": [NAME-EPOCH:VERSION-RELEASE.ARCH], "problem": TEXT, "unique", "newest",
-"solutions"}. `packages` is sorted, and empty when there is no solution; then `problem` is what dnf says.
+Writes a line of JSON for each case: {"id", "satisfiable", "packages": [NAME-EPOCH:VERSION-RELEASE.ARCH], "problem": TEXT, "unique",
+"newest", "solutions"}. `packages` is sorted, and empty when there is no solution; then `problem` is what dnf says.
 
 dnf runs as yum of EL7 would decide, as far as it can: no weak dependencies, `best` (what is asked for is taken in its newest version, or it
 fails), `obsoletes`, 64-bit packages before 32-bit ones, nothing installed before.
 
-Whether only one solution exists is counted, not guessed. A solution is a set of packages that has one of the alternatives dnf was given for each
-thing asked, one provider for each of its needs, and no two packages that exclude each other. A *minimal* one has no other inside it. From the
-alternatives, adding one provider of one unmet need after the other, in all ways, every minimal solution is met: as long as each choice is one that a
-given minimal solution made, the set stays inside that solution, and ends as a solution inside it, which is the solution itself. So:
+Whether only one solution exists is counted, not guessed. A solution is a set of packages that has one of the alternatives dnf was given
+for each thing asked, one provider for each of its needs, and no two packages that exclude each other. A *minimal* one has no other inside
+it. From the alternatives, adding one provider of one unmet need after the other, in all ways, every minimal solution is met: as long as
+each choice is one that a given minimal solution made, the set stays inside that solution, and ends as a solution inside it, which is the
+solution itself. So:
 
     unique     there is exactly one minimal solution: whoever solves the case without superfluous packages has these packages
-    newest     among the minimal solutions with these names and architectures, and there are none with others, one has the newest version of
-               each: whoever prefers newer versions has these packages
+    newest     the minimal solutions have the same names and architectures, and this one has the newest version of each: whoever prefers
+               newer versions has these packages; all that are unique are newest too
     solutions  how many minimal solutions there are; nothing when there are too many to count, and then the two above are false
 
-The count knows nothing of dnf's solver: it takes from dnf what provides, conflicts and obsoletes what. So it also judges dnf, and the oracle
-fails when the two disagree on whether there is a solution, or on what is one.
+The count knows nothing of dnf's solver: it takes from dnf what provides, conflicts and obsoletes what. So it also judges dnf, and the
+oracle fails when the two disagree on whether there is a solution, or on what is one.
 """
 
 import fnmatch
@@ -36,8 +37,8 @@ import tempfile
 import dnf
 import hawkey
 
-#: Sets of packages that the count looks at before it gives up.
-LIMIT = 5_000
+#: Sets of packages that the count looks at, and solutions that it compares, before it gives up.
+LIMIT, FOUND = 20_000, 500
 #: As in dnf 4.14 and yum 3.4.3: packages of which several versions may be installed beside each other.
 INSTALL_ONLY = ("kernel",)
 
@@ -72,7 +73,15 @@ class Case:
 
     def judge(self):
         """The case's line of the answer."""
-        answer = {"id": self.case["id"], "satisfiable": False, "packages": [], "problem": None, "unique": False, "newest": False, "solutions": None}
+        answer = {
+            "id": self.case["id"],
+            "satisfiable": False,
+            "packages": [],
+            "problem": None,
+            "unique": False,
+            "newest": False,
+            "solutions": None,
+        }
         try:
             for spec in self.case["install"]:
                 self.ask(spec)
@@ -105,7 +114,9 @@ class Case:
         """Ask for a line of %packages."""
         if spec.startswith("@"):
             name, *options = spec.split()
-            kinds = {"mandatory"} | (set() if "--nodefaults" in options else {"default"}) | ({"optional"} if "--optional" in options else set())
+            kinds = (
+                {"mandatory"} | (set() if "--nodefaults" in options else {"default"}) | ({"optional"} if "--optional" in options else set())
+            )
             for group in self.groups(name):
                 self.ask_group(group, kinds)
         elif any(character in spec for character in "*?["):
@@ -183,7 +194,9 @@ class Case:
         return self.providers[capability]
 
     def obsoleted(self, package):
-        return [old for old in self.sack.query() if self.sack.query().filterm(pkg=[package]).filterm(obsoletes=[old])]
+        """The packages that one obsoletes."""
+        names = [str(obsolete).split()[0] for obsolete in package.obsoletes]
+        return [old for old in self.sack.query().filterm(name=names) if self.sack.query().filterm(pkg=[package]).filterm(obsoletes=[old])]
 
     def is_newest(self, chosen, minimal):
         """Whether every other solution has the same names, and nowhere a newer version."""
@@ -197,59 +210,64 @@ class Case:
 
 
 class Count:
-    """All minimal solutions of a case."""
+    """All minimal solutions of a case, among the packages that what is asked leads to."""
 
     def __init__(self, case):
         self.case = case
-        self.packages = {nevra(package): package for package in case.sack.query()}
-        self.needs = {name: self.needs_of(package) for name, package in self.packages.items()}
-        self.excludes = {name: set() for name in self.packages}
-        for name, package in self.packages.items():
+        self.needs, self.excludes = {}, {}
+        packages = {nevra(package): package for package in case.sack.query()}
+        todo = set().union(*case.wanted, *(members for _, members in case.conditional))
+        while todo:
+            name = todo.pop()
+            self.needs[name] = self.needs_of(packages[name])
+            todo |= set().union(*self.needs[name]) - self.needs.keys()
+        there = {name: packages[name] for name in self.needs}
+        for name, package in there.items():
             for conflict in package.conflicts:
                 self.exclude(name, case.provides(str(conflict)))
             self.exclude(name, {nevra(old) for old in case.obsoleted(package)})
-        for one, other in itertools.combinations(self.packages.values(), 2):
-            # Of a name there is one version for each architecture; nobody has it for both noarch and a real one.
-            same_place = one.arch == other.arch or "noarch" in (one.arch, other.arch)
-            if one.name == other.name and same_place and one.name not in INSTALL_ONLY:
-                self.exclude(nevra(one), {nevra(other)})
-        self.seen, self.found = set(), set()
+        by_name = lambda package: package.name
+        for name, versions in itertools.groupby(sorted(there.values(), key=by_name), by_name):
+            for one, other in itertools.combinations(versions, 2):
+                # Of a name there is one version for each architecture; nobody has it for both noarch and a real one.
+                if (one.arch == other.arch or "noarch" in (one.arch, other.arch)) and name not in INSTALL_ONLY:
+                    self.exclude(nevra(one), {nevra(other)})
 
     def exclude(self, name, others):
         for other in others:
             if other != name:
-                self.excludes[name].add(other)
-                self.excludes[other].add(name)
+                self.excludes.setdefault(name, set()).add(other)
+                self.excludes.setdefault(other, set()).add(name)
 
     def needs_of(self, package):
         """Each need of a package as those who meet it; what it meets itself is none."""
         needs = {self.case.provides(str(need)) for need in package.requires}
         return [need for need in needs if nevra(package) not in need]
 
-    def unmet(self, chosen):
-        """Some need that a set does not meet; of these, one with few choices."""
-        conditional = [members for condition, members in self.case.conditional if condition & chosen]
-        needs = itertools.chain(self.case.wanted, conditional, *(self.needs[name] for name in chosen))
-        return min((need for need in needs if not need & chosen), key=len, default=None)
+    def grown(self, chosen, unmet, name):
+        """A set with one package more, and which needs are unmet then."""
+        more = chosen | {name}
+        conditional = [members for condition, members in self.case.conditional if name in condition]
+        return more, [need for need in [*unmet, *self.needs[name], *conditional] if not need & more]
 
     def minimal(self):
-        todo = [frozenset()]
+        seen, found = set(), set()
+        todo = [(frozenset(), self.case.wanted)]
         while todo:
-            chosen = todo.pop()
-            need = self.unmet(chosen)
-            if need is None:
-                self.found.add(chosen)
+            chosen, unmet = todo.pop()
+            if not unmet:
+                found.add(chosen)
                 continue
-            for name in need:
-                grown = chosen | {name}
-                if grown not in self.seen and not self.excludes[name] & chosen:
-                    self.seen.add(grown)
-                    todo.append(grown)
-            if len(self.seen) > LIMIT:
+            # Whichever need is met next: the one with the fewest choices leads to the fewest sets.
+            for name in min(unmet, key=len):
+                if not self.excludes.get(name, set()) & chosen:
+                    grown = self.grown(chosen, unmet, name)
+                    if grown[0] not in seen:
+                        seen.add(grown[0])
+                        todo.append(grown)
+            if len(seen) > LIMIT or len(found) > FOUND:
                 raise TooMany
-        by_size = sorted(self.found, key=len)
-        if len(by_size) > 500:
-            raise TooMany
+        by_size = sorted(found, key=len)
         return [one for place, one in enumerate(by_size) if not any(smaller < one for smaller in by_size[:place])]
 
 

@@ -18,11 +18,13 @@ import random
 
 from repodata import PACKERS, Dep, Group, Rpm, comps, split_evr, write
 
-STEMS = "acl atk bash bind cups curl dbus expat file gawk glib gmp grep icu jbig kmod lame lcms lua lz4 make mesa mutt nano nss pam perl popt qt ruby sed slang sqlite tar tcl uuid vim xz yajl zlib".split()
+STEMS = """acl atk bash bind cups curl dbus expat file gawk glib gmp grep icu jbig kmod lame lcms lua lz4 make mesa mutt nano nss pam perl
+popt qt ruby sed slang sqlite tar tcl uuid vim xz yajl zlib""".split()
 SUFFIXES = ["", "", "", "-libs", "-devel", "-common", "-2", "-tools", "-python", "2to3", "-compat-1.0", "++", "_extra", ".d"]
-VERSIONS = ["0.9", "1.0", "1.0~rc1", "1.0.1", "1.01", "1.9", "1.10", "2.0a", "2.0b", "2:0.1", "1:1.0", "3.10.0", "3.10.0~beta2", "20180501", "4.el7x", "5.0+git1"]
+VERSIONS = "0.9 1.0 1.0~rc1 1.0.1 1.01 1.9 1.10 2.0a 2.0b 2:0.1 1:1.0 3.10.0 3.10.0~beta2 20180501 4.el7x 5.0+git1".split()
 RELEASES = ["1", "1.el7", "2.el7", "2.el7_5.1", "10.el7", "0.1.rc2.el7", "862.el7", "3.el7.centos"]
-VIRTUALS = ["mta", "webserver", "config(thing)", "perl(Thing::Other)", "libthing.so.1()(64bit)", "libthing.so.1(THING_1.2)(64bit)", "python-abi", "/virtual/path"]
+VIRTUALS = """mta webserver config(thing) perl(Thing::Other) libthing.so.1()(64bit) libthing.so.1(THING_1.2)(64bit) python-abi
+/virtual/path""".split()
 
 
 class World:
@@ -62,7 +64,10 @@ class World:
             arch = self.rng.choice(["x86_64"] * 4 + ["noarch"])
             count = self.rng.choice([1, 1, 1, 2, 3]) if many else 1
             # In the order of the tables, which is not always that of versions: the newest is for the resolver to find.
-            evrs = sorted({self.evr() for _ in range(count)}, key=lambda evr: (int(split_evr(evr)[0] or 0), VERSIONS.index(evr.rpartition("-")[0]), evr))
+            evrs = sorted(
+                {self.evr() for _ in range(count)},
+                key=lambda evr: (int(split_evr(evr)[0] or 0), VERSIONS.index(evr.rpartition("-")[0]), evr),
+            )
             self.rpms[name] = [Rpm(name, evr, arch) for evr in evrs]
         if many:
             self.features.add("several-versions")
@@ -125,7 +130,9 @@ class World:
         rng = self.rng
         name = rng.choice(VIRTUALS)
         versioned = rng.random() < 0.4
-        providers = [target] + [rpm for rpm in rng.sample(self.all(), min(3, len(self.all()))) if rpm.name != target.name][: rng.choice([0, 0, 1, 2])]
+        providers = [target] + [rpm for rpm in rng.sample(self.all(), min(3, len(self.all()))) if rpm.name != target.name][
+            : rng.choice([0, 0, 1, 2])
+        ]
         for place, rpm in enumerate(providers):
             flag = rng.choice(["EQ"] * 8 + ["GE", "LE", "LT"]) if versioned else None
             self.give(rpm, Dep(name, flag, ["2.0", "2.0-1", "1.5"][place % 3]) if versioned else Dep(name))
@@ -150,7 +157,9 @@ class World:
         if self.chance("installonly", 0.2):
             evrs = ["3.10.0-862.el7", "3.10.0-862.2.3.el7", "3.10.0-957.el7"][: rng.randint(1, 3)]
             below = rng.choice(list(self.rpms))
-            self.rpms["kernel"] = [Rpm("kernel", evr, requires=[Dep(below)], provides=[Dep("kernel-uname-r", "EQ", evr + ".x86_64")]) for evr in evrs]
+            self.rpms["kernel"] = [
+                Rpm("kernel", evr, requires=[Dep(below)], provides=[Dep("kernel-uname-r", "EQ", evr + ".x86_64")]) for evr in evrs
+            ]
         if self.chance("needs-itself", 0.1):
             rpm = rng.choice(self.all())
             self.give(rpm, Dep(f"own({rpm.name})", "EQ", "1"))
@@ -233,7 +242,7 @@ class World:
         group = Group("stuff", names[:2], names[2:3], names[3:4])
         # comps.xml names what its repository lacks, too.
         group.default.append("not-in-this-repository")
-        # dnf forces the best of a conditional member, and fails where another is needed: such a thing has one version here, and no successor.
+        # dnf forces the best of a conditional member, and fails where another is needed: it has one version here, and no successor.
         succeeded = {dep.name for rpm in self.all() for dep in rpm.obsoletes}
         single = [name for name in names[4:] if len(self.rpms[name]) == 1 and name not in succeeded]
         if single and self.chance("conditional", 0.5):
@@ -256,7 +265,21 @@ class World:
         for _ in range(rng.choice([0, 0, 1, 2])):
             below = [rpm for victim in victims for dep in victim.requires for rpm in self.rpms.get(dep.name, [])]
             victims = below or victims
-        kind = rng.choice(["missing", "too-new", "too-old", "conflict", "obsoleted", "two-versions", "no-package", "no-version", "excluded", "no-file", "no-arch"])
+        kind = rng.choice(
+            [
+                "missing",
+                "too-new",
+                "too-old",
+                "conflict",
+                "obsoleted",
+                "two-versions",
+                "no-package",
+                "no-version",
+                "excluded",
+                "no-file",
+                "no-arch",
+            ]
+        )
         self.features.add(f"spoilt-{kind}")
         if kind == "conflict":
             other = rng.choice([rpm for rpm in self.all() if rpm.name != victims[0].name])

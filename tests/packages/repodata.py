@@ -122,13 +122,20 @@ def split_path(path):
 def write(directory, rpms, packer=".gz", comps=None, named_by_digest=True, files_of_packages=None):
     """Write the `repodata` of `rpms` into `directory`.
 
-    `comps` is a text, `packer` a key of PACKERS. `files_of_packages` gives digest and size of a package's file; without it they are made up.
+    `comps` is a text, `packer` a key of PACKERS. `files_of_packages` gives digest and size of a package's file, else they are made up.
     """
     repodata = pathlib.Path(directory, "repodata")
     repodata.mkdir(parents=True)
     texts = {}
-    for kind, number in (("primary", createrepo_c.XMLFILE_PRIMARY), ("filelists", createrepo_c.XMLFILE_FILELISTS), ("other", createrepo_c.XMLFILE_OTHER)):
-        texts[kind] = (repodata / f"{kind}.xml", createrepo_c.XmlFile(str(repodata / f"{kind}.xml"), number, createrepo_c.NO_COMPRESSION, None))
+    for kind, number in (
+        ("primary", createrepo_c.XMLFILE_PRIMARY),
+        ("filelists", createrepo_c.XMLFILE_FILELISTS),
+        ("other", createrepo_c.XMLFILE_OTHER),
+    ):
+        texts[kind] = (
+            repodata / f"{kind}.xml",
+            createrepo_c.XmlFile(str(repodata / f"{kind}.xml"), number, createrepo_c.NO_COMPRESSION, None),
+        )
         texts[kind][1].set_num_of_pkgs(len(rpms))
     for rpm in rpms:
         made_up = (hashlib.sha256(rpm.nevra.encode()).hexdigest(), rpm.size // 3)
@@ -202,15 +209,31 @@ def comps(groups, environments=()):
     ]
     for group in groups:
         lines += ["  <group>", f"    <id>{escape(group.id)}</id>", f"    <name>{escape(group.id.title())}</name>"]
-        lines += ['    <name xml:lang="de">Gruppe</name>', "    <description/>", "    <default>true</default>", "    <uservisible>true</uservisible>"]
+        lines += [
+            '    <name xml:lang="de">Gruppe</name>',
+            "    <description/>",
+            "    <default>true</default>",
+            "    <uservisible>true</uservisible>",
+        ]
         lines.append("    <packagelist>")
         for kind in ("mandatory", "default", "optional"):
             lines += [f'      <packagereq type="{kind}">{escape(name)}</packagereq>' for name in getattr(group, kind)]
-        lines += [f'      <packagereq type="conditional" requires="{escape(by)}">{escape(name)}</packagereq>' for name, by in group.conditional]
+        lines += [
+            f'      <packagereq type="conditional" requires="{escape(by)}">{escape(name)}</packagereq>' for name, by in group.conditional
+        ]
         lines += ["    </packagelist>", "  </group>"]
     for identifier, members, options in environments:
-        lines += ["  <environment>", f"    <id>{escape(identifier)}</id>", f"    <name>{escape(identifier.title())}</name>", "    <description/>"]
-        lines += ["    <display_order>5</display_order>", "    <grouplist>", *(f"      <groupid>{escape(member)}</groupid>" for member in members)]
+        lines += [
+            "  <environment>",
+            f"    <id>{escape(identifier)}</id>",
+            f"    <name>{escape(identifier.title())}</name>",
+            "    <description/>",
+        ]
+        lines += [
+            "    <display_order>5</display_order>",
+            "    <grouplist>",
+            *(f"      <groupid>{escape(member)}</groupid>" for member in members),
+        ]
         lines += ["    </grouplist>", "    <optionlist>", *(f"      <groupid>{escape(option)}</groupid>" for option in options)]
         lines += ["    </optionlist>", "  </environment>"]
     return "\n".join([*lines, "</comps>", ""])
