@@ -143,6 +143,9 @@ pub struct Check {
     /// The directory the artifact would be [default: ./NAME]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// List the packages that will be installed, each with its repository, its size on the disk and what brings it in
+    #[arg(long)]
+    pub packages: bool,
     /// The store.
     #[command(flatten)]
     pub store: StoreArgs,

@@ -1,5 +1,6 @@
 //! What can be known of a build before its first boot: inputs, kickstart, contradictions, and the host.
 
+mod bundles;
 mod impossible;
 mod packages;
 mod report;
@@ -64,6 +65,9 @@ pub(super) async fn foresee(
         Ok(resolved) => {
             let pins = resolved.pins.0.iter();
             rows.extend(pins.map(|pin| Row::ok(Area::Sources, format!("{}, sha256 {}", pin.name, pin.sha256.short()))));
+            for (repository, bundle) in recipe.repositories.iter().zip(&resolved.bundles) {
+                rows.extend(bundles::rows(&repository.id, bundle));
+            }
             forecast(recipe, selection.as_ref(), resolved, host, task).await
         }
         Err(failure) => {
@@ -80,7 +84,8 @@ pub(super) async fn foresee(
         rows.push(Row::warning(Area::Packages, what, None));
     }
     if let Some(forecast) = &forecast {
-        rows.extend(packages::packages(forecast));
+        let medium = resolved.ok().and_then(|resolved| resolved.medium.as_ref()).and_then(|medium| medium.kind().edition);
+        rows.extend(packages::packages(forecast, medium));
         rows.extend(packages::disk(recipe, forecast));
     }
     rows.extend(checks(recipe, forecast.as_ref()));

@@ -2,10 +2,11 @@
 
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
+use crate::base::size::rounded;
 use crate::base::text::printable;
 use crate::cli::args::Check;
 use crate::cli::{Context, host, printer};
-use crate::pipeline::{self, Preflight, Verdict};
+use crate::pipeline::{self, ForecastPackage, Preflight, Verdict};
 
 /// Tell everything that can be known of a build before its first boot, and fail when it cannot end well.
 ///
@@ -16,7 +17,11 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), AnyFailure> {
     let store = host::store(args.store.store.as_deref(), context)?;
     let target = host::target(args.output.as_deref(), &recipe);
     let preflight = pipeline::check(&recipe, &store, &target, &Events::none()).await?;
-    printer::out(&if context.json { json(&preflight) } else { table(&preflight) })?;
+    let mut text = if context.json { json(&preflight) } else { table(&preflight) };
+    if args.packages && !context.json {
+        text.push_str(&packages(&preflight));
+    }
+    printer::out(&text)?;
     Ok(preflight.refuse()?)
 }
 
@@ -47,4 +52,16 @@ fn table(preflight: &Preflight) -> String {
         }
     }
     text
+}
+
+/// For people: a line for each package.
+fn packages(preflight: &Preflight) -> String {
+    let label = |package: &ForecastPackage| format!("{} {} {}", package.name, package.version, package.arch);
+    let width = preflight.packages.iter().map(|package| label(package).len()).max().unwrap_or_default();
+    let from = preflight.packages.iter().map(|package| package.repository.len()).max().unwrap_or_default();
+    let line = |package: &ForecastPackage| {
+        let size = rounded(package.installed);
+        printable(&format!("{:<width$}  {:<from$}  {size:>9}  {}", label(package), package.repository, package.why)) + "\n"
+    };
+    preflight.packages.iter().map(line).collect()
 }

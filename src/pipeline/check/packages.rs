@@ -5,11 +5,15 @@ use crate::base::size::rounded;
 use crate::base::text::counted;
 use crate::pipeline::closure::Forecast;
 use crate::recipe::{Media, Recipe};
+use crate::sources::medium::Edition;
 
 /// What the installer will do.
-pub(super) fn packages(forecast: &Forecast) -> Vec<Row> {
+pub(super) fn packages(forecast: &Forecast, medium: Option<Edition>) -> Vec<Row> {
     if !forecast.refused.is_empty() {
-        let remedy = "change packages.install, or bring a repository that has what is missing";
+        let remedy = match medium {
+            Some(Edition::Minimal) => "take the DVD, which has ten times the packages, or bring a repository that has what is missing",
+            _ => "change packages.install, or bring a repository that has what is missing",
+        };
         let row = |reason: &String| {
             let mut lines = reason.lines().map(str::to_owned);
             let mut row = Row::wrong(Area::Packages, lines.next().unwrap_or_default(), Some(remedy.to_owned()));
