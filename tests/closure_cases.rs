@@ -13,6 +13,8 @@ use goldsmith::packages::rpm::{Kind, Repomd, add_comps, add_filelists, add_prima
 use goldsmith::packages::{Asked, Op, PackageId, Question, Relation, Scheme, Universe, What, missing_files, resolve};
 use serde::Deserialize;
 
+use crate::support::{golden, goldsmith};
+
 /// Its number and that of the year say nothing; another one is another set of cases.
 const SEED: &str = "75";
 const CASES: usize = 400;
@@ -170,4 +172,85 @@ fn dnf_says_the_same_of_hundreds_of_generated_repositories() {
     }
     assert!(satisfiable > cases / 3 && satisfiable < cases * 2 / 3 && compared > cases / 4, "{satisfiable} {compared}: the cases are poor");
     assert!(differ.is_empty(), "{} of {cases} differ:\n{}", differ.len(), differ.join("\n"));
+}
+
+#[derive(Deserialize)]
+struct Bundles {
+    cases: Vec<BundleCase>,
+}
+
+/// A medium and a bundle in the shape of the real ones.
+#[derive(Deserialize)]
+struct BundleCase {
+    id: String,
+    set: Vec<String>,
+}
+
+/// What `goldsmith check` prints of the kickstart, packages and checks; the rest has digests, and is the host's.
+fn rows_of(stdout: &str) -> String {
+    let mut shown = true;
+    let told = |line: &&str| {
+        if !line.starts_with(' ') {
+            shown = ["kickstart", "packages", "disk", "checks"].iter().any(|area| line.split_whitespace().nth(1) == Some(area));
+        }
+        shown
+    };
+    stdout.lines().filter(told).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_traps_of_a_bundle_are_told_before_anything_boots() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    python("flagship.py", &[place, "--trap", "all"]);
+    let bundles: Bundles = serde_json::from_slice(&fs::read(dir.path().join("queries.json")).unwrap()).unwrap();
+    let mut dnf = python("dnf_oracle.py", &[place]);
+    assert!(bundles.cases.len() > 6);
+    for case in &bundles.cases {
+        let line = dnf.lines().next().unwrap().to_owned();
+        dnf.drain(..=line.len());
+        let verdict: Verdict = serde_json::from_str(&line).unwrap();
+        assert_eq!(verdict.id, case.id);
+        let sets = case.set.iter().flat_map(|set| ["--set", set.as_str()]);
+        let ended = goldsmith(["check", "centos-7.5-docker"].into_iter().chain(sets)).env("ROOT_PASSWORD", "x").end();
+        let found = rows_of(&ended.stdout);
+        golden(&format!("closure/{}.txt", case.id), &found);
+        let solved = found.lines().any(|line| line.starts_with("ok        packages "));
+        assert_eq!(solved, verdict.satisfiable, "{}: {found}\ndnf: {:?}", case.id, verdict.problem);
+    }
+}
+
+/// What apt_oracle.py prints.
+#[derive(Deserialize)]
+struct AptAnswer {
+    packages: std::collections::BTreeMap<String, String>,
+}
+
+#[test]
+fn apt_would_install_the_same_packages_for_the_default_image() {
+    let ended = goldsmith(["check", "debian-12-docker", "--json"]).end();
+    let document: serde_json::Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
+    let text = |package: &serde_json::Value, field: &str| package[field].as_str().unwrap().to_owned();
+    let packages = document["packages"].as_array().unwrap();
+    let ours: std::collections::BTreeMap<String, String> =
+        packages.iter().map(|package| (text(package, "name"), text(package, "version"))).collect();
+    let recipe = goldsmith::recipe::load("debian-12-docker", &[], &Nothing).unwrap();
+    let asked = goldsmith::installer::deploy::packages(&recipe);
+    let words: Vec<&str> = ["bookworm"].into_iter().chain(asked.iter().map(String::as_str)).collect();
+    let apt: AptAnswer = serde_json::from_str(&python("apt_oracle.py", &words)).unwrap();
+    assert!(ours.len() > 150);
+    assert_eq!(ours, apt.packages);
+}
+
+/// A host without files and variables: the embedded recipe needs none.
+struct Nothing;
+
+impl goldsmith::recipe::RecipeHost for Nothing {
+    fn read(&self, _: &Path, _: u64) -> std::io::Result<Vec<u8>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
 }
