@@ -73,15 +73,17 @@ pub enum Problem {
 
 /// A problem in words.
 pub(super) fn malformed(what: impl fmt::Display) -> Problem {
-    Problem::Malformed(short(&what.to_string(), 300))
+    Problem::Malformed(tamed(&what.to_string(), 300))
 }
 
-/// At most `limit` characters of `text`, which may come from a file and be as long as an entry may be.
-fn short(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+/// At most `limit` characters of `text`, which may come from a file and be as long as an entry may be, and none that a terminal acts upon:
+/// each is shown as one, so that an escape sequence cannot take the words behind it along.
+fn tamed(text: &str, limit: usize) -> String {
+    let mut tamed: String = text.chars().take(limit).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    if text.chars().nth(limit).is_some() {
+        tamed.push('…');
     }
+    tamed
 }
 
 impl fmt::Display for Problem {
@@ -98,7 +100,7 @@ impl fmt::Display for Problem {
             Self::Damaged { format, why } => write!(f, "its {format} data cannot be expanded: {}", printable(why)),
             Self::TooLarge { limit } => write!(f, "it expands to more than {}", rounded(*limit)),
             Self::EntryTooLarge { limit } => write!(f, "an entry of it is longer than {}", rounded(*limit)),
-            Self::Malformed(what) => f.write_str(&printable(what)),
+            Self::Malformed(what) => f.write_str(what),
         }
     }
 }
@@ -109,7 +111,7 @@ fn place(at: &Option<At>, package: &Option<String>) -> String {
         words.push_str(&format!(", line {line} (byte {byte})"));
     }
     if let Some(package) = package {
-        words.push_str(&format!(", {}", printable(&short(package, 80))));
+        words.push_str(&format!(", {}", tamed(package, 80)));
     }
     words
 }
@@ -142,5 +144,22 @@ impl Failure for IndexError {
             }
             .to_owned(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_is_shown_tamed_and_short() {
+        let problem = malformed(format_args!("`{}` is no field", "\u{1b}]0;a\nb\u{1b}"));
+        let error =
+            IndexError { at: Some(At { line: 1, byte: 0 }), package: Some("x".repeat(90)), ..IndexError::whole("Packages", problem) };
+        let name = format!("{}…", "x".repeat(80));
+        let said = "`\u{fffd}]0;a\u{fffd}b\u{fffd}` is no field";
+        assert_eq!(error.to_string(), format!("Packages cannot be used, line 1 (byte 0), {name}: {said}"));
+        let long = malformed("é".repeat(301)).to_string();
+        assert_eq!(long, format!("{}…", "é".repeat(300)));
     }
 }
