@@ -6,37 +6,12 @@ use std::io::{self, Read, Write};
 use goldsmith::packages::rpm::{self, Repomd};
 use goldsmith::packages::{IndexError, Input, Scheme, Universe, debian};
 
-const PRIMARY: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="2">
-<package type="rpm"><name>forge</name><arch>x86_64</arch><version epoch="3" ver="18.09.6" rel="3.el7"/>
-<checksum type="sha256" pkgid="YES">ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad</checksum>
-<summary>The &lt;best&gt;</summary><description><![CDATA[of ]] all]]></description><size package="1" installed="2" archive="3"/>
-<location href="Packages/forge.rpm"/><format><rpm:sourcerpm>forge-18.09.6-3.el7.src.rpm</rpm:sourcerpm>
-<rpm:provides><rpm:entry name="engine" flags="EQ" epoch="1" ver="2"/></rpm:provides>
-<rpm:requires><rpm:entry name="/bin/sh" pre="1"/><rpm:entry name="anvil" flags="GE" epoch="0" ver="1.2.2" rel="3"/></rpm:requires>
-<rpm:obsoletes><rpm:entry name="forge-engine"/></rpm:obsoletes><file>/usr/bin/forge</file></format></package>
-<package type="rpm"><name>anvil</name><arch>noarch</arch><version epoch="0" ver="2" rel="1"/></package>
-</metadata>"#;
-
-const FILELISTS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<filelists xmlns="http://linux.duke.edu/metadata/filelists" packages="1"><package pkgid="ba78" name="forge" arch="x86_64">
-<version epoch="3" ver="18.09.6" rel="3.el7"/><file>/usr/share/a</file><file type="dir">/usr/share/b</file></package></filelists>"#;
-
-const COMPS: &str = r#"<?xml version="1.0"?><!DOCTYPE comps PUBLIC "-//Red Hat, Inc.//DTD Comps info//EN" "comps.dtd">
-<comps><group><id>core</id><packagelist><packagereq type="mandatory">forge</packagereq>
-<packagereq type="conditional" requires="a">b</packagereq></packagelist></group>
-<environment><id>minimal</id><grouplist><groupid>core</groupid></grouplist></environment></comps>"#;
-
-const REPOMD: &str = r#"<?xml version="1.0"?><repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>
-<data type="primary"><checksum type="sha1">a9993e364706816aba3e25717850c26c9cd0d89d</checksum><location href="repodata/primary.xml.gz"/>
-<size>5</size><open-size>9</open-size></data></repomd>"#;
-
-const PACKAGES: &str = "Package: forge\nSource: smithy (1)\nVersion: 3:18.09.6-3\nArchitecture: amd64\nInstalled-Size: 3\n\
-    Depends: anvil (>= 1.2), a | b:any (<< 2~)\nProvides: engine (= 2)\nConflicts: hammer:i386, tongs\nDescription: x\n y\n .\n z\n\
-    Filename: pool/f.deb\nSize: 5\n\nPackage: anvil\nVersion: 2\nArchitecture: all\n";
-
-const RELEASE: &str = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nSuite: stable\nCodename: bookworm\nAcquire-By-Hash: yes\nSHA256:\n \
-    ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 5 main/binary-amd64/Packages\n-----BEGIN PGP SIGNATURE-----\n\nx\n";
+const PRIMARY: &str = include_str!("../fuzz/corpus/primary.xml");
+const FILELISTS: &str = include_str!("../fuzz/corpus/filelists.xml");
+const COMPS: &str = include_str!("../fuzz/corpus/comps.xml");
+const REPOMD: &str = include_str!("../fuzz/corpus/repomd.xml");
+const PACKAGES: &str = include_str!("../fuzz/corpus/Packages");
+const RELEASE: &str = include_str!("../fuzz/corpus/Release");
 
 /// Bytes a reader may expand to in these tests.
 const LIMIT: u64 = 4 << 20;

@@ -1,0 +1,328 @@
+//! What is fed, and what must hold whatever it is fed with.
+
+use std::cmp::Ordering;
+use std::fmt::Debug;
+use std::io::Write;
+
+use goldsmith::kickstart;
+use goldsmith::packages::rpm::{self, Repomd};
+use goldsmith::packages::{Group, IndexError, Input, Package, PackageId, Scheme, Universe, debian};
+
+/// Something that reads text.
+pub struct Target {
+    pub name: &'static str,
+    /// Files and directories below `tests/`.
+    pub seeds: &'static [&'static str],
+    /// What makes inputs of a seed.
+    pub prepare: Option<fn(&[u8]) -> Vec<Vec<u8>>>,
+    /// The format's own words.
+    pub words: &'static [&'static str],
+    /// Read it, check the laws, and say in words what came out.
+    pub run: fn(&[u8]) -> String,
+}
+
+const XML: &[&str] = &[
+    "<",
+    ">",
+    "/>",
+    "</",
+    "<!--",
+    "-->",
+    "<![CDATA[",
+    "]]>",
+    "<?",
+    "?>",
+    "<!DOCTYPE x [",
+    "&amp;",
+    "&#65;",
+    "&#x0;",
+    "&x;",
+    "=\"",
+    "xmlns:a=\"b\"",
+    "<package type=\"rpm\">",
+    "</package>",
+    "<format>",
+    "</format>",
+    "<name>",
+    "</name>",
+    "<version epoch=\"1\" ver=\"2\" rel=\"3\"/>",
+    "<rpm:requires>",
+    "</rpm:requires>",
+    "<rpm:entry name=\"a\" flags=\"GE\" ver=\"1\"/>",
+    "flags=\"LT\"",
+    "epoch=\"",
+    "<file>",
+    "</file>",
+    "<group>",
+    "</group>",
+    "<id>",
+    "</id>",
+    "<packagereq type=\"conditional\" requires=\"a\">",
+    "<data type=\"primary\">",
+    "</data>",
+    "<location href=\"../x\"/>",
+    "<checksum type=\"sha256\">",
+    "<open-size>",
+    "<arch>src</arch>",
+];
+
+const DEB822: &[&str] = &[
+    "\n",
+    "\n\n",
+    "\n ",
+    ": ",
+    ", ",
+    " | ",
+    " (>= 1)",
+    "(<< ",
+    ")",
+    ":any",
+    ":i386",
+    "Package: ",
+    "Version: ",
+    "Architecture: all\n",
+    "Depends: ",
+    "Pre-Depends: ",
+    "Provides: ",
+    "Conflicts: ",
+    "Breaks: ",
+    "Essential: yes\n",
+    "Installed-Size: ",
+    "Size: ",
+    "Source: a (1)\n",
+    "SHA256:\n ",
+    "Suite: ",
+    "-----BEGIN PGP SIGNED MESSAGE-----\n",
+    "-----BEGIN PGP SIGNATURE-----\n",
+    "- ",
+];
+
+const KICKSTART: &[&str] = &[
+    "%include ",
+    "%ksappend ",
+    "%packages",
+    "%pre",
+    "%post --nochroot",
+    "%end\n",
+    "%addon a --b",
+    "%anaconda",
+    "%certificate",
+    "--",
+    "--name=",
+    "=\"",
+    "#",
+    "\\\n",
+    "part / --size=1 --grow\n",
+    "raid ",
+    "volgroup ",
+    "logvol ",
+    "autopart --type=lvm\n",
+    "bootloader --append=\"",
+    "network --device=",
+    "user --name=a --password=b --iscrypted\n",
+    "rootpw --plaintext ",
+    "repo --name=a --baseurl=",
+    "@^minimal\n",
+    "@core --nodefaults\n",
+    "-a*\n",
+    "lang ",
+    "clearpart --all\n",
+    "firewall --port=1:tcp,",
+    "services --enabled=",
+    "timezone ",
+    "url --url=",
+    "reboot --eject\n",
+];
+
+const VERSION: &[&str] = &["\n", "~", "^", ".", "+", "-", ":", "0", "00", "1", "9", "10", "a", "Z", "rc", "el7", "_", "~~", "1:", "-1"];
+
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "kickstart",
+        seeds: &["kickstart_files/valid", "kickstart_files/invalid", "golden/kickstart"],
+        prepare: None,
+        words: KICKSTART,
+        run: read_kickstart,
+    },
+    Target { name: "primary", seeds: &["fuzz/corpus/primary.xml"], prepare: None, words: XML, run: |bytes| answer(add_primary(bytes)) },
+    Target {
+        name: "filelists",
+        seeds: &["fuzz/corpus/filelists.xml"],
+        prepare: None,
+        words: XML,
+        run: |bytes| answer(add_filelists(bytes)),
+    },
+    Target { name: "comps", seeds: &["fuzz/corpus/comps.xml"], prepare: None, words: XML, run: |bytes| answer(add_comps(bytes)) },
+    Target {
+        name: "repomd",
+        seeds: &["fuzz/corpus/repomd.xml"],
+        prepare: None,
+        words: XML,
+        run: |bytes| {
+            answer(Repomd::read("index", bytes).map(|repomd| repomd.entries.iter().take(4).map(|entry| entry.kind).collect::<Vec<_>>()))
+        },
+    },
+    Target { name: "packages", seeds: &["fuzz/corpus/Packages"], prepare: None, words: DEB822, run: |bytes| answer(add_packages(bytes)) },
+    Target {
+        name: "packed",
+        seeds: &["fuzz/corpus/Packages"],
+        prepare: Some(packed),
+        words: DEB822,
+        run: |bytes| answer(add_packages(bytes)),
+    },
+    Target {
+        name: "release",
+        seeds: &["fuzz/corpus/Release"],
+        prepare: None,
+        words: DEB822,
+        run: |bytes| answer(debian::Release::read("index", bytes).map(|release| (about(release.files.len()), release.by_hash))),
+    },
+    Target { name: "versions", seeds: &["fuzz/corpus/versions"], prepare: None, words: VERSION, run: compare_versions },
+];
+
+/// Bytes an index may expand to.
+const LIMIT: u64 = 4 << 20;
+
+/// A message without numbers and without what it quotes of the input, which may hold any mark itself and be cut off.
+fn own_words(message: &str) -> String {
+    let quotes = |c| matches!(c, '`' | '<' | '>');
+    let words = match (message.find(quotes), message.rfind(quotes)) {
+        (Some(first), Some(_)) if message.contains('…') => message[..first].to_owned(),
+        (Some(first), Some(last)) => format!("{}{}", &message[..first], &message[last + 1..]),
+        _ => message.to_owned(),
+    };
+    words.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// About how many: 0, 1, 2 or 3, 4 to 7, and so on.
+fn about(count: usize) -> u32 {
+    usize::BITS - count.leading_zeros()
+}
+
+fn answer<T: Debug>(result: Result<T, IndexError>) -> String {
+    match result {
+        Ok(found) => format!("{found:?}"),
+        Err(error) => {
+            let text = error.to_string();
+            assert!(text.len() < 4_000 && !text.contains('\n') && !text.contains('\u{1b}'), "not fit to print: {text:?}");
+            own_words(&error.problem.to_string())
+        }
+    }
+}
+
+/// What of a universe tells readings apart: packages, and the most relations of each kind that one has.
+fn shape(universe: &Universe) -> [u32; 6] {
+    let most = |of: fn(&Package) -> usize| about(universe.packages.iter().map(of).max().unwrap_or(0));
+    let shown = universe.packages.iter().enumerate().map(|(index, package)| {
+        let relations = package.needs.iter().flat_map(|need| need.alternatives()).chain(&package.provides).chain(&package.conflicts);
+        universe.label(PackageId(index as u32)).len() + relations.map(|relation| universe.relation(relation).len()).sum::<usize>()
+    });
+    [
+        about(universe.packages.len()),
+        most(|package| package.needs.len()),
+        most(|package| package.needs.iter().map(|need| need.alternatives().len()).max().unwrap_or(0)),
+        most(|package| package.provides.len()),
+        most(|package| package.conflicts.len() + package.obsoletes.len()),
+        about(shown.sum::<usize>() / 64),
+    ]
+}
+
+fn rpm() -> (Universe, u16) {
+    let mut universe = Universe::new(Scheme::Rpm);
+    let repository = universe.repository("x", 1000);
+    (universe, repository)
+}
+
+fn add_primary(bytes: &[u8]) -> Result<impl Debug + use<>, IndexError> {
+    let (mut universe, repository) = rpm();
+    rpm::add_primary(&mut universe, repository, Input::new("index", bytes, None, LIMIT)?, &mut |_, file| {
+        assert!(file.location().is_none_or(|path| !path.starts_with('/') && !path.split('/').any(|part| part == "..")));
+        let _ = file.checksum();
+    })?;
+    Ok(shape(&universe))
+}
+
+fn add_filelists(bytes: &[u8]) -> Result<impl Debug + use<>, IndexError> {
+    let (mut universe, repository) = rpm();
+    let primary = include_bytes!("corpus/primary.xml");
+    rpm::add_primary(&mut universe, repository, Input::new("primary", &primary[..], None, LIMIT)?, &mut |_, _| {})?;
+    rpm::add_filelists(&mut universe, repository, Input::new("index", bytes, None, LIMIT)?, &|path| path.starts_with('/'))?;
+    Ok(shape(&universe))
+}
+
+fn add_comps(bytes: &[u8]) -> Result<impl Debug + use<>, IndexError> {
+    let (mut universe, _) = rpm();
+    rpm::add_comps(&mut universe, Input::new("index", bytes, None, LIMIT)?)?;
+    let most = |of: fn(&Group) -> usize| about(universe.groups.iter().map(of).max().unwrap_or(0));
+    Ok([
+        about(universe.groups.len()),
+        about(universe.environments.len()),
+        most(|group| group.mandatory.len()),
+        most(|group| group.default.len() + group.optional.len()),
+        most(|group| group.conditional.len()),
+    ])
+}
+
+fn add_packages(bytes: &[u8]) -> Result<impl Debug + use<>, IndexError> {
+    let mut universe = Universe::new(Scheme::Debian);
+    let repository = universe.repository("x", 500);
+    debian::add_packages(&mut universe, repository, "amd64", Input::new("index", bytes, None, LIMIT)?, &mut |_, file| {
+        let _ = (file.location(), file.checksum());
+    })?;
+    Ok(shape(&universe))
+}
+
+/// `text` in every compression.
+fn packed(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text).unwrap();
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
+    xz.write_all(text).unwrap();
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(text).unwrap();
+    vec![gzip.finish().unwrap(), xz.finish().unwrap(), bzip2.finish().unwrap(), zstd::stream::encode_all(text, 1).unwrap()]
+}
+
+/// A kickstart that includes others: itself, nothing, and one that is good.
+fn read_kickstart(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let includes = |path: &str, _: &str| match path.len() % 3 {
+        0 => None,
+        1 => Some("lang en_US.UTF-8\n%include b\n".to_owned()),
+        _ => Some(text.chars().take(200).collect()),
+    };
+    let document = kickstart::parse("ks.cfg", &text, &includes);
+    assert_eq!(document.to_string(), text, "every byte is kept");
+    let mut said: Vec<_> = document.diagnostics().iter().map(|found| (found.to_string(), own_words(&found.message)).1).collect();
+    assert!(said.len() <= 1_002, "{} findings", said.len());
+    said.truncate(3);
+    for section in document.packages() {
+        said.push(format!("{} entries", about(section.entries().count())));
+    }
+    said.concat()
+}
+
+/// Three versions, one a line: an order is reflexive, antisymmetric and transitive, and a relation holds or does not from both sides.
+fn compare_versions(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines();
+    let [a, b, c] = [0; 3].map(|_| lines.next().unwrap_or_default());
+    let mut said = String::new();
+    for scheme in [Scheme::Rpm, Scheme::Debian] {
+        let order = |x, y| scheme.compare(x, y);
+        for (x, y) in [(a, b), (b, c), (a, c)] {
+            assert_eq!(order(x, x), Ordering::Equal, "{scheme:?}: {x:?} and itself");
+            assert_eq!(order(x, y), order(y, x).reverse(), "{scheme:?}: {x:?} and {y:?}");
+            assert_eq!(scheme.compare_in_relation(x, y), scheme.compare_in_relation(y, x).reverse(), "{scheme:?}: {x:?} and {y:?}");
+        }
+        for [x, y, z] in [[a, b, c], [b, c, a], [c, a, b]] {
+            let (first, second) = (order(x, y), order(y, z));
+            if first == second || first.is_eq() || second.is_eq() {
+                let expected = if first.is_eq() { second } else { first };
+                assert_eq!(order(x, z), expected, "{scheme:?}: {x:?}, {y:?}, {z:?}");
+            }
+        }
+        said.push_str(&format!("{:?} {:?} {:?} ", order(a, b), order(b, c), order(a, c)));
+    }
+    said
+}
