@@ -37,6 +37,38 @@ fn staged(parent: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
+/// A file in the making, beside the place it will have. Dropped unpublished, it disappears.
+#[derive(Debug)]
+pub struct NewFile {
+    staging: tempfile::NamedTempFile,
+    target: PathBuf,
+}
+
+impl NewFile {
+    /// Start a file that is to be `target`, whose directory must be there.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn beside(target: &Path) -> io::Result<Self> {
+        Ok(Self { staging: tempfile::NamedTempFile::new_in(parent_of(target))?, target: target.to_owned() })
+    }
+
+    /// What the content is written to.
+    pub fn file(&self) -> &File {
+        self.staging.as_file()
+    }
+
+    /// Give the file its name. It must be complete; it is synced here.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`], or the disk is full; nothing is left then.
+    pub fn publish(self) -> io::Result<()> {
+        self.file().sync_all()?;
+        self.staging.persist_noclobber(&self.target).map_err(|error| error.error)?;
+        sync_dir(parent_of(&self.target))
+    }
+}
+
 /// A directory in the making, beside the place it will have. Dropped unpublished, it disappears; that of a killed process does when the
 /// next one begins there.
 #[derive(Debug)]
@@ -146,6 +178,19 @@ mod tests {
         let kind = write_new(&path, b"two").unwrap_err().kind();
         assert_eq!((kind, fs::read(&path).unwrap()), (io::ErrorKind::AlreadyExists, b"one".to_vec()));
         assert_eq!(names(dir.path()), ["f"]);
+    }
+
+    #[test]
+    fn a_file_in_the_making_is_seen_by_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let (one, two) = (NewFile::beside(&path).unwrap(), NewFile::beside(&path).unwrap());
+        one.file().write_all(b"one").unwrap();
+        assert!(!path.exists());
+        one.publish().unwrap();
+        assert_eq!(two.publish().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        drop(NewFile::beside(&path).unwrap());
+        assert_eq!((fs::read(&path).unwrap(), names(dir.path())), (b"one".to_vec(), vec!["f".to_owned()]));
     }
 
     #[test]
