@@ -15,6 +15,7 @@ mod default_image;
 mod deploy_cases;
 mod run_cases;
 mod source_cases;
+mod volume_cases;
 mod faults;
 mod fixture;
 mod support;

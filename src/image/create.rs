@@ -131,7 +131,8 @@ fn local(path: &Path) -> OsString {
     [OsStr::new("./"), path.as_os_str()].into_iter().collect()
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// The directory that `path` is in.
+pub(super) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

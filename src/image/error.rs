@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
 use crate::base::size::rounded;
+use crate::base::text::printable;
 
 /// Why something could not be done with a disk image.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,14 @@ pub enum ImageError {
         /// Why not.
         why: String,
     },
+    /// Files cannot be put on a FAT volume.
+    #[error("the volume {label} cannot be made: {}", first(problems))]
+    Unfit {
+        /// The volume's label.
+        label: String,
+        /// What does not fit and why, a line each; at least one.
+        problems: Vec<String>,
+    },
     /// The host's disk is too full.
     #[error("{} has {} free, {} needed", path.display(), rounded(*.free), rounded(*.needed))]
     NoSpace {
@@ -79,6 +88,13 @@ pub enum ImageError {
 
 fn at(offset: Option<u64>) -> String {
     offset.map(|offset| format!(" at byte {offset}")).unwrap_or_default()
+}
+
+/// The first of them, and how many more there are.
+fn first(problems: &[String]) -> String {
+    let first = printable(problems.first().map_or("", String::as_str));
+    let others = problems.len().saturating_sub(1);
+    if others > 0 { format!("{first} (and {others} more)") } else { first }
 }
 
 impl ImageError {
@@ -123,7 +139,7 @@ impl Failure for ImageError {
         match self {
             Self::Write { .. } | Self::NoSpace { .. } => Class::Host,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
-            Self::Read { .. } | Self::Incompatible { .. } | Self::Corrupt { .. } | Self::Absent { .. } => Class::Input,
+            Self::Read { .. } | Self::Incompatible { .. } | Self::Corrupt { .. } | Self::Absent { .. } | Self::Unfit { .. } => Class::Input,
             Self::Layout { .. } => Class::Usage,
             Self::Tool(error) => error.class(),
         }
@@ -145,10 +161,19 @@ impl Failure for ImageError {
             }
             Self::Corrupt { path, .. } => Some(format!("get {} again, or see what `qemu-img check` says of it", path.display())),
             Self::Layout { .. } => Some("change the [disk] section of the recipe".to_owned()),
+            Self::Unfit { .. } => Some("rename or remove that where it comes from".to_owned()),
             Self::NoSpace { needed, free, .. } => {
                 Some(format!("free {} there, or choose another directory", rounded(needed.saturating_sub(*free))))
             }
             Self::Tool(error) => error.remedy(),
+        }
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        match self {
+            // One is told by the error itself.
+            Self::Unfit { problems, .. } if problems.len() > 1 => problems.clone(),
+            _ => Vec::new(),
         }
     }
 }
