@@ -1,10 +1,12 @@
-//! Keeps directories of bytes under a stage id, safe among processes. It does not know what the bytes are.
+//! Keeps directories of bytes under a stage id, and files under their digest, safe among processes. It does not know what the bytes are.
 //!
 //! ```text
 //! STORE/
 //! ├─ v1/layers/ID/        a finished layer; ID is 64 hexadecimal digits
 //! ├─ v1/layers/.ID.new-*  one in the making, claimed by its maker: swept when that is gone
-//! ├─ v1/locks/ID          held by who makes that layer; the others wait for it
+//! ├─ v1/files/SHA256      a file that was fetched, read-only
+//! ├─ v1/files/.SHA256.part  the beginning of one
+//! ├─ v1/locks/ID          held by who makes that layer (`file-SHA256`: fetches that file); the others wait for it
 //! ├─ v1/scratch/run-*     one run's scratch directory each, claimed by it
 //! ├─ v1/memory/KIND/KEY   something found out once, which may be lost at any time
 //! └─ secret               32 random bytes, 0600: salts are derived from it
@@ -12,6 +14,7 @@
 //!
 //! A layer is only ever added whole, by a rename. A miss hands out the permission to make it: [`Lookup::Miss`] holds the lock.
 
+mod files;
 mod memory;
 
 use std::fs;
@@ -26,6 +29,8 @@ use crate::base::digest::Sha256Digest;
 use crate::base::failure::{Class, Failure};
 use crate::base::lock::Lock;
 use crate::base::process::{Invocation, Tool};
+
+pub use files::{FileLookup, FileVacancy};
 
 /// Bytes of the store's secret.
 const SECRET_BYTES: usize = 32;
@@ -138,7 +143,7 @@ impl Store {
         let make = || -> io::Result<PathBuf> {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700);
-            for part in ["v1/layers", "v1/locks", "v1/scratch"] {
+            for part in ["v1/layers", "v1/files", "v1/locks", "v1/scratch"] {
                 builder.create(root.join(part))?;
             }
             root.canonicalize()

@@ -1,12 +1,23 @@
 //! What the host has.
 
 use std::fs;
+use std::io;
+use std::path::Path;
 
 use super::failure::{Class, Failure};
 use super::size::{ByteSize, rounded};
 
 /// What QEMU, qemu-img and goldsmith need beside the guest's memory.
 const HEADROOM: u64 = 256 << 20;
+
+/// Bytes an ordinary user can still write to the filesystem of `dir`.
+///
+/// # Errors
+/// `dir` is not there.
+pub fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(dir)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
 
 /// Bytes of memory that can be had without swapping, as far as the host tells.
 pub fn available_memory() -> Option<u64> {

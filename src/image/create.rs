@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::disk::Format;
 use super::error::ImageError;
+use crate::base::host;
 use crate::base::process::{Invocation, ProcessError, Tool};
 
 /// Whether a flat copy's clusters are compressed.
@@ -23,8 +24,7 @@ pub enum Compress {
 /// # Errors
 /// `dir` is not there.
 pub fn free_bytes(dir: &Path) -> Result<u64, ImageError> {
-    let stat = rustix::fs::statvfs(dir).map_err(|error| ImageError::read(dir, error.into()))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    host::free_bytes(dir).map_err(|error| ImageError::read(dir, error))
 }
 
 /// Make sure that `needed` bytes can be written below `dir`.
