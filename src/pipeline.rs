@@ -113,7 +113,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
 /// Refuse what cannot end well before an installation begins, and tell what may not.
 async fn foresee(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
     let task = events.task("check");
-    let found = check::foresee(recipe, Ok(resolved), host, &task).await?;
+    let found = check::foresee(recipe, Some(resolved), host, &task).await?;
     for row in found.rows.iter().filter(|row| row.verdict == Verdict::Warning) {
         events.warn(format!("{}: {}", row.area.name(), row.what));
     }

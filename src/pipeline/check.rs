@@ -18,7 +18,7 @@ use crate::installer::anaconda::selection::selection;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::recipe::{Media, Recipe};
-use crate::sources::{self, Host, Resolved};
+use crate::sources::{self, Host, Pins, Resolved};
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 
@@ -31,10 +31,17 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
     let scratch = store.scratch()?;
     let host = host(store, &scratch);
     let task = events.task("resolve");
-    let resolved = sources::resolve(recipe, host, &task).await.map_err(AnyFailure::from);
+    let (resolved, unresolved) = match sources::resolve(recipe, host, &task).await {
+        Ok(resolved) => (Some(resolved), None),
+        Err(unresolved) => (None, Some(unresolved)),
+    };
     let mut preflight = foresee(recipe, resolved.as_ref(), host, &task).await?;
     task.done();
-    let planned = resolved.as_ref().ok().map(|resolved| plan_of(recipe, resolved, store)).transpose();
+    if let Some(unresolved) = unresolved {
+        preflight.rows.extend(pins(&unresolved.pins));
+        preflight.rows.extend(unresolved.errors.into_iter().map(|error| Row::failed(Area::Sources, &error.into())));
+    }
+    let planned = resolved.as_ref().map(|resolved| plan_of(recipe, resolved, store)).transpose();
     preflight.rows.extend(planned.as_ref().err().map(|failure| Row::failed(Area::Sources, failure)));
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
     let fresh = planned.ok().flatten().is_none_or(|plan| preflight::first_to_run(store, &plan) == 0);
@@ -44,36 +51,32 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
         true => vec![Row::ok(Area::Host, "tools, memory and space are there")],
         false => lacks.iter().map(|failure| Row::failed(Area::Host, failure)).collect(),
     });
+    preflight.rows.sort_by_key(|row| row.area);
     Ok(preflight)
 }
 
-/// Everything but the host: the kickstart, the inputs that were found or why they were not, the packages, the disk, and the checks.
+fn pins(pins: &Pins) -> impl Iterator<Item = Row> {
+    pins.0.iter().map(|pin| Row::ok(Area::Sources, format!("{}, sha256 {}", pin.name, pin.sha256.short())))
+}
+
+/// Everything but the host: the kickstart, the inputs that were found, the packages, the disk, and the checks.
 ///
 /// # Errors
 /// The store cannot be used.
-pub(super) async fn foresee(
-    recipe: &Recipe,
-    resolved: Result<&Resolved, &AnyFailure>,
-    host: Host<'_>,
-    task: &Task,
-) -> Result<Preflight, AnyFailure> {
+pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: Host<'_>, task: &Task) -> Result<Preflight, AnyFailure> {
     let mut preflight = Preflight::of(&recipe.name);
     let rows = &mut preflight.rows;
     let document = kickstart(recipe, &Accounts::derive(recipe, &host.store.secret()?), rows);
     let selection = document.map(|document| selection(&document, recipe.disk.firmware));
     let forecast = match resolved {
-        Ok(resolved) => {
-            let pins = resolved.pins.0.iter();
-            rows.extend(pins.map(|pin| Row::ok(Area::Sources, format!("{}, sha256 {}", pin.name, pin.sha256.short()))));
+        Some(resolved) => {
+            rows.extend(pins(&resolved.pins));
             for (repository, bundle) in recipe.repositories.iter().zip(&resolved.bundles) {
                 rows.extend(bundles::rows(&repository.id, bundle));
             }
             forecast(recipe, selection.as_ref(), resolved, host, task).await
         }
-        Err(failure) => {
-            rows.push(Row::failed(Area::Sources, failure));
-            Ok(None)
-        }
+        None => Ok(None),
     };
     let forecast = forecast.unwrap_or_else(|failure| {
         rows.push(Row::failed(Area::Packages, &failure));
@@ -84,7 +87,7 @@ pub(super) async fn foresee(
         rows.push(Row::warning(Area::Packages, what, None));
     }
     if let Some(forecast) = &forecast {
-        let medium = resolved.ok().and_then(|resolved| resolved.medium.as_ref()).and_then(|medium| medium.kind().edition);
+        let medium = resolved.and_then(|resolved| resolved.medium.as_ref()).and_then(|medium| medium.kind().edition);
         rows.extend(packages::packages(forecast, medium));
         rows.extend(packages::disk(recipe, forecast));
     }

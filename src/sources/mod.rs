@@ -14,12 +14,14 @@ mod magic;
 pub mod medium;
 mod packing;
 mod resolve;
+mod unresolved;
 mod verified;
 
 pub use apt::AptSource;
 pub use error::SourceError;
 pub use indexes::{PackageIndex, indexes};
 pub use resolve::{Host, Resolved, Suite, resolve};
+pub use unresolved::Unresolved;
 pub use verified::VerifiedFile;
 
 use serde::Serialize;

@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::apt::{self, AptSource};
 use super::bundle::Bundle;
 use super::medium::{self, Medium};
-use super::{Pin, Pins, SourceError, VerifiedFile};
+use super::{Pin, Pins, SourceError, Unresolved, VerifiedFile};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
 use crate::cache::Store;
 use crate::packages::debian::Release;
-use crate::recipe::{FileSource, Media, Recipe};
+use crate::recipe::{FileSource, Media, Recipe, Repository};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
@@ -59,37 +59,56 @@ pub struct Suite {
 /// Find and pin every input of `recipe`.
 ///
 /// # Errors
-/// An input is missing, is not what the recipe pins, or a package repository cannot be reached.
-pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, SourceError> {
+/// All inputs that are missing or are not what the recipe pins, and the first package repository that cannot be reached.
+pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, Unresolved> {
     let mut found = Resolved { pins: Pins::default(), iso: None, medium: None, bundles: Vec::new(), epoch: 0, apt: Vec::new() };
+    let mut errors = Vec::new();
     if let Media::Anaconda { iso, .. } = &recipe.media {
-        let (file, medium) = medium(iso, host.store, task).await?;
-        found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256(), urls: iso.urls.clone() });
-        found.iso = Some(file);
-        found.medium = Some(medium);
-    }
-    for (index, repository) in recipe.repositories.iter().enumerate() {
-        let what = format!("the archive of repository {}", repository.id);
-        let source = &repository.archive;
-        let path = local_path(&what, &format!("repository.{index}.archive.path"), source)?;
-        let bundle = Bundle::open(&what, &path, source.sha256, host.store, host.scratch, task).await?;
-        found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: bundle.sha256(), urls: source.urls.clone() });
-        found.bundles.push(bundle);
-    }
-    if let Media::Deploy { suite, .. } = &recipe.media {
-        let sources = match host_sources(host.apt, suite) {
-            sources if sources.is_empty() => default_sources(suite, host.scratch).await?,
-            sources => sources,
-        };
-        for (index, source) in sources.into_iter().enumerate() {
-            task.step(&format!("pin {}", source.suite));
-            let (sha256, release) = in_release(&source, &host.scratch.join(format!("InRelease-{index}"))).await?;
-            found.epoch = found.epoch.max(release.date.as_deref().and_then(seconds).unwrap_or_default());
-            found.pins.0.push(Pin { name: format!("debian {}", source.suite), sha256, urls: Vec::new() });
-            found.apt.push(Suite { source, release });
+        match medium(iso, host.store, task).await {
+            Ok((file, medium)) => {
+                found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256(), urls: iso.urls.clone() });
+                found.iso = Some(file);
+                found.medium = Some(medium);
+            }
+            Err(error) => errors.push(error),
         }
     }
-    Ok(found)
+    for (index, repository) in recipe.repositories.iter().enumerate() {
+        match bundle(index, repository, host, task).await {
+            Ok(bundle) => {
+                let urls = repository.archive.urls.clone();
+                found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: bundle.sha256(), urls });
+                found.bundles.push(bundle);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    if let Media::Deploy { suite, .. } = &recipe.media {
+        errors.extend(suites(suite, host, &mut found, task).await.err());
+    }
+    if errors.is_empty() { Ok(found) } else { Err(Unresolved { pins: found.pins, errors }) }
+}
+
+async fn bundle(index: usize, repository: &Repository, host: Host<'_>, task: &Task) -> Result<Bundle, SourceError> {
+    let what = format!("the archive of repository {}", repository.id);
+    let source = &repository.archive;
+    let path = local_path(&what, &format!("repository.{index}.archive.path"), source)?;
+    Bundle::open(&what, &path, source.sha256, host.store, host.scratch, task).await
+}
+
+async fn suites(suite: &str, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
+    let sources = match host_sources(host.apt, suite) {
+        sources if sources.is_empty() => default_sources(suite, host.scratch).await?,
+        sources => sources,
+    };
+    for (index, source) in sources.into_iter().enumerate() {
+        task.step(&format!("pin {}", source.suite));
+        let (sha256, release) = in_release(&source, &host.scratch.join(format!("InRelease-{index}"))).await?;
+        found.epoch = found.epoch.max(release.date.as_deref().and_then(seconds).unwrap_or_default());
+        found.pins.0.push(Pin { name: format!("debian {}", source.suite), sha256, urls: Vec::new() });
+        found.apt.push(Suite { source, release });
+    }
+    Ok(())
 }
 
 /// The installation medium, open and verified. What it is is looked at first: that takes no time, and hashing does.

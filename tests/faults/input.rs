@@ -49,10 +49,16 @@ fn a_check_tells_everything_that_stands_against_a_build() {
     failed(
         &missing,
         3,
-        "the installation medium is missing: there is no CentOS-7-x86_64-DVD-1804.iso",
+        "centos-7.5-docker cannot be built, 2 things stand against it:\n  sources: the installation medium is missing: there is no ",
         "download https://vault.centos.org/",
     );
-    for row in ["ok        kickstart  ", "wrong     sources    the installation medium is missing", "ok        checks     "] {
+    let rows = [
+        "ok        kickstart  ",
+        "wrong     sources    the installation medium is missing: there is no CentOS-7-x86_64-DVD-1804.iso",
+        "wrong     sources    the archive of repository kubernetes is missing: there is no Docker.tar.gz",
+        "ok        checks     ",
+    ];
+    for row in rows {
         assert!(missing.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}", missing.stdout);
     }
     let two = check(&["--set", "check=[{ sysctl = { key = \"net.ipv4.ip_forward\", value = 0 } }]", "--json"]);
@@ -60,7 +66,7 @@ fn a_check_tells_everything_that_stands_against_a_build() {
     let document: serde_json::Value = serde_json::from_str(two.stdout.lines().next().unwrap()).unwrap();
     let rows = document["rows"].as_array().unwrap();
     let wrong: Vec<_> = rows.iter().filter(|row| row["verdict"] == "wrong").map(|row| row["area"].as_str().unwrap()).collect();
-    assert_eq!((document["schema"].as_u64(), &wrong[..]), (Some(1), &["sources", "checks"][..]), "{document}");
+    assert_eq!((document["schema"].as_u64(), &wrong[..]), (Some(1), &["sources", "sources", "checks"][..]), "{document}");
     assert!(!two.dir().join("out").exists());
 
     let iso = format!("iso = {{ path = \"iso\", sha256 = \"{}\" }}", "0".repeat(64));
@@ -106,21 +112,31 @@ fn media_and_archives_are_the_pinned_ones_or_the_build_does_not_begin() {
     let wrong = format!("media.iso={{ path = \"iso\", sha256 = \"{ABC}\" }}");
     let no_iso = format!("media.iso={{ path = \"abc\", sha256 = \"{ABC}\" }}");
     let archive = format!("repository.0.archive={{ path = \"abc\", sha256 = \"{}\" }}", "0".repeat(64));
+    let alone = "repository=[]";
     for (sets, cause, remedy) in [
         (
             &["media.iso.path=\"none.iso\""][..],
+            "2 inputs cannot be used:\n  the installation medium is missing: there is no none.iso\n  the archive of repository kubernetes is",
+            "download https://vault.centos.org/7.5.1804/isos/x86_64/CentOS-7-x86_64-DVD-1804.iso, then say where it is (sha256 506e4e06",
+        ),
+        (
+            &["media.iso.path=\"none.iso\"", alone],
             "the installation medium is missing: there is no none.iso",
             "download https://vault.centos.org/7.5.1804/isos/x86_64/CentOS-7-x86_64-DVD-1804.iso, then say where it is (sha256 506e4e06",
         ),
-        (&[&wrong], "the installation medium is another file than the recipe pins: iso has sha256 ", "download it again, or correct"),
-        (&[&no_iso], "the installation medium is not an ISO 9660 image: abc is a text of 3 bytes", "correct the path, or download"),
         (
-            &[&page],
+            &[&wrong, alone],
+            "the installation medium is another file than the recipe pins: iso has sha256 ",
+            "download it again, or correct",
+        ),
+        (&[&no_iso, alone], "the installation medium is not an ISO 9660 image: abc is a text of 3 bytes", "correct the path, or download"),
+        (
+            &[&page, alone],
             "the installation medium is not an ISO 9660 image: page is a web page of 25 bytes",
             "download it again, from an address",
         ),
         (
-            &[&short],
+            &[&short, alone],
             "the installation medium is another one than the recipe pins: iso is CentOS 7.5 (x86_64), the recipe says CentOS 7.5.1804 DVD",
             "get CentOS 7.5.1804 DVD, or take this medium: --set 'media.iso={path=",
         ),
