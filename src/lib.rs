@@ -36,7 +36,7 @@
 //!
 //! # On disk
 //!
-//! The store ([`cache`]) holds layers, locks, scratch directories, what was found out once (digests of files), and the secret that
+//! The store ([`cache`]) holds layers, fetched files, locks, scratch directories, what was found out once (digests of files), and the secret that
 //! salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, `manifest.json`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
 //! `NAME.failed-TIME` instead.
 

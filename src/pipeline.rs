@@ -27,7 +27,7 @@ use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
 use crate::plan::{Plan, PlannedStage, Texts, Work, plan};
 use crate::recipe::{Build, BuildNetwork, Network, Recipe};
-use crate::sources::{self, Host, Resolved};
+use crate::sources::{self, Fetch, Host, Resolved, Web};
 use crate::stages::{self, Layer, Step};
 use crate::verify::{self, Promises, Report};
 
@@ -43,6 +43,8 @@ pub struct Request<'a> {
     pub recipe: &'a Recipe,
     /// Where layers are kept.
     pub store: &'a Store,
+    /// How the world is reached.
+    pub web: &'a Web,
     /// The directory the artifact is to be.
     pub target: &'a Path,
     /// What may happen to another artifact there.
@@ -75,7 +77,8 @@ pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyF
 async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> Result<Built, AnyFailure> {
     let recipe = request.recipe;
     preflight::require_kickstart(recipe, request.store)?;
-    let (resolved, plan) = resolve_and_plan(recipe, request.store, scratch, events).await?;
+    let host = host(request.store, scratch, request.web, Fetch::Now);
+    let (resolved, plan) = resolve_and_plan(recipe, host, events).await?;
     let found = artifact::existing(request.target, &plan.content_id);
     if let Found::SameId(manifest) = &found {
         let artifact = Artifact { dir: request.target.to_owned(), manifest: (**manifest).clone() };
@@ -88,7 +91,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     NotPublishable::refuse(&found, request.target, request.overwrite)?;
     preflight::require(request, &plan)?;
     if first_to_run(request.store, &plan) == 0 {
-        foresee(recipe, &resolved, host(request.store, scratch), events).await?;
+        foresee(recipe, &resolved, host, events).await?;
     }
 
     let evidence = scratch.path().join(failure::EVIDENCE);
@@ -152,10 +155,10 @@ async fn prove(image: &Path, promises: &Promises, bench: &Bench<'_>, events: &Ev
 ///
 /// # Errors
 /// An input is missing or wrong, or this version has no plan for the recipe.
-pub async fn resolve_and_plan(recipe: &Recipe, store: &Store, scratch: &Scratch, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
+pub async fn resolve_and_plan(recipe: &Recipe, host: Host<'_>, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
     let task = events.task("resolve");
-    let resolved = sources::resolve(recipe, host(store, scratch), &task).await?;
-    let plan = plan_of(recipe, &resolved, store)?;
+    let resolved = sources::resolve(recipe, host, &task).await?;
+    let plan = plan_of(recipe, &resolved, host.store)?;
     task.done();
     Ok((resolved, plan))
 }
@@ -166,8 +169,8 @@ fn plan_of(recipe: &Recipe, resolved: &Resolved, store: &Store) -> Result<Plan, 
 }
 
 /// What this host brings to the resolution of a recipe's inputs.
-fn host<'a>(store: &'a Store, scratch: &'a Scratch) -> Host<'a> {
-    Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store }
+pub fn host<'a>(store: &'a Store, scratch: &'a Scratch, web: &'a Web, fetch: Fetch) -> Host<'a> {
+    Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store, web, fetch }
 }
 
 /// The host's accelerator and the recipe's machine.

@@ -40,6 +40,7 @@ impl Sha256Digest {
 }
 
 /// A writer that hashes what passes through it.
+#[derive(Debug)]
 pub struct HashingWriter<W> {
     inner: W,
     state: Sha256,

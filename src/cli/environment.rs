@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::base::failure::{Class, Failure};
+use crate::base::secret::Secret;
+use crate::sources::Proxies;
 
 /// What goldsmith takes from the environment. An empty variable counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `NO_COLOR` is set (no-color.org).
     pub no_colour: bool,
+    /// `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in lower case or else in upper.
+    pub proxies: Proxies,
     /// `TERM` is absent or `dumb`: the cursor cannot be moved.
     pub dumb_terminal: bool,
 }
@@ -27,12 +31,16 @@ impl Environment {
     }
 
     fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
-        let set = |name| lookup(name).filter(|value| !value.is_empty());
+        let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        // One that is no UTF-8 names no host.
+        let either = |name: &str| set(name).or_else(|| set(&name.to_uppercase()))?.into_string().ok();
+        let proxy = |name: &str| either(name).map(Secret::new);
         Self {
             store: set("GOLDSMITH_STORE").map(PathBuf::from),
             cache_home: set("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()),
             home: set("HOME").map(PathBuf::from),
             no_colour: set("NO_COLOR").is_some(),
+            proxies: Proxies { http: proxy("http_proxy"), https: proxy("https_proxy"), all: proxy("all_proxy"), none: either("no_proxy") },
             dumb_terminal: set("TERM").is_none_or(|term| term == "dumb"),
         }
     }
@@ -89,6 +97,13 @@ mod tests {
             let found = with(pairs).store_dir(flag.map(Path::new));
             assert_eq!(found, expected.map(PathBuf::from).ok_or(NoStore), "{pairs:?} {flag:?}");
         }
+    }
+
+    #[test]
+    fn proxies_are_read_in_either_case() {
+        let found = with(&[("http_proxy", "a"), ("HTTP_PROXY", "b"), ("HTTPS_PROXY", "c"), ("all_proxy", ""), ("NO_PROXY", "d")]).proxies;
+        let secret = |text: &str| Some(Secret::new(text));
+        assert_eq!(found, Proxies { http: secret("a"), https: secret("c"), all: None, none: Some("d".into()) });
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::environment::Environment;
 use crate::base::failure::AnyFailure;
 use crate::cache::Store;
 use crate::recipe::{self, Recipe, RecipeHost};
+use crate::sources::Web;
 
 /// Files and environment variables of this host, for recipes.
 struct ThisHost;
@@ -56,6 +57,11 @@ pub fn load(reference: &str, overrides: &[String]) -> Result<Recipe, AnyFailure>
 /// It has no place, or cannot be made.
 pub fn store(flag: Option<&Path>, context: &Context) -> Result<Store, AnyFailure> {
     Ok(Store::open(&context.environment.store_dir(flag)?)?)
+}
+
+/// How the world is reached from this host.
+pub fn web(context: &Context) -> Web {
+    Web::through(context.environment.proxies.clone())
 }
 
 /// The directory an artifact is published as.

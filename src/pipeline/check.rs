@@ -18,7 +18,7 @@ use crate::installer::anaconda::selection::selection;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::recipe::{Media, Recipe};
-use crate::sources::{self, Host, Pins, Resolved};
+use crate::sources::{self, Fetch, Host, Resolved, Web};
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 
@@ -27,9 +27,9 @@ pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 ///
 /// # Errors
 /// The store cannot be used.
-pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Events) -> Result<Preflight, AnyFailure> {
+pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, events: &Events) -> Result<Preflight, AnyFailure> {
     let scratch = store.scratch()?;
-    let host = host(store, &scratch);
+    let host = host(store, &scratch, web, Fetch::Look);
     let task = events.task("resolve");
     let (resolved, unresolved) = match sources::resolve(recipe, host, &task).await {
         Ok(resolved) => (Some(resolved), None),
@@ -38,7 +38,7 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
     let mut preflight = foresee(recipe, resolved.as_ref(), host, &task).await?;
     task.done();
     if let Some(unresolved) = unresolved {
-        preflight.rows.extend(pins(&unresolved.pins));
+        preflight.rows.extend(pins(&unresolved.found));
         preflight.rows.extend(unresolved.errors.into_iter().map(|error| Row::failed(Area::Sources, &error.into())));
     }
     let planned = resolved.as_ref().map(|resolved| plan_of(recipe, resolved, store)).transpose();
@@ -55,8 +55,12 @@ pub async fn check(recipe: &Recipe, store: &Store, target: &Path, events: &Event
     Ok(preflight)
 }
 
-fn pins(pins: &Pins) -> impl Iterator<Item = Row> {
-    pins.0.iter().map(|pin| Row::ok(Area::Sources, format!("{}, sha256 {}", pin.name, pin.sha256.short())))
+/// The inputs that were found, and those that a build will fetch.
+fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
+    found.pins.0.iter().map(|pin| {
+        let awaited = found.awaited.iter().find(|(name, _)| *name == pin.name).map(|(_, awaited)| format!(", {awaited}"));
+        Row::ok(Area::Sources, format!("{}, sha256 {}{}", pin.name, pin.sha256.short(), awaited.unwrap_or_default()))
+    })
 }
 
 /// Everything but the host: the kickstart, the inputs that were found, the packages, the disk, and the checks.
@@ -70,11 +74,15 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     let selection = document.map(|document| selection(&document, recipe.disk.firmware));
     let forecast = match resolved {
         Some(resolved) => {
-            rows.extend(pins(&resolved.pins));
+            rows.extend(pins(resolved));
             for (repository, bundle) in recipe.repositories.iter().zip(&resolved.bundles) {
                 rows.extend(bundles::rows(&repository.id, bundle));
             }
-            forecast(recipe, selection.as_ref(), resolved, host, task).await
+            match resolved.awaited.is_empty() {
+                true => forecast(recipe, selection.as_ref(), resolved, host, task).await,
+                // What is not here yet tells nothing of its packages.
+                false => Ok(None),
+            }
         }
         None => Ok(None),
     };

@@ -7,7 +7,9 @@ use super::magic;
 use crate::base::digest::Sha256Digest;
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
+use crate::base::size::rounded;
 use crate::base::text::printable;
+use crate::cache::CacheError;
 use crate::packages::IndexError;
 
 /// Why an input cannot be used.
@@ -22,8 +24,6 @@ pub enum SourceError {
         key: String,
         /// Where it was looked for.
         path: Option<PathBuf>,
-        /// Where it can be had.
-        urls: Vec<String>,
         /// What it must hash to.
         sha256: Option<Sha256Digest>,
     },
@@ -164,6 +164,39 @@ pub enum SourceError {
     /// A package index is not what it must be.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// A file cannot be had from any of its addresses.
+    #[error("{what} cannot be fetched: {}", first(failures))]
+    Unfetched {
+        /// What the file is to the recipe.
+        what: String,
+        /// The recipe's key that names a local copy.
+        key: String,
+        /// What it must hash to.
+        sha256: Sha256Digest,
+        /// Each address, without credentials, and why not from there; at least one.
+        failures: Vec<(String, String)>,
+    },
+    /// A file would fill the store's disk.
+    #[error("there is no room for {what}: {} has {} free, {} needed", path.display(), rounded(*.free), rounded(*.needed))]
+    NoRoom {
+        /// What the file is to the recipe.
+        what: String,
+        /// The store.
+        path: PathBuf,
+        /// Bytes that are still to come.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// Nothing can be fetched from this host.
+    #[error("files cannot be fetched: {why}")]
+    NoClient {
+        /// Why.
+        why: String,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] CacheError),
     /// The host has no tool to ask.
     #[error(transparent)]
     Tool(#[from] ProcessError),
@@ -175,6 +208,17 @@ pub enum SourceError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// The first address that failed and how many more did.
+fn first(failures: &[(String, String)]) -> String {
+    let Some((url, why)) = failures.first() else { return "it has no address".to_owned() };
+    // Servers' words are in it.
+    let why = printable(why);
+    match failures.len() {
+        1 => format!("{url}: {why}"),
+        count => format!("{url}: {why} (nor from {} more)", count - 1),
+    }
 }
 
 impl SourceError {
@@ -192,17 +236,17 @@ impl Failure for SourceError {
         match self {
             Self::Tool(error) => error.class(),
             Self::Index(error) => error.class(),
-            Self::Scratch { .. } => Class::Host,
+            Self::Store(error) => error.class(),
+            Self::Scratch { .. } | Self::NoRoom { .. } | Self::NoClient { .. } => Class::Host,
             _ => Class::Input,
         }
     }
 
     fn remedy(&self) -> Option<String> {
         Some(match self {
-            Self::Missing { key, urls, sha256, .. } => {
-                let from = urls.first().map(|url| format!("download {url}, then ")).unwrap_or_default();
+            Self::Missing { key, sha256, .. } => {
                 let pinned = sha256.map(|digest| format!(" (sha256 {digest})")).unwrap_or_default();
-                format!("{from}say where it is{pinned}: --set {key}='\"FILE\"'")
+                format!("say where it is{pinned}: --set {key}='\"FILE\"'")
             }
             Self::Unreadable { path, .. } => format!("see `ls -l {}`", path.display()),
             Self::WrongDigest { .. } => "download it again, or correct the recipe's sha256 if this is the file you mean".to_owned(),
@@ -226,6 +270,19 @@ impl Failure for SourceError {
             }
             Self::Unreachable { .. } => "check the network and the host's package sources: apt-get update".to_owned(),
             Self::NoIndex { .. } => "check the host's package sources: /etc/apt/sources.list.d".to_owned(),
+            Self::Unfetched { key, sha256, failures, .. } => {
+                let untrusted = failures.iter().any(|(_, why)| why.contains("certificate"));
+                let first =
+                    if untrusted { "make the host trust the server (ca-certificates)" } else { "check the network and the addresses" };
+                format!("{first}; or get the file yourself (sha256 {sha256}) and say where it is: --set {key}='\"FILE\"'")
+            }
+            Self::NoRoom { needed, free, .. } => {
+                format!("free {} there, or name another store: --store DIR", rounded(needed.saturating_sub(*free)))
+            }
+            Self::NoClient { .. } => {
+                "check the proxies in the environment, and that the host has CA certificates (ca-certificates)".to_owned()
+            }
+            Self::Store(error) => return error.remedy(),
             Self::Index(error) => return error.remedy(),
             Self::Tool(error) => return error.remedy(),
             Self::Scratch { path, .. } => format!("make room or give permission: {}", path.display()),
@@ -235,6 +292,7 @@ impl Failure for SourceError {
     fn evidence(&self) -> Vec<String> {
         match self {
             Self::Unreachable { source, .. } | Self::Tool(source) => source.evidence(),
+            Self::Unfetched { failures, .. } if failures.len() > 1 => failures.iter().map(|(url, why)| format!("{url}: {why}")).collect(),
             // One is told by the error itself.
             Self::BadBundle { problems, .. } | Self::BadRepodata { problems, .. } if problems.len() > 1 => problems.clone(),
             _ => Vec::new(),

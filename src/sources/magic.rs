@@ -7,6 +7,9 @@ use std::path::Path;
 use crate::base::size::rounded;
 use crate::base::text::counted;
 
+/// What is most often in the place of a file that was to be fetched.
+pub(super) const WEB_PAGE: &str = "a web page";
+
 /// Bytes looked at: ISO 9660's first descriptor and ext4's superblock are within.
 const HEAD: u64 = 40 << 10;
 
@@ -100,9 +103,9 @@ fn markup(head: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
     let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
     if begins(&["<!doctype html", "<html", "<head", "<body"]) || (text.starts_with("<!--") && text.contains("<html")) {
-        Some("a web page")
+        Some(WEB_PAGE)
     } else if begins(&["<?xml", "<metalink"]) {
-        Some(if text.contains("<html") { "a web page" } else { "an XML document" })
+        Some(if text.contains("<html") { WEB_PAGE } else { "an XML document" })
     } else if begins(&["{\"", "{\n", "[{"]) {
         Some("a JSON document")
     } else {

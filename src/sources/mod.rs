@@ -8,6 +8,7 @@ mod aside;
 pub mod bundle;
 mod digests;
 mod error;
+mod fetch;
 mod indexes;
 pub mod iso9660;
 mod magic;
@@ -19,6 +20,7 @@ mod verified;
 
 pub use apt::AptSource;
 pub use error::SourceError;
+pub use fetch::{Awaited, Fetch, Proxies, Web};
 pub use indexes::{PackageIndex, indexes};
 pub use resolve::{Host, Resolved, Suite, resolve};
 pub use unresolved::Unresolved;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::apt::{self, AptSource};
 use super::bundle::Bundle;
+use super::fetch::{Awaited, Fetch, Remote, Web, fetch, look, shown};
 use super::medium::{self, Medium};
 use super::{Pin, Pins, SourceError, Unresolved, VerifiedFile};
 use crate::base::digest::Sha256Digest;
@@ -28,13 +29,19 @@ pub struct Host<'a> {
     pub scratch: &'a Path,
     /// Where is kept what was found out before.
     pub store: &'a Store,
+    /// How the world is reached.
+    pub web: &'a Web,
+    /// Whether what is missing is fetched, or only looked for.
+    pub fetch: Fetch,
 }
 
 /// A recipe's inputs, found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Resolved {
     /// Every input by digest.
     pub pins: Pins,
+    /// What is still to be fetched, by its pin's name: it is none of the files below. Only with [`Fetch::Look`].
+    pub awaited: Vec<(String, Awaited)>,
     /// The installation medium.
     pub iso: Option<VerifiedFile>,
     /// The same, open: it is one that can install.
@@ -61,39 +68,51 @@ pub struct Suite {
 /// # Errors
 /// All inputs that are missing or are not what the recipe pins, and the first package repository that cannot be reached.
 pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, Unresolved> {
-    let mut found = Resolved { pins: Pins::default(), iso: None, medium: None, bundles: Vec::new(), epoch: 0, apt: Vec::new() };
+    let mut found = Resolved::default();
     let mut errors = Vec::new();
+    // Gigabytes are not fetched for a build that lacks another file.
+    let host = if sources(recipe).any(is_nowhere) { Host { fetch: Fetch::Look, ..host } } else { host };
     if let Media::Anaconda { iso, .. } = &recipe.media {
-        match medium(iso, host.store, task).await {
-            Ok((file, medium)) => {
-                found.pins.0.push(Pin { name: "iso".to_owned(), sha256: file.sha256(), urls: iso.urls.clone() });
-                found.iso = Some(file);
-                found.medium = Some(medium);
-            }
-            Err(error) => errors.push(error),
-        }
+        errors.extend(medium(iso, host, &mut found, task).await.err());
     }
     for (index, repository) in recipe.repositories.iter().enumerate() {
-        match bundle(index, repository, host, task).await {
-            Ok(bundle) => {
-                let urls = repository.archive.urls.clone();
-                found.pins.0.push(Pin { name: format!("archive {}", repository.id), sha256: bundle.sha256(), urls });
-                found.bundles.push(bundle);
-            }
-            Err(error) => errors.push(error),
-        }
+        errors.extend(bundle(index, repository, host, &mut found, task).await.err());
     }
     if let Media::Deploy { suite, .. } = &recipe.media {
         errors.extend(suites(suite, host, &mut found, task).await.err());
     }
-    if errors.is_empty() { Ok(found) } else { Err(Unresolved { pins: found.pins, errors }) }
+    if errors.is_empty() { Ok(found) } else { Err(Unresolved { found: Box::new(found), errors }) }
 }
 
-async fn bundle(index: usize, repository: &Repository, host: Host<'_>, task: &Task) -> Result<Bundle, SourceError> {
+impl Resolved {
+    fn pin(&mut self, name: &str, sha256: Sha256Digest, source: &FileSource) {
+        self.pins.0.push(Pin { name: name.to_owned(), sha256, urls: source.urls.iter().map(|url| shown(url)).collect() });
+    }
+
+    fn await_one(&mut self, name: &str, awaited: Awaited, source: &FileSource) {
+        // Nothing is awaited that is not pinned.
+        if let Some(sha256) = source.sha256 {
+            self.pin(name, sha256, source);
+        }
+        self.awaited.push((name.to_owned(), awaited));
+    }
+}
+
+async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
     let what = format!("the archive of repository {}", repository.id);
+    let name = format!("archive {}", repository.id);
     let source = &repository.archive;
-    let path = local_path(&what, &format!("repository.{index}.archive.path"), source)?;
-    Bundle::open(&what, &path, source.sha256, host.store, host.scratch, task).await
+    let path = match find(&what, &format!("repository.{index}.archive.path"), source, host, task).await? {
+        Place::Here(path) => path,
+        Place::There(awaited) => {
+            found.await_one(&name, awaited, source);
+            return Ok(());
+        }
+    };
+    let bundle = Bundle::open(&what, &path, source.sha256, host.store, host.scratch, task).await?;
+    found.pin(&name, bundle.sha256(), source);
+    found.bundles.push(bundle);
+    Ok(())
 }
 
 async fn suites(suite: &str, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
@@ -112,32 +131,77 @@ async fn suites(suite: &str, host: Host<'_>, found: &mut Resolved, task: &Task) 
 }
 
 /// The installation medium, open and verified. What it is is looked at first: that takes no time, and hashing does.
-async fn medium(iso: &FileSource, store: &Store, task: &Task) -> Result<(VerifiedFile, Medium), SourceError> {
-    let key = "media.iso.path";
-    let path = local_path(medium::WHAT, key, iso)?;
+async fn medium(iso: &FileSource, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
+    let path = match find(medium::WHAT, "media.iso.path", iso, host, task).await? {
+        Place::Here(path) => path,
+        Place::There(awaited) => {
+            found.await_one("iso", awaited, iso);
+            return Ok(());
+        }
+    };
     let medium = Medium::open(&path)?;
     let pinned = iso.sha256.and_then(medium::known_as);
     if let Some((edition, _)) = pinned.filter(|(_, bytes)| *bytes != medium.volume_bytes()) {
         return Err(SourceError::WrongMedium { path, kind: medium.kind().to_string(), pinned: format!("CentOS 7.5.1804 {edition}") });
     }
     medium.refuse_unfit()?;
-    Ok((local_file(medium::WHAT, key, iso, store, task).await?, medium))
+    let file = VerifiedFile::of(medium::WHAT, &path, iso.sha256, host.store, task).await?;
+    found.pin("iso", file.sha256(), iso);
+    found.iso = Some(file);
+    found.medium = Some(medium);
+    Ok(())
 }
 
-/// Where the local copy of an input is; whether it is one that can be used shows later.
-fn local_path(what: &str, key: &str, source: &FileSource) -> Result<PathBuf, SourceError> {
-    let is_there = |path: &PathBuf| !fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-    source.path.clone().filter(is_there).ok_or_else(|| SourceError::Missing {
-        what: what.to_owned(),
-        key: key.to_owned(),
-        path: source.path.clone(),
-        urls: source.urls.clone(),
-        sha256: source.sha256,
-    })
+/// Where an input is.
+enum Place {
+    /// On this host; whether it is one that can be used shows later.
+    Here(PathBuf),
+    /// In the world.
+    There(Awaited),
 }
 
-async fn local_file(what: &str, key: &str, source: &FileSource, store: &Store, task: &Task) -> Result<VerifiedFile, SourceError> {
-    VerifiedFile::of(what, &local_path(what, key, source)?, source.sha256, store, task).await
+/// The files a recipe names.
+fn sources(recipe: &Recipe) -> impl Iterator<Item = &FileSource> {
+    let iso = match &recipe.media {
+        Media::Anaconda { iso, .. } => Some(iso),
+        Media::Deploy { .. } => None,
+    };
+    iso.into_iter().chain(recipe.repositories.iter().map(|repository| &repository.archive))
+}
+
+/// The local copy of an input, when something is there.
+fn local(source: &FileSource) -> Option<&PathBuf> {
+    let is_there = |path: &&PathBuf| !fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    source.path.as_ref().filter(is_there)
+}
+
+/// Whether an input has no local copy and cannot be fetched.
+fn is_nowhere(source: &FileSource) -> bool {
+    local(source).is_none() && (source.urls.is_empty() || source.sha256.is_none())
+}
+
+/// Find an input: its local copy, else what was fetched before, else the world's.
+async fn find(what: &str, key: &str, source: &FileSource, host: Host<'_>, task: &Task) -> Result<Place, SourceError> {
+    if let Some(path) = local(source) {
+        return Ok(Place::Here(path.clone()));
+    }
+    let urls = &source.urls;
+    let Some(sha256) = source.sha256.filter(|_| !urls.is_empty()) else {
+        let (what, key, path) = (what.to_owned(), key.to_owned(), source.path.clone());
+        return Err(SourceError::Missing { what, key, path, sha256: source.sha256 });
+    };
+    if let Some(path) = host.store.peek_file(&sha256) {
+        match VerifiedFile::of(what, &path, Some(sha256), host.store, task).await {
+            // The disk has forgotten what it was given.
+            Err(SourceError::WrongDigest { .. }) => host.store.discard_file(&sha256)?,
+            verified => return verified.map(|file| Place::Here(file.path().to_owned())),
+        }
+    }
+    let remote = Remote { what, key, urls, sha256 };
+    match host.fetch {
+        Fetch::Now => Ok(Place::Here(fetch(remote, host.store, host.web, task).await?)),
+        Fetch::Look => Ok(Place::There(look(remote, host.store, host.web, task).await?)),
+    }
 }
 
 /// Debian's entries for `suite` among the host's; a file that cannot be read has none for us.
@@ -198,23 +262,38 @@ mod tests {
     use crate::base::event::Events;
 
     #[test]
-    fn an_input_is_the_pinned_file_or_an_error_that_names_it() {
+    fn an_input_is_the_local_file_or_what_was_fetched_or_an_error_that_names_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("Docker.tar.gz");
         fs::write(&path, b"abc").unwrap();
-        let pinned = |sha256: Option<Sha256Digest>, path: &Path| FileSource { path: Some(path.to_owned()), urls: vec!["u".into()], sha256 };
         let task = Events::none().task("t");
         let store = Store::open(&dir.path().join("store")).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let get = |source: FileSource| runtime.block_on(local_file("the archive", "k", &source, &store, &task));
-        assert_eq!(get(pinned(Some(Sha256Digest::of(b"abc")), &path)).unwrap().path(), path);
-        assert!(matches!(get(pinned(Some(Sha256Digest::of(b"x")), &path)), Err(SourceError::WrongDigest { .. })));
-        assert!(matches!(get(pinned(None, &dir.path().join("none"))), Err(SourceError::Missing { .. })));
-        assert!(matches!(get(pinned(None, dir.path())), Err(SourceError::WrongKind { .. })));
-        let remedy = crate::base::failure::Failure::remedy(
-            &get(FileSource { path: None, urls: vec!["http://x".into()], sha256: None }).unwrap_err(),
-        );
-        assert_eq!(remedy.unwrap(), "download http://x, then say where it is: --set k='\"FILE\"'");
+        let web = Web { silence: Duration::from_secs(1), pauses: Vec::new(), ..Web::through(Default::default()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let abc = Sha256Digest::of(b"abc");
+        let get = |path: &Path, urls: &[&str], sha256: Option<Sha256Digest>| {
+            let source = FileSource { path: Some(path.to_owned()), urls: urls.iter().map(|url| (*url).to_owned()).collect(), sha256 };
+            let host = Host { apt: dir.path(), scratch: dir.path(), store: &store, web: &web, fetch: Fetch::Now };
+            match runtime.block_on(find("the archive", "k", &source, host, &task)) {
+                Ok(Place::Here(path)) => Ok(path),
+                Ok(Place::There(awaited)) => panic!("{awaited}"),
+                Err(error) => Err(error),
+            }
+        };
+        // Port 9 of this host discards, or is closed: nothing is fetched from there.
+        let nowhere = &["http://127.0.0.1:9/x"][..];
+        let none = dir.path().join("none");
+        assert_eq!(get(&path, nowhere, Some(abc)).unwrap(), path);
+        assert!(matches!(get(&none, &[], Some(abc)), Err(SourceError::Missing { .. })));
+        let missing = get(&none, &[], None).unwrap_err();
+        assert_eq!(crate::base::failure::Failure::remedy(&missing).unwrap(), "say where it is: --set k='\"FILE\"'");
+        assert!(matches!(get(&none, nowhere, Some(abc)), Err(SourceError::Unfetched { .. })));
+        // What is in the store is read, and not believed.
+        let stored = dir.path().join("store/v1/files").join(abc.to_string());
+        fs::write(&stored, "abc").unwrap();
+        assert_eq!(fs::canonicalize(get(&none, nowhere, Some(abc)).unwrap()).unwrap(), fs::canonicalize(&stored).unwrap());
+        fs::write(&stored, "damaged").unwrap();
+        assert!(matches!(get(&none, nowhere, Some(abc)), Err(SourceError::Unfetched { .. })) && !stored.exists());
     }
 
     #[test]

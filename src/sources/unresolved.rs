@@ -1,6 +1,6 @@
 //! Everything that stands against a recipe's inputs, told at once.
 
-use super::{Pins, SourceError};
+use super::{Resolved, SourceError};
 use crate::base::failure::{Class, Failure};
 use crate::base::text::counted;
 
@@ -9,7 +9,7 @@ use crate::base::text::counted;
 #[error("{}", self.text())]
 pub struct Unresolved {
     /// Those that can.
-    pub pins: Pins,
+    pub found: Box<Resolved>,
     /// Why the others cannot, in the order of the recipe; at least one.
     pub errors: Vec<SourceError>,
 }
@@ -56,9 +56,9 @@ mod tests {
 
     #[test]
     fn one_speaks_for_itself_and_several_are_listed() {
-        let missing = |what: &str| SourceError::Missing { what: what.into(), key: "k".into(), path: None, urls: Vec::new(), sha256: None };
+        let missing = |what: &str| SourceError::Missing { what: what.into(), key: "k".into(), path: None, sha256: None };
         let full = || SourceError::Scratch { path: "x".into(), source: io::ErrorKind::StorageFull.into() };
-        let of = |errors| Unresolved { pins: Pins::default(), errors };
+        let of = |errors| Unresolved { found: Box::default(), errors };
         let one = of(vec![full()]);
         assert_eq!((one.to_string(), one.class(), one.remedy()), (full().to_string(), Class::Host, full().remedy()));
         let two = of(vec![full(), missing("a")]);

@@ -1,11 +1,13 @@
 //! Recipes, media, archives and places that are wrong.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use super::{failed, fixture, goldsmith, names, small, told};
 use crate::source_cases;
-use crate::support::Run;
+use crate::support::{Ended, Run};
 
 #[test]
 fn a_recipe_that_cannot_be_used_is_refused_with_its_place() {
@@ -42,7 +44,7 @@ fn packages_that_are_nowhere_are_told_before_anything_is_made() {
 #[test]
 fn a_check_tells_everything_that_stands_against_a_build() {
     let check = |sets: &[&str]| {
-        let words = ["check", "centos-7.5-docker", "-o", "out"].into_iter().chain(sets.iter().copied());
+        let words = ["check", "centos-7.5-docker", "-o", "out", "--set", "media.iso.urls=[]"].into_iter().chain(sets.iter().copied());
         goldsmith(words).env("ROOT_PASSWORD", "x").end()
     };
     let missing = check(&[]);
@@ -50,7 +52,7 @@ fn a_check_tells_everything_that_stands_against_a_build() {
         &missing,
         3,
         "centos-7.5-docker cannot be built, 2 things stand against it:\n  sources: the installation medium is missing: there is no ",
-        "download https://vault.centos.org/",
+        "say where it is (sha256 506e4e06",
     );
     let rows = [
         "ok        kickstart  ",
@@ -105,7 +107,7 @@ fn media_and_archives_are_the_pinned_ones_or_the_build_does_not_begin() {
     const DVD: &str = "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345";
     let dir = tempfile::tempdir().unwrap();
     let medium = source_cases::centos(dir.path(), &[]);
-    let sha256 = String::from_utf8(std::process::Command::new("sha256sum").arg(&medium).output().unwrap().stdout).unwrap();
+    let sha256 = String::from_utf8(Command::new("sha256sum").arg(&medium).output().unwrap().stdout).unwrap();
     let iso = format!("media.iso={{ path = \"iso\", sha256 = \"{}\" }}", &sha256[..64]);
     let short = format!("media.iso={{ path = \"iso\", sha256 = \"{DVD}\" }}");
     let page = format!("media.iso={{ path = \"page\", sha256 = \"{DVD}\" }}");
@@ -113,17 +115,14 @@ fn media_and_archives_are_the_pinned_ones_or_the_build_does_not_begin() {
     let no_iso = format!("media.iso={{ path = \"abc\", sha256 = \"{ABC}\" }}");
     let archive = format!("repository.0.archive={{ path = \"abc\", sha256 = \"{}\" }}", "0".repeat(64));
     let alone = "repository=[]";
+    let (none, nowhere) = ("media.iso.path=\"none.iso\"", "media.iso.urls=[]");
     for (sets, cause, remedy) in [
         (
-            &["media.iso.path=\"none.iso\""][..],
+            &[none, nowhere][..],
             "2 inputs cannot be used:\n  the installation medium is missing: there is no none.iso\n  the archive of repository kubernetes is",
-            "download https://vault.centos.org/7.5.1804/isos/x86_64/CentOS-7-x86_64-DVD-1804.iso, then say where it is (sha256 506e4e06",
+            "say where it is (sha256 506e4e06",
         ),
-        (
-            &["media.iso.path=\"none.iso\"", alone],
-            "the installation medium is missing: there is no none.iso",
-            "download https://vault.centos.org/7.5.1804/isos/x86_64/CentOS-7-x86_64-DVD-1804.iso, then say where it is (sha256 506e4e06",
-        ),
+        (&[none, nowhere, alone], "the installation medium is missing: there is no none.iso", "say where it is (sha256 506e4e06"),
         (
             &[&wrong, alone],
             "the installation medium is another file than the recipe pins: iso has sha256 ",
@@ -145,6 +144,80 @@ fn media_and_archives_are_the_pinned_ones_or_the_build_does_not_begin() {
     ] {
         failed(&centos(sets, &medium).end(), 3, cause, remedy);
     }
+}
+
+/// A server of Python's on this host, of the files in `dir`; it ends with its test.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn of(dir: &Path) -> Self {
+        let args = ["-u", "-m", "http.server", "--bind", "127.0.0.1", "0"];
+        let mut child =
+            Command::new("python3").args(args).current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("python3");
+        let mut said = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        // Serving HTTP on 127.0.0.1 port 37719 (http://127.0.0.1:37719/) ...
+        let url = said.split(['(', ')']).nth(1).unwrap_or_else(|| panic!("{said}")).to_owned();
+        Self { child, url }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_medium_of_the_world_is_looked_for_by_check_and_fetched_by_build() {
+    let dir = tempfile::tempdir().unwrap();
+    let medium = source_cases::centos(dir.path(), &[]);
+    let server = Server::of(dir.path());
+    let name = medium.file_name().unwrap().to_str().unwrap();
+    let sha256 = String::from_utf8(Command::new("sha256sum").arg(&medium).output().unwrap().stdout).unwrap()[..64].to_owned();
+    let iso = |urls: &str, sha256: &str| format!("media.iso={{ urls = [{urls}], sha256 = \"{sha256}\" }}");
+    let good = iso(&format!("\"{0}none.iso\", \"{0}{name}\"", server.url), &sha256);
+    let run = |command: &str, set: &str| {
+        let words = [command, "centos-7.5-docker", "--set", set, "--set", "repository=[]"];
+        goldsmith(words).env("ROOT_PASSWORD", "x").env("GOLDSMITH_STORE", dir.path().join("store")).end()
+    };
+    let kept = || names(&dir.path().join("store/v1/files"));
+    let row = |ended: &Ended| ended.stdout.lines().find(|line| line.contains(" sources ")).unwrap_or_default().to_owned();
+
+    let looked = run("check", &good);
+    let size = fs::metadata(&medium).unwrap().len() >> 10;
+    let expected = format!("ok        sources    iso, sha256 {}, will be fetched: {size} KiB from 127.0.0.1", &sha256[..12]);
+    assert!(row(&looked) == expected && kept().is_empty(), "{}{}", looked.stdout, looked.stderr);
+    let nowhere = run("check", &iso(&format!("\"{}none.iso\"", server.url), &sha256));
+    let why = format!("the installation medium cannot be fetched: {}none.iso: the server says 404 Not Found", server.url);
+    assert_eq!((nowhere.status, row(&nowhere)), (3, format!("wrong     sources    {why}")));
+
+    let other = run("build", &iso(&format!("\"{}{name}\"", server.url), &"0".repeat(64)));
+    assert!(other.status == 3 && other.stderr.contains(&format!("with sha256 {sha256}, the recipe says 0000")), "{}", other.stderr);
+    // Nothing is fetched for a build that lacks another file.
+    let lacking = goldsmith(["build", "centos-7.5-docker", "--set", &good]).env("ROOT_PASSWORD", "x");
+    let lacking = lacking.env("GOLDSMITH_STORE", dir.path().join("store")).end();
+    assert!(lacking.status == 3 && lacking.stderr.contains("error: the archive of repository kubernetes is missing"), "{}", lacking.stderr);
+    assert!(!kept().contains(&sha256), "{:?}", kept());
+    // The installation comes later; the medium is here by then, and what was wrong with the first address was told.
+    let built = run("build", &good);
+    let warned = "the installation medium is not to be had from 127.0.0.1: the server says 404 Not Found";
+    assert!(built.stderr.contains(warned) && kept().contains(&sha256), "{} {:?}", built.stderr, kept());
+    drop(server);
+    let again = run("check", &good);
+    assert_eq!(row(&again), format!("ok        sources    iso, sha256 {}", &sha256[..12]), "{}", again.stderr);
+}
+
+#[test]
+fn a_file_of_the_world_is_pinned() {
+    let archive = "repository.0.archive={ urls = [\"https://example.org/Docker.tar.gz\"] }";
+    let ended = goldsmith(["check", "centos-7.5-docker", "--set", archive]).env("ROOT_PASSWORD", "x").end();
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("a file from the network must be pinned") && ended.stderr.contains("add `sha256 = "), "{}", ended.stderr);
 }
 
 #[test]

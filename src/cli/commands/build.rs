@@ -20,9 +20,11 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
     let recipe = host::recipe(&args.recipe)?;
     let store = host::store(args.store.store.as_deref(), context)?;
     let target = host::target(args.output.as_deref(), &recipe);
+    let web = host::web(context);
     let request = Request {
         recipe: &recipe,
         store: &store,
+        web: &web,
         target: &target,
         overwrite: if args.force { Overwrite::Force } else { Overwrite::Refuse },
         keep_on_failure: args.keep_on_failure,

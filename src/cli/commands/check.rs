@@ -16,7 +16,7 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), AnyFailure> {
     let recipe = host::recipe(&args.recipe)?;
     let store = host::store(args.store.store.as_deref(), context)?;
     let target = host::target(args.output.as_deref(), &recipe);
-    let preflight = pipeline::check(&recipe, &store, &target, &Events::none()).await?;
+    let preflight = pipeline::check(&recipe, &store, &host::web(context), &target, &Events::none()).await?;
     let mut text = if context.json { json(&preflight) } else { table(&preflight) };
     if args.packages && !context.json {
         text.push_str(&packages(&preflight));

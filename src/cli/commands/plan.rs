@@ -7,6 +7,7 @@ use crate::base::failure::AnyFailure;
 use crate::cli::args::Plan;
 use crate::cli::{Context, host, printer};
 use crate::pipeline;
+use crate::sources::Fetch;
 
 /// Say which stages a build would run, which layers it has, and what pins them.
 ///
@@ -16,7 +17,9 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let recipe = host::recipe(&args.recipe)?;
     let store = host::store(args.store.store.as_deref(), context)?;
     let scratch = store.scratch()?;
-    let (resolved, plan) = pipeline::resolve_and_plan(&recipe, &store, &scratch, &Events::none()).await?;
+    let web = host::web(context);
+    let (resolved, plan) =
+        pipeline::resolve_and_plan(&recipe, pipeline::host(&store, &scratch, &web, Fetch::Look), &Events::none()).await?;
     let have: Vec<bool> = plan.stages.iter().map(|stage| store.peek(&stage.id).is_some()).collect();
     let first_to_run = pipeline::first_to_run(&store, &plan);
     if context.json {

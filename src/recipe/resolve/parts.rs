@@ -117,10 +117,18 @@ fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<R
         if let Some(file) = &written.file {
             judge.spelled(&path.at("file"), file, syntax::repository_file);
         }
+        let archive = path.at("archive");
+        if !written.archive.urls.is_empty() && written.archive.sha256.is_none() {
+            judge.wrong(
+                &archive.at("sha256"),
+                "a file from the network must be pinned",
+                "add `sha256 = \"…\"`: what `sha256sum` prints for the file you mean",
+            );
+        }
         Repository {
             file: file(written),
             id,
-            archive: file_source(judge, &path.at("archive"), &written.archive),
+            archive: file_source(judge, &archive, &written.archive),
             unpack_to: judge.spelled(&path.at("unpack_to"), &written.unpack_to, syntax::absolute_path),
             gpgcheck: written.gpgcheck,
         }

@@ -1,0 +1,109 @@
+//! The HTTP client, and what its errors mean in words that hold no secret.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url};
+
+use super::Proxies;
+use crate::sources::SourceError;
+
+/// Redirects that are followed; browsers follow 20.
+const REDIRECTS: usize = 10;
+/// What we are called in servers' logs.
+const AGENT: &str = concat!("goldsmith/", env!("CARGO_PKG_VERSION"));
+
+/// A client that gives up when nothing comes for `silence`. A redirect may lead from https to http: what is fetched is pinned by its
+/// digest, and nothing secret is sent.
+pub(super) fn client(proxies: &Proxies, silence: Duration) -> Result<Client, SourceError> {
+    // It fails when there is one already, which is ours.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder()
+        .user_agent(AGENT)
+        .redirect(Policy::limited(REDIRECTS))
+        .referer(false)
+        .connect_timeout(silence)
+        .read_timeout(silence)
+        // The environment is for its one reader.
+        .no_proxy();
+    let none = proxies.none.as_deref().and_then(NoProxy::from_string);
+    let made = [
+        proxies.http.as_ref().map(|proxy| Proxy::http(proxy.reveal())),
+        proxies.https.as_ref().map(|proxy| Proxy::https(proxy.reveal())),
+        proxies.all.as_ref().map(|proxy| Proxy::all(proxy.reveal())),
+    ];
+    let with = |builder: ClientBuilder, proxy: reqwest::Result<Proxy>| Ok(builder.proxy(proxy?.no_proxy(none.clone())));
+    let client = made.into_iter().flatten().try_fold(builder, with).and_then(ClientBuilder::build);
+    client.map_err(|error| SourceError::NoClient { why: words(&error) })
+}
+
+/// The innermost cause of an error, which says most; URLs are not in it.
+pub(super) fn words(error: &reqwest::Error) -> String {
+    if error.is_redirect() {
+        return format!("it redirects more than {REDIRECTS} times");
+    }
+    if error.is_timeout() {
+        return if error.is_connect() { "no connection could be made in time" } else { "it fell silent" }.to_owned();
+    }
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let cause = if cause.is::<reqwest::Error>() { "it cannot be used".to_owned() } else { cause.to_string() };
+    let Some(why) = cause.strip_prefix("invalid peer certificate: ") else { return cause };
+    let why = match why {
+        "UnknownIssuer" => "nobody this host knows has signed it",
+        why if why.contains("CaUsedAsEndEntity") => "it has signed itself",
+        why => why,
+    };
+    format!("its certificate is not trusted by this host: {why}")
+}
+
+/// A URL that may be shown: without what may be a credential.
+pub(crate) fn shown(url: &str) -> String {
+    let Some(mut url) = Url::parse(url).ok().filter(Url::has_host) else { return "an address that is no URL".to_owned() };
+    // They cannot fail where there is a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let query = url.query().is_some();
+    url.set_query(None);
+    url.set_fragment(None);
+    if query { format!("{url}?…") } else { url.into() }
+}
+
+/// The host of a URL.
+pub(super) fn host(url: &str) -> String {
+    Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_credential_is_not_shown() {
+        for (url, expected) in [
+            ("https://me:pw@host/a%20b", "https://host/a%20b"),
+            ("https://me@host:8443/x?token=abc#part", "https://host:8443/x?…"),
+            ("http://host", "http://host/"),
+            ("me:pw@host", "an address that is no URL"),
+        ] {
+            let found = shown(url);
+            assert_eq!(found, expected, "{url}");
+        }
+        assert_eq!((host("https://me:pw@host:1/x"), host("x")), ("host".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn a_proxy_that_is_none_is_refused_without_showing_it() {
+        let secret = |text: &str| Some(crate::base::secret::Secret::new(text));
+        let wrong = Proxies { http: secret("http://me:hunter2@:bad:"), ..Proxies::default() };
+        let error = client(&wrong, Duration::from_secs(1)).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        let fine =
+            Proxies { all: secret("http://me:hunter2@proxy:3128"), none: Some("localhost,.example.org".into()), ..Proxies::default() };
+        client(&fine, Duration::from_secs(1)).unwrap();
+        assert!(!format!("{fine:?}").contains("hunter2"));
+    }
+}

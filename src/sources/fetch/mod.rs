@@ -1,0 +1,160 @@
+//! Fetches pinned files over HTTP into the store.
+//!
+//! ```text
+//! for each URL: request the rest ─ answer ─ bytes ─ broke off? again after a pause, from there
+//!                    │                          └ complete: is it the pinned file? ─ no: throw it away, next URL
+//!                    └ not from there: next URL
+//! ```
+//!
+//! The pin makes this simple and safe: whatever a server, mirror, proxy or redirect does, only the right bytes get a name. So what one
+//! mirror gave of a file is gone on with from another, and a redirect from https to http is followed. A file that was put together from
+//! several answers and is not the pinned one is fetched once more as a whole before its server is blamed.
+//!
+//! Nothing waits for ever: a server that is silent for [`Web::silence`] is left. How long a transfer takes is nobody's business.
+
+mod answer;
+mod client;
+mod part;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::digest::Sha256Digest;
+use crate::base::event::Task;
+use crate::base::secret::Secret;
+use crate::base::size::rounded;
+use crate::cache::{FileLookup, Store};
+
+use super::SourceError;
+
+pub(super) use client::shown;
+
+use client::client;
+use part::Part;
+use transfer::{Transfer, Wanted};
+
+/// Whether files are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetch {
+    /// Now.
+    Now,
+    /// Only see whether they can be.
+    Look,
+}
+
+/// How this host reaches the world.
+#[derive(Debug, Clone)]
+pub struct Web {
+    /// The host's proxies.
+    pub proxies: Proxies,
+    /// How long a server may say nothing.
+    pub silence: Duration,
+    /// What is waited after each failure of a server in a row; when they are used up, it is left.
+    pub pauses: Vec<Duration>,
+}
+
+impl Web {
+    /// Through these proxies; patient.
+    pub fn through(proxies: Proxies) -> Self {
+        Self { proxies, silence: Duration::from_secs(60), pauses: [1, 2, 4, 8, 16].map(Duration::from_secs).into() }
+    }
+}
+
+/// Proxies, as the variables of that name say, which may hold a password.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// `http_proxy`.
+    pub http: Option<Secret>,
+    /// `https_proxy`.
+    pub https: Option<Secret>,
+    /// `all_proxy`.
+    pub all: Option<Secret>,
+    /// `no_proxy`: which hosts are reached without.
+    pub none: Option<String>,
+}
+
+/// A file that is to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// The host it will come from.
+    pub host: String,
+    /// Its bytes, when the server says them.
+    pub bytes: Option<u64>,
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bytes {
+            Some(bytes) => write!(f, "will be fetched: {} from {}", rounded(bytes), self.host),
+            None => write!(f, "will be fetched from {}, which does not say how large it is", self.host),
+        }
+    }
+}
+
+/// A file of the world: what it is to the recipe, which key names its local copy, where it can be had, and its digest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remote<'a> {
+    pub what: &'a str,
+    pub key: &'a str,
+    pub urls: &'a [String],
+    pub sha256: Sha256Digest,
+}
+
+/// Fetch `remote` into the store, or find it there. While another goldsmith fetches it, wait.
+///
+/// # Errors
+/// No URL gives it, each with why; or there is no room for it.
+pub(super) async fn fetch(remote: Remote<'_>, store: &Store, web: &Web, task: &Task) -> Result<PathBuf, SourceError> {
+    let Remote { what, urls, sha256, .. } = remote;
+    let waiting = || task.step(&format!("another goldsmith is fetching {what}; waiting for it"));
+    let vacancy = match store.lookup_file(&sha256, waiting).await? {
+        FileLookup::Hit(path) => return Ok(path),
+        FileLookup::Miss(vacancy) => vacancy,
+    };
+    let client = client(&web.proxies, web.silence)?;
+    let part = Part::open(vacancy.part(), what, task).await?;
+    let mut transfer = Transfer { wanted: Wanted { what, sha256 }, client: &client, web, store, task, part, is_reached: false };
+    let mut failures = Vec::new();
+    for url in urls {
+        match transfer.from(url).await? {
+            Ok(()) => return Ok(vacancy.keep()?),
+            Err(why) => failures.push((shown(url), why)),
+        }
+        if failures.len() < urls.len() {
+            task.events().warn(format!("{what} is not to be had from {}: {}", host_of(url), failures[failures.len() - 1].1));
+        }
+    }
+    Err(unfetched(remote, failures))
+}
+
+/// See whether `remote` can be fetched, and how large it is.
+///
+/// # Errors
+/// No URL gives it, each with why; or there is no room for it.
+pub(super) async fn look(remote: Remote<'_>, store: &Store, web: &Web, task: &Task) -> Result<Awaited, SourceError> {
+    let client = client(&web.proxies, web.silence)?;
+    let mut failures = Vec::new();
+    for url in remote.urls {
+        task.step(&format!("look for {} on {}", remote.what, host_of(url)));
+        match transfer::look(&client, url).await {
+            Ok(bytes) => {
+                transfer::require_room(remote.what, store, bytes.unwrap_or_default())?;
+                return Ok(Awaited { host: host_of(url), bytes });
+            }
+            Err(why) => failures.push((shown(url), why)),
+        }
+    }
+    Err(unfetched(remote, failures))
+}
+
+fn host_of(url: &str) -> String {
+    client::host(url)
+}
+
+fn unfetched(remote: Remote<'_>, failures: Vec<(String, String)>) -> SourceError {
+    SourceError::Unfetched { what: remote.what.to_owned(), key: remote.key.to_owned(), sha256: remote.sha256, failures }
+}
