@@ -6,7 +6,9 @@ use std::io::Write;
 
 use goldsmith::kickstart;
 use goldsmith::packages::rpm::{self, Repomd};
-use goldsmith::packages::{Group, IndexError, Input, Package, PackageId, Scheme, Universe, debian};
+use goldsmith::packages::{
+    Asked, Group, IndexError, Input, Need, Op, Package, PackageId, Question, Relation, Scheme, Universe, What, debian, resolve,
+};
 
 /// Something that reads text.
 pub struct Target {
@@ -136,6 +138,8 @@ const KICKSTART: &[&str] = &[
 
 const VERSION: &[&str] = &["\n", "~", "^", ".", "+", "-", ":", "0", "00", "1", "9", "10", "a", "Z", "rc", "el7", "_", "~~", "1:", "-1"];
 
+const CLOSURE: &[&str] = &["a", "b", "c", "d", "\n", " ", "n", "p", "c", "o", "na", "nb2", "pc", "cd", "oa1", "pa3", "!", "?"];
+
 pub const TARGETS: &[Target] = &[
     Target {
         name: "kickstart",
@@ -177,6 +181,7 @@ pub const TARGETS: &[Target] = &[
         words: DEB822,
         run: |bytes| answer(debian::Release::read("index", bytes).map(|release| (about(release.files.len()), release.by_hash))),
     },
+    Target { name: "closure", seeds: &["fuzz/corpus/closure"], prepare: None, words: CLOSURE, run: resolve_closure },
     Target { name: "versions", seeds: &["fuzz/corpus/versions"], prepare: None, words: VERSION, run: compare_versions },
 ];
 
@@ -325,4 +330,73 @@ fn compare_versions(bytes: &[u8]) -> String {
         said.push_str(&format!("{:?} {:?} {:?} ", order(a, b), order(b, c), order(a, c)));
     }
     said
+}
+
+/// A package a line: a letter for its name, a digit for its version, then words of `n`, `p`, `c` or `o` (needs, provides, conflicts,
+/// obsoletes), a letter and maybe a digit. The first letter of all is asked for, and every name that a `!` precedes. An answer has all that
+/// its packages need; a refusal has words, and not too many.
+fn resolve_closure(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut universe = Universe::new(Scheme::Rpm);
+    let repository = universe.repository("x", 1000);
+    let mut question = Question::default();
+    let ask = |name: String| Asked { what: What::Package(name), by: "the text".to_owned() };
+    for line in text.lines().take(64) {
+        let mut words = line.split(' ');
+        let head = words.next().unwrap_or_default();
+        let Some(name) = head.chars().find(char::is_ascii_alphabetic) else { continue };
+        if head.starts_with('!') || question.asked.is_empty() {
+            question.asked.push(ask(name.to_string()));
+        }
+        let version = head.chars().find(char::is_ascii_digit).unwrap_or('1');
+        let [name, version, arch] = [name.to_string(), version.to_string(), "noarch".to_owned()].map(|text| universe.names.intern(&text));
+        let mut package = Package {
+            name,
+            version,
+            arch,
+            repository,
+            source: None,
+            provides: vec![],
+            needs: vec![],
+            conflicts: vec![],
+            obsoletes: vec![],
+            download: 1,
+            installed: 1,
+            essential: false,
+            priority: Package::OPTIONAL,
+        };
+        for word in words.take(32) {
+            let mut chars = word.chars();
+            let (Some(kind), Some(name)) = (chars.next(), chars.next()) else { continue };
+            let bound = chars.next().map(|digit| (if digit == '2' { Op::Ge } else { Op::Eq }, universe.names.intern(&digit.to_string())));
+            let relation = Relation { name: universe.names.intern(&name.to_string()), bound };
+            match kind {
+                'n' => package.needs.push(Need::One(relation)),
+                'p' => package.provides.push(relation),
+                'c' => package.conflicts.push(relation),
+                'o' => package.obsoletes.push(relation),
+                _ => {}
+            }
+        }
+        universe.add(package);
+    }
+    match resolve(&universe, &question) {
+        Ok(closure) => {
+            let there: Vec<&Package> = closure.packages.iter().map(|chosen| universe.package(chosen.id)).collect();
+            let meets = |package: &&&Package, wanted: &Relation| {
+                let own = Relation { name: package.name, bound: Some((Op::Eq, package.version)) };
+                [own].iter().chain(&package.provides).any(|provided| provided.name == wanted.name && universe.provides(provided, wanted))
+            };
+            for need in there.iter().flat_map(|package| &package.needs) {
+                let wanted = &need.alternatives()[0];
+                assert!(there.iter().any(|package| meets(&package, wanted)), "nobody meets {}", universe.relation(wanted));
+            }
+            format!("{} of {}, {} notices", about(there.len()), about(universe.packages.len()), closure.notices.len().min(3))
+        }
+        Err(refused) => {
+            let text = refused.to_string();
+            assert!(!text.is_empty() && text.lines().count() < 2_000, "{text}");
+            format!("{} reasons, {} lines", refused.reasons.len(), about(text.lines().count()))
+        }
+    }
 }

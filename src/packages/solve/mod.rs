@@ -118,13 +118,17 @@ pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refu
     }
     let packages = loop {
         match solve(&index, &meaning.choices) {
-            None => {
+            Answer::None => {
                 reasons.extend(shortest(&index, question, &meaning.choices));
                 return Err(Refused { reasons });
             }
-            Some(_) if !reasons.is_empty() => return Err(Refused { reasons }),
-            Some(packages) if !add_conditional(&index, &packages, &mut meaning) => break packages,
-            Some(_) => {}
+            Answer::TooHard => {
+                reasons.push(Reason::of("the repositories are too entangled to find out what goes together".to_owned()));
+                return Err(Refused { reasons });
+            }
+            Answer::These(_) if !reasons.is_empty() => return Err(Refused { reasons }),
+            Answer::These(packages) if !add_conditional(&index, &packages, &mut meaning) => break packages,
+            Answer::These(_) => {}
         }
     };
     let packages = with_reasons(&index, &meaning.choices, &packages);
@@ -201,7 +205,15 @@ fn settled(index: &Index<'_>, choices: &[Choice]) -> Vec<bool> {
     settled
 }
 
-fn solve(index: &Index<'_>, choices: &[Choice]) -> Option<Vec<PackageId>> {
+/// What the solver says.
+enum Answer {
+    These(Vec<PackageId>),
+    None,
+    /// It gave up.
+    TooHard,
+}
+
+fn solve(index: &Index<'_>, choices: &[Choice]) -> Answer {
     let settled = settled(index, choices);
     let provider = Provider::new(index, &settled);
     let requirements = choices.iter().map(|choice| provider.one_of(&choice.candidates).into()).collect();
@@ -209,10 +221,10 @@ fn solve(index: &Index<'_>, choices: &[Choice]) -> Option<Vec<PackageId>> {
         Ok(solvables) => {
             let mut packages: Vec<PackageId> = solvables.into_iter().map(provider::package).collect();
             packages.sort_unstable();
-            Some(packages)
+            Answer::These(packages)
         }
-        Err(UnsolvableOrCancelled::Unsolvable(_)) => None,
-        Err(UnsolvableOrCancelled::Cancelled(_)) => unreachable!("nobody cancels"),
+        Err(UnsolvableOrCancelled::Unsolvable(_)) => Answer::None,
+        Err(UnsolvableOrCancelled::Cancelled(_)) => Answer::TooHard,
     }
 }
 
@@ -242,7 +254,7 @@ fn shortest(index: &Index<'_>, question: &Question, choices: &[Choice]) -> Vec<R
         while at < core.len() {
             let mut fewer = core.clone();
             fewer.drain(at..(at + step).min(core.len()));
-            if !fewer.is_empty() && solve(index, &fewer).is_none() {
+            if !fewer.is_empty() && matches!(solve(index, &fewer), Answer::None) {
                 core = fewer;
             } else {
                 at += step;

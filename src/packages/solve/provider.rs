@@ -3,7 +3,8 @@
 //! [resolvo] decides between versions of a name. So a need becomes a union of sets of one package each, in the order of
 //! [`super::order`]: the solver then tries them in exactly that order, whatever their names are.
 
-use std::cell::RefCell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Display;
 
@@ -21,7 +22,13 @@ pub(super) struct Provider<'p, 'u> {
     /// Who will be there in any case.
     pub(super) settled: &'p [bool],
     sets: RefCell<Sets>,
+    /// Rounds of the solver so far.
+    rounds: Cell<u32>,
 }
+
+/// Rounds of propagation before the solver gives up. The 60,000 packages of Debian take some thousand; only who wants to keep a solver
+/// busy writes a repository that takes more than this.
+const ROUNDS: u32 = 200_000;
 
 /// Sets of packages that were spoken of. A set whose number is a package's is that package alone; these are the others.
 #[derive(Default)]
@@ -33,7 +40,7 @@ struct Sets {
 
 impl<'p, 'u> Provider<'p, 'u> {
     pub(super) fn new(index: &'p Index<'u>, settled: &'p [bool]) -> Self {
-        Self { index, settled, sets: RefCell::default() }
+        Self { index, settled, sets: RefCell::default(), rounds: Cell::new(0) }
     }
 
     fn count(&self) -> u32 {
@@ -150,6 +157,11 @@ impl DependencyProvider for Provider<'_, '_> {
 
     // A set that is asked for has one package, so there is nothing to sort.
     async fn sort_candidates(&self, _solver: &SolverCache<Self>, _solvables: &mut [SolvableId]) {}
+
+    fn should_cancel_with_value(&self) -> Option<Box<dyn Any>> {
+        self.rounds.set(self.rounds.get() + 1);
+        (self.rounds.get() > ROUNDS).then(|| Box::new(()) as Box<dyn Any>)
+    }
 
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
         Dependencies::Known(self.dependencies(package(solvable)))
