@@ -225,7 +225,8 @@ class World:
             return f"{name}.i686"
         epoch, version, release = split_evr(rpm.evr)
         kind = rng.choice(["name"] * 6 + ["version", "version", "release", "epoch", "arch", "glob"])
-        if kind == "name":
+        start = name[: rng.randint(2, len(name))]
+        if kind == "name" or kind == "glob" and not self.is_clear(start):
             return name
         self.features.add(f"by-{kind}")
         return {
@@ -233,8 +234,18 @@ class World:
             "release": f"{name}-{version}-{release}",
             "epoch": f"{name}-{epoch or 0}:{version}-{release}.{rpm.arch}",
             "arch": f"{name}.{rpm.arch}",
-            "glob": name[: rng.randint(2, len(name))] + "*",
+            "glob": f"{start}*",
         }[kind]
+
+    def is_clear(self, start):
+        """Whether yum and dnf take `START*` for the same packages.
+
+        yum also looks at names with versions, such as `tar-1.26` for `tar-*`. For dnf, what obsoletes any version of a package is an answer
+        too; yum asks about the newest.
+        """
+        versioned = any(f"{rpm.name}-{split_evr(rpm.evr)[1]}".startswith(start) and not rpm.name.startswith(start) for rpm in self.all())
+        partly = {dep.name for rpm in self.all() for dep in rpm.obsoletes if dep.flag}
+        return not versioned and not any(name.startswith(start) for name in partly)
 
     def ask_group(self):
         rng = self.rng
