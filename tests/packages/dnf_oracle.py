@@ -16,8 +16,8 @@ each choice is one that a given minimal solution made, the set stays inside that
 solution itself. So:
 
     unique     there is exactly one minimal solution: whoever solves the case without superfluous packages has these packages
-    newest     the minimal solutions have the same names and architectures, and this one has the newest version of each: whoever prefers
-               newer versions has these packages; all that are unique are newest too
+    newest     the minimal solutions have the same names and architectures, this one has the newest version of each, and no need is met by
+               an older version alone: whoever prefers newer versions has these packages; all that are unique are newest too
     solutions  how many minimal solutions there are; nothing when there are too many to count, and then the two above are false
 
 The count knows nothing of dnf's solver: it takes from dnf what provides, conflicts and obsoletes what. So it also judges dnf, and the
@@ -94,7 +94,8 @@ class Case:
         except dnf.exceptions.Error as error:
             answer["problem"] = str(error)
         try:
-            minimal = Count(self).minimal()
+            count = Count(self)
+            minimal = count.minimal()
         except TooMany:
             return answer
         if bool(minimal) != answer["satisfiable"]:
@@ -105,7 +106,7 @@ class Case:
             if not any(solution <= chosen for solution in minimal):
                 raise RuntimeError(f"case {answer['id']}: what dnf says is none of the solutions: {answer}")
             answer["unique"] = len(minimal) == 1 and chosen in minimal
-            answer["newest"] = answer["unique"] or self.is_newest(chosen, minimal)
+            answer["newest"] = answer["unique"] or count.is_newest(chosen, minimal)
         return answer
 
     # What is asked
@@ -198,16 +199,6 @@ class Case:
         names = [str(obsolete).split()[0] for obsolete in package.obsoletes]
         return [old for old in self.sack.query().filterm(name=names) if self.sack.query().filterm(pkg=[package]).filterm(obsoletes=[old])]
 
-    def is_newest(self, chosen, minimal):
-        """Whether every other solution has the same names, and nowhere a newer version."""
-        packages = {nevra(package): package for package in self.sack.query()}
-        versions = lambda solution: {(packages[one].name, packages[one].arch): order(packages[one]) for one in solution}
-        mine = versions(chosen)
-        if chosen not in minimal or len(mine) != len(chosen):
-            return False
-        others = [versions(other) for other in minimal]
-        return all(other.keys() == mine.keys() and all(not mine[key] < other[key] for key in mine) for other in others)
-
 
 class Count:
     """All minimal solutions of a case, among the packages that what is asked leads to."""
@@ -215,13 +206,13 @@ class Count:
     def __init__(self, case):
         self.case = case
         self.needs, self.excludes = {}, {}
-        packages = {nevra(package): package for package in case.sack.query()}
+        self.packages = {nevra(package): package for package in case.sack.query()}
         todo = set().union(*case.wanted, *(members for _, members in case.conditional))
         while todo:
             name = todo.pop()
-            self.needs[name] = self.needs_of(packages[name])
+            self.needs[name] = self.needs_of(self.packages[name])
             todo |= set().union(*self.needs[name]) - self.needs.keys()
-        there = {name: packages[name] for name in self.needs}
+        there = {name: self.packages[name] for name in self.needs}
         for name, package in there.items():
             for conflict in package.conflicts:
                 self.exclude(name, case.provides(str(conflict)))
@@ -269,6 +260,20 @@ class Count:
                 raise TooMany
         by_size = sorted(found, key=len)
         return [one for place, one in enumerate(by_size) if not any(smaller < one for smaller in by_size[:place])]
+
+    def is_newest(self, chosen, minimal):
+        """Whether every other solution has the same names, and nowhere a newer version; and who looks at one need at a time sees that too."""
+        slot = lambda name: (self.packages[name].name, self.packages[name].arch)
+        versions = lambda solution: {slot(name): order(self.packages[name]) for name in solution}
+        mine = {slot(name): name for name in chosen}
+        if chosen not in minimal or len(mine) != len(chosen):
+            return False
+        newest = versions(chosen)
+        for other in map(versions, minimal):
+            if other.keys() != newest.keys() or any(newest[key] < other[key] for key in newest):
+                return False
+        # For such a need the older version is the newest there is.
+        return not any(slot(name) in mine and mine[slot(name)] not in need for one in chosen for need in self.needs[one] for name in need)
 
 
 @functools.total_ordering

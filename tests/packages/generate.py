@@ -194,7 +194,11 @@ class World:
         rng = self.rng
         old = self.newest(rng.choice(list(self.rpms)))
         new = Rpm(old.name + "-ng", "1:1.0-1", provides=[Dep(old.name, "EQ", "9:9-9")] if rng.random() < 0.6 else [])
-        bound = rng.choice([(None, None), ("LT", "9:9"), ("LE", old.evr), ("LT", old.evr), ("EQ", old.evr)])
+        # All versions of the old one, or none: what obsoletes only some is for dnf an answer to the old name, for yum it may be none.
+        all_or_none = [(None, None), ("LT", "9:9")]
+        if len({rpm.evr for rpm in self.rpms[old.name]}) == 1:
+            all_or_none += [("LE", old.evr), ("LT", old.evr), ("EQ", old.evr)]
+        bound = rng.choice(all_or_none)
         new.obsoletes.append(Dep(old.name, *bound))
         new.requires = [dep for dep in old.requires if rng.random() < 0.5]
         self.rpms[new.name] = [new]
@@ -240,12 +244,10 @@ class World:
     def is_clear(self, start):
         """Whether yum and dnf take `START*` for the same packages.
 
-        yum also looks at names with versions, such as `tar-1.26` for `tar-*`. For dnf, what obsoletes any version of a package is an answer
-        too; yum asks about the newest.
+        yum also looks at names with versions, such as `tar-1.26` for `tar-*`.
         """
-        versioned = any(f"{rpm.name}-{split_evr(rpm.evr)[1]}".startswith(start) and not rpm.name.startswith(start) for rpm in self.all())
-        partly = {dep.name for rpm in self.all() for dep in rpm.obsoletes if dep.flag}
-        return not versioned and not any(name.startswith(start) for name in partly)
+        versioned = [rpm for rpm in self.all() if f"{rpm.name}-{split_evr(rpm.evr)[1]}".startswith(start)]
+        return all(rpm.name.startswith(start) for rpm in versioned)
 
     def ask_group(self):
         rng = self.rng
@@ -265,7 +267,7 @@ class World:
         else:
             self.install.append(rng.choice(["@stuff", "@stuff", "@stuff --nodefaults", "@stuff --optional"]))
         # Whether a member that is deselected takes its successor with it, yum and dnf see differently.
-        if not any(name in succeeded for name in names) and self.chance("deselect", 0.5):
+        if not any(name in succeeded or self.rpms[name][0].obsoletes for name in names) and self.chance("deselect", 0.5):
             self.deselect.append(rng.choice([names[0], names[1], names[2], names[2] + "*"]))
 
     def spoil(self):
@@ -291,6 +293,11 @@ class World:
                 "no-arch",
             ]
         )
+        # Of these two it is not clear what they would break.
+        conditional = {name for group in self.groups for name, _ in group.conditional}
+        succeeded = {dep.name for rpm in self.all() for dep in rpm.obsoletes}
+        if kind == "obsoleted" and victims[0].name in conditional or kind == "two-versions" and asked in succeeded:
+            kind = "missing"
         self.features.add(f"spoilt-{kind}")
         if kind == "conflict":
             other = rng.choice([rpm for rpm in self.all() if rpm.name != victims[0].name])
