@@ -241,21 +241,38 @@ impl Machine {
 
     /// Collect the evidence of a failure the caller saw. Takes seconds at most, whatever state QEMU is in.
     pub async fn fail(&mut self, cause: Cause) -> MachineError {
+        let evidence = self.collect_evidence().await;
+        MachineError::Failed { machine: self.name.clone(), cause, evidence: Box::new(evidence) }
+    }
+
+    /// What the machine leaves behind for whoever looks for a cause: files in [`Machine::dir`], and the part of them worth printing. Takes
+    /// seconds at most.
+    pub async fn collect_evidence(&mut self) -> Evidence {
         let (screenshot, status) = match self.exited {
             None => evidence::ask(&mut self.qmp, &self.dir).await,
             Some(_) => (None, None),
         };
         let stderr_tail: Vec<String> = self.stderr_tail.iter().cloned().collect();
         evidence::write(&self.dir, &self.command_line, &stderr_tail);
-        let evidence = Evidence {
+        Evidence {
             dir: self.dir.clone(),
             console_tail: self.console.tail(),
             screenshot,
             status,
             command_line: self.command_line.clone(),
             stderr_tail,
-        };
-        MachineError::Failed { machine: self.name.clone(), cause, evidence: Box::new(evidence) }
+        }
+    }
+
+    /// Outlive a failure, `why`: say how the machine can be reached, and wait until the run is interrupted.
+    pub async fn keep(&mut self, why: &str, task: &Task) {
+        task.events().warn(why);
+        let console = self.release_console();
+        task.events().note(format!(
+            "the machine is kept until you press ctrl-C; its serial console: socat -,raw,echo=0 UNIX-CONNECT:{}",
+            console.display()
+        ));
+        std::future::pending::<()>().await;
     }
 
     /// Run a QMP command.

@@ -1,7 +1,7 @@
 //! A copy of an image's own initramfs, with the runner's payload appended.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::cpio::{self, Archive};
@@ -31,14 +31,28 @@ enum Form {
 pub fn append(original: &Path, target: &Path, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Result<(), RunnerError> {
     let broken = |source| RunnerError::Initramfs { path: original.to_owned(), source };
     let form = form(&mut BufReader::new(File::open(original).map_err(broken)?)).map_err(broken)?;
-    let written = || -> io::Result<()> {
-        let mut out = BufWriter::new(File::create(target)?);
-        let length = io::copy(&mut File::open(original)?, &mut out)?;
-        out.write_all(&[0; 3][..(length.next_multiple_of(4) - length) as usize])?;
-        out.write_all(&payload(&form, mode, nonce, tasks))?;
-        out.flush()
-    };
-    written().map_err(|source| RunnerError::WriteInitramfs { path: target.to_owned(), source })
+    let payload = payload(&form, mode, nonce, tasks);
+    let written = File::open(original).and_then(|original| followed_by(original, &payload, target));
+    written.map_err(|source| RunnerError::WriteInitramfs { path: target.to_owned(), source })
+}
+
+/// Write to `target` the initramfs `original` with `files` appended, name and content, that only root may read.
+///
+/// # Errors
+/// The copy cannot be written.
+pub fn append_files(original: &[u8], target: &Path, files: &[(&str, &[u8])]) -> io::Result<()> {
+    let mut archive = Archive::new();
+    files.iter().for_each(|(name, content)| archive.file(name, 0o600, content));
+    followed_by(original, &archive.finish(), target)
+}
+
+/// A plain archive begins at a multiple of four bytes, or the kernel passes over it in silence.
+fn followed_by(mut original: impl Read, archive: &[u8], target: &Path) -> io::Result<()> {
+    let mut out = BufWriter::new(File::create(target)?);
+    let length = io::copy(&mut original, &mut out)?;
+    out.write_all(&[0; 3][..(length.next_multiple_of(4) - length) as usize])?;
+    out.write_all(archive)?;
+    out.flush()
 }
 
 fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8> {
@@ -156,6 +170,20 @@ mod tests {
             ("cut short", gzip(&debian)[..40].to_vec(), None),
         ] {
             assert_eq!(form(&mut Cursor::new(image)).ok(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn files_are_appended_where_the_kernel_looks_for_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("initrd");
+        for length in 1..=4 {
+            append_files(&vec![7; length], &target, &[("ks.cfg", b"poweroff\n"), ("x-nonce.cfg", b"n0\n")]).unwrap();
+            let bytes = std::fs::read(&target).unwrap();
+            assert_eq!(&bytes[..4], [&[7; 4][..length], &[0; 4][length..]].concat(), "{length}");
+            let mut found = Vec::new();
+            cpio::read(&bytes[4..], 1 << 20, |_| true, |entry| found.push((entry.path, entry.content.unwrap_or_default()))).unwrap();
+            assert_eq!(found, [("ks.cfg".to_owned(), b"poweroff\n".to_vec()), ("x-nonce.cfg".to_owned(), b"n0\n".to_vec())]);
         }
     }
 

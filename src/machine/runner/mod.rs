@@ -23,7 +23,7 @@ use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 
 pub use bench::Bench;
-pub use initramfs::append;
+pub use initramfs::{append, append_files};
 
 use super::watch::{Limits, Watch};
 use super::{Cause, Machine, MachineError, MachineEvent, MachineSpec, ShutdownReason};
@@ -370,16 +370,9 @@ impl Guest {
 
     /// With `--keep-on-failure` the machine outlives its failure, `why`: say how to reach it, and wait until the run is interrupted.
     pub async fn keep_if_wanted_for(&mut self, why: &str, task: &Task) {
-        if !self.hold {
-            return;
+        if self.hold {
+            self.machine.keep(why, task).await;
         }
-        task.events().warn(why);
-        let console = self.machine.release_console();
-        task.events().note(format!(
-            "the machine is kept until you press ctrl-C; its serial console: socat -,raw,echo=0 UNIX-CONNECT:{}",
-            console.display()
-        ));
-        std::future::pending::<()>().await;
     }
 }
 
