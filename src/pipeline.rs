@@ -255,6 +255,7 @@ async fn run_stage(
     fs::create_dir_all(bench.evidence).map_err(failure::unwritable(bench.evidence))?;
     match (&stage.work, base) {
         (Work::Deploy(work), _) => stages::deploy(work, resolved, vacancy.path(), bench, task).await?,
+        (Work::Anaconda(work), _) => stages::anaconda(work, resolved, vacancy.path(), bench, task).await?,
         (Work::Provision(_), Some(base)) => return provision(pending, base, vacancy, request, bench, task).await,
         (Work::Seal { resolv_conf }, Some(base)) => stages::seal(base, vacancy.path(), resolv_conf.as_deref(), bench, task).await?,
         (_, None) => return Err(failure::EmptyPlan.into()),

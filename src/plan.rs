@@ -4,7 +4,8 @@
 //!
 //! | stage | what enters its id |
 //! |---|---|
-//! | install | pins, packages, files, scripts as rendered, disk layout, filesystem ids |
+//! | install (deploy) | pins, packages, files, scripts as rendered, disk layout, filesystem ids |
+//! | install (Anaconda) | pins, the kickstart as rendered, the installer's kernel arguments, disk layout |
 //! | provision | the base's id, the step as resolved, the build machine's network |
 //! | seal | the base's id, the text of the sealing script |
 //! | content (the artifact's id) | the last stage's id, name, checks and output as resolved |
@@ -15,8 +16,9 @@ use serde::Serialize;
 
 use crate::base::digest::Sha256Digest;
 use crate::installer::accounts::Accounts;
+use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds, Tree};
-use crate::recipe::{Disk, FileEntry, Media, ProvisionStep, Recipe};
+use crate::recipe::{Disk, FileEntry, FilesystemKind, Firmware, Media, ProvisionStep, Recipe};
 use crate::sources::Pins;
 
 /// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk) makes another result out of the same inputs.
@@ -47,6 +49,8 @@ pub struct PlannedStage {
 pub enum Work {
     /// Make a tree, a disk of it, and install the boot loader.
     Deploy(Box<DeployWork>),
+    /// Have Anaconda install onto an empty disk.
+    Anaconda(Box<AnacondaWork>),
     /// Run a step in the booted system.
     Provision(Box<ProvisionStep>),
     /// Take out what must not be shared and close the disk.
@@ -71,19 +75,19 @@ pub struct DeployWork {
     pub boot_loader: String,
 }
 
-/// Why a recipe has no plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this version of goldsmith cannot install with Anaconda; it renders the kickstart (goldsmith kickstart render)")]
-pub struct CannotPlan;
-
-impl crate::base::failure::Failure for CannotPlan {
-    fn class(&self) -> crate::base::failure::Class {
-        crate::base::failure::Class::Usage
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some("build a recipe with `installer = \"deploy\"`, such as debian-12-docker".to_owned())
-    }
+/// An installation by Anaconda.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnacondaWork {
+    /// The whole kickstart; a secret, since it holds password hashes.
+    pub kickstart: Vec<u8>,
+    /// What the installer's kernel is told.
+    pub arguments: &'static str,
+    /// Ids of the recipe's repositories, in order: the directories of the volume.
+    pub repositories: Vec<String>,
+    /// The disk's layout.
+    pub disk: Disk,
+    /// The kickstart is the user's own: it may lay out the disk otherwise.
+    pub own_kickstart: bool,
 }
 
 /// Texts of the stages that are part of their ids.
@@ -98,19 +102,19 @@ pub struct Texts<'a> {
 /// The plan of a recipe whose inputs are pinned.
 ///
 /// # Errors
-/// The recipe's installer is one this version can only render for.
-pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, CannotPlan> {
-    let Media::Deploy { suite, .. } = &recipe.media else { return Err(CannotPlan) };
-    let ids = FilesystemIds::derive(&recipe.name);
-    let work = DeployWork {
-        suite: suite.clone(),
-        tree: deploy::tree(recipe, accounts, &ids),
-        ids,
-        disk: recipe.disk.clone(),
-        boot_loader: deploy::boot_loader(recipe, &ids),
+/// There is no kickstart for the recipe, or no way to seal what Anaconda would make of it.
+pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, AnacondaError> {
+    let (mut id, work) = match &recipe.media {
+        Media::Deploy { suite, .. } => {
+            let work = deploy_work(recipe, suite, accounts);
+            (deploy_id(recipe, pins, &work, texts.tree), Work::Deploy(Box::new(work)))
+        }
+        Media::Anaconda { .. } => {
+            let work = anaconda_work(recipe, accounts)?;
+            (anaconda_id(pins, &work), Work::Anaconda(Box::new(work)))
+        }
     };
-    let mut id = install_id(recipe, pins, &work, texts.tree);
-    let mut stages = vec![PlannedStage { name: "install".to_owned(), id, work: Work::Deploy(Box::new(work)) }];
+    let mut stages = vec![PlannedStage { name: "install".to_owned(), id, work }];
     for step in &recipe.provision {
         id = digest(&ProvisionKey { engine: ENGINE, stage: "provision", base: id, step, network: recipe.build.network });
         stages.push(PlannedStage { name: format!("provision {}", step.name), id, work: Work::Provision(Box::new(step.clone())) });
@@ -135,8 +139,57 @@ pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>)
     Ok(Plan { stages, content_id })
 }
 
+fn deploy_work(recipe: &Recipe, suite: &str, accounts: &Accounts) -> DeployWork {
+    let ids = FilesystemIds::derive(&recipe.name);
+    DeployWork {
+        suite: suite.to_owned(),
+        tree: deploy::tree(recipe, accounts, &ids),
+        ids,
+        disk: recipe.disk.clone(),
+        boot_loader: deploy::boot_loader(recipe, &ids),
+    }
+}
+
+fn anaconda_work(recipe: &Recipe, accounts: &Accounts) -> Result<AnacondaWork, AnacondaError> {
+    refuse_unreachable(&recipe.disk)?;
+    Ok(AnacondaWork {
+        kickstart: anaconda::kickstart(recipe, accounts)?,
+        arguments: anaconda::KERNEL_ARGUMENTS,
+        repositories: recipe.repositories.iter().map(|repository| repository.id.clone()).collect(),
+        disk: recipe.disk.clone(),
+        own_kickstart: recipe.own_kickstart().is_some(),
+    })
+}
+
+/// Disks that Anaconda can make and goldsmith could not go on with.
+fn refuse_unreachable(disk: &Disk) -> Result<(), AnacondaError> {
+    let refused = |field: &str, why: &str, remedy: &str| {
+        Err(AnacondaError::Refused { field: field.to_owned(), why: why.to_owned(), remedy: remedy.to_owned() })
+    };
+    // Kernel and initramfs are read out of the disk to seal and to verify it, by our own reader.
+    if disk.lvm {
+        return refused("disk.lvm", "the image is sealed and verified from outside, where LVM is not read", "set lvm = false");
+    }
+    if disk.filesystem != FilesystemKind::Ext4 {
+        return refused(
+            "disk.filesystem",
+            "the image is sealed and verified from outside, where only ext4 is read",
+            "set filesystem = \"ext4\"",
+        );
+    }
+    // The installer's kernel is booted directly, and that is a BIOS machine: Anaconda would install for BIOS.
+    if disk.firmware != Firmware::Bios {
+        return refused(
+            "disk.firmware",
+            "the installer is booted on a BIOS machine and installs for what it is booted on",
+            "set firmware = \"bios\"",
+        );
+    }
+    Ok(())
+}
+
 #[derive(Serialize)]
-struct InstallKey<'a> {
+struct DeployKey<'a> {
     engine: u32,
     stage: &'static str,
     pins: &'a Pins,
@@ -149,6 +202,18 @@ struct InstallKey<'a> {
     boot_loader: Sha256Digest,
     disk: &'a Disk,
     root_uuid: String,
+}
+
+#[derive(Serialize)]
+struct AnacondaKey<'a> {
+    engine: u32,
+    stage: &'static str,
+    installer: &'static str,
+    pins: &'a Pins,
+    /// By digest: it holds password hashes.
+    kickstart: Sha256Digest,
+    arguments: &'a str,
+    disk: &'a Disk,
 }
 
 #[derive(Serialize)]
@@ -179,8 +244,8 @@ struct ContentKey<'a> {
     summary: &'a str,
 }
 
-fn install_id(recipe: &Recipe, pins: &Pins, work: &DeployWork, tree: &str) -> Sha256Digest {
-    digest(&InstallKey {
+fn deploy_id(recipe: &Recipe, pins: &Pins, work: &DeployWork, tree: &str) -> Sha256Digest {
+    digest(&DeployKey {
         engine: ENGINE,
         stage: "install",
         pins,
@@ -192,6 +257,18 @@ fn install_id(recipe: &Recipe, pins: &Pins, work: &DeployWork, tree: &str) -> Sh
         boot_loader: Sha256Digest::of(work.boot_loader.as_bytes()),
         disk: &recipe.disk,
         root_uuid: work.ids.root.to_string(),
+    })
+}
+
+fn anaconda_id(pins: &Pins, work: &AnacondaWork) -> Sha256Digest {
+    digest(&AnacondaKey {
+        engine: ENGINE,
+        stage: "install",
+        installer: "anaconda",
+        pins,
+        kickstart: Sha256Digest::of(&work.kickstart),
+        arguments: work.arguments,
+        disk: &work.disk,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The deploy installer and the plan, on the shipped default: every setting has its place, and every change of one its consequence.
+//! The deploy installer and the plan, on the shipped recipes: every setting has its place, and every change of one its consequence.
 
 use std::io;
 use std::io::Write;
@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::failure::Failure;
 use goldsmith::installer::accounts::Accounts;
+use goldsmith::installer::anaconda::AnacondaError;
 use goldsmith::installer::deploy::{self, FilesystemIds, Tree};
-use goldsmith::plan::{Plan, Texts, plan};
+use goldsmith::plan::{Plan, Texts, Work, plan};
 use goldsmith::recipe::{self, Recipe, RecipeHost};
 use goldsmith::sources::{Pin, Pins};
 
@@ -141,12 +142,40 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
     assert_ne!(steps.stages[2].id, base.stages[1].id);
 }
 
+fn anaconda_with(overrides: &[&str], pin: &[u8]) -> Result<Plan, AnacondaError> {
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    let recipe = recipe::load("centos-7.5-docker", &overrides, &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let pins = Pins(vec![Pin { name: "iso".into(), sha256: Sha256Digest::of(pin), urls: Vec::new() }]);
+    plan(&recipe, &pins, &Accounts::derive(&recipe, b"secret"), Texts { tree: "tree", sealing: "seal" })
+}
+
 #[test]
-fn anaconda_is_refused_in_words() {
-    let overrides =
-        [r#"media={installer="anaconda", iso={path="x.iso", sha256="506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345"}}"#];
-    let recipe =
-        recipe::load("centos-7.5-docker", &overrides.map(str::to_owned), &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
-    let error = plan(&recipe, &Pins::default(), &Accounts::derive(&recipe, b"s"), Texts { tree: "tree", sealing: "seal" }).unwrap_err();
-    assert!(error.to_string().contains("cannot install with Anaconda") && error.remedy().is_some());
+fn an_installation_by_anaconda_is_keyed_by_its_content() {
+    let planned = |overrides: &[&str], pin: &[u8]| anaconda_with(overrides, pin).unwrap();
+    let base = planned(&[], b"pin");
+    assert_eq!(base.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>(), ["install", "seal"]);
+    let Work::Anaconda(work) = &base.stages[0].work else { panic!("{:?}", base.stages[0].work) };
+    assert_eq!(work.repositories, ["kubernetes"]);
+    assert!(work.kickstart.windows(8).any(|word| word == b"poweroff"));
+    for (what, changed, install, content) in [
+        ("nothing", planned(&[], b"pin"), false, false),
+        ("the medium", planned(&[], b"another"), true, true),
+        ("a setting", planned(&["system.hostname=\"node\""], b"pin"), true, true),
+        ("the disk's size", planned(&["disk.size=\"9G\""], b"pin"), true, true),
+        ("where the medium is", planned(&["media.iso.path=\"elsewhere.iso\""], b"pin"), false, false),
+        ("a check", planned(&["check=[]"], b"pin"), false, true),
+        ("memory", planned(&["build.memory=\"4G\""], b"pin"), false, false),
+    ] {
+        assert_eq!((changed.stages[0].id != base.stages[0].id, changed.content_id != base.content_id), (install, content), "{what}");
+    }
+}
+
+#[test]
+fn a_disk_that_could_not_be_sealed_is_refused_before_it_is_made() {
+    for (overrides, field) in
+        [("disk.filesystem=\"xfs\"", "disk.filesystem"), ("disk.lvm=true", "disk.lvm"), ("disk.firmware=\"uefi\"", "disk.firmware")]
+    {
+        let error = anaconda_with(&[overrides], b"pin").unwrap_err();
+        assert!(error.to_string().starts_with(field) && error.remedy().is_some(), "{error}");
+    }
 }

@@ -181,6 +181,11 @@ pub fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Result<Vec<u8>, Anacon
     }
 }
 
+/// A kickstart for people to look at: without its secrets, every line under its number.
+pub fn without_secrets(kickstart: &[u8]) -> String {
+    crate::kickstart::without_secrets(&String::from_utf8_lossy(kickstart))
+}
+
 /// The kickstart of a recipe that makes all settings itself.
 fn rendered(recipe: &Recipe, accounts: &Accounts) -> Result<Kickstart, AnacondaError> {
     let system = &recipe.system;

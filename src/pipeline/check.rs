@@ -42,10 +42,11 @@ pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, eve
         preflight.rows.extend(unresolved.errors.into_iter().map(|error| Row::failed(Area::Sources, &error.into())));
     }
     let planned = resolved.as_ref().map(|resolved| plan_of(recipe, resolved, store)).transpose();
-    preflight.rows.extend(planned.as_ref().err().map(|failure| Row::failed(Area::Sources, failure)));
+    // A kickstart that cannot be had is told in its own rows.
+    let told = preflight.rows.iter().any(|row| row.area == Area::Kickstart && row.verdict == Verdict::Wrong);
+    preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
-    let fresh = planned.ok().flatten().is_none_or(|plan| preflight::first_to_run(store, &plan) == 0);
-    let installs = fresh && matches!(recipe.media, Media::Deploy { .. });
+    let installs = planned.ok().flatten().is_none_or(|plan| preflight::first_to_run(store, &plan) == 0);
     let lacks = preflight::lacks(recipe, store, target, installs);
     preflight.rows.extend(match lacks.is_empty() {
         true => vec![Row::ok(Area::Host, "tools, memory and space are there")],

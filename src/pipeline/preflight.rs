@@ -48,7 +48,9 @@ pub(super) fn require(request: &Request<'_>, plan: &Plan) -> Result<(), AnyFailu
 pub(super) fn lacks(recipe: &Recipe, store: &Store, target: &Path, installs: bool) -> Vec<AnyFailure> {
     let mut lacks = Vec::new();
     let mut look = |found: Result<(), AnyFailure>| lacks.extend(found.err());
-    let installing: &[Tool] = if installs { &stages::INSTALL_TOOLS } else { &[] };
+    // Anaconda brings its own.
+    let deploys = installs && matches!(recipe.media, Media::Deploy { .. });
+    let installing: &[Tool] = if deploys { &stages::INSTALL_TOOLS } else { &[] };
     for tool in TOOLS.iter().chain(installing) {
         look(tool.find().map(drop).map_err(Into::into));
     }

@@ -57,11 +57,15 @@ fn layout(disk: &recipe::Disk) -> Result<Layout, StageError> {
         recipe::Firmware::Bios => Firmware::Bios,
         recipe::Firmware::Uefi => Firmware::Uefi,
     };
-    let table = match disk.table {
+    Ok(Layout::plan(disk.size.bytes(), firmware, table_kind(disk.table), disk.swap.bytes())?)
+}
+
+/// A recipe's partition table, in the words of disks.
+pub(super) fn table_kind(table: recipe::PartitionTable) -> TableKind {
+    match table {
         recipe::PartitionTable::Gpt => TableKind::Gpt,
         recipe::PartitionTable::Mbr => TableKind::Mbr,
-    };
-    Ok(Layout::plan(disk.size.bytes(), firmware, table, disk.swap.bytes())?)
+    }
 }
 
 /// Put down what `tree.sh` reads.

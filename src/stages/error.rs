@@ -7,6 +7,7 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::process::ProcessError;
 use crate::image::ImageError;
 use crate::machine::runner::RunnerError;
+use crate::sources::SourceError;
 
 /// Why a stage failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,24 @@ pub enum StageError {
         /// The end of the tool's output.
         tail: Vec<String>,
     },
+    /// An installer did not do its work.
+    #[error("the installation failed: {cause}")]
+    Installation {
+        /// Why.
+        cause: String,
+        /// What to do.
+        remedy: String,
+        /// The lines that show it.
+        lines: Vec<String>,
+        /// Where all that is known of it lies.
+        dir: PathBuf,
+    },
+    /// There is a plan to install from a medium, and no medium.
+    #[error("the installation has no medium")]
+    NoMedium,
+    /// An input could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A disk file could not be made or read.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -76,6 +95,9 @@ impl Failure for StageError {
     fn class(&self) -> Class {
         match self {
             Self::Packages { class, .. } => *class,
+            Self::Installation { .. } => Class::Machine,
+            Self::NoMedium => Class::Bug,
+            Self::Source(error) => error.class(),
             Self::Image(error) => error.class(),
             Self::Runner { source, .. } => source.class(),
             Self::Tool(error) => error.class(),
@@ -86,7 +108,9 @@ impl Failure for StageError {
 
     fn remedy(&self) -> Option<String> {
         match self {
-            Self::Packages { remedy, .. } => Some(remedy.clone()),
+            Self::Packages { remedy, .. } | Self::Installation { remedy, .. } => Some(remedy.clone()),
+            Self::NoMedium => Some("report this: the plan and its inputs do not belong together".to_owned()),
+            Self::Source(error) => error.remedy(),
             Self::Image(error) => error.remedy(),
             Self::Runner { source, .. } => source.remedy(),
             Self::Tool(error) => error.remedy(),
@@ -98,6 +122,8 @@ impl Failure for StageError {
     fn evidence(&self) -> Vec<String> {
         match self {
             Self::Packages { tail, .. } => tail.clone(),
+            Self::Installation { lines, .. } => lines.clone(),
+            Self::Source(error) => error.evidence(),
             Self::Runner { source, .. } => source.evidence(),
             Self::Tool(error) => error.evidence(),
             _ => Vec::new(),
@@ -107,6 +133,7 @@ impl Failure for StageError {
     fn evidence_dir(&self) -> Option<PathBuf> {
         match self {
             Self::Runner { source, .. } => source.evidence_dir(),
+            Self::Installation { dir, .. } => Some(dir.clone()),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 //! A layer is a directory with one disk file. An installation's is raw; every other is a qcow2 overlay on its base, which it names by
 //! a path relative to itself, so that a store can be moved. Stages know nothing of reuse: they are told where to work.
 
+mod anaconda;
 mod deploy;
 mod error;
 mod provision;
@@ -10,6 +11,7 @@ mod seal;
 
 use std::path::PathBuf;
 
+pub use anaconda::anaconda;
 pub use deploy::{INSTALL_BYTES, INSTALL_TOOLS, TREE, deploy};
 pub use error::StageError;
 pub use provision::{Step, provision};

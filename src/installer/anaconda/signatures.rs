@@ -42,12 +42,17 @@ pub enum Speaker {
 /// among them: it is the output of commands.
 const INSTALLER: [&str; 8] = ["anaconda", "packaging", "blivet", "storage", "yum", "ifcfg", "anaconda-tb", "simpleline"];
 
+/// Whether Anaconda itself, or a part of it, logs under this name.
+pub fn is_installers(program: &str) -> bool {
+    INSTALLER.contains(&program)
+}
+
 impl Speaker {
     fn is(self, program: &str) -> bool {
         match self {
             Self::Anyone => true,
-            Self::Installer => INSTALLER.contains(&program),
-            Self::Others => !INSTALLER.contains(&program),
+            Self::Installer => is_installers(program),
+            Self::Others => !is_installers(program),
             Self::Kernel => program == "kernel",
         }
     }

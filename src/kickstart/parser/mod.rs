@@ -36,6 +36,7 @@ mod view;
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::*;
 pub use machine::Includes;
+pub use secrets::without_secrets;
 pub use shlex::Argument;
 pub use span::{SourceFile, Span};
 pub use view::{Addon, PackageSelection, ScriptSection};

@@ -10,6 +10,11 @@ const SECRET_OPTIONS: [&str; 4] = ["pass", "paswo", "wepkey", "wpakey"];
 /// Options that look like the above and hold nothing.
 const HARMLESS: [&str; 4] = ["--backuppassphrase", "--passalgo", "--enableshadow", "--membership-software"];
 
+/// `text` with its secrets starred out, line by line: what is shown or kept of a kickstart.
+pub fn without_secrets(text: &str) -> String {
+    text.lines().map(|line| mask(line) + "\n").collect()
+}
+
 /// `line` with its secrets starred out.
 pub(super) fn mask(line: &str) -> String {
     let chars: Vec<char> = line.chars().collect();

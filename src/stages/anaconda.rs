@@ -1,0 +1,373 @@
+//! The installation by Anaconda: its kernel is booted directly, all it says is followed, and only three things together are success.
+//!
+//! ```text
+//!   medium ─ kernel, initrd + ks.cfg + nonce ─┐            ┌ report port ┐
+//!   bundles ─ unpacked ─ FAT volume ──────────┼─ QEMU ─────┼ log port    ┼─ Follow ─ steps … verdict
+//!   disk, empty ──────────────────────────────┘            └ console     ┘
+//!   success: the nonce reported, the guest powered off, the disk as planned
+//! ```
+
+mod follow;
+mod inspected;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::{INSTALL_BYTES, RAW, StageError, drive};
+use crate::base::event::{Task, Unit};
+use crate::base::process::Lines;
+use crate::image::fat::Volume;
+use crate::image::{Format, create_raw};
+use crate::installer::anaconda::{self, LOG_PORT, NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
+use crate::machine::runner::{Bench, append_files, nonce};
+use crate::machine::spec::{self, Accelerator, Boot, Drive, MachineSpec, NetworkSpec};
+use crate::machine::watch::{Limits, Watch};
+use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
+use crate::plan::AnacondaWork;
+use crate::sources::Resolved;
+use crate::sources::bundle::Bundle;
+use crate::sources::medium::Medium;
+
+use follow::{Follow, Heard, Told, Turn};
+
+/// The machine's name, and its evidence's.
+const NAME: &str = "install";
+/// The installer's log in the evidence.
+const LOG_FILE: &str = "installer.log";
+/// What the scripts reported.
+const REPORT_FILE: &str = "report.log";
+/// The kickstart, without its secrets.
+const KICKSTART_FILE: &str = "ks.cfg";
+/// After a failure line: what follows (the output of the script that failed, a crash dump) belongs to the evidence.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// After the guest's end its last lines are on their way from QEMU to us, if there are any.
+const REST: Duration = Duration::from_millis(300);
+
+/// Install into a new layer in `dir`.
+///
+/// # Errors
+/// An input cannot be read, the host lacks space or QEMU, the installation failed, or the disk is not what was planned.
+pub async fn anaconda(work: &AnacondaWork, sources: &Resolved, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+    let (Some(medium), Some(iso)) = (&sources.medium, &sources.iso) else { return Err(StageError::NoMedium) };
+    let disk = dir.join(RAW);
+    drop(create_raw(&disk, work.disk.size.bytes(), INSTALL_BYTES.min(work.disk.size.bytes()))?);
+    let place = bench.scratch.join("anaconda");
+    fs::create_dir_all(&place).map_err(scratch(&place))?;
+    task.step("read the installer");
+    let nonce = nonce();
+    let boot = boot(work, medium, &nonce, &place)?;
+    let volume = volume(&work.repositories, &sources.bundles, &place, task).await?;
+    let spec = machine(bench, &disk, iso.path(), volume.as_deref(), boot);
+    let installation = Installation::begin(&spec, work, nonce, bench, task).await?;
+    installation.run(bench.hold).await?;
+    task.step("inspect the disk");
+    inspected::inspect(&disk, work, &bench.evidence.join(NAME)).await
+}
+
+fn scratch(path: &Path) -> impl Fn(io::Error) -> StageError {
+    let path = path.to_owned();
+    move |source| StageError::Scratch { path: path.clone(), source }
+}
+
+/// The medium's kernel, and its initramfs with what the installer finds at its root.
+fn boot(work: &AnacondaWork, medium: &Medium, nonce: &str, place: &Path) -> Result<Boot, StageError> {
+    let (kernel, initrd) = (place.join("vmlinuz"), place.join("initrd.img"));
+    fs::write(&kernel, medium.kernel()?).map_err(scratch(&kernel))?;
+    let nonce = format!("{nonce}\n");
+    let files = [("ks.cfg", &*work.kickstart), (NONCE_FILE.trim_start_matches('/'), nonce.as_bytes())];
+    append_files(&medium.initrd()?, &initrd, &files).map_err(scratch(&initrd))?;
+    Ok(Boot::Kernel { kernel, initrd, command_line: work.arguments.to_owned() })
+}
+
+/// The volume that brings the repositories, when there are any.
+async fn volume(ids: &[String], bundles: &[Bundle], place: &Path, task: &Task) -> Result<Option<PathBuf>, StageError> {
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let unpacked = place.join("repositories");
+    fs::create_dir_all(&unpacked).map_err(scratch(&unpacked))?;
+    for (id, bundle) in ids.iter().zip(bundles) {
+        bundle.unpack(&unpacked.join(id), task).await?;
+    }
+    let path = place.join("volume.img");
+    let (from, to) = (unpacked.clone(), path.clone());
+    let (tell, mut told) = tokio::sync::watch::channel((0, 0));
+    // Copying is the disk's work: it is done on a thread that may block.
+    let writing = tokio::task::spawn_blocking(move || {
+        Volume::plan(VOLUME_LABEL, &[(&from, "")])?.write(&to, |done, total| tell.send_modify(|at| *at = (done, total)))
+    });
+    // The sender goes when it is written.
+    while told.changed().await.is_ok() {
+        let (done, total) = *told.borrow_and_update();
+        task.progress("write the volume of repositories", done, Some(total), Unit::Bytes);
+    }
+    match writing.await {
+        Ok(written) => written?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+    // They are on the volume now. What stays goes away with the run.
+    let _ = fs::remove_dir_all(unpacked);
+    Ok(Some(path))
+}
+
+/// The machine that `installer::anaconda` counts on. The medium may be any disk: what dracut has mounted of it is what Anaconda installs
+/// from. The network leads nowhere; a card must be there, because the kickstart configures one.
+fn machine(bench: &Bench<'_>, disk: &Path, iso: &Path, volume: Option<&Path>, boot: Boot) -> MachineSpec {
+    let mut spec = bench.spec(NAME, drive(disk.to_owned(), Format::Raw), boot);
+    spec.drives.push(Drive::read_only(iso, spec::Format::Raw, "medium"));
+    spec.drives.extend(volume.map(|volume| Drive::read_only(volume, spec::Format::Raw, "volume")));
+    spec.ports = vec![LOG_PORT.to_owned(), REPORT_PORT.to_owned()];
+    spec.network = NetworkSpec::User { outside: false, subnet: bench.subnet, ssh_forward: None };
+    spec
+}
+
+/// What came next.
+enum Came {
+    Log(String),
+    Report(String),
+    Console(String),
+    Ended(ShutdownReason),
+    Nothing,
+}
+
+/// How an installation ends that does not end well.
+enum Ending {
+    /// It failed, and that is why.
+    Told(Told),
+    /// QEMU or the host failed under it.
+    Machine(MachineError),
+}
+
+/// A running installer and all that is known of it.
+struct Installation<'a> {
+    machine: Machine,
+    log: Lines<UnixStream>,
+    report: Lines<UnixStream>,
+    log_file: File,
+    report_file: File,
+    kickstart: &'a [u8],
+    follow: Follow,
+    watch: Watch,
+    accelerator: Accelerator,
+    /// When the whole of it must be done.
+    end: Instant,
+    task: &'a Task,
+}
+
+impl<'a> Installation<'a> {
+    async fn begin(
+        spec: &MachineSpec,
+        work: &'a AnacondaWork,
+        nonce: String,
+        bench: &Bench<'_>,
+        task: &'a Task,
+    ) -> Result<Installation<'a>, StageError> {
+        task.step("boot the installer");
+        let mut machine = Machine::launch(spec, &bench.evidence.join(NAME)).await?;
+        let create = |name: &str| {
+            let path = machine.dir().join(name);
+            File::create(&path).map_err(scratch(&path))
+        };
+        let (log_file, report_file) = (create(LOG_FILE)?, create(REPORT_FILE)?);
+        let follow = Follow::new(nonce);
+        let now = Instant::now();
+        let end = now + bench.accelerator.stretch(bench.deadline);
+        Ok(Self {
+            log: Lines::new(machine.take_port(LOG_PORT)),
+            report: Lines::new(machine.take_port(REPORT_PORT)),
+            machine,
+            log_file,
+            report_file,
+            kickstart: &work.kickstart,
+            watch: Watch::new(limits(&follow, bench.accelerator, end.saturating_duration_since(now)), now),
+            follow,
+            accelerator: bench.accelerator,
+            end,
+            task,
+        })
+    }
+
+    /// Follow it to its end.
+    async fn run(mut self, hold: bool) -> Result<(), StageError> {
+        match self.until_the_end().await {
+            Ok(()) => {
+                self.machine.quit().await;
+                Ok(())
+            }
+            Err(Ending::Machine(error)) => Err(StageError::from(error).doing("the installation")),
+            Err(Ending::Told(told)) => {
+                if hold {
+                    self.machine.keep(&format!("the installation failed: {}", told.cause), self.task).await;
+                }
+                Err(self.fail(told).await)
+            }
+        }
+    }
+
+    async fn until_the_end(&mut self) -> Result<(), Ending> {
+        loop {
+            let turn = match self.next().await.map_err(|error| self.explain(error))? {
+                Came::Ended(reason) => {
+                    self.hear_the_rest().await.map_err(Ending::Told)?;
+                    return self.follow.ended(&reason).map_err(Ending::Told);
+                }
+                came => self.hear(&came),
+            };
+            match turn {
+                Turn::On => {}
+                Turn::Step => self.step(),
+                Turn::Failed(told) => {
+                    self.hear_last_words().await;
+                    return Err(Ending::Told(told));
+                }
+            }
+        }
+    }
+
+    /// What comes next. Both ports are heard before the machine: what was written before the end is heard before the end.
+    async fn next(&mut self) -> Result<Came, MachineError> {
+        tokio::select! {
+            biased;
+            Some(line) = self.report.next() => Ok(Came::Report(line)),
+            Some(line) = self.log.next() => Ok(Came::Log(line)),
+            event = self.machine.watched(&mut self.watch, self.task) => Ok(match event? {
+                MachineEvent::ConsoleLine(line) | MachineEvent::ConsolePrompt(line) => Came::Console(line),
+                MachineEvent::Shutdown(reason) => Came::Ended(reason),
+                _ => Came::Nothing,
+            }),
+        }
+    }
+
+    /// Take in a line: to the evidence, to the user, and to the verdict.
+    fn hear(&mut self, came: &Came) -> Turn {
+        match came {
+            Came::Log(line) => {
+                // As with all evidence: what cannot be written is left out, the run itself is the news.
+                let _ = writeln!(self.log_file, "{line}");
+                self.task.line("anaconda", line.as_str());
+                self.watch.progress(Instant::now());
+                self.follow.hear(Heard::Log(line))
+            }
+            Came::Report(line) => {
+                let _ = writeln!(self.report_file, "{line}");
+                self.task.line("kickstart", line.as_str());
+                self.watch.progress(Instant::now());
+                self.follow.hear(Heard::Report(line))
+            }
+            Came::Console(line) => self.follow.hear(Heard::Console(line)),
+            Came::Ended(_) | Came::Nothing => Turn::On,
+        }
+    }
+
+    fn step(&mut self) {
+        let now = Instant::now();
+        let left = self.end.saturating_duration_since(now);
+        self.watch = Watch::new(limits(&self.follow, self.accelerator, left), now);
+        self.follow.show(self.task);
+    }
+
+    /// Lines that were written before the end and had not come yet. Errors are failures told by them.
+    async fn hear_the_rest(&mut self) -> Result<(), Told> {
+        loop {
+            let came = tokio::select! {
+                biased;
+                Some(line) = self.report.next() => Came::Report(line),
+                Some(line) = self.log.next() => Came::Log(line),
+                () = tokio::time::sleep(REST) => return Ok(()),
+            };
+            if let Turn::Failed(told) = self.hear(&came) {
+                return Err(told);
+            }
+        }
+    }
+
+    async fn hear_last_words(&mut self) {
+        let listen = async {
+            while let Ok(came) = self.next().await {
+                if matches!(came, Came::Ended(_)) {
+                    return;
+                }
+                self.hear(&came);
+            }
+        };
+        // The time being over is the usual end.
+        let _ = timeout(LAST_WORDS, listen).await;
+    }
+
+    /// A machine's failure, in the installer's words when it is the guest's.
+    fn explain(&self, error: MachineError) -> Ending {
+        if !error.is_the_guests() {
+            return Ending::Machine(error);
+        }
+        let MachineError::Failed { cause, .. } = &error else { return Ending::Machine(error) };
+        Ending::Told(match cause {
+            Cause::Stalled(silence) => self.follow.silent(*silence),
+            Cause::Deadline(limit) => self.follow.late(*limit),
+            Cause::Signature { signature, line } => Told::on_console(line, signature.cause, signature.remedy),
+            Cause::Ended(reason) => match self.follow.ended(reason) {
+                Err(told) => told,
+                Ok(()) => return Ending::Machine(error),
+            },
+            _ => return Ending::Machine(error),
+        })
+    }
+
+    async fn fail(mut self, told: Told) -> StageError {
+        let evidence = self.machine.collect_evidence().await;
+        // Hashes of passwords are hidden, the number of each line stays.
+        let _ = fs::write(evidence.dir.join(KICKSTART_FILE), anaconda::without_secrets(self.kickstart));
+        let tail = self.follow.tail();
+        let lines = if tail.is_empty() { evidence.lines() } else { tail };
+        StageError::Installation { cause: told.cause, remedy: told.remedy, lines, dir: evidence.dir }
+    }
+}
+
+/// The limits of the step it is at, of which `left` is what the whole has left.
+fn limits(follow: &Follow, accelerator: Accelerator, left: Duration) -> Limits {
+    let limits = Limits::new(follow.patience(), accelerator);
+    Limits { deadline: limits.deadline.min(left), ..limits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::size::ByteSize;
+    use crate::machine::spec::Access;
+
+    #[test]
+    fn the_machine_is_what_the_kickstart_counts_on() {
+        let bench = Bench {
+            accelerator: Accelerator::Kvm,
+            cpus: 2,
+            memory: ByteSize::gib(2),
+            deadline: Duration::from_secs(60),
+            outside: true,
+            subnet: None,
+            hold: false,
+            scratch: Path::new("/s"),
+            evidence: Path::new("/e"),
+        };
+        let boot = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line: String::new() };
+        let spec = machine(&bench, Path::new("/d.raw"), Path::new("/m.iso"), Some(Path::new("/v.img")), boot);
+        spec.check().unwrap();
+        let drives: Vec<_> = spec.drives.iter().map(|drive| (drive.path.to_str().unwrap(), drive.access)).collect();
+        // The first is vda, which the kickstart names.
+        assert_eq!(drives, [("/d.raw", Access::ReadWrite), ("/m.iso", Access::ReadOnly), ("/v.img", Access::ReadOnly)]);
+        assert_eq!(spec.ports, [LOG_PORT, REPORT_PORT]);
+        // Provision steps may reach the world; the installer may not.
+        assert!(matches!(spec.network, NetworkSpec::User { outside: false, ssh_forward: None, .. }) && !spec.reboots);
+    }
+
+    #[test]
+    fn no_step_outlasts_the_whole() {
+        let follow = Follow::new("n0".to_owned());
+        let seconds = Duration::from_secs;
+        assert_eq!(limits(&follow, Accelerator::Tcg, seconds(9000)).deadline, seconds(3000));
+        assert_eq!(limits(&follow, Accelerator::Tcg, seconds(7)).deadline, seconds(7));
+    }
+}

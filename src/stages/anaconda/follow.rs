@@ -1,0 +1,327 @@
+//! What is heard of an installation becomes steps and a verdict. Pure: lines in, turns out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::base::event::{Task, Unit};
+use crate::base::text::printable;
+use crate::installer::anaconda::Report;
+use crate::installer::anaconda::log::LogLine;
+use crate::installer::anaconda::phases::Progress;
+use crate::installer::anaconda::signatures::{self, Signature, Weight, judge_console, judge_line};
+use crate::machine::ShutdownReason;
+
+/// Lines of the installer's log that an error keeps.
+const TAIL_LINES: usize = 15;
+/// Characters of a line that are told in a sentence.
+const TOLD_CHARS: usize = 200;
+/// Where to look when nothing else is known.
+const LOOK: &str = "read installer.log and console.log in the evidence";
+
+/// A line, without its end, and where it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard<'a> {
+    /// The port of the installer's log.
+    Log(&'a str),
+    /// The port of the kickstart's scripts.
+    Report(&'a str),
+    /// The serial console: a line, or a prompt.
+    Console(&'a str),
+}
+
+/// What a line means for the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It goes on.
+    On,
+    /// It got further: the time for one step begins anew.
+    Step,
+    /// It has failed.
+    Failed(Told),
+}
+
+/// A failure in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Fits "the installation failed: …".
+    pub cause: String,
+    /// What to do, imperative.
+    pub remedy: String,
+}
+
+impl Told {
+    fn new(cause: impl Into<String>, remedy: &str) -> Self {
+        Self { cause: cause.into(), remedy: remedy.to_owned() }
+    }
+
+    fn of(signature: &Signature, line: &str) -> Self {
+        Self::new(format!("{} ({})", signature.cause, clipped(line)), signature.remedy)
+    }
+
+    /// A failure that the rules for any guest found on the console; the installer's own table knows it better, if it knows it.
+    pub fn on_console(line: &str, cause: &str, remedy: &str) -> Self {
+        match judge_console(line) {
+            Some(signature) => Self::of(signature, line),
+            None => Self::new(format!("{cause} ({})", clipped(line)), remedy),
+        }
+    }
+}
+
+/// How far an installation is, and what speaks for its failure.
+#[derive(Debug)]
+pub(super) struct Follow {
+    nonce: String,
+    progress: Progress,
+    /// What a script says it does.
+    doing: Option<String>,
+    /// Who wrote the log's last line that told it: what follows without a head is his.
+    speaker: String,
+    /// The likely cause, should it fail.
+    clue: Option<Told>,
+    proved: bool,
+    tail: VecDeque<String>,
+}
+
+impl Follow {
+    /// An installation that will prove itself by `nonce`.
+    pub fn new(nonce: String) -> Self {
+        Self { nonce, progress: Progress::new(), doing: None, speaker: String::new(), clue: None, proved: false, tail: VecDeque::new() }
+    }
+
+    /// Hear a line.
+    pub fn hear(&mut self, heard: Heard<'_>) -> Turn {
+        match heard {
+            Heard::Log(line) => self.log(line),
+            Heard::Report(line) => self.report(line),
+            Heard::Console(line) => self.judge(judge_console(line), line),
+        }
+    }
+
+    /// How long one step may take under KVM.
+    pub fn patience(&self) -> Duration {
+        self.progress.phase().deadline()
+    }
+
+    /// The last lines of the installer's own, oldest first.
+    pub fn tail(&self) -> Vec<String> {
+        self.tail.iter().cloned().collect()
+    }
+
+    /// Show how far it is.
+    pub fn show(&self, task: &Task) {
+        match self.progress.packages() {
+            Some((done, total)) => task.progress("packages", done.into(), Some(total.into()), Unit::Steps),
+            None => task.step(&self.stands()),
+        }
+    }
+
+    /// The guest ended by itself. That alone says nothing: the installer powers off after most failures, too.
+    ///
+    /// # Errors
+    /// It did so without having proved that all was done, or not by powering off.
+    pub fn ended(&self, reason: &ShutdownReason) -> Result<(), Told> {
+        match (reason, self.proved) {
+            (ShutdownReason::PowerOff, true) => Ok(()),
+            (ShutdownReason::Reset, true) => Err(Told::new(
+                "all was done, and then the machine restarted instead of powering off",
+                "write `poweroff` into the kickstart: a restart cannot be told from a crash",
+            )),
+            (reason, _) => Err(self.likely(&format!("the installer's machine {reason} at `{}`, before all was done", self.stands()))),
+        }
+    }
+
+    /// Nothing was heard of it for so long.
+    pub fn silent(&self, silence: Duration) -> Told {
+        self.likely(&format!("the installer hangs at `{}`: no sign of progress for {} s", self.stands(), silence.as_secs()))
+    }
+
+    /// One step took longer than `limit`.
+    pub fn late(&self, limit: Duration) -> Told {
+        self.likely(&format!("the installer did not get further than `{}` in {} s", self.stands(), limit.as_secs()))
+    }
+
+    /// The clue that was heard explains `what`, if there was one.
+    fn likely(&self, what: &str) -> Told {
+        match &self.clue {
+            Some(clue) => Told::new(format!("{what}; the likely cause: {}", clue.cause), &clue.remedy),
+            None => Told::new(what, LOOK),
+        }
+    }
+
+    fn stands(&self) -> String {
+        match &self.doing {
+            Some(doing) => format!("{}: {doing}", self.progress),
+            None => self.progress.to_string(),
+        }
+    }
+
+    fn log(&mut self, text: &str) -> Turn {
+        let parsed = LogLine::parse(text);
+        if let Some(line) = &parsed {
+            line.program.clone_into(&mut self.speaker);
+        }
+        let speaker = self.speaker.clone();
+        let line = parsed.unwrap_or(LogLine { level: "", program: &speaker, message: text });
+        if signatures::is_installers(line.program) || line.program == "program" {
+            if self.tail.len() == TAIL_LINES {
+                self.tail.pop_front();
+            }
+            self.tail.push_back(text.to_owned());
+        }
+        let phase = self.progress.phase();
+        let stepped = self.progress.hear(&line);
+        if self.progress.phase() != phase {
+            self.doing = None;
+        }
+        match self.judge(judge_line(&line), line.message) {
+            Turn::On if stepped => Turn::Step,
+            turn => turn,
+        }
+    }
+
+    fn report(&mut self, line: &str) -> Turn {
+        match Report::parse(line) {
+            Some(Report::Step(doing)) => {
+                self.doing = Some(clipped(&doing));
+                Turn::Step
+            }
+            Some(Report::Fail(why)) => Turn::Failed(Told::new(
+                format!("a script of the kickstart failed: {}", clipped(&why)),
+                "correct what the script does; its output is in installer.log in the evidence",
+            )),
+            Some(Report::Ok(nonce)) if nonce == self.nonce => {
+                self.proved = true;
+                Turn::Step
+            }
+            Some(Report::Ok(_)) => {
+                Turn::Failed(Told::new("it reported the success of another run", "let no script write to goldsmith's port"))
+            }
+            None => Turn::On,
+        }
+    }
+
+    fn judge(&mut self, signature: Option<&'static Signature>, line: &str) -> Turn {
+        match signature {
+            Some(signature) if signature.weight == Weight::Proof => Turn::Failed(Told::of(signature, line)),
+            Some(signature) => {
+                self.clue = Some(Told::of(signature, line));
+                Turn::On
+            }
+            None => Turn::On,
+        }
+    }
+}
+
+/// A line as part of a sentence.
+fn clipped(line: &str) -> String {
+    // rsyslog's way to write a line end within a message.
+    let text = printable(line.replace("#012", " ").trim());
+    match text.char_indices().nth(TOLD_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Heard::{Console, Log, Report};
+
+    /// Hear all of `lines`: the first failure, and the installation as it then stands.
+    fn hear(lines: &[Heard<'_>]) -> (Option<Told>, Follow) {
+        let mut follow = Follow::new("n0".to_owned());
+        for heard in lines {
+            if let Turn::Failed(told) = follow.hear(*heard) {
+                return (Some(told), follow);
+            }
+        }
+        (None, follow)
+    }
+
+    const PACKAGES: Heard<'_> = Log("21:15:23,251 DEBUG packaging:Installing libgcc (1/340)");
+    const DONE: Heard<'_> = Report("ok n0");
+
+    #[test]
+    fn only_the_nonce_and_a_power_off_together_are_success() {
+        let reset = ShutdownReason::Reset;
+        for (lines, reason, expected) in [
+            (&[PACKAGES, DONE][..], ShutdownReason::PowerOff, ""),
+            (&[PACKAGES], ShutdownReason::PowerOff, "powered off at `packages 1/340`, before all was done"),
+            (&[PACKAGES, DONE], reset.clone(), "restarted instead of powering off"),
+            (&[], reset, "at `starting`, before all was done"),
+            (&[DONE], ShutdownReason::Host("host-qmp-quit".into()), "before all was done"),
+        ] {
+            let (failed, follow) = hear(lines);
+            assert_eq!(failed, None);
+            let told = follow.ended(&reason).err().map(|told| told.cause).unwrap_or_default();
+            assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_by_whoever_says_it_first() {
+        for (lines, cause, remedy) in [
+            (
+                &[PACKAGES, Log("01:08:29,255 ERR anaconda:anaconda: CmdlineError: Missing package: docker-ce-18.09.7")][..],
+                "neither on the medium nor in the recipe's repositories (anaconda: CmdlineError: Missing package: docker-ce-18.09.7)",
+                "correct [packages]",
+            ),
+            // A message of several lines: the second has no head and is the first one's.
+            (&[Log("01:08:29,255 ERR anaconda:it broke"), Log("CmdlineError: Missing package: x")], "Missing package: x", "[packages]"),
+            (
+                &[Report("step mounting the volume GOLDSMITH"), Report("fail mounting the volume GOLDSMITH: there is none")],
+                "a script of the kickstart failed: mounting the volume GOLDSMITH: there is none",
+                "installer.log",
+            ),
+            (&[Report("ok n1")], "another run", "goldsmith's port"),
+            (&[Console("dracut: Warning: Can't get kickstart from file:/ks.cfg")], "did not find the kickstart", "report this"),
+            (&[Console("Press ENTER to continue")], "", ""),
+        ] {
+            let (failed, _) = hear(lines);
+            let told = failed.unwrap_or_else(|| panic!("{lines:?}"));
+            assert!(told.cause.contains(cause) && told.remedy.contains(remedy), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_clue_ends_nothing_and_explains_what_ends() {
+        let clue = Log("01:08:29,255 WARNING packaging:MetadataError: x");
+        let (failed, follow) = hear(&[clue, PACKAGES]);
+        assert_eq!(failed, None);
+        for told in [
+            follow.ended(&ShutdownReason::PowerOff).unwrap_err(),
+            follow.silent(Duration::from_secs(300)),
+            follow.late(Duration::from_secs(240)),
+        ] {
+            assert!(told.cause.contains("packages 1/340") && told.cause.contains("MetadataError: x"), "{told:?}");
+            assert!(told.remedy.contains("createrepo"), "{told:?}");
+        }
+        assert!(hear(&[clue, DONE]).1.ended(&ShutdownReason::PowerOff).is_ok());
+    }
+
+    #[test]
+    fn a_step_is_a_phase_a_package_or_what_a_script_says() {
+        let mut follow = Follow::new("n0".to_owned());
+        for (heard, turn, stands) in [
+            (Log("21:15:23,251 INFO anaconda:/sbin/anaconda 21.48.22.134-1"), Turn::Step, "starting the installer"),
+            (Log("21:15:23,251 INFO kernel:[  1.5] x: y"), Turn::On, "starting the installer"),
+            (Report("step reading the nonce"), Turn::Step, "starting the installer: reading the nonce"),
+            (Report("a word of a script of the user's"), Turn::On, "starting the installer: reading the nonce"),
+            (PACKAGES, Turn::Step, "packages 1/340"),
+            (PACKAGES, Turn::On, "packages 1/340"),
+            (Console("Starting automated install.."), Turn::On, "packages 1/340"),
+        ] {
+            assert_eq!((follow.hear(heard), follow.stands().as_str()), (turn, stands), "{heard:?}");
+        }
+        let lines = follow.tail();
+        assert!(lines.len() == 3 && !lines.iter().any(|line| line.contains("kernel")), "{lines:?}");
+    }
+
+    #[test]
+    fn hostile_lines_stay_words() {
+        let line = format!("01:08:29,255 ERR anaconda:CmdlineError: \u{1b}[2J{}#012end", "ü".repeat(5000));
+        let (failed, _) = hear(&[Log(&line)]);
+        let cause = failed.unwrap().cause;
+        assert!(cause.chars().count() < 400 && !cause.contains('\u{1b}'), "{cause}");
+    }
+}

@@ -1,0 +1,150 @@
+//! The third of what makes an installation a success: the disk is what was planned, and boots by what is on it.
+
+use std::path::Path;
+
+use super::super::StageError;
+use super::super::deploy::table_kind;
+use crate::image::inspect::{Inspection, inspect as look};
+use crate::image::{FilesystemType, TableKind, gpt_type};
+use crate::plan::AnacondaWork;
+use crate::recipe::{Disk, Firmware};
+
+/// Look at the `disk` that was installed. `dir` keeps the installation's evidence.
+///
+/// # Errors
+/// It is not what was planned, or cannot be read.
+pub(super) async fn inspect(disk: &Path, work: &AnacondaWork, dir: &Path) -> Result<(), StageError> {
+    let path = disk.to_owned();
+    // Reading ext4 is processor work.
+    let found = match tokio::task::spawn_blocking(move || look(&path)).await {
+        Ok(found) => found?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    let planned = (!work.own_kickstart).then_some(&work.disk);
+    match wrong(&found, planned) {
+        None => Ok(()),
+        Some(what) => Err(StageError::Installation {
+            cause: format!("the installer said that all was done, and on the disk {what}"),
+            remedy: "read installer.log in the evidence; if it says nothing, report this".to_owned(),
+            lines: found.problems,
+            dir: dir.to_owned(),
+        }),
+    }
+}
+
+/// What is wrong with a disk, in words that follow "on the disk"; `planned` when the recipe laid it out.
+fn wrong(found: &Inspection, planned: Option<&Disk>) -> Option<String> {
+    let Some(table) = &found.partition_table else { return Some("there is no partition table".to_owned()) };
+    if let Some(planned) = planned {
+        let kind = table_kind(planned.table);
+        if table.kind != kind {
+            return Some(format!("the partition table is {}, and {} was planned", named(table.kind), named(kind)));
+        }
+        let has = |filesystem| found.filesystems.iter().any(|(_, is)| *is == Some(filesystem));
+        if planned.swap.bytes() > 0 && !has(FilesystemType::Swap) {
+            return Some("there is no swap space".to_owned());
+        }
+        let biosboot = |kind: TableKind| kind == TableKind::Gpt && planned.firmware == Firmware::Bios;
+        if biosboot(kind) && !table.partitions.iter().any(|partition| partition.type_id == gpt_type::BIOS_BOOT) {
+            return Some("there is no partition for the boot loader".to_owned());
+        }
+    }
+    let Some(system) = &found.system else { return Some("no system can be read".to_owned()) };
+    if !system.root.clean {
+        return Some("the root filesystem was not unmounted".to_owned());
+    }
+    system.boot.is_none().then(|| "the boot loader has no entry that is understood".to_owned())
+}
+
+fn named(kind: TableKind) -> &'static str {
+    match kind {
+        TableKind::Gpt => "GPT",
+        TableKind::Mbr => "MBR",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::size::ByteSize;
+    use crate::image::inspect::{MachineId, RootFilesystem, System};
+    use crate::image::{BootEntry, DiskInfo, Format, Partition, PartitionTable};
+    use crate::recipe::{FilesystemKind, PartitionTable as Planned};
+
+    fn good() -> Inspection {
+        let partition = |index: u32, type_id: &str| Partition {
+            index,
+            start: u64::from(index) << 20,
+            size: 1 << 20,
+            type_id: type_id.to_owned(),
+            name: String::new(),
+            uuid: String::new(),
+        };
+        let root = RootFilesystem { partition: 2, filesystem: FilesystemType::Ext4, label: "root".into(), uuid: "u".into(), clean: true };
+        let text = |text: &str| text.to_owned();
+        Inspection {
+            path: "/d".into(),
+            disk: DiskInfo {
+                format: Format::Raw,
+                virtual_size: 8 << 30,
+                file_size: 8 << 30,
+                allocated_size: 1 << 30,
+                compression: None,
+                backing: Vec::new(),
+            },
+            partition_table: Some(PartitionTable {
+                kind: TableKind::Gpt,
+                id: text("i"),
+                partitions: vec![partition(1, gpt_type::BIOS_BOOT), partition(2, gpt_type::ROOT_X86_64)],
+            }),
+            filesystems: vec![(1, None), (2, Some(FilesystemType::Ext4))],
+            system: Some(System {
+                root,
+                os_release: None,
+                hostname: None,
+                kernels: Vec::new(),
+                enabled_units: Vec::new(),
+                machine_id: MachineId::Set,
+                ssh_host_keys: Vec::new(),
+                boot: Some(BootEntry { title: text("t"), kernel: text("/k"), initrd: text("/i"), arguments: String::new() }),
+            }),
+            problems: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_disk_is_as_planned_or_the_difference_is_told() {
+        let planned = Disk {
+            size: ByteSize::gib(8),
+            table: Planned::Gpt,
+            firmware: Firmware::Bios,
+            filesystem: FilesystemKind::Ext4,
+            lvm: false,
+            swap: ByteSize(0),
+            grow: false,
+        };
+        let with = |change: &dyn Fn(&mut Inspection)| {
+            let mut found = good();
+            change(&mut found);
+            found
+        };
+        let system = |found: &mut Inspection, change: &dyn Fn(&mut System)| found.system.iter_mut().for_each(change);
+        assert_eq!(wrong(&good(), Some(&planned)), None);
+        assert!(wrong(&good(), Some(&Disk { table: Planned::Mbr, ..planned.clone() })).unwrap().contains("was planned"));
+        assert!(wrong(&good(), Some(&Disk { swap: ByteSize::gib(1), ..planned.clone() })).unwrap().contains("swap"));
+        assert_eq!(wrong(&good(), None), None);
+        for (found, words) in [
+            (with(&|found| found.partition_table = None), "no partition table"),
+            (with(&|found| found.system = None), "no system"),
+            (with(&|found| system(found, &|system| system.root.clean = false)), "not unmounted"),
+            (with(&|found| system(found, &|system| system.boot = None)), "no entry"),
+        ] {
+            for planned in [None, Some(&planned)] {
+                assert!(wrong(&found, planned).unwrap().contains(words), "{words}");
+            }
+        }
+        let no_biosboot = with(&|found| found.partition_table.iter_mut().for_each(|table| drop(table.partitions.remove(0))));
+        assert!(wrong(&no_biosboot, Some(&planned)).unwrap().contains("boot loader"));
+        assert_eq!(wrong(&no_biosboot, None), None);
+    }
+}
