@@ -19,10 +19,15 @@ wipe /var/lib/dbus/machine-id
 wipe /etc/ssh/ssh_host_*
 wipe /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/urandom/random-seed
 wipe /var/lib/NetworkManager/secret_key /var/lib/NetworkManager/seen-bssids
+# yum 3.4's own name of the machine (yum/config.py, get_uuid), and where rsyslog is in a journal that goes.
+wipe /var/lib/yum/uuid /var/lib/rsyslog/imjournal.state
 wipe /etc/docker/key.json /var/lib/docker/engine-id /var/lib/docker/swarm
 wipe /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/70-persistent-cd.rules
 
-# The build's network.
+# The build's network. An interface bound to the build machine's card would be none anywhere else (EL7: 60-net.rules reads HWADDR).
+for config in /etc/sysconfig/network-scripts/ifcfg-*; do
+    [ ! -f "$config" ] || sed -i '/^HWADDR=/d' "$config"
+done
 wipe /var/lib/dhcp/*.lease* /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease /var/lib/systemd/network
 if [ -e ./resolv.conf ]; then
     cat ./resolv.conf > /etc/resolv.conf

@@ -20,7 +20,7 @@ const FRAGMENTS: [&str; 4] = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"];
 const SEALED: &[(&str, &[&str])] = &[
     ("no ssh host keys", &["/etc/ssh/ssh_host_*"]),
     ("no random seed", &["/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed", "/var/lib/systemd/credential.secret"]),
-    ("no second machine-id", &["/var/lib/dbus/machine-id", "/var/lib/NetworkManager/secret_key"]),
+    ("no second machine-id", &["/var/lib/dbus/machine-id", "/var/lib/NetworkManager/secret_key", "/var/lib/yum/uuid"]),
     ("no Docker engine identity", &["/etc/docker/key.json", "/var/lib/docker/engine-id", "/var/lib/docker/swarm"]),
     (
         "no network of the build",
