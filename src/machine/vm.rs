@@ -227,7 +227,7 @@ impl Machine {
                     watch.console(Instant::now(), line);
                 }
                 MachineEvent::ConsolePrompt(line) => {
-                    watch.console(Instant::now(), line);
+                    watch.prompt(Instant::now(), line);
                 }
                 MachineEvent::Shutdown(_) | MachineEvent::Reset | MachineEvent::Port { .. } => watch.progress(Instant::now()),
                 MachineEvent::GuestPanicked | MachineEvent::IoError { .. } | MachineEvent::Stopped | MachineEvent::Exited(_) => {

@@ -1,7 +1,7 @@
 //! When to give up on a guest, as pure rules: time is an argument, so tables test them.
 //!
 //! ```text
-//!   progress: a console line, disk traffic, a busy CPU, bytes on a port
+//!   progress: a console line, disk traffic, a busy CPU, bytes on a port; not: dots that an unfinished line grows by
 //!   silent for 60 s  → Named, once per silence, and the run goes on
 //!   silent for 300 s → Stalled
 //!   deadline passed  → Deadline, however busy the guest is (a spinning hang looks busy)
@@ -160,6 +160,8 @@ pub struct Watch {
     progressed: Instant,
     named: bool,
     counted: Option<(Instant, Counters)>,
+    /// The unfinished line that came last.
+    prompt: String,
     /// A verdict that ends the run stays: whoever asked may have been cancelled before he could act on it.
     ended: Option<Verdict>,
 }
@@ -167,7 +169,7 @@ pub struct Watch {
 impl Watch {
     /// Watch from `now` on.
     pub fn new(limits: Limits, now: Instant) -> Self {
-        Self { limits, begun: now, progressed: now, named: false, counted: None, ended: None }
+        Self { limits, begun: now, progressed: now, named: false, counted: None, prompt: String::new(), ended: None }
     }
 
     /// Something happened that the machine itself does not see, such as bytes on a port.
@@ -176,7 +178,16 @@ impl Watch {
         self.named = false;
     }
 
-    /// A console line or prompt came.
+    /// A prompt came, or an unfinished line that grew. By dots alone it only tells that time goes by: Anaconda writes one a second until
+    /// it is ready, which may be never.
+    pub fn prompt(&mut self, now: Instant, line: &str) -> Verdict {
+        let more = line.strip_prefix(&*self.prompt).filter(|_| !self.prompt.is_empty());
+        let only_dots = more.is_some_and(|more| more.bytes().all(|byte| byte == b'.'));
+        line.clone_into(&mut self.prompt);
+        if only_dots { self.ended.unwrap_or(Verdict::Fine) } else { self.console(now, line) }
+    }
+
+    /// A console line came.
     pub fn console(&mut self, now: Instant, line: &str) -> Verdict {
         self.progress(now);
         if self.ended.is_none() {
@@ -230,11 +241,12 @@ mod tests {
     /// What happens, and at which second.
     enum Step {
         Line(&'static str, Verdict),
+        Prompt(&'static str),
         Port,
         Count { disk: u64, cpu: u64 },
         Ask(Verdict),
     }
-    use Step::{Ask, Count, Line, Port};
+    use Step::{Ask, Count, Line, Port, Prompt};
     use Verdict::{Deadline, Fine, Named, Stalled};
 
     fn seconds(seconds: u64) -> Duration {
@@ -248,6 +260,7 @@ mod tests {
             let now = start + seconds(*at);
             match step {
                 Line(line, expected) => assert_eq!(watch.console(now, line), *expected, "{name} at {at}"),
+                Prompt(line) => assert_eq!(watch.prompt(now, line), Fine, "{name} at {at}"),
                 Port => watch.progress(now),
                 Count { disk, cpu } => watch.counters(now, Counters { disk: *disk, cpu: seconds(*cpu) }),
                 Ask(expected) => assert_eq!(watch.verdict(now), *expected, "{name} at {at}"),
@@ -279,6 +292,23 @@ mod tests {
                 (159, Ask(Fine)),
                 (160, Ask(Named(seconds(60)))),
                 (400, Ask(Stalled(seconds(300)))),
+            ],
+        );
+    }
+
+    #[test]
+    fn dots_are_no_progress_and_a_word_is() {
+        run(
+            "dots",
+            3600,
+            &[
+                (1, Prompt("Starting automated install")),
+                (30, Prompt("Starting automated install.")),
+                (59, Prompt("Starting automated install..")),
+                (61, Ask(Named(seconds(60)))),
+                (62, Prompt("Starting automated install.. done")),
+                (121, Ask(Fine)),
+                (122, Ask(Named(seconds(60)))),
             ],
         );
     }
