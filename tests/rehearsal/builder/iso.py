@@ -1,0 +1,63 @@
+"""The ISO: layout, label and .treeinfo of CentOS 7's media."""
+
+import hashlib
+import shutil
+
+from . import host
+
+LABEL = "CentOS 7 x86_64"
+# osinfo-db, tests/treeinfodata/centos/centos7.0/x86_64, and what lorax 19.6 writes.
+TREEINFO = """\
+[general]
+name = CentOS-7
+family = CentOS
+timestamp = {timestamp}
+variant =
+version = 7
+packagedir =
+arch = x86_64
+
+[stage2]
+mainimage = LiveOS/squashfs.img
+
+[images-x86_64]
+kernel = images/pxeboot/vmlinuz
+initrd = images/pxeboot/initrd.img
+
+[images-xen]
+kernel = images/pxeboot/vmlinuz
+initrd = images/pxeboot/initrd.img
+
+[checksums]
+{checksums}"""
+IMAGES = ["LiveOS/squashfs.img", "images/pxeboot/initrd.img", "images/pxeboot/vmlinuz", "repodata/repomd.xml"]
+TIMESTAMP = "1525379784.39"
+
+
+def make(tree, packages, work, out):
+    """`out/medium.iso` of `work/iso` and the images in `work`."""
+    iso = work / "iso"
+    kernel = packages.kernel()
+    for directory in ["LiveOS", "images/pxeboot", "isolinux", "EFI/BOOT"]:
+        (iso / directory).mkdir(parents=True)
+    shutil.move(work / "squashfs.img", iso / "LiveOS/squashfs.img")
+    shutil.move(work / "initrd.img", iso / "images/pxeboot/initrd.img")
+    shutil.copy(packages.tree / f"boot/vmlinuz-{kernel}", iso / "images/pxeboot/vmlinuz")
+    (iso / "isolinux/isolinux.cfg").write_text(
+        "label linux\n  kernel vmlinuz\n  append initrd=initrd.img inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64 quiet\n"
+    )
+    (iso / ".discinfo").write_text(f"{TIMESTAMP}\nrehearsal\nx86_64\n")
+    (iso / "CentOS_BuildTag").write_text("rehearsal\n")
+    (iso / "GPL").write_text("What is on this medium is Debian's; its licences are those of the packages.\n")
+    checksums = "".join(f"{image} = sha256:{sha256(iso / image)}\n" for image in IMAGES)
+    (iso / ".treeinfo").write_text(TREEINFO.format(timestamp=TIMESTAMP, checksums=checksums))
+    host.run(
+        *("xorriso", "-as", "mkisofs", "-quiet", "-V", LABEL, "-sysid", "LINUX", "-iso-level", "3", "-J", "-joliet-long", "-R"),
+        *("-o", out / "medium.iso", iso),
+    )
+
+
+def sha256(path):
+    """The digest of a file, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

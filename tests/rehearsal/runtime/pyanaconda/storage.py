@@ -1,0 +1,161 @@
+"""Disks: what is there, what the kickstart wants, and making it so. BIOS, plain partitions, ext4, xfs and swap; nothing else."""
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from . import endings, lines, programs
+
+MIB = 1 << 20
+
+
+@dataclass
+class Partition:
+    """One, as it will be."""
+
+    number: int
+    mountpoint: str
+    kind: str
+    size: int
+    label: str
+    options: str
+    device: str = ""
+
+
+@dataclass
+class Plan:
+    """A disk, and its partitions in their order."""
+
+    disk: str
+    table: str
+    zap: bool
+    partitions: list = field(default_factory=list)
+
+    def at(self, mountpoint):
+        """The partition that is mounted there."""
+        return next((part for part in self.partitions if part.mountpoint == mountpoint), None)
+
+
+def disk_names():
+    """The names of all disks, in order."""
+    return sorted(name for name in os.listdir("/sys/block") if name.startswith(("vd", "sd", "hd")))
+
+
+def disk_bytes(name):
+    """How large a disk is."""
+    with open(f"/sys/block/{name}/size") as size:
+        return int(size.read()) * 512
+
+
+def scan(data):
+    """The disks that the kickstart lets us use, with their sizes in bytes."""
+    programs.run("udevadm", "settle", "--timeout=300", check=False)
+    names = disk_names()
+    only = [os.path.basename(name) for name in data.ignoredisk.onlyuse or []]
+    ignored = [os.path.basename(name) for name in data.ignoredisk.ignoredisk or []]
+    return {name: disk_bytes(name) for name in names if (name in only if only else name not in ignored)}
+
+
+def _failed(error):
+    lines.log("storage.failed", error=error)
+    print(f"The following errors occurred with your partitioning:\n\n{error}", flush=True)
+    raise endings.Incomplete("The following mandatory spokes are not completed:\nInstallation Destination")
+
+
+def plan(data, disks):
+    """Fit the wanted partitions on the disk."""
+    wanted = data.partition.partitions
+    if not wanted or not disks:
+        _failed("No usable disks, or no partitions, were found.")
+    if data.volgroup.vgList or data.logvol.lvList or data.raid.raidList or data.autopart.seen:
+        _failed("this stand-in makes plain partitions alone")
+    if os.path.exists("/sys/firmware/efi"):
+        lines.log("bootloader.setup", error="this stand-in boots from BIOS alone")
+        _failed("this stand-in boots from BIOS alone")
+    disk = os.path.basename(wanted[0].disk or next(iter(disks)))
+    if disk not in disks:
+        _failed(f"Disk {disk} does not exist or may not be used.")
+    table = getattr(data.clearpart, "disklabel", "") or ("gpt" if "inst.gpt" in open("/proc/cmdline").read().split() else "msdos")
+    if table == "gpt" and not any(part.fstype == "biosboot" or part.mountpoint == "biosboot" for part in wanted):
+        _failed(
+            "Your BIOS-based system needs a special partition to boot from a GPT disk label. "
+            "To continue, please create a 1MiB 'biosboot' type partition."
+        )
+    made = Plan(disk, table, bool(data.zerombr.zerombr or data.clearpart.initAll))
+    room = disks[disk] // MIB - 2
+    rest = room - sum(part.size for part in wanted)
+    growing = [part for part in wanted if part.grow]
+    if rest < 0:
+        lines.log("partition.error")
+        _failed("Unable to allocate requested partition scheme.")
+    for number, part in enumerate(wanted, 1):
+        grown = rest // len(growing) if part.grow else 0
+        if part.maxSizeMB:
+            grown = min(grown, part.maxSizeMB - part.size)
+        kind = "biosboot" if part.mountpoint == "biosboot" else "swap" if part.mountpoint == "swap" else part.fstype or "xfs"
+        mountpoint = part.mountpoint if part.mountpoint.startswith("/") else ""
+        if kind not in ("biosboot", "swap", "ext4", "xfs"):
+            _failed(f"this stand-in makes no {kind}")
+        made.partitions.append(Partition(number, mountpoint, kind, part.size + grown, part.label, part.fsopts))
+        lines.log("partition.new", name=f"{disk}{number}", number=number)
+    if made.at("/") is None:
+        _failed("You have not defined a root partition (/), which is required for installation of CentOS to continue.")
+    return made
+
+
+def turn_on(made):
+    """Write the table, make the filesystems, mount them and what a chroot needs."""
+    disk = f"/dev/{made.disk}"
+    if made.zap:
+        programs.run("wipefs", "--all", "--force", disk)
+    if made.table == "gpt":
+        codes = {"biosboot": "ef02", "swap": "8200"}
+        words = ["sgdisk", "--clear"]
+        for part in made.partitions:
+            words += [f"--new={part.number}:0:+{part.size}M", f"--typecode={part.number}:{codes.get(part.kind, '8300')}"]
+        programs.run(*words, disk)
+    else:
+        codes = {"swap": "82"}
+        text = "label: dos\n" + "".join(f"size={part.size}MiB, type={codes.get(part.kind, '83')}\n" for part in made.partitions)
+        programs.run("sfdisk", "--no-reread", disk, stdin=text)
+    programs.run("udevadm", "settle", "--timeout=300", check=False)
+    for part in made.partitions:
+        part.device = f"{disk}{part.number}"
+        for _ in range(100):
+            if os.path.exists(part.device):
+                break
+            time.sleep(0.1)
+        _format(part)
+    for part in sorted((part for part in made.partitions if part.mountpoint), key=lambda part: part.mountpoint):
+        place = programs.SYSROOT + part.mountpoint
+        os.makedirs(place, exist_ok=True)
+        programs.run("mount", "-t", part.kind, part.device, place)
+    for directory in ("dev", "proc", "sys", "run"):
+        place = f"{programs.SYSROOT}/{directory}"
+        os.makedirs(place, exist_ok=True)
+        programs.run("mount", "--bind", f"/{directory}", place)
+    programs.run("mount", "--bind", "/dev/pts", f"{programs.SYSROOT}/dev/pts")
+
+
+def _format(part):
+    if part.kind == "biosboot":
+        return
+    lines.log("step", message=f"Creating {part.kind} on {part.device}")
+    label = ["-L", part.label] if part.label else []
+    if part.kind == "ext4":
+        # The features of e2fsprogs 1.42.9 (el7-facts F): group checksums, none of the metadata.
+        programs.run("mke2fs", "-F", "-t", "ext4", "-O", "^metadata_csum,^orphan_file,uninit_bg,64bit", *label, part.device)
+    elif part.kind == "xfs":
+        programs.run("mkfs.xfs", "-f", *label, part.device)
+    else:
+        programs.run("mkswap", *label, part.device)
+
+
+def turn_off():
+    """What Anaconda leaves to systemd's own shutdown: unmounting. Here only the data is made safe."""
+    programs.run("sync", check=False)
+
+
+def uuid(device):
+    """The UUID of what is on a device."""
+    return programs.run("blkid", "-o", "value", "-s", "UUID", device)[1].strip()
