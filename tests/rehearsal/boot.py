@@ -62,14 +62,14 @@ def bundle_volume(bundle, work):
 class Machine:
     """One QEMU, its console, ports and monitor, from launch to exit."""
 
-    def __init__(self, work, memory, ports, options, log):
+    def __init__(self, work, arguments, ports, options, log):
         self.work, self.log, self.start = work, log, time.monotonic()
         self.texts, self.events, self.pending = {}, [], {}
         self.selector = selectors.DefaultSelector()
         self.sockets = {}
         words = [
-            *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", "max"),
-            *("-smp", "2", "-m", f"{memory}M", "-vga", "std", "-display", "none", "-rtc", "base=utc", "-device", "virtio-rng-pci"),
+            *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", arguments.cpu),
+            *("-smp", "2", "-m", f"{arguments.memory}M", "-vga", "std", "-display", "none", "-rtc", "base=utc", "-device", "virtio-rng-pci"),
             *("-device", "pvpanic", "-action", "reboot=shutdown,shutdown=poweroff,panic=shutdown"),
             *("-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0", "-device", "virtio-serial-pci,id=ports"),
         ]
@@ -144,7 +144,7 @@ class Machine:
 
 def install(arguments, work, log):
     """Boot the medium and follow it to its end, or to the time when nothing more is expected."""
-    run("xorriso", "-report_about", "WARNING", "-osirrox", "on", "-indev", arguments.iso, "-extract", "/images/pxeboot", work / "pxeboot")
+    run("xorriso", "-report_about", "SORRY", "-osirrox", "on", "-indev", arguments.iso, "-extract", "/images/pxeboot", work / "pxeboot")
     # What lies on a medium cannot be written, not even by who copied it.
     files = {"ks.cfg": arguments.kickstart.read_bytes(), "goldsmith-nonce.cfg": f"{NONCE}\n".encode()}
     initrd = (work / "pxeboot/initrd.img").read_bytes()
@@ -159,7 +159,7 @@ def install(arguments, work, log):
         drives.append((bundle_volume(arguments.bundle, work), True))
     options = ["-kernel", work / "pxeboot/vmlinuz", "-initrd", work / "initrd", "-append", f"{KERNEL_ARGUMENTS} {arguments.append}".strip()]
     options += drive_options(drives)
-    machine = Machine(work, arguments.memory, [LOG_PORT, REPORT_PORT], [str(word) for word in options], log)
+    machine = Machine(work, arguments, [LOG_PORT, REPORT_PORT], [str(word) for word in options], log)
     marks, quiet = {}, time.monotonic()
     while machine.seconds() < arguments.timeout and time.monotonic() - quiet < arguments.silence:
         lines = machine.pump(1)
@@ -188,14 +188,14 @@ def drive_options(drives):
     options = []
     for number, (path, read_only) in enumerate(drives):
         options += ["-drive", f"if=none,id=disk{number},file={path},format=raw,cache=unsafe,readonly={'on' if read_only else 'off'}"]
-        options += ["-device", f"virtio-blk-pci,drive=disk{number},addr={4 + number:#x}"]
+        options += ["-device", f"virtio-blk-pci,drive=disk{number},addr={8 + number:#x}"]
     return options
 
 
 def login(arguments, work, log):
     """Boot the disk through its firmware and boot loader, log in on the serial console and run commands."""
     options = [*drive_options([(arguments.disk, False)]), "-snapshot"]
-    machine = Machine(work, arguments.memory, [], options, log)
+    machine = Machine(work, arguments, [], options, log)
     steps = [("login: ", "root"), ("assword: ", arguments.password)]
     steps += [("# ", f"{command}; echo rc=$?.") for command in ["stty -echo cols 200", *arguments.command]] + [("rc=0.", None)]
     seen, result = 0, {}
@@ -222,6 +222,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/rehearsal/boot.py", description="Boot the rehearsal medium, or the disk it made.")
     parser.add_argument("--disk", type=Path, required=True, help="the system disk, a raw file; an installation replaces it")
     parser.add_argument("--memory", type=int, default=2048, help="MiB")
+    parser.add_argument("--cpu", default="max", help="QEMU's name of a processor")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds to the end of all patience")
     parser.add_argument("--log", type=Path, help="write every line of console, ports and monitor here, with seconds since launch")
     commands = parser.add_subparsers(dest="what", required=True)

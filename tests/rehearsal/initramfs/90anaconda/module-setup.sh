@@ -21,4 +21,6 @@ install() {
     inst_script "$moddir/anaconda-diskroot.sh" /sbin/anaconda-diskroot
     inst_hook mount 50 "$moddir/mount-runtime.sh"
     inst_hook pre-pivot 50 "$moddir/copy-ks.sh"
+    # The medium is found by its disk's events; without this, nobody waits for them.
+    dracut_need_initqueue
 }

@@ -31,12 +31,14 @@ def init():
         kept = logging.FileHandler(f"/tmp/{file}")
         kept.setFormatter(logging.Formatter("%(asctime)s,%(msecs)03d %(levelname)s %(name)s: %(message)s", "%H:%M:%S"))
         logger.addHandler(kept)
+        # By these names its severity is found.
+        logging.handlers.SysLogHandler.priority_map |= {"WARN": "warning", "ERR": "err", "CRIT": "crit"}
         system = logging.handlers.SysLogHandler("/dev/log", logging.handlers.SysLogHandler.LOG_LOCAL1)
         system.setFormatter(logging.Formatter("%(name)s: %(message)s"))
         logger.addHandler(system)
 
 
-def log(name, **values):
+def log(name, /, **values):
     """Log the line `name` of the table."""
     program, level, text = _texts[name]
     logging.getLogger(program).log(level, "%s", text.format(**values))
