@@ -194,28 +194,27 @@ def drive_options(drives):
 
 def login(arguments, work, log):
     """Boot the disk through its firmware and boot loader, log in on the serial console and run commands."""
-    options = [*drive_options([(arguments.disk, False)]), "-snapshot"]
-    machine = Machine(work, arguments, [], options, log)
-    steps = [("login: ", "root"), ("assword: ", arguments.password)]
-    steps += [("# ", f"{command}; echo rc=$?.") for command in ["stty -echo cols 200", *arguments.command]] + [("rc=0.", None)]
-    seen, result = 0, {}
-    answers = []
-    while machine.seconds() < arguments.timeout:
-        if machine.pump(1) is None:
-            break
+    machine = Machine(work, arguments, [], [*drive_options([(arguments.disk, False)]), "-snapshot"], log)
+    result, commands, seen = {"commands": []}, ["PS1= PS2=; bind 'set enable-bracketed-paste off'; stty -echo cols 250", *arguments.command], 0
+    # What is waited for, and what is then typed. The marks of a command's end are not in what was typed, so its echo is not taken for them.
+    steps = [(r"login: $", "root"), (r"assword: $", arguments.password), (r"[#$] (\x1b\S*)?$", None)]
+    for number, command in enumerate(commands):
+        steps[-1] = (steps[-1][0], f"{command}; echo rc''{number}=$?.")
+        steps.append((rf"rc{number}=(\d+)\.", None))
+    for number, (expected, answer) in enumerate(steps):
+        while not (found := re.search(expected, machine.texts["console"][seen:].decode(errors="replace"))):
+            if machine.seconds() > arguments.timeout or machine.pump(1) is None:
+                result["missing"] = expected
+                return result | {"ended": machine.end(), "console_tail": machine.texts["console"].decode(errors="replace")[-1500:]}
+        if number == 0:
+            result["seconds to the login prompt"] = round(machine.seconds(), 1)
         text = machine.texts["console"][seen:].decode(errors="replace")
-        while steps and steps[0][0] in text:
-            expected, answer = steps.pop(0)
-            result.setdefault(f"seconds to {expected.strip()!r}", round(machine.seconds(), 1))
-            answers.append(text)
-            seen, text = len(machine.texts["console"]), ""
-            if answer is not None:
-                machine.send("console", f"{answer}\n")
-        if not steps:
-            break
-    result |= {"ended": machine.end(), "seconds": round(machine.seconds(), 1), "missing": [step[0] for step in steps]}
-    result["console"] = "".join(answers[2:])[-6000:]
-    return result
+        if number > 3:
+            result["commands"].append({"command": commands[number - 3], "status": int(found[1]), "output": text[: found.start()].replace("\r", "").strip()})
+        seen = len(machine.texts["console"])
+        if answer is not None:
+            machine.send("console", f"{answer}\n")
+    return result | {"seconds": round(machine.seconds(), 1), "ended": machine.end()}
 
 
 def main():

@@ -1,7 +1,10 @@
 """The ISO: layout, label and .treeinfo of CentOS 7's media."""
 
 import hashlib
+import os
 import shutil
+import tempfile
+from pathlib import Path
 
 from . import host
 
@@ -55,6 +58,26 @@ def make(tree, packages, work, out):
         *("xorriso", "-as", "mkisofs", "-quiet", "-V", LABEL, "-sysid", "LINUX", "-iso-level", "3", "-J", "-joliet-long", "-R"),
         *("-o", out / "medium.iso", iso),
     )
+
+
+def faulty(medium, fault):
+    """A copy of the medium beside it, with a fault: a word for the installer to act on, or a runtime that is not there or none."""
+    copy = medium.with_name(f"medium-{fault}.iso")
+    if not copy.exists():
+        with tempfile.TemporaryDirectory(dir=medium.parent) as scratch:
+            note, made = Path(scratch) / "note", Path(scratch) / "made.iso"
+            stage2 = "/LiveOS/squashfs.img"
+            if fault == "stage2-missing":
+                change = ["-rm", stage2, "--"]
+            elif fault == "stage2-broken":
+                note.write_bytes(bytes(1 << 20))
+                change = ["-rm", stage2, "--", "-map", note, stage2]
+            else:
+                note.write_text(f"{fault}\n")
+                change = ["-map", note, "/rehearsal.fault"]
+            host.run("xorriso", "-report_about", "SORRY", "-indev", medium, "-outdev", made, "-joliet", "on", *change, "-commit")
+            os.rename(made, copy)
+    return {"iso": str(copy), "sha256": sha256(copy)}
 
 
 def sha256(path):

@@ -21,10 +21,16 @@ def main():
     """Exit status 0 and one line of JSON on standard output, or 1 and a sentence on standard error."""
     parser = argparse.ArgumentParser(prog="tests/rehearsal/build.py", description="Build the rehearsal medium, or find it in the cache.")
     parser.add_argument("--cache", type=Path, required=True, help="directory that keeps finished media, one directory each")
+    parser.add_argument(
+        "--fault", metavar="KIND@PHASE", help="the medium with a fault in it: see runtime/pyanaconda/faults.py, or stage2-missing, stage2-broken"
+    )
     parser.add_argument("--keep-work", action="store_true", help="leave the scratch directory behind")
     arguments = parser.parse_args()
     try:
-        print(json.dumps(find_or_build(arguments.cache.resolve(), arguments.keep_work)))
+        facts = find_or_build(arguments.cache.resolve(), arguments.keep_work)
+        if arguments.fault:
+            facts |= iso.faulty(Path(facts["iso"]), arguments.fault)
+        print(json.dumps(facts))
     except host.Unfit as unfit:
         print(f"tests/rehearsal/build.py: {unfit}", file=sys.stderr)
         return 1

@@ -1,11 +1,13 @@
-"""What nothing else can cause: `rehearsal.fault=KIND@PHASE` on the kernel's command line, or that text in /run/rehearsal.fault,
-which a %pre script may write."""
+"""What nothing else can cause: words KIND@PHASE in a file /rehearsal.fault of the medium (`build.py --fault`), in /run/rehearsal.fault,
+which a %pre script may write, or after `rehearsal.fault=` on the kernel's command line."""
 
 import os
 import subprocess
 import time
 
-FILE = "/run/rehearsal.fault"
+from . import programs
+
+FILES = ("/run/install/repo/rehearsal.fault", "/run/rehearsal.fault")
 PHASES = ("start", "metadata", "storage", "packages", "bootloader", "configure", "post")
 
 
@@ -13,9 +15,10 @@ def wanted():
     """All faults that are asked for, as (kind, phase)."""
     with open("/proc/cmdline") as cmdline:
         texts = [word.partition("=")[2] for word in cmdline.read().split() if word.startswith("rehearsal.fault=")]
-    if os.path.exists(FILE):
-        with open(FILE) as file:
-            texts += file.read().split()
+    for name in FILES:
+        if os.path.exists(name):
+            with open(name) as file:
+                texts += file.read().split()
     return [tuple(text.partition("@")[::2]) for text in texts]
 
 
@@ -66,9 +69,23 @@ def poweroff():
     time.sleep(60)
 
 
+def unreadable():
+    """The repositories of the recipe's volume are gone: something else is mounted in their place."""
+    subprocess.run(["mount", "-t", "tmpfs", "empty", "/run/goldsmith/volume"], check=False)
+
+
+def full():
+    """No room is left on the system disk."""
+    programs.run("fallocate", "--length", "1T", f"{programs.SYSROOT}/full", check=False)
+    programs.run("sh", "-c", f"cat /dev/zero > {programs.SYSROOT}/full", check=False)
+
+
 def crash():
     """An exception that nobody foresaw."""
     raise ValueError("a fault was asked for")
 
 
-KINDS = {"hang": hang, "spin": spin, "dots": dots, "panic": panic, "prompt": prompt, "poweroff": poweroff, "crash": crash}
+KINDS = {
+    "hang": hang, "spin": spin, "dots": dots, "panic": panic, "prompt": prompt, "poweroff": poweroff, "unreadable": unreadable, "full": full,
+    "crash": crash,
+}
