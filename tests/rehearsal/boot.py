@@ -4,11 +4,13 @@
 It shares nothing with goldsmith: it is how the medium is tried by itself. `boot.py --help` says how; README.md says what it is for."""
 
 import argparse
+import ctypes
 import json
 import os
 import re
 import selectors
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -41,7 +43,7 @@ def cpio(files):
 
 
 def run(*command):
-    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def bundle_volume(bundle, work):
@@ -57,6 +59,11 @@ def bundle_volume(bundle, work):
     run("mcopy", "-i", image, "-s", unpacked, "::/")
     shutil.rmtree(unpacked)
     return image
+
+
+def die_with_parent():
+    """prctl(2), PR_SET_PDEATHSIG: no machine is left behind, however this program ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Machine:
@@ -83,7 +90,7 @@ class Machine:
         words += ["-mon", "chardev=qmp,mode=control", "-device", "isa-serial,chardev=console"]
         for number, name in enumerate(ports, 1):
             words += ["-device", f"virtserialport,bus=ports.0,nr={number},chardev={name},name={name}"]
-        self.process = subprocess.Popen([*words, *options])
+        self.process = subprocess.Popen([*map(str, words), *map(str, options)], preexec_fn=die_with_parent)
         for name, listener in self.sockets.items():
             listener.settimeout(30)
             connection, _ = listener.accept()
@@ -159,7 +166,7 @@ def install(arguments, work, log):
         drives.append((bundle_volume(arguments.bundle, work), True))
     options = ["-kernel", work / "pxeboot/vmlinuz", "-initrd", work / "initrd", "-append", f"{KERNEL_ARGUMENTS} {arguments.append}".strip()]
     options += drive_options(drives)
-    machine = Machine(work, arguments, [LOG_PORT, REPORT_PORT], [str(word) for word in options], log)
+    machine = Machine(work, arguments, [LOG_PORT, REPORT_PORT], options, log)
     marks, quiet = {}, time.monotonic()
     while machine.seconds() < arguments.timeout and time.monotonic() - quiet < arguments.silence:
         lines = machine.pump(1)

@@ -30,7 +30,8 @@ poweroff
 bash
 coreutils
 -kernel
--grub2-pc
+-authconfig
+-grub2
 -firewalld
 %end
 %post --nochroot

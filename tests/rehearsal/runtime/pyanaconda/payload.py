@@ -88,8 +88,8 @@ class Payload:
         for group in packages.groupList:
             types = ["mandatory", *(["default"] if group.include >= GROUP_DEFAULT else []), *(["optional"] if group.include == GROUP_ALL else [])]
             self._group(group.name, types)
-        # The command firewall makes it a required package, whatever it says, unless it is excluded.
-        required = ["kernel", "grub2-pc", "e2fsprogs", "firewalld"]
+        # What Anaconda asks for by itself: for passwords, the boot loader, the filesystem, and the command firewall, whatever that says.
+        required = ["kernel", "authconfig", "grub2", "e2fsprogs", "firewalld"]
         for name in [*packages.packageList, *required]:
             if name in packages.excludedList:
                 continue
