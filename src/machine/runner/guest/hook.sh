@@ -51,9 +51,11 @@ gs_enter() {
     mkdir -p /run/goldsmith
     mount -t tmpfs -o mode=0700 goldsmith /run/goldsmith || gs_fail "mount tmpfs"
     mount -o bind /run/goldsmith "$gs_root/run" || gs_fail "mount run"
-    mount -o bind /goldsmith "$gs_root/mnt" || gs_fail "mount payload"
-    chroot "$gs_root" cp -a /mnt/. /run/ || gs_fail "copy payload"
-    umount "$gs_root/mnt" || gs_fail "unmount payload"
+    # In the tmpfs, because no directory but the few that every system has is sure to be there to mount on, /mnt neither.
+    mkdir -p "$gs_root/run/payload"
+    mount -o bind /goldsmith "$gs_root/run/payload" || gs_fail "mount payload"
+    chroot "$gs_root" cp -a /run/payload/. /run/ || gs_fail "copy payload"
+    umount "$gs_root/run/payload" || gs_fail "unmount payload"
     umount "$gs_root/run" || gs_fail "unmount run"
     case $gs_mode in
     offline) gs_offline ;;
@@ -82,9 +84,10 @@ gs_offline() {
 gs_live() {
     mkdir -p /run/systemd/system
     mount -o bind /run "$gs_root/run" || gs_fail "mount run"
-    mount -o bind /run/goldsmith "$gs_root/mnt" || gs_fail "mount goldsmith"
-    chroot "$gs_root" cp -a /mnt/units/. /run/systemd/system/ || gs_fail "copy units"
-    umount "$gs_root/mnt" || gs_fail "unmount goldsmith"
+    # The bind of /run shows the directory there, not what is mounted on it.
+    mount -o bind /run/goldsmith "$gs_root/run/goldsmith" || gs_fail "mount goldsmith"
+    chroot "$gs_root" cp -a /run/goldsmith/units/. /run/systemd/system/ || gs_fail "copy units"
+    umount "$gs_root/run/goldsmith" || gs_fail "unmount goldsmith"
     for gs_dir in run dev sys proc; do
         umount "$gs_root/$gs_dir" || gs_fail "unmount $gs_dir"
     done
