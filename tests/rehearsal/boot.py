@@ -139,6 +139,9 @@ class Machine:
         """How it ended, in QEMU's words: guest-shutdown, guest-reset, panic, or host-… when we had to; with the time that it took, and
         that of the processors, which says more on a machine with other work."""
         how = self._end()
+        for name, rest in self.pending.items():
+            if rest:
+                print(f"{self.seconds():7.1f} {name.removeprefix('org.')}: {rest.decode(errors='replace')}", file=self.log, flush=True)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {"ended": how, "seconds": round(self.seconds(), 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1)}
 

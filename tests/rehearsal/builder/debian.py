@@ -16,17 +16,19 @@ LEFT_OUT = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/s
 
 def make_tree(packages, cache, work):
     """A tree with these packages configured, made by mmdebstrap from the host's own package sources. It takes half the time of a build
-    and changes least, so a copy stays in the cache under the digest of what it is made of."""
-    kept = cache / "trees" / host.digest(Path(__file__).read_text(), host.candidates(packages))
+    and changes least, so it stays in the cache under the digest of what it is made of: as one file, for in a namespace a tree has owners
+    whose files the user himself could not remove."""
+    kept = cache / f"tree-{host.digest(Path(__file__).read_text(), host.candidates(packages))}.tar.zst"
     tree = work / "tree"
-    if not kept.is_dir():
-        remove(cache / "trees")
-        kept.parent.mkdir()
-        fetch_tree(packages, work, tree)
-        copy(tree, work / "kept")
-        os.rename(work / "kept", kept)
-    else:
-        copy(kept, tree)
+    if kept.exists():
+        tree.mkdir()
+        host.run("tar", "-C", tree, "--numeric-owner", "-p", "-I", "zstd", "-xf", kept)
+        return tree
+    fetch_tree(packages, work, tree)
+    host.run("tar", "-C", tree, "--numeric-owner", "-I", "zstd -1 -T0", "-cf", work / "kept", ".")
+    for old in cache.glob("tree-*"):
+        remove(old)
+    os.rename(work / "kept", kept)
     return tree
 
 
@@ -43,13 +45,13 @@ def fetch_tree(packages, work, tree):
 @contextlib.contextmanager
 def mounted(tree):
     """/proc, /sys and /dev in the tree, for programs that run in it."""
-    below = [("proc", "proc"), ("sysfs", "sys"), ("devtmpfs", "dev")]
-    for kind, directory in below:
-        host.run("mount", "-t", kind, kind, tree / directory)
+    below = ["proc", "sys", "dev"]
+    for directory in below:
+        host.run("mount", "--rbind", f"/{directory}", tree / directory)
     try:
         yield
     finally:
-        for _, directory in reversed(below):
+        for directory in reversed(below):
             host.run("umount", "-l", tree / directory)
 
 

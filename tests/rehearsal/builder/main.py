@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -13,8 +12,16 @@ from pathlib import Path
 
 from . import debian, host, initrd, iso, repository, rpms, runtime
 
-CLONE_NEWNS = 0x00020000
-MS_REC, MS_PRIVATE = 0x4000, 0x40000
+INSIDE = "REHEARSAL_NAMESPACES"
+
+
+def enter_namespaces():
+    """Run this program again where its mounts are seen by nobody else, where it is root, and where all that it started ends with it."""
+    words = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+    if os.geteuid() != 0:
+        # The ids of /etc/subuid, for files of other owners (unshare(1), util-linux 2.38).
+        words += ["--user", "--map-root-user", "--map-auto"]
+    os.execvpe(words[0], [*words, sys.executable, *sys.argv], {**os.environ, INSIDE: "yes"})
 
 
 def main():
@@ -26,6 +33,8 @@ def main():
     )
     parser.add_argument("--keep-work", action="store_true", help="leave the scratch directory behind")
     arguments = parser.parse_args()
+    if INSIDE not in os.environ:
+        enter_namespaces()
     try:
         facts = find_or_build(arguments.cache.resolve(), arguments.keep_work)
         if arguments.fault:
@@ -58,7 +67,7 @@ def find_or_build(cache, keep_work):
             if not keep_work:
                 shutil.rmtree(work)
             for other in cache.iterdir():
-                if other.is_dir() and other not in (done, cache / "trees") and not other.name.startswith("work-"):
+                if other.is_dir() and other != done and not other.name.startswith("work-"):
                     shutil.rmtree(other)
     facts = json.loads((done / "medium.json").read_text())
     return {"iso": str(done / "medium.iso"), "bundle": str(done / "Docker.tar.gz"), **facts}
@@ -74,10 +83,6 @@ def step(name):
 
 def build(table, cache, work):
     """All of it below `work`; what is kept goes to `work/out`."""
-    # Mounts below are seen by nobody else and end with this process.
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
-        raise host.Unfit(f"a mount namespace of our own: {os.strerror(ctypes.get_errno())}")
     out = work / "out"
     out.mkdir()
     with step("a Debian tree"):
