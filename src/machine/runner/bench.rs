@@ -82,9 +82,10 @@ impl Bench<'_> {
         let with_runner = self.scratch.join(format!("{name}.initrd"));
         append(initrd, &with_runner, mode, &nonce, tasks)?;
         let boot = Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner, command_line: command_line(arguments, mode) };
-        let network = match (mode, self.outside) {
-            (Mode::Live, true) => NetworkSpec::User { outside: true, subnet: self.subnet, ssh_forward: None },
-            _ => NetworkSpec::None,
+        // A booted system has a card, even if it leads nowhere: EL7's network.service fails without the one its files name.
+        let network = match mode {
+            Mode::Live => NetworkSpec::User { outside: self.outside, subnet: self.subnet, ssh_forward: None },
+            Mode::Offline => NetworkSpec::None,
         };
         let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disk, boot) };
         let limits = Limits::new(self.deadline, self.accelerator);
