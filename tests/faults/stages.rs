@@ -4,18 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{MACHINE, evidence, failed, fixture, names, of_fixture, small, told};
-
-#[test]
-fn a_package_that_does_not_exist_ends_the_installation() {
-    let _slot = fixture::machines();
-    let run = small(["build", "small.toml", "-o", "out", "--set", "packages.install=[\"nosuchpackage\"]"]);
-    let ended = run.patience(MACHINE).end();
-    let cause = "the packages could not be installed: E: Unable to locate package nosuchpackage\n";
-    failed(&ended, 4, cause, "correct the name in the recipe's [packages]");
-    let journal = fs::read_to_string(evidence(&ended).join("build.ndjson")).unwrap();
-    assert!(journal.contains("Unable to locate package nosuchpackage"));
-}
+use super::{evidence, failed, fixture, names, of_fixture, told};
 
 /// Steps of which the second spoils the boot loader's configuration.
 const STEPS: &str = "{ name = \"first\", script = \"echo made > /root/made\" }, \
