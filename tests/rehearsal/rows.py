@@ -30,7 +30,6 @@ poweroff
 bash
 coreutils
 -kernel
--authconfig
 -grub2
 -firewalld
 %end
