@@ -414,7 +414,7 @@ pub struct Check {
 pub enum CheckKind {
     /// `docker info`, asked of the daemon that the boot started.
     Docker {
-        /// `ServerVersion`, compared without a distribution's `+dfsg…` suffix.
+        /// `ServerVersion`, with or without a distribution's `+dfsg…` suffix.
         version: Option<String>,
         /// `Driver`.
         storage_driver: Option<String>,

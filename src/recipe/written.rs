@@ -414,7 +414,7 @@ pub(super) struct Check {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DockerCheck {
-    /// Version of the daemon, without the distribution's suffix.
+    /// Version of the daemon, with or without the distribution's suffix (`+dfsg1`).
     pub version: Option<String>,
     /// Storage driver, such as "overlay2".
     pub storage_driver: Option<String>,

@@ -29,7 +29,7 @@ struct Info {
 /// What a recipe expects of Docker.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// Version of the daemon, without a distribution's suffix.
+    /// Version of the daemon, with or without a distribution's suffix.
     pub version: Option<&'a str>,
     /// Storage driver.
     pub storage_driver: Option<&'a str>,
@@ -49,10 +49,11 @@ pub fn judge(name: &str, output: &str, expected: Expected<'_>) -> CheckResult {
         let why = info.server_errors.unwrap_or_default().join("; ");
         return CheckResult::failed(name, format!("the Docker daemon does not answer: {why}"));
     }
-    let version = upstream_version(&info.server_version);
     let mut wrong = Vec::new();
+    if let Some(wanted) = expected.version.filter(|wanted| !is_version(&info.server_version, wanted)) {
+        wrong.push(format!("version is `{}`, wanted `{wanted}`", info.server_version));
+    }
     for (what, found, wanted) in [
-        ("version", version, expected.version),
         ("storage driver", info.driver.as_str(), expected.storage_driver),
         ("cgroup driver", info.cgroup_driver.as_str(), expected.cgroup_driver),
     ] {
@@ -71,9 +72,9 @@ pub fn judge(name: &str, output: &str, expected: Expected<'_>) -> CheckResult {
     }
 }
 
-/// `20.10.24` of Debian's `20.10.24+dfsg1`.
-fn upstream_version(version: &str) -> &str {
-    version.split(['+', '~']).next().unwrap_or(version)
+/// Whether a daemon of this version is the `wanted` one: Debian's `20.10.24+dfsg1` is `20.10.24`, too.
+pub fn is_version(version: &str, wanted: &str) -> bool {
+    version == wanted || version.split(['+', '~']).next() == Some(wanted)
 }
 
 fn excerpt(output: &str) -> String {
@@ -105,6 +106,18 @@ mod tests {
                 expected("20.10.24", &[]),
                 Outcome::Passed,
                 "Docker 20.10.24+dfsg1, overlay2, cgroupfs",
+            ),
+            (
+                &EL7.replace("18.09.6", "20.10.24+dfsg1"),
+                expected("20.10.24+dfsg1", &[]),
+                Outcome::Passed,
+                "Docker 20.10.24+dfsg1, overlay2, cgroupfs",
+            ),
+            (
+                &EL7.replace("18.09.6", "20.10.24+dfsg1"),
+                expected("20.10.24+dfsg2", &[]),
+                Outcome::Failed,
+                "version is `20.10.24+dfsg1`, wanted `20.10.24+dfsg2`",
             ),
             (&EL7.replace("overlay2", "vfs"), expected("18.09.6", &[]), Outcome::Failed, "storage driver is `vfs`, wanted `overlay2`"),
             (&warned, expected("18.09.6", &[]), Outcome::Failed, "warning: WARNING: bridge-nf-call-iptables is disabled"),

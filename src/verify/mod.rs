@@ -13,6 +13,7 @@ mod report;
 
 use std::path::Path;
 
+pub use docker::is_version as is_docker_version;
 pub use error::VerifyError;
 pub use promises::Promises;
 pub use report::{CheckResult, Outcome, Report};

@@ -3,6 +3,7 @@
 use crate::base::digest::Sha256Digest;
 use crate::pipeline::closure::Forecast;
 use crate::recipe::{CheckKind, Recipe, Toggle};
+use crate::verify::is_docker_version;
 
 /// A check that contradicts the rest of the recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,10 +90,10 @@ fn file(
 fn docker(forecast: &Forecast, wanted: Option<&str>) -> Option<String> {
     let found = ENGINES.iter().find_map(|name| Some((name, forecast.version_of(name)?)));
     let Some((name, version)) = found else { return Some("no package with a Docker Engine will be installed".to_owned()) };
-    // The engine tells its version without epoch, release and the distribution's suffix.
+    // The engine tells its version without the package's epoch and release.
     let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);
-    let engine = without_epoch.split(['-', '+', '~']).next().unwrap_or_default();
-    let wanted = wanted.filter(|wanted| *wanted != engine)?;
+    let engine = without_epoch.rsplit_once('-').map_or(without_epoch, |(engine, _)| engine);
+    let wanted = wanted.filter(|wanted| !is_docker_version(engine, wanted))?;
     Some(format!("{name} will be {version}, and the check wants {wanted}"))
 }
 
@@ -200,6 +201,7 @@ file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
         let (debian, el7) = (("docker.io", "20.10.24+dfsg1-1", "amd64"), ("docker-ce", "3:18.09.9-3.el7", "x86_64"));
         let cases = [
             (r#"docker = { version = "20.10.24" }"#, debian, None),
+            (r#"docker = { version = "20.10.24+dfsg1" }"#, debian, None),
             (r#"docker = { version = "18.09.6" }"#, el7, Some("docker-ce will be 3:18.09.9-3.el7, and the check wants 18.09.6")),
             (r#"docker = { version = "18.09.6" }"#, ("podman", "1", "noarch"), Some("no package with a Docker Engine will be installed")),
             (r#"docker = { storage_driver = "overlay2" }"#, el7, None),
