@@ -149,9 +149,13 @@ fn checks(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
     }
     let row = |found: impossible::Impossible| {
         let what = format!("the check `{}` cannot be passed: {}", found.check, found.why);
-        match found.perhaps {
-            true => Row::warning(Area::Checks, what, Some("make sure that a provision step changes that".to_owned())),
-            false => Row::wrong(Area::Checks, what, Some("change the check or the setting".to_owned())),
+        if found.perhaps {
+            return Row::warning(Area::Checks, what, Some("make sure that a provision step changes that".to_owned()));
+        }
+        let remedy = Some("change the check or the setting".to_owned());
+        match found.by_packages {
+            true => Row::broken_promise(Area::Checks, what, remedy),
+            false => Row::wrong(Area::Checks, what, remedy),
         }
     };
     found.into_iter().map(row).collect()

@@ -12,6 +12,8 @@ pub(super) struct Impossible {
     pub check: String,
     /// What contradicts it.
     pub why: String,
+    /// It is the packages to come that contradict it, not the recipe.
+    pub by_packages: bool,
     /// A provision step has a script, which may make it true after all.
     pub perhaps: bool,
 }
@@ -39,7 +41,10 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
     recipe
         .checks
         .iter()
-        .filter_map(|check| Some(Impossible { check: check.name.clone(), why: contradiction(&check.kind)?, perhaps }))
+        .filter_map(|check| {
+            let by_packages = matches!(check.kind, CheckKind::Docker { .. } | CheckKind::Package { .. });
+            Some(Impossible { check: check.name.clone(), why: contradiction(&check.kind)?, by_packages, perhaps })
+        })
         .collect()
 }
 

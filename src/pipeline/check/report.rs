@@ -99,6 +99,11 @@ impl Row {
         Self::new(area, Verdict::Wrong, what, remedy, Class::Usage)
     }
 
+    /// The image would fail a check.
+    pub(super) fn broken_promise(area: Area, what: impl Into<String>, remedy: Option<String>) -> Self {
+        Self::new(area, Verdict::Wrong, what, remedy, Class::Image)
+    }
+
     /// Something failed.
     pub(super) fn failed(area: Area, failure: &AnyFailure) -> Self {
         let failure = failure.get();
@@ -203,5 +208,8 @@ mod tests {
         let two = preflight(vec![wrong("a", Class::Host), wrong("b", Class::Input)]).refuse().unwrap_err();
         assert_eq!(two.to_string(), "lab cannot be built, 2 things stand against it:\n  sources: a\n  sources: b");
         assert_eq!((two.class(), two.remedy().as_deref()), (Class::Input, Some("mend a; mend b")));
+        let promise = Row::broken_promise(Area::Checks, "c", None);
+        assert_eq!(preflight(vec![promise.clone()]).refuse().unwrap_err().class(), Class::Image);
+        assert_eq!(preflight(vec![promise, wrong("a", Class::Usage)]).refuse().unwrap_err().class(), Class::Usage);
     }
 }
