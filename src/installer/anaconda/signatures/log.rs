@@ -140,10 +140,11 @@ pub const LOG: &[Signature] = &[
     Signature {
         speaker: Installer,
         text: "Error code * running the kickstart script at line",
-        weight: Clue,
+        weight: Proof,
         cause: "a script of the kickstart failed",
-        remedy: SCRIPT,
-        source: "pyanaconda/kickstart.py, AnacondaKSScript.run; without --erroronfail the installation goes on as if nothing had happened",
+        remedy: "correct the script, whose output is in installer.log; or end it with `exit 0`, if its failure does not matter",
+        source: "pyanaconda/kickstart.py, AnacondaKSScript.run. Without --erroronfail Anaconda goes on as if nothing had happened; the image \
+                 would not be what its kickstart says",
     },
     Signature {
         speaker: Installer,
