@@ -221,8 +221,8 @@ impl<'a> Installation<'a> {
             match turn {
                 Turn::On => {}
                 Turn::Step => self.step(),
-                Turn::Failed(told) => {
-                    self.hear_last_words().await;
+                Turn::Failed(mut told) => {
+                    self.hear_last_words(&mut told).await;
                     return Err(Ending::Told(told));
                 }
             }
@@ -286,11 +286,13 @@ impl<'a> Installation<'a> {
         }
     }
 
-    async fn hear_last_words(&mut self) {
+    async fn hear_last_words(&mut self, told: &mut Told) {
         let listen = async {
             while let Ok(came) = self.next().await {
-                if matches!(came, Came::Ended(_)) {
-                    return;
+                match &came {
+                    Came::Ended(_) => return,
+                    Came::Console(line) => told.go_on(line),
+                    _ => {}
                 }
                 self.hear(&came);
             }

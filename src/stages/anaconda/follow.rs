@@ -58,6 +58,14 @@ impl Told {
         Self::new(format!("{} ({})", signature.cause, clipped(line)), signature.remedy)
     }
 
+    /// The next line of the console. A line that ends with a colon announces what it says.
+    pub fn go_on(&mut self, line: &str) {
+        if self.cause.ends_with(":)") && !line.trim().is_empty() {
+            self.cause.pop();
+            self.cause += &format!(" {})", clipped(line));
+        }
+    }
+
     /// A failure that the rules for any guest found on the console; the installer's own table knows it better, if it knows it.
     pub fn on_console(line: &str, cause: &str, remedy: &str) -> Self {
         match judge_console(line) {
@@ -281,6 +289,16 @@ mod tests {
             let told = failed.unwrap_or_else(|| panic!("{lines:?}"));
             assert!(told.cause.contains(cause) && told.remedy.contains(remedy), "{told:?}");
         }
+    }
+
+    #[test]
+    fn what_a_line_announces_is_told_with_it() {
+        let (failed, _) = hear(&[Console("The following problem occurred on line 1 of the kickstart file:")]);
+        let mut told = failed.unwrap();
+        for line in ["", "Unknown command: nonsense", "Pane is dead"] {
+            told.go_on(line);
+        }
+        assert!(told.cause.ends_with("line 1 of the kickstart file: Unknown command: nonsense)"), "{told:?}");
     }
 
     #[test]
