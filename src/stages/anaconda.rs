@@ -294,7 +294,7 @@ impl<'a> Installation<'a> {
                     Came::Console(line) => told.go_on(line),
                     _ => {}
                 }
-                self.hear(&came);
+                told.or_better(self.hear(&came));
             }
         };
         // The time being over is the usual end.

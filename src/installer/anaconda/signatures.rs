@@ -21,6 +21,8 @@ use super::log::LogLine;
 pub enum Weight {
     /// The installation has failed. What else the machine does is waste.
     Proof,
+    /// It has failed, and why is said elsewhere: console and log race each other, so that may come before or after.
+    Echo,
     /// It is seen in installations that go well, too. Should this one fail, it is the likely cause.
     Clue,
 }

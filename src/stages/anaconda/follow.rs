@@ -47,15 +47,28 @@ pub(super) struct Told {
     pub cause: String,
     /// What to do, imperative.
     pub remedy: String,
+    /// Another line may tell more.
+    echo: bool,
 }
 
 impl Told {
     fn new(cause: impl Into<String>, remedy: &str) -> Self {
-        Self { cause: cause.into(), remedy: remedy.to_owned() }
+        Self { cause: cause.into(), remedy: remedy.to_owned(), echo: false }
     }
 
     fn of(signature: &Signature, line: &str) -> Self {
-        Self::new(format!("{} ({})", signature.cause, clipped(line)), signature.remedy)
+        let told = Self::new(format!("{} ({})", signature.cause, clipped(line)), signature.remedy);
+        Self { echo: signature.weight == Weight::Echo, ..told }
+    }
+
+    /// What was heard after it: the cause itself, perhaps, of which this was the echo.
+    pub fn or_better(&mut self, turn: Turn) {
+        if let Turn::Failed(other) = turn
+            && self.echo
+            && !other.echo
+        {
+            *self = other;
+        }
     }
 
     /// The next line of the console. A line that ends with a colon announces what it says.
@@ -210,12 +223,18 @@ impl Follow {
 
     fn judge(&mut self, signature: Option<&'static Signature>, line: &str) -> Turn {
         match signature {
-            Some(signature) if signature.weight == Weight::Proof => Turn::Failed(Told::of(signature, line)),
-            Some(signature) => {
-                self.clue = Some(Told::of(signature, line));
-                Turn::On
-            }
             None => Turn::On,
+            Some(signature) => {
+                let told = Told::of(signature, line);
+                match (signature.weight, &self.clue) {
+                    (Weight::Proof, _) | (Weight::Echo, None) => Turn::Failed(told),
+                    (Weight::Echo, Some(_)) => Turn::Failed(Told { echo: true, ..self.likely(&told.cause) }),
+                    (Weight::Clue, _) => {
+                        self.clue = Some(told);
+                        Turn::On
+                    }
+                }
+            }
         }
     }
 }
@@ -289,6 +308,23 @@ mod tests {
             let told = failed.unwrap_or_else(|| panic!("{lines:?}"));
             assert!(told.cause.contains(cause) && told.remedy.contains(remedy), "{told:?}");
         }
+    }
+
+    #[test]
+    fn the_cause_is_told_rather_than_its_echo() {
+        let echo = Console("The installation was stopped due to incomplete spokes detected while running");
+        let cause = Log("01:08:29,255 ERR anaconda:CmdlineError: Missing package: x");
+        let (failed, mut follow) = hear(&[echo]);
+        let mut told = failed.unwrap();
+        told.or_better(follow.hear(PACKAGES));
+        told.or_better(follow.hear(Console("The installer will now terminate.")));
+        assert!(told.cause.starts_with("the installer stopped itself (The installation was stopped"), "{told:?}");
+        told.or_better(follow.hear(cause));
+        told.or_better(follow.hear(Log("01:08:30,255 ERR anaconda:CmdlineError: y")));
+        assert!(told.cause.ends_with("(CmdlineError: Missing package: x)"), "{told:?}");
+        // A clue that came before it is no less.
+        let (failed, _) = hear(&[Log("01:08:29,255 WARNING packaging:MetadataError: x"), echo]);
+        assert!(failed.unwrap().cause.ends_with("(MetadataError: x)"));
     }
 
     #[test]

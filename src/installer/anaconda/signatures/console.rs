@@ -2,7 +2,7 @@
 
 use super::{Signature, Speaker, Weight};
 use Speaker::Anyone;
-use Weight::{Clue, Proof};
+use Weight::{Clue, Echo, Proof};
 
 const STAGE2: &str = "see whether the medium is an ISO of CentOS 7; its label must be `CentOS 7 x86_64`";
 const QUESTION: &str = "read installer.log and console.log in the evidence: what it asks for, the kickstart did not say or could not have";
@@ -76,7 +76,7 @@ pub const CONSOLE: &[Signature] = &[
     Signature {
         speaker: Anyone,
         text: "The installation was stopped due to",
-        weight: Proof,
+        weight: Echo,
         cause: "the installer stopped itself",
         remedy: QUESTION,
         source: "pyanaconda/exception.py:141-160; ends by the kickstart's own poweroff after 10 s",
@@ -84,7 +84,7 @@ pub const CONSOLE: &[Signature] = &[
     Signature {
         speaker: Anyone,
         text: "Running in cmdline mode, no interactive",
-        weight: Proof,
+        weight: Echo,
         cause: "the installer crashed",
         remedy: QUESTION,
         source: "pyanaconda/exception.py:141-160; ends by the kickstart's own poweroff",
@@ -92,7 +92,7 @@ pub const CONSOLE: &[Signature] = &[
     Signature {
         speaker: Anyone,
         text: "The installer will now terminate",
-        weight: Proof,
+        weight: Echo,
         cause: "the installer stopped itself",
         remedy: QUESTION,
         source: "pyanaconda/exception.py:141-160",
@@ -100,7 +100,7 @@ pub const CONSOLE: &[Signature] = &[
     Signature {
         speaker: Anyone,
         text: "Pane is dead",
-        weight: Proof,
+        weight: Echo,
         cause: "the installer ended before it had begun: it does not understand the kickstart, or misses a disk that it names",
         remedy: "see the line it complains of in console.log, and the evidence's ks.cfg",
         source: "data/tmux.conf, set-remain-on-exit; anaconda:1079 ends before anaconda:1336 sees to a poweroff, so the machine hangs",
