@@ -60,7 +60,7 @@ fn store_with_layers(dir: &Path, count: usize) {
 }
 
 /// What was said of the failure: standard error without the progress before it. The working directory is written `[DIR]`.
-fn told(ended: &Ended) -> String {
+pub fn told(ended: &Ended) -> String {
     let text = ended.stderr.replace(ended.dir().to_str().unwrap(), "[DIR]");
     text.find("error: ").map_or(text.clone(), |at| text[at..].to_owned())
 }
@@ -68,7 +68,7 @@ fn told(ended: &Ended) -> String {
 /// Fail unless `ended` has this exit code, begins its words with `cause` and ends them with `remedy`, and left neither an artifact nor
 /// anything unfinished.
 #[track_caller]
-fn failed(ended: &Ended, status: i32, cause: &str, remedy: &str) {
+pub fn failed(ended: &Ended, status: i32, cause: &str, remedy: &str) {
     let told = told(ended);
     assert_eq!(ended.status, status, "{}", ended.stderr);
     assert!(told.starts_with(&format!("error: {cause}")), "`{cause}` is not the cause of\n{told}");
@@ -99,7 +99,7 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// The directory of evidence beside `out`.
 #[track_caller]
-fn evidence(ended: &Ended) -> PathBuf {
+pub fn evidence(ended: &Ended) -> PathBuf {
     let found: Vec<_> = names(ended.dir()).into_iter().filter(|name| name.starts_with("out.failed-")).collect();
     let [name] = &found[..] else { panic!("evidence: {found:?}\n{}", ended.stderr) };
     assert!(ended.stderr.ends_with(&format!("  evidence: {name}\n")), "{}", ended.stderr);

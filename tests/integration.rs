@@ -13,6 +13,7 @@ mod closure_cases;
 mod ci_scripts;
 mod default_image;
 mod deploy_cases;
+mod rehearsal_cases;
 mod run_cases;
 mod source_cases;
 mod volume_cases;

@@ -44,8 +44,9 @@ def check_memory():
     """Too little asks a question, unattended or not (anaconda:509-540)."""
     with open("/proc/meminfo") as meminfo:
         total = int(next(line for line in meminfo if line.startswith("MemTotal:")).split()[1])
-    lines.log("memory", total=total, needed=NEEDED_RAM)
-    if total < NEEDED_RAM:
+    needed = faults.needed_ram(NEEDED_RAM)
+    lines.log("memory", total=total, needed=needed)
+    if total < needed:
         print(
             f"You do not have enough RAM to install CentOS on this machine.\n\nPress ENTER to continue\n", end="", flush=True
         )

@@ -1,0 +1,201 @@
+//! Every way to end that is not success (el7-facts, B6), had for real: what goldsmith says of it, and how it exits.
+//!
+//! A few rows are run always; `REHEARSAL_ROWS=all` (as in ci/full), or names with commas between, say which others. What was printed and
+//! how long it took stands in `target/rehearsal-rows.txt` then.
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use super::{Medium, faulty, overrides, set};
+use crate::faults::{evidence, failed, told};
+use crate::fixture::{PASSWORD, machines};
+use crate::support::{Ended, Run, goldsmith};
+
+/// The least that the installer takes: the rest of an installation is not what a row is about.
+const KICKSTART: &str = "\
+cmdline
+cdrom
+lang en_US.UTF-8
+keyboard us
+timezone Etc/UTC --isUtc --nontp
+rootpw --plaintext rehearsal
+zerombr
+clearpart --all --initlabel --drives=vda
+part / --fstype=ext4 --size=200 --grow
+bootloader --location=none
+poweroff
+%packages --nocore
+bash
+coreutils
+-kernel
+-grub2
+-firewalld
+%end
+";
+
+/// The table of what was said.
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/rehearsal-rows.txt");
+
+/// Longer than the longest row may take: silence is waited for, a spinning processor to the end of the deadline.
+const PATIENCE: Duration = Duration::from_secs(1200);
+
+/// What a row has the installer do.
+enum Given {
+    /// [`KICKSTART`] with a line replaced by another text, and a section after it.
+    Kickstart(&'static str, &'static str, &'static str),
+    /// [`KICKSTART`], and at a phase (KIND@PHASE) something that only a fault can cause.
+    Fault(&'static str),
+    /// [`KICKSTART`], on a medium with a fault that no script can cause.
+    Medium(&'static str),
+    /// The flagship recipe, on a medium with a fault.
+    Flagship(&'static str),
+}
+use Given::{Fault, Flagship, Kickstart};
+
+/// A way to end.
+struct Row {
+    name: &'static str,
+    /// It is run always.
+    always: bool,
+    given: Given,
+    /// Part of the cause, and of the remedy.
+    cause: &'static str,
+    remedy: &'static str,
+}
+
+const fn row(name: &'static str, given: Given, cause: &'static str, remedy: &'static str) -> Row {
+    Row { name, always: false, given, cause, remedy }
+}
+
+const fn always(row: Row) -> Row {
+    Row { always: true, ..row }
+}
+
+/// What `check` would see is hidden from it in files that a `%pre` makes, so that the installer comes to see it.
+const ROWS: &[Row] = &[
+    row(
+        "syntax error",
+        Kickstart("poweroff\n", "poweroff\n%include /tmp/more.ks\n", "%pre\necho nonsense > /tmp/more.ks\n%end\n"),
+        "does not understand the kickstart (The following problem occurred on line 1 of the kickstart file: ",
+        "see the line",
+    ),
+    row(
+        "no such disk",
+        Kickstart("--drives=vda", "--drives=vdz", ""),
+        "does not understand the kickstart (The following problem occurred on line 8 of the kickstart file: ",
+        "see the line",
+    ),
+    row(
+        "%pre --erroronfail",
+        Kickstart("", "", "%pre --erroronfail\nexit 3\n%end\n"),
+        "a script of the kickstart failed",
+        "correct the script",
+    ),
+    row("%pre fails", Kickstart("", "", "%pre\nexit 3\n%end\n"), "a script of the kickstart failed (Error code 3", "correct the script"),
+    always(row(
+        "missing package",
+        Kickstart("coreutils\n", "coreutils\n%include /tmp/more.ks\n", "%pre\necho no-such-thing > /tmp/more.ks\n%end\n"),
+        "a package is neither on the medium nor in the recipe's repositories (CmdlineError: Missing package: no-such-thing",
+        "correct [packages]",
+    )),
+    row(
+        "missing answer",
+        Kickstart("timezone Etc/UTC --isUtc --nontp\n", "", ""),
+        "the installer lacks what the kickstart should have told it",
+        "read",
+    ),
+    row("unreadable repository", Flagship("unreadable@metadata"), "a repository's metadata cannot be read", "make the archive again"),
+    row("disk too small", Kickstart("--size=200", "--size=9000", ""), "the disk cannot be laid out as the kickstart says", "change [disk]"),
+    row("no room for the packages", Fault("full@packages"), "the packages do not fit on the disk", "make the disk larger"),
+    row("%post --erroronfail", Kickstart("", "", "%post --erroronfail\nexit 4\n%end\n"), "a script of the kickstart failed", "correct"),
+    always(row(
+        "%post fails",
+        Kickstart("", "", "%post\necho to be read\nexit 4\n%end\n"),
+        "a script of the kickstart failed (Error code 4",
+        "correct",
+    )),
+    always(row("kernel panic", Fault("panic@storage"), "its kernel panicked", "read")),
+    row("silent hang", Fault("hang@storage"), "the installer hangs at `", "read"),
+    row("spinning hang", Fault("spin@storage"), "the installer did not get further than `", "read"),
+    row("dots", Fault("dots@metadata"), "the installer hangs at `", "read"),
+    row("prompt", Fault("prompt@storage"), "the installer asks a question", "read"),
+    row("early power-off", Fault("poweroff@storage"), "the installer's machine powered off at `", "read"),
+    row("exception", Fault("crash@storage"), "the installer crashed", "read"),
+    row(
+        "stage2 missing",
+        Given::Medium("stage2-missing"),
+        "its initramfs could not get the installer's system off the medium",
+        "see whether",
+    ),
+    row("stage2 broken", Given::Medium("stage2-broken"), "its initramfs", "see whether"),
+    row("too little memory", Given::Medium("memory@start"), "the machine has too little memory for the installer", "give it more"),
+];
+
+#[test]
+fn each_way_to_fail_is_told_by_its_name() {
+    let wanted = std::env::var("REHEARSAL_ROWS").unwrap_or_default();
+    let is_wanted =
+        |row: &&Row| wanted == "all" || if wanted.is_empty() { row.always } else { wanted.split(',').any(|name| name == row.name) };
+    let mut wrong = String::new();
+    // Of an earlier run, if there was one.
+    let _ = fs::remove_file(TABLE);
+    for row in ROWS.iter().filter(is_wanted) {
+        let _slot = machines();
+        let begun = Instant::now();
+        let ended = build(row).end();
+        note(row, &ended, begun.elapsed());
+        if let Err(why) = std::panic::catch_unwind(|| judge(row, &ended)) {
+            let why = why.downcast_ref::<String>().map_or("", String::as_str);
+            writeln!(wrong, "--- {}: {why}", row.name).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// A build that is to fail as the row says.
+fn build(row: &Row) -> Run {
+    let spins = matches!(row.given, Fault(fault) if fault.starts_with("spin"));
+    let (kickstart, medium): (String, Option<Medium>) = match row.given {
+        Kickstart(line, with, section) => (format!("{}{section}", KICKSTART.replacen(line, with, 1)), None),
+        Fault(fault) => (format!("{KICKSTART}%pre\necho {fault} > /run/rehearsal.fault\n%end\n"), None),
+        Given::Medium(fault) => (KICKSTART.to_owned(), Some(faulty(fault))),
+        Flagship(fault) => return flagship(&faulty(fault)),
+    };
+    let medium = medium.as_ref().unwrap_or_else(|| super::medium());
+    let recipe = format!(
+        "schema = 1\nname = \"row\"\n[media]\ninstaller = \"anaconda\"\nkickstart = \"row.ks\"\niso = {{ path = \"{}\", sha256 = \"{}\" }}\n{}",
+        medium.iso,
+        medium.sha256,
+        // Emulated, it is ten times as long.
+        if spins { "[build]\ndeadline = \"20s\"\n" } else { "" }
+    );
+    goldsmith(["build", "row.toml", "-o", "out"]).file("row.toml", &recipe).file("row.ks", &kickstart).patience(PATIENCE)
+}
+
+fn flagship(medium: &Medium) -> Run {
+    let words = set(&overrides(medium), |_| true);
+    let words = ["build", "centos-7.5-docker", "-o", "out"].into_iter().chain(words.iter().map(String::as_str));
+    goldsmith(words).env("ROOT_PASSWORD", PASSWORD).patience(PATIENCE)
+}
+
+#[track_caller]
+fn judge(row: &Row, ended: &Ended) {
+    failed(ended, 4, "the installation failed: ", row.remedy);
+    let told = told(ended);
+    assert!(told.lines().next().unwrap().contains(row.cause), "`{}` is not the cause of\n{told}", row.cause);
+    let machine = evidence(ended).join("install");
+    for name in ["console.log", "ks.cfg", "screen.png"] {
+        assert!(machine.join(name).exists(), "{name} is not among the evidence");
+    }
+    assert!(!fs::read_to_string(machine.join("ks.cfg")).unwrap().contains(PASSWORD));
+}
+
+/// Add what was said to the table: the row, seconds in all, the exit code, and the first line.
+fn note(row: &Row, ended: &Ended, took: Duration) {
+    let mut table = OpenOptions::new().create(true).append(true).open(TABLE).unwrap();
+    let told = told(ended);
+    let (first, help) = (told.lines().next().unwrap_or(""), told.lines().rev().find(|line| line.starts_with("  help: ")).unwrap_or(""));
+    writeln!(table, "{:<24} {:>5.0} s  exit {}  {first}\n{:<40}{help}", row.name, took.as_secs_f64(), ended.status, "").unwrap();
+}
