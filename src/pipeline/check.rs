@@ -76,8 +76,8 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     let forecast = match resolved {
         Some(resolved) => {
             rows.extend(pins(resolved));
-            for (repository, bundle) in recipe.repositories.iter().zip(&resolved.bundles) {
-                rows.extend(bundles::rows(&repository.id, bundle));
+            for repository in &recipe.repositories {
+                rows.extend(resolved.bundles.get(&repository.id).map(|bundle| bundles::rows(&repository.id, bundle)).into_iter().flatten());
             }
             match resolved.awaited.is_empty() {
                 true => forecast(recipe, selection.as_ref(), resolved, host, task).await,

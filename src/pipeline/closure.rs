@@ -136,7 +136,7 @@ pub async fn forecast(
 ) -> Result<Option<Forecast>, AnyFailure> {
     match (&recipe.media, selection) {
         (Media::Deploy { .. }, _) => debian::forecast(&deploy::packages(recipe), resolved, host, task).await.map(Some),
-        (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, recipe, resolved, host.store, task),
+        (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, resolved, host.store, task),
         (Media::Anaconda { .. }, None) => Ok(None),
     }
 }

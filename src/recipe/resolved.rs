@@ -105,16 +105,33 @@ pub struct FileSource {
     pub sha256: Option<Sha256Digest>,
 }
 
-/// A package repository that travels with the image.
+/// A package repository that serves the installation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Repository {
     /// The repository's id: `kubernetes`.
     pub id: String,
+    /// Where its packages come from.
+    #[serde(flatten)]
+    pub supply: Supply,
+    /// How it stays in the image.
+    #[serde(flatten)]
+    pub kept: Kept,
+}
+
+/// Where a repository's packages come from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Supply {
+    /// The archive that holds packages and metadata.
+    Archive(FileSource),
+}
+
+/// A repository in the image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kept {
     /// File name below `/etc/yum.repos.d`: `local.repo`.
     pub file: String,
-    /// The archive that holds packages and metadata.
-    pub archive: FileSource,
-    /// Absolute directory in the image that the archive is unpacked to.
+    /// Absolute directory in the image that holds its packages and metadata.
     pub unpack_to: String,
     /// Whether the package manager checks signatures.
     pub gpgcheck: bool,

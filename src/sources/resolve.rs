@@ -1,5 +1,6 @@
 //! From a recipe to its pins.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
 use crate::cache::Store;
 use crate::packages::debian::Release;
-use crate::recipe::{FileSource, Media, Recipe, Repository};
+use crate::recipe::{FileSource, Media, Recipe, Repository, Supply};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
@@ -46,8 +47,8 @@ pub struct Resolved {
     pub iso: Option<VerifiedFile>,
     /// The same, open: it is one that can install.
     pub medium: Option<Medium>,
-    /// The bundles of the recipe's repositories, in order.
-    pub bundles: Vec<Bundle>,
+    /// The bundles of the recipe's repositories, by their id.
+    pub bundles: BTreeMap<String, Bundle>,
     /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
     pub epoch: u64,
     /// Where packages come from; empty when the installer's medium has them.
@@ -101,7 +102,7 @@ impl Resolved {
 async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
     let what = format!("the archive of repository {}", repository.id);
     let name = format!("archive {}", repository.id);
-    let source = &repository.archive;
+    let Supply::Archive(source) = &repository.supply;
     let path = match find(&what, &format!("repository.{index}.archive.path"), source, host, task).await? {
         Place::Here(path) => path,
         Place::There(awaited) => {
@@ -111,7 +112,7 @@ async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &m
     };
     let bundle = Bundle::open(&what, &path, source.sha256, host.store, host.scratch, task).await?;
     found.pin(&name, bundle.sha256(), source);
-    found.bundles.push(bundle);
+    found.bundles.insert(repository.id.clone(), bundle);
     Ok(())
 }
 
@@ -166,7 +167,11 @@ fn sources(recipe: &Recipe) -> impl Iterator<Item = &FileSource> {
         Media::Anaconda { iso, .. } => Some(iso),
         Media::Deploy { .. } => None,
     };
-    iso.into_iter().chain(recipe.repositories.iter().map(|repository| &repository.archive))
+    let archives = recipe.repositories.iter().map(|repository| {
+        let Supply::Archive(source) = &repository.supply;
+        source
+    });
+    iso.into_iter().chain(archives)
 }
 
 /// The local copy of an input, when something is there.

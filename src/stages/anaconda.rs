@@ -10,6 +10,7 @@
 mod follow;
 mod inspected;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -85,13 +86,14 @@ fn boot(work: &AnacondaWork, medium: &Medium, nonce: &str, place: &Path) -> Resu
 }
 
 /// The volume that brings the repositories, when there are any.
-async fn volume(ids: &[String], bundles: &[Bundle], place: &Path, task: &Task) -> Result<Option<PathBuf>, StageError> {
+async fn volume(ids: &[String], bundles: &BTreeMap<String, Bundle>, place: &Path, task: &Task) -> Result<Option<PathBuf>, StageError> {
     if ids.is_empty() {
         return Ok(None);
     }
     let unpacked = place.join("repositories");
     fs::create_dir_all(&unpacked).map_err(scratch(&unpacked))?;
-    for (id, bundle) in ids.iter().zip(bundles) {
+    for id in ids {
+        let bundle = bundles.get(id).ok_or_else(|| StageError::NoBundle(id.clone()))?;
         bundle.unpack(&unpacked.join(id), task).await?;
     }
     let path = place.join("volume.img");

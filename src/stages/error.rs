@@ -39,6 +39,9 @@ pub enum StageError {
     /// There is a plan to install from a medium, and no medium.
     #[error("the installation has no medium")]
     NoMedium,
+    /// There is a plan to install from a repository, and it is not at hand.
+    #[error("the installation has no packages for the repository {0}")]
+    NoBundle(String),
     /// An input could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -96,7 +99,7 @@ impl Failure for StageError {
         match self {
             Self::Packages { class, .. } => *class,
             Self::Installation { .. } => Class::Machine,
-            Self::NoMedium => Class::Bug,
+            Self::NoMedium | Self::NoBundle(_) => Class::Bug,
             Self::Source(error) => error.class(),
             Self::Image(error) => error.class(),
             Self::Runner { source, .. } => source.class(),
@@ -109,7 +112,7 @@ impl Failure for StageError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Packages { remedy, .. } | Self::Installation { remedy, .. } => Some(remedy.clone()),
-            Self::NoMedium => Some("report this: the plan and its inputs do not belong together".to_owned()),
+            Self::NoMedium | Self::NoBundle(_) => Some("report this: the plan and its inputs do not belong together".to_owned()),
             Self::Source(error) => error.remedy(),
             Self::Image(error) => error.remedy(),
             Self::Runner { source, .. } => source.remedy(),

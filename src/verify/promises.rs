@@ -60,7 +60,11 @@ impl Promises {
             sysctl: recipe.kernel.sysctl.clone(),
             modules: recipe.kernel.modules.clone(),
             enabled: recipe.services.enable.clone(),
-            repositories: recipe.repositories.iter().map(|repo| (format!("/etc/yum.repos.d/{}", repo.file), repo.id.clone())).collect(),
+            repositories: recipe
+                .repositories
+                .iter()
+                .map(|repo| (format!("/etc/yum.repos.d/{}", repo.kept.file), repo.id.clone()))
+                .collect(),
             firmware: recipe.disk.firmware,
             resolv_conf: match &recipe.system.network {
                 Network::Static { dns, .. } => dns.iter().map(|server| format!("nameserver {server}\n")).collect(),

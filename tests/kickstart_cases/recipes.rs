@@ -6,8 +6,8 @@ use std::time::Duration;
 use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
 use goldsmith::recipe::{
-    Account, Build, BuildNetwork, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kernel, Media, Network, Output, Packages,
-    PartitionTable, Password, Recipe, Repository, Selinux, Services, StockRepositories, System, Toggle, User,
+    Account, Build, BuildNetwork, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media, Network, Output,
+    Packages, PartitionTable, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, Toggle, User,
 };
 
 /// The recipe of the lab: CentOS 7.5 with Docker 18.09.6 from an offline repository.
@@ -20,10 +20,8 @@ pub fn lab() -> Recipe {
         media: Media::Anaconda { iso: file("CentOS-7-x86_64-Minimal-1804.iso"), kickstart: None },
         repositories: vec![Repository {
             id: "kubernetes".into(),
-            file: "local.repo".into(),
-            archive: file("Docker.tar.gz"),
-            unpack_to: "/root/Docker".into(),
-            gpgcheck: false,
+            supply: Supply::Archive(file("Docker.tar.gz")),
+            kept: Kept { file: "local.repo".into(), unpack_to: "/root/Docker".into(), gpgcheck: false },
         }],
         system: System {
             hostname: "master".into(),

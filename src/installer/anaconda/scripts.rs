@@ -57,7 +57,7 @@ pub(super) fn announce(recipe: &Recipe) -> Result<Script, AnacondaError> {
     for (path, text) in &files {
         body.call_with("repository_file", &[path], text.as_bytes());
     }
-    let directories = recipe.repositories.iter().map(|repository| repository.unpack_to.as_str());
+    let directories = recipe.repositories.iter().map(|repository| repository.kept.unpack_to.as_str());
     body.call("label", &directories.chain(files.iter().map(|(path, _)| path.as_str())).collect::<Vec<_>>());
     body.script()
 }
@@ -66,8 +66,8 @@ pub(super) fn announce(recipe: &Recipe) -> Result<Script, AnacondaError> {
 pub(super) fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
     let mut body = Body::new(&[("volume", VOLUME_DIR)], &[COPY]);
     for repository in &recipe.repositories {
-        absolute_path(&repository.unpack_to, &format!("repository `{}`: unpack_to", repository.id.escape_debug()))?;
-        body.call("copy_repository", &[&repository.id, &repository.unpack_to]);
+        absolute_path(&repository.kept.unpack_to, &format!("repository `{}`: unpack_to", repository.id.escape_debug()))?;
+        body.call("copy_repository", &[&repository.id, &repository.kept.unpack_to]);
     }
     body.script()
 }
@@ -116,16 +116,17 @@ fn repository_files(recipe: &Recipe) -> Result<Vec<(String, String)>, AnacondaEr
         if recipe.repositories[..index].iter().any(|other| other.id.eq_ignore_ascii_case(&repository.id)) {
             return Err(AnacondaError::refused(field, "two repositories have this id, and FAT ignores case", "rename one"));
         }
-        let stem = repository.file.strip_suffix(".repo").unwrap_or_default();
+        let stem = repository.kept.file.strip_suffix(".repo").unwrap_or_default();
         let name_like = stem.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) && !stem.starts_with('.');
         if stem.is_empty() || !name_like || stem.starts_with("CentOS-") {
-            let why = format!("`{}` is no name for a repository file of one's own", repository.file.escape_debug());
+            let why = format!("`{}` is no name for a repository file of one's own", repository.kept.file.escape_debug());
             return Err(AnacondaError::refused(field, why, "name it like \"local.repo\""));
         }
-        if !written.contains(&repository.file.as_str()) {
-            written.push(&repository.file);
-            let sections: Vec<_> = recipe.repositories.iter().filter(|other| other.file == repository.file).map(repo_section).collect();
-            files.push((format!("/etc/yum.repos.d/{}", repository.file), sections.join("\n")));
+        if !written.contains(&repository.kept.file.as_str()) {
+            written.push(&repository.kept.file);
+            let sections: Vec<_> =
+                recipe.repositories.iter().filter(|other| other.kept.file == repository.kept.file).map(repo_section).collect();
+            files.push((format!("/etc/yum.repos.d/{}", repository.kept.file), sections.join("\n")));
         }
     }
     Ok(files)
@@ -133,8 +134,8 @@ fn repository_files(recipe: &Recipe) -> Result<Vec<(String, String)>, AnacondaEr
 
 fn repo_section(repository: &Repository) -> String {
     let id = &repository.id;
-    let gpgcheck = u8::from(repository.gpgcheck);
-    let path = percent_encoded(&repository.unpack_to);
+    let gpgcheck = u8::from(repository.kept.gpgcheck);
+    let path = percent_encoded(&repository.kept.unpack_to);
     format!("[{id}]\nname={id}\nbaseurl=file://{path}\nenabled=1\ngpgcheck={gpgcheck}\n")
 }
 

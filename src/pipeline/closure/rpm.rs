@@ -11,7 +11,6 @@ use crate::installer::anaconda::selection::Selection;
 use crate::kickstart::{PackageEntry, PackageKind};
 use crate::packages::rpm::{Entry, Kind, Repomd, add_comps, add_filelists, add_primary};
 use crate::packages::{Asked, Question, Scheme, Universe, What, missing_files};
-use crate::recipe::Recipe;
 use crate::sources::bundle::Bundle;
 use crate::sources::medium::Medium;
 use crate::sources::{Resolved, SourceError};
@@ -42,18 +41,11 @@ struct Repo<'a> {
 }
 
 /// The packages that `selection` leads to; nothing when it depends on what cannot be seen.
-pub(super) fn forecast(
-    selection: &Selection,
-    recipe: &Recipe,
-    resolved: &Resolved,
-    store: &Store,
-    task: &Task,
-) -> Result<Option<Forecast>, AnyFailure> {
+pub(super) fn forecast(selection: &Selection, resolved: &Resolved, store: &Store, task: &Task) -> Result<Option<Forecast>, AnyFailure> {
     let Some(medium) = resolved.medium.as_ref().filter(|_| selection.unseen.is_empty()) else { return Ok(None) };
     let mut repos = vec![Repo::open(BASE, 1000, Place::Medium(medium))?];
     for (id, cost) in &selection.repositories {
-        let place = recipe.repositories.iter().position(|repository| repository.id == *id).and_then(|nth| resolved.bundles.get(nth));
-        if let Some(bundle) = place {
+        if let Some(bundle) = resolved.bundles.get(id) {
             repos.push(Repo::open(id, *cost, Place::Bundle(bundle))?);
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{
-    Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, PartitionTable, Recipe,
-    Repository, Services, StockRepositories, syntax,
+    Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media, Output, Packages, PartitionTable,
+    Recipe, Repository, Services, StockRepositories, Supply, syntax,
 };
 use super::judge::Judge;
 use super::{checks, content, own_kickstart, system};
@@ -126,11 +126,13 @@ fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<R
             );
         }
         Repository {
-            file: file(written),
             id,
-            archive: file_source(judge, &archive, &written.archive),
-            unpack_to: judge.spelled(&path.at("unpack_to"), &written.unpack_to, syntax::absolute_path),
-            gpgcheck: written.gpgcheck,
+            supply: Supply::Archive(file_source(judge, &archive, &written.archive)),
+            kept: Kept {
+                file: file(written),
+                unpack_to: judge.spelled(&path.at("unpack_to"), &written.unpack_to, syntax::absolute_path),
+                gpgcheck: written.gpgcheck,
+            },
         }
     };
     written.iter().enumerate().map(repository).collect()
