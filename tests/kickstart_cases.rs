@@ -203,8 +203,8 @@ fn what_cannot_be_installed_is_refused_with_its_field() {
         ("kernel.sysctl.\"a b\"", |r| drop(r.kernel.sysctl.insert("a b".into(), "1".into()))),
         ("services.enable", |r| r.services.enable.push("a b".into())),
         ("repository `base`", |r| r.repositories[0].id = "base".into()),
-        ("repository `kubernetes`", |r| r.repositories[0].kept.file = "CentOS-Base.repo".into()),
-        ("repository `kubernetes`: unpack_to", |r| r.repositories[0].kept.unpack_to = "/".into()),
+        ("repository `kubernetes`", |r| r.repositories[0].kept.as_mut().unwrap().file = "CentOS-Base.repo".into()),
+        ("repository `kubernetes`: unpack_to", |r| r.repositories[0].kept.as_mut().unwrap().unpack_to = "/".into()),
         ("repository `KUBERNETES`", |r| {
             let twin = Repository { id: "KUBERNETES".into(), ..r.repositories[0].clone() };
             r.repositories.push(twin);

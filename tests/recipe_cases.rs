@@ -209,7 +209,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             ANACONDA,
             SYSTEM,
-            "[[repository]]\nid = \"a\"\nfile = \"../a\"\narchive = { urls = [\"ftp://x/a.tar\", \"https://me:secret@x/a.tar\"], sha256 = \"abc\" }\nunpack_to = \"srv\"\n[[repository]]\nid = \"a\"\narchive = {}\nunpack_to = \"/a/../b\"\n",
+            "[[repository]]\nid = \"a\"\nfile = \"../a\"\narchive = { urls = [\"ftp://x/a.tar\", \"https://me:secret@x/a.tar\"], sha256 = \"abc\" }\nunpack_to = \"srv\"\n[[repository]]\nid = \"a\"\narchive = {}\nunpack_to = \"/a/../b\"\n[[repository]]\nid = \"c\"\nfile = \"c.repo\"\narchive = { path = \"c.tar\" }\ngpgcheck = false\n",
         ],
     ),
     (
@@ -386,10 +386,10 @@ fn the_centos_recipe_holds_every_value_of_the_lab() {
     let Media::Anaconda { iso, kickstart: None } = &recipe.media else { panic!("not anaconda") };
     assert_eq!(iso.sha256.unwrap().to_string(), "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345");
     let [repository] = recipe.repositories.as_slice() else { panic!("not one repository") };
-    assert_eq!((repository.id.as_str(), repository.kept.file.as_str()), ("kubernetes", "local.repo"));
+    let kept = Kept { file: "local.repo".into(), unpack_to: "/root/Docker".into(), gpgcheck: false };
+    assert_eq!((repository.id.as_str(), repository.kept.as_ref()), ("kubernetes", Some(&kept)));
     let Supply::Archive(archive) = &repository.supply;
     assert_eq!(archive.path.as_deref(), Some(Path::new("Docker.tar.gz")));
-    assert_eq!((repository.kept.unpack_to.as_str(), repository.kept.gpgcheck), ("/root/Docker", false));
     let fixed = Network::Static { address: [172, 16, 51, 35].into(), prefix: 24, gateway: None, dns: Vec::new() };
     assert_eq!(recipe.system.network, fixed);
     assert_eq!(

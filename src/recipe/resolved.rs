@@ -28,7 +28,7 @@ pub struct Recipe {
     pub summary: String,
     /// What the image is made from.
     pub media: Media,
-    /// Package repositories that stay in the image.
+    /// Package repositories that serve the installation.
     pub repositories: Vec<Repository>,
     /// Identity, accounts, network.
     pub system: System,
@@ -113,9 +113,9 @@ pub struct Repository {
     /// Where its packages come from.
     #[serde(flatten)]
     pub supply: Supply,
-    /// How it stays in the image.
+    /// How it stays in the image, when it does.
     #[serde(flatten)]
-    pub kept: Kept,
+    pub kept: Option<Kept>,
 }
 
 /// Where a repository's packages come from.

@@ -26,7 +26,7 @@ pub(super) struct Recipe {
     pub summary: Option<String>,
     /// What the image is made from.
     pub media: Media,
-    /// Package repositories that stay in the image (anaconda only).
+    /// Package repositories that serve the installation and may stay in the image (anaconda only).
     #[serde(default)]
     pub repository: Vec<Repository>,
     /// Identity, accounts, network.
@@ -107,19 +107,19 @@ pub(super) struct FileSource {
     pub sha256: Option<String>,
 }
 
-/// A package repository that stays in the image.
+/// A package repository that serves the installation, and stays in the image when `unpack_to` says where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Repository {
     /// The repository's id.
     pub id: String,
-    /// File name below /etc/yum.repos.d. Default: the id with `.repo`.
+    /// File name below /etc/yum.repos.d; only with `unpack_to`. Default: the id with `.repo`.
     pub file: Option<String>,
     /// A tar archive (plain, gzip, xz, zstd or bzip2) of packages, or their directory; their metadata is made when there is none.
     pub archive: FileSource,
-    /// Absolute directory in the image that the archive is unpacked to.
-    pub unpack_to: String,
-    /// Whether the package manager checks signatures.
+    /// Absolute directory in the image that its packages and metadata are put into. Without it the image knows nothing of the repository.
+    pub unpack_to: Option<String>,
+    /// Whether the image's package manager checks signatures; only with `unpack_to`.
     #[serde(default = "yes")]
     pub gpgcheck: bool,
 }

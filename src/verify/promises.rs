@@ -63,7 +63,7 @@ impl Promises {
             repositories: recipe
                 .repositories
                 .iter()
-                .map(|repo| (format!("/etc/yum.repos.d/{}", repo.kept.file), repo.id.clone()))
+                .filter_map(|repo| Some((format!("/etc/yum.repos.d/{}", repo.kept.as_ref()?.file), repo.id.clone())))
                 .collect(),
             firmware: recipe.disk.firmware,
             resolv_conf: match &recipe.system.network {

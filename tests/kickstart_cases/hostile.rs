@@ -53,8 +53,8 @@ fn poisoned(text: &str) -> Vec<(&'static str, Recipe)> {
         ("root password", |r, t| r.system.root.password = Password::Env { name: t.clone(), value: Secret::new(t) }),
         ("root key", |r, t| r.system.root.ssh_keys = vec![t]),
         ("repository id", |r, t| r.repositories[0].id = t),
-        ("repository file", |r, t| r.repositories[0].kept.file = format!("{t}.repo")),
-        ("unpack_to", |r, t| r.repositories[0].kept.unpack_to = format!("/{t}")),
+        ("repository file", |r, t| r.repositories[0].kept.as_mut().unwrap().file = format!("{t}.repo")),
+        ("unpack_to", |r, t| r.repositories[0].kept.as_mut().unwrap().unpack_to = format!("/{t}")),
         ("module", |r, t| r.kernel.modules = vec![t]),
         ("sysctl key", |r, t| r.kernel.sysctl = [(t, "1".to_owned())].into()),
         ("sysctl value", |r, t| r.kernel.sysctl = [("a.b".to_owned(), t)].into()),
@@ -104,7 +104,10 @@ fn hostile_text_is_refused_or_arrives_as_it_is() {
                 scratch.run(&script(&text, "%post --nochroot --erroronfail", "copy_repository ")).status.success(),
                 "{field} {hostile:?}"
             );
-            assert!(scratch.path("root").join(&recipe.repositories[0].kept.unpack_to[1..]).is_dir(), "{field} {hostile:?}");
+            assert!(
+                scratch.path("root").join(&recipe.repositories[0].kept.as_ref().unwrap().unpack_to[1..]).is_dir(),
+                "{field} {hostile:?}"
+            );
             assert!(!scratch.path("canary").exists(), "{field} {hostile:?} was executed");
         }
     }

@@ -21,7 +21,7 @@ pub fn lab() -> Recipe {
         repositories: vec![Repository {
             id: "kubernetes".into(),
             supply: Supply::Archive(file("Docker.tar.gz")),
-            kept: Kept { file: "local.repo".into(), unpack_to: "/root/Docker".into(), gpgcheck: false },
+            kept: Some(Kept { file: "local.repo".into(), unpack_to: "/root/Docker".into(), gpgcheck: false }),
         }],
         system: System {
             hostname: "master".into(),

@@ -5,7 +5,7 @@
 //!
 //! - `repo`, one for each of the recipe's repositories, on the volume;
 //! - `%pre`: the nonce is there, the volume is mounted;
-//! - `%post`, when there are repositories: they are copied into the image, their `.repo` files written;
+//! - `%post`, when repositories stay in the image: they are copied there, their `.repo` files written;
 //! - the last `%post`: success, with the nonce.
 //!
 //! So the user's own `%pre` runs before the volume is mounted, and the user's own `%post` before the repositories are in the image; with
@@ -60,13 +60,12 @@ fn clashes(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
 fn sections(recipe: &Recipe) -> Result<Vec<(&'static str, String)>, AnacondaError> {
     let post = |chroot, script: Script| Post { chroot, error_on_fail: true, script }.to_string().trim_start().to_owned();
     let mut sections = Vec::new();
-    let repositories = !recipe.repositories.is_empty();
-    if repositories {
+    if !recipe.repositories.is_empty() {
         let repos = recipe.repositories.iter().map(repo).collect::<Result<Vec<_>, _>>()?;
         sections.push(("repositories", repos.iter().map(ToString::to_string).collect()));
     }
     sections.push(("start", format!("%pre\n{}%end\n", scripts::pre(recipe)?.as_str())));
-    if repositories {
+    if scripts::kept(recipe).next().is_some() {
         sections.push(("copy", post(false, scripts::copy(recipe)?)));
         sections.push(("repository files", post(true, scripts::announce(recipe)?)));
     }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::base::text::{counted, shell_quote};
 use crate::kickstart::{Post, Script, ends_or_hides_a_line};
-use crate::recipe::{Recipe, Repository, Selinux, StockRepositories};
+use crate::recipe::{Kept, Recipe, Selinux, StockRepositories};
 
 use super::{AnacondaError, InField, NONCE_FILE, REPORT_PORT, VOLUME_DIR, VOLUME_LABEL};
 
@@ -35,7 +35,7 @@ pub(super) fn pre(recipe: &Recipe) -> Result<Script, AnacondaError> {
 pub(super) fn post(recipe: &Recipe) -> Result<Vec<Post>, AnacondaError> {
     let mut sections = Vec::new();
     let mut add = |chroot, script| sections.push(Post { chroot, error_on_fail: true, script });
-    if !recipe.repositories.is_empty() {
+    if kept(recipe).next().is_some() {
         add(false, copy(recipe)?);
     }
     add(true, configure(recipe)?);
@@ -57,17 +57,22 @@ pub(super) fn announce(recipe: &Recipe) -> Result<Script, AnacondaError> {
     for (path, text) in &files {
         body.call_with("repository_file", &[path], text.as_bytes());
     }
-    let directories = recipe.repositories.iter().map(|repository| repository.kept.unpack_to.as_str());
+    let directories = kept(recipe).map(|(_, kept)| kept.unpack_to.as_str());
     body.call("label", &directories.chain(files.iter().map(|(path, _)| path.as_str())).collect::<Vec<_>>());
     body.script()
 }
 
-/// The repositories, from the volume into the image.
+/// The repositories that stay in the image: id, and how.
+pub(super) fn kept(recipe: &Recipe) -> impl Iterator<Item = (&str, &Kept)> {
+    recipe.repositories.iter().filter_map(|repository| Some((repository.id.as_str(), repository.kept.as_ref()?)))
+}
+
+/// The repositories that stay, from the volume into the image.
 pub(super) fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
     let mut body = Body::new(&[("volume", VOLUME_DIR)], &[COPY]);
-    for repository in &recipe.repositories {
-        absolute_path(&repository.kept.unpack_to, &format!("repository `{}`: unpack_to", repository.id.escape_debug()))?;
-        body.call("copy_repository", &[&repository.id, &repository.kept.unpack_to]);
+    for (id, kept) in kept(recipe) {
+        absolute_path(&kept.unpack_to, &format!("repository `{}`: unpack_to", id.escape_debug()))?;
+        body.call("copy_repository", &[id, &kept.unpack_to]);
     }
     body.script()
 }
@@ -78,8 +83,9 @@ fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
     kernel(recipe, &mut body)?;
     accounts(recipe, &mut body)?;
     files(recipe, &mut body)?;
-    if recipe.packages.upgrade && !recipe.repositories.is_empty() {
-        let ids: Vec<_> = recipe.repositories.iter().map(|repository| repository.id.as_str()).collect();
+    // The others cannot be reached from here, and the installation took the newest they have.
+    let ids: Vec<_> = kept(recipe).map(|(id, _)| id).collect();
+    if recipe.packages.upgrade && !ids.is_empty() {
         let ids = ids.join(",");
         // Groups have no version to keep.
         let packages = recipe.packages.install.iter().map(String::as_str).filter(|package| !package.starts_with('@'));
@@ -116,26 +122,25 @@ fn repository_files(recipe: &Recipe) -> Result<Vec<(String, String)>, AnacondaEr
         if recipe.repositories[..index].iter().any(|other| other.id.eq_ignore_ascii_case(&repository.id)) {
             return Err(AnacondaError::refused(field, "two repositories have this id, and FAT ignores case", "rename one"));
         }
-        let stem = repository.kept.file.strip_suffix(".repo").unwrap_or_default();
+        let Some(Kept { file, .. }) = &repository.kept else { continue };
+        let stem = file.strip_suffix(".repo").unwrap_or_default();
         let name_like = stem.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) && !stem.starts_with('.');
         if stem.is_empty() || !name_like || stem.starts_with("CentOS-") {
-            let why = format!("`{}` is no name for a repository file of one's own", repository.kept.file.escape_debug());
+            let why = format!("`{}` is no name for a repository file of one's own", file.escape_debug());
             return Err(AnacondaError::refused(field, why, "name it like \"local.repo\""));
         }
-        if !written.contains(&repository.kept.file.as_str()) {
-            written.push(&repository.kept.file);
-            let sections: Vec<_> =
-                recipe.repositories.iter().filter(|other| other.kept.file == repository.kept.file).map(repo_section).collect();
-            files.push((format!("/etc/yum.repos.d/{}", repository.kept.file), sections.join("\n")));
+        if !written.contains(&file.as_str()) {
+            written.push(file);
+            let sections: Vec<_> = kept(recipe).filter(|(_, other)| other.file == *file).map(|(id, kept)| section(id, kept)).collect();
+            files.push((format!("/etc/yum.repos.d/{file}"), sections.join("\n")));
         }
     }
     Ok(files)
 }
 
-fn repo_section(repository: &Repository) -> String {
-    let id = &repository.id;
-    let gpgcheck = u8::from(repository.kept.gpgcheck);
-    let path = percent_encoded(&repository.kept.unpack_to);
+fn section(id: &str, kept: &Kept) -> String {
+    let gpgcheck = u8::from(kept.gpgcheck);
+    let path = percent_encoded(&kept.unpack_to);
     format!("[{id}]\nname={id}\nbaseurl=file://{path}\nenabled=1\ngpgcheck={gpgcheck}\n")
 }
 

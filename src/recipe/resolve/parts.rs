@@ -109,13 +109,20 @@ fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<R
     }
     judge.unique(written, "repository", |index| path.at(index).at("id"), |repository| Some(repository.id.clone()));
     let file = |written: &written::Repository| written.file.clone().unwrap_or_else(|| format!("{}.repo", written.id));
-    judge.unique(written, "the repository file", |index| path.at(index).at("file"), |repository| Some(file(repository)));
-    judge.unique(written, "the directory", |index| path.at(index).at("unpack_to"), |repository| Some(repository.unpack_to.clone()));
+    let kept_file = |written: &written::Repository| written.unpack_to.as_ref().map(|_| file(written));
+    judge.unique(written, "the repository file", |index| path.at(index).at("file"), kept_file);
+    judge.unique(written, "the directory", |index| path.at(index).at("unpack_to"), |repository| repository.unpack_to.clone());
     let repository = |(index, written): (usize, &written::Repository)| {
         let path = path.at(index);
         let id = judge.spelled(&path.at("id"), &written.id, syntax::repository_id);
         if let Some(file) = &written.file {
             judge.spelled(&path.at("file"), file, syntax::repository_file);
+        }
+        for key in ["file", "gpgcheck"] {
+            if written.unpack_to.is_none() && judge.is_written(&path.at(key)) {
+                let title = format!("`{key}` is about a repository that stays in the image, and this one does not");
+                judge.wrong(&path.at(key), title, format!("add `unpack_to = \"/DIRECTORY\"`, or remove `{key}`"));
+            }
         }
         let archive = path.at("archive");
         if !written.archive.urls.is_empty() && written.archive.sha256.is_none() {
@@ -128,11 +135,11 @@ fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<R
         Repository {
             id,
             supply: Supply::Archive(file_source(judge, &archive, &written.archive)),
-            kept: Kept {
+            kept: written.unpack_to.as_ref().map(|unpack_to| Kept {
                 file: file(written),
-                unpack_to: judge.spelled(&path.at("unpack_to"), &written.unpack_to, syntax::absolute_path),
+                unpack_to: judge.spelled(&path.at("unpack_to"), unpack_to, syntax::absolute_path),
                 gpgcheck: written.gpgcheck,
-            },
+            }),
         }
     };
     written.iter().enumerate().map(repository).collect()
