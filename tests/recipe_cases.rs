@@ -213,6 +213,14 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "repositories-of-the-world",
+        &[
+            ANACONDA,
+            SYSTEM,
+            "[[repository]]\nid = \"a\"\n[[repository]]\nid = \"b\"\narchive = { path = \"a.tar\" }\nupstream = [{ name = \"x\", urls = [] }]\n[[repository]]\nid = \"c\"\n[[repository.upstream]]\nname = \"x\"\nurls = [\"https://x/?y\", \"http://mirror.example/os/\", \"http://localhost:80/os/\"]\n[[repository.upstream]]\nname = \"a b\"\nurls = [\"http://mirror.example/os/\"]\nrepomd_sha256 = \"abc\"\nsha256 = \"abc\"\n",
+        ],
+    ),
+    (
         "kernel",
         &[
             DEPLOY,
@@ -388,7 +396,7 @@ fn the_centos_recipe_holds_every_value_of_the_lab() {
     let [repository] = recipe.repositories.as_slice() else { panic!("not one repository") };
     let kept = Kept { file: "local.repo".into(), unpack_to: "/root/Docker".into(), gpgcheck: false };
     assert_eq!((repository.id.as_str(), repository.kept.as_ref()), ("kubernetes", Some(&kept)));
-    let Supply::Archive(archive) = &repository.supply;
+    let Supply::Archive(archive) = &repository.supply else { panic!("no archive") };
     assert_eq!(archive.path.as_deref(), Some(Path::new("Docker.tar.gz")));
     let fixed = Network::Static { address: [172, 16, 51, 35].into(), prefix: 24, gateway: None, dns: Vec::new() };
     assert_eq!(recipe.system.network, fixed);

@@ -124,6 +124,20 @@ pub struct Repository {
 pub enum Supply {
     /// The archive that holds packages and metadata.
     Archive(FileSource),
+    /// RPM repositories of the world, of which the packages are fetched that the installation takes. At least one.
+    Upstream(Vec<Upstream>),
+}
+
+/// An RPM repository of the world.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Upstream {
+    /// What people call it, unique in the recipe: `extras`.
+    pub name: String,
+    /// Where the directory is that holds its `repodata`, each with a `/` at its end: mirrors of each other, in order of preference. Unless
+    /// it is pinned, nobody on the way to them can change what they give.
+    pub urls: Vec<String>,
+    /// What its `repodata/repomd.xml` must hash to, when the recipe pins it.
+    pub repomd_sha256: Option<Sha256Digest>,
 }
 
 /// A repository in the image.

@@ -142,6 +142,21 @@ pub(super) fn url(text: &str) -> Verdict {
     }
 }
 
+/// The URL of a directory that files are found below.
+pub(super) fn base_url(text: &str) -> Verdict {
+    url(text)?;
+    ensure(!text.contains(['?', '#']), text, "the URL of a directory", "leave out what begins with `?` or `#`")
+}
+
+/// Whether nobody between this machine and a URL's host can change what it gives: https, or http that does not leave this machine (W3C,
+/// Secure Contexts, section 3.1, "potentially trustworthy origin").
+pub(super) fn is_trustworthy(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return true };
+    let host = rest.split('/').next().unwrap_or_default();
+    let is_port = |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|own| host.strip_prefix(own).is_some_and(is_port))
+}
+
 /// File permission bits.
 pub(super) fn mode(text: &str) -> Verdict<u32> {
     let digits = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
@@ -396,6 +411,7 @@ mod tests {
             (absolute_path, &["/a", "/a/b c"], &["", "/", "a", "/a/", "/a//b", "/a/../b", "/./a", "/a\nb"]),
             (host_path, &["a", "../b", "~a"], &["", "a\0", "~/a"]),
             (url, &["https://h/x", "http://[::1]:80/"], &["", "ftp://h", "https://", "https://u:p@h/", "https://h/a b", "https:///x"]),
+            (base_url, &["https://h/x", "http://h"], &["h/x", "https://h/?x", "https://h/#x", "https://u:p@h/"]),
             (
                 rpm_package,
                 &["lvm2", "docker-ce-18.09.6", "@core", "@^minimal", "iwl*-firmware", "3:docker-ce"],
@@ -451,6 +467,23 @@ mod tests {
         for (speller, good, bad) in table {
             good.iter().for_each(|text| assert_eq!(speller(text), Ok(()), "{text}"));
             bad.iter().for_each(|text| assert!(speller(text).is_err(), "{text:?} was accepted"));
+        }
+    }
+
+    #[test]
+    fn http_is_trusted_as_far_as_this_machine() {
+        for (url, trusted) in [
+            ("https://mirror.example/", true),
+            ("http://localhost/x", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://[::1]:1/", true),
+            ("http://mirror.example/", false),
+            ("http://localhost.example/", false),
+            ("http://127.0.0.1.example/", false),
+            ("http://localhost:80.example/", false),
+            ("http://127.0.0.10/", false),
+        ] {
+            assert_eq!(is_trustworthy(url), trusted, "{url}");
         }
     }
 

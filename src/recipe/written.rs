@@ -116,12 +116,28 @@ pub(super) struct Repository {
     /// File name below /etc/yum.repos.d; only with `unpack_to`. Default: the id with `.repo`.
     pub file: Option<String>,
     /// A tar archive (plain, gzip, xz, zstd or bzip2) of packages, or their directory; their metadata is made when there is none.
-    pub archive: FileSource,
+    pub archive: Option<FileSource>,
+    /// In place of `archive`: RPM repositories of the world. goldsmith fetches what the installation takes of them, on this machine.
+    #[serde(default)]
+    pub upstream: Vec<Upstream>,
     /// Absolute directory in the image that its packages and metadata are put into. Without it the image knows nothing of the repository.
     pub unpack_to: Option<String>,
     /// Whether the image's package manager checks signatures; only with `unpack_to`.
     #[serde(default = "yes")]
     pub gpgcheck: bool,
+}
+
+/// An RPM repository of the world.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    /// What people call it: letters, digits, `.`, `-`, `_`.
+    pub name: String,
+    /// Where the directory is that holds its `repodata`: mirrors of each other, in order of preference. Without `repomd_sha256` only https,
+    /// and http on this machine (localhost), are trusted.
+    pub urls: Vec<String>,
+    /// What its repodata/repomd.xml must hash to: 64 hexadecimal digits. It pins the whole repository.
+    pub repomd_sha256: Option<String>,
 }
 
 /// Identity, accounts, network.

@@ -102,7 +102,7 @@ impl Resolved {
 async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
     let what = format!("the archive of repository {}", repository.id);
     let name = format!("archive {}", repository.id);
-    let Supply::Archive(source) = &repository.supply;
+    let Supply::Archive(source) = &repository.supply else { return Ok(()) };
     let path = match find(&what, &format!("repository.{index}.archive.path"), source, host, task).await? {
         Place::Here(path) => path,
         Place::There(awaited) => {
@@ -167,9 +167,9 @@ fn sources(recipe: &Recipe) -> impl Iterator<Item = &FileSource> {
         Media::Anaconda { iso, .. } => Some(iso),
         Media::Deploy { .. } => None,
     };
-    let archives = recipe.repositories.iter().map(|repository| {
-        let Supply::Archive(source) = &repository.supply;
-        source
+    let archives = recipe.repositories.iter().filter_map(|repository| match &repository.supply {
+        Supply::Archive(source) => Some(source),
+        Supply::Upstream(_) => None,
     });
     iso.into_iter().chain(archives)
 }

@@ -8,6 +8,7 @@ mod content;
 mod judge;
 mod own_kickstart;
 mod parts;
+mod repositories;
 mod system;
 
 pub(super) use judge::{Judge, cannot_read};

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{
-    Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media, Output, Packages, PartitionTable,
-    Recipe, Repository, Services, StockRepositories, Supply, syntax,
+    Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, PartitionTable, Recipe,
+    Services, StockRepositories, syntax,
 };
 use super::judge::Judge;
-use super::{checks, content, own_kickstart, system};
+use super::{checks, content, own_kickstart, repositories, system};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
 
@@ -29,7 +29,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         summary: summary.unwrap_or_else(|| name.clone()),
         name,
         media: media(judge, &written.media, kickstart),
-        repositories: repositories(judge, &written.repository),
+        repositories: repositories::repositories(judge, &written.repository),
         system: system::system(judge, &written.system),
         kernel: kernel(judge, &written.kernel),
         packages: packages(judge, &written.packages),
@@ -80,7 +80,8 @@ fn media(judge: &mut Judge<'_>, written: &written::Media, kickstart: Option<Cont
     Media::Deploy { distribution: written.distribution.unwrap_or(Distribution::Debian), suite: suite.unwrap_or_default() }
 }
 
-fn file_source(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileSource) -> FileSource {
+/// A file on this machine or in the world.
+pub(super) fn file_source(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileSource) -> FileSource {
     if written.path.is_none() && written.urls.is_empty() {
         judge.none_of(path, &["path", "urls"], format!("`{path}` does not say where the file is"));
     }
@@ -99,50 +100,6 @@ pub(super) fn sha256(judge: &mut Judge<'_>, path: &KeyPath, text: Option<&str>) 
         judge.wrong(path, "this is not a sha256 digest", "write the 64 hexadecimal digits that `sha256sum` prints");
     }
     parsed.ok()
-}
-
-fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<Repository> {
-    let path = KeyPath::from("repository");
-    if !written.is_empty() {
-        let help = "there is no yum in it: remove the repository, or choose `installer = \"anaconda\"`";
-        judge.not_for_deploy(&path.at(0), "deploy takes packages from the distribution only", help);
-    }
-    judge.unique(written, "repository", |index| path.at(index).at("id"), |repository| Some(repository.id.clone()));
-    let file = |written: &written::Repository| written.file.clone().unwrap_or_else(|| format!("{}.repo", written.id));
-    let kept_file = |written: &written::Repository| written.unpack_to.as_ref().map(|_| file(written));
-    judge.unique(written, "the repository file", |index| path.at(index).at("file"), kept_file);
-    judge.unique(written, "the directory", |index| path.at(index).at("unpack_to"), |repository| repository.unpack_to.clone());
-    let repository = |(index, written): (usize, &written::Repository)| {
-        let path = path.at(index);
-        let id = judge.spelled(&path.at("id"), &written.id, syntax::repository_id);
-        if let Some(file) = &written.file {
-            judge.spelled(&path.at("file"), file, syntax::repository_file);
-        }
-        for key in ["file", "gpgcheck"] {
-            if written.unpack_to.is_none() && judge.is_written(&path.at(key)) {
-                let title = format!("`{key}` is about a repository that stays in the image, and this one does not");
-                judge.wrong(&path.at(key), title, format!("add `unpack_to = \"/DIRECTORY\"`, or remove `{key}`"));
-            }
-        }
-        let archive = path.at("archive");
-        if !written.archive.urls.is_empty() && written.archive.sha256.is_none() {
-            judge.wrong(
-                &archive.at("sha256"),
-                "a file from the network must be pinned",
-                "add `sha256 = \"…\"`: what `sha256sum` prints for the file you mean",
-            );
-        }
-        Repository {
-            id,
-            supply: Supply::Archive(file_source(judge, &archive, &written.archive)),
-            kept: written.unpack_to.as_ref().map(|unpack_to| Kept {
-                file: file(written),
-                unpack_to: judge.spelled(&path.at("unpack_to"), unpack_to, syntax::absolute_path),
-                gpgcheck: written.gpgcheck,
-            }),
-        }
-    };
-    written.iter().enumerate().map(repository).collect()
 }
 
 fn kernel(judge: &mut Judge<'_>, written: &written::Kernel) -> Kernel {
