@@ -5,6 +5,8 @@ use std::fmt;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
+use crate::base::digest::Sha256Digest;
+
 /// A digest that an index gives for a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Checksum {
@@ -63,6 +65,14 @@ impl Checksum {
             Self::Sha1(_) => "sha1",
             Self::Sha256(_) => "sha256",
             Self::Sha512(_) => "sha512",
+        }
+    }
+
+    /// The same as the one digest of goldsmith, when it is of that kind.
+    pub fn sha256(&self) -> Option<Sha256Digest> {
+        match self {
+            Self::Sha256(bytes) => Some((*bytes).into()),
+            Self::Sha1(_) | Self::Sha512(_) => None,
         }
     }
 

@@ -176,6 +176,16 @@ pub enum SourceError {
         /// Each address, without credentials, and why not from there; at least one.
         failures: Vec<(String, String)>,
     },
+    /// A file of a repository of the world cannot be had from any of its mirrors.
+    #[error("{what} cannot be fetched: {}", first(failures))]
+    NoMirror {
+        /// What the file is to the recipe.
+        what: String,
+        /// The recipe's key that names the mirrors.
+        key: String,
+        /// Each address, without credentials, and why not from there; at least one.
+        failures: Vec<(String, String)>,
+    },
     /// A file would fill the store's disk.
     #[error("there is no room for {what}: {} has {} free, {} needed", path.display(), rounded(*.free), rounded(*.needed))]
     NoRoom {
@@ -219,6 +229,12 @@ fn first(failures: &[(String, String)]) -> String {
         1 => format!("{url}: {why}"),
         count => format!("{url}: {why} (nor from {} more)", count - 1),
     }
+}
+
+/// What to look after when nobody gives a file.
+fn reach(failures: &[(String, String)]) -> &'static str {
+    let untrusted = failures.iter().any(|(_, why)| why.contains("certificate"));
+    if untrusted { "make the host trust the server (ca-certificates)" } else { "check the network and the addresses" }
 }
 
 impl SourceError {
@@ -271,10 +287,10 @@ impl Failure for SourceError {
             Self::Unreachable { .. } => "check the network and the host's package sources: apt-get update".to_owned(),
             Self::NoIndex { .. } => "check the host's package sources: /etc/apt/sources.list.d".to_owned(),
             Self::Unfetched { key, sha256, failures, .. } => {
-                let untrusted = failures.iter().any(|(_, why)| why.contains("certificate"));
-                let first =
-                    if untrusted { "make the host trust the server (ca-certificates)" } else { "check the network and the addresses" };
-                format!("{first}; or get the file yourself (sha256 {sha256}) and say where it is: --set {key}='\"FILE\"'")
+                format!("{}; or get the file yourself (sha256 {sha256}) and say where it is: --set {key}='\"FILE\"'", reach(failures))
+            }
+            Self::NoMirror { key, failures, .. } => {
+                format!("{}; or name another mirror: --set {key}='[\"URL\"]'", reach(failures))
             }
             Self::NoRoom { needed, free, .. } => {
                 format!("free {} there, or name another store: --store DIR", rounded(needed.saturating_sub(*free)))
@@ -292,7 +308,9 @@ impl Failure for SourceError {
     fn evidence(&self) -> Vec<String> {
         match self {
             Self::Unreachable { source, .. } | Self::Tool(source) => source.evidence(),
-            Self::Unfetched { failures, .. } if failures.len() > 1 => failures.iter().map(|(url, why)| format!("{url}: {why}")).collect(),
+            Self::Unfetched { failures, .. } | Self::NoMirror { failures, .. } if failures.len() > 1 => {
+                failures.iter().map(|(url, why)| format!("{url}: {why}")).collect()
+            }
             // One is told by the error itself.
             Self::BadBundle { problems, .. } | Self::BadRepodata { problems, .. } if problems.len() > 1 => problems.clone(),
             _ => Vec::new(),

@@ -16,6 +16,7 @@ pub mod medium;
 mod packing;
 mod resolve;
 mod unresolved;
+mod upstream;
 mod verified;
 
 pub use apt::AptSource;
@@ -24,6 +25,7 @@ pub use fetch::{Awaited, Fetch, Proxies, Web};
 pub use indexes::{PackageIndex, indexes};
 pub use resolve::{Host, Resolved, Suite, resolve};
 pub use unresolved::Unresolved;
+pub use upstream::{Chosen, RemotePackage, Upstream, gather};
 pub use verified::VerifiedFile;
 
 use serde::Serialize;

@@ -6,10 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::apt::{self, AptSource};
 use super::bundle::Bundle;
 use super::fetch::{Awaited, Fetch, Remote, Web, fetch, look, shown};
 use super::medium::{self, Medium};
+use super::upstream::{self, Chosen, Upstream};
 use super::{Pin, Pins, SourceError, Unresolved, VerifiedFile};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
@@ -49,6 +52,10 @@ pub struct Resolved {
     pub medium: Option<Medium>,
     /// The bundles of the recipe's repositories, by their id.
     pub bundles: BTreeMap<String, Bundle>,
+    /// The repositories of the world that packages may be chosen of, in the order of the recipe.
+    pub upstreams: Vec<Upstream>,
+    /// What was chosen of them, by the id of the recipe's repository; nothing while it is not known.
+    pub chosen: Option<BTreeMap<String, Chosen>>,
     /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
     pub epoch: u64,
     /// Where packages come from; empty when the installer's medium has them.
@@ -71,8 +78,10 @@ pub struct Suite {
 pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Resolved, Unresolved> {
     let mut found = Resolved::default();
     let mut errors = Vec::new();
+    let unreached = upstreams(recipe, host, &mut found, task).await;
     // Gigabytes are not fetched for a build that lacks another file.
-    let host = if sources(recipe).any(is_nowhere) { Host { fetch: Fetch::Look, ..host } } else { host };
+    let lacks = sources(recipe).any(is_nowhere) || !unreached.is_empty();
+    let host = if lacks { Host { fetch: Fetch::Look, ..host } } else { host };
     if let Media::Anaconda { iso, .. } = &recipe.media {
         errors.extend(medium(iso, host, &mut found, task).await.err());
     }
@@ -82,6 +91,7 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     if let Media::Deploy { suite, .. } = &recipe.media {
         errors.extend(suites(suite, host, &mut found, task).await.err());
     }
+    errors.extend(unreached);
     if errors.is_empty() { Ok(found) } else { Err(Unresolved { found: Box::new(found), errors }) }
 }
 
@@ -114,6 +124,26 @@ async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &m
     found.pin(&name, bundle.sha256(), source);
     found.bundles.insert(repository.id.clone(), bundle);
     Ok(())
+}
+
+/// The repositories of the world, all at a time: most of it is waiting for answers. What of them cannot be had is returned.
+async fn upstreams(recipe: &Recipe, host: Host<'_>, found: &mut Resolved, task: &Task) -> Vec<SourceError> {
+    let wanted = recipe.repositories.iter().enumerate().flat_map(|(index, repository)| {
+        let upstreams = match &repository.supply {
+            Supply::Upstream(upstreams) => &upstreams[..],
+            Supply::Archive(_) => &[],
+        };
+        upstreams.iter().enumerate().map(move |(nth, wanted)| (repository, format!("repository.{index}.upstream.{nth}"), wanted))
+    });
+    let opened = wanted.map(|(repository, key, wanted)| async move { upstream::open(&repository.id, &key, wanted, host, task).await });
+    let mut errors = Vec::new();
+    for opened in join_all(opened).await {
+        match opened {
+            Ok(upstream) => found.upstreams.push(upstream),
+            Err(error) => errors.push(error),
+        }
+    }
+    errors
 }
 
 async fn suites(suite: &str, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
@@ -195,17 +225,23 @@ async fn find(what: &str, key: &str, source: &FileSource, host: Host<'_>, task: 
         let (what, key, path) = (what.to_owned(), key.to_owned(), source.path.clone());
         return Err(SourceError::Missing { what, key, path, sha256: source.sha256 });
     };
-    if let Some(path) = host.store.peek_file(&sha256) {
-        match VerifiedFile::of(what, &path, Some(sha256), host.store, task).await {
-            // The disk has forgotten what it was given.
-            Err(SourceError::WrongDigest { .. }) => host.store.discard_file(&sha256)?,
-            verified => return verified.map(|file| Place::Here(file.path().to_owned())),
-        }
+    if let Some(path) = stored(what, sha256, host.store, task).await? {
+        return Ok(Place::Here(path));
     }
-    let remote = Remote { what, key, urls, sha256 };
+    let remote = Remote::pinned(what, key, urls, sha256);
     match host.fetch {
         Fetch::Now => Ok(Place::Here(fetch(remote, host.store, host.web, task).await?)),
         Fetch::Look => Ok(Place::There(look(remote, host.store, host.web, task).await?)),
+    }
+}
+
+/// What was fetched before, when it is still what it was.
+pub(super) async fn stored(what: &str, sha256: Sha256Digest, store: &Store, task: &Task) -> Result<Option<PathBuf>, SourceError> {
+    let Some(path) = store.peek_file(&sha256) else { return Ok(None) };
+    match VerifiedFile::of(what, &path, Some(sha256), store, task).await {
+        // The disk has forgotten what it was given.
+        Err(SourceError::WrongDigest { .. }) => store.discard_file(&sha256).map(|()| None).map_err(Into::into),
+        verified => verified.map(|file| Some(file.path().to_owned())),
     }
 }
 

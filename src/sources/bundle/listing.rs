@@ -335,10 +335,15 @@ fn unreadable(error: &io::Error, entry: &str) -> Stop {
 
 /// The digest of a directory: of its files' digests, sizes and paths, in the order of the paths.
 pub(super) fn digest(files: &[FileRecord]) -> Sha256Digest {
+    digest_of(files.iter().map(|file| (file.sha256, file.bytes, file.path.as_str())))
+}
+
+/// The digest of a list of files: their digests, sizes and paths.
+pub(in crate::sources) fn digest_of<'a>(files: impl Iterator<Item = (Sha256Digest, u64, &'a str)>) -> Sha256Digest {
     let mut hasher = HashingWriter::new(io::sink());
-    for file in files {
+    for (sha256, bytes, path) in files {
         // OK to ignore: neither hashing nor a sink fails.
-        let _ = writeln!(hasher, "{} {} {}", file.sha256, file.bytes, file.path);
+        let _ = writeln!(hasher, "{sha256} {bytes} {path}");
     }
     hasher.finish().1
 }

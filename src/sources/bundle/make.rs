@@ -19,7 +19,7 @@ const BYTES: u64 = 64 << 20;
 
 /// The metadata of the packages below `dir`, path to content, as yum 3.4 of EL7 reads it: gzip, no SQLite. The same packages give the same
 /// bytes: revision and times are fixed.
-pub(super) async fn repodata(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
+pub(in crate::sources) async fn repodata(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
     Invocation::new(Tool::CreaterepoC)
         .args(["--quiet", "--no-database", "--general-compress-type=gz", "--simple-md-filenames"])
         .args(["--revision=1", "--set-timestamp-to-revision"])

@@ -15,7 +15,7 @@ use crate::base::digest::HashingWriter;
 use crate::sources::aside::Meter;
 
 /// The time of every file: the first that FAT has, 1980-01-01. Times of archives would make unlike disks of like inputs.
-const TIME: Duration = Duration::from_secs(315_532_800);
+pub(in crate::sources) const TIME: Duration = Duration::from_secs(315_532_800);
 /// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
 

@@ -16,12 +16,38 @@ const AGENT: &str = concat!("goldsmith/", env!("CARGO_PKG_VERSION"));
 
 /// A client that gives up when nothing comes for `silence`. A redirect may lead from https to http: what is fetched is pinned by its
 /// digest, and nothing secret is sent.
-pub(super) fn client(proxies: &Proxies, silence: Duration) -> Result<Client, SourceError> {
+pub(in crate::sources) fn client(proxies: &Proxies, silence: Duration) -> Result<Client, SourceError> {
+    built(proxies, silence, Policy::limited(REDIRECTS))
+}
+
+/// A client for what no digest pins: a redirect to where somebody on the way could change it is not followed.
+pub(super) fn wary_client(proxies: &Proxies, silence: Duration) -> Result<Client, SourceError> {
+    let policy = Policy::custom(|attempt| {
+        if attempt.previous().len() > REDIRECTS {
+            return attempt.error(Lost);
+        }
+        let own = matches!(attempt.url().host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        if attempt.url().scheme() == "https" || own { attempt.follow() } else { attempt.error(Downgrade) }
+    });
+    built(proxies, silence, policy)
+}
+
+/// A redirect to where somebody on the way could change what is fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("it redirects to http, where anybody on the way can change what it gives")]
+struct Downgrade;
+
+/// Too many redirects.
+#[derive(Debug, thiserror::Error)]
+#[error("it redirects more than {REDIRECTS} times")]
+struct Lost;
+
+fn built(proxies: &Proxies, silence: Duration, redirects: Policy) -> Result<Client, SourceError> {
     // It fails when there is one already, which is ours.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
         .user_agent(AGENT)
-        .redirect(Policy::limited(REDIRECTS))
+        .redirect(redirects)
         .referer(false)
         .connect_timeout(silence)
         .read_timeout(silence)
@@ -41,7 +67,8 @@ pub(super) fn client(proxies: &Proxies, silence: Duration) -> Result<Client, Sou
 /// The innermost cause of an error, which says most; URLs are not in it.
 pub(super) fn words(error: &reqwest::Error) -> String {
     if error.is_redirect() {
-        return format!("it redirects more than {REDIRECTS} times");
+        let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        return if causes.any(|cause| cause.is::<Downgrade>()) { Downgrade.to_string() } else { Lost.to_string() };
     }
     if error.is_timeout() {
         return if error.is_connect() { "no connection could be made in time" } else { "it fell silent" }.to_owned();

@@ -15,6 +15,7 @@
 mod answer;
 mod client;
 mod part;
+mod small;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -22,6 +23,8 @@ mod transfer;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use reqwest::Client;
 
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
@@ -31,11 +34,15 @@ use crate::cache::{FileLookup, Store};
 
 use super::SourceError;
 
-pub(super) use client::shown;
+pub(super) use client::{client, shown};
+pub(super) use small::small;
+pub(super) use transfer::require_room;
 
-use client::client;
 use part::Part;
 use transfer::{Transfer, Wanted};
+
+/// Bytes of a file, at most: the largest medium has 9 GB. A server that does not tell how much it sends must end before.
+const BYTES_MAX: u64 = 64 << 30;
 
 /// Whether files are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,13 +102,37 @@ impl fmt::Display for Awaited {
     }
 }
 
-/// A file of the world: what it is to the recipe, which key names its local copy, where it can be had, and its digest.
+/// A file of the world.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Remote<'a> {
+    /// What it is to the recipe.
     pub what: &'a str,
-    pub key: &'a str,
+    /// What helps when it cannot be had.
+    pub way: Way<'a>,
+    /// Where it can be had.
     pub urls: &'a [String],
+    /// Its digest.
     pub sha256: Sha256Digest,
+    /// Who says so: `the recipe`.
+    pub says: &'a str,
+    /// Bytes it may have.
+    pub limit: u64,
+}
+
+/// What a user can do about a file that cannot be had: the recipe's key that names something else.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// A local copy.
+    Copy(&'a str),
+    /// Other mirrors.
+    Mirrors(&'a str),
+}
+
+impl<'a> Remote<'a> {
+    /// A file that the recipe pins, of which `key` names a local copy.
+    pub(super) fn pinned(what: &'a str, key: &'a str, urls: &'a [String], sha256: Sha256Digest) -> Self {
+        Self { what, way: Way::Copy(key), urls, sha256, says: "the recipe", limit: BYTES_MAX }
+    }
 }
 
 /// Fetch `remote` into the store, or find it there. While another goldsmith fetches it, wait.
@@ -109,15 +140,22 @@ pub(super) struct Remote<'a> {
 /// # Errors
 /// No URL gives it, each with why; or there is no room for it.
 pub(super) async fn fetch(remote: Remote<'_>, store: &Store, web: &Web, task: &Task) -> Result<PathBuf, SourceError> {
-    let Remote { what, urls, sha256, .. } = remote;
+    fetch_over(&client(&web.proxies, web.silence)?, remote, store, web, task).await
+}
+
+/// The same, over a client that has connections already.
+///
+/// # Errors
+/// Those of [`fetch`].
+pub(super) async fn fetch_over(client: &Client, remote: Remote<'_>, store: &Store, web: &Web, task: &Task) -> Result<PathBuf, SourceError> {
+    let Remote { what, urls, sha256, says, limit, .. } = remote;
     let waiting = || task.step(&format!("another goldsmith is fetching {what}; waiting for it"));
     let vacancy = match store.lookup_file(&sha256, waiting).await? {
         FileLookup::Hit(path) => return Ok(path),
         FileLookup::Miss(vacancy) => vacancy,
     };
-    let client = client(&web.proxies, web.silence)?;
     let part = Part::open(vacancy.part(), what, task).await?;
-    let mut transfer = Transfer { wanted: Wanted { what, sha256 }, client: &client, web, store, task, part, is_reached: false };
+    let mut transfer = Transfer { wanted: Wanted { what, sha256, says, limit }, client, web, store, task, part, is_reached: false };
     let mut failures = Vec::new();
     for url in urls {
         match transfer.from(url).await? {
@@ -151,10 +189,15 @@ pub(super) async fn look(remote: Remote<'_>, store: &Store, web: &Web, task: &Ta
     Err(unfetched(remote, failures))
 }
 
-fn host_of(url: &str) -> String {
+/// The host of a URL.
+pub(super) fn host_of(url: &str) -> String {
     client::host(url)
 }
 
 fn unfetched(remote: Remote<'_>, failures: Vec<(String, String)>) -> SourceError {
-    SourceError::Unfetched { what: remote.what.to_owned(), key: remote.key.to_owned(), sha256: remote.sha256, failures }
+    let what = remote.what.to_owned();
+    match remote.way {
+        Way::Copy(key) => SourceError::Unfetched { what, key: key.to_owned(), sha256: remote.sha256, failures },
+        Way::Mirrors(key) => SourceError::NoMirror { what, key: key.to_owned(), failures },
+    }
 }

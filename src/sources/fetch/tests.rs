@@ -142,7 +142,7 @@ impl Place {
             }
         })]);
         let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
-        let remote = Remote { what: "the file", key: "k", urls: &urls, sha256: Sha256Digest::of(body) };
+        let remote = Remote::pinned("the file", "k", &urls, Sha256Digest::of(body));
         let path = on_runtime(fetch(remote, &self.store, web, &events.task("t")))?;
         assert_eq!(self.parts(), 0, "a part was left of what is complete");
         Ok(fs::read(path).unwrap())
@@ -183,7 +183,7 @@ fn two_at_once_fetch_once() {
     let (place, content) = (Place::new(), body());
     let server = Server::new(move |_, asked| honest(asked, &content));
     let (urls, sha256, web, task) = ([server.url.clone()], Sha256Digest::of(&body()), web(0), Events::none().task("t"));
-    let remote = Remote { what: "the file", key: "k", urls: &urls, sha256 };
+    let remote = Remote::pinned("the file", "k", &urls, sha256);
     let both = async { tokio::join!(fetch(remote, &place.store, &web, &task), fetch(remote, &place.store, &web, &task)) };
     let (one, two) = on_runtime(both);
     assert_eq!((one.unwrap(), server.asked().len()), (two.unwrap(), 1));
@@ -362,7 +362,7 @@ fn a_look_asks_for_one_byte() {
         let place = Place::new();
         let server = Server::new(behaviour);
         let urls = [server.url.clone()];
-        let remote = Remote { what: "the file", key: "k", urls: &urls, sha256: Sha256Digest::of(b"") };
+        let remote = Remote::pinned("the file", "k", &urls, Sha256Digest::of(b""));
         let found = on_runtime(look(remote, &place.store, &web(2), &Events::none().task("t")));
         match expected {
             Ok(bytes) => assert_eq!(found.unwrap(), Awaited { host: "127.0.0.1".into(), bytes }),

@@ -15,25 +15,25 @@ use crate::base::size::rounded;
 use crate::cache::Store;
 use crate::sources::{SourceError, magic};
 
-/// Bytes of a file, at most: the largest medium has 9 GB. A server that does not tell how much it sends must end before.
-const BYTES_MAX: u64 = 64 << 30;
 /// What a try must bring, for the failures before it to be forgotten.
 const PROGRESS: u64 = 1 << 20;
 /// How often a server is tried again that has not answered at all: the host may have no network.
-const UNREACHED: usize = 2;
+pub(super) const UNREACHED: usize = 2;
 /// What a server may ask us to wait.
-const AFTER_MAX: Duration = Duration::from_secs(60);
+pub(super) const AFTER_MAX: Duration = Duration::from_secs(60);
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(100);
 
 /// A web page in the place of a file.
-const PAGE: &str = "it gives a web page, such as one to log in, and not the file";
+pub(super) const PAGE: &str = "it gives a web page, such as one to log in, and not the file";
 
 /// What is to be fetched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub what: &'a str,
     pub sha256: Sha256Digest,
+    pub says: &'a str,
+    pub limit: u64,
 }
 
 /// A file on its way.
@@ -117,7 +117,7 @@ impl Transfer<'_> {
         }
         let path = self.part.path();
         let is = magic::identify(path).map_err(|source| SourceError::Scratch { path: path.to_owned(), source })?;
-        Ok(Err(format!("what {} gives is {is} with sha256 {found}, the recipe says {expected}", shown(url))))
+        Ok(Err(format!("what {} gives is {is} with sha256 {found}, {} says {expected}", shown(url), self.wanted.says)))
     }
 
     /// One request, and all that comes of it.
@@ -148,8 +148,8 @@ impl Transfer<'_> {
             Answer::Later(why, after) => return Err(Stop::Again(why, after)),
             Answer::Never(why) => return Err(Stop::Elsewhere(why)),
         };
-        if total.is_some_and(|total| total > BYTES_MAX) {
-            return Err(Stop::Elsewhere(format!("it has more than {}", rounded(BYTES_MAX))));
+        if total.is_some_and(|total| total > self.wanted.limit) {
+            return Err(Stop::Elsewhere(format!("it has more than {}", rounded(self.wanted.limit))));
         }
         require_room(self.wanted.what, self.store, total.unwrap_or_default().saturating_sub(self.part.bytes()))?;
         Origin::new(url, validator(response.headers())).remember(self.store, &self.wanted.sha256);
@@ -171,9 +171,10 @@ impl Transfer<'_> {
             if self.part.bytes() == 0 && is_page(&bytes) {
                 return Err(Stop::Elsewhere(PAGE.to_owned()));
             }
-            if self.part.bytes() + bytes.len() as u64 > total.unwrap_or(BYTES_MAX) {
+            let allowed = total.unwrap_or(self.wanted.limit);
+            if self.part.bytes() + bytes.len() as u64 > allowed {
                 self.part.restart()?;
-                return Err(Stop::Elsewhere(format!("it sends more than {}", rounded(total.unwrap_or(BYTES_MAX)))));
+                return Err(Stop::Elsewhere(format!("it sends more than {}", rounded(allowed))));
             }
             self.part.add(&bytes)?;
         }
@@ -208,7 +209,7 @@ pub(super) async fn look(client: &Client, url: &str) -> Result<Option<u64>, Stri
 }
 
 /// Whether a file that begins so is what is most often in the place of another.
-fn is_page(begin: &[u8]) -> bool {
+pub(super) fn is_page(begin: &[u8]) -> bool {
     magic::kind_of(begin) == magic::WEB_PAGE
 }
 
@@ -216,7 +217,7 @@ fn is_page(begin: &[u8]) -> bool {
 ///
 /// # Errors
 /// They cannot.
-pub(super) fn require_room(what: &str, store: &Store, needed: u64) -> Result<(), SourceError> {
+pub(in crate::sources) fn require_room(what: &str, store: &Store, needed: u64) -> Result<(), SourceError> {
     let free = store.free_bytes()?;
     if needed <= free {
         return Ok(());

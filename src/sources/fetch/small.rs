@@ -1,0 +1,91 @@
+//! A small file that no digest pins: read into memory, anew every time.
+
+use std::time::Duration;
+
+use reqwest::Client;
+
+use super::answer::Answer;
+use super::client::{shown, wary_client, words};
+use super::transfer::{AFTER_MAX, PAGE, UNREACHED, is_page};
+use super::{Way, Web, host_of};
+use crate::base::event::Task;
+use crate::base::size::rounded;
+use crate::sources::SourceError;
+
+/// Why a server was left.
+struct Left {
+    why: String,
+    /// It may be tried again, perhaps after a time.
+    again: Option<Option<Duration>>,
+    /// It has answered something.
+    is_reached: bool,
+}
+
+/// What the first of `urls` has that has it, at most `limit` bytes. `what` it is to the recipe, and what helps when nobody has it. Only https
+/// and this machine are trusted; to which of both a URL belongs has been looked at.
+///
+/// # Errors
+/// No URL gives it, each with why.
+pub(in crate::sources) async fn small(
+    what: &str,
+    way: Way<'_>,
+    urls: &[String],
+    limit: u64,
+    web: &Web,
+    task: &Task,
+) -> Result<Vec<u8>, SourceError> {
+    let client = wary_client(&web.proxies, web.silence)?;
+    let mut failures = Vec::new();
+    for url in urls {
+        task.step(&format!("fetch {what} from {}", host_of(url)));
+        match patiently(&client, url, limit, web, task).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(why) => failures.push((shown(url), why)),
+        }
+        if failures.len() < urls.len() {
+            task.events().warn(format!("{what} is not to be had from {}: {}", host_of(url), failures[failures.len() - 1].1));
+        }
+    }
+    let (Way::Copy(key) | Way::Mirrors(key)) = way;
+    Err(SourceError::NoMirror { what: what.to_owned(), key: key.to_owned(), failures })
+}
+
+async fn patiently(client: &Client, url: &str, limit: u64, web: &Web, task: &Task) -> Result<Vec<u8>, String> {
+    let mut failed = 0;
+    loop {
+        let left = match once(client, url, limit).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(left) => left,
+        };
+        let tries = if left.is_reached { usize::MAX } else { UNREACHED };
+        let pause = web.pauses.get(failed).filter(|_| failed < tries);
+        let (Some(pause), Some(after)) = (pause, left.again) else { return Err(left.why) };
+        failed += 1;
+        let pause = after.map_or(*pause, |after| after.min(AFTER_MAX).max(*pause));
+        task.step(&format!("{}: {}; again in {} s", host_of(url), left.why, pause.as_secs()));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn once(client: &Client, url: &str, limit: u64) -> Result<Vec<u8>, Left> {
+    let again = |error: &reqwest::Error, is_reached| Left { why: words(error), again: (!error.is_redirect()).then_some(None), is_reached };
+    let never = |why: String| Left { why, again: None, is_reached: true };
+    let mut response = client.get(url).send().await.map_err(|error| again(&error, false))?;
+    match Answer::of(response.status(), response.headers(), 0) {
+        Answer::Whole(_) => {}
+        Answer::Later(why, after) => return Err(Left { why, again: Some(after), is_reached: true }),
+        Answer::Never(why) => return Err(never(why)),
+        Answer::Rest(_) | Answer::Complete | Answer::Another => return Err(never("it answers what it was not asked".to_owned())),
+    }
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| again(&error, true))? {
+        if bytes.is_empty() && is_page(&piece) {
+            return Err(never(PAGE.to_owned()));
+        }
+        bytes.extend_from_slice(&piece);
+        if bytes.len() as u64 > limit {
+            return Err(never(format!("it has more than {}", rounded(limit))));
+        }
+    }
+    Ok(bytes)
+}
