@@ -1,7 +1,7 @@
 //! The flow: reuse cached stages, run the rest, verify, publish.
 //!
 //! ```text
-//! recipe ─resolve→ pins ─plan→ stages ─each: layer from the store, or run→ sealed layer
+//! recipe ─resolve, choose→ pins ─plan→ stages ─foresee, gather; each: layer from the store, or run→ sealed layer
 //!        ─flatten→ image ─verify→ report ─publish→ artifact
 //! ```
 
@@ -78,7 +78,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     let recipe = request.recipe;
     preflight::require_kickstart(recipe, request.store)?;
     let host = host(request.store, scratch, request.web, Fetch::Now);
-    let (resolved, plan) = resolve_and_plan(recipe, host, events).await?;
+    let (mut resolved, plan) = resolve_and_plan(recipe, host, events).await?;
     let found = artifact::existing(request.target, &plan.content_id);
     if let Found::SameId(manifest) = &found {
         let artifact = Artifact { dir: request.target.to_owned(), manifest: (**manifest).clone() };
@@ -92,6 +92,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     preflight::require(request, &plan)?;
     if first_to_run(request.store, &plan) == 0 {
         foresee(recipe, &resolved, host, events).await?;
+        gather(&mut resolved, host, events).await?;
     }
 
     let evidence = scratch.path().join(failure::EVIDENCE);
@@ -122,6 +123,16 @@ async fn foresee(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, events: &
     }
     found.refuse()?;
     task.done();
+    Ok(())
+}
+
+/// Fetch what was chosen of the world's repositories: what foresees is done, the packages go together.
+async fn gather(resolved: &mut Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
+    if resolved.chosen.is_some() {
+        let task = events.task("fetch");
+        sources::gather(resolved, host, &task).await?;
+        task.done();
+    }
     Ok(())
 }
 
@@ -157,7 +168,8 @@ async fn prove(image: &Path, promises: &Promises, bench: &Bench<'_>, events: &Ev
 /// An input is missing or wrong, or this version has no plan for the recipe.
 pub async fn resolve_and_plan(recipe: &Recipe, host: Host<'_>, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
     let task = events.task("resolve");
-    let resolved = sources::resolve(recipe, host, &task).await?;
+    let mut resolved = sources::resolve(recipe, host, &task).await?;
+    check::require_choice(recipe, &mut resolved, host, &task).await?;
     let plan = plan_of(recipe, &resolved, host.store)?;
     task.done();
     Ok((resolved, plan))

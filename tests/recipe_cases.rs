@@ -419,6 +419,37 @@ fn the_centos_recipe_holds_every_value_of_the_lab() {
     assert!(unset.render(false).contains("ROOT_PASSWORD"), "no password is a default");
 }
 
+/// The online form is the lab's, but for where its packages come from.
+#[test]
+fn the_online_recipe_differs_in_its_sources_alone() {
+    let [lab, online] = ["centos-7.5-docker", "centos-7.5-docker-online"].map(|name| load(name, &[], &Machine::with(&[])).unwrap());
+    let Media::Anaconda { iso, kickstart: None } = &online.media else { panic!("not anaconda") };
+    assert_eq!(iso.sha256.unwrap().to_string(), "714acc0aefb32b7d51b515e25546835e55a90da9fb00417fbee2d03a62801efd");
+    let [kubernetes, updates] = online.repositories.as_slice() else { panic!("not two repositories") };
+    assert_eq!((&kubernetes.id, &kubernetes.kept), (&lab.repositories[0].id, &lab.repositories[0].kept));
+    assert_eq!((updates.id.as_str(), &updates.kept), ("vault-updates", &None));
+    let upstreams: Vec<&Upstream> = online
+        .repositories
+        .iter()
+        .flat_map(|repository| match &repository.supply {
+            Supply::Upstream(upstreams) => upstreams.iter(),
+            Supply::Archive(_) => panic!("an archive is needed"),
+        })
+        .collect();
+    assert_eq!(
+        upstreams.iter().map(|upstream| upstream.name.as_str()).collect::<Vec<_>>(),
+        ["docker-ce-stable", "extras", "os", "updates"]
+    );
+    assert!(upstreams.iter().flat_map(|upstream| &upstream.urls).all(|url| url.starts_with("https://") && url.ends_with('/')));
+    let Packages { install, .. } = &online.packages;
+    assert_eq!(&install[..5], &lab.packages.install[..5]);
+    assert_eq!(install[5..], ["containerd.io-1.2.5"]);
+    let packages = Packages { install: lab.packages.install.clone(), ..online.packages.clone() };
+    let (media, name, summary) = (lab.media.clone(), lab.name.clone(), lab.summary.clone());
+    let repositories = lab.repositories.clone();
+    assert_eq!(Recipe { media, name, summary, repositories, packages, ..online.clone() }, lab);
+}
+
 #[test]
 fn the_debian_recipe_and_the_starter_load_anywhere() {
     let recipe = load("debian-12-docker", &[], &Machine::default()).unwrap();
@@ -426,7 +457,7 @@ fn the_debian_recipe_and_the_starter_load_anywhere() {
     assert_eq!((recipe.system.network, recipe.packages.install), (Network::Dhcp, vec!["docker.io".to_owned()]));
     assert_eq!((recipe.system.selinux, recipe.system.firewall), (Selinux::Disabled, Toggle::Disabled));
     load_text(starter()).unwrap();
-    assert_eq!(builtin_names().collect::<Vec<_>>(), ["centos-7.5-docker", "debian-12-docker"]);
+    assert_eq!(builtin_names().collect::<Vec<_>>(), ["centos-7.5-docker", "centos-7.5-docker-online", "debian-12-docker"]);
 }
 
 /// The starter's commented lines are promises too: they say defaults and keys.

@@ -7,7 +7,7 @@ mod report;
 
 use std::path::Path;
 
-use super::closure::{Forecast, forecast};
+use super::closure::{Choosing, Forecast, choose, forecast};
 use super::{host, plan_of, preflight};
 use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
@@ -31,17 +31,27 @@ pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, eve
     let scratch = store.scratch()?;
     let host = host(store, &scratch, web, Fetch::Look);
     let task = events.task("resolve");
-    let (resolved, unresolved) = match sources::resolve(recipe, host, &task).await {
+    let (mut resolved, unresolved) = match sources::resolve(recipe, host, &task).await {
         Ok(resolved) => (Some(resolved), None),
         Err(unresolved) => (None, Some(unresolved)),
     };
+    let choosing = match &mut resolved {
+        Some(resolved) => choose(recipe, resolved, host, &task).await,
+        None => Ok(Choosing::Done),
+    };
     let mut preflight = foresee(recipe, resolved.as_ref(), host, &task).await?;
+    let chosen = matches!(choosing, Ok(Choosing::Done));
+    preflight.rows.extend(match choosing {
+        Ok(choosing) => packages::chosen(choosing),
+        Err(failure) => vec![Row::failed(Area::Packages, &failure)],
+    });
     task.done();
     if let Some(unresolved) = unresolved {
         preflight.rows.extend(pins(&unresolved.found));
         preflight.rows.extend(unresolved.errors.into_iter().map(|error| Row::failed(Area::Sources, &error.into())));
     }
-    let planned = resolved.as_ref().map(|resolved| plan_of(recipe, resolved, store)).transpose();
+    // What is not chosen is not pinned, and stages have other ids then.
+    let planned = resolved.as_ref().filter(|_| chosen).map(|resolved| plan_of(recipe, resolved, store)).transpose();
     // A kickstart that cannot be had is told in its own rows.
     let told = preflight.rows.iter().any(|row| row.area == Area::Kickstart && row.verdict == Verdict::Wrong);
     preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
@@ -56,12 +66,35 @@ pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, eve
     Ok(preflight)
 }
 
+/// Choose what an installation takes of the world's repositories.
+///
+/// # Errors
+/// It cannot be chosen, or what is asked for does not go together.
+pub(super) async fn require_choice(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Result<(), AnyFailure> {
+    match choose(recipe, resolved, host, task).await? {
+        Choosing::Unknown(why) => Err(why.into()),
+        choosing => {
+            let rows = packages::chosen(choosing);
+            Ok(Preflight { rows, ..Preflight::of(&recipe.name) }.refuse()?)
+        }
+    }
+}
+
 /// The inputs that were found, and those that a build will fetch.
 fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
-    found.pins.0.iter().map(|pin| {
+    let world = found.upstreams.iter().map(|upstream| {
+        // Whole, so that it can be pinned.
+        Row::ok(Area::Sources, format!("upstream {} of {}, repomd_sha256 {}", upstream.name(), upstream.repository(), upstream.sha256()))
+    });
+    let pinned = found.pins.0.iter().map(|pin| {
         let awaited = found.awaited.iter().find(|(name, _)| *name == pin.name).map(|(_, awaited)| format!(", {awaited}"));
         Row::ok(Area::Sources, format!("{}, sha256 {}{}", pin.name, pin.sha256.short(), awaited.unwrap_or_default()))
-    })
+    });
+    let chosen = found.chosen.iter().flatten().map(|(id, chosen)| {
+        let awaited = chosen.awaited.as_ref().map_or_else(|| "all in the store".to_owned(), ToString::to_string);
+        Row::ok(Area::Sources, format!("{} for {id}, {awaited}", counted(chosen.packages.len(), "package")))
+    });
+    pinned.chain(world).chain(chosen)
 }
 
 /// Everything but the host: the kickstart, the inputs that were found, the packages, the disk, and the checks.

@@ -1,8 +1,10 @@
 //! The packages an image will get, known from the repositories' indexes alone.
 
+mod choice;
 mod debian;
 mod rpm;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::base::digest::Sha256Digest;
@@ -15,6 +17,8 @@ use crate::packages::solve::Why;
 use crate::packages::{Notice, Question, Universe, resolve};
 use crate::recipe::{Media, Recipe};
 use crate::sources::{Host, Resolved};
+
+pub use choice::{Choosing, choose};
 
 /// What the store calls a forecast. The number is that of [`Forecast`]'s form and of the rules that lead to it.
 const KIND: &str = "closure-1";
@@ -136,27 +140,38 @@ pub async fn forecast(
 ) -> Result<Option<Forecast>, AnyFailure> {
     match (&recipe.media, selection) {
         (Media::Deploy { .. }, _) => debian::forecast(&deploy::packages(recipe), resolved, host, task).await.map(Some),
-        (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, resolved, host.store, task),
+        (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, resolved, host, task).await,
         (Media::Anaconda { .. }, None) => Ok(None),
     }
 }
 
 /// What was foretold before for the same indexes and the same question, or what `universe` says now.
-fn remembered(
+async fn remembered(
     store: &Store,
     indexes: &[Sha256Digest],
     question: &Question,
-    universe: impl FnOnce() -> Result<Universe, AnyFailure>,
+    universe: impl Future<Output = Result<Universe, AnyFailure>>,
 ) -> Result<Forecast, AnyFailure> {
+    found_before(KIND, store, indexes, question, async { Ok(Forecast::of(&universe.await?, question)) }).await
+}
+
+/// What was found out before for the same indexes and the same question, or what `find` finds out now.
+async fn found_before<T: Serialize + DeserializeOwned>(
+    kind: &str,
+    store: &Store,
+    indexes: &[Sha256Digest],
+    question: &Question,
+    find: impl Future<Output = Result<T, AnyFailure>>,
+) -> Result<T, AnyFailure> {
     let mut key = format!("{question:?}").into_bytes();
     indexes.iter().for_each(|sha256| key.extend(sha256.as_bytes()));
     let key = Sha256Digest::of(&key);
-    if let Some(forecast) = store.recall(KIND, &key).and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
-        return Ok(forecast);
+    if let Some(found) = store.recall(kind, &key).and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        return Ok(found);
     }
-    let forecast = Forecast::of(&universe()?, question);
-    if let Ok(bytes) = serde_json::to_vec(&forecast) {
-        store.remember(KIND, &key, &bytes);
+    let found = find.await?;
+    if let Ok(bytes) = serde_json::to_vec(&found) {
+        store.remember(kind, &key, &bytes);
     }
-    Ok(forecast)
+    Ok(found)
 }

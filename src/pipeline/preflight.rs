@@ -12,7 +12,7 @@ use crate::installer::accounts::Accounts;
 use crate::installer::anaconda;
 use crate::machine::firmware::find_uefi;
 use crate::plan::Plan;
-use crate::recipe::{Firmware, Media, Recipe};
+use crate::recipe::{Firmware, Media, Recipe, Supply};
 use crate::stages;
 
 use super::Request;
@@ -51,7 +51,10 @@ pub(super) fn lacks(recipe: &Recipe, store: &Store, target: &Path, installs: boo
     // Anaconda brings its own.
     let deploys = installs && matches!(recipe.media, Media::Deploy { .. });
     let installing: &[Tool] = if deploys { &stages::INSTALL_TOOLS } else { &[] };
-    for tool in TOOLS.iter().chain(installing) {
+    // What is fetched of the world needs metadata of its own.
+    let gathers = installs && recipe.repositories.iter().any(|repository| matches!(repository.supply, Supply::Upstream(_)));
+    let gathering: &[Tool] = if gathers { &[Tool::CreaterepoC] } else { &[] };
+    for tool in TOOLS.iter().chain(installing).chain(gathering) {
         look(tool.find().map(drop).map_err(Into::into));
     }
     if recipe.disk.firmware == Firmware::Uefi {

@@ -1,11 +1,26 @@
 //! What a forecast means for a recipe: rows of packages and of the disk.
 
 use super::report::{Area, Row};
+use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::base::text::counted;
-use crate::pipeline::closure::Forecast;
+use crate::pipeline::closure::{Choosing, Forecast};
 use crate::recipe::{Media, Recipe};
 use crate::sources::medium::Edition;
+
+/// What came of choosing packages of the world's repositories.
+pub(super) fn chosen(choosing: Choosing) -> Vec<Row> {
+    match choosing {
+        Choosing::Done => Vec::new(),
+        // Another medium is the last thing to think of.
+        Choosing::Refused(refused) => packages(&Forecast { refused, ..Forecast::default() }, None),
+        Choosing::Unknown(why) => vec![match why.class() {
+            // A build gets what is missing, and then knows.
+            Class::Input => Row::ok(Area::Packages, why.to_string()),
+            _ => Row::failed(Area::Packages, &AnyFailure::from(why)),
+        }],
+    }
+}
 
 /// What the installer will do.
 pub(super) fn packages(forecast: &Forecast, medium: Option<Edition>) -> Vec<Row> {

@@ -1,19 +1,18 @@
 //! What Anaconda will install: what its kickstart asks for and it adds, out of the medium's and the bundles' repositories.
 
-use std::io::Read;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Forecast, remembered};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
-use crate::cache::Store;
 use crate::installer::anaconda::selection::Selection;
 use crate::kickstart::{PackageEntry, PackageKind};
 use crate::packages::rpm::{Entry, Kind, Repomd, add_comps, add_filelists, add_primary};
-use crate::packages::{Asked, Question, Scheme, Universe, What, missing_files};
+use crate::packages::{Asked, Checksum, IndexError, Input, PackageFile, PackageId, Question, Scheme, Universe, What, missing_files};
 use crate::sources::bundle::Bundle;
 use crate::sources::medium::Medium;
-use crate::sources::{Resolved, SourceError};
+use crate::sources::{Host, RemotePackage, Resolved, SourceError, Upstream};
 
 /// Bytes that repomd.xml may have.
 const REPOMD_BYTES: u64 = 4 << 20;
@@ -23,41 +22,86 @@ const INDEX_BYTES: u64 = 512 << 20;
 const ROUNDS: usize = 4;
 /// yum's name for the repository on the medium (pyanaconda/packaging/__init__.py, `BASE_REPO_NAME`).
 const BASE: &str = "anaconda";
+/// What yum takes a repository to cost that says nothing (yum.conf(5), cost).
+const BASE_COST: u32 = 1000;
 
 /// Where the files of a repository are.
 enum Place<'a> {
     Medium(&'a Medium),
     Bundle(&'a Bundle),
+    /// In the world; when it is said, only these packages of it are on the volume.
+    World(&'a Upstream, Option<&'a [RemotePackage]>),
 }
 
 /// A repository that the installation will use.
-struct Repo<'a> {
+pub(super) struct Repo<'a> {
     id: String,
     cost: u32,
     place: Place<'a>,
+    /// Empty for those of the world, which have their own.
     repomd: Repomd,
     /// What its repomd.xml hashes to: that has the digests of all the rest.
     sha256: Sha256Digest,
 }
 
-/// The packages that `selection` leads to; nothing when it depends on what cannot be seen.
-pub(super) fn forecast(selection: &Selection, resolved: &Resolved, store: &Store, task: &Task) -> Result<Option<Forecast>, AnyFailure> {
+/// All packages, and of those of the world where they are and what they hash to.
+pub(super) struct Offers<'a> {
+    pub(super) universe: Universe,
+    pub(super) remote: BTreeMap<PackageId, (&'a Upstream, Offer)>,
+}
+
+/// What primary.xml says of a package's file.
+pub(super) struct Offer {
+    pub(super) location: Option<String>,
+    pub(super) checksum: Option<Checksum>,
+}
+
+/// The packages that `selection` leads to; nothing when it depends on what cannot be seen. Of repositories of the world the installer sees
+/// what was chosen, and nothing is known before.
+pub(super) async fn forecast(
+    selection: &Selection,
+    resolved: &Resolved,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Option<Forecast>, AnyFailure> {
     let Some(medium) = resolved.medium.as_ref().filter(|_| selection.unseen.is_empty()) else { return Ok(None) };
-    let mut repos = vec![Repo::open(BASE, 1000, Place::Medium(medium))?];
+    if resolved.chosen.is_none() && !resolved.upstreams.is_empty() {
+        return Ok(None);
+    }
+    let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
+    let mut digests = Vec::new();
+    for (id, cost) in &selection.repositories {
+        if let Some(bundle) = resolved.bundles.get(id) {
+            repos.push(Repo::open(id, *cost, Place::Bundle(bundle))?);
+        } else if let Some(chosen) = resolved.chosen.as_ref().and_then(|chosen| chosen.get(id)) {
+            let own = resolved.upstreams.iter().filter(|upstream| upstream.repository() == id);
+            repos.extend(own.map(|upstream| Repo::of_the_world(upstream, *cost, Some(&chosen.packages))));
+            digests.extend(chosen.packages.iter().map(|package| package.sha256));
+        }
+    }
+    digests.extend(repos.iter().flat_map(Repo::identity));
+    let question = question(selection);
+    task.step("work out the packages");
+    let universe = async { Ok(universe(&repos, &question, host, task).await?.universe) };
+    remembered(host.store, &digests, &question, universe).await.map(Some)
+}
+
+/// The repositories that packages can be chosen of, with all they have: the medium, the bundles, and the world. What the medium has need not be
+/// fetched, so the world costs most, the recipe's first upstream least of it.
+pub(super) fn choosable<'a>(selection: &Selection, medium: &'a Medium, resolved: &'a Resolved) -> Result<Vec<Repo<'a>>, SourceError> {
+    let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
     for (id, cost) in &selection.repositories {
         if let Some(bundle) = resolved.bundles.get(id) {
             repos.push(Repo::open(id, *cost, Place::Bundle(bundle))?);
         }
     }
-    let digests: Vec<Sha256Digest> = repos.iter().map(|repo| repo.sha256).collect();
-    let question = question(selection);
-    task.step("work out the packages");
-    remembered(store, &digests, &question, || universe(&repos, &question)).map(Some)
+    repos.extend(resolved.upstreams.iter().zip(2 * BASE_COST..).map(|(upstream, cost)| Repo::of_the_world(upstream, cost, None)));
+    Ok(repos)
 }
 
 /// Anaconda's order (pyanaconda/packaging/yumpayload.py, `_applyYumSelections`): core, the environment, packages, groups; then what is
 /// excluded is taken out, and what Anaconda needs is put in.
-fn question(selection: &Selection) -> Question {
+pub(super) fn question(selection: &Selection) -> Question {
     let asked = |what| Asked { what, by: "the kickstart".to_owned() };
     let what = |entry: &PackageEntry| match entry.kind {
         PackageKind::Package => What::Package(entry.name.clone()),
@@ -88,14 +132,21 @@ fn question(selection: &Selection) -> Question {
     }
 }
 
-fn universe(repos: &[Repo<'_>], question: &Question) -> Result<Universe, AnyFailure> {
+/// What all repositories together have.
+pub(super) async fn universe<'a>(repos: &[Repo<'a>], question: &Question, host: Host<'_>, task: &Task) -> Result<Offers<'a>, SourceError> {
     let mut universe = Universe::new(Scheme::Rpm);
+    let mut remote = BTreeMap::new();
     let mut numbers = Vec::new();
     for repo in repos {
         let number = universe.repository(&repo.id, repo.cost);
         numbers.push(number);
-        repo.each(Kind::Primary, |input| add_primary(&mut universe, number, input, &mut |_, _| ()))?;
-        repo.each(Kind::Groups, |input| add_comps(&mut universe, input))?;
+        match repo.place {
+            Place::World(upstream, only) => remote.extend(add_upstream(&mut universe, number, upstream, only, host, task).await?),
+            Place::Medium(_) | Place::Bundle(_) => {
+                repo.each(Kind::Primary, host, task, |input| add_primary(&mut universe, number, input, &mut |_, _| ())).await?;
+                repo.each(Kind::Groups, host, task, |input| add_comps(&mut universe, input)).await?;
+            }
+        }
     }
     for _ in 0..ROUNDS {
         let files = missing_files(&universe, question);
@@ -105,13 +156,42 @@ fn universe(repos: &[Repo<'_>], question: &Question) -> Result<Universe, AnyFail
         let before: usize = universe.packages.iter().map(|package| package.provides.len()).sum();
         for (repo, number) in repos.iter().zip(&numbers) {
             let wanted = |file: &str| files.binary_search_by(|known| known.as_str().cmp(file)).is_ok();
-            repo.each(Kind::Filelists, |input| add_filelists(&mut universe, *number, input, &wanted))?;
+            repo.each(Kind::Filelists, host, task, |input| add_filelists(&mut universe, *number, input, &wanted)).await?;
         }
         if universe.packages.iter().map(|package| package.provides.len()).sum::<usize>() == before {
             break;
         }
     }
-    Ok(universe)
+    Ok(Offers { universe, remote })
+}
+
+/// Add the packages of a repository of the world, or `only` these, and say where they are.
+async fn add_upstream<'a>(
+    universe: &mut Universe,
+    number: u16,
+    upstream: &'a Upstream,
+    only: Option<&[RemotePackage]>,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Vec<(PackageId, (&'a Upstream, Offer))>, SourceError> {
+    let first = universe.packages.len();
+    let mut offers = Vec::new();
+    let mut each =
+        |_, file: &PackageFile<'_>| offers.push(Offer { location: file.location().map(str::to_owned), checksum: file.checksum().ok() });
+    upstream.index(Kind::Primary, host, task, |input| add_primary(universe, number, input, &mut each)).await?;
+    let digests: Option<BTreeSet<Sha256Digest>> = only.map(|only| only.iter().map(|package| package.sha256).collect());
+    let is_there = |offer: &Offer| {
+        let sha256 = offer.checksum.and_then(|checksum| checksum.sha256());
+        digests.as_ref().is_none_or(|digests| sha256.is_some_and(|sha256| digests.contains(&sha256)))
+    };
+    let mut found = Vec::new();
+    // Nothing refers to them yet.
+    for (package, offer) in universe.packages.split_off(first).into_iter().zip(offers) {
+        if is_there(&offer) {
+            found.push((universe.add(package), (upstream, offer)));
+        }
+    }
+    Ok(found)
 }
 
 impl<'a> Repo<'a> {
@@ -120,27 +200,40 @@ impl<'a> Repo<'a> {
         let bytes = match &place {
             Place::Medium(medium) => medium.read(path, REPOMD_BYTES)?,
             Place::Bundle(bundle) => bundle.repodata().get(path).cloned().unwrap_or_default(),
+            Place::World(upstream, only) => return Ok(Self::of_the_world(upstream, cost, *only)),
         };
         let repomd = Repomd::read(&format!("{path} of repository {id}"), &bytes[..])?;
         Ok(Self { id: id.to_owned(), cost, place, repomd, sha256: Sha256Digest::of(&bytes) })
     }
 
-    /// Hand the index of a kind to `read`, when the repository has one.
-    fn each(
-        &self,
-        kind: Kind,
-        read: impl FnOnce(crate::packages::Input<'_>) -> Result<(), crate::packages::IndexError>,
-    ) -> Result<(), SourceError> {
-        let Some(entry) = self.repomd.entry(kind) else { return Ok(()) };
-        let name = format!("{} of repository {}", entry.href, self.id);
-        let reader = self.reader(entry)?;
-        Ok(read(entry.input(&name, reader, INDEX_BYTES)?)?)
+    fn of_the_world(upstream: &'a Upstream, cost: u32, only: Option<&'a [RemotePackage]>) -> Self {
+        let (id, sha256) = (upstream.name().to_owned(), upstream.sha256());
+        Self { id, cost, place: Place::World(upstream, only), repomd: Repomd::default(), sha256 }
     }
 
-    fn reader(&self, entry: &Entry) -> Result<Box<dyn Read + '_>, SourceError> {
-        Ok(match &self.place {
-            Place::Medium(medium) => Box::new(medium.open_file(&entry.href)?),
-            Place::Bundle(bundle) => Box::new(bundle.repodata().get(&entry.href).map(Vec::as_slice).unwrap_or_default()),
-        })
+    /// What makes it another one: what it is called, and what its repomd.xml hashes to.
+    pub(super) fn identity(&self) -> [Sha256Digest; 2] {
+        [Sha256Digest::of(self.id.as_bytes()), self.sha256]
+    }
+
+    /// Hand the index of a kind to `read`, when the repository has one.
+    async fn each(
+        &self,
+        kind: Kind,
+        host: Host<'_>,
+        task: &Task,
+        read: impl FnOnce(Input<'_>) -> Result<(), IndexError>,
+    ) -> Result<(), SourceError> {
+        let entry = self.repomd.entry(kind);
+        let name = |entry: &Entry| format!("{} of repository {}", entry.href, self.id);
+        match (&self.place, entry) {
+            (Place::World(upstream, _), _) => upstream.index(kind, host, task, read).await,
+            (Place::Medium(medium), Some(entry)) => Ok(read(entry.input(&name(entry), medium.open_file(&entry.href)?, INDEX_BYTES)?)?),
+            (Place::Bundle(bundle), Some(entry)) => {
+                let bytes = bundle.repodata().get(&entry.href).map(Vec::as_slice).unwrap_or_default();
+                Ok(read(entry.input(&name(entry), bytes, INDEX_BYTES)?)?)
+            }
+            (_, None) => Ok(()),
+        }
     }
 }

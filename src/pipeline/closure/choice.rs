@@ -1,0 +1,118 @@
+//! Which packages of the world's repositories an installation takes.
+//!
+//! They are solved for with all that the world has; the installer then sees no more of it than what was chosen. So a package whose newest version
+//! cannot be installed does no harm: yum takes the newest it sees, and that is the one that goes with the others.
+
+use serde::{Deserialize, Serialize};
+
+use super::{found_before, rpm};
+use crate::base::digest::Sha256Digest;
+use crate::base::event::Task;
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::cache::Store;
+use crate::installer::accounts::Accounts;
+use crate::installer::anaconda;
+use crate::installer::anaconda::selection::{Selection, selection};
+use crate::kickstart::parse;
+use crate::packages::resolve;
+use crate::recipe::Recipe;
+use crate::sources::{Host, RemotePackage, Resolved, SourceError};
+
+/// What the store calls a choice. The number is that of [`Choice`]'s form and of the rules that lead to it.
+const KIND: &str = "choice-1";
+
+/// What came of choosing.
+#[derive(Debug)]
+pub enum Choosing {
+    /// There was nothing to choose, or all is chosen.
+    Done,
+    /// The packages do not go together: each reason, with indented lines of what it follows from.
+    Refused(Vec<String>),
+    /// It cannot be told.
+    Unknown(NotChosen),
+}
+
+/// Why it cannot be told which packages are taken of the world.
+#[derive(Debug, thiserror::Error)]
+pub enum NotChosen {
+    /// What has other packages is not here yet.
+    #[error("the packages cannot be chosen before the installation medium and the archives are here, which have others")]
+    NoMedium,
+    /// The kickstart depends on what cannot be seen.
+    #[error("the packages cannot be chosen: they depend on {0}")]
+    Unseen(String),
+}
+
+impl Failure for NotChosen {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoMedium => Class::Input,
+            Self::Unseen(_) => Class::Usage,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::NoMedium => {
+                "`goldsmith build` fetches what is missing; or say where the medium is: --set media.iso.path='\"FILE\"'".to_owned()
+            }
+            Self::Unseen(_) => "say all of it in the kickstart, or bring the packages in an archive".to_owned(),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Choice {
+    packages: Vec<RemotePackage>,
+    /// Why there are none.
+    refused: Vec<String>,
+}
+
+/// Choose the packages of the world's repositories that an installation of `recipe` takes, and pin them in `resolved`.
+///
+/// # Errors
+/// An index cannot be had or is not what it must be.
+pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Result<Choosing, AnyFailure> {
+    if resolved.upstreams.is_empty() {
+        return Ok(Choosing::Done);
+    }
+    // A kickstart that cannot be had is told by whoever asks for one.
+    let Some(selection) = selected(recipe, host.store)? else { return Ok(Choosing::Done) };
+    if !selection.unseen.is_empty() {
+        return Ok(Choosing::Unknown(NotChosen::Unseen(selection.unseen.join(", "))));
+    }
+    let Some(medium) = resolved.medium.as_ref().filter(|_| resolved.awaited.is_empty()) else {
+        return Ok(Choosing::Unknown(NotChosen::NoMedium));
+    };
+    let repos = rpm::choosable(&selection, medium, resolved)?;
+    let digests: Vec<Sha256Digest> = repos.iter().flat_map(rpm::Repo::identity).collect();
+    let question = rpm::question(&selection);
+    task.step("choose the packages");
+    let choice = found_before(KIND, host.store, &digests, &question, async {
+        let rpm::Offers { universe, remote } = rpm::universe(&repos, &question, host, task).await?;
+        let closure = match resolve(&universe, &question) {
+            Ok(closure) => closure,
+            Err(refused) => {
+                return Ok(Choice { packages: Vec::new(), refused: refused.reasons.iter().map(ToString::to_string).collect() });
+            }
+        };
+        let taken = closure.packages.iter().filter_map(|chosen| Some((chosen.id, remote.get(&chosen.id)?)));
+        let packages = taken.map(|(id, (upstream, offer))| {
+            upstream.package(offer.location.as_deref(), offer.checksum.as_ref(), universe.package(id).download)
+        });
+        Ok(Choice { packages: packages.collect::<Result<_, SourceError>>()?, refused: Vec::new() })
+    })
+    .await?;
+    if !choice.refused.is_empty() {
+        return Ok(Choosing::Refused(choice.refused));
+    }
+    resolved.choose(choice.packages, host);
+    Ok(Choosing::Done)
+}
+
+/// What Anaconda will be asked for, when there is a kickstart that it takes.
+fn selected(recipe: &Recipe, store: &Store) -> Result<Option<Selection>, AnyFailure> {
+    let Ok(text) = anaconda::kickstart(recipe, &Accounts::derive(recipe, &store.secret()?)) else { return Ok(None) };
+    let document = parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None);
+    Ok(document.is_accepted().then(|| selection(&document, recipe.disk.firmware)))
+}
