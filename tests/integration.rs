@@ -16,6 +16,7 @@ mod deploy_cases;
 mod rehearsal_cases;
 mod run_cases;
 mod source_cases;
+mod online_cases;
 mod volume_cases;
 mod faults;
 mod fixture;

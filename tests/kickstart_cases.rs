@@ -221,11 +221,13 @@ fn what_cannot_be_installed_is_refused_with_its_field() {
 }
 
 #[test]
-fn the_shipped_recipe_renders_the_lab_without_its_media() {
-    let output = crate::fixture::goldsmith(&["kickstart", "render", "centos-7.5-docker"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // The root password's hash is salted by the store's secret.
-    let without_hash = |text: &str| text.lines().filter(|line| !line.starts_with("rootpw ")).collect::<Vec<_>>().join("\n");
-    let golden = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/kickstart/lab.ks")).unwrap();
-    assert_eq!(without_hash(&String::from_utf8(output.stdout).unwrap()), without_hash(&golden));
+fn the_shipped_recipes_render_the_lab_without_their_media() {
+    for (recipe, name) in [("centos-7.5-docker", "lab"), ("centos-7.5-docker-online", "online")] {
+        let output = crate::fixture::goldsmith(&["kickstart", "render", recipe]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // The root password's hash is salted by the store's secret.
+        let without_hash = |text: &str| text.lines().filter(|line| !line.starts_with("rootpw ")).collect::<Vec<_>>().join("\n");
+        let golden = fs::read_to_string(golden(name)).unwrap();
+        assert_eq!(without_hash(&String::from_utf8(output.stdout).unwrap()), without_hash(&golden));
+    }
 }

@@ -117,7 +117,8 @@ pub(super) struct Repository {
     pub file: Option<String>,
     /// A tar archive (plain, gzip, xz, zstd or bzip2) of packages, or their directory; their metadata is made when there is none.
     pub archive: Option<FileSource>,
-    /// In place of `archive`: RPM repositories of the world. goldsmith fetches what the installation takes of them, on this machine.
+    /// In place of `archive`: RPM repositories of the world. goldsmith fetches what the installation takes of them, on this machine. Groups
+    /// (`@name`) are those of the medium.
     #[serde(default)]
     pub upstream: Vec<Upstream>,
     /// Absolute directory in the image that its packages and metadata are put into. Without it the image knows nothing of the repository.

@@ -7,7 +7,7 @@ use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
 use goldsmith::recipe::{
     Account, Build, BuildNetwork, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media, Network, Output,
-    Packages, PartitionTable, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, Toggle, User,
+    Packages, PartitionTable, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, Toggle, Upstream, User,
 };
 
 /// The recipe of the lab: CentOS 7.5 with Docker 18.09.6 from an offline repository.
@@ -85,6 +85,17 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
     };
     vec![
         ("lab", lab()),
+        (
+            "online",
+            with(|recipe| {
+                recipe.name = "centos-7.5-docker-online".into();
+                let upstream = |name: &str| Upstream { name: name.into(), urls: vec!["https://example.org/".into()], repomd_sha256: None };
+                recipe.repositories[0].supply = Supply::Upstream(vec![upstream("docker"), upstream("os")]);
+                let supply = Supply::Upstream(vec![upstream("updates")]);
+                recipe.repositories.push(Repository { id: "vault-updates".into(), supply, kept: None });
+                recipe.packages.install[5] = "containerd.io-1.2.5".into();
+            }),
+        ),
         ("uefi", with(|recipe| recipe.disk.firmware = Firmware::Uefi)),
         (
             "lvm-xfs-swap-mbr",

@@ -374,6 +374,42 @@ fn a_look_asks_for_one_byte() {
     assert!(full.class() == Class::Host && full.to_string().starts_with("there is no room for the file: "), "{full}");
 }
 
+#[test]
+fn a_small_file_is_read_from_whoever_gives_it_and_whom_nobody_can_change() {
+    type Behaviour = fn(usize, &Asked) -> Reply;
+    let get = |urls: &[String]| {
+        let task = Events::none().task("t");
+        on_runtime(small("the file", Way::Mirrors("k"), urls, 4000, &web(2), &task)).map_err(|error| error.to_string())
+    };
+    let cases: [(Behaviour, usize, Result<(), &str>); 8] = [
+        (|_, _| whole(&body()), 1, Ok(())),
+        (|number, _| if number == 0 { says("503 Busy", "Retry-After: 0\r\n", b"") } else { whole(&body()) }, 2, Ok(())),
+        (|number, _| if number == 0 { broken(whole(&body()), 9) } else { whole(&body()) }, 2, Ok(())),
+        (|_, _| says("503 Busy", "Retry-After: 0\r\n", b""), 3, Err("the server says 503 Service Unavailable")),
+        (|_, _| says("404 Not Found", "", b""), 1, Err("the server says 404 Not Found")),
+        (|_, _| says("200 OK", "", &[b'x'; 4001]), 1, Err("it has more than 3.91 KiB")),
+        (|_, _| says("200 OK", "", b"<!doctype html>"), 1, Err("it gives a web page, such as one to log in, and not the file")),
+        (
+            |_, _| says("302 Found", "Location: http://mirror.invalid/file\r\nContent-Length: 0\r\n", b""),
+            1,
+            Err("it redirects to http, where anybody on the way can change what it gives"),
+        ),
+    ];
+    for (behaviour, count, expected) in cases {
+        let server = Server::new(behaviour);
+        let urls = [server.url.clone()];
+        match expected {
+            Ok(()) => assert_eq!(get(&urls), Ok(body())),
+            Err(why) => assert_eq!(get(&urls), Err(format!("the file cannot be fetched: {}: {why}", server.url))),
+        }
+        assert_eq!(server.asked().len(), count, "{expected:?}");
+    }
+    let round = Server::new(|_, _| says("302 Found", "Location: /again\r\nContent-Length: 0\r\n", b""));
+    assert!(get(&[round.url.clone()]).unwrap_err().ends_with(": it redirects more than 10 times"));
+    let mirror = Server::new(|_, _| whole(&body()));
+    assert_eq!(get(&[round.url.clone(), mirror.url.clone()]), Ok(body()));
+}
+
 /// A server on this host whose certificate has signed itself; as an authority or as a server.
 fn self_signed(constraints: &str) -> String {
     let dir = tempfile::tempdir().unwrap();

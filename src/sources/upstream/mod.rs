@@ -198,7 +198,7 @@ impl Upstream {
         let package = RemotePackage { upstream: self.name.clone(), location: location.to_owned(), sha256, bytes };
         let name = package.file_name();
         // The name is that of a file on the host, on the volume and in the image.
-        let is_plain = name.len() <= 200 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-~^:".contains(&byte));
+        let is_plain = name.len() <= 200 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-~^".contains(&byte));
         if !is_plain || name.starts_with('.') || !name.ends_with(".rpm") {
             return Err(unfit(&index, format!("`{location}` is not the place of a package")));
         }

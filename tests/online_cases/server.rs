@@ -1,0 +1,64 @@
+//! A server of this host that gives the files below a directory, or lies.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What a server says of a path instead of what is there; nothing: it has no such file.
+type Lies = BTreeMap<String, Option<Vec<u8>>>;
+
+/// A server.
+pub struct Server {
+    /// Its address, with a `/` at the end.
+    pub url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+    lies: Arc<Mutex<Lies>>,
+}
+
+impl Server {
+    /// Give what is below `dir`.
+    pub fn of(dir: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self { url: format!("http://{}/", listener.local_addr().unwrap()), asked: Arc::default(), lies: Arc::default() };
+        let (dir, asked, lies) = (dir.to_owned(), Arc::clone(&server.asked), Arc::clone(&server.lies));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (dir, asked, lies) = (dir.clone(), Arc::clone(&asked), Arc::clone(&lies));
+                thread::spawn(move || answer(&stream, &dir, &asked, &lies));
+            }
+        });
+        server
+    }
+
+    /// From now on, give `content` in the place of the file at `path`.
+    pub fn lie(&self, path: &str, content: Option<&[u8]>) {
+        self.lies.lock().unwrap().insert(path.to_owned(), content.map(<[u8]>::to_vec));
+    }
+
+    /// The paths it was asked for since the last time.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+}
+
+/// Answer one request and close.
+fn answer(mut stream: &TcpStream, dir: &PathBuf, asked: &Mutex<Vec<String>>, lies: &Mutex<Lies>) {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    let Some(path) = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())) else { return };
+    // The head is read whole, or closing would be a reset.
+    lines.for_each(drop);
+    asked.lock().unwrap().push(path.clone());
+    let lie = lies.lock().unwrap().get(&path).cloned();
+    let content = lie.unwrap_or_else(|| fs::read(dir.join(path.trim_start_matches('/'))).ok());
+    let (status, body) = match &content {
+        Some(body) => ("200 OK", &body[..]),
+        None => ("404 Not Found", &b""[..]),
+    };
+    // The client may have heard enough.
+    let _ = write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let _ = stream.write_all(body);
+}
