@@ -27,13 +27,14 @@ const DEAD: &str = "http://127.0.0.1:1/";
 const REPOMD: &str = "/repodata/repomd.xml";
 const RPM: &str = "docker-ce-18.09.6-3.el7.x86_64.rpm";
 
-/// What there is to be served, made once for all tests: the Minimal ISO, Docker and its needs in `good`, and in `newer` a container-selinux
-/// that no 7.5 can have.
+/// What there is to be served, made once for all tests: the Minimal ISO, Docker and its needs in `good`, in `newer` a container-selinux
+/// that no 7.5 can have, and in `os` what the DVD has, the Minimal ISO's packages among them.
 struct World {
     iso: PathBuf,
     sha256: Sha256Digest,
     good: PathBuf,
     newer: PathBuf,
+    os: PathBuf,
 }
 
 fn world() -> &'static World {
@@ -50,7 +51,8 @@ fn world() -> &'static World {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let iso = dir.join("CentOS-7-x86_64-Minimal-1804.iso");
         let sha256 = Sha256Digest::of(&fs::read(&iso).unwrap());
-        World { iso, sha256, good: dir.join("bundle/good/Docker"), newer: dir.join("bundle/container-selinux-of-7.6/Docker") }
+        let bundle = |name: &str| dir.join("bundle").join(name).join("Docker");
+        World { iso, sha256, good: bundle("good"), newer: bundle("container-selinux-of-7.6"), os: dir.join("dvd") }
     })
 }
 
@@ -103,6 +105,26 @@ fn a_check_foretells_the_packages_and_fetches_none() {
         ok(&run("check", &pinned, store.path(), &[]).end());
         assert_eq!(good.asked(), expected);
     }
+}
+
+#[test]
+fn what_the_medium_has_is_not_fetched_and_nothing_is_known_without_it() {
+    let (good, os) = (Server::of(&world().good), Server::of(&world().os));
+    let store = tempfile::tempdir().unwrap();
+    let mut sets = sets(&[("docker-ce-stable", &[&good.url], ""), ("os", &[&os.url], "")]);
+    let ended = run("check", &sets, store.path(), &[]).end();
+    ok(&ended);
+    assert!(ended.stdout.contains("ok        sources    15 packages for kubernetes, will be fetched: "), "{}", ended.stdout);
+    assert!(ended.stdout.contains(": 272 from anaconda, "), "{}", ended.stdout);
+    // A medium that is still to come.
+    let media = Server::of(world().iso.parent().unwrap());
+    let file = world().iso.file_name().unwrap().to_str().unwrap();
+    sets[0] = format!("media.iso={{ urls = [\"{}{file}\"], sha256 = \"{}\" }}", media.url, world().sha256);
+    let why = "the packages cannot be chosen before the installation medium and the archives are here, which have others";
+    let ended = run("check", &sets, store.path(), &[]).end();
+    ok(&ended);
+    assert!(ended.stdout.contains(&format!("ok        packages   {why}")), "{}", ended.stdout);
+    refused(&run("plan", &sets, store.path(), &[]).end(), 3, &[why, "`goldsmith build` fetches what is missing"]);
 }
 
 #[test]

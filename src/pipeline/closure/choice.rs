@@ -3,6 +3,8 @@
 //! They are solved for with all that the world has; the installer then sees no more of it than what was chosen. So a package whose newest version
 //! cannot be installed does no harm: yum takes the newest it sees, and that is the one that goes with the others.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{found_before, rpm};
@@ -14,7 +16,7 @@ use crate::installer::accounts::Accounts;
 use crate::installer::anaconda;
 use crate::installer::anaconda::selection::{Selection, selection};
 use crate::kickstart::parse;
-use crate::packages::resolve;
+use crate::packages::{Package, PackageId, resolve};
 use crate::recipe::Recipe;
 use crate::sources::{Host, RemotePackage, Resolved, SourceError};
 
@@ -96,7 +98,12 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
                 return Ok(Choice { packages: Vec::new(), refused: refused.reasons.iter().map(ToString::to_string).collect() });
             }
         };
-        let taken = closure.packages.iter().filter_map(|chosen| Some((chosen.id, remote.get(&chosen.id)?)));
+        // What is here already need not be fetched: the same version may have been found in the world first.
+        let is = |package: &Package| (package.name, package.version, package.arch);
+        let ids = (0..).map(PackageId).zip(&universe.packages);
+        let here: HashSet<_> = ids.filter(|(id, _)| !remote.contains_key(id)).map(|(_, package)| is(package)).collect();
+        let missing = closure.packages.iter().filter(|chosen| !here.contains(&is(universe.package(chosen.id))));
+        let taken = missing.filter_map(|chosen| Some((chosen.id, remote.get(&chosen.id)?)));
         let packages = taken.map(|(id, (upstream, offer))| {
             upstream.package(offer.location.as_deref(), offer.checksum.as_ref(), universe.package(id).download)
         });
