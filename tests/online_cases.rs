@@ -158,8 +158,11 @@ impl RecipeHost for Machine {
     }
 }
 
-/// Resolve, choose and gather as a build does, and unpack each repository. What was warned of, and path to content of each repository.
-fn gathered(sets: &[String], store: &Store) -> (Vec<String>, BTreeMap<String, BTreeMap<String, Vec<u8>>>) {
+/// Path to content.
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Resolve, choose and gather as a build does, and unpack each repository. What was warned of, and the files of each repository.
+fn gathered(sets: &[String], store: &Store) -> (Vec<String>, BTreeMap<String, Files>) {
     let recipe = recipe::load(RECIPE, sets, &Machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&warnings);
@@ -189,7 +192,7 @@ fn gathered(sets: &[String], store: &Store) -> (Vec<String>, BTreeMap<String, BT
     (warnings, unpacked)
 }
 
-fn packages(files: &BTreeMap<String, Vec<u8>>) -> Vec<&String> {
+fn packages(files: &Files) -> Vec<&String> {
     files.keys().filter(|path| path.ends_with(".rpm")).collect()
 }
 

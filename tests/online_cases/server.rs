@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -46,7 +46,7 @@ impl Server {
 }
 
 /// Answer one request and close.
-fn answer(mut stream: &TcpStream, dir: &PathBuf, asked: &Mutex<Vec<String>>, lies: &Mutex<Lies>) {
+fn answer(mut stream: &TcpStream, dir: &Path, asked: &Mutex<Vec<String>>, lies: &Mutex<Lies>) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
     let Some(path) = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())) else { return };
     // The head is read whole, or closing would be a reset.

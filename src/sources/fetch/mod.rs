@@ -15,6 +15,7 @@
 mod answer;
 mod client;
 mod part;
+mod patience;
 mod small;
 #[cfg(test)]
 mod tests;

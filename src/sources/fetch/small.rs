@@ -6,7 +6,8 @@ use reqwest::Client;
 
 use super::answer::Answer;
 use super::client::{shown, wary_client, words};
-use super::transfer::{AFTER_MAX, PAGE, UNREACHED, is_page};
+use super::patience::Patience;
+use super::transfer::{PAGE, is_page};
 use super::{Way, Web, host_of};
 use crate::base::event::Task;
 use crate::base::size::rounded;
@@ -51,19 +52,16 @@ pub(in crate::sources) async fn small(
 }
 
 async fn patiently(client: &Client, url: &str, limit: u64, web: &Web, task: &Task) -> Result<Vec<u8>, String> {
-    let mut failed = 0;
+    let mut patience = Patience::new(web);
     loop {
         let left = match once(client, url, limit).await {
             Ok(bytes) => return Ok(bytes),
             Err(left) => left,
         };
-        let tries = if left.is_reached { usize::MAX } else { UNREACHED };
-        let pause = web.pauses.get(failed).filter(|_| failed < tries);
-        let (Some(pause), Some(after)) = (pause, left.again) else { return Err(left.why) };
-        failed += 1;
-        let pause = after.map_or(*pause, |after| after.min(AFTER_MAX).max(*pause));
-        task.step(&format!("{}: {}; again in {} s", host_of(url), left.why, pause.as_secs()));
-        tokio::time::sleep(pause).await;
+        let Some(after) = left.again else { return Err(left.why) };
+        if !patience.waits(left.is_reached, after, &format!("{}: {}", host_of(url), left.why), task).await {
+            return Err(left.why);
+        }
     }
 }
 

@@ -405,7 +405,7 @@ fn a_small_file_is_read_from_whoever_gives_it_and_whom_nobody_can_change() {
         assert_eq!(server.asked().len(), count, "{expected:?}");
     }
     let round = Server::new(|_, _| says("302 Found", "Location: /again\r\nContent-Length: 0\r\n", b""));
-    assert!(get(&[round.url.clone()]).unwrap_err().ends_with(": it redirects more than 10 times"));
+    assert!(get(std::slice::from_ref(&round.url)).unwrap_err().ends_with(": it redirects more than 10 times"));
     let mirror = Server::new(|_, _| whole(&body()));
     assert_eq!(get(&[round.url.clone(), mirror.url.clone()]), Ok(body()));
 }

@@ -9,6 +9,7 @@ use super::Web;
 use super::answer::{Answer, validator};
 use super::client::{host, shown, words};
 use super::part::{Origin, Part};
+use super::patience::Patience;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Task, Unit};
 use crate::base::size::rounded;
@@ -17,10 +18,6 @@ use crate::sources::{SourceError, magic};
 
 /// What a try must bring, for the failures before it to be forgotten.
 const PROGRESS: u64 = 1 << 20;
-/// How often a server is tried again that has not answered at all: the host may have no network.
-pub(super) const UNREACHED: usize = 2;
-/// What a server may ask us to wait.
-pub(super) const AFTER_MAX: Duration = Duration::from_secs(60);
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(100);
 
@@ -72,7 +69,7 @@ impl Transfer<'_> {
     /// It cannot be written, so that no other address helps.
     pub(super) async fn from(&mut self, url: &str) -> Result<Result<(), String>, SourceError> {
         self.is_reached = false;
-        let mut failed = 0;
+        let mut patience = Patience::new(self.web);
         let mut is_checked = false;
         loop {
             let before = self.part.bytes();
@@ -98,14 +95,11 @@ impl Transfer<'_> {
                 Stop::Here(error) => return Err(error),
             };
             if self.part.bytes() >= before.saturating_add(PROGRESS) {
-                failed = 0;
+                patience = Patience::new(self.web);
             }
-            let tries = if self.is_reached { usize::MAX } else { UNREACHED };
-            let Some(pause) = self.web.pauses.get(failed).filter(|_| failed < tries) else { return Ok(Err(why)) };
-            failed += 1;
-            let pause = after.map_or(*pause, |after| after.min(AFTER_MAX).max(*pause));
-            self.task.step(&format!("{}: {why}; again in {} s", host(url), pause.as_secs()));
-            tokio::time::sleep(pause).await;
+            if !patience.waits(self.is_reached, after, &format!("{}: {why}", host(url)), self.task).await {
+                return Ok(Err(why));
+            }
         }
     }
 
