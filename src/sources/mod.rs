@@ -39,7 +39,7 @@ pub struct Pins(pub Vec<Pin>);
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pin {
-    /// What it is to the recipe: `iso`, `archive kubernetes`, `debian bookworm-updates`.
+    /// What it is to the recipe: `iso`, `archive kubernetes`, `packages kubernetes`, `debian bookworm-updates`.
     pub name: String,
     /// Its digest.
     pub sha256: Sha256Digest,

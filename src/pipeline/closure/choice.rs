@@ -113,7 +113,7 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
     if !choice.refused.is_empty() {
         return Ok(Choosing::Refused(choice.refused));
     }
-    resolved.choose(choice.packages, host);
+    resolved.choose(&choice.packages, host)?;
     Ok(Choosing::Done)
 }
 

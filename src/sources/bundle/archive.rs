@@ -18,7 +18,7 @@ use crate::sources::packing::{self, unpacked};
 /// Entries of an archive, at most. Docker with all it needs is some hundred packages.
 pub(super) const ENTRIES: usize = 20_000;
 /// Bytes of a file, at most: FAT32 has no larger ones.
-pub(super) const FILE_BYTES: u64 = u32::MAX as u64;
+pub(in crate::sources) const FILE_BYTES: u64 = u32::MAX as u64;
 /// Bytes of all files together, at most.
 pub(super) const TOTAL_BYTES: u64 = 64 << 30;
 /// Bytes of an extension header (long names, PAX records), at most.

@@ -41,6 +41,7 @@ pub use header::PackageHeader;
 pub use listing::FileRecord;
 pub use traps::{Target, Trap, TrapKind};
 
+pub(super) use archive::FILE_BYTES;
 pub(super) use listing::digest_of;
 pub(super) use make::repodata;
 pub(super) use unpack::TIME;

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::bundle::{FILE_BYTES, digest_of};
 use super::fetch::{Awaited, Fetch, Remote, Way, Web, fetch, host_of, small};
 use super::resolve::{Host, stored};
 use super::{Pin, Resolved, SourceError};
@@ -31,7 +32,7 @@ pub use gather::gather;
 
 /// Bytes that repomd.xml may have; that of Fedora has 10 KB.
 const REPOMD_BYTES: u64 = 1 << 20;
-/// Bytes that an index may have as it is fetched, when repomd.xml does not say how many.
+/// Bytes that an index may have as it is fetched, whatever repomd.xml says.
 const INDEX_BYTES: u64 = 256 << 20;
 /// Bytes that an expanded index may have; the filelists of CentOS 7 with all updates have 90 MiB.
 const EXPANDED_BYTES: u64 = 512 << 20;
@@ -99,12 +100,16 @@ pub(super) async fn open(
         }
         None => small(&what, Way::Mirrors(&key), &urls, REPOMD_BYTES, &patience(host), task).await?,
     };
+    let repomd = Repomd::read(&what, &bytes[..])?;
+    if repomd.entry(Kind::Primary).is_none() {
+        return Err(unfit(&what, "it lists no primary.xml, which has the packages".to_owned()));
+    }
     Ok(Upstream {
         repository: repository.to_owned(),
         name: upstream.name.clone(),
         urls: upstream.urls.clone(),
         key,
-        repomd: Repomd::read(&what, &bytes[..])?,
+        repomd,
         sha256: Sha256Digest::of(&bytes),
     })
 }
@@ -182,7 +187,7 @@ impl Upstream {
             urls,
             sha256: sha256_of(&format!("repomd.xml of {}", self.name), &entry.href, &entry.listed.checksum)?,
             says: "repomd.xml",
-            limit: entry.listed.size.unwrap_or(INDEX_BYTES),
+            limit: entry.listed.size.map_or(INDEX_BYTES, |size| size.min(INDEX_BYTES)),
         })
     }
 
@@ -202,13 +207,19 @@ impl Upstream {
         if !is_plain || name.starts_with('.') || !name.ends_with(".rpm") {
             return Err(unfit(&index, format!("`{location}` is not the place of a package")));
         }
+        if bytes > FILE_BYTES {
+            return Err(unfit(&index, format!("{location} has 4 GiB or more, which FAT32, on which it would travel, does not have")));
+        }
         Ok(package)
     }
 }
 
 impl Resolved {
     /// Take `packages` for the recipe's repositories: what was chosen is pinned, wherever it comes from.
-    pub fn choose(&mut self, packages: Vec<RemotePackage>, host: Host<'_>) {
+    ///
+    /// # Errors
+    /// Two of a repository have the same file name.
+    pub fn choose(&mut self, packages: &[RemotePackage], host: Host<'_>) -> Result<(), SourceError> {
         let mut chosen: BTreeMap<String, Chosen> = BTreeMap::new();
         // In the order of the recipe; one of which nothing is taken is a repository too.
         let mut ids: Vec<&str> = Vec::new();
@@ -223,12 +234,17 @@ impl Resolved {
             };
             let mut packages: Vec<RemotePackage> = packages.iter().filter(own).cloned().collect();
             packages.sort_by(|a, b| a.file_name().cmp(b.file_name()));
-            let sha256 = super::bundle::digest_of(packages.iter().map(|package| (package.sha256, package.bytes, package.file_name())));
+            if let Some(twins) = packages.windows(2).find(|pair| pair[0].file_name() == pair[1].file_name()) {
+                let what = format!("{} is in {} too, and another one", twins[0].location, twins[1].upstream);
+                return Err(unfit(&format!("primary.xml of {}", twins[0].upstream), what));
+            }
+            let sha256 = digest_of(packages.iter().map(|package| (package.sha256, package.bytes, package.file_name())));
             self.pins.0.push(Pin { name: format!("packages {id}"), sha256, urls: Vec::new() });
             let awaited = self.awaited_of(&packages, host);
             chosen.insert(id.to_owned(), Chosen { packages, awaited });
         }
         self.chosen = Some(chosen);
+        Ok(())
     }
 
     fn awaited_of(&self, packages: &[RemotePackage], host: Host<'_>) -> Option<Awaited> {
@@ -243,5 +259,100 @@ impl Resolved {
         }
         let bytes = missing.iter().fold(0, |sum: u64, package| sum.saturating_add(package.bytes));
         (!missing.is_empty()).then(|| Awaited { host: hosts.join(" and "), bytes: Some(bytes) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::event::Events;
+    use crate::base::failure::{Class, Failure};
+    use crate::cache::Store;
+    use crate::sources::Proxies;
+
+    fn upstream(name: &str) -> Upstream {
+        Upstream {
+            repository: "lab".into(),
+            name: name.into(),
+            urls: vec![format!("https://{name}.example/os/")],
+            key: "k".into(),
+            repomd: Repomd::default(),
+            sha256: Sha256Digest::of(b""),
+        }
+    }
+
+    /// Do something with a store, and a host that only looks.
+    fn on_host<T>(work: impl AsyncFnOnce(Host<'_>) -> T) -> T {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let web = Web::through(Proxies::default());
+        let host = Host { apt: dir.path(), scratch: dir.path(), store: &store, web: &web, fetch: Fetch::Look };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work(host))
+    }
+
+    #[test]
+    fn a_package_is_where_and_what_an_index_may_say() {
+        let sha256 = Checksum::parse("sha256", &"a".repeat(64)).unwrap();
+        let sha1 = Checksum::parse("sha1", &"a".repeat(40)).unwrap();
+        let tell = |location, checksum, bytes| match upstream("extras").package(location, checksum, bytes) {
+            Ok(package) => package.file_name().to_owned(),
+            Err(error) => {
+                assert_eq!(error.class(), Class::Input);
+                error.to_string()
+            }
+        };
+        let begin = "primary.xml of extras cannot be used: ";
+        for (location, checksum, bytes, expected) in [
+            (Some("a-1-1.noarch.rpm"), Some(&sha256), 5, "a-1-1.noarch.rpm"),
+            (Some("Packages/a/a-1~rc^2+b_c.rpm"), Some(&sha256), u64::from(u32::MAX), "a-1~rc^2+b_c.rpm"),
+            (None, Some(&sha256), 5, "a package is at no place within the repository"),
+            (Some("a.rpm"), None, 5, "a.rpm has no checksum that is known"),
+            (Some("a.rpm"), Some(&sha1), 5, "the checksum of a.rpm is sha1, and what is fetched is trusted by sha256"),
+            (Some("a.exe"), Some(&sha256), 5, "`a.exe` is not the place of a package"),
+            (Some("x/.a.rpm"), Some(&sha256), 5, "`x/.a.rpm` is not the place of a package"),
+            (Some("x/a b.rpm"), Some(&sha256), 5, "`x/a b.rpm` is not the place of a package"),
+            (Some("x/a:b.rpm"), Some(&sha256), 5, "`x/a:b.rpm` is not the place of a package"),
+            (Some("a.rpm"), Some(&sha256), 1 << 32, "a.rpm has 4 GiB or more, which FAT32, on which it would travel, does not have"),
+        ] {
+            assert_eq!(tell(location, checksum, bytes).replace(begin, ""), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_chosen_is_pinned_by_what_it_is() {
+        let package = |upstream: &str, location: &str, content: &str| RemotePackage {
+            upstream: upstream.into(),
+            location: location.into(),
+            sha256: Sha256Digest::of(content.as_bytes()),
+            bytes: 1 << 20,
+        };
+        let choose = |packages: &[RemotePackage]| {
+            let other = Upstream { repository: "other".into(), ..upstream("c") };
+            let mut resolved = Resolved { upstreams: vec![upstream("b"), upstream("a"), other], ..Resolved::default() };
+            on_host(async |host| resolved.choose(packages, host)).map(|()| resolved)
+        };
+        let two = choose(&[package("b", "x/one.rpm", "1"), package("a", "y/two.rpm", "2")]).unwrap();
+        let awaited = |id: &str| two.chosen.as_ref().unwrap()[id].awaited.as_ref().map(ToString::to_string);
+        assert_eq!(awaited("lab").as_deref(), Some("will be fetched: 2.00 MiB from b.example and a.example"));
+        assert_eq!((awaited("other"), two.pins.0.len(), two.pins.0[1].name.as_str()), (None, 2, "packages other"));
+        // Neither their order nor where they come from makes another pin; what they are does.
+        let elsewhere = choose(&[package("a", "two.rpm", "2"), package("b", "one.rpm", "1")]).unwrap();
+        assert_eq!(elsewhere.pins, two.pins);
+        assert_ne!(choose(&[package("b", "one.rpm", "1"), package("b", "two.rpm", "3")]).unwrap().pins, two.pins);
+        let twins = choose(&[package("a", "x/one.rpm", "1"), package("b", "one.rpm", "2")]).unwrap_err().to_string();
+        assert_eq!(twins, "primary.xml of a cannot be used: x/one.rpm is in b too, and another one");
+    }
+
+    #[test]
+    fn a_repository_without_packages_is_none() {
+        let repomd = "<repomd xmlns='http://linux.duke.edu/metadata/repo'><revision>1</revision></repomd>";
+        let said = on_host(async |host| {
+            let sha256 = Sha256Digest::of(repomd.as_bytes());
+            // As if it had been fetched: it is pinned, so nobody is asked.
+            fs::write(host.store.root().join("v1/files").join(sha256.to_string()), repomd).unwrap();
+            let wanted = recipe::Upstream { name: "os".into(), urls: vec!["https://x.invalid/".into()], repomd_sha256: Some(sha256) };
+            open("lab", "k", &wanted, host, &Events::none().task("t")).await.unwrap_err().to_string()
+        });
+        assert_eq!(said, "repomd.xml of os cannot be used: it lists no primary.xml, which has the packages");
     }
 }
