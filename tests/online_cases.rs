@@ -116,6 +116,9 @@ fn what_the_medium_has_is_not_fetched_and_nothing_is_known_without_it() {
     ok(&ended);
     assert!(ended.stdout.contains("ok        sources    15 packages for kubernetes, will be fetched: "), "{}", ended.stdout);
     assert!(ended.stdout.contains(": 272 from anaconda, "), "{}", ended.stdout);
+    // What makes the metadata of what is fetched is missed before anything is.
+    let bare = run("check", &sets, store.path(), &[]).stub("none", "").path_only().end();
+    assert!(bare.status == 7 && bare.stdout.contains("wrong     host       createrepo_c"), "{}", bare.stdout);
     // A medium that is still to come.
     let media = Server::of(world().iso.parent().unwrap());
     let file = world().iso.file_name().unwrap().to_str().unwrap();
