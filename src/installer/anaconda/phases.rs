@@ -9,7 +9,7 @@ use super::log::LogLine;
 pub struct Phase {
     /// For people: fits "it was at: …".
     pub title: &'static str,
-    /// The lines that begin it: who writes them, and how they begin.
+    /// The lines that it begins with or that are in it: who writes them, and how they begin; a `*` stands for anything.
     begins: &'static [(&'static str, &'static str)],
     /// Seconds that one step of it may take under KVM: the whole of it, or a package, or what a script says it does.
     seconds: u64,
@@ -25,7 +25,7 @@ impl Phase {
 /// All phases in running order.
 ///
 /// Sources, of Anaconda 21.48.22.134: anaconda, pyanaconda/install.py, pyanaconda/threads.py, pyanaconda/packaging/yumpayload.py.
-/// blivet's `Creating ext4 on …` is left out, because `Creating users` begins alike.
+/// The log is lossy, so a phase is told by each of its lines, not by the first alone.
 ///
 /// Storage and packages are looked at by threads side by side, and the packages once more when the disk is there: so a phase that was
 /// passed does not begin again.
@@ -42,7 +42,11 @@ const PHASES: &[Phase] = &[
         ],
         seconds: 180,
     },
-    Phase { title: "looking at the disks", begins: &[("anaconda", "Running Thread: AnaStorageThread")], seconds: 300 },
+    Phase {
+        title: "looking at the disks",
+        begins: &[("anaconda", "Running Thread: AnaStorageThread"), ("anaconda", "Thread Done: AnaStorageThread")],
+        seconds: 300,
+    },
     Phase {
         title: "reading the repositories",
         begins: &[
@@ -55,12 +59,21 @@ const PHASES: &[Phase] = &[
     },
     Phase {
         title: "choosing packages",
-        begins: &[("packaging", "checking software selection"), ("packaging", "checking dependencies")],
+        begins: &[
+            ("packaging", "checking software selection"),
+            ("packaging", "checking dependencies"),
+            ("packaging", "* packages selected totalling "),
+            ("packaging", "fs space: "),
+        ],
         seconds: 300,
     },
     Phase {
         title: "laying out the disk",
-        begins: &[("anaconda", "Running Thread: AnaInstallThread"), ("anaconda", "Setting up the installation environment")],
+        begins: &[
+            ("anaconda", "Running Thread: AnaInstallThread"),
+            ("anaconda", "Setting up the installation environment"),
+            ("anaconda", "Creating * on /dev/"),
+        ],
         seconds: 300,
     },
     Phase {
@@ -130,7 +143,7 @@ impl Progress {
     /// Lines come twice (log and screen), late or not at all, so nothing goes back and phases may be left out.
     pub fn hear(&mut self, line: &LogLine<'_>) -> bool {
         let before = *self;
-        let begins = |phase: &Phase| phase.begins.iter().any(|(program, text)| line.program == *program && line.message.starts_with(text));
+        let begins = |phase: &Phase| phase.begins.iter().any(|(program, pattern)| line.program == *program && fits(line.message, pattern));
         if let Some(ahead) = PHASES[self.phase..].iter().position(begins) {
             self.phase += ahead;
         }
@@ -158,6 +171,12 @@ impl std::fmt::Display for Progress {
             None => Ok(()),
         }
     }
+}
+
+/// Whether `message` begins as `pattern` says.
+fn fits(message: &str, pattern: &str) -> bool {
+    let (before, after) = pattern.split_once('*').unwrap_or((pattern, ""));
+    message.strip_prefix(before).is_some_and(|rest| rest.contains(after))
 }
 
 /// `Installing NAME (N/M)` (pyanaconda/packaging/yumpayload.py, install; the text after `PROGRESS_INSTALL:` is anaconda-yum's).
@@ -232,7 +251,7 @@ mod tests {
         for (index, phase) in PHASES.iter().enumerate() {
             for (program, text) in phase.begins {
                 let mut progress = Progress::new();
-                assert!(progress.hear(&line(program, text)), "{text}");
+                assert!(progress.hear(&line(program, &text.replace('*', "ext4"))), "{text}");
                 assert_eq!(progress.phase, index, "{text}");
             }
         }
