@@ -172,6 +172,14 @@ pub const LOG: &[Signature] = &[
     },
     Signature {
         speaker: Installer,
+        text: "Would you like to ignore this and continue with installation?",
+        weight: Proof,
+        cause: "the installer met an error and asks whether to go on, which in cmdline mode is answered by no",
+        remedy: LOG_TELLS,
+        source: "pyanaconda/errors.py; rhinstaller/kickstart-tests look for it",
+    },
+    Signature {
+        speaker: Installer,
         text: "insufficient disk space:",
         weight: Proof,
         cause: "the packages do not fit on the disk",

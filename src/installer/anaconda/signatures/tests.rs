@@ -21,6 +21,7 @@ const LINES: &[(&str, &str)] = &[
     ("anaconda", "The following error occurred while installing the boot loader. The system will not be bootable."),
     ("anaconda", "bootloader.write failed: failed to write boot loader"),
     ("packaging", "installing package kernel-3.10.0-862.el7.x86_64 needs 12MB on the / filesystem"),
+    ("anaconda", "x#012#012Would you like to ignore this and continue with installation?"),
     ("packaging", "insufficient disk space: x"),
     ("packaging", "Not enough disk space to download the packages"),
     ("anaconda", "Not enough space in file systems for the current software selection. An additional 1 GiB is needed."),
