@@ -118,7 +118,7 @@ pub enum Firewall {
     Disabled,
 }
 
-/// `network`, written as one line with the host name, brought up at once and at boot.
+/// `network`, brought up at once and at boot, with the host name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     /// `--device`: a kernel name. It is written as `DEVICE=`, so it must be the same at installation and after.

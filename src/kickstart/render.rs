@@ -150,8 +150,13 @@ impl Display for Network {
                 write!(f, " --noipv6")?;
             }
         }
-        option(f, "hostname", self.hostname.as_str())?;
-        write!(f, " --onboot=yes --activate")
+        let hostname = quote(self.hostname.as_str());
+        match &self.address {
+            // A line of its own. On that of an interface it would be kept as DHCP_HOSTNAME: what each machine made of the image calls
+            // itself before the DHCP server, whatever it is called by then.
+            Address::Dhcp => write!(f, " --onboot=yes --activate\nnetwork --hostname={hostname}"),
+            Address::Static { .. } => write!(f, " --hostname={hostname} --onboot=yes --activate"),
+        }
     }
 }
 
