@@ -57,6 +57,13 @@ wipe /root/anaconda-ks.cfg /root/original-ks.cfg /root/ks-post.log /root/install
 wipe /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- /etc/.pwd.lock
 hollow /tmp /var/tmp /var/crash /var/spool/mail
 
+# SELinux's labels: a file that was written anew has lost its own (as by sed -i above), and by EL7's kernel it can be given one only
+# because the runner switches SELinux off. Without -F what an administrator chose stays (customizable_types of the policy).
+if grep -Eqs '^SELINUX=(enforcing|permissive)' /etc/selinux/config; then
+    policy=$(sed -n 's/^SELINUXTYPE=\([a-z]*\).*/\1/p' /etc/selinux/config)
+    setfiles "/etc/selinux/$policy/contexts/files/file_contexts" / > /dev/null
+fi
+
 # Steps ran in a booted system, which may have swapped their memory out.
 for device in $(blkid -t TYPE=swap -o device || true); do
     uuid=$(blkid -s UUID -o value "$device")
