@@ -123,7 +123,8 @@ END
 }
 
 # What was written here has no right label, and whether the installer's kernel would set one is not known; setfiles does not ask it.
+# It does not go from one filesystem into another.
 relabel() {
     at 'setting SELinux labels'
-    setfiles -F -e /proc -e /sys -e /dev -e /run /etc/selinux/targeted/contexts/files/file_contexts /
+    setfiles -F -e /proc -e /sys -e /dev -e /run /etc/selinux/targeted/contexts/files/file_contexts / /boot
 }
