@@ -390,6 +390,40 @@ mod tests {
         assert!(listens(&tcp.lines, 22) && !listens(&tcp.lines, 80));
     }
 
+    /// dockerd sets some of them itself: what a running system says proves nothing of what it keeps.
+    #[test]
+    fn parameters_are_those_of_before_docker() {
+        let unit = include_str!("../machine/runner/guest/units/goldsmith-early.service");
+        let words = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().split(' ').collect::<Vec<_>>();
+        assert!(words("Before=").contains(&"docker.service") && words("After=").contains(&"systemd-sysctl.service"), "{unit}");
+        assert!(unit.contains("sysctl -a > /run/goldsmith/sysctl "), "{unit}");
+
+        let key = "net.ipv4.ip_forward";
+        let promises = Promises {
+            hostname: None,
+            timezone: None,
+            selinux: None,
+            no_firewall: false,
+            sysctl: [(key.to_owned(), "1".to_owned())].into(),
+            modules: Vec::new(),
+            enabled: Vec::new(),
+            repositories: [].into(),
+            firmware: Firmware::Bios,
+            resolv_conf: String::new(),
+            release: None,
+            checks: Vec::new(),
+        };
+        let question = early_sysctl(&promises);
+        assert!(question.contains(&format!("'{key} ='")) && question.contains(" /run/goldsmith/sysctl;"), "{question}");
+        for (noted, outcome) in [("1", Outcome::Passed), ("0", Outcome::Failed)] {
+            let noted = answer(0, &["kernel.ostype = Linux", &format!("{key} = {noted}")]);
+            let all = [answer(0, &[]), noted, answer(0, &[]), answer(0, &[]), answer(0, &["end"]), answer(0, &["asked 0"])];
+            let judged = judge(&promises, &all).checks;
+            let found = judged.iter().find(|check| check.name.contains(key)).unwrap();
+            assert_eq!(found.outcome, outcome, "{found:?}");
+        }
+    }
+
     #[test]
     fn parameters_and_modules_are_found() {
         let lines = answer(

@@ -297,6 +297,36 @@ fn verdict(name: &str, kept: bool, found: &str, broken: &str) -> CheckResult {
 mod tests {
     use super::*;
 
+    /// EL7: what initscripts ships, ours, and an administrator's file behind its link.
+    #[test]
+    fn what_the_boot_will_set_is_read_in_its_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        for (path, text) in [
+            ("etc/fstab", ""),
+            ("etc/sysctl.conf", "# empty as it comes\nnet.ipv4.ip_forward = 0\n"),
+            ("etc/sysctl.d/99-goldsmith.conf", "net.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.ip_forward = 1\n"),
+            ("usr/lib/sysctl.d/00-system.conf", "net.bridge.bridge-nf-call-iptables = 0\nnet.ipv6.conf.all.forwarding = 0\n"),
+            ("usr/lib/sysctl.d/60-hidden.conf", "net.ipv6.conf.all.forwarding = 1\n"),
+            ("etc/sysctl.d/60-hidden.conf", "# nothing\n"),
+        ] {
+            std::fs::create_dir_all(tree.join(path).parent().unwrap()).unwrap();
+            std::fs::write(tree.join(path), text).unwrap();
+        }
+        std::os::unix::fs::symlink("../sysctl.conf", tree.join("etc/sysctl.d/99-sysctl.conf")).unwrap();
+        let disk = dir.path().join("disk");
+        let made = std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
+        assert!(made.unwrap().status.success());
+        let files = fragments(&Root::open(&Disk::open(&disk).unwrap()).unwrap(), "sysctl.d", ".conf").unwrap();
+        let expected = [
+            ("net.bridge.bridge-nf-call-iptables", "1"),
+            // The administrator's file comes last, so an image with such a line fails the check of this parameter.
+            ("net.ipv4.ip_forward", "0"),
+            ("net.ipv6.conf.all.forwarding", "0"),
+        ];
+        assert_eq!(sysctl(&files), expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    }
+
     #[test]
     fn the_last_file_wins_and_slashes_are_dots() {
         let files = [
