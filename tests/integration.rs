@@ -19,5 +19,6 @@ mod source_cases;
 mod online_cases;
 mod volume_cases;
 mod faults;
+mod facts;
 mod fixture;
 mod support;

@@ -1,10 +1,10 @@
 //! Kickstarts as text: golden files, the lab's settings line by line, ksvalidator as oracle, refusals.
 
 mod hostile;
-mod own;
-mod recipes;
+pub mod own;
+pub mod recipes;
 mod sarif;
-mod scripts;
+pub mod scripts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use recipes::{lab, variants};
 /// What a test does to a recipe.
 type Change = fn(&mut Recipe);
 
-fn render(recipe: &Recipe) -> Result<String, AnacondaError> {
+pub fn render(recipe: &Recipe) -> Result<String, AnacondaError> {
     anaconda::kickstart(recipe, &Accounts::derive(recipe, b"a secret of the tests")).map(|text| String::from_utf8(text).unwrap())
 }
 

@@ -1,0 +1,196 @@
+//! What the scripts do in the installed system: `%pre` and `%post` as rendered, and sealing, run for real in a [`Sandbox`].
+
+use goldsmith::installer::anaconda::NONCE_FILE;
+use goldsmith::recipe::{Network, Recipe, Selinux};
+use goldsmith::stages::SEALING;
+
+use super::sandbox::Sandbox;
+use crate::kickstart_cases::recipes::lab;
+use crate::kickstart_cases::render;
+use crate::kickstart_cases::scripts::script;
+
+/// The section that makes the settings.
+fn configuring(recipe: &Recipe) -> String {
+    script(&render(recipe).unwrap(), "%post --erroronfail", "generic_initramfs")
+}
+
+fn configured() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.run(&configuring(&lab()));
+    sandbox
+}
+
+fn sealed() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.run(SEALING);
+    sandbox
+}
+
+/// The call that begins so; the last one.
+#[track_caller]
+fn place(calls: &[String], begins: &str) -> usize {
+    calls.iter().rposition(|call| call.starts_with(begins)).unwrap_or_else(|| panic!("no `{begins}` in {calls:#?}"))
+}
+
+#[test]
+fn parameters_are_files_that_the_boot_reads_after_the_zeros_of_the_distribution() {
+    let sandbox = configured();
+    let files: Vec<_> = sandbox.path("etc/sysctl.d").read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    // By base name, whichever directory: the last wins. An administrator's /etc/sysctl.conf is read as 99-sysctl.conf, and beats ours.
+    assert!(files.len() == 1 && files[0] > *"00-system.conf" && files[0] < *"99-sysctl.conf", "{files:?}");
+    let text = sandbox.read(&format!("etc/sysctl.d/{}", files[0].display()));
+    for key in lab().kernel.sysctl.keys() {
+        assert!(text.contains(&format!("{key} = 1\n")), "{text}");
+    }
+    assert!(sandbox.calls().iter().all(|call| !call.starts_with("sysctl")), "{:?}", sandbox.calls());
+    // systemd-sysctl comes after systemd-modules-load; without the module the bridge's keys would not be there.
+    let [modules] = &sandbox.path("etc/modules-load.d").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()[..]
+    else {
+        panic!("not one file of modules")
+    };
+    assert_eq!(std::fs::read_to_string(modules).unwrap(), "br_netfilter\n");
+    assert!(modules.extension().is_some_and(|extension| extension == "conf"));
+}
+
+#[test]
+fn yum_reaches_the_local_repositories_only() {
+    let calls = configured().calls();
+    let yum: Vec<_> = calls.iter().filter(|call| call.starts_with("yum ")).collect();
+    assert_eq!(yum, ["yum -y --disablerepo=* --enablerepo=kubernetes upgrade"]);
+    let mut none = lab();
+    none.repositories.clear();
+    let sandbox = Sandbox::new();
+    sandbox.run(&configuring(&none));
+    assert!(!sandbox.calls().iter().any(|call| call.starts_with("yum")), "nothing can be reached, and {:?}", sandbox.calls());
+    assert_eq!(sandbox.read("etc/yum.repos.d/CentOS-Base.repo"), "[base]\nenabled=0\nmirrorlist=http://mirrorlist.centos.org/\n");
+}
+
+#[test]
+fn each_kernel_gets_an_initramfs_for_any_machine_an_upgrades_too() {
+    let sandbox = Sandbox::new();
+    sandbox.fake("yum", "mkdir -p /lib/modules/3.10.0-1160.el7.x86_64; : > /boot/vmlinuz-3.10.0-1160.el7.x86_64");
+    sandbox.write("boot/vmlinuz-0-rescue-0123456789abcdef", "");
+    sandbox.fake("dracut", "cat /etc/dracut.conf.d/*.conf >> /calls");
+    sandbox.run(&configuring(&lab()));
+    let calls = sandbox.calls();
+    for kernel in ["3.10.0-862.el7.x86_64", "3.10.0-1160.el7.x86_64"] {
+        let made = place(&calls, &format!("dracut --force /boot/initramfs-{kernel}.img {kernel}"));
+        assert!(made > place(&calls, "yum "), "{calls:#?}");
+        assert_eq!(calls[made + 1], "hostonly=\"no\"");
+        for driver in ["virtio_blk", "virtio_scsi", "virtio_pci", "virtio_net", "virtio_console"] {
+            assert!(
+                calls[made + 2].starts_with("add_drivers+=\" ") && calls[made + 2].contains(&format!(" {driver} ")),
+                "{}",
+                calls[made + 2]
+            );
+        }
+    }
+    assert_eq!(calls.iter().filter(|call| call.starts_with("dracut ")).count(), 2, "a rescue image has no modules of its own");
+    // That would be the installer's.
+    assert!(!calls.iter().any(|call| call.starts_with("uname")), "{calls:#?}");
+}
+
+#[test]
+fn a_unit_that_cannot_be_enabled_ends_the_installation() {
+    let sandbox = Sandbox::new();
+    sandbox.fake("systemctl", "[ \"$1 $2\" != 'enable docker' ]");
+    assert!(!sandbox.run_in("/", &configuring(&lab())).status.success());
+    assert!(sandbox.port().ends_with("fail enabling docker: exit status 1\n"), "{}", sandbox.port());
+}
+
+#[test]
+fn pre_waits_for_its_volume_and_powers_off_without_it() {
+    let pre = script(&render(&lab()).unwrap(), "%pre", "check_nonce");
+    let sandbox = || {
+        let sandbox = Sandbox::new();
+        sandbox.write(NONCE_FILE.trim_start_matches('/'), "n0\n");
+        sandbox.fake("mount", "[ -e /dev/disk/by-label/GOLDSMITH ]");
+        sandbox
+    };
+    let late = sandbox();
+    late.write("run/goldsmith/volume/kubernetes/repodata/repomd.xml", "");
+    late.fake("udevadm", "[ $(grep -c udevadm /calls) -lt 3 ] || mkdir -p /dev/disk/by-label/GOLDSMITH");
+    late.run(&pre);
+    assert!(place(&late.calls(), "mount ") > place(&late.calls(), "udevadm "), "{:?}", late.calls());
+
+    let never = sandbox();
+    assert!(!never.run_in("/", &pre).status.success());
+    assert_eq!(never.calls().last().unwrap(), "systemctl --no-wall poweroff --force --force");
+    assert!(never.port().contains("fail mounting the volume GOLDSMITH"), "{}", never.port());
+}
+
+#[test]
+fn the_machine_id_is_emptied_and_stays() {
+    assert_eq!(sealed().read("etc/machine-id"), "");
+}
+
+#[test]
+fn keys_seeds_and_names_of_the_machine_go_and_nothing_else() {
+    let sandbox = sealed();
+    for gone in [
+        "etc/ssh/ssh_host_ed25519_key",
+        "var/lib/systemd/random-seed",
+        "var/lib/rsyslog/imjournal.state",
+        "var/lib/yum/uuid",
+        "var/log/anaconda/program.log",
+        "root/anaconda-ks.cfg",
+        "tmp/ks-script-x",
+    ] {
+        assert!(!sandbox.has(gone), "{gone}");
+    }
+    assert_eq!((sandbox.read("etc/ssh/sshd_config"), sandbox.read("root/.ssh/authorized_keys")), ("c".into(), "k".into()));
+    assert_eq!(sandbox.read("var/log/messages"), "", "the file stays, empty");
+    assert_eq!(sandbox.read("etc/sysconfig/qemu-ga"), "BLACKLIST_RPC=guest-exec\n", "the agent's rules are the vendor's");
+}
+
+#[test]
+fn an_interface_is_not_bound_to_the_builds_card() {
+    assert_eq!(sealed().read("etc/sysconfig/network-scripts/ifcfg-eth0"), "DEVICE=eth0\nUUID=u\nONBOOT=yes\n");
+}
+
+#[test]
+fn the_builds_name_servers_go_and_the_recipes_come() {
+    assert_eq!(sealed().read("etc/resolv.conf"), "");
+    let sandbox = Sandbox::new();
+    sandbox.write("task/resolv.conf", "nameserver 10.0.0.2\n");
+    assert!(sandbox.run_in("/task", SEALING).status.success());
+    assert_eq!(sandbox.read("etc/resolv.conf"), "nameserver 10.0.0.2\n");
+}
+
+#[test]
+fn labels_are_set_after_the_last_file_is_written_unless_selinux_is_off() {
+    let contexts = "/etc/selinux/targeted/contexts/files/file_contexts";
+    for (mode, said, labelled) in
+        [(Selinux::Enforcing, "enforcing", true), (Selinux::Permissive, "permissive", true), (Selinux::Disabled, "disabled", false)]
+    {
+        let mut recipe = lab();
+        recipe.system.selinux = mode;
+        recipe.system.network = Network::Dhcp;
+        for (script, call, written) in [
+            (configuring(&recipe), format!("setfiles -F -e /proc -e /sys -e /dev -e /run {contexts} / /boot"), "1"),
+            (SEALING.to_owned(), format!("setfiles {contexts} /"), "0"),
+        ] {
+            let sandbox = Sandbox::new();
+            sandbox.write("etc/selinux/config", &format!("# SELINUX= can take one of these\nSELINUX={said}\nSELINUXTYPE=targeted \n"));
+            // A file that sed writes anew is another file, without a label: sealing has done so when it sets them.
+            sandbox.fake("setfiles", "grep -c HWADDR /etc/sysconfig/network-scripts/ifcfg-eth0 >> /calls || true");
+            sandbox.run(&script);
+            let calls = sandbox.calls();
+            assert_eq!(calls.contains(&call), labelled, "{said}: {calls:#?}");
+            if labelled {
+                let [said, after @ ..] = &calls[place(&calls, "setfiles ") + 1..] else { panic!("{calls:#?}") };
+                assert_eq!(said, written);
+                assert!(after.iter().all(|call| ["sync", "fstrim -v /", "blkid -t TYPE=swap -o device"].contains(&&**call)), "{after:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_nonce_is_told_and_the_copies_of_the_scripts_go() {
+    let sandbox = Sandbox::new();
+    sandbox.write(NONCE_FILE.trim_start_matches('/'), "n0\n");
+    sandbox.run(&format!("ANA_INSTALL_PATH=/\n{}", script(&render(&lab()).unwrap(), "%post --nochroot --erroronfail", "finish")));
+    assert_eq!(sandbox.port(), "step finishing\nok n0\n");
+    assert!(!sandbox.has("tmp/ks-script-x"));
+}

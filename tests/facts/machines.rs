@@ -1,0 +1,89 @@
+//! What the installer's kernel is told, and the machine it runs in.
+
+use goldsmith::installer::anaconda::{KERNEL_ARGUMENTS, LOG_PORT, REPORT_PORT};
+use goldsmith::machine::MachineSpec;
+use goldsmith::machine::args::{Wiring, arguments};
+use goldsmith::machine::spec::{Boot, Drive, FirmwareFiles, Format, NetworkSpec};
+
+use crate::machine_cases::plain;
+
+/// QEMU's arguments for an installation, and for what was installed.
+fn machines() -> [Vec<String>; 2] {
+    let disk = || Drive::scratch("/d.raw", Format::Raw, "disk");
+    let kernel = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line: KERNEL_ARGUMENTS.into() };
+    let install = MachineSpec {
+        ports: vec![LOG_PORT.into(), REPORT_PORT.into()],
+        network: NetworkSpec::User { outside: false, subnet: None, ssh_forward: None },
+        ..plain(
+            "install",
+            kernel,
+            vec![disk(), Drive::read_only("/m.iso", Format::Raw, "medium"), Drive::read_only("/v.img", Format::Raw, "volume")],
+        )
+    };
+    let installed = plain("installed", Boot::Disk(FirmwareFiles::Bios), vec![disk()]);
+    [install, installed].map(|spec| {
+        let ports = (0..).take(spec.ports.len()).map(|index| 12 + index).collect();
+        arguments(&spec, &Wiring::Inherited { qmp: 10, console: 11, console_log: std::path::Path::new("/log"), ports })
+    })
+}
+
+fn is_told(word: &str) -> bool {
+    KERNEL_ARGUMENTS.split(' ').any(|found| found == word)
+}
+
+#[test]
+fn the_clock_is_utc_and_the_machine_has_no_identity_of_its_own() {
+    for words in machines() {
+        assert!(words.windows(2).any(|pair| pair == ["-rtc", "base=utc"]), "{words:?}");
+        // systemd 219 takes it for the machine-id, and clones would share it.
+        assert!(!words.iter().any(|word| word.starts_with("-uuid") || word.starts_with("-smbios")), "{words:?}");
+    }
+}
+
+#[test]
+fn data_comes_on_disks_whose_names_do_not_move() {
+    let [install, installed] = machines();
+    let slots = |words: &[String]| {
+        let disks = words.iter().filter(|word| word.starts_with("virtio-blk-pci,"));
+        disks
+            .map(|disk| {
+                let option = |name: &str| disk.split(',').find_map(|option| option.strip_prefix(name)).unwrap().to_owned();
+                (u32::from_str_radix(option("addr=0x").as_str(), 16).unwrap(), option("drive="))
+            })
+            .collect::<Vec<_>>()
+    };
+    // vda is the first by slot.
+    let disks = slots(&install);
+    assert!(disks.is_sorted() && disks.iter().map(|(_, name)| name.as_str()).eq(["disk", "medium", "volume"]), "{disks:?}");
+    assert_eq!(slots(&installed)[0], disks[0], "installed and booted at the same place");
+    for word in install.iter().chain(&installed) {
+        assert!(!["9p", "virtfs", "fsdev", "vhost-user-fs"].iter().any(|kind| word.contains(kind)), "EL7 has no driver: {word}");
+    }
+}
+
+#[test]
+fn a_failure_in_the_initramfs_or_the_kernel_ends_the_machine() {
+    for word in ["rd.shell=0", "rd.emergency=poweroff", "panic=1"] {
+        assert!(is_told(word), "{word}");
+    }
+    for words in machines() {
+        // A restart is another end than a power-off, and nothing restarts.
+        assert!(
+            words.contains(&"reboot=shutdown,shutdown=pause,panic=pause".to_owned()) && words.contains(&"pvpanic".to_owned()),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn the_installer_is_told_where_everything_is_and_asks_nothing() {
+    for word in ["inst.ks=file:/ks.cfg", "inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64", "inst.cmdline", "inst.nosave=all_ks"] {
+        assert!(is_told(word), "{word}");
+    }
+    let [install, _] = machines();
+    let named =
+        |name: &str| install.iter().filter(|word| word.starts_with("virtserialport,") && word.ends_with(&format!(",name={name}"))).count();
+    assert_eq!((named("org.fedoraproject.anaconda.log.0"), named(REPORT_PORT)), (1, 1));
+    // A root shell would listen there.
+    assert!(!install.iter().any(|word| word.contains("virtconsole") || word.contains("nr=0")));
+}
