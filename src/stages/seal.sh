@@ -26,7 +26,10 @@ wipe /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/70-persistent-c
 
 # The build's network. An interface bound to the build machine's card would be none anywhere else (EL7: 60-net.rules reads HWADDR).
 for config in /etc/sysconfig/network-scripts/ifcfg-*; do
-    [ ! -f "$config" ] || sed -i '/^HWADDR=/d' "$config"
+    [ -f "$config" ] || continue
+    # Not sed -i: that makes another file, without the label this one has.
+    text=$(sed '/^HWADDR=/d' "$config")
+    printf '%s\n' "$text" > "$config"
 done
 wipe /var/lib/dhcp/*.lease* /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease /var/lib/systemd/network
 if [ -e ./resolv.conf ]; then
@@ -57,8 +60,8 @@ wipe /root/anaconda-ks.cfg /root/original-ks.cfg /root/ks-post.log /root/install
 wipe /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- /etc/.pwd.lock
 hollow /tmp /var/tmp /var/crash /var/spool/mail
 
-# SELinux's labels: a file that was written anew has lost its own (as by sed -i above), and by EL7's kernel it can be given one only
-# because the runner switches SELinux off. Without -F what an administrator chose stays (customizable_types of the policy).
+# SELinux's labels, of what steps left without one or with another. By EL7's kernel one can be set here only because the runner switches
+# SELinux off. Without -F what an administrator chose stays (customizable_types of the policy).
 if grep -Eqs '^SELINUX=(enforcing|permissive)' /etc/selinux/config; then
     policy=$(sed -n 's/^SELINUXTYPE=\([a-z]*\).*/\1/p' /etc/selinux/config)
     setfiles "/etc/selinux/$policy/contexts/files/file_contexts" / > /dev/null

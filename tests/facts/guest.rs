@@ -1,5 +1,7 @@
 //! What the scripts do in the installed system: `%pre` and `%post` as rendered, and sealing, run for real in a [`Sandbox`].
 
+use std::os::unix::fs::MetadataExt as _;
+
 use goldsmith::installer::anaconda::NONCE_FILE;
 use goldsmith::recipe::{Network, Recipe, Selinux};
 use goldsmith::stages::SEALING;
@@ -145,7 +147,13 @@ fn keys_seeds_and_names_of_the_machine_go_and_nothing_else() {
 
 #[test]
 fn an_interface_is_not_bound_to_the_builds_card() {
-    assert_eq!(sealed().read("etc/sysconfig/network-scripts/ifcfg-eth0"), "DEVICE=eth0\nUUID=u\nONBOOT=yes\n");
+    let name = "etc/sysconfig/network-scripts/ifcfg-eth0";
+    let sandbox = Sandbox::new();
+    let inode = || sandbox.path(name).metadata().unwrap().ino();
+    let before = inode();
+    sandbox.run(SEALING);
+    assert_eq!(sandbox.read(name), "DEVICE=eth0\nUUID=u\nONBOOT=yes\n");
+    assert_eq!(inode(), before, "another file would be without its label");
 }
 
 #[test]
@@ -172,7 +180,7 @@ fn labels_are_set_after_the_last_file_is_written_unless_selinux_is_off() {
         ] {
             let sandbox = Sandbox::new();
             sandbox.write("etc/selinux/config", &format!("# SELINUX= can take one of these\nSELINUX={said}\nSELINUXTYPE=targeted \n"));
-            // A file that sed writes anew is another file, without a label: sealing has done so when it sets them.
+            // Whether the files are written by then.
             sandbox.fake("setfiles", "grep -c HWADDR /etc/sysconfig/network-scripts/ifcfg-eth0 >> /calls || true");
             sandbox.run(&script);
             let calls = sandbox.calls();
