@@ -22,9 +22,9 @@ fail() {
     exit 1
 }
 
-# What a failure does beyond the report; %pre has more to do.
+# What a failure does beyond the report; %pre has more to do. The logs on the disk are evidence, if they are on it.
 after_failure() {
-    :
+    sync
 }
 
 leave() {
