@@ -362,12 +362,35 @@ fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
     assert_eq!((root.is_clean(), root.read("/etc/hostname", 100).unwrap()), (false, b"changed".to_vec()));
     assert!(!inspect(&path).unwrap().system.unwrap().root.clean);
 
-    // EL7's journals have no checksums, as this one that no kernel has seen: said, not guessed.
-    let (path, layout) = make_disk(&dir, "e", Firmware::Bios, TableKind::Mbr, &tree);
-    run(&dir, &format!("debugfs -w -R feature~needs_recovery @/e?offset={}", layout.root().start));
+    // EL7's journals have no checksums, as this one: said, not guessed.
+    let (path, layout) = make_disk(&dir, "e,1", Firmware::Bios, TableKind::Mbr, &tree);
+    let filesystem = format!("@/e,1?offset={}", layout.root().start);
+    let block = run(&dir, &format!("debugfs -R blocks~/etc/hostname {filesystem}"));
+    let block: u64 = block.lines().find_map(|line| line.trim().parse().ok()).unwrap();
+    fs::write(dir.path().join("commands"), format!("jo\njw -b {block} {}/block\njc\n", dir.path().display())).unwrap();
+    run(&dir, &format!("debugfs -w -f @/commands {filesystem}"));
     let inspection = inspect(&path).unwrap();
     assert!(inspection.problems[0].contains("it was not unmounted cleanly, and its journal cannot be replayed here"));
     assert!(inspection.system.is_none());
+    // With e2fsck it can, and the disk stays as it is.
+    let before = fs::read(&path).unwrap();
+    let scratch = dir.path().join("scratch,1");
+    fs::create_dir(&scratch).unwrap();
+    let root = Root::open(&on_runtime(image::replayed(&path, &scratch)).unwrap()).unwrap();
+    assert_eq!(
+        (root.is_clean(), root.partition(), root.read("/etc/hostname", 100).unwrap()),
+        (true, layout.root().index, b"changed".to_vec())
+    );
+    assert_eq!(
+        (root.read_end("/usr/lib/os-release", 7).unwrap(), root.read_end("/etc/hostname", 100).unwrap().len()),
+        (b"D=\"12\"\n".to_vec(), 7)
+    );
+    assert!(fs::read(&path).unwrap() == before);
+    // A journal that makes no sense is no journal.
+    let journal = File::options().write(true).open(&path).unwrap();
+    journal.write_all_at(&[0xff; 4], layout.root().start + 1024 + 0xe0).unwrap();
+    let error = on_runtime(image::replayed(&path, &scratch)).err().unwrap();
+    assert!(error.to_string().contains("e2fsck"), "{error}");
 }
 
 #[test]

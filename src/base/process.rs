@@ -36,6 +36,8 @@ pub enum Tool {
     AptHelper,
     /// `createrepo_c`: makes the metadata of a repository of RPM packages.
     CreaterepoC,
+    /// `e2fsck`: replays journals of ext4.
+    E2fsck,
     /// `mke2fs`: makes ext4 from a tree.
     Mke2fs,
     /// `mmdebstrap`: assembles a Debian tree.
@@ -56,6 +58,7 @@ impl Tool {
         match self {
             Self::AptHelper => "apt-helper",
             Self::CreaterepoC => "createrepo_c",
+            Self::E2fsck => "e2fsck",
             Self::Mke2fs => "mke2fs",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg => "qemu-img",
@@ -70,7 +73,7 @@ impl Tool {
         match self {
             Self::AptHelper => "apt",
             Self::CreaterepoC => "createrepo-c",
-            Self::Mke2fs => "e2fsprogs",
+            Self::E2fsck | Self::Mke2fs => "e2fsprogs",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg => "qemu-utils",
             Self::QemuSystem => "qemu-system-x86",
@@ -81,7 +84,7 @@ impl Tool {
 
     /// The first line it prints when asked for its version; nothing when it cannot say.
     pub async fn version(self) -> Option<String> {
-        let flag = if self == Self::Mke2fs { "-V" } else { "--version" };
+        let flag = if matches!(self, Self::E2fsck | Self::Mke2fs) { "-V" } else { "--version" };
         let mut first = None;
         let said = Invocation::new(self).arg(flag).run_with(|line| {
             first.get_or_insert_with(|| line.to_owned());

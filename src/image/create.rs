@@ -124,7 +124,7 @@ fn percent(line: &str) -> Option<u64> {
 }
 
 /// `path` so that QEMU takes it as a file and nothing else: a colon before the first slash would make it a protocol, a dash an option.
-fn local(path: &Path) -> OsString {
+pub(super) fn local(path: &Path) -> OsString {
     if path.is_absolute() || path.starts_with(".") || path.starts_with("..") {
         return path.into();
     }

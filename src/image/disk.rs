@@ -119,6 +119,11 @@ impl Disk {
         Self { path: name.into(), info, bytes: Arc::new(bytes) }
     }
 
+    /// This disk, its bytes being `bytes`.
+    pub(super) fn showing(self, bytes: Arc<dyn ReadAt>) -> Self {
+        Self { bytes, ..self }
+    }
+
     /// The file, as it was named.
     pub fn path(&self) -> &Path {
         &self.path

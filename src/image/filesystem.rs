@@ -138,15 +138,32 @@ impl Root {
     /// It is not there, no regular file, larger than `max_bytes`, or damaged.
     pub fn read(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, ImageError> {
         let path = path.as_ref();
+        self.read_from(path, |size| {
+            if size <= max_bytes {
+                return Ok(0);
+            }
+            let what = format!("{} has {size} bytes, {max_bytes} at most are read", path.display());
+            Err(ImageError::incompatible(&self.disk, None, what))
+        })
+    }
+
+    /// The last `max_bytes` of the regular file `path`, links followed; all of it, when it has no more.
+    ///
+    /// # Errors
+    /// It is not there, no regular file, or damaged.
+    pub fn read_end(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, ImageError> {
+        self.read_from(path.as_ref(), |size| Ok(size.saturating_sub(max_bytes)))
+    }
+
+    /// What `path` leads to, from the byte on that `start` gives for its size.
+    fn read_from(&self, path: &Path, start: impl FnOnce(u64) -> Result<u64, ImageError>) -> Result<Vec<u8>, ImageError> {
         let (volume, inner) = self.resolve(path, true)?;
         let failed = |error| self.failed(path, error);
         let mut file = volume.ext4.open(inner.as_path()).map_err(failed)?;
         let size = file.metadata().len();
-        if size > max_bytes {
-            let what = format!("{} has {size} bytes, {max_bytes} at most are read", path.display());
-            return Err(ImageError::incompatible(&self.disk, None, what));
-        }
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
+        let start = start(size)?;
+        file.seek_to(start).map_err(failed)?;
+        let mut bytes = vec![0; usize::try_from(size.saturating_sub(start)).unwrap_or_default()];
         let mut filled = 0;
         while filled < bytes.len() {
             match file.read_bytes(&mut bytes[filled..]).map_err(failed)? {
@@ -352,7 +369,7 @@ impl Volume {
         let slice = disk.slice(partition.start, partition.size);
         let superblock = Superblock::read(&slice).map_err(|what| ImageError::corrupt(disk.path(), partition.start, what))?;
         let ext4 = Ext4::load(Box::new(slice)).map_err(|error| match error {
-            // Journals without checksums (EL7's) and those that no kernel has seen yet.
+            // Journals without checksums (EL7's) and those that no kernel has seen yet. `replay` says what can be done.
             Ext4Error::Incompatible(what) if !superblock.is_clean => {
                 let what = format!("it was not unmounted cleanly, and its journal cannot be replayed here ({what})");
                 ImageError::incompatible(disk.path(), partition.start, what)

@@ -19,6 +19,7 @@ pub mod fat;
 mod boot;
 mod boot_files;
 mod filesystem;
+mod replay;
 mod superblock;
 
 pub mod inspect;
@@ -33,4 +34,5 @@ pub use filesystem::{FileKind, Metadata, Root};
 pub use layout::{Firmware, Layout, PlannedPartition, Role};
 pub use partition::{Partition, PartitionTable, TableKind, gpt_type, mbr_type};
 pub use read_at::Slice;
+pub use replay::replayed;
 pub use superblock::FilesystemType;

@@ -21,7 +21,7 @@ use crate::base::failure::{Class, Failure};
 use crate::base::text::counted;
 use crate::kickstart::{
     Address, Bootloader, CryptHash, Diagnostic, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages,
-    Repo, SelinuxMode, Services, Severity, Source, Url, User, ValueError, Word,
+    Repo, SectionKind, SelinuxMode, Services, Severity, Source, Url, User, ValueError, Word,
 };
 use crate::recipe::{self, Media, Recipe, Selinux, Toggle};
 
@@ -186,6 +186,19 @@ pub fn without_secrets(kickstart: &[u8]) -> String {
     crate::kickstart::without_secrets(&String::from_utf8_lossy(kickstart))
 }
 
+/// Where on the installed system the scripts of `kickstart` leave what they print (`%post --log`): absolute paths there.
+///
+/// Without `--nochroot` the path begins at the installed system's root, with it at the installer's, which has that at /mnt/sysimage
+/// (pyanaconda/kickstart.py: AnacondaKSScript.run; pyanaconda/constants.py: ROOT_PATH).
+pub fn script_logs(kickstart: &[u8]) -> Vec<String> {
+    let document = crate::kickstart::parse("kickstart", &String::from_utf8_lossy(kickstart), &|_: &str, _: &str| None);
+    let logs = document.scripts().filter(|script| script.kind() == SectionKind::Post).filter_map(|script| {
+        let log = if script.in_chroot() { script.log()? } else { script.log()?.strip_prefix("/mnt/sysimage/")? };
+        Some(format!("/{}", log.trim_start_matches('/')))
+    });
+    logs.collect()
+}
+
 /// The kickstart of a recipe that makes all settings itself.
 fn rendered(recipe: &Recipe, accounts: &Accounts) -> Result<Kickstart, AnacondaError> {
     let system = &recipe.system;
@@ -340,6 +353,20 @@ fn covers(unwanted: &str, package: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_scripts_print_is_found_on_the_installed_system() {
+        for (header, log) in [
+            ("%post --log=/root/a.log", Some("/root/a.log")),
+            ("%post --log root/a.log", Some("/root/a.log")),
+            ("%post --nochroot --log=/mnt/sysimage/root/a.log", Some("/root/a.log")),
+            ("%post --nochroot --log=/tmp/a.log", None),
+            ("%post --nochroot", None),
+            ("%pre --log=/root/a.log", None),
+        ] {
+            assert_eq!(script_logs(format!("{header}\n%end\n").as_bytes()).first().map(String::as_str), log, "{header}");
+        }
+    }
 
     #[test]
     fn reports_are_read() {

@@ -9,6 +9,7 @@
 
 mod follow;
 mod inspected;
+mod logs;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -65,9 +66,17 @@ pub async fn anaconda(work: &AnacondaWork, sources: &Resolved, dir: &Path, bench
     let volume = volume(&work.repositories, &sources.bundles, &place, task).await?;
     let spec = machine(bench, &disk, iso.path(), volume.as_deref(), boot);
     let installation = Installation::begin(&spec, work, nonce, bench, task).await?;
-    installation.run(bench.hold).await?;
-    task.step("inspect the disk");
-    inspected::inspect(&disk, work, &bench.evidence.join(NAME)).await
+    let done = match installation.run(bench.hold).await {
+        Ok(()) => {
+            task.step("inspect the disk");
+            inspected::inspect(&disk, work, &bench.evidence.join(NAME)).await
+        }
+        failed => failed,
+    };
+    match done {
+        Ok(()) => Ok(()),
+        Err(error) => Err(logs::beside(error, &disk, &work.kickstart, &place, task).await),
+    }
 }
 
 fn scratch(path: &Path) -> impl Fn(io::Error) -> StageError {
@@ -327,6 +336,8 @@ impl<'a> Installation<'a> {
         let _ = fs::write(evidence.dir.join(KICKSTART_FILE), anaconda::without_secrets(self.kickstart));
         let tail = self.follow.tail();
         let lines = if tail.is_empty() { evidence.lines() } else { tail };
+        // The disk is read next.
+        self.machine.quit().await;
         StageError::Installation { cause: told.cause, remedy: told.remedy, lines, dir: evidence.dir }
     }
 }
