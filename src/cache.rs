@@ -12,10 +12,13 @@
 //! └─ secret               32 random bytes, 0600: salts are derived from it
 //! ```
 //!
-//! A layer is only ever added whole, by a rename. A miss hands out the permission to make it: [`Lookup::Miss`] holds the lock.
+//! A layer is only ever added whole, by a rename. A miss hands out the permission to make it: [`Lookup::Miss`] holds the lock. What was found or
+//! made stays as long as the [`Store`] that gave it: `holds` says how, `stock` lists and removes.
 
 mod files;
+mod holds;
 mod memory;
+mod stock;
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -30,7 +33,10 @@ use crate::base::failure::{Class, Failure};
 use crate::base::lock::Lock;
 use crate::base::process::{Invocation, Tool};
 
+use holds::Holds;
+
 pub use files::{FileLookup, FileVacancy};
+pub use stock::{Entry, Kind, Removal};
 
 /// Bytes of the store's secret.
 const SECRET_BYTES: usize = 32;
@@ -45,6 +51,7 @@ const POLL: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    holds: Holds,
 }
 
 /// What a look for a layer found.
@@ -61,6 +68,7 @@ pub enum Lookup {
 pub struct Vacancy {
     new: NewDir,
     target: PathBuf,
+    store: Store,
     _lock: Lock,
 }
 
@@ -77,6 +85,8 @@ impl Vacancy {
     pub fn keep(self) -> Result<PathBuf, CacheError> {
         let target = self.target;
         self.new.publish(Existing::Keep).map_err(|source| CacheError { path: target.clone(), source })?;
+        // Whoever would remove it has to have the lock first.
+        self.store.hold(&target);
         Ok(target)
     }
 }
@@ -148,7 +158,7 @@ impl Store {
             }
             root.canonicalize()
         };
-        make().map(|root| Self { root }).map_err(|source| CacheError { path: root.to_owned(), source })
+        make().map(|root| Self { root, holds: Holds::default() }).map_err(|source| CacheError { path: root.to_owned(), source })
     }
 
     /// Where it is.
@@ -159,7 +169,7 @@ impl Store {
     /// The layer `id`, if it is there. Nobody is waited for.
     pub fn peek(&self, id: &Sha256Digest) -> Option<PathBuf> {
         let path = self.layer(id);
-        path.is_dir().then_some(path)
+        (path.is_dir() && self.hold(&path)).then_some(path)
     }
 
     /// The layer `id`, or the permission to make it. While another process makes it, wait; `waiting` is called once before that.
@@ -168,16 +178,16 @@ impl Store {
     /// The store cannot be written.
     pub async fn lookup(&self, id: &Sha256Digest, waiting: impl FnOnce()) -> Result<Lookup, CacheError> {
         let target = self.layer(id);
-        let lock_path = self.root.join("v1/locks").join(id.to_string());
+        let lock_path = self.lock(&target);
         let mut waiting = Some(waiting);
         loop {
             let failed = |source| CacheError { path: lock_path.clone(), source };
             if let Some(lock) = Lock::try_exclusive(&lock_path).map_err(failed)? {
-                if target.is_dir() {
+                if target.is_dir() && self.hold(&target) {
                     return Ok(Lookup::Hit(target));
                 }
                 let new = NewDir::beside(&target).map_err(|source| CacheError { path: target.clone(), source })?;
-                return Ok(Lookup::Miss(Vacancy { new, target, _lock: lock }));
+                return Ok(Lookup::Miss(Vacancy { new, target, store: self.clone(), _lock: lock }));
             }
             if let Some(waiting) = waiting.take() {
                 waiting();

@@ -235,6 +235,9 @@ async fn run_stages(
         let task = events.task(&*stage.name);
         let (layers, reused) = run_stage(&plan.stages[next..], base.as_ref(), resolved, request, bench, &task).await?;
         let seconds = if reused { task.reused() } else { task.done() };
+        for stage in &plan.stages[next..next + layers.len()] {
+            request.store.describe(&stage.id, &format!("{} of {}", stage.name, request.recipe.name));
+        }
         for (index, stage) in plan.stages[next..next + layers.len()].iter().enumerate() {
             let seconds = if index == 0 { seconds } else { 0.0 };
             records.push(StageRecord { name: stage.name.clone(), id: stage.id, reused, seconds });

@@ -300,3 +300,91 @@ fn a_signal_ends_a_run_that_hangs_and_takes_its_children_along() {
         assert!(!alive.success() || zombie, "the child outlived the run");
     }
 }
+
+#[test]
+fn the_store_is_listed_and_cleaned() {
+    let store = tempfile::tempdir().unwrap();
+    let at = |path: &str| store.path().join(path);
+    let cache =
+        |words: &str| goldsmith(["cache"].into_iter().chain(words.split(' ')).chain(["--store", store.path().to_str().unwrap()])).end();
+    let place = store.path().canonicalize().unwrap().display().to_string();
+    cache("list").is(0, &format!("0 B in {place}\n"), "");
+    // Three layers, each on the one before; of the files one is whole and one not, and one is both.
+    let id = |digit: &str| digit.repeat(64);
+    let layer = |digit: &str, below: Option<(&str, &str)>| {
+        let dir = at("v1/layers").join(id(digit));
+        std::fs::create_dir_all(&dir).unwrap();
+        let make = match below {
+            None => "qemu-img create -q -f raw disk.raw 1M".to_owned(),
+            Some((digit, disk)) => {
+                format!("qemu-img create -q -f qcow2 -F {} -b ../{}/{disk} disk.qcow2", disk.trim_start_matches("disk."), id(digit))
+            }
+        };
+        assert!(Command::new("/bin/sh").args(["-c", &make]).current_dir(dir).status().unwrap().success());
+    };
+    layer("a", None);
+    layer("b", Some(("a", "disk.raw")));
+    layer("c", Some(("b", "disk.qcow2")));
+    for name in [id("1"), format!(".{}.part", id("1")), format!(".{}.part", id("2"))] {
+        std::fs::write(at("v1/files").join(name), "x").unwrap();
+    }
+    std::fs::create_dir_all(at("v1/scratch/run-dead")).unwrap();
+    std::fs::create_dir_all(at("v1/memory/digest-1")).unwrap();
+    std::fs::write(at("v1/memory/digest-1").join(id("f")), "x").unwrap();
+    let names =
+        |text: &str| -> Vec<String> { text.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect() };
+    let listed = names(&cache("list").stdout);
+    let expected = [
+        "layer aaaaaaaaaaaa",
+        "layer bbbbbbbbbbbb",
+        "layer cccccccccccc",
+        "file 111111111111",
+        "beginning 111111111111",
+        "beginning 222222222222",
+        "leftover run-dead",
+        "memory digest-1",
+    ];
+    assert_eq!(listed[..8], expected);
+    let json: serde_json::Value = serde_json::from_str(&cache("list --json").stdout).unwrap();
+    assert_eq!(json["entries"][2]["stands_on"], serde_json::json!([id("b"), id("a")]));
+    assert_eq!(
+        json["entries"][6],
+        serde_json::json!({"kind": "memory", "id": format!("digest-1/{}", id("f")), "bytes": json["entries"][6]["bytes"],
+        "last_used": json["entries"][6]["last_used"], "about": null, "stands_on": null})
+    );
+
+    for (words, said) in [
+        ("remove", "required arguments were not provided"),
+        ("remove --all --files", "cannot be used with"),
+        ("remove abc --layers", "cannot be used with"),
+        ("remove abc", "nothing is in the store with an id that begins with `abc`"),
+        ("remove 1", "2 things are in the store with an id that begins with `1`"),
+    ] {
+        let ended = cache(words);
+        assert!(ended.status == 2 && ended.stderr.contains(said), "{words}: {}", ended.stderr);
+    }
+    // What is of no use goes with anything.
+    let lines = names(&cache("remove --unused-for 1").stdout);
+    assert_eq!(lines[..2], ["removed beginning", "removed leftover"]);
+    // A layer that is used, by whom it may be, keeps those below it; a name that is not removed is a failure.
+    let used = File::open(at("v1/layers").join(id("b"))).unwrap();
+    used.lock_shared().unwrap();
+    let ended = cache("remove --layers");
+    assert_eq!(
+        (ended.status, names(&ended.stdout)),
+        (0, vec!["removed layer".into(), "kept layer".into(), "kept layer".into(), names(&ended.stdout)[3].clone()])
+    );
+    assert!(
+        ended.stdout.contains("bbbbbbbbbbbb  a running goldsmith uses it\n")
+            && ended.stdout.contains("aaaaaaaaaaaa  layer bbbbbbbbbbbb needs it\n")
+    );
+    let ended = cache("remove aaaaaa");
+    assert!(ended.status == 7 && ended.stderr.contains("2 things could not be removed"), "{}", ended.stderr);
+    drop(used);
+    let json: serde_json::Value = serde_json::from_str(&cache("remove aaaaaa --json").stdout).unwrap();
+    let removed: Vec<_> = json["removed"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap()).collect();
+    assert_eq!((removed, &json["kept"]), (vec![id("b").as_str(), id("a").as_str()], &serde_json::json!([])));
+    assert_eq!(names(&cache("remove --files").stdout)[..2], ["removed file", "removed beginning"]);
+    cache("remove --all");
+    cache("list").is(0, &format!("0 B in {place}\n"), "");
+}

@@ -13,6 +13,9 @@ use crate::base::digest::Sha256Digest;
 use crate::base::host;
 use crate::base::lock::Lock;
 
+/// What the name of a beginning ends with.
+pub(super) const PART: &str = ".part";
+
 /// What a look for a file found.
 #[derive(Debug)]
 pub enum FileLookup {
@@ -27,6 +30,7 @@ pub enum FileLookup {
 pub struct FileVacancy {
     part: PathBuf,
     target: PathBuf,
+    store: Store,
     _lock: Lock,
 }
 
@@ -49,6 +53,7 @@ impl FileVacancy {
             self.target.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
         };
         kept().map_err(|source| CacheError { path: self.target.clone(), source })?;
+        self.store.hold(&self.target);
         Ok(self.target)
     }
 }
@@ -57,7 +62,7 @@ impl Store {
     /// The file that hashes to `sha256`, if it is there. Nobody is waited for, and nothing is hashed.
     pub fn peek_file(&self, sha256: &Sha256Digest) -> Option<PathBuf> {
         let path = self.file(sha256);
-        path.is_file().then_some(path)
+        (path.is_file() && self.hold(&path)).then_some(path)
     }
 
     /// The file that hashes to `sha256`, or the permission to fetch it. While another process fetches it, wait; `waiting` is called once
@@ -67,16 +72,16 @@ impl Store {
     /// The store cannot be written.
     pub async fn lookup_file(&self, sha256: &Sha256Digest, waiting: impl FnOnce()) -> Result<FileLookup, CacheError> {
         let target = self.file(sha256);
-        let lock_path = self.root.join("v1/locks").join(format!("file-{sha256}"));
+        let lock_path = self.lock(&target);
         let mut waiting = Some(waiting);
         loop {
             let failed = |source| CacheError { path: lock_path.clone(), source };
             if let Some(lock) = Lock::try_exclusive(&lock_path).map_err(failed)? {
-                if target.is_file() {
+                if target.is_file() && self.hold(&target) {
                     return Ok(FileLookup::Hit(target));
                 }
-                let part = target.with_file_name(format!(".{sha256}.part"));
-                return Ok(FileLookup::Miss(FileVacancy { part, target, _lock: lock }));
+                let part = target.with_file_name(format!(".{sha256}{PART}"));
+                return Ok(FileLookup::Miss(FileVacancy { part, target, store: self.clone(), _lock: lock }));
             }
             if let Some(waiting) = waiting.take() {
                 waiting();

@@ -37,7 +37,7 @@ impl Store {
         }
     }
 
-    fn memory(&self, kind: &str, key: &Sha256Digest) -> PathBuf {
+    pub(super) fn memory(&self, kind: &str, key: &Sha256Digest) -> PathBuf {
         self.root.join("v1/memory").join(kind).join(key.to_string())
     }
 }

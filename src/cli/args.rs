@@ -78,6 +78,9 @@ pub enum Command {
     /// Start a local VM from an image, on its serial console
     #[command(long_about = RUN)]
     Run(Run),
+    /// See and remove what the store keeps
+    #[command(subcommand)]
+    Cache(Cache),
     /// Tell whether this host can build, and how to mend it
     Doctor(Doctor),
     /// Print the JSON Schema of recipes
@@ -243,6 +246,49 @@ pub struct Run {
     /// Processors of the VM [default: 2, or 1 when emulated]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
     pub cpus: Option<u32>,
+}
+
+/// `cache …`.
+#[derive(Debug, Subcommand)]
+pub enum Cache {
+    /// List layers, fetched files, beginnings of files, and what is remembered
+    List {
+        /// The store.
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Remove some of it, but nothing that a running goldsmith uses
+    ///
+    /// With a layer goes every layer that was made on it. What killed runs left
+    /// behind is removed in any case.
+    #[command(override_usage = "goldsmith cache remove <ID>...
+       goldsmith cache remove [--layers] [--files] [--unused-for <DAYS>]
+       goldsmith cache remove --all")]
+    Remove(CacheRemove),
+}
+
+/// `cache remove`.
+#[derive(Debug, clap::Args)]
+#[group(id = "what", required = true, multiple = true, args = ["ids", "layers", "files", "unused_for", "all"])]
+pub struct CacheRemove {
+    /// What `cache list` shows as ID, or its beginning
+    #[arg(value_name = "ID", conflicts_with_all = ["layers", "files", "unused_for", "all"])]
+    pub ids: Vec<String>,
+    /// Remove layers: the next build makes them anew
+    #[arg(long)]
+    pub layers: bool,
+    /// Remove fetched files and beginnings of them
+    #[arg(long)]
+    pub files: bool,
+    /// Remove only what was not used for so many days
+    #[arg(long, value_name = "DAYS")]
+    pub unused_for: Option<u32>,
+    /// Remove everything, also what is remembered
+    #[arg(long, conflicts_with_all = ["layers", "files", "unused_for"])]
+    pub all: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
 }
 
 /// `doctor`.

@@ -155,6 +155,7 @@ pub(super) async fn fetch_over(client: &Client, remote: Remote<'_>, store: &Stor
         FileLookup::Hit(path) => return Ok(path),
         FileLookup::Miss(vacancy) => vacancy,
     };
+    store.describe(&sha256, what);
     let part = Part::open(vacancy.part(), what, task).await?;
     let mut transfer = Transfer { wanted: Wanted { what, sha256, says, limit }, client, web, store, task, part, is_reached: false };
     let mut failures = Vec::new();

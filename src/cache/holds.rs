@@ -1,0 +1,63 @@
+//! What a process was given out of the store stays there as long as it lives.
+//!
+//! A hold is a shared lock (`flock(2)`) on the layer's directory or the file itself, which ends with the process however it ends. Who removes
+//! something takes its exclusive lock, which fails while anybody holds it; then he renames or unlinks it at once. So a name that is there
+//! can be held, or will be gone in a moment.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::Store;
+
+/// How often a name is tried again while its remover has the lock, and how long between: it is gone after a system call or two.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What this process holds, by path.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Holds(Arc<Mutex<BTreeMap<PathBuf, File>>>);
+
+impl Store {
+    /// Hold what is at `path`, and note that it was used; false when it is gone, or about to be.
+    pub(super) fn hold(&self, path: &Path) -> bool {
+        for _ in 0..TRIES {
+            let Ok(file) = File::open(path) else { return false };
+            match file.try_lock_shared() {
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                // Where there are no locks, nothing is removed either.
+                Err(TryLockError::Error(_)) => return true,
+                Ok(()) if is_still(&file, path) => {
+                    self.touch(path);
+                    self.holds.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), file);
+                    return true;
+                }
+                Ok(()) => {}
+            }
+        }
+        false
+    }
+
+    /// The lock of who makes or removes the layer or file at `path`. Its time of change tells when it was used last: the thing's own times
+    /// are part of what a file is known by.
+    pub(super) fn lock(&self, path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_file = path.parent().is_some_and(|parent| parent.ends_with("files"));
+        self.root.join("v1/locks").join(if is_file { format!("file-{name}") } else { name.into_owned() })
+    }
+
+    fn touch(&self, path: &Path) {
+        // What cannot be noted makes it look older than it is, nothing else.
+        let lock = File::options().create(true).truncate(false).write(true).open(self.lock(path));
+        let _ = lock.and_then(|lock| lock.set_modified(SystemTime::now()));
+    }
+}
+
+/// Whether `path` still leads to `file`.
+pub(super) fn is_still(file: &File, path: &Path) -> bool {
+    let (Ok(is), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (is.dev(), is.ino()) == (there.dev(), there.ino())
+}
