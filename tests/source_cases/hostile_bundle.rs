@@ -50,7 +50,7 @@ fn refused(content: &[u8], expected: &[&str]) {
         "{found:?}\n{expected:?}"
     );
     // Nothing is remembered of it but its digest.
-    assert!(!bench.path("store/v1/memory/bundle-1").exists());
+    assert!(!bench.path("store/v1/memory/bundle-2").exists());
 }
 
 /// A small package.
@@ -76,6 +76,11 @@ fn entries_that_lead_out_or_are_no_files_are_refused() {
         (
             &[(b'0', &b"../a.rpm"[..], 1, &b"x"[..]), (b'0', b"/etc/x", 0, b""), (b'2', b"repodata", 0, b""), a, a][..],
             &["`a.rpm` is there twice", "`../a.rpm` leads out of the directory", "`/etc/x` has an absolute path"][..],
+        ),
+        (
+            // Above the repository a name may be any; in it, it has to travel.
+            &[(b'0', "für/a.rpm".as_bytes(), bytes, &rpm[..]), (b'0', "für/ß.rpm".as_bytes(), bytes, &rpm[..])],
+            &["`ß.rpm` has `ß` in its name, which not every reader of FAT32, on which it travels, has"],
         ),
         (&[a, (b'1', b"b", 0, b"")], &["`b` is a link to `target`, and no file of the bundle is there"]),
         (&[a, (b'3', b"dev/sda", 0, b"")], &["`dev/sda` is a device, which cannot be on the volume it travels on"]),

@@ -193,6 +193,9 @@ impl Listing {
             }
             files.push(FileRecord { path, link_to: link_to.flatten(), ..file });
         }
+        for (path, what) in names::misfits(files.iter().map(|file| file.path.as_str())) {
+            self.problems.add(Problem::with(path, what));
+        }
         if !self.problems.is_empty() {
             return Err(Stop::Packing(self.problems));
         }

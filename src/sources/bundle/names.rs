@@ -1,6 +1,6 @@
 //! Which names a bundle's files may have: they go onto a FAT32 volume on their way into the machine, and into a directory of the host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Bytes of a path, at most.
 const PATH_BYTES: usize = 1024;
@@ -8,6 +8,10 @@ const PATH_BYTES: usize = 1024;
 const PARTS: usize = 16;
 /// Bytes of one part of a path, at most: Linux has no longer ones (`NAME_MAX`), and FAT none of more UTF-16 units.
 const PART_BYTES: usize = 255;
+/// Slots of one directory of FAT, at most: 2 MiB of 32 bytes each ("FAT Directory Structure").
+const SLOTS: usize = 65_536;
+/// Characters of a name in one slot ("FAT Long Directory Entries"). Another slot has the short name.
+const SLOT_CHARACTERS: usize = 13;
 /// What no part may hold, besides control characters (Microsoft FAT specification 1.03, "Long Directory Entries").
 const FORBIDDEN: &str = "\"*:<>?\\|";
 
@@ -67,6 +71,32 @@ fn fits_fat(part: &str) -> Result<(), &'static str> {
     } else {
         Ok(())
     }
+}
+
+/// What of the files at these paths, seen from the repository's directory, cannot travel though each path is [`normal`]: path, and why.
+///
+/// Names beyond ASCII: Linux shows them as they are only when the mount names their character set, and the installer's may lack it. They are of
+/// no account above the repository, which stays behind.
+pub(super) fn misfits<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<(&'a str, String)> {
+    let mut misfits = Vec::new();
+    // Each directory with its slots; two lead to itself and to the one around it.
+    let mut slots: HashMap<&str, usize> = HashMap::new();
+    let mut seen: HashSet<&str> = HashSet::new();
+    for path in paths {
+        if let Some(odd) = path.chars().find(|c| !c.is_ascii()) {
+            misfits.push((path, format!("has `{odd}` in its name, which not every reader of FAT32, on which it travels, has")));
+        }
+        let mut entry = path;
+        while !entry.is_empty() && seen.insert(entry) {
+            *slots.entry(parent(entry)).or_insert(2) += 1 + last(entry).len().div_ceil(SLOT_CHARACTERS);
+            entry = parent(entry);
+        }
+    }
+    let mut full: Vec<&str> = slots.into_iter().filter(|(_, slots)| *slots > SLOTS).map(|(dir, _)| dir).collect();
+    full.sort_unstable();
+    let what = || "holds more or longer names than a directory of FAT32, on which it travels, can".to_owned();
+    misfits.extend(full.into_iter().map(|dir| (if dir.is_empty() { "." } else { dir }, what())));
+    misfits
 }
 
 /// The directory a path is in; empty for the bundle's own.
@@ -192,6 +222,19 @@ mod tests {
         ] {
             assert_eq!(seen.add(path).err().as_deref(), clash, "{path}");
         }
+    }
+
+    #[test]
+    fn names_that_do_not_travel_are_found_below_the_repository() {
+        let why = "has `ü` in its name, which not every reader of FAT32, on which it travels, has";
+        assert_eq!(misfits(["a b/c+~1.rpm", "für/x.rpm", "repodata/ü"]), [("für/x.rpm", why.to_owned()), ("repodata/ü", why.to_owned())]);
+        // 20 slots for a long name and one for the short; in `d`, two more are taken.
+        let most = (SLOTS - 2) / 21;
+        let names: Vec<String> = (0..=most).map(|number| format!("d/{number:0>255}")).collect();
+        assert_eq!(misfits(names[..most].iter().map(String::as_str)), []);
+        let found = misfits(names.iter().map(String::as_str));
+        assert!(found.len() == 1 && found[0].0 == "d" && found[0].1.starts_with("holds more or longer names"), "{found:?}");
+        assert_eq!(misfits(names.iter().map(|name| last(name)))[0].0, ".");
     }
 
     #[test]
