@@ -66,7 +66,7 @@ fn what_the_installer_would_refuse_is_not_merged() {
     for (text, evidence) in [
         ("poweroff\n%post\ntrue\n", &["my.ks:2:1: error: section %post does not end; close it with a line `%end`"][..]),
         (
-            "repo --name=mine --baseurl=http://192.0.2.1/\nrepo --baseurl=http://192.0.2.1/ --name=kubernetes\n",
+            "repo --name=mine --baseurl=http://192.0.2.1/\nrepo --baseurl=http://192.0.2.1/ --name=kubernetes\nshutdown\n",
             &["my.ks:2:34: error: the recipe has a repository `kubernetes` too, which goldsmith adds here; \
                rename it here, or change the repository's `id` in the recipe"],
         ),
@@ -75,6 +75,13 @@ fn what_the_installer_would_refuse_is_not_merged() {
             &["my.ks:1:12: ", "my.ks:2:6: ", "my.ks:3:1: "],
         ),
         ("", &["my.ks:1:1: error: the file is empty"]),
+        (
+            "poweroff\nreboot --eject\n",
+            &["my.ks:2:1: error: after the installation, `reboot` does not power the machine off; write instead `poweroff`: \
+               goldsmith takes an installation for done when its machine powers itself off"],
+        ),
+        ("poweroff\nhalt\n%include /tmp/made-by-pre\n", &["my.ks:2:1: error: after the installation, `halt` does not power"]),
+        ("cmdline\n", &["my.ks:1:1: error: nothing powers the machine off after the installation; add `poweroff`"]),
         ("\u{feff}# byte order mark\npoweroff", &["my.ks:1:1: "]),
     ] {
         let refused = try_merge(text.as_bytes(), true).unwrap_err();
@@ -87,8 +94,15 @@ fn what_the_installer_would_refuse_is_not_merged() {
         assert_eq!(refused.to_string(), format!("the kickstart my.ks cannot be used: {errors} in it"));
         assert_eq!((refused.class(), refused.remedy().as_deref()), (Class::Usage, Some("correct my.ks")));
     }
-    assert!(try_merge(b"repo --name=kubernetes --baseurl=http://192.0.2.1/\n", false).is_ok(), "the recipe has no repository then");
-    assert!(try_merge(b"halt\nrootpw x\n%packages --nobase\n%end\n", true).is_ok(), "lints and warnings do not stand against it");
+    assert!(
+        try_merge(b"poweroff\nrepo --name=kubernetes --baseurl=http://192.0.2.1/\n", false).is_ok(),
+        "the recipe has no repository then"
+    );
+    assert!(
+        try_merge(b"reboot\npoweroff\nrootpw x\n%packages --nobase\n%end\n", true).is_ok(),
+        "lints and warnings do not stand against it"
+    );
+    assert!(try_merge(b"%include /tmp/made-by-pre\n%pre\n%end\n", true).is_ok(), "what is made later may power off");
 }
 
 #[test]
@@ -139,8 +153,8 @@ fn every_byte_of_the_users_stays_where_it_is() {
         (whole, b""),
         (&whole[..whole.len() - 1], b"\n"),
         (crlf.as_bytes(), b""),
-        (b"# no line end", b"\n"),
-        (b"# \xe9t\xe9, in Latin-1\n", b""),
+        (b"poweroff # no line end", b"\n"),
+        (b"poweroff # \xe9t\xe9, in Latin-1\n", b""),
     ];
     for (own, joint) in cases {
         let text = merge(own, true);

@@ -11,7 +11,7 @@
 //! So the user's own `%pre` runs before the volume is mounted, and the user's own `%post` before the repositories are in the image; with
 //! `--nochroot` it sees the volume.
 
-use crate::kickstart::{Diagnostic, Document, Post, Script, Severity, parse};
+use crate::kickstart::{Diagnostic, Document, Included, Post, Script, Severity, Span, parse};
 use crate::recipe::{Content, Recipe};
 
 use super::{AnacondaError, repo, scripts};
@@ -42,6 +42,7 @@ fn refuse(recipe: &Recipe, own: &Content) -> Result<(), AnacondaError> {
     let document = parse(&name, &String::from_utf8_lossy(own.bytes()), &|_: &str, _: &str| None);
     let mut findings = document.diagnostics().to_vec();
     findings.extend(clashes(recipe, &document));
+    findings.extend(other_end(&document));
     findings.sort_by_key(|found| found.span);
     if findings.iter().all(|found| found.severity != Severity::Error) { Ok(()) } else { Err(AnacondaError::Own { name, findings }) }
 }
@@ -54,6 +55,25 @@ fn clashes(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
     let clash = |name: &str| format!("the recipe has a repository `{name}` too, which goldsmith adds here");
     let help = || Some("rename it here, or change the repository's `id` in the recipe".to_owned());
     taken.map(|name| document.diagnostic(Severity::Error, name.span, clash(name.text().unwrap_or_default()), help())).collect()
+}
+
+/// A machine that restarts cannot be told from one that crashed, and one that halts waits for somebody to press Return: what proves an
+/// installation is its power-off. Nothing is said of what is not there in a kickstart that was not read as a whole.
+fn other_end(document: &Document) -> Option<Diagnostic> {
+    let help = |what: &str| Some(format!("{what} `poweroff`: goldsmith takes an installation for done when its machine powers itself off"));
+    match document.command("reboot") {
+        Some(end) if matches!(&*end.name, "poweroff" | "shutdown") => None,
+        Some(end) => {
+            let message = format!("after the installation, `{}` does not power the machine off", end.name);
+            Some(document.diagnostic(Severity::Error, end.name_span, message, help("write instead")))
+        }
+        None => {
+            let is_whole = document.is_accepted() && document.includes().all(|include| matches!(include.content, Included::Read { .. }));
+            let first = Span { file: 0, line: 1, start: 0, end: 0 };
+            let message = "nothing powers the machine off after the installation".to_owned();
+            is_whole.then(|| document.diagnostic(Severity::Error, first, message, help("add")))
+        }
+    }
 }
 
 /// What is added: the marks' words, and lines.
