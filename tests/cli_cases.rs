@@ -216,6 +216,7 @@ fn healthy(args: &[&str]) -> Run {
         .stub("mmdebstrap", "echo mmdebstrap 1.3.5")
         .stub("mke2fs", "echo 'mke2fs 1.47.0 (5-Feb-2023)' >&2")
         .stub("unshare", "case $1 in --version) echo unshare from util-linux 2.38.1 ;; *) echo 0 ;; esac")
+        .stub("createrepo_c", "echo 'Version: 0.17.3 (Features: DeltaRPM LegacyWeakdeps )'")
 }
 
 /// The rows of `names`, as the table has them.
@@ -234,7 +235,7 @@ fn rows(table: &str, names: &[&str]) -> String {
 
 #[test]
 fn the_doctor_tries_each_program() {
-    let names = ["QEMU", "qemu-img", "mmdebstrap", "mke2fs", "unshare", "namespaces"];
+    let names = ["QEMU", "qemu-img", "mmdebstrap", "mke2fs", "unshare", "createrepo_c", "namespaces"];
     let ended = healthy(&["doctor"]).end();
     let expected = "\
 ok        QEMU            7.2.18
@@ -242,6 +243,7 @@ ok        qemu-img        10.0.2
 ok        mmdebstrap      1.3.5
 ok        mke2fs          1.47.0
 ok        unshare         2.38.1
+ok        createrepo_c    0.17.3
 ok        namespaces      a contained root was entered and left
 ";
     assert_eq!(rows(&ended.stdout, &names), expected, "{}", ended.stderr);
@@ -266,6 +268,14 @@ ok        mke2fs          1.47.0
     let namespaces = rows(&ended.stdout, &["namespaces"]);
     assert!(namespaces.starts_with("missing   namespaces      ") && namespaces.contains("Operation not permitted"), "{namespaces}");
     assert_eq!(ended.status, 7);
+    // It is of use for some recipes alone: without it nothing is missing.
+    let without = healthy(&["doctor"]).stub("createrepo_c", "exit 127").end();
+    let found = rows(&without.stdout, &["createrepo_c"]);
+    assert!(found.starts_with("degraded  createrepo_c    createrepo_c failed with exit status 127"), "{found}");
+    assert!(found.ends_with(
+        "; only recipes with an archive of packages that has no repodata need it\n          mend: apt-get install createrepo-c\n"
+    ));
+    assert!(!without.stderr.contains("createrepo_c"), "{}", without.stderr);
     assert!(ended.stderr.starts_with("error: this host cannot build: QEMU, qemu-img, accelerator, namespaces"), "{}", ended.stderr);
 }
 

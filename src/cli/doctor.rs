@@ -74,19 +74,29 @@ struct Program {
     version_flag: &'static str,
     /// Major and minor; why is said beside each.
     at_least: (u32, u32),
+    /// What cannot be built without it; nothing for what every build needs.
+    only_for: Option<&'static str>,
 }
 
 const PROGRAMS: &[Program] = &[
     // Screenshots as PNG came with 7.1; 7.2 is the oldest that was tried.
-    Program { name: "QEMU", tool: Tool::QemuSystem, version_flag: "--version", at_least: (7, 2) },
+    Program { name: "QEMU", tool: Tool::QemuSystem, version_flag: "--version", at_least: (7, 2), only_for: None },
     // zstd clusters came with 5.1; the two are released together.
-    Program { name: "qemu-img", tool: Tool::QemuImg, version_flag: "--version", at_least: (5, 1) },
+    Program { name: "qemu-img", tool: Tool::QemuImg, version_flag: "--version", at_least: (5, 1), only_for: None },
     // Formats and modes as in Debian 12.
-    Program { name: "mmdebstrap", tool: Tool::Mmdebstrap, version_flag: "--version", at_least: (1, 3) },
+    Program { name: "mmdebstrap", tool: Tool::Mmdebstrap, version_flag: "--version", at_least: (1, 3), only_for: None },
     // `-d`, a tree to fill the file system from, came with 1.43.
-    Program { name: "mke2fs", tool: Tool::Mke2fs, version_flag: "-V", at_least: (1, 43) },
+    Program { name: "mke2fs", tool: Tool::Mke2fs, version_flag: "-V", at_least: (1, 43), only_for: None },
     // `--map-auto` came with 2.38.
-    Program { name: "unshare", tool: Tool::Unshare, version_flag: "--version", at_least: (2, 38) },
+    Program { name: "unshare", tool: Tool::Unshare, version_flag: "--version", at_least: (2, 38), only_for: None },
+    // `--set-timestamp-to-revision` came with 0.9.
+    Program {
+        name: "createrepo_c",
+        tool: Tool::CreaterepoC,
+        version_flag: "--version",
+        at_least: (0, 9),
+        only_for: Some("recipes with an archive of packages that has no repodata"),
+    },
 ];
 
 /// Space below which a build fails, and below which it may. A Docker image of Debian 12 takes about 2 GiB of the store.
@@ -145,10 +155,16 @@ fn install(package: &str) -> String {
 }
 
 async fn examine_program(program: &Program) -> Row {
-    let Program { name, tool, version_flag, at_least } = program;
-    match said(Invocation::new(*tool).arg(version_flag)).await {
+    let Program { name, tool, version_flag, at_least, only_for } = program;
+    let row = match said(Invocation::new(*tool).arg(version_flag)).await {
         Ok(text) => judge_version(name, &text, *at_least, tool.package()),
         Err(why) => Row::missing(name, why, install(tool.package())),
+    };
+    match only_for {
+        Some(what) if row.verdict == Verdict::Missing => {
+            Row { verdict: Verdict::Degraded, detail: format!("{}; only {what} need it", row.detail), ..row }
+        }
+        _ => row,
     }
 }
 
