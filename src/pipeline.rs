@@ -89,7 +89,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     }
     // What publishing would refuse after the work is refused before it.
     NotPublishable::refuse(&found, request.target, request.overwrite)?;
-    preflight::require(request, &plan)?;
+    preflight::require(request, &resolved, &plan)?;
     if first_to_run(request.store, &plan) == 0 {
         foresee(recipe, &resolved, host, events).await?;
         gather(&mut resolved, host, events).await?;

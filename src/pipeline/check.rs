@@ -57,7 +57,7 @@ pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, eve
     preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
     let installs = planned.ok().flatten().is_none_or(|plan| preflight::first_to_run(store, &plan) == 0);
-    let lacks = preflight::lacks(recipe, store, target, installs);
+    let lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, installs);
     preflight.rows.extend(match lacks.is_empty() {
         true => vec![Row::ok(Area::Host, "tools, memory and space are there")],
         false => lacks.iter().map(|failure| Row::failed(Area::Host, failure)).collect(),

@@ -13,6 +13,7 @@ use crate::installer::anaconda;
 use crate::machine::firmware::find_uefi;
 use crate::plan::Plan;
 use crate::recipe::{Firmware, Media, Recipe, Supply};
+use crate::sources::Resolved;
 use crate::stages;
 
 use super::Request;
@@ -39,13 +40,14 @@ pub(super) fn require_kickstart(recipe: &Recipe, store: &Store) -> Result<(), An
 ///
 /// # Errors
 /// One of them is missing.
-pub(super) fn require(request: &Request<'_>, plan: &Plan) -> Result<(), AnyFailure> {
+pub(super) fn require(request: &Request<'_>, resolved: &Resolved, plan: &Plan) -> Result<(), AnyFailure> {
     let installs = first_to_run(request.store, plan) == 0;
-    lacks(request.recipe, request.store, request.target, installs).into_iter().next().map_or(Ok(()), Err)
+    lacks(request.recipe, Some(resolved), request.store, request.target, installs).into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Everything that the host lacks for a build of `recipe`; `installs` tells whether an installation is part of it.
-pub(super) fn lacks(recipe: &Recipe, store: &Store, target: &Path, installs: bool) -> Vec<AnyFailure> {
+/// Everything that the host lacks for a build of `recipe`; `installs` tells whether an installation is part of it. Of inputs that were not
+/// `resolved` nothing is counted.
+pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store, target: &Path, installs: bool) -> Vec<AnyFailure> {
     let mut lacks = Vec::new();
     let mut look = |found: Result<(), AnyFailure>| lacks.extend(found.err());
     // Anaconda brings its own.
@@ -67,7 +69,14 @@ pub(super) fn lacks(recipe: &Recipe, store: &Store, target: &Path, installs: boo
         place.map_or(Ok(()), |place| image::require_space(place, OUTPUT_BYTES)).map_err(Into::into)
     }));
     if installs {
-        look(image::require_space(store.root(), stages::INSTALL_BYTES).map_err(Into::into));
+        let needed = match &recipe.media {
+            Media::Deploy { .. } => stages::INSTALL_BYTES,
+            Media::Anaconda { .. } => {
+                let bundles = resolved.into_iter().flat_map(|resolved| resolved.bundles.values());
+                stages::anaconda_bytes(recipe.disk.size.bytes(), bundles)
+            }
+        };
+        look(image::require_space(store.root(), needed).map_err(Into::into));
     }
     lacks
 }

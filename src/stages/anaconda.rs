@@ -50,6 +50,24 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// After the guest's end its last lines are on their way from QEMU to us, if there are any.
 const REST: Duration = Duration::from_millis(300);
 
+/// Bytes of a volume that a file may take beyond its own, at most: the largest cluster.
+const CLUSTER: u64 = 32 << 10;
+
+/// Bytes of the store that an installation on a disk of `disk` bytes takes at one time, with these bundles: they are unpacked beside the volume
+/// that is made of them, and are on it while the disk is filled.
+pub fn anaconda_bytes<'a>(disk: u64, bundles: impl IntoIterator<Item = &'a Bundle>) -> u64 {
+    let sizes: Vec<u64> = bundles.into_iter().flat_map(Bundle::files).map(|file| file.bytes).collect();
+    peak(disk, &sizes)
+}
+
+fn peak(disk: u64, sizes: &[u64]) -> u64 {
+    let sum = |size: fn(u64) -> u64| sizes.iter().fold(0, |sum: u64, bytes| sum.saturating_add(size(*bytes)));
+    let (unpacked, content) = (sum(|bytes| bytes), sum(|bytes| bytes.div_ceil(CLUSTER).saturating_mul(CLUSTER)));
+    // Two FATs, each with 4 bytes for a cluster of 4 KiB or more.
+    let volume = content.saturating_add(content / 512);
+    volume.saturating_add(unpacked.max(INSTALL_BYTES.min(disk)))
+}
+
 /// Install into a new layer in `dir`.
 ///
 /// # Errors
@@ -376,6 +394,21 @@ mod tests {
         assert_eq!(spec.ports, [LOG_PORT, REPORT_PORT]);
         // Provision steps may reach the world; the installer may not.
         assert!(matches!(spec.network, NetworkSpec::User { outside: false, ssh_forward: None, .. }) && !spec.reboots);
+    }
+
+    #[test]
+    fn bundles_are_there_twice_before_the_disk_is_filled() {
+        let gib = |count: u64| count << 30;
+        for (disk, sizes, expected) in [
+            (gib(8), &[][..], INSTALL_BYTES),
+            (gib(1), &[], gib(1)),
+            (gib(8), &[gib(2)], gib(2) + (4 << 20) + INSTALL_BYTES),
+            (gib(8), &[gib(4), gib(4)], gib(16) + (16 << 20)),
+            (gib(1), &[1; 32], gib(1) + (1 << 20) + 2048),
+            (gib(1), &[u64::MAX, u64::MAX], u64::MAX),
+        ] {
+            assert_eq!(peak(disk, sizes), expected, "{disk} {sizes:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod seal;
 
 use std::path::PathBuf;
 
-pub use anaconda::anaconda;
+pub use anaconda::{anaconda, anaconda_bytes};
 pub use deploy::{INSTALL_BYTES, INSTALL_TOOLS, TREE, deploy};
 pub use error::StageError;
 pub use provision::{Step, provision};
