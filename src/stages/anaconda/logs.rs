@@ -38,12 +38,11 @@ pub(super) async fn beside(error: StageError, disk: &Path, kickstart: &[u8], pla
 async fn keep(disk: &Path, kickstart: &[u8], place: &Path, dir: &Path) -> Result<usize, ImageError> {
     let scripts = anaconda::script_logs(kickstart);
     let opened = Disk::open_as(disk, Format::Raw)?;
-    let copied = match copy(opened, scripts.clone(), dir).await {
+    match copy(opened, scripts.clone(), dir).await {
         // Among others EL7's own journal, which is replayed in a copy.
         Err(ImageError::Incompatible { .. }) => copy(replayed(disk, place).await?, scripts, dir).await,
         copied => copied,
-    };
-    copied
+    }
 }
 
 async fn copy(disk: Disk, scripts: Vec<String>, dir: &Path) -> Result<usize, ImageError> {
