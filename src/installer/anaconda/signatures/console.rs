@@ -67,6 +67,14 @@ pub const CONSOLE: &[Signature] = &[
     },
     Signature {
         speaker: Anyone,
+        text: "Boot has failed.",
+        weight: Proof,
+        cause: "its initramfs gave up",
+        remedy: STAGE2,
+        source: "dracut 033, modules.d/98systemd/dracut-emergency.sh, with rd.shell=0; seen on the rehearsal medium, of a stage2 that is none",
+    },
+    Signature {
+        speaker: Anyone,
         text: "Press ENTER to continue",
         weight: Proof,
         cause: "the machine has too little memory for the installer, which waits for a key",

@@ -56,6 +56,7 @@ const CONSOLE_LINES: &[&str] = &[
     "[  200.8] dracut-initqueue[512]: Warning: Could not boot.",
     "Generating \"/run/initramfs/rdsosreport.txt\"",
     "Entering emergency mode. Exit the shell to continue.",
+    "[   22.1] dracut-emergency[300]: Warning: Boot has failed. To debug this issue add \"rd.shell rd.debug\" to the kernel command line.",
     "Press ENTER to continue",
     "The installation was stopped due to incomplete spokes detected while running",
     "Running in cmdline mode, no interactive debugging allowed.",
