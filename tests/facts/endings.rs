@@ -42,7 +42,7 @@ const ENDINGS: &[Ending] = &[
             "src/stages/anaconda/follow.rs: the_cause_is_told_rather_than_its_echo",
         ],
         rehearsed: &["missing package", "missing answer", "disk too small", "unreadable repository"],
-        built: &["missing package", "missing answer", "disk too small", "unreadable repository", "no room for the packages"],
+        built: &["missing package", "missing answer", "disk too small", "unreadable repository"],
     },
     Ending {
         event: "a %post with --erroronfail fails",
