@@ -8,10 +8,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::fixture::place;
+use crate::fixture::{PASSWORD, place};
+use crate::support::{Run, goldsmith};
+
+/// The recipe that is rehearsed.
+const FLAGSHIP: &str = "centos-7.5-docker";
 
 /// The medium and what a build with it has to know.
 struct Medium {
@@ -73,4 +78,11 @@ fn overrides(medium: &Medium) -> Vec<(String, String)> {
 fn set(overrides: &[(String, String)], wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let picked = overrides.iter().filter(|(key, _)| wanted(key));
     picked.flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]).collect()
+}
+
+/// A build of the flagship recipe to `out`, in surroundings of its own, with those overrides that `wanted` picks by their key.
+fn flagship(medium: &Medium, wanted: impl Fn(&str) -> bool) -> Run {
+    let words = set(&overrides(medium), wanted);
+    let words = ["build", FLAGSHIP, "-o", "out"].into_iter().chain(words.iter().map(String::as_str));
+    goldsmith(words).env("ROOT_PASSWORD", PASSWORD).patience(Duration::from_secs(120))
 }

@@ -14,25 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SHUTDOWN, HANGS, RESET = "guest-shutdown", "host-killed", "guest-panic|guest-reset"
 # The smallest thing that installs: no kernel, no boot loader.
-KICKSTART = """\
-cmdline
-cdrom
-lang en_US.UTF-8
-keyboard us
-timezone Etc/UTC --isUtc --nontp
-rootpw --plaintext rehearsal
-zerombr
-clearpart --all --initlabel --drives=vda
-part / --fstype=ext4 --size=200 --grow
-bootloader --location=none
-poweroff
-%packages --nocore
-bash
-coreutils
--kernel
--grub2
--firewalld
-%end
+KICKSTART = (HERE / "least.ks").read_text() + """\
 %post --nochroot
 (printf 'ok '; cat /goldsmith-nonce.cfg) > /dev/virtio-ports/org.goldsmith.runner.0
 %end

@@ -2,15 +2,11 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{at, medium, overrides, set};
+use super::{FLAGSHIP, at, flagship, medium, overrides, set};
 use crate::fixture::{PASSWORD, goldsmith, machines, place};
-use crate::support::{self, Run};
-
-const RECIPE: &str = "centos-7.5-docker";
 
 /// Paths, versions and the release's name: what differs between the medium and CentOS. Anything else would be another recipe.
 #[test]
@@ -35,15 +31,9 @@ fn is_input(key: &str) -> bool {
     key.starts_with("media.") || key.starts_with("repository.")
 }
 
-fn build(wanted: impl Fn(&str) -> bool) -> Run {
-    let words = set(&overrides(medium()), wanted);
-    let words = ["build", RECIPE].into_iter().chain(words.iter().map(String::as_str));
-    support::goldsmith(words).env("ROOT_PASSWORD", PASSWORD).patience(Duration::from_secs(120))
-}
-
 #[test]
 fn the_unchanged_recipe_is_refused_before_any_boot_for_a_package_that_is_missing() {
-    let ended = build(is_input).end();
+    let ended = flagship(medium(), is_input).end();
     assert_eq!(ended.status, 2, "{}", ended.stderr);
     for said in ["the kickstart asks for docker-ce-18.09.6\n", "the kickstart asks for docker-ce-cli-18.09.6\n"] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
@@ -53,7 +43,7 @@ fn the_unchanged_recipe_is_refused_before_any_boot_for_a_package_that_is_missing
 
 #[test]
 fn a_version_check_that_the_packages_cannot_pass_fails_as_a_check() {
-    let ended = build(|key| is_input(key) || key.starts_with("packages.")).end();
+    let ended = flagship(medium(), |key| is_input(key) || key.starts_with("packages.")).end();
     assert_eq!(ended.status, 5, "{}", ended.stderr);
     let why = "the check `docker 18.09.6` cannot be passed: docker-ce will be ";
     assert!(ended.stderr.contains(why) && !ended.stderr.contains("install: "), "{}", ended.stderr);
@@ -96,9 +86,9 @@ const LAB: &[(&str, i64, &[&str])] = &[
 #[test]
 fn the_flagship_is_built_and_proved_on_the_rehearsal_medium() {
     let _slot = machines();
-    let target = place().join(RECIPE);
+    let target = place().join(FLAGSHIP);
     let words = set(&overrides(medium()), |_| true);
-    let mut build = goldsmith(&["build", RECIPE, "--force", "-o", target.to_str().unwrap()]);
+    let mut build = goldsmith(&["build", FLAGSHIP, "--force", "-o", target.to_str().unwrap()]);
     let built = build.args(words).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
 
@@ -111,7 +101,7 @@ fn the_flagship_is_built_and_proved_on_the_rehearsal_medium() {
     assert_eq!(manifest["docker_info"]["ServerVersion"], *medium().docker);
 
     let disk = target.with_extension("raw");
-    let image = target.join(format!("{RECIPE}.qcow2"));
+    let image = target.join(format!("{FLAGSHIP}.qcow2"));
     let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).args([&image, &disk]).status().unwrap();
     assert!(converted.success());
     let commands = LAB.iter().map(|(command, ..)| command);

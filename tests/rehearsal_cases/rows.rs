@@ -8,32 +8,13 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use super::{Medium, faulty, overrides, set};
+use super::{Medium, faulty, flagship};
 use crate::faults::{evidence, failed, told};
 use crate::fixture::{PASSWORD, machines};
 use crate::support::{Ended, Run, goldsmith};
 
 /// The least that the installer takes: the rest of an installation is not what a row is about.
-const KICKSTART: &str = "\
-cmdline
-cdrom
-lang en_US.UTF-8
-keyboard us
-timezone Etc/UTC --isUtc --nontp
-rootpw --plaintext rehearsal
-zerombr
-clearpart --all --initlabel --drives=vda
-part / --fstype=ext4 --size=200 --grow
-bootloader --location=none
-poweroff
-%packages --nocore
-bash
-coreutils
--kernel
--grub2
--firewalld
-%end
-";
+const KICKSTART: &str = include_str!("../rehearsal/least.ks");
 
 /// The table of what was said.
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/rehearsal-rows.txt");
@@ -160,7 +141,7 @@ fn build(row: &Row) -> Run {
         Kickstart(line, with, section) => (format!("{}{section}", KICKSTART.replacen(line, with, 1)), None),
         Fault(fault) => (format!("{KICKSTART}%pre\necho {fault} > /run/rehearsal.fault\n%end\n"), None),
         Given::Medium(fault) => (KICKSTART.to_owned(), Some(faulty(fault))),
-        Flagship(fault) => return flagship(&faulty(fault)),
+        Flagship(fault) => return flagship(&faulty(fault), |_| true).patience(PATIENCE),
     };
     let medium = medium.as_ref().unwrap_or_else(|| super::medium());
     let recipe = format!(
@@ -171,12 +152,6 @@ fn build(row: &Row) -> Run {
         if spins { "[build]\ndeadline = \"1m\"\n" } else { "" }
     );
     goldsmith(["build", "row.toml", "-o", "out"]).file("row.toml", &recipe).file("row.ks", &kickstart).patience(PATIENCE)
-}
-
-fn flagship(medium: &Medium) -> Run {
-    let words = set(&overrides(medium), |_| true);
-    let words = ["build", "centos-7.5-docker", "-o", "out"].into_iter().chain(words.iter().map(String::as_str));
-    goldsmith(words).env("ROOT_PASSWORD", PASSWORD).patience(PATIENCE)
 }
 
 #[track_caller]
