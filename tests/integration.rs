@@ -5,6 +5,7 @@ mod recipe_cases;
 mod kickstart_cases;
 mod kickstart_parser;
 mod image_cases;
+mod free_space_cases;
 mod package_cases;
 mod machine_cases;
 mod machine_qemu;

@@ -44,6 +44,8 @@ pub enum Tool {
     Mmdebstrap,
     /// `qemu-img`.
     QemuImg,
+    /// `qemu-io`: writes to disk images.
+    QemuIo,
     /// `qemu-system-x86_64`.
     QemuSystem,
     /// A POSIX shell, for the lines that run inside a user namespace.
@@ -62,6 +64,7 @@ impl Tool {
             Self::Mke2fs => "mke2fs",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg => "qemu-img",
+            Self::QemuIo => "qemu-io",
             Self::QemuSystem => "qemu-system-x86_64",
             Self::Shell => "sh",
             Self::Unshare => "unshare",
@@ -75,7 +78,7 @@ impl Tool {
             Self::CreaterepoC => "createrepo-c",
             Self::E2fsck | Self::Mke2fs => "e2fsprogs",
             Self::Mmdebstrap => "mmdebstrap",
-            Self::QemuImg => "qemu-utils",
+            Self::QemuImg | Self::QemuIo => "qemu-utils",
             Self::QemuSystem => "qemu-system-x86",
             Self::Shell => "dash",
             Self::Unshare => "util-linux",

@@ -2,6 +2,9 @@
 
 use std::io::{self, SeekFrom};
 
+/// Bytes that [`ReadAt::is_zero`] reads at once.
+const ZERO_CHUNK_BYTES: usize = 64 << 10;
+
 /// Random access to bytes at rest: a disk, a medium. It has no position, so that readers can share it.
 pub trait ReadAt: Send + Sync {
     /// Fill `buf` with the bytes that begin at byte `offset`.
@@ -12,6 +15,25 @@ pub trait ReadAt: Send + Sync {
 
     /// Size in bytes.
     fn len(&self) -> u64;
+
+    /// Whether the `len` bytes that begin at byte `offset` are all zeros. A source that knows its holes need not read them.
+    ///
+    /// # Errors
+    /// As [`ReadAt::read_at`].
+    fn is_zero(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let end = offset.checked_add(len).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut buf = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(ZERO_CHUNK_BYTES)];
+        let mut at = offset;
+        while at < end {
+            let count = usize::try_from(end - at).unwrap_or(usize::MAX).min(buf.len());
+            self.read_at(at, &mut buf[..count])?;
+            if buf[..count].iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += count as u64;
+        }
+        Ok(true)
+    }
 
     /// Whether there is no byte at all.
     fn is_empty(&self) -> bool {
@@ -60,5 +82,16 @@ mod tests {
         for offset in [9, 10, u64::MAX] {
             assert_eq!(bytes.read_at(offset, &mut two).unwrap_err().kind(), io::ErrorKind::UnexpectedEof, "{offset}");
         }
+    }
+
+    #[test]
+    fn zeros_are_told_from_what_is_not() {
+        let mut bytes = vec![0; 3 * ZERO_CHUNK_BYTES];
+        bytes[2 * ZERO_CHUNK_BYTES] = 1;
+        let one = 2 * ZERO_CHUNK_BYTES as u64;
+        for (offset, len, expected) in [(0, one, true), (0, one + 1, false), (one, 1, false), (one + 1, 10, true), (5, 0, true)] {
+            assert_eq!(bytes.is_zero(offset, len).unwrap(), expected, "{offset} {len}");
+        }
+        assert!(bytes.is_zero(one + 1, one).is_err() && bytes.is_zero(u64::MAX, 2).is_err());
     }
 }

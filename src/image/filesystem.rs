@@ -72,14 +72,7 @@ impl Root {
     /// There is none that can be read, or the disk is damaged.
     pub fn open(disk: &Disk) -> Result<Self, ImageError> {
         let table = PartitionTable::read(disk)?;
-        let whole = [Partition {
-            index: 0,
-            start: 0,
-            size: disk.info().virtual_size,
-            type_id: String::new(),
-            name: String::new(),
-            uuid: String::new(),
-        }];
+        let whole = [Partition::whole(disk)];
         let partitions = table.as_ref().map_or(&whole[..], |table| &table.partitions);
         let mut unread = Vec::new();
         for partition in partitions {

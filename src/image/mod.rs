@@ -19,6 +19,7 @@ pub mod fat;
 mod boot;
 mod boot_files;
 mod filesystem;
+mod free;
 mod replay;
 mod superblock;
 
@@ -31,6 +32,7 @@ pub use create::{Compress, check, create_overlay, create_overlay_unchecked, crea
 pub use disk::{Disk, DiskInfo, Format};
 pub use error::ImageError;
 pub use filesystem::{FileKind, Metadata, Root};
+pub use free::{FreeSpace, clear};
 pub use layout::{Firmware, Layout, PlannedPartition, Role};
 pub use partition::{Partition, PartitionTable, TableKind, gpt_type, mbr_type};
 pub use read_at::Slice;

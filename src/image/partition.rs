@@ -75,6 +75,14 @@ pub struct Partition {
     pub uuid: String,
 }
 
+impl Partition {
+    /// All of a disk that has no partition table, with the index 0.
+    pub(super) fn whole(disk: &Disk) -> Self {
+        let none = String::new;
+        Self { index: 0, start: 0, size: disk.info().virtual_size, type_id: none(), name: none(), uuid: none() }
+    }
+}
+
 impl PartitionTable {
     /// Read the partition table of `disk`; `None` when it has none.
     ///

@@ -252,6 +252,36 @@ impl ReadAt for Qcow2 {
         Ok(())
     }
 
+    /// Clusters that are not there, or marked as zeros, are not read.
+    fn is_zero(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.header.size).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut buf = Vec::new();
+        let mut at = offset;
+        while at < end {
+            let inside = at & (self.cluster_size() - 1);
+            let count = (self.cluster_size() - inside).min(end - at);
+            let is_zero = match (self.locate(at >> self.header.cluster_bits)?, &self.backing) {
+                (Cluster::Zeros, _) | (Cluster::Unallocated, None) => true,
+                // A backing file may be smaller than what lies over it.
+                (Cluster::Unallocated, Some(backing)) => {
+                    let there = backing.len().saturating_sub(at).min(count);
+                    there == 0 || backing.is_zero(at, there)?
+                }
+                (Cluster::Plain { .. } | Cluster::Compressed { .. }, _) => {
+                    // OK to truncate: a cluster has at most 2 MiB.
+                    buf.resize(count as usize, 0);
+                    self.read_at(at, &mut buf)?;
+                    buf.iter().all(|byte| *byte == 0)
+                }
+            };
+            if !is_zero {
+                return Ok(false);
+            }
+            at += count;
+        }
+        Ok(true)
+    }
+
     fn len(&self) -> u64 {
         self.header.size
     }

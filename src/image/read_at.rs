@@ -77,6 +77,12 @@ impl ReadAt for Slice {
         self.disk.read_at(self.start + offset, buf)
     }
 
+    fn is_zero(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.len);
+        end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.disk.is_zero(self.start + offset, len)
+    }
+
     fn len(&self) -> u64 {
         self.len
     }

@@ -1,0 +1,194 @@
+//! Finds the bytes of a disk that no file uses, and makes them zeros.
+//!
+//! A deleted file's bytes stay on the disk. `fstrim` in the guest does not remove them all: EL7's virtio_blk cannot discard (Linux 3.10,
+//! drivers/block/virtio_blk.c, the feature table), and qcow2 ignores a discard that is smaller than its cluster of 64 KiB (QEMU,
+//! block/qcow2-cluster.c, `qcow2_cluster_discard`). The filesystem's own record of free blocks is exact, and the host reads it without a
+//! guest. So [`FreeSpace::of`] reads it, and [`clear`] lays an overlay of zeros over the disk before it is flattened.
+
+mod ext4;
+mod fat;
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::create::{create_overlay, local};
+use super::disk::{Disk, Format};
+use super::error::ImageError;
+use super::partition::{Partition, PartitionTable};
+use super::superblock::FilesystemType;
+use crate::base::process::{Invocation, Tool};
+use crate::base::read_at::ReadAt;
+
+/// Bytes of one `write -z` of qemu-io, which takes less than 2 GiB at once (QEMU, qemu-io-cmds.c, `BDRV_REQUEST_MAX_BYTES`).
+const WRITE_BYTES: u64 = 1 << 30;
+/// Writes of one run of qemu-io: their words fit a command line, of which Linux takes 2 MiB.
+const WRITES_PER_RUN: usize = 10_000;
+/// Runs of a filesystem that are kept: 64 MiB of memory. 8 GiB whose every second block is free have a quarter of it.
+const MAX_RUNS: usize = 4 << 20;
+/// The page at the start of a swap area: label, UUID and sizes (`mkswap(8)`; include/linux/swap.h, `union swap_header`).
+const SWAP_HEADER_BYTES: u64 = 4096;
+
+/// The bytes of a disk that no file uses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FreeSpace {
+    /// Runs of the disk's bytes, in rising order, not touching each other.
+    pub runs: Vec<Range<u64>>,
+    /// Partitions whose free space cannot be told, each in words: `partition 3 (xfs)`.
+    pub unread: Vec<String>,
+}
+
+/// Why a filesystem's free space is not known. Each filesystem's reader says it in words without the disk's name.
+enum Unknown {
+    /// The filesystem may be fine, but this reader does not know its form.
+    Incompatible(String),
+    /// The filesystem is damaged.
+    Corrupt(String),
+}
+
+impl From<std::io::Error> for Unknown {
+    fn from(error: std::io::Error) -> Self {
+        Self::Corrupt(format!("it cannot be read: {error}"))
+    }
+}
+
+impl FreeSpace {
+    /// Read the free space of every partition of `disk`: ext4, FAT and swap. What lies between partitions, and partitions without a
+    /// filesystem, belong to boot loaders and are left alone.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or a filesystem is damaged or was not unmounted.
+    pub fn of(disk: &Disk) -> Result<Self, ImageError> {
+        let partitions = match PartitionTable::read(disk)? {
+            Some(table) => table.partitions,
+            None => vec![Partition::whole(disk)],
+        };
+        let mut found = Self::default();
+        for partition in &partitions {
+            found.add(disk, partition)?;
+        }
+        found.runs.sort_by_key(|run| run.start);
+        Ok(found)
+    }
+
+    /// Bytes of all runs.
+    pub fn bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.end - run.start).sum()
+    }
+
+    /// The first run, or part of one, that holds anything but zeros.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
+    pub fn first_leftover(&self, disk: &Disk) -> Result<Option<Range<u64>>, ImageError> {
+        for run in &self.runs {
+            if !disk.bytes().is_zero(run.start, run.end - run.start).map_err(|source| ImageError::read(disk.path(), source))? {
+                return Ok(Some(run.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn add(&mut self, disk: &Disk, partition: &Partition) -> Result<(), ImageError> {
+        let bytes = disk.slice(partition.start, partition.size);
+        let kind = FilesystemType::detect(&bytes);
+        let runs = match kind {
+            None => return Ok(()),
+            Some(FilesystemType::Ext4) => ext4::free_runs(&bytes),
+            Some(FilesystemType::Vfat) => fat::free_runs(&bytes),
+            Some(FilesystemType::Swap) => Ok([SWAP_HEADER_BYTES..bytes.len()].into_iter().filter(|run| run.start < run.end).collect()),
+            Some(FilesystemType::Xfs | FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks) => {
+                Err(Unknown::Incompatible(String::new()))
+            }
+        };
+        let name = kind.map_or("", FilesystemType::name);
+        match runs {
+            Ok(runs) => self.runs.extend(runs.into_iter().map(|run| run.start + partition.start..run.end + partition.start)),
+            Err(Unknown::Incompatible(why)) if why.is_empty() => self.unread.push(format!("partition {} ({name})", partition.index)),
+            Err(Unknown::Incompatible(why)) => self.unread.push(format!("partition {} ({name}: {why})", partition.index)),
+            Err(Unknown::Corrupt(what)) => return Err(ImageError::corrupt(disk.path(), partition.start, format!("{name}: {what}"))),
+        }
+        Ok(())
+    }
+}
+
+/// Make the qcow2 overlay `overlay` over `disk`, which has the format `format`, so that all of `free` reads as zeros.
+///
+/// # Errors
+/// `qemu-img` or `qemu-io` is not there or failed.
+pub async fn clear(disk: &Path, format: Format, free: &FreeSpace, overlay: &Path) -> Result<(), ImageError> {
+    create_overlay(disk, format, overlay).await?;
+    let writes: Vec<String> = free.runs.iter().flat_map(writes).collect();
+    for writes in writes.chunks(WRITES_PER_RUN) {
+        // `unsafe` ignores flushes: a crash discards the overlay anyway.
+        let invocation = Invocation::new(Tool::QemuIo).args(["-t", "unsafe", "-f", "qcow2"]);
+        let invocation = writes.iter().fold(invocation, |invocation, write| invocation.args(["-c", write.as_str()]));
+        // It tells each write in two lines, and ends with 1 when one failed.
+        invocation.arg(local(overlay)).run_with(|_| {}).await?;
+    }
+    Ok(())
+}
+
+/// The commands of qemu-io that make `run` zeros. Where the run does not fill a cluster, qemu-io writes zeros; else it marks the cluster.
+fn writes(run: &Range<u64>) -> Vec<String> {
+    let starts = (run.start..run.end).step_by(usize::try_from(WRITE_BYTES).unwrap_or(usize::MAX));
+    starts.map(|start| format!("write -q -z {start} {}", (run.end - start).min(WRITE_BYTES))).collect()
+}
+
+/// Runs in rising order. Those that touch become one.
+#[derive(Debug, Default)]
+struct Runs(Vec<Range<u64>>);
+
+impl Runs {
+    /// Add a run that begins where the last one ends, or later.
+    fn push(&mut self, run: Range<u64>) -> Result<(), Unknown> {
+        if let Some(last) = self.0.last_mut().filter(|last| last.end == run.start) {
+            last.end = run.end;
+            return Ok(());
+        }
+        if self.0.len() == MAX_RUNS {
+            return Err(Unknown::Incompatible(format!("its free space has more than {MAX_RUNS} pieces")));
+        }
+        self.0.push(run);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_runs_are_written_in_parts() {
+        let gib = 1u64 << 30;
+        assert_eq!(writes(&(4096..8192)), ["write -q -z 4096 4096"]);
+        assert_eq!(
+            writes(&(10..10 + 2 * gib + 1)),
+            [format!("write -q -z 10 {gib}"), format!("write -q -z {} {gib}", 10 + gib), format!("write -q -z {} 1", 10 + 2 * gib)]
+        );
+    }
+
+    #[test]
+    fn runs_that_touch_are_one() {
+        let mut runs = Runs::default();
+        for run in [0..1, 1..3, 4..5, 5..6] {
+            assert!(runs.push(run).is_ok());
+        }
+        assert_eq!(runs.0, [0..3, 4..6]);
+    }
+
+    #[test]
+    fn a_swap_area_keeps_its_header() {
+        let mut bytes = vec![0u8; 3 << 12];
+        bytes[4096 - 10..4096].copy_from_slice(b"SWAPSPACE2");
+        let free = FreeSpace::of(&Disk::in_memory("swap", bytes)).unwrap();
+        assert_eq!(free, FreeSpace { runs: vec![4096..3 << 12], unread: Vec::new() });
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let mut bytes = vec![0u8; 1 << 20];
+        bytes[..4].copy_from_slice(b"XFSB");
+        let free = FreeSpace::of(&Disk::in_memory("xfs", bytes)).unwrap();
+        assert_eq!(free, FreeSpace { runs: Vec::new(), unread: vec!["partition 0 (xfs)".to_owned()] });
+    }
+}
