@@ -8,19 +8,19 @@
 mod check;
 mod closure;
 mod failure;
+mod flatten;
 mod manifest;
 mod preflight;
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::artifact::{self, Artifact, Draft, EVENTS_FILE, Found, Overwrite, StageRecord};
-use crate::base::event::{Events, Task, Unit};
+use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
 use crate::base::journal::JsonLog;
 use crate::cache::{Lookup, Scratch, Store, Vacancy};
-use crate::image::{self, Compress, Format};
 use crate::installer::accounts::Accounts;
 use crate::machine::probe::probe;
 use crate::machine::runner::Bench;
@@ -101,7 +101,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
 
     let draft = Draft::begin(request.target)?;
     let image = draft.path().join(format!("{}.qcow2", recipe.name));
-    flatten(&sealed, &image, recipe, events).await?;
+    flatten::flatten(&sealed, &image, recipe.output.compress, scratch.path(), events).await?;
 
     let promises = Promises::of(recipe);
     let report = prove(&image, &promises, &bench, events).await?;
@@ -306,15 +306,4 @@ async fn provision(
     };
     stages::provision(base, &steps, keep, bench, task).await?;
     Ok((layers, false))
-}
-
-/// One flat file of all the layers: what is verified, and what is published.
-async fn flatten(sealed: &Layer, image: &Path, recipe: &Recipe, events: &Events) -> Result<PathBuf, AnyFailure> {
-    let task = events.task("flatten");
-    let compress = if recipe.output.compress { Compress::Zstd } else { Compress::Never };
-    let meter = |percent| task.progress("write qcow2", percent, Some(100), Unit::Percent);
-    image::flatten_to_qcow2(&sealed.disk(), Format::Qcow2, image, compress, meter).await?;
-    image::check(image).await?;
-    task.done();
-    Ok(image.to_owned())
 }

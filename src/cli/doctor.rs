@@ -83,6 +83,8 @@ const PROGRAMS: &[Program] = &[
     Program { name: "QEMU", tool: Tool::QemuSystem, version_flag: "--version", at_least: (7, 2), only_for: None },
     // zstd clusters came with 5.1; the two are released together.
     Program { name: "qemu-img", tool: Tool::QemuImg, version_flag: "--version", at_least: (5, 1), only_for: None },
+    // Before 3.0 it ended with 0 after a write that failed.
+    Program { name: "qemu-io", tool: Tool::QemuIo, version_flag: "--version", at_least: (5, 1), only_for: None },
     // Formats and modes as in Debian 12.
     Program { name: "mmdebstrap", tool: Tool::Mmdebstrap, version_flag: "--version", at_least: (1, 3), only_for: None },
     // `-d`, a tree to fill the file system from, came with 1.43.

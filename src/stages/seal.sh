@@ -67,13 +67,5 @@ if grep -Eqs '^SELINUX=(enforcing|permissive)' /etc/selinux/config; then
     setfiles "/etc/selinux/$policy/contexts/files/file_contexts" / > /dev/null
 fi
 
-# Steps ran in a booted system, which may have swapped their memory out.
-for device in $(blkid -t TYPE=swap -o device || true); do
-    uuid=$(blkid -s UUID -o value "$device")
-    blkdiscard -z "$device"
-    mkswap -U "$uuid" "$device"
-done
-
-# What was freed above and before is given back to the disk file, and its bytes are gone from it.
+# Free blocks and swap still hold what was deleted and swapped out. The host clears both when it flattens the disk (image/free.rs).
 sync
-fstrim -v /

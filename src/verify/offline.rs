@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::{CheckResult, Promises};
 use crate::base::digest::Sha256Digest;
-use crate::image::{Disk, FileKind, ImageError, Root};
+use crate::base::size::rounded;
+use crate::image::{Disk, FileKind, FreeSpace, ImageError, Root};
 use crate::recipe::{CheckKind, Selinux};
 
 /// Larger configuration files do not occur; a larger file under such a name is not read.
@@ -46,6 +47,9 @@ const SEALED: &[(&str, &[&str])] = &[
 pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
     let root = Root::open(disk)?;
     let mut checks = vec![clean_journal(&root)];
+    if root.is_clean() {
+        checks.push(no_leftovers(disk)?);
+    }
     checks.extend(settings(&root, promises)?);
     checks.extend(kernel(&root, promises)?);
     for unit in &promises.enabled {
@@ -68,6 +72,20 @@ fn clean_journal(root: &Root) -> CheckResult {
     } else {
         CheckResult::failed(name, "the journal must be replayed")
     }
+}
+
+/// A deleted file's data stays on the disk until it is overwritten, and leaves with the image.
+fn no_leftovers(disk: &Disk) -> Result<CheckResult, ImageError> {
+    let name = "no data of deleted files";
+    let free = FreeSpace::of(disk)?;
+    if let Some(run) = free.first_leftover(disk)? {
+        return Ok(CheckResult::failed(name, format!("bytes {} to {} of the disk are free and hold data", run.start, run.end)));
+    }
+    let cleared = format!("{} of free space hold zeros", rounded(free.bytes()));
+    Ok(match &free.unread[..] {
+        [] => CheckResult::passed(name, cleared),
+        unread => CheckResult::skipped(name, format!("{cleared}; that of {} cannot be read", unread.join(", "))),
+    })
 }
 
 fn settings(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
