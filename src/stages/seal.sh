@@ -25,11 +25,22 @@ wipe /etc/docker/key.json /var/lib/docker/engine-id /var/lib/docker/swarm
 wipe /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/70-persistent-cd.rules
 
 # The build's network. An interface bound to the build machine's card would be none anywhere else (EL7: 60-net.rules reads HWADDR).
+# Of eth0 and its like dracut 033-502 writes HWADDR alone, without DEVICE (modules.d/45ifcfg/write-ifcfg.sh, interface_bind), so a
+# profile that loses HWADDR gets the name it is filed under: without either, initscripts brings no interface up. NETBOOT says that the
+# initramfs brought this interface up, which is true of no system that boots from its disk.
 for config in /etc/sysconfig/network-scripts/ifcfg-*; do
     [ -f "$config" ] || continue
+    name=${config##*/ifcfg-}
+    if grep -q '^[[:space:]]*HWADDR=' "$config" && ! grep -q '^[[:space:]]*DEVICE=' "$config"; then
+        device="DEVICE=$name"
+        # A profile may bear a title instead. The kernel's names have at most 15 characters, and no space.
+        case $name in *[!A-Za-z0-9._-]* | ????????????????*) device= ;; esac
+    else
+        device=
+    fi
     # Not sed -i: that makes another file, without the label this one has.
-    text=$(sed '/^HWADDR=/d' "$config")
-    printf '%s\n' "$text" > "$config"
+    text=$(sed -e '/^[[:space:]]*HWADDR=/d' -e '/^[[:space:]]*NETBOOT=/d' "$config")
+    printf '%s\n' "$text" ${device:+"$device"} > "$config"
 done
 wipe /var/lib/dhcp/*.lease* /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease /var/lib/systemd/network
 if [ -e ./resolv.conf ]; then

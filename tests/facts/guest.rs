@@ -154,6 +154,26 @@ fn an_interface_is_not_bound_to_the_builds_card() {
     sandbox.run(SEALING);
     assert_eq!(sandbox.read(name), "DEVICE=eth0\nUUID=u\nONBOOT=yes\n");
     assert_eq!(inode(), before, "another file would be without its label");
+
+    // dracut 033-502 writes the card's address and no name.
+    let dir = "etc/sysconfig/network-scripts";
+    for (name, profile, sealed) in [
+        ("eth0", "HWADDR=\"52:54:00:12:34:56\"\nTYPE=Ethernet\nNETBOOT=yes\n", "TYPE=Ethernet\nDEVICE=eth0\n"),
+        ("eth1.20", "  HWADDR=52:54:00:12:34:56\nVLAN=yes\n", "VLAN=yes\nDEVICE=eth1.20\n"),
+        ("eth2", " DEVICE=lan2\nHWADDR=52:54:00:12:34:56\n", " DEVICE=lan2\n"),
+        ("Wired_connection", "HWADDR=52:54:00:12:34:56\nTYPE=Ethernet\n", "TYPE=Ethernet\n"),
+        ("of a person", "HWADDR=52:54:00:12:34:56\nTYPE=Ethernet\n", "TYPE=Ethernet\n"),
+        ("lo", "DEVICE=lo\nIPADDR=127.0.0.1\n", "DEVICE=lo\nIPADDR=127.0.0.1\n"),
+        ("any", "TYPE=Ethernet\nONBOOT=yes\n", "TYPE=Ethernet\nONBOOT=yes\n"),
+    ] {
+        // An image that is made of a sealed one is sealed twice.
+        for script in [SEALING, &[SEALING, SEALING].concat()] {
+            let sandbox = Sandbox::new();
+            sandbox.write(&format!("{dir}/ifcfg-{name}"), profile);
+            sandbox.run(script);
+            assert_eq!(sandbox.read(&format!("{dir}/ifcfg-{name}")), sealed, "{name}");
+        }
+    }
 }
 
 #[test]
