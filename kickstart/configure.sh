@@ -104,11 +104,13 @@ disable_units() {
     done
 }
 
-# The installer made each initramfs for the machine it ran on, before this script; the image is to boot on others too.
+# The installer made each initramfs for the machine it ran on, before this script; the image is to boot on others too. A processor's
+# microcode is the host's to load: without hostonly the early archive would carry that of every processor.
 # Not `uname -r`: that is the installer's kernel.
 generic_initramfs() {
     put /etc/dracut.conf.d/90-goldsmith.conf 0644 root:root text <<'END'
 |hostonly="no"
+|early_microcode="no"
 |add_drivers+=" virtio_blk virtio_scsi virtio_pci virtio_net virtio_console "
 END
     kernels=0

@@ -25,7 +25,14 @@ const SEALED: &[(&str, &[&str])] = &[
     ("no Docker engine identity", &["/etc/docker/key.json", "/var/lib/docker/engine-id", "/var/lib/docker/swarm"]),
     (
         "no network of the build",
-        &["/var/lib/dhcp/*.lease*", "/var/lib/dhclient/*.lease*", "/var/lib/NetworkManager/*.lease", "/etc/udev/rules.d/70-persistent-*"],
+        // Other rules of that number are packages' own files: 70-persistent-ipoib.rules of EL7's rdma-core.
+        &[
+            "/var/lib/dhcp/*.lease*",
+            "/var/lib/dhclient/*.lease*",
+            "/var/lib/NetworkManager/*.lease",
+            "/etc/udev/rules.d/70-persistent-net.rules",
+            "/etc/udev/rules.d/70-persistent-cd.rules",
+        ],
     ),
     (
         "no histories",

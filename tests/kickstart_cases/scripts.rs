@@ -159,7 +159,7 @@ fn the_lab_is_configured_by(shell: &[&str]) {
         ("root/etc/modules-load.d/goldsmith.conf", "br_netfilter\n"),
         (
             "root/etc/dracut.conf.d/90-goldsmith.conf",
-            "hostonly=\"no\"\nadd_drivers+=\" virtio_blk virtio_scsi virtio_pci virtio_net virtio_console \"\n",
+            "hostonly=\"no\"\nearly_microcode=\"no\"\nadd_drivers+=\" virtio_blk virtio_scsi virtio_pci virtio_net virtio_console \"\n",
         ),
     ] {
         assert_eq!(scratch.read(path), content, "{path}");
