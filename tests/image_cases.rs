@@ -386,6 +386,15 @@ fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
         (b"D=\"12\"\n".to_vec(), 7)
     );
     assert!(fs::read(&path).unwrap() == before);
+    // Replayed on the disk itself, and nothing else of it is touched.
+    let copy = dir.path().join("copy");
+    fs::copy(&path, &copy).unwrap();
+    assert_eq!([0; 2].map(|_| on_runtime(image::replay(&copy, &scratch)).unwrap()), [1, 0]);
+    let root = Root::open(&Disk::open(&copy).unwrap()).unwrap();
+    assert_eq!((root.is_clean(), root.read("/etc/hostname", 100).unwrap()), (true, b"changed".to_vec()));
+    run(&dir, &format!("e2fsck -fn @/copy?offset={}", layout.root().start));
+    let (after, root) = (fs::read(&copy).unwrap(), layout.root().start as usize..(layout.root().start + layout.root().size) as usize);
+    assert!(after[..root.start] == before[..root.start] && after[root.end..] == before[root.end..]);
     // A journal that makes no sense is no journal.
     let journal = File::options().write(true).open(&path).unwrap();
     journal.write_all_at(&[0xff; 4], layout.root().start + 1024 + 0xe0).unwrap();

@@ -36,5 +36,5 @@ pub use free::{FreeSpace, clear};
 pub use layout::{Firmware, Layout, PlannedPartition, Role};
 pub use partition::{Partition, PartitionTable, TableKind, gpt_type, mbr_type};
 pub use read_at::Slice;
-pub use replay::replayed;
+pub use replay::{replay, replayed};
 pub use superblock::FilesystemType;

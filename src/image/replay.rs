@@ -1,10 +1,12 @@
 //! Journals that `ext4-view` does not replay: those without checksums, which is what every kernel of EL7 writes.
 //!
 //! e2fsck replays them all. It does so by writing, and fails behind an offset into a disk (1.47.0 opens the filesystem anew without it), so
-//! each filesystem is copied out first and replayed there. The disk is not touched.
+//! each filesystem is copied out first and replayed there. [`replayed`] shows the result without touching the disk; [`replay`] writes it back.
 
+use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,16 @@ use crate::base::read_at::ReadAt;
 /// What copying and replaying one filesystem may take. A system of 1.5 GB was copied in 2 s.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Bytes that are compared and written back at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A filesystem that was not unmounted, copied out and replayed.
+struct Copied {
+    /// Byte of the disk it begins at.
+    start: u64,
+    path: PathBuf,
+}
+
 /// The raw disk at `path` as the next mount would find it: the journal of each ext4 that was not unmounted is replayed, in a copy below
 /// `scratch`, which must stay as long as the disk is read.
 ///
@@ -27,7 +39,55 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The disk cannot be read, a journal cannot be replayed, or the host lacks space or e2fsck.
 pub async fn replayed(path: &Path, scratch: &Path) -> Result<Disk, ImageError> {
     let disk = Disk::open_as(path, Format::Raw)?;
-    let places = match PartitionTable::read(&disk)? {
+    let mut copies = Vec::new();
+    for copied in replay_copies(&disk, scratch).await? {
+        copies.push((copied.start, RawFile::open(&copied.path)?));
+    }
+    let bytes = Arc::new(Patched { disk: Arc::clone(disk.bytes()), copies });
+    Ok(disk.showing(bytes))
+}
+
+/// Replay, on the raw disk at `path` itself, the journal of each ext4 that was not unmounted. How many there were. `scratch` keeps copies
+/// meanwhile. Only what the replay changed is written, so the disk stays sparse.
+///
+/// # Errors
+/// As [`replayed`], or the disk cannot be written. It is then not to be used.
+pub async fn replay(path: &Path, scratch: &Path) -> Result<usize, ImageError> {
+    let copies = replay_copies(&Disk::open_as(path, Format::Raw)?, scratch).await?;
+    let count = copies.len();
+    for Copied { start, path: copy } in copies {
+        let target = path.to_owned();
+        let writing = tokio::task::spawn_blocking(move || {
+            write_back(&copy, &target, start).map_err(|source| ImageError::write(&target, source))?;
+            std::fs::remove_file(&copy).map_err(|source| ImageError::write(&copy, source))
+        });
+        writing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    }
+    Ok(count)
+}
+
+/// Write to `target`, from byte `start` on, what differs there from `copy`.
+fn write_back(copy: &Path, target: &Path, start: u64) -> io::Result<()> {
+    let copy = File::open(copy)?;
+    let target = File::options().read(true).write(true).open(target)?;
+    let size = copy.metadata()?.len();
+    let (mut ours, mut theirs) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
+    let mut at = 0;
+    while at < size {
+        let count = usize::try_from(size - at).unwrap_or(usize::MAX).min(CHUNK_BYTES);
+        copy.read_exact_at(&mut ours[..count], at)?;
+        target.read_exact_at(&mut theirs[..count], start + at)?;
+        if ours[..count] != theirs[..count] {
+            target.write_all_at(&ours[..count], start + at)?;
+        }
+        at += count as u64;
+    }
+    Ok(())
+}
+
+/// Copy out each ext4 of `disk` that was not unmounted, and replay its journal in the copy.
+async fn replay_copies(disk: &Disk, scratch: &Path) -> Result<Vec<Copied>, ImageError> {
+    let places = match PartitionTable::read(disk)? {
         Some(table) => table.partitions.iter().map(|partition| (partition.start, partition.size)).collect(),
         None => vec![(0, disk.info().virtual_size)],
     };
@@ -35,17 +95,16 @@ pub async fn replayed(path: &Path, scratch: &Path) -> Result<Disk, ImageError> {
     for (start, size) in places {
         let bytes = disk.slice(start, size);
         if FilesystemType::detect(&bytes) == Some(FilesystemType::Ext4) && Superblock::read(&bytes).is_ok_and(|found| !found.is_clean) {
-            let copy = scratch.join(format!("journal-{start}"));
-            replay(&disk, start, size, &copy).await?;
-            copies.push((start, RawFile::open(&copy)?));
+            let path = scratch.join(format!("journal-{start}"));
+            replay_copy(disk, start, size, &path).await?;
+            copies.push(Copied { start, path });
         }
     }
-    let bytes = Arc::new(Patched { disk: Arc::clone(disk.bytes()), copies });
-    Ok(disk.showing(bytes))
+    Ok(copies)
 }
 
 /// Copy `size` bytes of the disk from `start` on to `copy`, and replay the journal there.
-async fn replay(disk: &Disk, start: u64, size: u64, copy: &Path) -> Result<(), ImageError> {
+async fn replay_copy(disk: &Disk, start: u64, size: u64, copy: &Path) -> Result<(), ImageError> {
     require_space(directory_of(copy), disk.info().allocated_size.min(size))?;
     // A comma in a value is doubled (qemu(1), "Standard options").
     let file = local(disk.path()).to_string_lossy().replace(',', ",,");

@@ -87,7 +87,7 @@ pub async fn anaconda(work: &AnacondaWork, sources: &Resolved, dir: &Path, bench
     let done = match installation.run(bench.hold).await {
         Ok(()) => {
             task.step("inspect the disk");
-            inspected::inspect(&disk, work, &bench.evidence.join(NAME)).await
+            inspected::inspect(&disk, work, &bench.evidence.join(NAME), &place, task).await
         }
         failed => failed,
     };

@@ -4,16 +4,26 @@ use std::path::Path;
 
 use super::super::StageError;
 use super::super::deploy::table_kind;
+use crate::base::event::Task;
+use crate::base::text::counted;
 use crate::image::inspect::{Inspection, inspect as look};
-use crate::image::{FilesystemType, TableKind, gpt_type};
+use crate::image::{FilesystemType, TableKind, gpt_type, replay};
 use crate::plan::AnacondaWork;
 use crate::recipe::{Disk, Firmware};
 
-/// Look at the `disk` that was installed. `dir` keeps the installation's evidence.
+/// Look at the `disk` that was installed. `dir` keeps the installation's evidence, `scratch` what is copied meanwhile.
+///
+/// Anaconda 7.5 powers off without unmounting (systemctl poweroff; dracut-shutdown is to unmount). Everything was synced before the
+/// installer said that it was done, so a journal that is left only has to be replayed.
 ///
 /// # Errors
 /// It is not what was planned, or cannot be read.
-pub(super) async fn inspect(disk: &Path, work: &AnacondaWork, dir: &Path) -> Result<(), StageError> {
+pub(super) async fn inspect(disk: &Path, work: &AnacondaWork, dir: &Path, scratch: &Path, task: &Task) -> Result<(), StageError> {
+    let replayed = replay(disk, scratch).await?;
+    if replayed > 0 {
+        let filesystems = counted(replayed, "filesystem");
+        task.events().note(format!("the installer powered off without unmounting {filesystems}; the journal was replayed"));
+    }
     let path = disk.to_owned();
     // Reading ext4 is processor work.
     let found = match tokio::task::spawn_blocking(move || look(&path)).await {
@@ -51,7 +61,7 @@ fn wrong(found: &Inspection, planned: Option<&Disk>) -> Option<String> {
     }
     let Some(system) = &found.system else { return Some("no system can be read".to_owned()) };
     if !system.root.clean {
-        return Some("the root filesystem was not unmounted".to_owned());
+        return Some("an error of the root filesystem is on record".to_owned());
     }
     system.boot.is_none().then(|| "the boot loader has no entry that is understood".to_owned())
 }
@@ -136,7 +146,7 @@ mod tests {
         for (found, words) in [
             (with(&|found| found.partition_table = None), "no partition table"),
             (with(&|found| found.system = None), "no system"),
-            (with(&|found| system(found, &|system| system.root.clean = false)), "not unmounted"),
+            (with(&|found| system(found, &|system| system.root.clean = false)), "is on record"),
             (with(&|found| system(found, &|system| system.boot = None)), "no entry"),
         ] {
             for planned in [None, Some(&planned)] {
