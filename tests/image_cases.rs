@@ -310,7 +310,11 @@ fn boot_on_its_own_partition_is_seen_in_its_place() {
     fs::write(boot.join("grub/grub.cfg"), config).unwrap();
     fs::create_dir(tree.join("boot")).unwrap();
     let uuid = Uuid::derived(&Sha256Digest::of(b"seed"), "boot");
-    fs::write(tree.join("etc/fstab"), format!("# comment\nUUID={uuid} /boot ext4 defaults 0 2\n")).unwrap();
+    fs::write(
+        tree.join("etc/fstab"),
+        format!("# /boot was on /dev/vda1 during installation\n\t# /boot too\nUUID={uuid} /boot ext4 defaults 0 2\n"),
+    )
+    .unwrap();
     let path = dir.path().join("d");
     image::create_raw(&path, 512 * MIB, 0).unwrap();
     run(&dir, "sgdisk -n 1:1M:+100M -n 2:0:0 @/d");

@@ -323,7 +323,9 @@ impl Root {
     fn find_boot(&self, disk: &Disk, partitions: &[Partition]) -> Result<Option<Volume>, ImageError> {
         let fstab = self.read_if_there("/etc/fstab", MAX_FSTAB_BYTES)?.unwrap_or_default();
         let fstab = String::from_utf8_lossy(&fstab);
-        let mut lines = fstab.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        // fstab(5): a line that begins with `#` is a comment. Debian's installer writes `# /boot was on /dev/vda1 during installation`.
+        let entries = fstab.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+        let mut lines = entries.map(|line| line.split_whitespace().collect::<Vec<_>>());
         let Some(source) =
             lines.find(|words| words.get(1) == Some(&"/boot")).and_then(|words| words.first().map(|word| (*word).to_owned()))
         else {
