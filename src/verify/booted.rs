@@ -399,20 +399,7 @@ mod tests {
         assert!(unit.contains("sysctl -a > /run/goldsmith/sysctl "), "{unit}");
 
         let key = "net.ipv4.ip_forward";
-        let promises = Promises {
-            hostname: None,
-            timezone: None,
-            selinux: None,
-            no_firewall: false,
-            sysctl: [(key.to_owned(), "1".to_owned())].into(),
-            modules: Vec::new(),
-            enabled: Vec::new(),
-            repositories: [].into(),
-            firmware: Firmware::Bios,
-            resolv_conf: String::new(),
-            release: None,
-            checks: Vec::new(),
-        };
+        let promises = Promises { sysctl: [(key.to_owned(), "1".to_owned())].into(), ..Promises::none() };
         let question = early_sysctl(&promises);
         assert!(question.contains(&format!("'{key} ='")) && question.contains(" /run/goldsmith/sysctl;"), "{question}");
         for (noted, outcome) in [("1", Outcome::Passed), ("0", Outcome::Failed)] {

@@ -59,14 +59,13 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     }
     checks.extend(settings(&root, promises)?);
     checks.extend(kernel(&root, promises)?);
-    for unit in &promises.enabled {
-        checks.push(enabled(&root, unit)?);
-    }
+    checks.extend(promises.enabled.iter().map(|unit| enabled(&root, unit)));
     checks.extend(sealed(&root, &promises.resolv_conf)?);
     for check in &promises.checks {
         if let CheckKind::File { path, exists, contains, sha256, mode } = &check.kind {
             let wanted = Wanted { exists: *exists, contains: contains.as_deref(), sha256: *sha256, mode: *mode };
-            checks.push(file(&root, &check.name, path, &wanted)?);
+            let judged = file(&root, &check.name, path, &wanted);
+            checks.push(judged.unwrap_or_else(|error| CheckResult::could_not_run(&check.name, error.to_string())));
         }
     }
     Ok(checks)
@@ -204,21 +203,25 @@ fn dotted(key: &str) -> String {
     }
 }
 
-fn enabled(root: &Root, unit: &str) -> Result<CheckResult, ImageError> {
+fn enabled(root: &Root, unit: &str) -> CheckResult {
     let unit = if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") };
     let name = format!("{unit} is enabled");
     let mut dirs = Vec::new();
-    for entry in root.read_dir("/etc/systemd/system")? {
+    let entries = match root.read_dir("/etc/systemd/system") {
+        Ok(entries) => entries,
+        Err(error) => return CheckResult::could_not_run(name, error.to_string()),
+    };
+    for entry in entries {
         let entry = entry.to_string_lossy().into_owned();
         if entry.ends_with(".wants") || entry.ends_with(".requires") {
             let path = format!("/etc/systemd/system/{entry}/{unit}");
             if root.symlink_metadata(&path).is_ok() {
-                return Ok(CheckResult::passed(name, path));
+                return CheckResult::passed(name, path);
             }
             dirs.push(entry);
         }
     }
-    Ok(CheckResult::failed(name, format!("it is in none of {}", dirs.join(", "))))
+    CheckResult::failed(name, format!("it is in none of {}", dirs.join(", ")))
 }
 
 fn sealed(root: &Root, resolv_conf: &str) -> Result<Vec<CheckResult>, ImageError> {
@@ -321,6 +324,8 @@ fn verdict(name: &str, kept: bool, found: &str, broken: &str) -> CheckResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::Check;
+    use crate::verify::Outcome;
 
     /// EL7: what initscripts ships, ours, and an administrator's file behind its link.
     #[test]
@@ -362,5 +367,33 @@ mod tests {
         let expected = [("net.ipv4.ip_forward", "1"), ("net.ipv4.tcp_rmem", "4096 87380 6291456"), ("vm.swappiness", "10")];
         assert_eq!(values, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
         assert_eq!(dotted("net/ipv4/conf/eth0.100/forwarding"), "net.ipv4.conf.eth0/100.forwarding");
+    }
+
+    /// One question that cannot be put leaves the others their answers.
+    #[test]
+    fn what_cannot_be_read_fails_no_check_and_stops_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        std::fs::create_dir_all(tree.join("etc/directory")).unwrap();
+        std::fs::write(tree.join("etc/fstab"), "text\n").unwrap();
+        let disk = dir.path().join("disk");
+        let made = std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
+        assert!(made.unwrap().status.success());
+        let file = |path: &str, contains: Option<&str>| Check {
+            name: path.to_owned(),
+            kind: CheckKind::File { path: path.to_owned(), exists: true, contains: contains.map(str::to_owned), sha256: None, mode: None },
+        };
+        let checks = vec![
+            file("/etc/directory", Some("text")),
+            file("/etc/fstab/below", None),
+            file("/etc/directory", None),
+            file("/etc/fstab", Some("text")),
+        ];
+        let promises = Promises { enabled: vec!["docker".to_owned()], checks, ..Promises::none() };
+        let found = offline(&Disk::open(&disk).unwrap(), &promises).unwrap();
+        let outcome = |name: &str| found.iter().filter(|check| check.name == name).map(|check| check.outcome).collect::<Vec<_>>();
+        assert_eq!(outcome("docker.service is enabled"), [Outcome::CouldNotRun]);
+        assert_eq!(outcome("/etc/directory"), [Outcome::CouldNotRun, Outcome::Passed]);
+        assert_eq!((outcome("/etc/fstab/below"), outcome("/etc/fstab")), (vec![Outcome::Failed], vec![Outcome::Passed]));
     }
 }

@@ -44,6 +44,25 @@ impl Promises {
         self.firmware == Firmware::Uefi
     }
 
+    /// Nothing, of an image that BIOS boots.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self {
+            hostname: None,
+            timezone: None,
+            selinux: None,
+            no_firewall: false,
+            sysctl: BTreeMap::new(),
+            modules: Vec::new(),
+            enabled: Vec::new(),
+            repositories: BTreeMap::new(),
+            firmware: Firmware::Bios,
+            resolv_conf: String::new(),
+            release: None,
+            checks: Vec::new(),
+        }
+    }
+
     /// What `recipe` promises.
     pub fn of(recipe: &Recipe) -> Self {
         let release = match &recipe.media {
