@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,11 +48,42 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     // What a build address, a swap space and a user leave is what the recipe said; the steps' own checks read the rest.
     let stages: Vec<&str> = manifest["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
     assert_eq!(stages, ["install", "provision first", "provision second", "seal"]);
+    // What the first step deleted is still in its layer, and nowhere in the image.
+    let layer = place().join("store/v1/layers").join(manifest["stages"][1]["id"].as_str().unwrap()).join("disk.qcow2");
+    let marker = b"left behind: 42";
+    assert!(holds(&layer, marker), "the step has not written what it deletes");
+    assert!(!holds(&target.join("uefi-provisioned.qcow2"), marker));
+    let published = fs::read(target.join("uefi-provisioned.qcow2")).unwrap();
+    assert!(!published.windows(marker.len()).any(|window| window == marker));
+    assert!(checks.iter().any(|check| check["name"] == "no data of deleted files" && check["outcome"] == "passed"), "{checks:#?}");
     // With one step changed, the layers below it serve.
     let plan = goldsmith(&["plan", recipe, "--set", "provision.1.script=\"true\""]).output().unwrap();
     let plan = String::from_utf8(plan.stdout).unwrap();
     let verbs: Vec<&str> = plan.lines().filter(|line| !line.starts_with("input")).map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(verbs, ["reuse", "reuse", "run", "run", "publish"], "{plan}");
+}
+
+/// Whether `marker` stands anywhere on the disk `image`, as qemu-img reads it.
+fn holds(image: &Path, marker: &[u8]) -> bool {
+    let raw = place().join("searched.raw");
+    let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).args([image, &raw]).output().unwrap();
+    assert!(converted.status.success(), "{converted:?}");
+    let mut file = fs::File::open(&raw).unwrap();
+    // The end of each chunk stands before the next.
+    let (mut chunk, mut kept, mut found) = (vec![0; 1 << 20], Vec::new(), false);
+    while let Ok(read @ 1..) = file.read(&mut chunk)
+        && !found
+    {
+        if chunk[..read].iter().any(|byte| *byte != 0) {
+            kept.extend_from_slice(&chunk[..read]);
+            found = kept.windows(marker.len()).any(|window| window == marker);
+            kept.drain(..kept.len().saturating_sub(marker.len() - 1));
+        } else {
+            kept.clear();
+        }
+    }
+    fs::remove_file(raw).unwrap();
+    found
 }
 
 #[test]
