@@ -266,7 +266,6 @@ const BAD: &[(&str, &[&str])] = &[
         "provision-in-a-closed-network",
         &[DEPLOY, LOCKED, "[build]\nnetwork = \"closed\"\n[[provision]]\nname = \"b\"\npackages = [\"vim\"]\n"],
     ),
-    ("provision-ends-the-kickstart", &[ANACONDA, SYSTEM, "[[provision]]\nname = \"a\"\nscript = \"\"\"\ncat <<X\n%end\nX\n\"\"\"\n"]),
     (
         "checks",
         &[
@@ -492,6 +491,15 @@ fn defaults_are_the_documented_ones() {
     let recipe = load_text(&[ANACONDA, SYSTEM].concat()).unwrap();
     golden("defaults-anaconda.json", &(serde_json::to_string_pretty(&recipe).unwrap() + "\n")).unwrap();
     assert!(recipe.own_kickstart().is_none());
+}
+
+/// It never travels in a kickstart: it runs in the booted system. An RPM spec in a here-document has such lines.
+#[test]
+fn a_provision_script_may_hold_a_kickstarts_words() {
+    let script = "cat > x.spec <<X\n%package\n%post\necho\n%end\nX\n";
+    let text = [ANACONDA, SYSTEM, &format!("[[provision]]\nname = \"a\"\nscript = \"\"\"\n{script}\"\"\"\n")].concat();
+    let recipe = load_text(&text).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!(recipe.provision[0].script.as_ref().map(|script| script.bytes()), Some(script.as_bytes()));
 }
 
 /// It needs no `[system]`, is read beside the recipe, byte for byte, and stands in the manifest by its digest.

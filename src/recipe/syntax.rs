@@ -371,22 +371,6 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// First words of a line that pykickstart acts upon even inside a script (r1.99.66.18-1, pykickstart/parser.py, `_readSection`).
-const KICKSTART_WORDS: [&str; 10] =
-    ["%end", "%include", "%pre", "%pre-install", "%post", "%onerror", "%traceback", "%packages", "%addon", "%anaconda"];
-
-/// A script that a kickstart may carry.
-pub(super) fn kickstart_script(bytes: &[u8]) -> Verdict {
-    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let word = line.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
-        if let Some(word) = KICKSTART_WORDS.iter().find(|known| known.as_bytes() == word) {
-            let what = format!("line {} of the script begins with `{word}`, which a kickstart takes for its own", index + 1);
-            return fault(what, format!("do not begin a line with it: `printf '%{word}\\n'` prints it"));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -518,12 +502,5 @@ mod tests {
         for (text, value) in [("8G", Some(8 << 30)), ("0", Some(0)), ("1M", Some(1 << 20)), ("1K", None), ("8", None), ("x", None)] {
             assert_eq!(size(text).ok().map(ByteSize::bytes), value, "{text}");
         }
-    }
-
-    #[test]
-    fn a_script_does_not_end_its_section() {
-        assert!(kickstart_script(b"echo '%end'\n%ending\n%d\n%\n").is_ok());
-        assert!(kickstart_script(b" \t%post --x").is_err());
-        assert!(kickstart_script(b"cat <<X\n%end\nX").unwrap_err().what.contains("line 2"));
     }
 }

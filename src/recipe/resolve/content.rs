@@ -1,7 +1,7 @@
 //! Files and provision steps: what the user's own bytes are.
 
 use super::super::tree::KeyPath;
-use super::super::written::{self, Installer};
+use super::super::written;
 use super::super::{BuildNetwork, Content, FileEntry, ProvisionStep, syntax};
 use super::judge::Judge;
 use super::parts::package_names;
@@ -76,8 +76,6 @@ fn script(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Provision) -
         judge.wrong(&path, "this script is empty", "write one, or remove the key");
     } else if script.bytes().contains(&0) {
         judge.wrong(&path, "this script holds a NUL byte", "a script is text");
-    } else if judge.installer == Some(Installer::Anaconda) {
-        judge.verdict(&path, syntax::kickstart_script(script.bytes()));
     }
     Some(script)
 }
