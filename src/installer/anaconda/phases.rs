@@ -179,9 +179,10 @@ fn fits(message: &str, pattern: &str) -> bool {
     message.strip_prefix(before).is_some_and(|rest| rest.contains(after))
 }
 
-/// `Installing NAME (N/M)` (pyanaconda/packaging/yumpayload.py, install; the text after `PROGRESS_INSTALL:` is anaconda-yum's).
+/// `Installing NAME (N/M)` (pyanaconda/packaging/yumpayload.py, install; the text after `PROGRESS_INSTALL:` is anaconda-yum's). It is
+/// logged at DEBUG; at INFO the same words are a scriptlet's, whose output is repeated when the packages are installed.
 fn package(line: &LogLine<'_>) -> Option<(u32, u32)> {
-    let rest = line.message.strip_prefix("Installing ").filter(|_| line.program == "packaging")?;
+    let rest = line.message.strip_prefix("Installing ").filter(|_| line.program == "packaging" && line.level == "DEBUG")?;
     let (_, numbers) = rest.trim_end().strip_suffix(')')?.rsplit_once(" (")?;
     let (done, total) = numbers.split_once('/')?;
     let (done, total): (u32, u32) = (done.parse().ok()?, total.parse().ok()?);
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     fn line<'a>(program: &'a str, message: &'a str) -> LogLine<'a> {
-        LogLine { level: "INFO", program, message }
+        LogLine { level: "DEBUG", program, message }
     }
 
     /// An installation's lines in their order, with what it shows after each.
@@ -271,6 +272,8 @@ mod tests {
             ("packaging", "Installing a (x/7)", None),
         ] {
             assert_eq!(package(&line(program, message)), expected, "{message}");
+            // As a scriptlet's output.
+            assert_eq!(package(&LogLine { level: "INFO", ..line(program, message) }), None, "{message}");
         }
     }
 }
