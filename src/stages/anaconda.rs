@@ -353,7 +353,8 @@ impl<'a> Installation<'a> {
         // Hashes of passwords are hidden, the number of each line stays.
         let _ = fs::write(evidence.dir.join(KICKSTART_FILE), anaconda::without_secrets(self.kickstart));
         let tail = self.follow.tail();
-        let lines = if tail.is_empty() { evidence.lines() } else { tail };
+        let mut lines = self.follow.clues(&told);
+        lines.extend(if tail.is_empty() { evidence.lines() } else { tail });
         // The disk is read next.
         self.machine.quit().await;
         StageError::Installation { cause: told.cause, remedy: told.remedy, lines, dir: evidence.dir }

@@ -1,9 +1,18 @@
 //! What an installation says when it fails, what that means, and what to do: tables, and the two questions asked of them. Pure.
 //!
 //! A power-off says nothing of success ([`super`]), and half of the failures never even end the machine. So each way to fail that is
-//! known has a row. Sources are Anaconda 21.48.22.134 (that of CentOS 7.5), unless a row names another; where only the file is given, the
-//! text was compared with that file of 21.48.22.93 or with what watchers of EL7 installations look for (lorax 19.6.104
-//! `src/sbin/livemedia-creator`, rhinstaller/kickstart-tests).
+//! known has a row.
+//!
+//! The log also repeats what others wrote, and the words of others prove nothing. Anaconda reads back the output of the packages'
+//! scriptlets when the packages are installed (pyanaconda/packaging/yumpayload.py:1586-1593, level INFO) and what its helper anaconda-yum
+//! prints (:1561-1578, level DEBUG where the helper gives none), both under its own name `packaging`; the output of commands and of the
+//! kickstart's scripts comes as `program` (pyanaconda/iutil.py:282-305, level INFO). Two lines, `==== start rpm scriptlet logs ====` and
+//! `==== end …`, enclose the scriptlets' output, but the log loses lines, and one lost end would make all that follows a scriptlet's.
+//! A line cannot lose its level: Anaconda reports its own errors at ERR and its crashes at CRIT, and quotes others there only within a
+//! message of its own, which begins with its own words.
+//!
+//! Sources are Anaconda 21.48.22.134 (that of CentOS 7.5), unless a row names another. A row of `packaging` or `anaconda` is worded as
+//! the format in that source.
 
 mod console;
 mod log;
@@ -27,22 +36,28 @@ pub enum Weight {
     Clue,
 }
 
-/// Who may have written a line.
+/// Who wrote a line, by the name and the level that it has in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
-    /// Whoever.
+    /// Whoever, at any level. The line contains the text.
     Anyone,
-    /// Anaconda and its parts.
+    /// Anaconda or a part of it, of its own errors: at ERR or above. The line begins with the text.
     Installer,
-    /// What Anaconda runs, and everything else in its system.
-    Others,
-    /// The kernel.
+    /// As [`Speaker::Installer`], of what it can go on from: at WARNING.
+    Warning,
+    /// Anaconda, of an exception that nobody handled: at CRIT, or as the dump that follows. The line begins with the text.
+    Crash,
+    /// A command, a script of the kickstart, a package's scriptlet or anaconda-yum, as Anaconda repeats it. The line contains the text.
+    Output,
+    /// The kernel. The line contains the text.
     Kernel,
 }
 
-/// Names Anaconda's parts log under (pyanaconda/anaconda_log.py), with the tag of its crash dump (lorax, rsyslog.conf). `program` is not
-/// among them: it is the output of commands.
-const INSTALLER: [&str; 8] = ["anaconda", "packaging", "blivet", "storage", "yum", "ifcfg", "anaconda-tb", "simpleline"];
+/// The tag of Anaconda's crash dump (lorax 19.6.104, rsyslog.conf).
+const CRASH_DUMP: &str = "anaconda-tb";
+/// Names Anaconda's parts log under (pyanaconda/anaconda_log.py), with the tag of its crash dump. `program` is not among them: it is the
+/// output of commands.
+const INSTALLER: [&str; 8] = ["anaconda", "packaging", "blivet", "storage", "yum", "ifcfg", CRASH_DUMP, "simpleline"];
 
 /// Whether Anaconda itself, or a part of it, logs under this name.
 pub fn is_installers(program: &str) -> bool {
@@ -50,12 +65,27 @@ pub fn is_installers(program: &str) -> bool {
 }
 
 impl Speaker {
-    fn is(self, program: &str) -> bool {
+    /// Whether the words of `line` are this speaker's.
+    fn is(self, line: &LogLine<'_>) -> bool {
+        let (installers, severe) = (is_installers(line.program), matches!(line.level, "ERR" | "CRIT" | "ALERT" | "EMERG"));
         match self {
             Self::Anyone => true,
-            Self::Installer => is_installers(program),
-            Self::Others => !is_installers(program),
-            Self::Kernel => program == "kernel",
+            Self::Installer => installers && severe,
+            Self::Warning => installers && line.level == "WARNING",
+            Self::Crash => line.program == CRASH_DUMP || (line.program == "anaconda" && line.level == "CRIT"),
+            Self::Output => line.program == "program" || (line.program == "packaging" && !severe),
+            Self::Kernel => line.program == "kernel",
+        }
+    }
+
+    /// Whether `message`, which is this speaker's, is what a row means by `text`.
+    ///
+    /// An error that quotes another's words, such as the output of a script, is not that other error: so the installer's own begin with
+    /// the text.
+    fn says(self, message: &str, text: &str) -> bool {
+        match self {
+            Self::Installer | Self::Warning | Self::Crash => begins(without_module(message.trim_start()), text),
+            Self::Anyone | Self::Output | Self::Kernel => contains(message, text),
         }
     }
 }
@@ -65,7 +95,7 @@ impl Speaker {
 pub struct Signature {
     /// Who says it, on the log; everybody shares the console.
     pub speaker: Speaker,
-    /// What the line contains; a `*` stands for anything.
+    /// What the line begins with or contains, as [`Speaker`] says; on the console, what it contains. A `*` stands for anything.
     pub text: &'static str,
     /// How much it says.
     pub weight: Weight,
@@ -79,7 +109,7 @@ pub struct Signature {
 
 /// The signature of a line of the log. The first row that fits is the most telling one.
 pub fn judge_line(line: &LogLine<'_>) -> Option<&'static Signature> {
-    LOG.iter().find(|row| row.speaker.is(line.program) && contains(line.message, row.text))
+    LOG.iter().find(|row| row.speaker.is(line) && row.speaker.says(line.message, row.text))
 }
 
 /// The signature of a line or prompt of the serial console.
@@ -88,6 +118,20 @@ pub fn judge_line(line: &LogLine<'_>) -> Option<&'static Signature> {
 /// what stands at the beginning of a line or is short.
 pub fn judge_console(line: &str) -> Option<&'static Signature> {
     CONSOLE.iter().find(|row| contains(line, row.text))
+}
+
+/// A message without the logger and the module that later releases of Anaconda name before it: `anaconda: ui.tui.hubs.summary: `
+/// (kickstart-tests, issue 1005).
+fn without_module(message: &str) -> &str {
+    let Some(rest) = message.strip_prefix("anaconda: ") else { return message };
+    let is_module = |word: &str| word.contains('.') && word.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_'));
+    rest.split_once(": ").filter(|(word, _)| is_module(word)).map_or(rest, |(_, message)| message)
+}
+
+/// Whether `line` begins with the first part of `pattern` and contains the others after it, in their order.
+fn begins(line: &str, pattern: &str) -> bool {
+    let (first, others) = pattern.split_once('*').unwrap_or((pattern, ""));
+    line.strip_prefix(first).is_some_and(|rest| contains(rest, others))
 }
 
 /// Whether `line` contains the parts of `pattern`, which `*` separates, in their order.

@@ -95,10 +95,10 @@ pub(super) struct Follow {
     progress: Progress,
     /// What a script says it does.
     doing: Option<String>,
-    /// Who wrote the log's last line that told it: what follows without a head is his.
-    speaker: String,
-    /// The likely cause, should it fail.
-    clue: Option<Told>,
+    /// Level and program of the last line of the log that had them: lines without them continue it.
+    head: (String, String),
+    /// What speaks for a failure and does not prove it: the newest line of each row, the newest last.
+    clues: Vec<(&'static Signature, Told)>,
     proved: bool,
     tail: VecDeque<String>,
 }
@@ -106,7 +106,8 @@ pub(super) struct Follow {
 impl Follow {
     /// An installation that will prove itself by `nonce`.
     pub fn new(nonce: String) -> Self {
-        Self { nonce, progress: Progress::new(), doing: None, speaker: String::new(), clue: None, proved: false, tail: VecDeque::new() }
+        let (progress, head) = (Progress::new(), Default::default());
+        Self { nonce, progress, doing: None, head, clues: Vec::new(), proved: false, tail: VecDeque::new() }
     }
 
     /// Hear a line.
@@ -121,6 +122,12 @@ impl Follow {
     /// How long one step may take under KVM.
     pub fn patience(&self) -> Duration {
         self.progress.phase().deadline()
+    }
+
+    /// What was heard that may explain the failure and is not in `told`, oldest first.
+    pub fn clues(&self, told: &Told) -> Vec<String> {
+        let others = self.clues.iter().filter(|(_, clue)| !told.cause.contains(&clue.cause));
+        others.map(|(_, clue)| format!("also in the log: {}", clue.cause)).collect()
     }
 
     /// The last lines of the installer's own, oldest first.
@@ -161,10 +168,10 @@ impl Follow {
         self.likely(&format!("the installer did not get further than `{}` in {} s", self.stands(), limit.as_secs()))
     }
 
-    /// The clue that was heard explains `what`, if there was one.
+    /// The newest clue explains `what`, if there was one.
     fn likely(&self, what: &str) -> Told {
-        match &self.clue {
-            Some(clue) => Told::new(format!("{what}; the likely cause: {}", clue.cause), &clue.remedy),
+        match self.clues.last() {
+            Some((_, clue)) => Told::new(format!("{what}; the likely cause: {}", clue.cause), &clue.remedy),
             None => Told::new(what, LOOK),
         }
     }
@@ -179,10 +186,10 @@ impl Follow {
     fn log(&mut self, text: &str) -> Turn {
         let parsed = LogLine::parse(text);
         if let Some(line) = &parsed {
-            line.program.clone_into(&mut self.speaker);
+            self.head = (line.level.to_owned(), line.program.to_owned());
         }
-        let speaker = self.speaker.clone();
-        let line = parsed.unwrap_or(LogLine { level: "", program: &speaker, message: text });
+        let (level, program) = self.head.clone();
+        let line = parsed.unwrap_or(LogLine { level: &level, program: &program, message: text });
         if signatures::is_installers(line.program) || line.program == "program" {
             if self.tail.len() == TAIL_LINES {
                 self.tail.pop_front();
@@ -222,18 +229,16 @@ impl Follow {
     }
 
     fn judge(&mut self, signature: Option<&'static Signature>, line: &str) -> Turn {
-        match signature {
-            None => Turn::On,
-            Some(signature) => {
-                let told = Told::of(signature, line);
-                match (signature.weight, &self.clue) {
-                    (Weight::Proof, _) | (Weight::Echo, None) => Turn::Failed(told),
-                    (Weight::Echo, Some(_)) => Turn::Failed(Told { echo: true, ..self.likely(&told.cause) }),
-                    (Weight::Clue, _) => {
-                        self.clue = Some(told);
-                        Turn::On
-                    }
-                }
+        let Some(signature) = signature else { return Turn::On };
+        let told = Told::of(signature, line);
+        match signature.weight {
+            Weight::Proof => Turn::Failed(told),
+            Weight::Echo if self.clues.is_empty() => Turn::Failed(told),
+            Weight::Echo => Turn::Failed(Told { echo: true, ..self.likely(&told.cause) }),
+            Weight::Clue => {
+                self.clues.retain(|(known, _)| *known != signature);
+                self.clues.push((signature, told));
+                Turn::On
             }
         }
     }
@@ -323,7 +328,7 @@ mod tests {
         told.or_better(follow.hear(Log("01:08:30,255 ERR anaconda:CmdlineError: y")));
         assert!(told.cause.ends_with("(CmdlineError: Missing package: x)"), "{told:?}");
         // A clue that came before it is no less.
-        let (failed, _) = hear(&[Log("01:08:29,255 WARNING packaging:MetadataError: x"), echo]);
+        let (failed, _) = hear(&[Log("01:08:29,255 ERR packaging:MetadataError: x"), echo]);
         assert!(failed.unwrap().cause.ends_with("(MetadataError: x)"));
     }
 
@@ -339,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_clue_ends_nothing_and_explains_what_ends() {
-        let clue = Log("01:08:29,255 WARNING packaging:MetadataError: x");
+        let clue = Log("01:08:29,255 ERR packaging:MetadataError: x");
         let (failed, follow) = hear(&[clue, PACKAGES]);
         assert_eq!(failed, None);
         for told in [
@@ -348,9 +353,67 @@ mod tests {
             follow.late(Duration::from_secs(240)),
         ] {
             assert!(told.cause.contains("packages 1/340") && told.cause.contains("MetadataError: x"), "{told:?}");
-            assert!(told.remedy.contains("createrepo"), "{told:?}");
+            assert!(told.remedy.contains("createrepo") && follow.clues(&told).is_empty(), "{told:?}");
         }
         assert!(hear(&[clue, DONE]).1.ended(&ShutdownReason::PowerOff).is_ok());
+    }
+
+    /// yumpayload.py:1586-1593: what the scriptlets wrote is read back, line by line, when the packages are installed.
+    #[test]
+    fn scriptlets_output_ends_nothing_and_is_told_with_what_does() {
+        let replayed = [
+            PACKAGES,
+            Log("21:18:59,001 INFO packaging:==== start rpm scriptlet logs ===="),
+            Log("21:18:59,001 INFO packaging:docker-ce-18.09.6-3.el7.x86_64 (7/340)"),
+            Log("21:18:59,001 INFO packaging:Traceback (most recent call last):"),
+            Log("21:18:59,001 INFO packaging:CmdlineError: Missing package: x"),
+            Log("21:18:59,001 INFO packaging:Call Trace:"),
+            Log("21:18:59,001 INFO packaging:ERROR: cpio error with package x"),
+            Log("21:18:59,001 INFO packaging:Installing x (2/2)"),
+            Log("21:18:59,001 INFO packaging:warning: %post(a-1-1.noarch) scriptlet failed, exit status 1"),
+            Log("21:18:59,001 INFO packaging:warning: %post(b-1-1.noarch) scriptlet failed, signal 9"),
+            // The line that ends them was lost.
+            Log("21:19:26,001 INFO anaconda:Configuring installed system"),
+        ];
+        let (failed, mut follow) = hear(&replayed);
+        assert_eq!((failed, follow.stands().as_str()), (None, "configuring the system"));
+        let silent = follow.silent(Duration::from_secs(300));
+        assert!(silent.cause.contains("%post(b-1-1.noarch) scriptlet failed, signal 9"), "{silent:?}");
+        assert_eq!(
+            follow.clues(&silent),
+            ["also in the log: a program that the installer ran crashed (Traceback (most recent call last):)"]
+        );
+        // A proof is told as it stands, and the clues beside it.
+        let Turn::Failed(told) = follow.hear(Log("21:19:28,001 ERR anaconda:bootloader.write failed: x")) else { panic!() };
+        assert!(told.cause.ends_with("could not be installed (bootloader.write failed: x)"), "{told:?}");
+        let clues = follow.clues(&told);
+        assert!(clues.len() == 2 && clues[1].contains("%post(b-1-1.noarch)"), "{clues:?}");
+        follow.hear(DONE);
+        assert!(follow.ended(&ShutdownReason::PowerOff).is_ok());
+    }
+
+    #[test]
+    fn a_line_without_a_head_has_the_level_of_the_one_before() {
+        for (head, ends) in [("ERR anaconda:it broke", true), ("DEBUG ifcfg:IfcfgFile.write x:", false), ("INFO packaging:", false)] {
+            let head = format!("01:08:29,255 {head}");
+            let (failed, _) = hear(&[Log(&head), Log("CmdlineError: Missing package: x")]);
+            assert_eq!(failed.is_some(), ends, "{head}");
+        }
+    }
+
+    #[test]
+    fn a_missing_dependency_is_told_rather_than_the_spoke_that_lacks_it() {
+        let (failed, _) = hear(&[
+            Log("01:08:28,255 WARNING packaging:docker-ce-3:18.09.6-3.el7.x86_64 requires container-selinux >= 2.9"),
+            Log("01:08:29,255 ERR anaconda:CmdlineError: The following mandatory spokes are not completed:#012Software selection"),
+        ]);
+        let told = failed.unwrap();
+        assert!(told.cause.contains("requires container-selinux >= 2.9") && told.remedy.contains("what is missing"), "{told:?}");
+        // yum's error comes before its reason.
+        let (failed, mut follow) = hear(&[Log("01:08:29,255 ERR packaging: YumRPMTransError: Error running transaction")]);
+        let mut told = failed.unwrap();
+        told.or_better(follow.hear(Log("01:08:29,255 ERR packaging:    installing package x-1-1.noarch needs 12MB on the / filesystem")));
+        assert!(told.cause.contains("do not fit") && told.remedy.contains("[disk] size"), "{told:?}");
     }
 
     #[test]

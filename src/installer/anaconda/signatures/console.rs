@@ -15,7 +15,7 @@ pub const CONSOLE: &[Signature] = &[
         weight: Proof,
         cause: "its initramfs could not get the installer's system off the medium",
         remedy: STAGE2,
-        source: "dracut/anaconda-lib.sh",
+        source: "dracut/anaconda-netroot.sh",
     },
     Signature {
         speaker: Anyone,
@@ -23,7 +23,7 @@ pub const CONSOLE: &[Signature] = &[
         weight: Proof,
         cause: "its initramfs did not find the kickstart",
         remedy: "report this: goldsmith puts it there",
-        source: "dracut/anaconda-lib.sh",
+        source: "dracut/fetch-kickstart-disk",
     },
     Signature {
         speaker: Anyone,
@@ -159,7 +159,7 @@ pub const CONSOLE: &[Signature] = &[
         weight: Proof,
         cause: "the installer asks for another medium",
         remedy: "take a medium that is one volume: the DVD or Minimal ISO of CentOS 7",
-        source: "Anaconda, dracut/",
+        source: "dracut/fetch-kickstart-disk, of a kickstart on a disc (inst.ks=cdrom)",
     },
     Signature {
         speaker: Anyone,
