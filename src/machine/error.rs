@@ -13,7 +13,7 @@ use super::evidence::Evidence;
 use super::firmware::FirmwareError;
 use super::qmp::QmpError;
 use super::spec::SpecError;
-use super::watch::Signature;
+use super::watch::{Late, Signature};
 
 /// A machine that could not be had, or failed.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +84,13 @@ pub enum Cause {
     Died(Option<ExitStatus>),
     /// The guest's kernel panicked.
     Panicked,
-    /// It was still at work when its time was over.
-    Deadline(Duration),
+    /// It was not done when its time was over.
+    Deadline {
+        /// For how long, and why it got no more.
+        late: Late,
+        /// What it was at; empty when that is not known.
+        phase: String,
+    },
     /// It had been silent for so long.
     Stalled(Duration),
     /// It said a line that means failure.
@@ -130,7 +135,8 @@ fn sentence(cause: &Cause) -> String {
         Cause::Died(Some(status)) => format!("QEMU died under the running guest ({status})"),
         Cause::Died(None) => "QEMU died under the running guest".into(),
         Cause::Panicked => "the guest's kernel panicked".into(),
-        Cause::Deadline(limit) => format!("the guest was not done after {} s", limit.as_secs()),
+        Cause::Deadline { late, phase } if phase.is_empty() => format!("the guest was not done {late}"),
+        Cause::Deadline { late, phase } => format!("the guest was not done with `{phase}` {late}"),
         Cause::Stalled(silence) => format!("the guest showed no sign of progress for {} s", silence.as_secs()),
         Cause::Signature { signature, line } => format!("the guest failed: {} (console: {})", signature.cause, line.trim()),
         Cause::Ended(reason) => format!("the guest {reason} before its work was done"),
@@ -202,7 +208,10 @@ fn remedy(cause: &Cause, evidence: &Evidence) -> String {
         Cause::Signature { signature, .. } => signature.remedy.to_owned(),
         Cause::Disk { no_space: true, .. } => "free space on the host's disk, then run the command again".into(),
         Cause::Disk { .. } => "check the host's disk (`dmesg`)".into(),
-        Cause::Deadline(_) => "see in the evidence what it was at; a slow host needs a longer deadline ([build] deadline)".into(),
+        Cause::Deadline { late: Late::Stuck { .. }, .. } => "see in the evidence what it was at".into(),
+        Cause::Deadline { late: Late::Ceiling(_), .. } => {
+            "give the host less to do at the same time, or the build a longer deadline ([build] deadline)".into()
+        }
         Cause::Panicked | Cause::Stalled(_) | Cause::Ended(_) | Cause::Stopped => {
             let screen = if evidence.screenshot.is_some() { " and screen.png" } else { "" };
             format!("read console.log{screen} in the evidence")

@@ -196,29 +196,8 @@ impl Machine {
     /// The guest failed by the rules of `watch`, panicked, lost its disk, or QEMU died. Evidence is then in [`Machine::dir`].
     pub async fn watched(&mut self, watch: &mut Watch, task: &Task) -> Result<MachineEvent, MachineError> {
         loop {
-            if let Some(cause) = self.failed.clone() {
-                if matches!(cause, Cause::Signature { .. }) {
-                    self.hear_last_words(task).await;
-                }
-                return Err(self.fail(cause).await);
-            }
+            self.look(watch, task).await?;
             let now = Instant::now();
-            match watch.verdict(now) {
-                Verdict::Fine => {}
-                Verdict::Named(silence) => self.name_silence(silence, task).await,
-                Verdict::Stalled(silence) => self.failed = Some(Cause::Stalled(silence)),
-                Verdict::Deadline(limit) => self.failed = Some(Cause::Deadline(limit)),
-                Verdict::Signature(signature) => {
-                    self.failed = Some(Cause::Signature { signature: *signature, line: self.line_with(signature.text) });
-                }
-            }
-            if self.failed.is_some() {
-                continue;
-            }
-            if now >= self.next_sample {
-                self.next_sample = now + SAMPLE;
-                watch.counters(now, self.counters().await);
-            }
             let pause = watch.patience(now).min(self.next_sample.saturating_duration_since(now));
             let Ok(event) = timeout(pause, self.next()).await else { continue };
             match &event {
@@ -229,7 +208,7 @@ impl Machine {
                 MachineEvent::ConsolePrompt(line) => {
                     watch.prompt(Instant::now(), line);
                 }
-                MachineEvent::Shutdown(_) | MachineEvent::Reset | MachineEvent::Port { .. } => watch.progress(Instant::now()),
+                MachineEvent::Shutdown(_) | MachineEvent::Reset | MachineEvent::Port { .. } => watch.heard(Instant::now()),
                 MachineEvent::GuestPanicked | MachineEvent::IoError { .. } | MachineEvent::Stopped | MachineEvent::Exited(_) => {
                     self.failed = Cause::of(event);
                     continue;
@@ -237,6 +216,38 @@ impl Machine {
             }
             return Ok(event);
         }
+    }
+
+    /// Read the counters if it is time to, and ask `watch` whether the guest has failed, without waiting for anything to happen.
+    ///
+    /// [`Machine::watched`] does this by itself. Whoever waits for it and for a port at once does it before each wait, too: on a port lines
+    /// may come without end, and each of them cancels `watched`.
+    ///
+    /// # Errors
+    /// As [`Machine::watched`].
+    pub async fn look(&mut self, watch: &mut Watch, task: &Task) -> Result<(), MachineError> {
+        if self.failed.is_none() && Instant::now() >= self.next_sample {
+            let counters = self.counters().await;
+            let now = Instant::now();
+            self.next_sample = now + SAMPLE;
+            watch.counters(now, counters);
+        }
+        if self.failed.is_none() {
+            match watch.verdict(Instant::now()) {
+                Verdict::Fine => {}
+                Verdict::Named(silence) => self.name_silence(silence, task).await,
+                Verdict::Stalled(silence) => self.failed = Some(Cause::Stalled(silence)),
+                Verdict::Deadline(late) => self.failed = Some(Cause::Deadline { late, phase: watch.phase().to_owned() }),
+                Verdict::Signature(signature) => {
+                    self.failed = Some(Cause::Signature { signature: *signature, line: self.line_with(signature.text) });
+                }
+            }
+        }
+        let Some(cause) = self.failed.clone() else { return Ok(()) };
+        if matches!(cause, Cause::Signature { .. }) {
+            self.hear_last_words(task).await;
+        }
+        Err(self.fail(cause).await)
     }
 
     /// Collect the evidence of a failure the caller saw. Takes seconds at most, whatever state QEMU is in.
@@ -408,12 +419,10 @@ impl Machine {
         ));
     }
 
-    /// What cannot be read counts as silent.
     async fn counters(&mut self) -> Counters {
-        let disks = self.qmp.execute(&QueryBlockstats {}, Duration::from_secs(2)).await.unwrap_or_default();
-        let disk = disks.iter().fold(0_u64, |sum, disk| sum.wrapping_add(disk.stats.operations()));
-        let cpu = self.running.id().and_then(cpu_time).unwrap_or_default();
-        Counters { disk, cpu }
+        let disks = self.qmp.execute(&QueryBlockstats {}, Duration::from_secs(2)).await.ok();
+        let disk = disks.map(|disks| disks.iter().fold(0_u64, |sum, disk| sum.wrapping_add(disk.stats.operations())));
+        Counters { disk, cpu: self.running.id().and_then(cpu_time) }
     }
 }
 

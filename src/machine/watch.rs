@@ -1,13 +1,19 @@
 //! When to give up on a guest, as pure rules: time is an argument, so tables test them.
 //!
 //! ```text
-//!   progress: a console line, disk traffic, a busy CPU, bytes on a port; not: dots that an unfinished line grows by
-//!   silent for 60 s  → Named, once per silence, and the run goes on
-//!   silent for 300 s → Stalled
-//!   deadline passed  → Deadline, however busy the guest is (a spinning hang looks busy)
-//!   failure line     → Signature, at once
+//!   sign of life: a console line, disk traffic, a busy CPU, bytes on a port; not: dots that an unfinished line grows by
+//!     none for 60 s  → Named, once per silence, and the run goes on
+//!     none for 300 s → Stalled
+//!   progress: disk traffic, and a new phase; not: whatever the guest says, nor a busy CPU
+//!     deadline passed, none of late → Deadline, Stuck
+//!     deadline passed, some of late → the run goes on (a boot on a busy host), to the ceiling at most
+//!     ceiling reached               → Deadline, Ceiling
+//!   failure line → Signature, at once
 //! ```
+//!
+//! A guest that spins, or that talks for ever, shows signs of life and makes no progress: only the deadline ends it.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::spec::Accelerator;
@@ -16,6 +22,8 @@ use super::spec::Accelerator;
 const NAMED_AFTER: Duration = Duration::from_secs(60);
 /// Silence that ends the run.
 const STALLED_AFTER: Duration = Duration::from_secs(300);
+/// A guest that makes progress may take so many times its deadline.
+const CEILING: u32 = 3;
 /// Share of one CPU below which the machine counts as idle: an idle Linux guest takes 1 to 5 % under TCG for its timers.
 const IDLE_PERCENT: u32 = 10;
 
@@ -113,8 +121,10 @@ pub const SIGNATURES: &[Signature] = &[
 /// How long a guest may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From the start of the watch to its end.
+    /// From the start of the watch to its end, for a guest that makes no progress.
     pub deadline: Duration,
+    /// As `deadline`, for a guest that makes progress; no less than it.
+    pub ceiling: Duration,
     /// Silence that is named.
     pub named: Duration,
     /// Silence that ends the run.
@@ -122,19 +132,59 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits of a phase that may take `deadline` under KVM. Silence is not stretched: a slow guest still says something.
+    /// The limits of a phase that should take no more than `deadline` under KVM: three times as long while it makes progress. Silence is not
+    /// stretched: a slow guest still says something.
     pub fn new(deadline: Duration, accelerator: Accelerator) -> Self {
-        Self { deadline: accelerator.stretch(deadline), named: NAMED_AFTER, stalled: STALLED_AFTER }
+        let deadline = accelerator.stretch(deadline);
+        Self { deadline, ceiling: deadline.saturating_mul(CEILING), named: NAMED_AFTER, stalled: STALLED_AFTER }
+    }
+
+    /// The same limits, of which none goes beyond `whole`: the time that is left of a run, which progress does not make longer.
+    #[must_use]
+    pub fn within(self, whole: Duration) -> Self {
+        Self { deadline: self.deadline.min(whole), ceiling: self.ceiling.min(whole), ..self }
+    }
+
+    /// How old the last progress may be at the deadline: the disks' counters are read every few seconds, and a guest that computes between two
+    /// reads of its disk is not dead.
+    fn fresh(&self) -> Duration {
+        self.named.min(self.deadline / CEILING)
     }
 }
 
-/// Counters that only grow while something happens.
+/// What a machine has done since its start, as far as that can be read. What cannot be read proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Disk requests completed.
-    pub disk: u64,
+    pub disk: Option<u64>,
     /// CPU time QEMU used.
-    pub cpu: Duration,
+    pub cpu: Option<Duration>,
+}
+
+/// Why a guest's time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// The deadline has passed, and for a while there was no progress.
+    Stuck {
+        /// Since the start of the watch.
+        taken: Duration,
+        /// Since the last progress.
+        still: Duration,
+    },
+    /// It made progress to the end, and after so long there is no more time.
+    Ceiling(Duration),
+}
+
+impl fmt::Display for Late {
+    /// Fits "it was not done …".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stuck { taken, still } => write!(f, "in {} s, with no progress in the last {} s", taken.as_secs(), still.as_secs()),
+            Self::Ceiling(taken) => {
+                write!(f, "in {} s, which is the most that it may take, although it made progress to the end", taken.as_secs())
+            }
+        }
+    }
 }
 
 /// What the rules say.
@@ -147,19 +197,26 @@ pub enum Verdict {
     /// Silent for too long.
     Stalled(Duration),
     /// Out of time.
-    Deadline(Duration),
+    Deadline(Late),
     /// It said that it failed.
     Signature(&'static Signature),
 }
 
-/// Watches one phase of one guest.
+/// Watches one guest for the time of one [`Limits`].
 #[derive(Debug)]
 pub struct Watch {
     limits: Limits,
     begun: Instant,
+    /// What the guest is at, in a word; empty when nobody said.
+    phase: String,
+    /// The last progress.
     progressed: Instant,
+    /// The last sign of life.
+    alive: Instant,
     named: bool,
-    counted: Option<(Instant, Counters)>,
+    /// The newest counters, with when the CPU's was read; each is the last that could be read.
+    disk: Option<u64>,
+    cpu: Option<(Instant, Duration)>,
     /// The unfinished line that came last.
     prompt: String,
     /// A verdict that ends the run stays: whoever asked may have been cancelled before he could act on it.
@@ -169,12 +226,37 @@ pub struct Watch {
 impl Watch {
     /// Watch from `now` on.
     pub fn new(limits: Limits, now: Instant) -> Self {
-        Self { limits, begun: now, progressed: now, named: false, counted: None, prompt: String::new(), ended: None }
+        Self {
+            limits,
+            begun: now,
+            phase: String::new(),
+            progressed: now,
+            alive: now,
+            named: false,
+            disk: None,
+            cpu: None,
+            prompt: String::new(),
+            ended: None,
+        }
     }
 
-    /// Something happened that the machine itself does not see, such as bytes on a port.
-    pub fn progress(&mut self, now: Instant) {
-        self.progressed = self.progressed.max(now);
+    /// Another phase has begun, which is progress.
+    pub fn enter(&mut self, now: Instant, phase: &str) {
+        if self.phase != phase {
+            phase.clone_into(&mut self.phase);
+            self.progressed = self.progressed.max(now);
+            self.heard(now);
+        }
+    }
+
+    /// What the guest is at; empty when nobody said.
+    pub fn phase(&self) -> &str {
+        &self.phase
+    }
+
+    /// A sign of life that the machine itself does not see, such as bytes on a port. It ends a silence and is no progress.
+    pub fn heard(&mut self, now: Instant) {
+        self.alive = self.alive.max(now);
         self.named = false;
     }
 
@@ -189,7 +271,7 @@ impl Watch {
 
     /// A console line came.
     pub fn console(&mut self, now: Instant, line: &str) -> Verdict {
-        self.progress(now);
+        self.heard(now);
         if self.ended.is_none() {
             self.ended = SIGNATURES.iter().find(|signature| line.contains(signature.text)).map(Verdict::Signature);
         }
@@ -198,10 +280,17 @@ impl Watch {
 
     /// The counters were read.
     pub fn counters(&mut self, now: Instant, counters: Counters) {
-        let Some((then, before)) = self.counted.replace((now, counters)) else { return };
-        let busy = counters.cpu.saturating_sub(before.cpu) * 100 > now.saturating_duration_since(then) * IDLE_PERCENT;
-        if counters.disk != before.disk || busy {
-            self.progress(now);
+        if let Some(disk) = counters.disk
+            && self.disk.replace(disk).is_some_and(|before| disk > before)
+        {
+            self.progressed = now;
+            self.heard(now);
+        }
+        let Some(cpu) = counters.cpu else { return };
+        let busy =
+            |(then, before): (Instant, Duration)| cpu.saturating_sub(before) * 100 > now.saturating_duration_since(then) * IDLE_PERCENT;
+        if self.cpu.replace((now, cpu)).is_some_and(busy) {
+            self.heard(now);
         }
     }
 
@@ -210,9 +299,12 @@ impl Watch {
         if let Some(ended) = self.ended {
             return ended;
         }
-        let (taken, silent) = (now.saturating_duration_since(self.begun), now.saturating_duration_since(self.progressed));
-        if taken >= self.limits.deadline {
-            *self.ended.insert(Verdict::Deadline(self.limits.deadline))
+        let since = |then| now.saturating_duration_since(then);
+        let (taken, still, silent) = (since(self.begun), since(self.progressed), since(self.alive));
+        if taken >= self.limits.deadline && still >= self.limits.fresh() {
+            *self.ended.insert(Verdict::Deadline(Late::Stuck { taken, still }))
+        } else if taken >= self.limits.ceiling {
+            *self.ended.insert(Verdict::Deadline(Late::Ceiling(taken)))
         } else if silent >= self.limits.stalled {
             *self.ended.insert(Verdict::Stalled(silent))
         } else if silent >= self.limits.named && !self.named {
@@ -229,8 +321,9 @@ impl Watch {
             return Duration::ZERO;
         }
         let silence = if self.named { self.limits.stalled } else { self.limits.named };
-        let next = (self.progressed + silence).min(self.begun + self.limits.deadline);
-        next.saturating_duration_since(now)
+        let stuck = (self.begun + self.limits.deadline).max(self.progressed + self.limits.fresh());
+        let over = stuck.min(self.begun + self.limits.ceiling);
+        (self.alive + silence).min(over).saturating_duration_since(now)
     }
 }
 
@@ -239,30 +332,47 @@ mod tests {
     use super::*;
 
     /// What happens, and at which second.
+    #[derive(Clone, Copy)]
     enum Step {
         Line(&'static str, Verdict),
         Prompt(&'static str),
         Port,
+        Enter(&'static str),
         Count { disk: u64, cpu: u64 },
+        Disk(Option<u64>),
         Ask(Verdict),
     }
-    use Step::{Ask, Count, Line, Port, Prompt};
+    use Step::{Ask, Count, Disk, Enter, Line, Port, Prompt};
     use Verdict::{Deadline, Fine, Named, Stalled};
 
-    fn seconds(seconds: u64) -> Duration {
+    const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
+    const fn stuck(taken: u64, still: u64) -> Verdict {
+        Deadline(Late::Stuck { taken: seconds(taken), still: seconds(still) })
+    }
+
+    const fn ceiling(taken: u64) -> Verdict {
+        Deadline(Late::Ceiling(seconds(taken)))
+    }
+
     fn run(name: &str, deadline: u64, steps: &[(u64, Step)]) {
+        run_within(name, Limits::new(seconds(deadline), Accelerator::Kvm), steps);
+    }
+
+    fn run_within(name: &str, limits: Limits, steps: &[(u64, Step)]) {
         let start = Instant::now();
-        let mut watch = Watch::new(Limits::new(seconds(deadline), Accelerator::Kvm), start);
+        let mut watch = Watch::new(limits, start);
         for (at, step) in steps {
             let now = start + seconds(*at);
             match step {
                 Line(line, expected) => assert_eq!(watch.console(now, line), *expected, "{name} at {at}"),
                 Prompt(line) => assert_eq!(watch.prompt(now, line), Fine, "{name} at {at}"),
-                Port => watch.progress(now),
-                Count { disk, cpu } => watch.counters(now, Counters { disk: *disk, cpu: seconds(*cpu) }),
+                Port => watch.heard(now),
+                Enter(phase) => watch.enter(now, phase),
+                Count { disk, cpu } => watch.counters(now, Counters { disk: Some(*disk), cpu: Some(seconds(*cpu)) }),
+                Disk(disk) => watch.counters(now, Counters { disk: *disk, cpu: None }),
                 Ask(expected) => assert_eq!(watch.verdict(now), *expected, "{name} at {at}"),
             }
         }
@@ -323,19 +433,52 @@ mod tests {
         run("cpu", 3600, &[(0, Count { disk: 0, cpu: 0 }), (50, Count { disk: 0, cpu: 6 }), (109, Ask(Fine))]);
         run("idle", 3600, &[(0, Count { disk: 5, cpu: 0 }), (50, Count { disk: 5, cpu: 5 }), (60, Ask(Named(seconds(60))))]);
         run("port", 3600, &[(50, Port), (109, Ask(Fine))]);
+        // What was read at 50 s is not news at 55 s, although nothing could be read between.
+        run("unreadable", 3600, &[(0, Disk(Some(5))), (50, Disk(None)), (55, Disk(Some(5))), (60, Ask(Named(seconds(60))))]);
     }
 
     #[test]
-    fn a_busy_guest_still_ends_at_its_deadline() {
-        run(
-            "spinning",
-            90,
-            &[(0, Count { disk: 0, cpu: 0 }), (80, Count { disk: 0, cpu: 80 }), (89, Ask(Fine)), (90, Ask(Deadline(seconds(90))))],
-        );
-        let tcg = Limits::new(seconds(90), Accelerator::Tcg);
-        assert_eq!((tcg.deadline, tcg.stalled), (seconds(900), STALLED_AFTER));
+    fn neither_a_busy_cpu_nor_talk_puts_off_the_deadline() {
+        let spins: &[(u64, Step)] = &[(0, Count { disk: 0, cpu: 0 }), (80, Count { disk: 0, cpu: 80 }), (89, Count { disk: 0, cpu: 89 })];
+        run("spinning", 90, &[spins, &[(89, Ask(Fine)), (90, Ask(stuck(90, 90)))]].concat());
+        let talks: Vec<_> = (0..90).flat_map(|at| [(at, Port), (at, Line("still here", Fine)), (at, Ask(Fine))]).collect();
+        run("talking", 90, &[&talks, &[(90, Port), (90, Ask(stuck(90, 90)))][..]].concat());
+        // Traffic of long ago is none.
+        run("stuck", 90, &[(0, Disk(Some(1))), (60, Disk(Some(2))), (80, Port), (89, Ask(Fine)), (90, Ask(stuck(90, 30)))]);
     }
 
+    #[test]
+    fn progress_puts_off_the_deadline_up_to_the_ceiling() {
+        let works = |until: u64| (0..=until / 10).map(|at| (at * 10, Disk(Some(at)))).collect::<Vec<_>>();
+        run("works", 90, &[&works(269), &[(90, Ask(Fine)), (269, Ask(Fine)), (270, Ask(ceiling(270)))][..]].concat());
+        run("works and stops", 90, &[&works(200), &[(229, Ask(Fine)), (230, Ask(stuck(230, 30)))][..]].concat());
+        run("phases", 90, &[(70, Enter("seal")), (90, Ask(Fine)), (99, Ask(Fine)), (100, Ask(stuck(100, 30)))]);
+        run("the same phase", 90, &[(50, Enter("seal")), (70, Enter("seal")), (90, Ask(stuck(90, 40)))]);
+        // Counters that cannot be read, or that begin anew, are no progress.
+        run("unreadable", 90, &[(0, Disk(Some(9))), (70, Disk(None)), (80, Disk(Some(9))), (90, Ask(stuck(90, 90)))]);
+        run("anew", 90, &[(0, Disk(Some(9))), (80, Disk(Some(0))), (90, Ask(stuck(90, 90)))]);
+        run("first look", 90, &[(80, Disk(Some(9))), (90, Ask(stuck(90, 90)))]);
+        let hard = Limits::new(seconds(90), Accelerator::Kvm).within(seconds(100));
+        run_within("the whole is not put off", hard, &[&works(99), &[(99, Ask(Fine)), (100, Ask(ceiling(100)))][..]].concat());
+        assert_eq!(hard.within(seconds(5)), Limits { deadline: seconds(5), ceiling: seconds(5), ..hard });
+        let tcg = Limits::new(seconds(90), Accelerator::Tcg);
+        assert_eq!((tcg.deadline, tcg.ceiling, tcg.stalled), (seconds(900), seconds(2700), STALLED_AFTER));
+    }
+
+    #[test]
+    fn lateness_is_told_with_its_reason() {
+        let told = |late: Late| format!("the guest was not done {late}");
+        assert_eq!(
+            told(Late::Stuck { taken: seconds(180), still: seconds(95) }),
+            "the guest was not done in 180 s, with no progress in the last 95 s"
+        );
+        assert_eq!(
+            told(Late::Ceiling(seconds(540))),
+            "the guest was not done in 540 s, which is the most that it may take, although it made progress to the end"
+        );
+    }
+
+    /// Whoever sleeps for the patience told misses no verdict, and is not woken for nothing.
     #[test]
     fn patience_ends_where_the_next_verdict_is() {
         let start = Instant::now();
@@ -343,7 +486,12 @@ mod tests {
         assert_eq!(watch.patience(start + seconds(10)), seconds(50));
         assert_eq!(watch.verdict(start + seconds(60)), Named(seconds(60)));
         assert_eq!(watch.patience(start + seconds(60)), seconds(40));
-        assert_eq!(watch.verdict(start + seconds(100)), Deadline(seconds(100)));
+        watch.counters(start + seconds(60), Counters { disk: Some(1), cpu: None });
+        watch.counters(start + seconds(90), Counters { disk: Some(2), cpu: None });
+        // Fresh for 33⅓ s.
+        assert_eq!(watch.patience(start + seconds(90)).as_secs(), 33);
+        assert_eq!(watch.verdict(start + seconds(123)), Fine);
+        assert_eq!(watch.verdict(start + seconds(124)), stuck(124, 34));
         assert_eq!(watch.patience(start), Duration::ZERO);
     }
 

@@ -260,6 +260,7 @@ impl<'a> Installation<'a> {
 
     /// What comes next. Both ports are heard before the machine: what was written before the end is heard before the end.
     async fn next(&mut self) -> Result<Came, MachineError> {
+        self.machine.look(&mut self.watch, self.task).await?;
         tokio::select! {
             biased;
             Some(line) = self.report.next() => Ok(Came::Report(line)),
@@ -279,13 +280,13 @@ impl<'a> Installation<'a> {
                 // As with all evidence: what cannot be written is left out, the run itself is the news.
                 let _ = writeln!(self.log_file, "{line}");
                 self.task.line("anaconda", line.as_str());
-                self.watch.progress(Instant::now());
+                self.watch.heard(Instant::now());
                 self.follow.hear(Heard::Log(line))
             }
             Came::Report(line) => {
                 let _ = writeln!(self.report_file, "{line}");
                 self.task.line("kickstart", line.as_str());
-                self.watch.progress(Instant::now());
+                self.watch.heard(Instant::now());
                 self.follow.hear(Heard::Report(line))
             }
             Came::Console(line) => self.follow.hear(Heard::Console(line)),
@@ -338,7 +339,7 @@ impl<'a> Installation<'a> {
         let MachineError::Failed { cause, .. } = &error else { return Ending::Machine(error) };
         Ending::Told(match cause {
             Cause::Stalled(silence) => self.follow.silent(*silence),
-            Cause::Deadline(limit) => self.follow.late(*limit),
+            Cause::Deadline { late, .. } => self.follow.late(*late),
             Cause::Signature { signature, line } => Told::on_console(line, signature.cause, signature.remedy),
             Cause::Ended(reason) => match self.follow.ended(reason) {
                 Err(told) => told,
@@ -363,8 +364,7 @@ impl<'a> Installation<'a> {
 
 /// The limits of the step it is at, of which `left` is what the whole has left.
 fn limits(follow: &Follow, accelerator: Accelerator, left: Duration) -> Limits {
-    let limits = Limits::new(follow.patience(), accelerator);
-    Limits { deadline: limits.deadline.min(left), ..limits }
+    Limits::new(follow.patience(), accelerator).within(left)
 }
 
 #[cfg(test)]
@@ -416,7 +416,9 @@ mod tests {
     fn no_step_outlasts_the_whole() {
         let follow = Follow::new("n0".to_owned());
         let seconds = Duration::from_secs;
-        assert_eq!(limits(&follow, Accelerator::Tcg, seconds(9000)).deadline, seconds(3000));
-        assert_eq!(limits(&follow, Accelerator::Tcg, seconds(7)).deadline, seconds(7));
+        for (left, deadline, ceiling) in [(18_000, 3000, 9000), (8000, 3000, 8000), (7, 7, 7)] {
+            let limits = limits(&follow, Accelerator::Tcg, seconds(left));
+            assert_eq!((limits.deadline, limits.ceiling), (seconds(deadline), seconds(ceiling)), "{left}");
+        }
     }
 }

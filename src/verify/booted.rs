@@ -101,7 +101,9 @@ pub async fn boot_path(image: &Path, promises: &Promises, bench: &Bench<'_>, tas
     };
     let spec = bench.spec("verify-boot", disk, Boot::Disk(firmware));
     let mut machine = Machine::launch(&spec, &bench.evidence.join("verify-boot")).await?;
-    let mut watch = Watch::new(bench.boot_limits(), std::time::Instant::now());
+    let now = std::time::Instant::now();
+    let mut watch = Watch::new(bench.boot_limits(), now);
+    watch.enter(now, "boot");
     let hostname = promises.hostname.as_ref().and_then(|hostname| hostname.split('.').next()).unwrap_or_default();
     let wanted = format!("{hostname} login:");
     loop {

@@ -216,6 +216,7 @@ impl Guest {
         let (reader, writer) = tokio::io::split(port);
         let mut guest = Self { machine, lines: Lines::new(Some(reader)), writer, nonce, watch: Watch::new(boot, Instant::now()), hold };
         task.step("boot");
+        guest.watch.enter(Instant::now(), "boot");
         match guest.next(task).await? {
             Said::Hello => {
                 guest.watch = Watch::new(work, Instant::now());
@@ -230,6 +231,7 @@ impl Guest {
     /// # Errors
     /// The machine failed, or came to its limits before the task ended. A task that fails is no error.
     pub async fn run(&mut self, name: &str, task: &Task, mut on_line: impl FnMut(&str)) -> Result<i32, RunnerError> {
+        self.watch.enter(Instant::now(), name);
         self.say(&format!("run {name}")).await;
         loop {
             match self.next(task).await? {
@@ -268,6 +270,7 @@ impl Guest {
     /// # Errors
     /// The machine failed, or the filesystem cannot be frozen.
     pub async fn freeze(&mut self, task: &Task) -> Result<(), RunnerError> {
+        self.watch.enter(Instant::now(), "freeze");
         self.say("freeze").await;
         self.expect(&Said::Frozen, task).await
     }
@@ -277,6 +280,7 @@ impl Guest {
     /// # Errors
     /// The machine failed, or the filesystem cannot be thawed.
     pub async fn thaw(&mut self, task: &Task) -> Result<(), RunnerError> {
+        self.watch.enter(Instant::now(), "thaw");
         self.say("thaw").await;
         self.expect(&Said::Thawed, task).await
     }
@@ -292,6 +296,7 @@ impl Guest {
     /// It did not; the disk is then not to be used.
     pub async fn end(mut self, task: &Task) -> Result<(), RunnerError> {
         task.step("unmount");
+        self.watch.enter(Instant::now(), "unmount");
         self.say("end").await;
         self.expect(&Said::Bye, task).await?;
         self.expect(&Said::Unmounted, task).await?;
@@ -328,26 +333,27 @@ impl Guest {
     }
 
     async fn next(&mut self, task: &Task) -> Result<Said, RunnerError> {
-        loop {
+        let failed = loop {
+            if let Err(failed) = self.machine.look(&mut self.watch, task).await {
+                break failed;
+            }
             tokio::select! {
                 biased;
                 // At the port's end this branch is out, and the machine's end tells why.
                 Some(line) = self.lines.next() => {
-                    self.watch.progress(Instant::now());
+                    self.watch.heard(Instant::now());
                     return Ok(understand(&line, &self.nonce));
                 }
-                event = self.machine.watched(&mut self.watch, task) => {
-                    let failed = match event {
-                        Ok(MachineEvent::Shutdown(reason)) => self.machine.fail(Cause::Ended(reason)).await,
-                        Ok(_) => continue,
-                        Err(failed) => failed,
-                    };
-                    let failed = failed.into();
-                    self.keep_if_wanted(&failed, task).await;
-                    return Err(failed);
+                event = self.machine.watched(&mut self.watch, task) => match event {
+                    Ok(MachineEvent::Shutdown(reason)) => break self.machine.fail(Cause::Ended(reason)).await,
+                    Ok(_) => {}
+                    Err(failed) => break failed,
                 }
             }
-        }
+        };
+        let failed = failed.into();
+        self.keep_if_wanted(&failed, task).await;
+        Err(failed)
     }
 }
 
@@ -378,7 +384,12 @@ impl Guest {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::base::event::Events;
+    use crate::base::size::ByteSize;
+    use crate::machine::spec::{Accelerator, Boot, Drive, FirmwareFiles, Format};
 
     #[test]
     fn only_the_nonce_makes_a_line_the_runners() {
@@ -393,6 +404,54 @@ mod tests {
             ("\u{1e}goldsmith n0exit seal 0", Said::Output("\u{1e}goldsmith n0exit seal 0".into())),
         ] {
             assert_eq!(understand(line, "n0"), expected, "{line}");
+        }
+    }
+
+    /// A real machine that idles, and a port on which lines come without end: each cancels whatever else is waited for, and none gives the
+    /// guest more time.
+    #[test]
+    fn a_guest_that_talks_without_end_ends_at_its_deadline() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = dir.path().join("disk.raw");
+        let mut sectors = vec![0; 1 << 20];
+        // cli; hlt; jmp to the hlt; and the mark of a boot sector.
+        sectors[..4].copy_from_slice(&[0xfa, 0xf4, 0xeb, 0xfd]);
+        sectors[510..512].copy_from_slice(&[0x55, 0xaa]);
+        std::fs::write(&disk, sectors).unwrap();
+        let bench = Bench {
+            accelerator: Accelerator::Tcg,
+            cpus: 1,
+            memory: ByteSize::mib(64),
+            deadline: Duration::from_secs(60),
+            outside: false,
+            subnet: None,
+            hold: false,
+            scratch: dir.path(),
+            evidence: dir.path(),
+        };
+        let spec = bench.spec("talks", Drive::scratch(&disk, Format::Raw, "disk"), Boot::Disk(FirmwareFiles::Bios));
+        let limits = Limits::new(Duration::from_secs(1), Accelerator::Kvm);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let talk = async |pause: Duration| {
+            let machine = Machine::launch(&spec, &dir.path().join("vm")).await.unwrap();
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let (reader, writer) = tokio::io::split(ours);
+            let (mut heard, mut talks) = tokio::io::split(theirs);
+            tokio::spawn(async move {
+                while talks.write_all(b"still here\n").await.is_ok() {
+                    tokio::time::sleep(pause).await;
+                }
+            });
+            tokio::spawn(async move { tokio::io::copy(&mut heard, &mut tokio::io::sink()).await });
+            let watch = Watch::new(limits, Instant::now());
+            let mut guest = Guest { machine, lines: Lines::new(Some(reader)), writer, nonce: "n0".to_owned(), watch, hold: false };
+            let task = Events::none().task("test");
+            let run = guest.run("endless", &task, |_| {});
+            tokio::time::timeout(Duration::from_secs(60), run).await.expect("it outlived its deadline").unwrap_err()
+        };
+        for pause in [Duration::ZERO, Duration::from_millis(10)] {
+            let error = runtime.block_on(talk(pause)).to_string();
+            assert!(error.contains("the guest was not done with `endless` in ") && error.contains("with no progress"), "{error}");
         }
     }
 

@@ -10,6 +10,7 @@ use crate::installer::anaconda::log::LogLine;
 use crate::installer::anaconda::phases::Progress;
 use crate::installer::anaconda::signatures::{self, Signature, Weight, judge_console, judge_line};
 use crate::machine::ShutdownReason;
+use crate::machine::watch::Late;
 
 /// Lines of the installer's log that an error keeps.
 const TAIL_LINES: usize = 15;
@@ -163,9 +164,9 @@ impl Follow {
         self.likely(&format!("the installer hangs at `{}`: no sign of progress for {} s", self.stands(), silence.as_secs()))
     }
 
-    /// One step took longer than `limit`.
-    pub fn late(&self, limit: Duration) -> Told {
-        self.likely(&format!("the installer did not get further than `{}` in {} s", self.stands(), limit.as_secs()))
+    /// One step took too long.
+    pub fn late(&self, late: Late) -> Told {
+        self.likely(&format!("the installer did not get further than `{}` {late}", self.stands()))
     }
 
     /// The newest clue explains `what`, if there was one.
@@ -210,7 +211,12 @@ impl Follow {
     fn report(&mut self, line: &str) -> Turn {
         match Report::parse(line) {
             Some(Report::Step(doing)) => {
-                self.doing = Some(clipped(&doing));
+                let doing = Some(clipped(&doing));
+                // Said again it is talk, which gives nobody more time.
+                if self.doing == doing {
+                    return Turn::On;
+                }
+                self.doing = doing;
                 Turn::Step
             }
             Some(Report::Fail(why)) => Turn::Failed(Told::new(
@@ -350,7 +356,8 @@ mod tests {
         for told in [
             follow.ended(&ShutdownReason::PowerOff).unwrap_err(),
             follow.silent(Duration::from_secs(300)),
-            follow.late(Duration::from_secs(240)),
+            follow.late(Late::Stuck { taken: Duration::from_secs(240), still: Duration::from_secs(100) }),
+            follow.late(Late::Ceiling(Duration::from_secs(720))),
         ] {
             assert!(told.cause.contains("packages 1/340") && told.cause.contains("MetadataError: x"), "{told:?}");
             assert!(told.remedy.contains("createrepo") && follow.clues(&told).is_empty(), "{told:?}");
@@ -423,6 +430,7 @@ mod tests {
             (Log("21:15:23,251 INFO anaconda:/sbin/anaconda 21.48.22.134-1"), Turn::Step, "starting the installer"),
             (Log("21:15:23,251 INFO kernel:[  1.5] x: y"), Turn::On, "starting the installer"),
             (Report("step reading the nonce"), Turn::Step, "starting the installer: reading the nonce"),
+            (Report("step reading the nonce"), Turn::On, "starting the installer: reading the nonce"),
             (Report("a word of a script of the user's"), Turn::On, "starting the installer: reading the nonce"),
             (PACKAGES, Turn::Step, "packages 1/340"),
             (PACKAGES, Turn::On, "packages 1/340"),
