@@ -16,7 +16,7 @@ pub struct Phase {
 }
 
 impl Phase {
-    /// How long one step of it may take under KVM. The last resort, for what spins: silence is noticed long before.
+    /// How long one step of it may take under KVM, when it makes no progress. The last resort, for what spins: silence is noticed long before.
     pub fn deadline(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
