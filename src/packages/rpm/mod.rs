@@ -2,6 +2,7 @@
 
 mod comps;
 mod filelists;
+pub mod header;
 mod primary;
 mod repomd;
 mod xml;

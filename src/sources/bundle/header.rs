@@ -1,28 +1,17 @@
 //! What an RPM package says of itself in its first bytes.
 //!
-//! Lead, signature and header as in "RPM Package File Format" of the LSB Core 5.0 (chapter 22), with tags of rpm 4.11's lib/rpmtag.h. Only
-//! that is read by which a package in the wrong place shows. The crate `rpm` was weighed: it brings 31 crates, takes the offsets of a
-//! header for true and panics on a wrong one (0.30.2, src/rpm/headers/header.rs), so that all of this would have to stand before it.
+//! Tags are those of rpm 4.11's lib/rpmtag.h. Only that is read by which a package in the wrong place shows.
 
 use std::fmt;
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::size::rounded;
-use crate::sources::{magic, packing};
+use crate::packages::rpm::header::{INT32, INT64, LEAD_BYTES, LEAD_MAGIC, STRING, Section};
+use crate::sources::magic;
 
 /// Bytes that show what a file is that is no package.
 const HEAD_BYTES: u64 = 1024;
-const LEAD_BYTES: usize = 96;
-const LEAD_MAGIC: &[u8] = b"\xed\xab\xee\xdb";
-const HEADER_MAGIC: &[u8] = b"\x8e\xad\xe8\x01";
-/// What a header may have of entries, and bytes of data: rpm 4.11 refuses more (`hdrchkTags` and `hdrchkData` of its headers).
-const ENTRIES: u32 = 0xffff;
-const DATA_BYTES: u32 = 0x00ff_ffff;
-const ENTRY_BYTES: usize = 16;
-/// Bytes of one of the texts that are read.
-const TEXT_BYTES: usize = 256;
 
 /// The texts and numbers that are read: tag and type.
 const NAME: u32 = 1000;
@@ -35,9 +24,6 @@ const COMPRESSOR: u32 = 1125;
 /// Of the signature: bytes of header and payload.
 const SIZE: u32 = 1000;
 const LONG_SIZE: u32 = 270;
-const INT32: u32 = 4;
-const INT64: u32 = 5;
-const STRING: u32 = 6;
 
 /// An RPM package, as its header has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,85 +72,29 @@ pub(super) fn read(reader: &mut dyn Read, bytes: u64) -> io::Result<Result<Packa
         Ok(signature) => signature,
         Err(what) => return Ok(Err(what)),
     };
-    // The header begins at a multiple of 8.
-    let padding = signature.data.len().next_multiple_of(8) - signature.data.len();
+    let padding = signature.padding();
     io::copy(&mut rest.by_ref().take(padding as u64), &mut io::sink())?;
     let before = (LEAD_BYTES + signature.bytes() + padding) as u64;
     let size = signature.number(SIZE, INT32).or_else(|| signature.number(LONG_SIZE, INT64));
     if let Some(whole) = size.map(|size| size.saturating_add(before)).filter(|whole| *whole > bytes) {
         return Ok(Err(format!("is cut short: it has {bytes} of {whole} bytes")));
     }
-    Ok(Section::read(&mut rest)?.and_then(|header| header.package()))
+    Ok(Section::read(&mut rest)?.and_then(|header| package(&header)))
 }
 
-/// A header: an index, and the data it points into.
-struct Section {
-    index: Vec<u8>,
-    data: Vec<u8>,
-}
-
-impl Section {
-    fn read(reader: &mut impl Read) -> io::Result<Result<Self, String>> {
-        let cut = || Ok(Err("is cut short: it ends within its header".to_owned()));
-        let Some(intro) = exactly(reader, 16)? else { return cut() };
-        let (entries, data) = (number(&intro[8..12]), number(&intro[12..16]));
-        if !intro.starts_with(HEADER_MAGIC) {
-            return Ok(Err("is damaged: its header does not begin as one does".to_owned()));
-        }
-        if entries > u64::from(ENTRIES) || data > u64::from(DATA_BYTES) {
-            return Ok(Err(format!("is damaged: a header of {entries} entries and {} is more than rpm takes", rounded(data))));
-        }
-        let Some(index) = exactly(reader, entries * ENTRY_BYTES as u64)? else { return cut() };
-        let Some(data) = exactly(reader, data)? else { return cut() };
-        Ok(Ok(Self { index, data }))
-    }
-
-    /// Bytes it takes in the package.
-    fn bytes(&self) -> usize {
-        16 + self.index.len() + self.data.len()
-    }
-
-    /// The data of the first entry with this tag and type, from where it begins.
-    fn at(&self, tag: u32, kind: u32) -> Option<&[u8]> {
-        let is = |entry: &&[u8]| number(&entry[..4]) == u64::from(tag) && number(&entry[4..8]) == u64::from(kind);
-        let entry = self.index.chunks_exact(ENTRY_BYTES).find(is)?;
-        self.data.get(usize::try_from(number(&entry[8..12])).ok()?..)
-    }
-
-    fn number(&self, tag: u32, kind: u32) -> Option<u64> {
-        Some(number(self.at(tag, kind)?.get(..if kind == INT64 { 8 } else { 4 })?))
-    }
-
-    fn text(&self, tag: u32) -> Option<&str> {
-        let data = self.at(tag, STRING)?;
-        let end = data.iter().take(TEXT_BYTES).position(|byte| *byte == 0)?;
-        std::str::from_utf8(&data[..end]).ok().filter(|text| !text.is_empty())
-    }
-
-    fn package(&self) -> Result<PackageHeader, String> {
-        let text = |tag, name| self.text(tag).map(str::to_owned).ok_or_else(|| format!("is damaged: its header has no {name}"));
-        Ok(PackageHeader {
-            name: text(NAME, "name")?,
-            epoch: self.number(EPOCH, INT32).and_then(|epoch| epoch.try_into().ok()),
-            version: text(VERSION, "version")?,
-            release: text(RELEASE, "release")?,
-            arch: text(ARCH, "architecture")?,
-            // A package that was made of no source package is one (rpm 4.11, lib/headerutil.c, `headerIsSource`).
-            is_source: self.text(SOURCE_RPM).is_none(),
-            // Without a name it is gzip (rpm 4.11, lib/psm.c).
-            compressor: self.text(COMPRESSOR).unwrap_or("gzip").to_owned(),
-        })
-    }
-}
-
-/// Exactly `bytes` bytes, or nothing when there are fewer. Memory is only taken for those that are there.
-fn exactly(reader: &mut impl Read, bytes: u64) -> io::Result<Option<Vec<u8>>> {
-    Ok(packing::within(reader.take(bytes), bytes)?.filter(|read| read.len() as u64 == bytes))
-}
-
-/// A number in network order.
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+fn package(header: &Section) -> Result<PackageHeader, String> {
+    let text = |tag, name| header.text(tag, STRING).map(str::to_owned).ok_or_else(|| format!("is damaged: its header has no {name}"));
+    Ok(PackageHeader {
+        name: text(NAME, "name")?,
+        epoch: header.number(EPOCH, INT32).and_then(|epoch| epoch.try_into().ok()),
+        version: text(VERSION, "version")?,
+        release: text(RELEASE, "release")?,
+        arch: text(ARCH, "architecture")?,
+        // A package that was made of no source package is one (rpm 4.11, lib/headerutil.c, `headerIsSource`).
+        is_source: header.text(SOURCE_RPM, STRING).is_none(),
+        // Without a name it is gzip (rpm 4.11, lib/psm.c).
+        compressor: header.text(COMPRESSOR, STRING).unwrap_or("gzip").to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -183,7 +113,7 @@ mod tests {
             data.extend_from_slice(content);
         }
         let sizes = [entries.len() as u32, data.len() as u32].map(u32::to_be_bytes).concat();
-        [HEADER_MAGIC, &[0; 4], &sizes, &index, &data].concat()
+        [b"\x8e\xad\xe8\x01", &[0; 4][..], &sizes, &index, &data].concat()
     }
 
     fn package(signature: &[Entry<'_>], header: &[Entry<'_>]) -> Vec<u8> {
