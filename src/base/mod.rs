@@ -7,6 +7,7 @@ pub mod claim;
 pub mod digest;
 pub mod event;
 pub mod failure;
+pub mod fingerprint;
 pub mod host;
 pub mod journal;
 pub mod lock;

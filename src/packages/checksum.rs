@@ -1,11 +1,15 @@
 //! Digests as package indexes give them.
 
 use std::fmt;
+use std::io::{self, Read};
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::base::digest::Sha256Digest;
+
+/// Bytes read at a time.
+const PIECE: usize = 128 << 10;
 
 /// A digest that an index gives for a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,6 +77,21 @@ impl Checksum {
         match self {
             Self::Sha256(bytes) => Some((*bytes).into()),
             Self::Sha1(_) | Self::Sha512(_) => None,
+        }
+    }
+
+    /// Whether what `reader` gives has this checksum.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn fits(&self, reader: &mut dyn Read) -> io::Result<bool> {
+        let mut hasher = self.hasher();
+        let mut piece = vec![0; PIECE];
+        loop {
+            match reader.read(&mut piece)? {
+                0 => return Ok(hasher.finish() == *self),
+                read => hasher.update(&piece[..read]),
+            }
         }
     }
 

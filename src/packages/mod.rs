@@ -4,6 +4,7 @@
 //! [`version::Scheme`] says whose rule holds.
 
 pub mod debian;
+pub mod openpgp;
 pub mod rpm;
 
 mod checksum;

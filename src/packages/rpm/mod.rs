@@ -5,6 +5,7 @@ mod filelists;
 pub mod header;
 mod primary;
 mod repomd;
+pub mod signed;
 mod xml;
 
 pub use comps::add_comps;

@@ -1,0 +1,122 @@
+//! ASCII armor: binary data as text (RFC 4880, section 6).
+
+/// The initial value and the generator of the checksum (section 6.1).
+const CRC_INIT: u32 = 0x00b7_04ce;
+const CRC_POLYNOMIAL: u32 = 0x0186_4cfb;
+
+/// The data of all blocks in `text` that are headed by `-----BEGIN PGP KIND-----`; none when there is no such block.
+///
+/// # Errors
+/// A block is damaged, in words that fit after the file's name.
+pub(super) fn unpacked(text: &str, kind: &str) -> Result<Option<Vec<u8>>, String> {
+    let begin = format!("-----BEGIN PGP {kind}-----");
+    let mut lines = text.lines().map(str::trim_end);
+    let mut data = None;
+    while lines.any(|line| line == begin) {
+        data.get_or_insert_with(Vec::new).extend(block(&mut lines)?);
+    }
+    Ok(data)
+}
+
+/// The data of a block whose first line was read.
+fn block<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Result<Vec<u8>, String> {
+    let (mut digits, mut checksum) = (String::new(), None);
+    for line in lines {
+        if line.starts_with("-----END PGP ") {
+            let data = decoded(&digits).ok_or("is damaged: its armor holds what is no base64")?;
+            let given = checksum.map(|text| decoded(text).ok_or("is damaged: the checksum of its armor is none")).transpose()?;
+            // The checksum may be left out.
+            if given.is_some_and(|given| given != crc(&data).to_be_bytes()[1..]) {
+                return Err("is damaged: the checksum of its armor does not fit".to_owned());
+            }
+            return Ok(data);
+        }
+        match line.strip_prefix('=') {
+            Some(text) => checksum = Some(text),
+            // Headers are all that has a colon.
+            None if !line.contains(':') => digits.push_str(line.trim_start()),
+            None => {}
+        }
+    }
+    Err("is cut short: the end of its armor is missing".to_owned())
+}
+
+fn crc(data: &[u8]) -> u32 {
+    data.iter().fold(CRC_INIT, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte) << 16, |crc, _| {
+            let crc = crc << 1;
+            if crc & 0x0100_0000 == 0 { crc } else { crc ^ CRC_POLYNOMIAL }
+        })
+    })
+}
+
+/// What base64 stands for (section 6.3).
+fn decoded(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes();
+    let plain = digits.strip_suffix(b"==").or_else(|| digits.strip_suffix(b"=")).unwrap_or(digits);
+    let mut data = Vec::with_capacity(plain.len() / 4 * 3 + 2);
+    for group in plain.chunks(4) {
+        let mut bits: u32 = 0;
+        for place in 0..4 {
+            bits = bits << 6 | group.get(place).map_or(Some(0), |digit| value(*digit))?;
+        }
+        let bytes = bits.to_be_bytes();
+        // One digit alone is not even one byte.
+        data.extend_from_slice(
+            &bytes[1..match group.len() {
+                4 => 4,
+                3 => 3,
+                2 => 2,
+                _ => return None,
+            }],
+        );
+    }
+    Some(data)
+}
+
+fn value(digit: u8) -> Option<u32> {
+    Some(u32::from(match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4880, section 6.6.
+    const MESSAGE: &str = "Hello\r\n-----BEGIN PGP MESSAGE-----\r\nVersion: OpenPrivacy 0.99\r\n\r\n\
+        yDgBO22WxBHv7O8X7O/jygAEzol56iUKiXmV+XmpCtmpqQUKiQrFqclFqUDBovzS\r\nvBSFjNSiVHsuAA==\r\n=njUN\r\n-----END PGP MESSAGE-----\r\n";
+
+    #[test]
+    fn armor_is_taken_off_and_what_is_damaged_is_told() {
+        let data = unpacked(MESSAGE, "MESSAGE").unwrap().unwrap();
+        assert_eq!((data.len(), data[0], data[data.len() - 1]), (58, 0xc8, 0x00));
+        assert_eq!(unpacked(&format!("{MESSAGE}\n{MESSAGE}"), "MESSAGE").unwrap().unwrap(), [&data[..], &data].concat());
+        assert_eq!(unpacked(&MESSAGE.replace("=njUN\r\n", ""), "MESSAGE").unwrap().unwrap(), data);
+        assert_eq!(unpacked(MESSAGE, "PUBLIC KEY BLOCK").unwrap(), None);
+        for (text, expected) in [
+            (MESSAGE.replace("=njUN", "=njUM"), "is damaged: the checksum of its armor does not fit"),
+            (MESSAGE.replace("yDgB", "yDgC"), "is damaged: the checksum of its armor does not fit"),
+            (MESSAGE.replace("=njUN", "=n*UN"), "is damaged: the checksum of its armor is none"),
+            (MESSAGE.replace("yDgB", "yD*B"), "is damaged: its armor holds what is no base64"),
+            (MESSAGE.replace("-----END", "----END"), "is cut short: the end of its armor is missing"),
+        ] {
+            assert_eq!(unpacked(&text, "MESSAGE").unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn base64_is_read_in_groups_of_four() {
+        for (digits, expected) in
+            [("", Some("")), ("TQ==", Some("M")), ("TWE=", Some("Ma")), ("TWFu", Some("Man")), ("TWFuT", None), ("T W=", None)]
+        {
+            assert_eq!(decoded(digits), expected.map(|text| text.as_bytes().to_vec()), "{digits}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Signatures, as far as they say without a key what they are.
+
+use std::fmt;
+
+use super::armor;
+use super::packet::{Packet, SIGNATURE, packets};
+
+/// Of a signature over binary data (RFC 4880, section 5.2.1).
+const BINARY: u8 = 0;
+/// Bytes of a signature, at most: one by RSA with 16384 bits and its notes has fewer.
+const BYTES: usize = 16 << 10;
+/// Signatures of one file, at most.
+const SEVERAL: usize = 16;
+
+/// A signature over binary data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The one packet that it is.
+    pub bytes: Vec<u8>,
+    /// 3 or 4.
+    pub version: u8,
+    /// By which digest the data is signed.
+    pub hash: HashAlgorithm,
+}
+
+/// A digest by its number (RFC 4880, section 9.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashAlgorithm(pub u8);
+
+impl HashAlgorithm {
+    /// Whether two unlike texts of the same digest can be made: then a signature says less than it should.
+    pub fn is_weak(self) -> bool {
+        // MD5, SHA-1, RIPEMD-160.
+        matches!(self.0, 1..=3)
+    }
+}
+
+impl fmt::Display for HashAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("MD5"),
+            2 => f.write_str("SHA-1"),
+            3 => f.write_str("RIPEMD-160"),
+            8 => f.write_str("SHA-256"),
+            9 => f.write_str("SHA-384"),
+            10 => f.write_str("SHA-512"),
+            11 => f.write_str("SHA-224"),
+            other => write!(f, "digest algorithm {other}"),
+        }
+    }
+}
+
+impl Signature {
+    /// The signature that `bytes` are, and nothing else.
+    ///
+    /// # Errors
+    /// They are none, in words that fit after "its signature".
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() > BYTES {
+            return Err(format!("has {} bytes, which no signature has", bytes.len()));
+        }
+        match &packets(bytes).unwrap_or_default()[..] {
+            [only] => Self::of(only),
+            _ => Err("is not one OpenPGP packet".to_owned()),
+        }
+    }
+
+    fn of(packet: &Packet<'_>) -> Result<Self, String> {
+        if packet.tag != SIGNATURE {
+            return Err("is something else in OpenPGP".to_owned());
+        }
+        // Sections 5.2.2 and 5.2.3.
+        let (version, class, hash) = match packet.body {
+            [3, 5, class, rest @ ..] if rest.len() > 13 => (3, *class, rest[13]),
+            [4, class, _, hash, ..] => (4, *class, *hash),
+            [version, ..] => return Err(format!("is of version {version}, and gpgv knows 3 and 4")),
+            [] => return Err("is empty".to_owned()),
+        };
+        match class {
+            BINARY => Ok(Self { bytes: packet.whole.to_vec(), version, hash: HashAlgorithm(hash) }),
+            _ => Err(format!("is of class {class}, which is not for packages")),
+        }
+    }
+}
+
+/// The signatures in a file that has nothing else, armored or not.
+///
+/// # Errors
+/// There are none, or too many, or one is none; in words that fit after the file's name.
+pub fn detached(bytes: &[u8]) -> Result<Vec<Signature>, String> {
+    let data = match bytes.first() {
+        Some(byte) if byte & 0x80 != 0 => bytes.to_vec(),
+        _ => armor::unpacked(&String::from_utf8_lossy(bytes), "SIGNATURE")?.ok_or("holds no OpenPGP signature")?,
+    };
+    let packets = packets(&data)?;
+    if packets.is_empty() || packets.len() > SEVERAL {
+        return Err(format!("holds {} signatures, and not one or a few", packets.len()));
+    }
+    packets.iter().map(|packet| Signature::of(packet).map_err(|what| format!("holds a signature that {what}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_signature_over_binary_data_is_one() {
+        let packet = |tag: u8, body: &[u8]| [&[0x80 | tag << 2, body.len() as u8][..], body].concat();
+        let v3 = |class: u8, hash: u8| [&[3, 5, class][..], &[0; 13], &[hash, 0, 0]].concat();
+        let read = |bytes: &[u8]| Signature::read(bytes).map(|signature| (signature.version, signature.hash.to_string()));
+        assert_eq!(read(&packet(2, &v3(0, 8))), Ok((3, "SHA-256".to_owned())));
+        assert_eq!(read(&packet(2, &[4, 0, 1, 2, 0, 0])), Ok((4, "SHA-1".to_owned())));
+        let one = packet(2, &v3(0, 8));
+        for (bytes, expected) in [
+            (vec![], "is not one OpenPGP packet"),
+            (vec![0; 256], "is not one OpenPGP packet"),
+            ([&one[..], &one].concat(), "is not one OpenPGP packet"),
+            ([&one[..], b"x"].concat(), "is not one OpenPGP packet"),
+            (one[..one.len() - 1].to_vec(), "is not one OpenPGP packet"),
+            (packet(6, &v3(0, 8)), "is something else in OpenPGP"),
+            (packet(2, &v3(1, 8)), "is of class 1, which is not for packages"),
+            (packet(2, &[4, 1, 1, 8]), "is of class 1, which is not for packages"),
+            (packet(2, &[5, 0, 1, 8]), "is of version 5, and gpgv knows 3 and 4"),
+            (packet(2, &v3(0, 8)[..16]), "is of version 3, and gpgv knows 3 and 4"),
+            (packet(2, &[]), "is empty"),
+            (vec![0x88; BYTES + 1], "has 16385 bytes, which no signature has"),
+        ] {
+            assert_eq!(read(&bytes).unwrap_err(), expected, "{bytes:?}");
+        }
+        assert_eq!(detached(&[&one[..], &one].concat()).unwrap().len(), 2);
+        assert_eq!(detached(b"<html>").unwrap_err(), "holds no OpenPGP signature");
+        assert_eq!(detached(&packet(6, &[4])).unwrap_err(), "holds a signature that is something else in OpenPGP");
+        assert!(HashAlgorithm(2).is_weak() && !HashAlgorithm(8).is_weak());
+    }
+}
