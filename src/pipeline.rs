@@ -78,6 +78,9 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     let recipe = request.recipe;
     preflight::require_kickstart(recipe, request.store)?;
     let host = host(request.store, scratch, request.web, Fetch::Now);
+    if let Some(unverified) = check::unverified(recipe) {
+        events.note(unverified);
+    }
     let (mut resolved, plan) = resolve_and_plan(recipe, host, events).await?;
     let found = artifact::existing(request.target, &plan.content_id);
     if let Found::SameId(manifest) = &found {
@@ -90,8 +93,13 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     // What publishing would refuse after the work is refused before it.
     NotPublishable::refuse(&found, request.target, request.overwrite)?;
     preflight::require(request, &resolved, &plan)?;
-    if first_to_run(request.store, &plan) == 0 {
+    let installs = first_to_run(request.store, &plan) == 0;
+    if installs {
         foresee(recipe, &resolved, host, events).await?;
+    }
+    // A finished layer may have been made before the recipe named keys.
+    prove_packages(&mut resolved, host, events).await?;
+    if installs {
         gather(&mut resolved, host, events).await?;
     }
 
@@ -107,7 +115,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     let report = prove(&image, &promises, &bench, events).await?;
 
     let task = events.task("publish");
-    let manifest = manifest::describe(recipe, &plan, resolved.pins, stages, promises, report, &image).await?;
+    let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, &image).await?;
     fs::copy(scratch.path().join(EVENTS_FILE), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
     let artifact = draft.publish(&manifest, request.overwrite)?;
     task.done();
@@ -123,6 +131,18 @@ async fn foresee(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, events: &
     }
     found.refuse()?;
     task.done();
+    Ok(())
+}
+
+/// Verify the signatures of what was chosen of the world's repositories.
+async fn prove_packages(resolved: &mut Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
+    if resolved.upstreams.iter().any(|upstream| !upstream.keys().is_empty()) {
+        let task = events.task("verify the packages");
+        sources::prove(resolved, host, &task).await?;
+        let proved = resolved.proofs.iter().filter(|proof| proof.upstream.is_some());
+        proved.filter_map(check::weak).for_each(|weak| events.warn(weak));
+        task.done();
+    }
     Ok(())
 }
 

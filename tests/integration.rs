@@ -16,6 +16,7 @@ mod default_image;
 mod deploy_cases;
 mod rehearsal_cases;
 mod run_cases;
+mod signature_cases;
 mod source_cases;
 mod online_cases;
 mod volume_cases;

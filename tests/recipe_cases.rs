@@ -221,6 +221,14 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "gpg-keys",
+        &[
+            ANACONDA,
+            SYSTEM,
+            "[[repository]]\nid = \"a\"\narchive = { path = \"a.tar\" }\ngpg_keys = [\n{},\n{ fingerprint = \"F4A80EB5\", url = \"https://x/k\" },\n{ url = \"https://x/k\" },\n{ file = \"r.toml\", url = \"https://x/k\" },\n{ file = \"none\" },\n{ keyid = \"x\", file = \"r.toml\" },\n]\n[[repository]]\nid = \"b\"\ngpg_keys = [{ file = \"r.toml\", fingerprint = \"24C6 A8A7\" }]\n[[repository.upstream]]\nname = \"x\"\nurls = [\"https://x/\"]\n[[repository.upstream]]\nname = \"y\"\nurls = [\"https://y/\"]\ngpg_keys = [\n{ url = \"ftp://x/k\", fingerprint = \"6341AB2753D78A78A7C27BB124C6A8A7F4A80EB5\" },\n{ url = \"https://x/k\", fingerprint = \"6341 AB27 53D7 8A78 A7C2 7BB1 24C6 A8A7 F4A8 0EB5\" },\n]\n",
+        ],
+    ),
+    (
         "kernel",
         &[
             DEPLOY,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::base::digest::Sha256Digest;
+use crate::base::fingerprint::Fingerprint;
 use crate::verify::{CheckResult, Promises};
 
 /// Version of the manifest's form. It grows when a reader of the older form would be misled; a new optional field is no reason.
@@ -40,6 +41,9 @@ pub struct Manifest {
     pub recipe: Value,
     /// Everything that was read from outside, pinned.
     pub inputs: Vec<InputRecord>,
+    /// Who signed the packages, of repositories whose recipe names keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<SignatureRecord>,
     /// The stages, in running order.
     pub stages: Vec<StageRecord>,
     /// External programs and the versions they gave.
@@ -79,6 +83,20 @@ pub struct InputRecord {
     pub sha256: Sha256Digest,
     /// Where it can be had. Never a path of the build host.
     pub urls: Vec<String>,
+}
+
+/// The verified signatures of one repository's packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureRecord {
+    /// The recipe's repository.
+    pub repository: String,
+    /// The repository of the world that the packages come from; absent for those of an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// How many packages were verified: all of them.
+    pub packages: usize,
+    /// Fingerprints of primary keys, and how many packages each, or a key below it, has signed.
+    pub keys: BTreeMap<Fingerprint, usize>,
 }
 
 /// One stage of the build.
@@ -186,6 +204,7 @@ pub(super) mod tests {
                 sha256: digest("input"),
                 urls: vec!["https://example.org/docker.io.deb".into()],
             }],
+            signatures: Vec::new(),
             stages: vec![StageRecord { name: "install".into(), id: digest("stage"), reused: false, seconds: 68.25 }],
             tools: BTreeMap::from([("qemu-system-x86_64".into(), "7.2.18".into())]),
         }

@@ -20,4 +20,4 @@ mod manifest;
 pub use directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, SUMS_FILE, evidence_dir, existing, open};
 pub use draft::{Draft, Overwrite};
 pub use error::ArtifactError;
-pub use manifest::{ImageRecord, InputRecord, Manifest, SCHEMA, StageRecord, Verification};
+pub use manifest::{ImageRecord, InputRecord, Manifest, SCHEMA, SignatureRecord, StageRecord, Verification};

@@ -38,6 +38,8 @@ pub enum Tool {
     CreaterepoC,
     /// `e2fsck`: replays journals of ext4.
     E2fsck,
+    /// `gpgv`: verifies OpenPGP signatures.
+    Gpgv,
     /// `mke2fs`: makes ext4 from a tree.
     Mke2fs,
     /// `mmdebstrap`: assembles a Debian tree.
@@ -61,6 +63,7 @@ impl Tool {
             Self::AptHelper => "apt-helper",
             Self::CreaterepoC => "createrepo_c",
             Self::E2fsck => "e2fsck",
+            Self::Gpgv => "gpgv",
             Self::Mke2fs => "mke2fs",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg => "qemu-img",
@@ -77,6 +80,7 @@ impl Tool {
             Self::AptHelper => "apt",
             Self::CreaterepoC => "createrepo-c",
             Self::E2fsck | Self::Mke2fs => "e2fsprogs",
+            Self::Gpgv => "gpgv",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg | Self::QemuIo => "qemu-utils",
             Self::QemuSystem => "qemu-system-x86",
@@ -266,6 +270,15 @@ impl Invocation {
     /// # Errors
     /// As [`Invocation::run_with`].
     pub async fn output(self) -> Result<Vec<u8>, ProcessError> {
+        let (bytes, ended) = self.said().await?;
+        ended.map(|()| bytes)
+    }
+
+    /// Run it to its end and give what it wrote to standard output, and how it ended.
+    ///
+    /// # Errors
+    /// It could not be started, or was too slow.
+    pub async fn said(self) -> Result<(Vec<u8>, Result<(), ProcessError>), ProcessError> {
         let (tool, limit) = (self.tool, self.limit);
         let mut running = self.spawn()?;
         let mut bytes = Vec::new();
@@ -280,9 +293,8 @@ impl Invocation {
             tokio::join!(read, running.finish(|_| {}))
         };
         let (read, ended) = in_time(tool, limit, work).await?;
-        ended?;
         read.map_err(|source| ProcessError::Start { tool, source })?;
-        Ok(bytes)
+        Ok((bytes, ended))
     }
 
     fn containment(&self) -> Vec<&'static str> {

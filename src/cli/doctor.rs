@@ -99,6 +99,8 @@ const PROGRAMS: &[Program] = &[
         at_least: (0, 9),
         only_for: Some("recipes with an archive of packages that has no repodata"),
     },
+    // The oldest that was tried; its status lines are older.
+    Program { name: "gpgv", tool: Tool::Gpgv, version_flag: "--version", at_least: (2, 2), only_for: Some("recipes with gpg_keys") },
 ];
 
 /// Space below which a build fails, and below which it may. A Docker image of Debian 12 takes about 2 GiB of the store.

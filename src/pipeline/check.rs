@@ -4,6 +4,7 @@ mod bundles;
 mod impossible;
 mod packages;
 mod report;
+mod signatures;
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ use crate::recipe::{Media, Recipe};
 use crate::sources::{self, Fetch, Host, Resolved, Web};
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
+pub(super) use signatures::{unverified, weak};
 
 /// Look at everything that a build of `recipe` into `target` needs, without running a machine. What is wrong is a row, not an error: all
 /// of it is told at once.
@@ -109,6 +111,7 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     let forecast = match resolved {
         Some(resolved) => {
             rows.extend(pins(resolved));
+            rows.extend(signatures::rows(recipe, resolved));
             for repository in &recipe.repositories {
                 rows.extend(resolved.bundles.get(&repository.id).map(|bundle| bundles::rows(&repository.id, bundle)).into_iter().flatten());
             }

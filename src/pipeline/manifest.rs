@@ -4,28 +4,29 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use crate::artifact::{ImageRecord, InputRecord, Manifest, SCHEMA, StageRecord, Verification};
+use crate::artifact::{ImageRecord, InputRecord, Manifest, SCHEMA, SignatureRecord, StageRecord, Verification};
 use crate::base::digest::Sha256Digest;
 use crate::base::failure::AnyFailure;
 use crate::base::process::Tool;
 use crate::image::{Disk, ImageError};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
-use crate::sources::Pins;
+use crate::sources::{Proof, Resolved};
 use crate::verify::{Promises, Report};
 
 /// The manifest of `image`, which passed `report`.
 pub(super) async fn describe(
     recipe: &Recipe,
     plan: &Plan,
-    pins: Pins,
+    resolved: Resolved,
     stages: Vec<StageRecord>,
     promises: Promises,
     report: Report,
     image: &Path,
 ) -> Result<Manifest, AnyFailure> {
     let mut tools = BTreeMap::new();
-    for tool in [Tool::QemuSystem, Tool::QemuImg, Tool::Mmdebstrap, Tool::Mke2fs] {
+    let verifier = (!resolved.proofs.is_empty()).then_some(Tool::Gpgv);
+    for tool in [Tool::QemuSystem, Tool::QemuImg, Tool::Mmdebstrap, Tool::Mke2fs].into_iter().chain(verifier) {
         if let Some(version) = tool.version().await {
             tools.insert(tool.program().to_owned(), version);
         }
@@ -50,8 +51,13 @@ pub(super) async fn describe(
         // OK to default: a recipe is plain data, which JSON always takes.
         recipe: serde_json::to_value(recipe).unwrap_or_default(),
         promises,
-        inputs: pins.0.into_iter().map(|pin| InputRecord { name: pin.name, sha256: pin.sha256, urls: pin.urls }).collect(),
+        inputs: resolved.pins.0.into_iter().map(|pin| InputRecord { name: pin.name, sha256: pin.sha256, urls: pin.urls }).collect(),
+        signatures: resolved.proofs.into_iter().map(record).collect(),
         stages,
         tools,
     })
+}
+
+fn record(proof: Proof) -> SignatureRecord {
+    SignatureRecord { repository: proof.repository, upstream: proof.upstream, packages: proof.signers.packages(), keys: proof.signers.keys }
 }

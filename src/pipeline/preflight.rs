@@ -56,7 +56,12 @@ pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store,
     // What is fetched of the world needs metadata of its own.
     let gathers = installs && recipe.repositories.iter().any(|repository| matches!(repository.supply, Supply::Upstream(_)));
     let gathering: &[Tool] = if gathers { &[Tool::CreaterepoC] } else { &[] };
-    for tool in TOOLS.iter().chain(installing).chain(gathering) {
+    let signed = recipe.repositories.iter().any(|repository| match &repository.supply {
+        Supply::Archive(_) => !repository.gpg_keys.is_empty(),
+        Supply::Upstream(upstreams) => upstreams.iter().any(|upstream| !upstream.gpg_keys.is_empty()),
+    });
+    let verifying: &[Tool] = if signed { &[Tool::Gpgv] } else { &[] };
+    for tool in TOOLS.iter().chain(installing).chain(gathering).chain(verifying) {
         look(tool.find().map(drop).map_err(Into::into));
     }
     if recipe.disk.firmware == Firmware::Uefi {

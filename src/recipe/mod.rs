@@ -16,6 +16,7 @@
 
 mod builtin;
 mod diagnostics;
+mod keys;
 mod load;
 mod mask;
 mod resolve;
@@ -28,6 +29,7 @@ mod written;
 
 pub use builtin::{builtin, builtin_names, starter};
 pub use diagnostics::Diagnostics;
+pub use keys::GpgKey;
 pub use load::{RecipeHost, load};
 pub use resolved::*;
 pub use shape::schema;

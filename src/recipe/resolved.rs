@@ -11,6 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::GpgKey;
 use crate::base::digest::Sha256Digest;
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
@@ -116,6 +117,9 @@ pub struct Repository {
     /// How it stays in the image, when it does.
     #[serde(flatten)]
     pub kept: Option<Kept>,
+    /// What the packages of its archive must be signed with; empty when that does not matter. Those of its upstreams are said there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpg_keys: Vec<GpgKey>,
 }
 
 /// Where a repository's packages come from.
@@ -138,6 +142,9 @@ pub struct Upstream {
     pub urls: Vec<String>,
     /// What its `repodata/repomd.xml` must hash to, when the recipe pins it.
     pub repomd_sha256: Option<Sha256Digest>,
+    /// What its packages must be signed with; empty when that does not matter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpg_keys: Vec<GpgKey>,
 }
 
 /// A repository in the image.

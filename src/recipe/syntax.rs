@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::mask::is_variable_name;
+use crate::base::fingerprint::{Fingerprint, NotAFingerprint};
 use crate::base::size::ByteSize;
 
 /// Why a text is not what it should be.
@@ -155,6 +156,11 @@ pub(super) fn is_trustworthy(url: &str) -> bool {
     let host = rest.split('/').next().unwrap_or_default();
     let is_port = |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
     ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|own| host.strip_prefix(own).is_some_and(is_port))
+}
+
+/// The fingerprint of an OpenPGP key.
+pub(super) fn fingerprint(text: &str, help: &str) -> Verdict<Fingerprint> {
+    text.parse().map_err(|error: NotAFingerprint| Fault { what: error.to_string(), help: help.to_owned() })
 }
 
 /// File permission bits.

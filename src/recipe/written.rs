@@ -126,6 +126,23 @@ pub(super) struct Repository {
     /// Whether the image's package manager checks signatures; only with `unpack_to`.
     #[serde(default = "yes")]
     pub gpgcheck: bool,
+    /// Keys that its packages must be signed with: each package is verified on this machine before a build uses it. Without keys no signature
+    /// is verified. Of an `upstream` that has `gpg_keys` of its own, those count instead.
+    #[serde(default)]
+    pub gpg_keys: Vec<GpgKey>,
+}
+
+/// An OpenPGP key that packages may be signed with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GpgKey {
+    /// A file that holds it, armored or not: relative to the recipe, or absolute. Of several keys in it all count, unless `fingerprint` names
+    /// one.
+    pub file: Option<String>,
+    /// In place of `file`: where it can be fetched (http or https). `fingerprint` then says which key it must be.
+    pub url: Option<String>,
+    /// The fingerprint of the primary key: 40 hexadecimal digits; spaces may part them.
+    pub fingerprint: Option<String>,
 }
 
 /// An RPM repository of the world.
@@ -139,6 +156,8 @@ pub(super) struct Upstream {
     pub urls: Vec<String>,
     /// What its repodata/repomd.xml must hash to: 64 hexadecimal digits. It pins the whole repository.
     pub repomd_sha256: Option<String>,
+    /// Keys that its packages must be signed with, in place of those of the repository; `[]` for none.
+    pub gpg_keys: Option<Vec<GpgKey>>,
 }
 
 /// Identity, accounts, network.

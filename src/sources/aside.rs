@@ -3,6 +3,7 @@
 //! No program may be started there: see `base::process`.
 
 use std::io::{self, Read};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -60,16 +61,25 @@ pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static,
 ) -> T {
     let meter = Arc::new(Meter::default());
-    let _stop = StopOnDrop(Arc::clone(&meter));
-    let inside = Arc::clone(&meter);
-    let mut thread = tokio::task::spawn_blocking(move || work(&inside));
+    let mut working = pin!(metered(Arc::clone(&meter), work));
     loop {
         task.progress(step, meter.done.load(Ordering::Relaxed), Some(total), Unit::Bytes);
-        match tokio::time::timeout(TELL, &mut thread).await {
-            Err(_) => {}
-            Ok(Ok(result)) => return result,
-            // It panicked, and so do we; nobody else can abort it.
-            Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        if let Ok(result) = tokio::time::timeout(TELL, working.as_mut()).await {
+            return result;
         }
+    }
+}
+
+/// The same in silence, for work that is one of many.
+pub(super) async fn beside<T: Send + 'static>(work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static) -> T {
+    metered(Arc::default(), work).await
+}
+
+async fn metered<T: Send + 'static>(meter: Arc<Meter>, work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static) -> T {
+    let _stop = StopOnDrop(Arc::clone(&meter));
+    match tokio::task::spawn_blocking(move || work(&meter)).await {
+        Ok(result) => result,
+        // It panicked, and so do we; nobody else can abort it.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

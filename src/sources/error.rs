@@ -145,6 +145,32 @@ pub enum SourceError {
         /// A line for each problem.
         problems: Vec<String>,
     },
+    /// Keys that packages must be signed with cannot be had, or are others.
+    #[error("{what} cannot be used: {}", first_of(problems))]
+    BadKeys {
+        /// Whose they are to the recipe.
+        what: String,
+        /// The recipe's key that names them.
+        key: String,
+        /// What is wrong with each; at least one.
+        problems: Vec<String>,
+    },
+    /// Packages are not signed with a key that the recipe names.
+    #[error("{what} are refused: {}", first_of(problems))]
+    BadSignatures {
+        /// Which packages they are among.
+        what: String,
+        /// The recipe's key that names the keys.
+        key: String,
+        /// Each package and why; at least one.
+        problems: Vec<String>,
+    },
+    /// The index of a repository was changed after it was signed.
+    #[error("{what} was changed after it was signed: the signature beside it does not fit")]
+    BadIndexSignature {
+        /// The index.
+        what: String,
+    },
     /// A repository's signed index cannot be had.
     #[error("the package repository cannot be reached: {url}")]
     Unreachable {
@@ -220,6 +246,15 @@ pub enum SourceError {
     },
 }
 
+/// The first problem and how many more there are.
+fn first_of(problems: &[String]) -> String {
+    match problems {
+        [] => "nothing is wrong".to_owned(),
+        [only] => only.clone(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
 /// The first address that failed and how many more did.
 fn first(failures: &[(String, String)]) -> String {
     let Some((url, why)) = failures.first() else { return "it has no address".to_owned() };
@@ -284,6 +319,15 @@ impl Failure for SourceError {
             Self::BadRepodata { .. } => {
                 "make the metadata again where the packages are, and pack them again: createrepo_c DIRECTORY".to_owned()
             }
+            Self::BadKeys { key, .. } => {
+                format!("correct the keys that `{key}` names, or bring them as files: --set {key}='[{{ file = \"FILE\" }}]'")
+            }
+            Self::BadSignatures { key, .. } => {
+                format!(
+                    "get these packages again from whoever signs them; or name the key that they are signed with in `{key}`, if you trust it"
+                )
+            }
+            Self::BadIndexSignature { .. } => "try again when the mirror has all of the newer index, or take another mirror".to_owned(),
             Self::Unreachable { .. } => "check the network and the host's package sources: apt-get update".to_owned(),
             Self::NoIndex { .. } => "check the host's package sources: /etc/apt/sources.list.d".to_owned(),
             Self::Unfetched { key, sha256, failures, .. } => {
@@ -312,7 +356,14 @@ impl Failure for SourceError {
                 failures.iter().map(|(url, why)| format!("{url}: {why}")).collect()
             }
             // One is told by the error itself.
-            Self::BadBundle { problems, .. } | Self::BadRepodata { problems, .. } if problems.len() > 1 => problems.clone(),
+            Self::BadBundle { problems, .. }
+            | Self::BadRepodata { problems, .. }
+            | Self::BadKeys { problems, .. }
+            | Self::BadSignatures { problems, .. }
+                if problems.len() > 1 =>
+            {
+                problems.clone()
+            }
             _ => Vec::new(),
         }
     }

@@ -15,6 +15,7 @@ mod magic;
 pub mod medium;
 mod packing;
 mod resolve;
+mod signatures;
 mod unresolved;
 mod upstream;
 mod verified;
@@ -24,8 +25,9 @@ pub use error::SourceError;
 pub use fetch::{Awaited, Fetch, Proxies, Web};
 pub use indexes::{PackageIndex, indexes};
 pub use resolve::{Host, Resolved, Suite, resolve};
+pub use signatures::{Proof, Signers};
 pub use unresolved::Unresolved;
-pub use upstream::{Chosen, RemotePackage, Upstream, gather};
+pub use upstream::{Chosen, RemotePackage, Upstream, gather, prove};
 pub use verified::VerifiedFile;
 
 use serde::Serialize;

@@ -12,6 +12,7 @@ use super::apt::{self, AptSource};
 use super::bundle::Bundle;
 use super::fetch::{Awaited, Fetch, Remote, Web, fetch, look, shown};
 use super::medium::{self, Medium};
+use super::signatures::{self, Keyring, Proof};
 use super::upstream::{self, Chosen, Upstream};
 use super::{Pin, Pins, SourceError, Unresolved, VerifiedFile};
 use crate::base::digest::Sha256Digest;
@@ -56,6 +57,8 @@ pub struct Resolved {
     pub upstreams: Vec<Upstream>,
     /// What was chosen of them, by the id of the recipe's repository; nothing while it is not known.
     pub chosen: Option<BTreeMap<String, Chosen>>,
+    /// Who signed the packages of repositories that have keys; those of the world once [`super::prove`] was asked.
+    pub proofs: Vec<Proof>,
     /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
     pub epoch: u64,
     /// Where packages come from; empty when the installer's medium has them.
@@ -87,6 +90,7 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     }
     for (index, repository) in recipe.repositories.iter().enumerate() {
         errors.extend(bundle(index, repository, host, &mut found, task).await.err());
+        errors.extend(signed(index, repository, host, &mut found, task).await.err());
     }
     if let Media::Deploy { suite, .. } = &recipe.media {
         errors.extend(suites(suite, host, &mut found, task).await.err());
@@ -123,6 +127,18 @@ async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &m
     let bundle = Bundle::open(&what, &path, source.sha256, host.store, host.scratch, task).await?;
     found.pin(&name, bundle.sha256(), source);
     found.bundles.insert(repository.id.clone(), bundle);
+    Ok(())
+}
+
+/// Verify the packages of a bundle, when its repository has keys. Keys that cannot be used are told without a bundle, too.
+async fn signed(index: usize, repository: &Repository, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
+    let Supply::Archive(_) = &repository.supply else { return Ok(()) };
+    let what = format!("repository {}", repository.id);
+    let keyring = Keyring::of(&what, &format!("repository.{index}.gpg_keys"), &repository.gpg_keys, host, task).await?;
+    if let (Some(keyring), Some(bundle)) = (keyring, found.bundles.get(&repository.id)) {
+        let signers = signatures::of_bundle(bundle, &keyring, host, task).await?;
+        found.proofs.push(Proof { repository: repository.id.clone(), upstream: None, signers });
+    }
     Ok(())
 }
 

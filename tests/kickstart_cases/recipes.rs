@@ -21,6 +21,7 @@ pub fn lab() -> Recipe {
         repositories: vec![Repository {
             id: "kubernetes".into(),
             supply: Supply::Archive(file("Docker.tar.gz")),
+            gpg_keys: Vec::new(),
             kept: Some(Kept { file: "local.repo".into(), unpack_to: "/root/Docker".into(), gpgcheck: false }),
         }],
         system: System {
@@ -89,10 +90,15 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
             "online",
             with(|recipe| {
                 recipe.name = "centos-7.5-docker-online".into();
-                let upstream = |name: &str| Upstream { name: name.into(), urls: vec!["https://example.org/".into()], repomd_sha256: None };
+                let upstream = |name: &str| Upstream {
+                    name: name.into(),
+                    urls: vec!["https://example.org/".into()],
+                    repomd_sha256: None,
+                    gpg_keys: Vec::new(),
+                };
                 recipe.repositories[0].supply = Supply::Upstream(vec![upstream("docker"), upstream("os")]);
                 let supply = Supply::Upstream(vec![upstream("updates")]);
-                recipe.repositories.push(Repository { id: "vault-updates".into(), supply, kept: None });
+                recipe.repositories.push(Repository { id: "vault-updates".into(), supply, kept: None, gpg_keys: Vec::new() });
                 recipe.packages.install[5] = "containerd.io-1.2.5".into();
             }),
         ),

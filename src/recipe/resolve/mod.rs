@@ -6,6 +6,7 @@
 mod checks;
 mod content;
 mod judge;
+mod keys;
 mod own_kickstart;
 mod parts;
 mod repositories;

@@ -2,8 +2,9 @@
 
 use super::super::tree::KeyPath;
 use super::super::written;
-use super::super::{Kept, Repository, Supply, Upstream, syntax};
+use super::super::{GpgKey, Kept, Repository, Supply, Upstream, syntax};
 use super::judge::Judge;
+use super::keys::keys;
 use super::parts::{file_source, sha256};
 
 /// The `[[repository]]` tables.
@@ -44,20 +45,23 @@ fn repository(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Reposito
             judge.wrong(&path.at(key), title, format!("add `unpack_to = \"/DIRECTORY\"`, or remove `{key}`"));
         }
     }
+    let gpg_keys = keys(judge, &path.at("gpg_keys"), &written.gpg_keys);
     Repository {
         id,
-        supply: supply(judge, path, written),
+        supply: supply(judge, path, written, &gpg_keys),
         kept: written.unpack_to.as_ref().map(|unpack_to| Kept {
             file: file_of(written),
             unpack_to: judge.spelled(&path.at("unpack_to"), unpack_to, syntax::absolute_path),
             gpgcheck: written.gpgcheck,
         }),
+        gpg_keys,
     }
 }
 
-fn supply(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Repository) -> Supply {
+fn supply(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Repository, gpg_keys: &[GpgKey]) -> Supply {
     let upstream = path.at("upstream");
-    let upstreams = written.upstream.iter().enumerate().map(|(nth, written)| self::upstream(judge, &upstream.at(nth), written)).collect();
+    let upstreams = written.upstream.iter().enumerate();
+    let upstreams = upstreams.map(|(nth, written)| self::upstream(judge, &upstream.at(nth), written, gpg_keys)).collect();
     let Some(source) = &written.archive else {
         if written.upstream.is_empty() {
             judge.none_of(path, &["archive", "upstream"], "this repository does not say where its packages are");
@@ -79,7 +83,8 @@ fn supply(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Repository) 
     Supply::Archive(file_source(judge, &archive, source))
 }
 
-fn upstream(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Upstream) -> Upstream {
+/// An upstream; `gpg_keys` are its repository's.
+fn upstream(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Upstream, gpg_keys: &[GpgKey]) -> Upstream {
     let urls = path.at("urls");
     if written.urls.is_empty() {
         judge.wrong(&urls, "an upstream has an address", "say `urls = [\"https://…/\"]`: the directory that holds `repodata`");
@@ -99,5 +104,9 @@ fn upstream(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Upstream) 
         name: judge.spelled(&path.at("name"), &written.name, syntax::repository_id),
         urls: written.urls.iter().map(|url| format!("{}/", url.trim_end_matches('/'))).collect(),
         repomd_sha256: sha256(judge, &path.at("repomd_sha256"), written.repomd_sha256.as_deref()),
+        gpg_keys: match &written.gpg_keys {
+            Some(own) => keys(judge, &path.at("gpg_keys"), own),
+            None => gpg_keys.to_vec(),
+        },
     }
 }

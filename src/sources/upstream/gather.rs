@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::{Chosen, RemotePackage, Upstream, below};
+use super::{Chosen, RemotePackage, Upstream, below, prove};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Event, Events, Task, Unit};
 use crate::base::text::counted;
@@ -30,10 +30,12 @@ const TELL: Duration = Duration::from_millis(100);
 /// Fetch what was chosen for the recipe's repositories, and make a bundle of each.
 ///
 /// # Errors
-/// A package cannot be had or is not what its index says, there is no room, or the metadata cannot be made.
+/// Those of [`prove`]; a package cannot be had or is not what its index says, there is no room, or the metadata cannot be made.
 pub async fn gather(resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Result<(), SourceError> {
+    prove(resolved, host, task).await?;
     let Some(chosen) = &resolved.chosen else { return Ok(()) };
-    let files = fetch_all(&resolved.upstreams, chosen, host, task).await?;
+    let packages: Vec<&RemotePackage> = chosen.values().flat_map(|chosen| &chosen.packages).collect();
+    let files = fetch_all(&resolved.upstreams, &packages, host, task).await?;
     for (id, chosen) in chosen {
         let bundle = assemble(id, chosen, &files, host, task).await?;
         resolved.bundles.insert(id.clone(), bundle);
@@ -41,16 +43,16 @@ pub async fn gather(resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Res
     Ok(())
 }
 
-/// The files of all packages, by their digest: from the store, or fetched.
-async fn fetch_all(
+/// The files of packages, by their digest: from the store, or fetched.
+pub(super) async fn fetch_all(
     upstreams: &[Upstream],
-    chosen: &BTreeMap<String, Chosen>,
+    packages: &[&RemotePackage],
     host: Host<'_>,
     task: &Task,
 ) -> Result<BTreeMap<Sha256Digest, PathBuf>, SourceError> {
     let mut files = BTreeMap::new();
     let mut missing: BTreeMap<Sha256Digest, &RemotePackage> = BTreeMap::new();
-    for package in chosen.values().flat_map(|chosen| &chosen.packages) {
+    for package in packages.iter().copied() {
         match stored(package.file_name(), package.sha256, host.store, task).await? {
             Some(path) => drop(files.insert(package.sha256, path)),
             None => drop(missing.insert(package.sha256, package)),

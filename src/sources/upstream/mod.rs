@@ -6,11 +6,13 @@
 //! ```
 //!
 //! What is trusted: every package is what primary.xml says (SHA-256), primary.xml what repomd.xml says, and repomd.xml what the recipe pins
-//! or what a server gave whose certificate this host trusts. Signatures, of repomd.xml or of packages, are not looked at.
+//! or what a server gave whose certificate this host trusts. Where the recipe names keys, every package must be signed with one of them, too
+//! (`super::signatures`); a signature of repomd.xml counts for packages whose own signature does not cover all of them.
 //!
 //! Groups (comps.xml) are not read here: those of the installation medium are the ones that the installer sees.
 
 mod gather;
+mod prove;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -21,14 +23,17 @@ use serde::{Deserialize, Serialize};
 use super::bundle::{FILE_BYTES, digest_of};
 use super::fetch::{Awaited, Fetch, Remote, Way, Web, fetch, host_of, small};
 use super::resolve::{Host, stored};
+use super::signatures::{Keyring, of_index};
 use super::{Pin, Resolved, SourceError};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
+use crate::base::fingerprint::Fingerprint;
 use crate::packages::rpm::{Entry, Kind, Repomd};
 use crate::packages::{Checksum, IndexError, Input, Problem};
 use crate::recipe;
 
 pub use gather::gather;
+pub use prove::prove;
 
 /// Bytes that repomd.xml may have; that of Fedora has 10 KB.
 const REPOMD_BYTES: u64 = 1 << 20;
@@ -50,6 +55,10 @@ pub struct Upstream {
     key: String,
     repomd: Repomd,
     sha256: Sha256Digest,
+    /// What its packages must be signed with, if anything.
+    keyring: Option<Keyring>,
+    /// With which of these keys its repomd.xml is signed, if with any.
+    signer: Option<Fingerprint>,
 }
 
 /// A package of a repository of the world.
@@ -90,6 +99,7 @@ pub(super) async fn open(
     task: &Task,
 ) -> Result<Upstream, SourceError> {
     let what = format!("repomd.xml of {}", upstream.name);
+    let keyring = Keyring::of(&upstream.name, &format!("{key}.gpg_keys"), &upstream.gpg_keys, host, task).await?;
     let key = format!("{key}.urls");
     let urls = below(&upstream.urls, "repodata/repomd.xml");
     let bytes = match upstream.repomd_sha256 {
@@ -104,6 +114,13 @@ pub(super) async fn open(
     if repomd.entry(Kind::Primary).is_none() {
         return Err(unfit(&what, "it lists no primary.xml, which has the packages".to_owned()));
     }
+    let signer = match &keyring {
+        Some(keyring) => {
+            let urls = below(&upstream.urls, "repodata/repomd.xml.asc");
+            of_index(&what, &urls, &bytes, upstream.repomd_sha256.is_some(), keyring, host, task).await?
+        }
+        None => None,
+    };
     Ok(Upstream {
         repository: repository.to_owned(),
         name: upstream.name.clone(),
@@ -111,6 +128,8 @@ pub(super) async fn open(
         key,
         repomd,
         sha256: Sha256Digest::of(&bytes),
+        keyring,
+        signer,
     })
 }
 
@@ -123,7 +142,7 @@ async fn kept(remote: Remote<'_>, host: Host<'_>, task: &Task) -> Result<PathBuf
 }
 
 /// Whoever only looks wants to know soon.
-fn patience(host: Host<'_>) -> Web {
+pub(super) fn patience(host: Host<'_>) -> Web {
     match host.fetch {
         Fetch::Now => host.web.clone(),
         Fetch::Look => Web { pauses: Vec::new(), ..host.web.clone() },
@@ -155,6 +174,16 @@ impl Upstream {
     /// What people call it; unique in the recipe.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The primary keys that its packages must be signed with; none when that does not matter.
+    pub fn keys(&self) -> &[Fingerprint] {
+        self.keyring.as_ref().map(Keyring::fingerprints).unwrap_or_default()
+    }
+
+    /// With which of the keys its repomd.xml is signed, if with any.
+    pub fn signer(&self) -> Option<Fingerprint> {
+        self.signer
     }
 
     /// What its repomd.xml hashes to: that has the digests of all the rest.
@@ -278,6 +307,8 @@ mod tests {
             key: "k".into(),
             repomd: Repomd::default(),
             sha256: Sha256Digest::of(b""),
+            keyring: None,
+            signer: None,
         }
     }
 
@@ -350,7 +381,12 @@ mod tests {
             let sha256 = Sha256Digest::of(repomd.as_bytes());
             // As if it had been fetched: it is pinned, so nobody is asked.
             fs::write(host.store.root().join("v1/files").join(sha256.to_string()), repomd).unwrap();
-            let wanted = recipe::Upstream { name: "os".into(), urls: vec!["https://x.invalid/".into()], repomd_sha256: Some(sha256) };
+            let wanted = recipe::Upstream {
+                name: "os".into(),
+                urls: vec!["https://x.invalid/".into()],
+                repomd_sha256: Some(sha256),
+                gpg_keys: Vec::new(),
+            };
             open("lab", "k", &wanted, host, &Events::none().task("t")).await.unwrap_err().to_string()
         });
         assert_eq!(said, "repomd.xml of os cannot be used: it lists no primary.xml, which has the packages");

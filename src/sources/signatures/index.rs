@@ -1,0 +1,78 @@
+//! The signature of a repository's index: `repodata/repomd.xml.asc`, which many repositories have and more do not.
+
+use std::path::Path;
+
+use super::Keyring;
+use super::gpgv::{Answer, Data, ask};
+use crate::base::digest::Sha256Digest;
+use crate::base::event::{Events, Task};
+use crate::base::fingerprint::Fingerprint;
+use crate::packages::openpgp::detached;
+use crate::sources::SourceError;
+use crate::sources::fetch::{Way, Web, small};
+use crate::sources::resolve::Host;
+
+/// What the store calls the signature of a repomd.xml, which it is kept with: another one's does not fit it.
+const KIND: &str = "index-signature-1";
+/// Bytes it may have.
+const BYTES: u64 = 64 << 10;
+
+/// Who signed the repomd.xml that `what` names and `bytes` are; nobody when there is no signature, or none with a key that counts. It is at
+/// one of `urls`; `is_pinned` when the recipe says what repomd.xml is.
+///
+/// # Errors
+/// It is signed, and not what was signed; or gpgv cannot be run.
+pub(in crate::sources) async fn of_index(
+    what: &str,
+    urls: &[String],
+    bytes: &[u8],
+    is_pinned: bool,
+    keyring: &Keyring,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Option<Fingerprint>, SourceError> {
+    let sha256 = Sha256Digest::of(bytes);
+    let kept = host.store.recall(KIND, &sha256);
+    let asc = match &kept {
+        Some(asc) => asc.clone(),
+        None => {
+            task.step(&format!("look for a signature of {what}"));
+            // A repository without one is no news, and whoever withholds one gains nothing.
+            let quiet = Events::none().task("signature");
+            let web = Web { pauses: Vec::new(), ..host.web.clone() };
+            match small(what, Way::Mirrors(""), urls, BYTES, &web, &quiet).await {
+                Ok(asc) => asc,
+                Err(SourceError::NoMirror { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    match signer(bytes, &asc, keyring, host.scratch).await? {
+        Answer::Good(signer) => {
+            if kept.is_none() {
+                host.store.remember(KIND, &sha256, &asc);
+            }
+            Ok(Some(signer))
+        }
+        // A pin is the recipe's own word, and the signature may be that of a later index.
+        Answer::Changed if !is_pinned => Err(SourceError::BadIndexSignature { what: what.to_owned() }),
+        Answer::Changed | Answer::Refused(_) => Ok(None),
+    }
+}
+
+/// The best that is said of the signatures.
+async fn signer(bytes: &[u8], asc: &[u8], keyring: &Keyring, scratch: &Path) -> Result<Answer, SourceError> {
+    let signatures = match detached(asc) {
+        Ok(signatures) => signatures,
+        Err(why) => return Ok(Answer::Refused(why)),
+    };
+    let mut worst = Answer::Refused("is not signed".to_owned());
+    for signature in signatures {
+        match ask(&signature, Data::Bytes(bytes), keyring, scratch).await? {
+            Answer::Good(signer) => return Ok(Answer::Good(signer)),
+            Answer::Changed => worst = Answer::Changed,
+            Answer::Refused(_) => {}
+        }
+    }
+    Ok(worst)
+}

@@ -1,0 +1,185 @@
+//! Whether packages are signed with the keys that a recipe names.
+//!
+//! ```text
+//! gpg_keys ─files, or the world─→ Keyring ┐
+//! package ─packages::rpm::signed─→ parts ─┴─ gpgv, once for each signature ─→ Proof, or why not
+//! ```
+//!
+//! All signatures of a package must be good, made by a key that is named, and together they must cover all of it: a signature over the header
+//! alone does only where the header has a digest of the payload, or where an index that is signed itself has one of the whole package. So what
+//! counts is stricter than what rpm 4.11 takes, which is content with digests that nobody signed.
+//!
+//! gpgv does the cryptography, the program that apt trusts. It exits well for signatures by keys that have expired or were revoked, too, so that
+//! its status lines are what is believed (GnuPG, doc/DETAILS). What was proved is remembered by the digests of package and keys.
+
+mod gpgv;
+mod index;
+mod keyring;
+mod package;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::SourceError;
+use super::bundle::Bundle;
+use super::fetch::require_room;
+use super::resolve::Host;
+use crate::base::digest::Sha256Digest;
+use crate::base::event::{Task, Unit};
+use crate::base::fingerprint::Fingerprint;
+use crate::base::text::printable;
+
+pub(super) use index::of_index;
+pub(super) use keyring::Keyring;
+
+/// What the store calls a proof. The number is that of [`Signers`]' form and of the rules that lead to it.
+const KIND: &str = "signatures-1";
+/// Packages that are verified at a time: gpgv keeps one processor busy, and holds a header of at most 17 MiB here.
+const AT_A_TIME: usize = 4;
+
+/// Who signed the packages of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The recipe's repository.
+    pub repository: String,
+    /// The repository of the world that they come from; none for those of an archive.
+    pub upstream: Option<String>,
+    /// The keys, and the packages signed with each.
+    pub signers: Signers,
+}
+
+/// Keys, and what was signed with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signers {
+    /// The primary key's fingerprint, and how many packages it or a key below it has signed.
+    pub keys: BTreeMap<Fingerprint, usize>,
+    /// Packages of which a signature is by a digest that is weak: path, and the digest's name.
+    pub weak: Vec<(String, String)>,
+}
+
+impl Signers {
+    /// How many packages are signed.
+    pub fn packages(&self) -> usize {
+        self.keys.values().sum()
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        other.keys.into_iter().for_each(|(key, count)| *self.keys.entry(key).or_default() += count);
+        self.weak.extend(other.weak);
+    }
+}
+
+/// A package that is to be verified.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// What it is called, for people.
+    pub name: &'a str,
+    /// Where it is; its bytes are known by their digest.
+    pub path: PathBuf,
+    /// With which of these keys it must be signed.
+    pub keyring: &'a Keyring,
+    /// Its digest comes from an index that is signed with one of the keys.
+    pub is_indexed: bool,
+}
+
+/// Verify packages, a few at a time: for each, in their order, who signed it, or why it is refused in words that fit after its name.
+///
+/// # Errors
+/// One cannot be read, or gpgv cannot be run.
+pub(super) async fn verify(wanted: &[Wanted<'_>], host: Host<'_>, task: &Task) -> Result<Vec<Result<Signers, String>>, SourceError> {
+    let step = "verify the signatures";
+    let verdicts = stream::iter(wanted.iter().map(|wanted| async move {
+        let verdict = package::verdict(wanted, host.scratch).await?;
+        Ok::<_, SourceError>(verdict.map(|proved| Signers {
+            keys: [(proved.signer, 1)].into(),
+            weak: proved.weak.map(|hash| (wanted.name.to_owned(), hash.to_string())).into_iter().collect(),
+        }))
+    }));
+    let mut done = 0;
+    let total = wanted.len() as u64;
+    verdicts
+        .buffered(AT_A_TIME)
+        .inspect(|_| {
+            done += 1;
+            task.progress(step, done, Some(total), Unit::Steps);
+        })
+        .try_collect()
+        .await
+}
+
+/// Who signed the packages of the bundle of the recipe's repository `id`: remembered, or found out now. A directory of the scratch directory
+/// holds them then, so that what is verified is what the bundle's digests say.
+///
+/// # Errors
+/// All packages that are not signed as they must be; or the bundle cannot be unpacked, or gpgv cannot be run.
+pub(super) async fn of_bundle(bundle: &Bundle, keyring: &Keyring, host: Host<'_>, task: &Task) -> Result<Signers, SourceError> {
+    let key = known_as(bundle.sha256(), keyring, false);
+    if let Some(signers) = recall(&key, host) {
+        return Ok(signers);
+    }
+    let dir = host.scratch.join(format!("signed-{}", bundle.sha256().short()));
+    require_room(&format!("the packages of {}", bundle.what()), host.store, bundle.unpacked_bytes())?;
+    let signers = async {
+        bundle.unpack(&dir, task).await?;
+        let paths: Vec<&str> = bundle.packages().map(|(file, _)| file.path.as_str()).collect();
+        let wanted: Vec<Wanted<'_>> = paths.iter().map(|name| Wanted { name, path: dir.join(name), keyring, is_indexed: false }).collect();
+        let verdicts = verify(&wanted, host, task).await?;
+        let named = paths.iter().map(|path| (*path).to_owned()).zip(verdicts);
+        all(&format!("the packages of {}", bundle.what()), keyring.key(), named)
+    }
+    .await;
+    // A scratch directory goes away with the run; its packages need not stay so long.
+    let _ = std::fs::remove_dir_all(&dir);
+    let signers = signers?;
+    remember(&key, &signers, host);
+    Ok(signers)
+}
+
+/// The signers of all packages of `what`.
+///
+/// # Errors
+/// All that are refused, by their names. `key` leads to the keys in the recipe.
+pub(super) fn all(
+    what: &str,
+    key: &str,
+    verdicts: impl IntoIterator<Item = (String, Result<Signers, String>)>,
+) -> Result<Signers, SourceError> {
+    let mut signers = Signers::default();
+    let mut problems = Vec::new();
+    for (name, verdict) in verdicts {
+        match verdict {
+            Ok(more) => signers.add(more),
+            // Names come from the bundle.
+            Err(why) => problems.push(format!("`{}` {}", printable(&name), printable(&why))),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(signers);
+    }
+    Err(SourceError::BadSignatures { what: what.to_owned(), key: key.to_owned(), problems })
+}
+
+/// What a proof is remembered under: what was verified, with which keys, and whether an index vouched for the rest.
+pub(super) fn known_as(sha256: Sha256Digest, keyring: &Keyring, is_indexed: bool) -> Sha256Digest {
+    Sha256Digest::of(&[&sha256.as_bytes()[..], keyring.sha256().as_bytes(), &[u8::from(is_indexed)]].concat())
+}
+
+pub(super) fn recall(key: &Sha256Digest, host: Host<'_>) -> Option<Signers> {
+    serde_json::from_slice(&host.store.recall(KIND, key)?).ok()
+}
+
+pub(super) fn remember(key: &Sha256Digest, signers: &Signers, host: Host<'_>) {
+    if let Ok(bytes) = serde_json::to_vec(signers) {
+        host.store.remember(KIND, key, &bytes);
+    }
+}
+
+/// The directory of the scratch directory that gpgv and its files are in.
+fn place(scratch: &Path) -> Result<PathBuf, SourceError> {
+    let dir = scratch.join("gpgv");
+    std::fs::create_dir_all(&dir).map_err(|source| SourceError::Scratch { path: dir.clone(), source })?;
+    Ok(dir)
+}

@@ -1,0 +1,82 @@
+//! Whether one package is signed as it must be.
+
+use std::fs::File;
+use std::io::{self, BufReader, Seek, SeekFrom};
+use std::path::Path;
+
+use super::Wanted;
+use super::gpgv::{Answer, Data, ask};
+use crate::base::fingerprint::Fingerprint;
+use crate::packages::openpgp::HashAlgorithm;
+use crate::packages::rpm::signed::{self, Covers, Signed};
+use crate::sources::SourceError;
+use crate::sources::aside::beside;
+
+/// Who signed a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Proved {
+    /// The primary key's fingerprint.
+    pub signer: Fingerprint,
+    /// The weakest digest of its signatures, when it is weak.
+    pub weak: Option<HashAlgorithm>,
+}
+
+/// Who signed a package, or why it is refused, in words that fit after its name.
+///
+/// # Errors
+/// It cannot be read, or gpgv not be run.
+pub(super) async fn verdict(wanted: &Wanted<'_>, scratch: &Path) -> Result<Result<Proved, String>, SourceError> {
+    let path = wanted.path.clone();
+    let parts = beside(move |meter| {
+        let mut file = File::open(&path)?;
+        let signed = match signed::read(&mut meter.measure(BufReader::new(&file)))? {
+            Ok(signed) => signed,
+            Err(what) => return Ok(Err(what)),
+        };
+        let payload_fits = match &signed.payload_digest {
+            Some(digest) => {
+                file.seek(SeekFrom::Start(signed.payload_at))?;
+                Some(digest.fits(&mut meter.measure(&file))?)
+            }
+            None => None,
+        };
+        Ok::<_, io::Error>(Ok((signed, payload_fits)))
+    });
+    let unreadable = |source| SourceError::Unreadable { what: format!("the package {}", wanted.name), path: wanted.path.clone(), source };
+    let (signed, payload_fits) = match parts.await.map_err(unreadable)? {
+        Ok(parts) => parts,
+        Err(what) => return Ok(Err(what)),
+    };
+    if signed.signatures.is_empty() {
+        return Ok(Err("is not signed".to_owned()));
+    }
+    if payload_fits == Some(false) {
+        return Ok(Err("was changed after it was signed: its files are not those that its header names".to_owned()));
+    }
+    let is_whole = signed.signatures.iter().any(|(covers, _)| *covers == Covers::Whole);
+    if !is_whole && payload_fits.is_none() && !wanted.is_indexed {
+        let what = "has a signature over its header alone, which has no digest of its files: nothing that is signed says what they must be";
+        return Ok(Err(what.to_owned()));
+    }
+    signers(&signed, wanted, scratch).await
+}
+
+/// Ask about every signature.
+async fn signers(signed: &Signed, wanted: &Wanted<'_>, scratch: &Path) -> Result<Result<Proved, String>, SourceError> {
+    let mut signer = None;
+    for (covers, signature) in &signed.signatures {
+        let (data, over) = match covers {
+            Covers::Header => (Data::Bytes(&signed.header), "its header"),
+            Covers::Whole => (Data::File(&wanted.path, signed.header_at), "header and files"),
+        };
+        match ask(signature, data, wanted.keyring, scratch).await? {
+            Answer::Good(primary) => signer = Some(primary),
+            Answer::Changed => {
+                return Ok(Err(format!("was changed after it was signed: the signature over {over} does not fit")));
+            }
+            Answer::Refused(why) => return Ok(Err(why)),
+        }
+    }
+    let weak = signed.signatures.iter().map(|(_, signature)| signature.hash).find(|hash| hash.is_weak());
+    Ok(signer.map(|signer| Proved { signer, weak }).ok_or_else(|| "is not signed".to_owned()))
+}

@@ -1,0 +1,217 @@
+//! Signatures of packages, good and bad: what goldsmith says of them beside what rpmkeys says.
+//!
+//! `tests/packages/signatures.py` makes keys and packages with GnuPG 1.4 and 2, rpmbuild and rpmsign.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use goldsmith::base::event::Events;
+use goldsmith::base::failure::{Class, Failure};
+use goldsmith::cache::Store;
+use goldsmith::pipeline;
+use goldsmith::recipe::{self, RecipeHost};
+use goldsmith::sources::{self, Fetch, Proxies, SourceError, Unresolved, Web};
+
+/// The keys whose packages are to be taken, and that rpmkeys is given.
+const KEYS: [&str; 5] = ["maker", "dsa", "subkey", "expired", "revoked"];
+
+/// What rpmkeys says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rpmkeys {
+    /// Digests and signatures are good.
+    Signed,
+    /// Digests are good, and nothing is signed: it ends well.
+    Unsigned,
+    /// Something is not good.
+    Refused,
+}
+
+use Rpmkeys::{Refused, Signed, Unsigned};
+
+/// A package, what goldsmith says of it (nothing: it is signed), what rpmkeys 4.18 says, and why the two differ.
+type Row = (&'static str, &'static str, Rpmkeys, &'static str);
+
+const HEADER_ALONE: &str = "has a signature over its header alone";
+const CHANGED_WHOLE: &str = "was changed after it was signed: the signature over header and files does not fit";
+const CHANGED_HEADER: &str = "was changed after it was signed: the signature over its header does not fit";
+const CHANGED_FILES: &str = "was changed after it was signed: its files are not those that its header names";
+
+const ROWS: &[Row] = &[
+    ("good-v3", "", Signed, ""),
+    ("good-v4", "", Signed, ""),
+    ("good-dsa", "", Signed, ""),
+    ("good-subkey", "", Signed, ""),
+    ("good-whole-alone", "", Signed, ""),
+    ("good-new", "", Signed, ""),
+    ("good-new-whole-alone", "", Signed, ""),
+    ("good-new-and-whole", "", Signed, ""),
+    ("rpmsign-old", "", Signed, ""),
+    ("rpmsign-new", "", Signed, ""),
+    ("sha1", "", Signed, ""),
+    ("md5", "is signed by MD5, which gpgv does not accept", Signed, "gpgv takes no MD5"),
+    ("unsigned", "is not signed", Unsigned, "whoever names keys wants signatures"),
+    ("new-unsigned", "is not signed", Unsigned, "whoever names keys wants signatures"),
+    ("other-key", "is signed with another key, ", Refused, ""),
+    ("payload-changed", CHANGED_WHOLE, Refused, ""),
+    ("payload-changed-digests-anew", CHANGED_WHOLE, Refused, ""),
+    ("payload-changed-268-alone", HEADER_ALONE, Refused, ""),
+    ("268-alone", HEADER_ALONE, Refused, ""),
+    ("header-changed", CHANGED_HEADER, Refused, ""),
+    ("header-changed-digests-anew", CHANGED_HEADER, Refused, ""),
+    ("header-longer", CHANGED_HEADER, Refused, ""),
+    ("new-header-longer", CHANGED_HEADER, Refused, ""),
+    ("one-of-two-bad", CHANGED_WHOLE, Refused, ""),
+    ("one-of-two-by-another", "is signed with another key, ", Refused, ""),
+    ("header-signature-as-whole", CHANGED_WHOLE, Refused, ""),
+    ("expired", "is signed with a key that has expired since 2019-01-01, ", Signed, "rpm looks at no dates"),
+    ("revoked", "is signed with a key that was revoked, ", Signed, "rpm looks at no revocations"),
+    ("new-payload-changed", CHANGED_FILES, Refused, ""),
+    ("new-payload-changed-digests-anew", CHANGED_FILES, Refused, ""),
+    ("new-payload-longer", CHANGED_FILES, Refused, ""),
+    ("new-digest-lies", CHANGED_FILES, Refused, ""),
+    ("new-digest-put-right", CHANGED_HEADER, Refused, ""),
+    ("new-digest-sha1", HEADER_ALONE, Refused, ""),
+    ("signature-twice", "is damaged: it has signature 268 more than once", Signed, "rpm reads one of them"),
+    ("signature-of-zeros", "is damaged: its signature 268 is not one OpenPGP packet", Refused, ""),
+    ("signature-is-a-message", "is damaged: its signature 268 is not one OpenPGP packet", Refused, ""),
+    ("signature-of-text", "is damaged: its signature 268 is of class 1, which is not for packages", Refused, ""),
+    ("signature-beyond-its-data", "is damaged: signature 268 is of another type, or goes on beyond its data", Refused, ""),
+    ("signature-cut", "is cut short: it ends within its header", Refused, ""),
+    ("signature-without-end", "is cut short: it ends within its header", Refused, ""),
+];
+
+/// Where the packages and keys are, made once.
+fn made() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("signatures");
+        if dir.exists() {
+            fs::remove_dir_all(&dir).unwrap();
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packages/signatures.py");
+        let output = Command::new("/usr/bin/python3").arg("-B").arg(script).arg(&dir).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        dir
+    })
+}
+
+fn key(name: &str) -> String {
+    format!("{{ file = {:?} }}", made().join("keys").join(format!("{name}.asc")))
+}
+
+fn fingerprint(name: &str) -> String {
+    fs::read_to_string(made().join("keys").join(format!("{name}.fingerprint"))).unwrap().trim().to_owned()
+}
+
+/// What rpmkeys says of a package, with [`KEYS`] in a database of its own.
+fn rpmkeys(package: &Path) -> Rpmkeys {
+    static DATABASE: OnceLock<PathBuf> = OnceLock::new();
+    let database = DATABASE.get_or_init(|| {
+        let dir = made().join("database");
+        fs::create_dir(&dir).unwrap();
+        for name in KEYS {
+            let file = made().join("keys").join(format!("{name}.asc"));
+            assert!(Command::new("rpmkeys").arg("--dbpath").arg(&dir).arg("--import").arg(file).status().unwrap().success());
+        }
+        dir
+    });
+    let output = Command::new("rpmkeys").arg("--dbpath").arg(database).arg("--checksig").arg(package).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    match (output.status.success(), said.contains(" signatures OK")) {
+        (true, true) => Signed,
+        (true, false) => Unsigned,
+        (false, _) => Refused,
+    }
+}
+
+/// A machine with its files, and a password.
+struct Machine;
+
+impl RecipeHost for Machine {
+    fn read(&self, path: &Path, _: u64) -> std::io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        Some("x".to_owned())
+    }
+}
+
+/// Resolve the flagship with these repositories: it always lacks its medium.
+fn resolved(repositories: &str, store: &Store) -> Unresolved {
+    let sets = ["media.iso={ path = \"none\", sha256 = \"".to_owned() + &"0".repeat(64) + "\" }", format!("repository=[{repositories}]")];
+    let recipe = recipe::load("centos-7.5-docker", &sets, &Machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let web = Web { pauses: Vec::new(), ..Web::through(Proxies::default()) };
+    let scratch = store.scratch().unwrap();
+    let host = pipeline::host(store, &scratch, &web, Fetch::Now);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(sources::resolve(&recipe, host, &Events::none().task("t"))).expect_err("there is no medium")
+}
+
+/// A directory of its own for each package, and a repository for each directory, all with these keys.
+fn alone<'a>(dir: &Path, names: impl Iterator<Item = &'a str>, keys: &str) -> String {
+    let repository = |name: &str| {
+        let place = dir.join(name);
+        fs::create_dir_all(&place).unwrap();
+        fs::copy(made().join(format!("{name}.rpm")), place.join(format!("{name}.rpm"))).unwrap();
+        format!("{{ id = \"{name}\", archive = {{ path = {place:?} }}, gpg_keys = [{keys}] }}")
+    };
+    names.map(repository).collect::<Vec<_>>().join(", ")
+}
+
+/// What was said of the package of each repository; nothing of those that are signed as they must be.
+fn verdicts(unresolved: &Unresolved) -> BTreeMap<String, String> {
+    let of = |error: &SourceError| {
+        assert_eq!(error.class(), Class::Input, "{error}");
+        let text = error.to_string();
+        let name = text.split_once(".rpm` ")?.0.rsplit('`').next()?.to_owned();
+        Some((name, text.split_once(".rpm` ")?.1.to_owned()))
+    };
+    unresolved.errors.iter().filter_map(of).collect()
+}
+
+#[expect(clippy::print_stdout, reason = "the table is there to be read")]
+fn show(table: &str) {
+    println!("{table}");
+}
+
+/// The table: every package, ours beside rpmkeys'. `--nocapture` shows it.
+#[test]
+fn every_kind_of_signature_is_judged_as_rpm_does_or_differs_for_a_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let keys = KEYS.map(key).join(", ");
+    let unresolved = resolved(&alone(dir.path(), ROWS.iter().map(|row| row.0), &keys), &store);
+    let ours = verdicts(&unresolved);
+    let (mut table, mut wrong) = (String::new(), Vec::new());
+    let mut line = |name: &str, ours: &str, theirs: &str, words: &str| {
+        writeln!(table, "{name:<34}{ours:<10}{theirs:<10}{words}").unwrap();
+    };
+    line("package", "goldsmith", "rpmkeys", "what goldsmith says (why rpmkeys says otherwise)");
+    for (name, expected, theirs, reason) in ROWS {
+        let said = ours.get(*name).map(String::as_str).unwrap_or_default();
+        let rpmkeys = rpmkeys(&made().join(format!("{name}.rpm")));
+        let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+        let verdict = if said.is_empty() { "signed" } else { "refused" };
+        line(name, verdict, &format!("{rpmkeys:?}").to_lowercase(), &format!("{said}{why}"));
+        let agree = said.is_empty() == (rpmkeys != Refused);
+        if said.is_empty() != expected.is_empty() || !said.starts_with(expected) || rpmkeys != *theirs || agree != reason.is_empty() {
+            wrong.push(*name);
+        }
+    }
+    show(&table);
+    assert!(wrong.is_empty(), "{wrong:?} differ:\n{table}");
+    // Every package that was made is in the table.
+    let packages = fs::read_dir(made()).unwrap().filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|ext| ext == "rpm"));
+    assert_eq!(packages.count(), ROWS.len());
+    let proofs: BTreeMap<&str, _> = unresolved.found.proofs.iter().map(|proof| (proof.repository.as_str(), &proof.signers)).collect();
+    assert_eq!(proofs.len(), ROWS.iter().filter(|row| row.1.is_empty()).count());
+    let signer = |name: &str| proofs[name].keys.keys().next().unwrap().to_string();
+    assert_eq!((signer("good-v3"), signer("good-subkey")), (fingerprint("maker"), fingerprint("subkey")));
+    assert_eq!(proofs["sha1"].weak, [("sha1.rpm".to_owned(), "SHA-1".to_owned())]);
+    assert!(proofs["good-v3"].weak.is_empty());
+}
