@@ -3,6 +3,7 @@
 //! `tests/packages/flagship.py` makes the medium and real RPMs; createrepo_c makes the indexes; servers of this file give them, or lie.
 
 mod server;
+mod signed;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -156,7 +156,7 @@ async fn upstreams(recipe: &Recipe, host: Host<'_>, found: &mut Resolved, task: 
     for opened in join_all(opened).await {
         match opened {
             Ok(upstream) => found.upstreams.push(upstream),
-            Err(error) => errors.push(error),
+            Err(several) => errors.extend(several),
         }
     }
     errors

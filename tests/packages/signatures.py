@@ -2,8 +2,10 @@
 """Makes signed and spoilt RPM packages, and the keys for them: what `tests/signature_cases.rs` holds goldsmith and rpmkeys against.
 
     signatures.py DIR
+    signatures.py DIR --repository PATH [--header-alone]
 
-DIR/keys has the public keys (NAME.asc, and NAME.fingerprint beside it), DIR/NAME.rpm the packages, DIR/repomd.xml{,.asc} a signed index.
+DIR/keys has the public keys (NAME.asc, and NAME.fingerprint beside it), DIR/NAME.rpm the packages. With --repository the packages in PATH are
+signed by the key `maker` instead, and so is their index, which is made anew; with --header-alone they are `old` and have tag 268 alone.
 
 Two kinds of package: `new`, as rpmbuild of this host makes it, whose header has the digest of its payload (tag 5092), and `old`, the same
 without that digest, as rpm 4.11 of EL7 made all of its packages. GnuPG 1.4 signs as EL7's did: V3 signatures with --force-v3-sigs, V4
@@ -11,6 +13,7 @@ without. What is signed is what rpm 4.11 signs (lib/rpmchecksig.c, sign/rpmgensi
 (RSA) or 1005 (DSA) over header and payload; tags are those of lib/rpmtag.h. A few packages are signed by rpmsign itself.
 """
 
+import argparse
 import hashlib
 import os
 import pathlib
@@ -234,13 +237,44 @@ def flipped(data, at):
     return bytes(data)
 
 
+def rpmsign(keys, path):
+    run("rpmsign", "--define", f"__gpg {shutil.which('gpg')}", "--define", f"_gpg_path {keys.new}", "--define",
+        "_gpg_name maker@example.org", "--addsign", str(path), env={**os.environ, "GNUPGHOME": str(keys.new)})
+
+
+def like_411(package):
+    return package.with_header(
+        package.header.without(PAYLOAD_DIGEST, PAYLOAD_DIGEST_ALGORITHM, PAYLOAD_DIGEST_ALT)).bare().digested()
+
+
+def sign(out, home, repository, header_alone):
+    keys = Keys(out / "keys", home)
+    keys.make("maker")
+    keys.make("other")
+    for path in sorted(repository.glob("**/*.rpm")):
+        if header_alone:
+            path.write_bytes(like_411(Rpm(path)).signed(keys.signer("maker"), RSA_HEADER).bytes())
+        else:
+            rpmsign(keys, path)
+    run("createrepo_c", "--quiet", "--no-database", str(repository))
+    index = repository / "repodata" / "repomd.xml"
+    keys.gpg("-u", "maker@example.org", "--armor", "--detach-sign", str(index))
+
+
 def main():
-    out = pathlib.Path(sys.argv[1])
-    out.mkdir(parents=True)
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("out", type=pathlib.Path)
+    arguments.add_argument("--repository", type=pathlib.Path)
+    arguments.add_argument("--header-alone", action="store_true")
+    arguments = arguments.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     # Sockets of gpg-agent need a short path.
     home = pathlib.Path(tempfile.mkdtemp(prefix="g"))
     try:
-        make(out, home)
+        if arguments.repository:
+            sign(arguments.out, home, arguments.repository, arguments.header_alone)
+        else:
+            make(arguments.out, home)
     finally:
         subprocess.run(["gpgconf", "--homedir", str(home / "2"), "--kill", "all"], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(home, ignore_errors=True)
@@ -256,8 +290,7 @@ def make(out, home):
     revoked = keys.make("revoked")
     maker, dsa, other, subkey, expired, revoker = map(keys.signer, ("maker", "dsa", "other", "subkey", "expired", "revoked"))
     new = built("new", home).bare().digested(like_411=False)
-    old = built("old", home)
-    old = old.with_header(old.header.without(PAYLOAD_DIGEST, PAYLOAD_DIGEST_ALGORITHM, PAYLOAD_DIGEST_ALT)).bare().digested()
+    old = like_411(built("old", home))
     both = (RSA_HEADER, PGP)
     good = old.signed(maker, *both)
     payload = flipped(old.payload, len(old.payload) // 2)
@@ -333,8 +366,7 @@ def make(out, home):
     for name, package in (("rpmsign-old", old), ("rpmsign-new", new)):
         path = out / f"{name}.rpm"
         path.write_bytes(package.bytes())
-        run("rpmsign", "--define", f"__gpg {shutil.which('gpg')}", "--define", f"_gpg_path {keys.new}", "--define", "_gpg_name maker@example.org", "--addsign", str(path),
-            env={**os.environ, "GNUPGHOME": str(keys.new)})
+        rpmsign(keys, path)
     (out / "keys" / "two.asc").write_bytes((out / "keys" / "other.asc").read_bytes() + (out / "keys" / "maker.asc").read_bytes())
     (out / "keys" / "binary.gpg").write_bytes(keys.gpg("--export", "maker@example.org", "other@example.org"))
     (out / "keys" / "secret.asc").write_bytes(keys.gpg("--armor", "--export-secret-keys", "maker@example.org"))

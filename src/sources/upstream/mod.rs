@@ -90,16 +90,42 @@ pub struct Chosen {
     pub awaited: Option<Awaited>,
 }
 
-/// Get the metadata of an upstream of the recipe's repository `repository`; `key` leads to it in the recipe.
+/// Get the metadata of an upstream of the recipe's repository `repository`, and the keys for it; `key` leads to it in the recipe.
+///
+/// # Errors
+/// The index or the keys cannot be had, or are not what they must be; both are looked for.
 pub(super) async fn open(
     repository: &str,
     key: &str,
     upstream: &recipe::Upstream,
     host: Host<'_>,
     task: &Task,
-) -> Result<Upstream, SourceError> {
+) -> Result<Upstream, Vec<SourceError>> {
+    let keyring = Keyring::of(&upstream.name, &format!("{key}.gpg_keys"), &upstream.gpg_keys, host, task).await;
+    let index = index(repository, key, upstream, host, task).await;
+    let (keyring, (mut opened, bytes)) = match (keyring, index) {
+        (Ok(keyring), Ok(index)) => (keyring, index),
+        (keyring, index) => return Err(index.err().into_iter().chain(keyring.err()).collect()),
+    };
+    if let Some(keyring) = &keyring {
+        let what = format!("repomd.xml of {}", upstream.name);
+        let urls = below(&upstream.urls, "repodata/repomd.xml.asc");
+        let signer = of_index(&what, &urls, &bytes, upstream.repomd_sha256.is_some(), keyring, host, task).await;
+        opened.signer = signer.map_err(|error| vec![error])?;
+    }
+    opened.keyring = keyring;
+    Ok(opened)
+}
+
+/// The upstream without keys, and its repomd.xml.
+async fn index(
+    repository: &str,
+    key: &str,
+    upstream: &recipe::Upstream,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<(Upstream, Vec<u8>), SourceError> {
     let what = format!("repomd.xml of {}", upstream.name);
-    let keyring = Keyring::of(&upstream.name, &format!("{key}.gpg_keys"), &upstream.gpg_keys, host, task).await?;
     let key = format!("{key}.urls");
     let urls = below(&upstream.urls, "repodata/repomd.xml");
     let bytes = match upstream.repomd_sha256 {
@@ -114,23 +140,17 @@ pub(super) async fn open(
     if repomd.entry(Kind::Primary).is_none() {
         return Err(unfit(&what, "it lists no primary.xml, which has the packages".to_owned()));
     }
-    let signer = match &keyring {
-        Some(keyring) => {
-            let urls = below(&upstream.urls, "repodata/repomd.xml.asc");
-            of_index(&what, &urls, &bytes, upstream.repomd_sha256.is_some(), keyring, host, task).await?
-        }
-        None => None,
-    };
-    Ok(Upstream {
+    let opened = Upstream {
         repository: repository.to_owned(),
         name: upstream.name.clone(),
         urls: upstream.urls.clone(),
         key,
         repomd,
         sha256: Sha256Digest::of(&bytes),
-        keyring,
-        signer,
-    })
+        keyring: None,
+        signer: None,
+    };
+    Ok((opened, bytes))
 }
 
 /// A file of the store, or of the world.
@@ -387,7 +407,7 @@ mod tests {
                 repomd_sha256: Some(sha256),
                 gpg_keys: Vec::new(),
             };
-            open("lab", "k", &wanted, host, &Events::none().task("t")).await.unwrap_err().to_string()
+            open("lab", "k", &wanted, host, &Events::none().task("t")).await.unwrap_err()[0].to_string()
         });
         assert_eq!(said, "repomd.xml of os cannot be used: it lists no primary.xml, which has the packages");
     }
