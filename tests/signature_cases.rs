@@ -215,3 +215,46 @@ fn every_kind_of_signature_is_judged_as_rpm_does_or_differs_for_a_reason() {
     assert_eq!(proofs["sha1"].weak, [("sha1.rpm".to_owned(), "SHA-1".to_owned())]);
     assert!(proofs["good-v3"].weak.is_empty());
 }
+
+/// What a recipe says of keys: the file, its fingerprint, and what comes of a package that `maker` signed, and of one that `other` did.
+#[test]
+fn of_a_file_of_keys_the_named_one_counts_and_nothing_that_was_put_beside_it() {
+    let (maker, other) = (fingerprint("maker"), fingerprint("other"));
+    let file = |name: &str, more: &str| format!("{{ file = {:?}{more} }}", made().join("keys").join(name));
+    let named = |fingerprint: &str| format!(", fingerprint = {fingerprint:?}");
+    let another = "is signed with another key, ";
+    for (keys, by_maker, by_other) in [
+        (file("maker.asc", ""), "", another),
+        (file("maker.asc", &named(&maker)), "", another),
+        (file("two.asc", ""), "", ""),
+        (file("two.asc", &named(&maker)), "", another),
+        (file("two.asc", &named(&other)), another, ""),
+        (file("binary.gpg", &named(&maker)), "", another),
+        (format!("{}, {}", file("maker.asc", ""), file("other.asc", "")), "", ""),
+        // The maker's key did not sign that the other one is its own.
+        (file("extended.gpg", &named(&maker)), "", "is signed with a key that gpgv does not take for valid, "),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let said = verdicts(&resolved(&alone(dir.path(), ["good-v4", "other-key"].into_iter(), &keys), &store));
+        let of = |name: &str| said.get(name).map(String::as_str).unwrap_or_default();
+        for (name, expected) in [("good-v4", by_maker), ("other-key", by_other)] {
+            assert!(of(name).starts_with(expected) && of(name).is_empty() == expected.is_empty(), "{keys}: {name}: {}", of(name));
+        }
+    }
+    for (keys, expected) in [
+        (
+            file("two.asc", &named(&fingerprint("dsa"))),
+            format!("two.asc` does not have the key {}; it has {other}, {maker}", fingerprint("dsa")),
+        ),
+        (file("secret.asc", ""), "secret.asc` holds a secret key, which has no business here".to_owned()),
+        (file("../unsigned.rpm", ""), "unsigned.rpm` is damaged: what it holds are no OpenPGP packets".to_owned()),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let unresolved = resolved(&alone(dir.path(), ["good-v4"].into_iter(), &keys), &store);
+        let told: Vec<String> = unresolved.errors.iter().map(ToString::to_string).collect();
+        assert!(told.iter().any(|text| text.ends_with(&expected)), "{keys}: {told:?}");
+        assert!(unresolved.found.proofs.is_empty());
+    }
+}

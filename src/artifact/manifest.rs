@@ -204,7 +204,12 @@ pub(super) mod tests {
                 sha256: digest("input"),
                 urls: vec!["https://example.org/docker.io.deb".into()],
             }],
-            signatures: Vec::new(),
+            signatures: vec![SignatureRecord {
+                repository: "kubernetes".into(),
+                upstream: Some("docker-ce-stable".into()),
+                packages: 3,
+                keys: [("060A61C51B558A7F742B77AAC52FEB6B621E9F35".parse().unwrap(), 3)].into(),
+            }],
             stages: vec![StageRecord { name: "install".into(), id: digest("stage"), reused: false, seconds: 68.25 }],
             tools: BTreeMap::from([("qemu-system-x86_64".into(), "7.2.18".into())]),
         }

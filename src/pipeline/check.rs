@@ -108,10 +108,11 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     let rows = &mut preflight.rows;
     let document = kickstart(recipe, &Accounts::derive(recipe, &host.store.secret()?), rows);
     let selection = document.map(|document| selection(&document, recipe.disk.firmware));
+    rows.extend(unverified(recipe).map(|what| Row::ok(Area::Sources, what)));
     let forecast = match resolved {
         Some(resolved) => {
             rows.extend(pins(resolved));
-            rows.extend(signatures::rows(recipe, resolved));
+            rows.extend(signatures::rows(resolved));
             for repository in &recipe.repositories {
                 rows.extend(resolved.bundles.get(&repository.id).map(|bundle| bundles::rows(&repository.id, bundle)).into_iter().flatten());
             }

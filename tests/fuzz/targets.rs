@@ -7,7 +7,7 @@ use std::io::Write;
 use goldsmith::kickstart;
 use goldsmith::packages::rpm::{self, Repomd};
 use goldsmith::packages::{
-    Asked, Group, IndexError, Input, Need, Op, Package, PackageId, Question, Relation, Scheme, Universe, What, debian, resolve,
+    Asked, Group, IndexError, Input, Need, Op, Package, PackageId, Question, Relation, Scheme, Universe, What, debian, openpgp, resolve,
 };
 
 /// Something that reads text.
@@ -140,6 +140,36 @@ const VERSION: &[&str] = &["\n", "~", "^", ".", "+", "-", ":", "0", "00", "1", "
 
 const CLOSURE: &[&str] = &["a", "b", "c", "d", "\n", " ", "n", "p", "c", "o", "na", "nb2", "pc", "cd", "oa1", "pa3", "!", "?"];
 
+/// Magics, small numbers, types and tags of RPM, as far as they are UTF-8.
+const BINARY: &[&str] = &[
+    "\0",
+    "\0\0\0\0",
+    "\0\0\0\u{1}",
+    "\0\0\0\u{7}",
+    "\0\0\0\u{8}",
+    "\0\0\0\u{10}",
+    "\0\0\u{1}\u{c}",
+    "\0\0\u{1}\u{b}",
+    "\u{7f}\u{7f}\u{7f}\u{7f}",
+];
+
+const ARMOR: &[&str] = &[
+    "-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
+    "-----BEGIN PGP SIGNATURE-----\n",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\n",
+    "-----END PGP PUBLIC KEY BLOCK-----\n",
+    "-----END PGP SIGNATURE-----\n",
+    "Version: 1\n",
+    "\n",
+    "\r\n",
+    "=",
+    "==",
+    "=AAAA\n",
+    "AAAA",
+    "\0",
+    "\u{4}",
+];
+
 pub const TARGETS: &[Target] = &[
     Target {
         name: "kickstart",
@@ -180,6 +210,27 @@ pub const TARGETS: &[Target] = &[
         prepare: None,
         words: DEB822,
         run: |bytes| answer(debian::Release::read("index", bytes).map(|release| (about(release.files.len()), release.by_hash))),
+    },
+    Target {
+        name: "signed",
+        seeds: &["fuzz/corpus/key.asc"],
+        prepare: Some(signed_packages),
+        words: BINARY,
+        run: |bytes| match rpm::signed::read(&mut &*bytes).unwrap() {
+            Ok(signed) => {
+                assert!(signed.header_at < signed.payload_at && signed.payload_at <= bytes.len() as u64);
+                assert!(bytes[signed.header_at as usize..signed.payload_at as usize] == signed.header);
+                format!("{:?}", (about(signed.header.len()), signed.signatures.len(), signed.payload_digest.is_some()))
+            }
+            Err(what) => own_words(&what),
+        },
+    },
+    Target {
+        name: "openpgp",
+        seeds: &["fuzz/corpus/key.asc"],
+        prepare: Some(|text| vec![text.to_vec(), unarmored(text)]),
+        words: ARMOR,
+        run: read_openpgp,
     },
     Target { name: "closure", seeds: &["fuzz/corpus/closure"], prepare: None, words: CLOSURE, run: resolve_closure },
     Target { name: "versions", seeds: &["fuzz/corpus/versions"], prepare: None, words: VERSION, run: compare_versions },
@@ -289,6 +340,57 @@ fn packed(text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// A kickstart that includes others: itself, nothing, and one that is good.
+/// The data of an armored file, without a look at its checksum.
+fn unarmored(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    let digits = text.lines().filter(|line| !line.is_empty() && !line.contains([':', '-']) && !line.starts_with('='));
+    let value = |byte: u8| {
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".iter().position(|digit| *digit == byte).unwrap_or(0) as u32
+    };
+    let digits: Vec<u8> = digits.flat_map(str::bytes).collect();
+    digits.chunks(4).flat_map(|group| group.iter().fold(0, |bits, digit| bits << 6 | value(*digit)).to_be_bytes()[1..].to_vec()).collect()
+}
+
+/// Small packages: without a signature, with one, and with one and a digest of the payload.
+fn signed_packages(_: &[u8]) -> Vec<Vec<u8>> {
+    type Entry<'a> = (u32, u32, u32, &'a [u8]);
+    let section = |entries: &[Entry<'_>]| {
+        let (mut index, mut data) = (Vec::new(), Vec::new());
+        for (tag, kind, count, content) in entries {
+            index.extend([*tag, *kind, data.len() as u32, *count].iter().flat_map(|word| word.to_be_bytes()));
+            data.extend_from_slice(content);
+        }
+        let sizes = [entries.len() as u32, data.len() as u32].map(u32::to_be_bytes).concat();
+        [b"\x8e\xad\xe8\x01", &[0; 4][..], &sizes, &index, &data].concat()
+    };
+    let package = |signature: &[Entry<'_>], header: &[Entry<'_>]| {
+        let mut bytes = [rpm::header::LEAD_MAGIC, &[0; 92], &section(signature)].concat();
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        [bytes, section(header), b"payload".to_vec()].concat()
+    };
+    let signature = &b"\x88\x06\x04\x00\x01\x08\0\0"[..];
+    let digest = format!("{}\0", "ab".repeat(32));
+    let name: Entry<'_> = (1000, 6, 1, b"name\0");
+    let digests: [Entry<'_>; 3] = [name, (5092, 8, 1, digest.as_bytes()), (5093, 4, 1, &[0, 0, 0, 8])];
+    let signed: [Entry<'_>; 2] = [(268, 7, 8, signature), (1002, 7, 8, signature)];
+    vec![package(&[], &[name]), package(&signed, &[name]), package(&signed[..1], &digests)]
+}
+
+fn read_openpgp(bytes: &[u8]) -> String {
+    let keys = openpgp::keys(bytes).map(|keys| {
+        assert!(keys.iter().all(|key| !key.bytes.is_empty()));
+        // What is kept of a file are the same keys.
+        let kept: Vec<u8> = keys.iter().flat_map(|key| key.bytes.clone()).collect();
+        assert_eq!(openpgp::keys(&kept).as_ref(), Ok(&keys));
+        about(keys.len())
+    });
+    let signatures = openpgp::detached(bytes).map(|signatures| {
+        assert!(signatures.iter().all(|signature| openpgp::Signature::read(&signature.bytes).as_ref().is_ok_and(|read| read == signature)));
+        about(signatures.len())
+    });
+    own_words(&format!("{keys:?} {signatures:?}"))
+}
+
 fn read_kickstart(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let includes = |path: &str, _: &str| match path.len() % 3 {

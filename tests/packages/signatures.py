@@ -368,6 +368,11 @@ def make(out, home):
         path.write_bytes(package.bytes())
         rpmsign(keys, path)
     (out / "keys" / "two.asc").write_bytes((out / "keys" / "other.asc").read_bytes() + (out / "keys" / "maker.asc").read_bytes())
+    # Somebody's key below the maker's, which never said that it is its own (RFC 4880, section 5.2.1, "Subkey Binding Signature").
+    foreign = keys.gpg("--export", "other@example.org")
+    end = 3 + int.from_bytes(foreign[1:3], "big")
+    assert foreign[0] == 0x99
+    (out / "keys" / "extended.gpg").write_bytes(keys.gpg("--export", "maker@example.org") + b"\xb9" + foreign[1:end])
     (out / "keys" / "binary.gpg").write_bytes(keys.gpg("--export", "maker@example.org", "other@example.org"))
     (out / "keys" / "secret.asc").write_bytes(keys.gpg("--armor", "--export-secret-keys", "maker@example.org"))
 

@@ -10,9 +10,8 @@ use crate::sources::{Proof, Resolved};
 const NAMED: usize = 5;
 
 /// What is known of the signatures of packages before a build.
-pub(super) fn rows(recipe: &Recipe, resolved: &Resolved) -> Vec<Row> {
+pub(super) fn rows(resolved: &Resolved) -> Vec<Row> {
     let mut rows = Vec::new();
-    rows.extend(unverified(recipe).map(|what| Row::ok(Area::Sources, what)));
     for proof in &resolved.proofs {
         rows.push(Row::ok(Area::Sources, signed(proof)));
         rows.extend(weak(proof).map(|what| Row::warning(Area::Sources, what, None)));

@@ -21,6 +21,8 @@ const STATUS: &str = "[GNUPG:] ";
 /// The reasons of ERRSIG that have words of their own: no key, and a digest that is not accepted.
 const NO_KEY: &str = "9";
 const NO_DIGEST: &str = "5";
+/// GPG_ERR_BAD_PUBKEY of libgpg-error: a key that the named one has not signed for its own, say.
+const BAD_KEY: &str = "6";
 
 /// What gpgv says of a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +123,7 @@ fn judge(status: &str, exited: bool, hash: HashAlgorithm, named: &[Fingerprint])
         return refused(match word(words, 6) {
             NO_KEY => format!("is signed with another key, {}", word(words, 1)),
             NO_DIGEST => format!("is signed by {hash}, which gpgv does not accept"),
+            BAD_KEY => format!("is signed with a key that gpgv does not take for valid, {}", word(words, 1)),
             reason => format!("has a signature that gpgv cannot verify (ERRSIG {reason})"),
         });
     }
@@ -183,6 +186,11 @@ mod tests {
             ),
             (&["ERRSIG D3E192FDC68B5F96 1 1 00 1795887335 5 -"], false, "is signed by MD5, which gpgv does not accept"),
             (&["ERRSIG D3E192FDC68B5F96 1 1 00 1795887335 4 -"], false, "has a signature that gpgv cannot verify (ERRSIG 4)"),
+            (
+                &["ERRSIG D3E192FDC68B5F96 1 8 00 1795887335 6 -"],
+                false,
+                "is signed with a key that gpgv does not take for valid, D3E192FDC68B5F96",
+            ),
             (&["NODATA 1", "NODATA 2"], false, "has a signature that gpgv does not call good"),
             (&[], true, "has a signature that gpgv does not call good"),
             (&good, false, "has a signature that gpgv does not call good"),
