@@ -50,6 +50,7 @@ pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, eve
     task.done();
     if let Some(unresolved) = unresolved {
         preflight.rows.extend(pins(&unresolved.found));
+        preflight.rows.extend(signatures::rows(&unresolved.found));
         preflight.rows.extend(unresolved.errors.into_iter().map(|error| Row::failed(Area::Sources, &error.into())));
     }
     // What is not chosen is not pinned, and stages have other ids then.
