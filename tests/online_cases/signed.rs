@@ -124,6 +124,17 @@ fn a_signature_over_the_header_counts_beside_a_signed_index_alone() {
     let sets = signed.sets(&server, "maker");
     let found = proofs(&sets, tempfile::tempdir().unwrap().path()).unwrap();
     assert_eq!(found[0].signers.packages(), 15);
+    // So it is with an archive that has a signed index.
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Command::new("cp").arg("-r").arg(signed.repository()).arg(dir.path()).status().unwrap().success());
+    let archive = signed.archive(dir.path());
+    ok(&run("check", &archive, tempfile::tempdir().unwrap().path(), &[]).end());
+    fs::copy(dir.path().join("repository").join(RPM), dir.path().join("repository/copy.rpm")).unwrap();
+    let unlisted = "`copy.rpm` has a signature over its header alone";
+    refused(&run("check", &archive, tempfile::tempdir().unwrap().path(), &[]).end(), 3, &[unlisted]);
+    fs::remove_file(dir.path().join("repository").join(&ASC[1..])).unwrap();
+    let all = format!("(and {} more)", rpms(&signed.repository()).len());
+    refused(&run("check", &archive, tempfile::tempdir().unwrap().path(), &[]).end(), 3, &[unlisted, &all]);
     // Whoever withholds the index's signature gains nothing, and every package is told.
     server.lie(ASC, None);
     let store = tempfile::tempdir().unwrap();
@@ -186,13 +197,16 @@ fn an_archive_is_verified_when_it_is_read_and_once() {
     }
     let sets = signed.archive(dir.path());
     let (count, maker) = (rpms(dir.path()).len(), signed.fingerprint("maker"));
+    let packed = dir.path().with_extension("tar.gz");
+    assert!(Command::new("tar").arg("-C").arg(dir.path()).arg("-czf").arg(&packed).arg(".").status().unwrap().success());
     for gpgv in [None, Some("exit 9")] {
-        let check = run("check", &sets, store.path(), &[]);
+        let check = run("check", &signed.archive(&packed), store.path(), &[]);
         let ended = if let Some(script) = gpgv { check.stub("gpgv", script) } else { check }.end();
         ok(&ended);
         let row = format!("ok        sources    {count} packages of kubernetes, signed with {maker}\n");
         assert!(ended.stdout.contains(&row), "{}", ended.stdout);
     }
+    fs::remove_file(packed).unwrap();
     // All that is wrong is told at once, by check and before a build boots anything.
     fs::copy(world().good.join(RPM), dir.path().join(RPM)).unwrap();
     let containerd = "containerd.io-1.2.5-3.1.el7.x86_64.rpm";

@@ -1,5 +1,6 @@
 //! The signature of a repository's index: `repodata/repomd.xml.asc`, which many repositories have and more do not.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Keyring;
@@ -8,12 +9,17 @@ use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};
 use crate::base::fingerprint::Fingerprint;
 use crate::packages::openpgp::detached;
+use crate::packages::rpm::{Kind, Repomd, add_primary};
+use crate::packages::{Scheme, Universe};
 use crate::sources::SourceError;
+use crate::sources::bundle::Bundle;
 use crate::sources::fetch::{Way, Web, small};
 use crate::sources::resolve::Host;
 
 /// What the store calls the signature of a repomd.xml, which it is kept with: another one's does not fit it.
 const KIND: &str = "index-signature-1";
+/// Bytes that an expanded primary.xml may have; that of all of CentOS 7 has 40 MiB.
+const PRIMARY_BYTES: u64 = 256 << 20;
 /// Bytes it may have.
 const BYTES: u64 = 64 << 10;
 
@@ -58,6 +64,36 @@ pub(in crate::sources) async fn of_index(
         Answer::Changed if !is_pinned => Err(SourceError::BadIndexSignature { what: what.to_owned() }),
         Answer::Changed | Answer::Refused(_) => Ok(None),
     }
+}
+
+/// What the metadata of a bundle says that its packages hash to, by their paths; nothing unless `repodata/repomd.xml.asc` is in the bundle and
+/// good. One that does not fit is no more than none: metadata that was made anew leaves an old one behind.
+///
+/// # Errors
+/// The metadata is damaged, or gpgv cannot be run.
+pub(super) async fn of_bundle_index(
+    bundle: &Bundle,
+    keyring: &Keyring,
+    scratch: &Path,
+) -> Result<BTreeMap<String, Sha256Digest>, SourceError> {
+    let bytes = |path: &str| bundle.repodata().get(path).map(Vec::as_slice);
+    let (Some(index), Some(asc)) = (bytes("repodata/repomd.xml"), bytes("repodata/repomd.xml.asc")) else { return Ok(BTreeMap::new()) };
+    if !matches!(signer(index, asc, keyring, scratch).await?, Answer::Good(_)) {
+        return Ok(BTreeMap::new());
+    }
+    let repomd = Repomd::read(&format!("repomd.xml of {}", bundle.what()), index)?;
+    let Some(entry) = repomd.entry(Kind::Primary) else { return Ok(BTreeMap::new()) };
+    let mut universe = Universe::new(Scheme::Rpm);
+    let repository = universe.repository("bundle", 0);
+    let mut listed = BTreeMap::new();
+    let name = format!("{} of {}", entry.href, bundle.what());
+    let input = entry.input(&name, bytes(&entry.href).unwrap_or_default(), PRIMARY_BYTES)?;
+    add_primary(&mut universe, repository, input, &mut |_, file| {
+        if let (Some(location), Some(sha256)) = (file.location(), file.checksum().ok().and_then(|checksum| checksum.sha256())) {
+            listed.insert(location.to_owned(), sha256);
+        }
+    })?;
+    Ok(listed)
 }
 
 /// The best that is said of the signatures.

@@ -24,7 +24,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::SourceError;
-use super::bundle::Bundle;
+use super::bundle::{Bundle, FileRecord};
 use super::fetch::require_room;
 use super::resolve::Host;
 use crate::base::digest::Sha256Digest;
@@ -124,10 +124,17 @@ pub(super) async fn of_bundle(bundle: &Bundle, keyring: &Keyring, host: Host<'_>
     require_room(&format!("the packages of {}", bundle.what()), host.store, bundle.unpacked_bytes())?;
     let signers = async {
         bundle.unpack(&dir, task).await?;
-        let paths: Vec<&str> = bundle.packages().map(|(file, _)| file.path.as_str()).collect();
-        let wanted: Vec<Wanted<'_>> = paths.iter().map(|name| Wanted { name, path: dir.join(name), keyring, is_indexed: false }).collect();
+        let listed = index::of_bundle_index(bundle, keyring, host.scratch).await?;
+        let files: Vec<&FileRecord> = bundle.packages().map(|(file, _)| file).collect();
+        let wanted = files.iter().map(|file| Wanted {
+            name: &file.path,
+            path: dir.join(&file.path),
+            keyring,
+            is_indexed: listed.get(&file.path) == Some(&file.sha256),
+        });
+        let wanted: Vec<Wanted<'_>> = wanted.collect();
         let verdicts = verify(&wanted, host, task).await?;
-        let named = paths.iter().map(|path| (*path).to_owned()).zip(verdicts);
+        let named = files.iter().map(|file| file.path.clone()).zip(verdicts);
         all(&format!("the packages of {}", bundle.what()), keyring.key(), named)
     }
     .await;
