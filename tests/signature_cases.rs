@@ -36,6 +36,7 @@ use Rpmkeys::{Refused, Signed, Unsigned};
 type Row = (&'static str, &'static str, Rpmkeys, &'static str);
 
 const HEADER_ALONE: &str = "has a signature over its header alone";
+const DAMAGED: &str = "is signed, and damaged: a digest in its signature does not fit, and rpm would not install it";
 const CHANGED_WHOLE: &str = "was changed after it was signed: the signature over header and files does not fit";
 const CHANGED_HEADER: &str = "was changed after it was signed: the signature over its header does not fit";
 const CHANGED_FILES: &str = "was changed after it was signed: its files are not those that its header names";
@@ -60,6 +61,8 @@ const ROWS: &[Row] = &[
     ("payload-changed-digests-anew", CHANGED_WHOLE, Refused, ""),
     ("payload-changed-268-alone", HEADER_ALONE, Refused, ""),
     ("268-alone", HEADER_ALONE, Refused, ""),
+    ("md5-lies", DAMAGED, Refused, ""),
+    ("sha1-lies", DAMAGED, Refused, ""),
     ("header-changed", CHANGED_HEADER, Refused, ""),
     ("header-changed-digests-anew", CHANGED_HEADER, Refused, ""),
     ("header-longer", CHANGED_HEADER, Refused, ""),

@@ -313,6 +313,9 @@ def make(out, home):
         "payload-changed-digests-anew": good.with_payload(payload).digested(),
         "payload-changed-268-alone": good.with_payload(payload).without_signature(PGP).digested(),
         "268-alone": good.without_signature(PGP),
+        "md5-lies": good.with_signature(MD5, b"0" * 16),
+        "sha1-lies": (lambda other: setattr(other, "signature", other.signature.having(SHA1_HEADER, STRING, b"0" * 40 + b"\0", 1))
+                      or other)(good.copy()),
         "header-changed": good.with_header(summary),
         "header-changed-digests-anew": good.with_header(summary).digested(),
         "one-of-two-bad": good.with_signature(PGP, maker(b"something else")),

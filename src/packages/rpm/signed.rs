@@ -9,16 +9,24 @@
 //!
 //! A signature over the header alone says nothing of the files, unless the header holds a digest of the payload, which rpm puts there since
 //! 4.14. Every package of EL7 is older than that. Other digests (MD5 in tag 1004, SHA-1 in 269) are in the signature, where nothing protects
-//! them.
+//! them; they only show damage that rpm would stop at.
 
 use std::io::{self, Read};
 
-use super::header::{INT32, LEAD_BYTES, LEAD_MAGIC, STRING_ARRAY, Section};
+use md5::{Digest, Md5};
+use sha1::Sha1;
+
+use super::header::{INT32, LEAD_BYTES, LEAD_MAGIC, STRING, STRING_ARRAY, Section};
 use crate::packages::Checksum;
 use crate::packages::openpgp::Signature;
 
 /// The tags of signatures and what they cover: DSA, RSA; PGP, GPG.
 const TAGS: [(u32, Covers); 4] = [(267, Covers::Header), (268, Covers::Header), (1002, Covers::Whole), (1005, Covers::Whole)];
+/// Digests in the signature.
+const SHA1: u32 = 269;
+const MD5: u32 = 1004;
+/// Bytes read at a time.
+const PIECE: usize = 128 << 10;
 /// The digest of the payload as it is in the package, and by which algorithm (rpm 4.14, lib/rpmtag.h).
 const PAYLOAD_DIGEST: u32 = 5092;
 const PAYLOAD_DIGEST_ALGORITHM: u32 = 5093;
@@ -48,6 +56,32 @@ pub struct Signed {
     pub payload_digest: Option<Checksum>,
     /// The signatures.
     pub signatures: Vec<(Covers, Signature)>,
+    /// What SHA-1 makes of the header (tag 269), and MD5 of header and payload (tag 1004), as the signature says. Nobody signed them, so they
+    /// prove nothing; but rpm installs no package that they do not fit.
+    digests: (Option<String>, Option<Vec<u8>>),
+}
+
+impl Signed {
+    /// Whether the digests fit that rpm looks at whether or not there is a signature; `payload` is all that follows the header.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn digests_fit(&self, payload: &mut dyn Read) -> io::Result<bool> {
+        let (sha1, md5) = &self.digests;
+        let header = || Sha1::digest(&self.header).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        if sha1.as_ref().is_some_and(|sha1| !sha1.eq_ignore_ascii_case(&header())) {
+            return Ok(false);
+        }
+        let Some(md5) = md5 else { return Ok(true) };
+        let mut state = Md5::new_with_prefix(&self.header);
+        let mut piece = vec![0; PIECE];
+        loop {
+            match payload.read(&mut piece)? {
+                0 => return Ok(state.finalize()[..] == md5[..]),
+                read => state.update(&piece[..read]),
+            }
+        }
+    }
 }
 
 /// Read the beginning of a package, which ends with the payload. What is wrong with it is said in words that fit after its name.
@@ -76,6 +110,7 @@ pub fn read(reader: &mut impl Read) -> io::Result<Result<Signed, String>> {
         payload_digest: payload_digest(&header),
         header: header.into_bytes(),
         signatures,
+        digests: (signature.text(SHA1, STRING).map(str::to_owned), signature.blob(MD5).map(<[u8]>::to_vec)),
     }))
 }
 

@@ -40,10 +40,12 @@ pub(super) async fn verdict(wanted: &Wanted<'_>, scratch: &Path) -> Result<Resul
             }
             None => None,
         };
-        Ok::<_, io::Error>(Ok((signed, payload_fits)))
+        file.seek(SeekFrom::Start(signed.payload_at))?;
+        let digests_fit = signed.digests_fit(&mut meter.measure(&file))?;
+        Ok::<_, io::Error>(Ok((signed, payload_fits, digests_fit)))
     });
     let unreadable = |source| SourceError::Unreadable { what: format!("the package {}", wanted.name), path: wanted.path.clone(), source };
-    let (signed, payload_fits) = match parts.await.map_err(unreadable)? {
+    let (signed, payload_fits, digests_fit) = match parts.await.map_err(unreadable)? {
         Ok(parts) => parts,
         Err(what) => return Ok(Err(what)),
     };
@@ -58,7 +60,11 @@ pub(super) async fn verdict(wanted: &Wanted<'_>, scratch: &Path) -> Result<Resul
         let what = "has a signature over its header alone, which has no digest of its files: nothing that is signed says what they must be";
         return Ok(Err(what.to_owned()));
     }
-    signers(&signed, wanted, scratch).await
+    let signers = signers(&signed, wanted, scratch).await?;
+    if signers.is_ok() && !digests_fit {
+        return Ok(Err("is signed, and damaged: a digest in its signature does not fit, and rpm would not install it".to_owned()));
+    }
+    Ok(signers)
 }
 
 /// Ask about every signature.
