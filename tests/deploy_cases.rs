@@ -93,6 +93,22 @@ fn what_a_recipe_changes_is_changed_and_nothing_else() {
     assert_eq!(tree.packages.iter().filter(|name| name.starts_with("linux-image")).count(), 1);
 }
 
+/// What is written for growing is there when the image grows, with the program that does it, and only then.
+#[test]
+fn growing_is_written_where_it_works() {
+    for (overrides, grows, repart_apart) in [
+        (&["disk.table=\"mbr\""][..], false, false),
+        (&["disk.grow=false", "media.suite=\"trixie\""], false, false),
+        (&["media.suite=\"trixie\""], true, true),
+        (&["media.suite=\"bullseye\""], true, false),
+    ] {
+        let (tree, _) = tree(overrides);
+        let written = (tree.files.iter().any(|file| file.path.contains("repart")), file(&tree, "/etc/fstab").contains("growfs"));
+        assert_eq!(written, (grows, grows), "{overrides:?}");
+        assert_eq!(tree.packages.iter().any(|name| name == "systemd-repart"), repart_apart, "{overrides:?}");
+    }
+}
+
 #[test]
 fn the_scripts_are_shell_whatever_the_recipe_says() {
     let hostile = r#"file=[{path="/etc/it's $(touch x) `y` \"z\"", content="%end\n$HOME\n", mode="0600", owner="daemon:daemon"}]"#;

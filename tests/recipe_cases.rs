@@ -125,6 +125,8 @@ const BAD: &[(&str, &[&str])] = &[
             "kickstart = \"my.ks\"\n[system]\nhostname = \"x\"\nroot = { password_env = \"NOT_SET\" }\nnetwork = { address = \"192.0.2.5/24\" }\n[disk]\nsize = \"20G\"\nfirmware = \"uefi\"\nlvm = true\ngrow = false\n[packages]\ninstall = [\"vim\"]\n[kernel.sysctl]\n\"vm.swappiness\" = 1\n[[user]]\nname = \"a\"\n[[user]]\nname = \"b\"\n[[file]]\npath = \"/etc/motd\"\ncontent = \"x\"\n",
         ],
     ),
+    ("grow-in-anaconda", &[ANACONDA, SYSTEM, "[disk]\ntable = \"mbr\"\ngrow = true\n"]),
+    ("grow-in-an-mbr", &[DEPLOY, LOCKED, "[disk]\ntable = \"mbr\"\ngrow = true\n"]),
     ("own-kickstart-missing", &[ANACONDA, "kickstart = \"none.ks\"\n"]),
     (
         "own-kickstart-in-deploy",
@@ -490,6 +492,26 @@ fn the_starter_tells_the_truth_when_uncommented() {
     assert_eq!((&all.system, all.packages.upgrade), (&plain.system, plain.packages.upgrade));
     assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 1, 1, 1));
     assert_eq!(all.users[0].account.ssh_keys, [key]);
+}
+
+/// `/` grows by default where it can, and nowhere else.
+#[test]
+fn growing_has_its_default_by_installer_and_table() {
+    for (recipe, disk, grows) in [
+        (&[DEPLOY, LOCKED], "", true),
+        (&[DEPLOY, LOCKED], "firmware = \"uefi\"", true),
+        (&[DEPLOY, LOCKED], "grow = true", true),
+        (&[DEPLOY, LOCKED], "grow = false", false),
+        (&[DEPLOY, LOCKED], "table = \"mbr\"", false),
+        (&[DEPLOY, LOCKED], "table = \"mbr\"\ngrow = false", false),
+        (&[ANACONDA, SYSTEM], "", false),
+        (&[ANACONDA, SYSTEM], "table = \"mbr\"\nlvm = true", false),
+        (&[ANACONDA, SYSTEM], "grow = false", false),
+    ] {
+        let text = format!("{}[disk]\n{disk}\n", recipe.concat());
+        let loaded = load_text(&text).unwrap_or_else(|error| panic!("{disk:?}: {}", error.render(false)));
+        assert_eq!(loaded.disk.grow, grows, "{text}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::base::digest::Sha256Digest;
 use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
-use crate::recipe::{Account, Content, FileEntry, Firmware, Network, PartitionTable, Recipe, StockRepositories, Toggle};
+use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Network, PartitionTable, Recipe, StockRepositories, Toggle};
 
 use super::accounts::{Accounts, Login};
 
@@ -74,6 +74,9 @@ const BASE_PACKAGES: &[&str] = &[
 /// A recipe that names any `linux-image…` gets that one alone.
 const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
 
+/// The suites whose systemd-repart(8) comes with `systemd`; Debian's 256.1-1 moved it into a package of its own (changelog of systemd).
+const REPART_IN_SYSTEMD: [&str; 2] = ["bullseye", "bookworm"];
+
 /// Kernel arguments every image has: the serial console last, so that systemd's status lines and the log-in prompt reach it;
 /// the interface is `eth0` whatever slot it sits in.
 const KERNEL_ARGUMENTS: &str = "console=tty0 console=ttyS0,115200 net.ifnames=0 biosdevname=0";
@@ -108,6 +111,10 @@ pub fn packages(recipe: &Recipe) -> Vec<String> {
     }
     if recipe.users.iter().any(|user| user.sudo) {
         packages.push("sudo".to_owned());
+    }
+    let apart = matches!(&recipe.media, Media::Deploy { suite, .. } if !REPART_IN_SYSTEMD.contains(&suite.as_str()));
+    if recipe.disk.grow && apart {
+        packages.push("systemd-repart".to_owned());
     }
     for name in wanted {
         if !packages.contains(name) {

@@ -370,7 +370,7 @@ pub struct Disk {
     pub lvm: bool,
     /// Swap space; zero bytes means none.
     pub swap: ByteSize,
-    /// `/` grows to a larger disk at the first boot.
+    /// `/` grows to a larger disk at the first boot (deploy with a GPT only).
     pub grow: bool,
 }
 

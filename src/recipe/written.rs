@@ -367,8 +367,9 @@ pub(super) struct Disk {
     pub lvm: bool,
     /// Swap space; "0" means none.
     pub swap: String,
-    /// `/` grows to a larger disk at the first boot.
-    pub grow: bool,
+    /// `/` grows to a larger disk at the first boot: deploy with a GPT only, where it is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grow: Option<bool>,
 }
 
 impl Default for Disk {
@@ -380,7 +381,7 @@ impl Default for Disk {
             filesystem: FilesystemKind::Ext4,
             lvm: false,
             swap: "0".into(),
-            grow: true,
+            grow: None,
         }
     }
 }

@@ -217,9 +217,24 @@ fn disk(judge: &mut Judge<'_>, written: &written::Disk) -> Disk {
         filesystem: written.filesystem,
         lvm: written.lvm,
         swap: swap.unwrap_or(ByteSize(0)),
-        // An own kickstart makes the partitions; what is written here is the default of another installer.
-        grow: written.grow && !judge.own_kickstart,
+        grow: grow(judge, written),
     }
+}
+
+/// Whether `/` grows at the first boot: by default wherever it can.
+fn grow(judge: &mut Judge<'_>, written: &written::Disk) -> bool {
+    let path = KeyPath::from("disk.grow");
+    if written.grow == Some(true) {
+        let help = "remove `grow`, and give `size` what the image will need";
+        let title = "CentOS 7 cannot grow `/` at the first boot: its media have no growpart, and its sfdisk cannot change a GPT";
+        judge.not_for_anaconda(&path, title, help);
+        // systemd-repart 252 says "Disk … has no GPT disk label, not repartitioning." and ends well: the disk would stay small in silence.
+        if judge.installer == Some(Installer::Deploy) && written.table == PartitionTable::Mbr {
+            let title = "`/` cannot grow in an MBR partition table: systemd-repart changes a GPT only";
+            judge.clash(&path, &KeyPath::from("disk.table"), "MBR is chosen here", title, "say `table = \"gpt\"`, or remove `grow`");
+        }
+    }
+    written.grow.unwrap_or(judge.installer == Some(Installer::Deploy) && written.table == PartitionTable::Gpt)
 }
 
 fn build(judge: &mut Judge<'_>, written: &written::Build) -> Build {
