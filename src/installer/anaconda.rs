@@ -44,18 +44,23 @@ pub const LOG_PORT: &str = "org.fedoraproject.anaconda.log.0";
 /// takes over (dracut/anaconda-copy-ks.sh); other names would stay behind.
 pub const NONCE_FILE: &str = "/goldsmith-nonce.cfg";
 
-/// The kernel command line that the installer is booted with. The recipe has no say in it.
+/// The kernel command line that the installer is booted with, but for the medium's label ([`kernel_arguments`]). The recipe has no say in it.
 ///
-/// - The label of stage 2 is the same on all four ISOs of CentOS 7; without it a second medium could be taken for the first.
 /// - `inst.cmdline` never waits for an answer. What it prints on the serial console is for people.
 /// - `net.ifnames` and `biosdevname` as in the installed system: the kickstart names `eth0`. Anaconda hands these two, and the last
 ///   `console`, on to the installed system (pyanaconda/bootloader.py:261).
 /// - `inst.nosave=all_ks` keeps both kickstarts, and the hash of the root password in them, out of the image.
 /// - A failure in the initramfs powers off instead of opening a shell (`rd.shell=0` alone halts), a kernel panic resets.
 /// - `no_timer_check`: emulated timers may be too slow for the kernel's check of them.
-pub const KERNEL_ARGUMENTS: &str = "inst.ks=file:/ks.cfg inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64 inst.cmdline \
+pub const KERNEL_ARGUMENTS: &str = "inst.ks=file:/ks.cfg inst.cmdline \
     inst.nosave=all_ks inst.geoloc=0 console=tty0 console=ttyS0,115200 net.ifnames=0 biosdevname=0 \
     rd.shell=0 rd.emergency=poweroff panic=1 no_timer_check";
+
+/// The whole kernel command line for the medium with this label, which is written as udev writes it. Without it another disk could be taken for
+/// the medium.
+pub fn kernel_arguments(device_label: &str) -> String {
+    format!("{KERNEL_ARGUMENTS} inst.stage2=hd:LABEL={device_label}")
+}
 
 /// What the installed kernel is told before the recipe's own arguments. The last console is /dev/console: systemd's messages and the
 /// login prompt come on the serial line. No `quiet`, no `rhgb`: they would hide the boot.

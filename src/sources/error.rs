@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::magic;
+use super::medium::LabelError;
 use crate::base::digest::Sha256Digest;
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
 use crate::base::size::rounded;
-use crate::base::text::printable;
+use crate::base::text::{printable, shell_quote};
 use crate::cache::CacheError;
 use crate::packages::IndexError;
 
@@ -110,6 +111,16 @@ pub enum SourceError {
         kind: String,
         /// Why it cannot.
         why: String,
+    },
+    /// A medium has a label that the installer would not find it by.
+    #[error("the installer cannot find the medium by its label: {} is {kind}; {why}", path.display())]
+    UnusableLabel {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        kind: String,
+        /// What is wrong with the label.
+        why: LabelError,
     },
     /// A medium lacks a file.
     #[error("the installation medium lacks {}: {} is {kind}", printable(what), path.display())]
@@ -310,6 +321,11 @@ impl Failure for SourceError {
             Self::WrongMedium { pinned, .. } => {
                 format!("get {pinned}, or take this medium: --set 'media.iso={{path=\"FILE\", sha256=\"DIGEST\"}}'")
             }
+            Self::UnusableLabel { path, .. } => format!(
+                "write the medium again with another label, and pin the new file: xorriso -indev {} -outdev NEW.iso -boot_image any replay -volid \
+                 'CentOS 7 x86_64'",
+                shell_quote(&path.to_string_lossy())
+            ),
             Self::UnfitMedium { .. } | Self::NotOnMedium { .. } => {
                 "take another medium: --set 'media.iso={path=\"FILE\", sha256=\"DIGEST\"}'".to_owned()
             }

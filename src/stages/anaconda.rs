@@ -109,7 +109,7 @@ fn boot(work: &AnacondaWork, medium: &Medium, nonce: &str, place: &Path) -> Resu
     let nonce = format!("{nonce}\n");
     let files = [("ks.cfg", &*work.kickstart), (NONCE_FILE.trim_start_matches('/'), nonce.as_bytes())];
     append_files(&medium.initrd()?, &initrd, &files).map_err(scratch(&initrd))?;
-    Ok(Boot::Kernel { kernel, initrd, command_line: work.arguments.to_owned() })
+    Ok(Boot::Kernel { kernel, initrd, command_line: anaconda::kernel_arguments(&medium.device_label()?) })
 }
 
 /// The volume that brings the repositories, when there are any.

@@ -270,6 +270,8 @@ fn only_plain_services_are_given_to_the_command_and_all_units_to_the_script() {
 #[test]
 fn the_system_disk_is_the_only_one_touched() {
     assert_ne!(VOLUME_LABEL, "OEMDRV");
+    // A medium with that label is refused: the two could not be told apart.
+    assert!(goldsmith::sources::medium::TAKEN.iter().any(|(taken, _)| *taken == VOLUME_LABEL));
     for case in cases() {
         assert!(case.has_line("ignoredisk --only-use=vda"));
         for (command, option) in [("clearpart", "drives"), ("part", "ondisk"), ("bootloader", "boot-drive"), ("ignoredisk", "only-use")] {

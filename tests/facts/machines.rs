@@ -1,6 +1,6 @@
 //! What the installer's kernel is told, and the machine it runs in.
 
-use goldsmith::installer::anaconda::{KERNEL_ARGUMENTS, LOG_PORT, REPORT_PORT};
+use goldsmith::installer::anaconda::{KERNEL_ARGUMENTS, LOG_PORT, REPORT_PORT, kernel_arguments};
 use goldsmith::machine::MachineSpec;
 use goldsmith::machine::args::{Wiring, arguments};
 use goldsmith::machine::spec::{Boot, Drive, FirmwareFiles, Format, NetworkSpec};
@@ -77,9 +77,11 @@ fn a_failure_in_the_initramfs_or_the_kernel_ends_the_machine() {
 
 #[test]
 fn the_installer_is_told_where_everything_is_and_asks_nothing() {
-    for word in ["inst.ks=file:/ks.cfg", "inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64", "inst.cmdline", "inst.nosave=all_ks"] {
+    for word in ["inst.ks=file:/ks.cfg", "inst.cmdline", "inst.nosave=all_ks"] {
         assert!(is_told(word), "{word}");
     }
+    let whole = kernel_arguments(r"RHEL-7.5\x20Server.x86_64");
+    assert_eq!(whole, format!(r"{KERNEL_ARGUMENTS} inst.stage2=hd:LABEL=RHEL-7.5\x20Server.x86_64"));
     let [install, _] = machines();
     let named =
         |name: &str| install.iter().filter(|word| word.starts_with("virtserialport,") && word.ends_with(&format!(",name={name}"))).count();

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use goldsmith::base::failure::Failure;
@@ -134,6 +135,114 @@ fn a_medium_tells_what_it_is_and_gives_its_kernel() {
         ),
     ] {
         assert_eq!(error.to_string(), expected);
+    }
+}
+
+/// What udev of this machine calls the link to a medium: its libblkid is newer than EL7's, and agrees with it where Joliet repeats the label.
+fn udevs_label(iso: &Path) -> Option<String> {
+    let output = Command::new("blkid").args(["-p", "-o", "udev"]).arg(iso).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("ID_FS_LABEL_ENC=")).map(str::to_owned)
+}
+
+#[test]
+fn every_label_is_named_as_udev_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("tree"), &[(".treeinfo", b"[general]\narch = x86_64\nversion = 7\n")]);
+    let path = dir.path().join("out.iso");
+    for label in [
+        "CentOS 7 x86_64",
+        "RHEL-7.5 Server.x86_64",
+        "RHEL-7.2 ComputeNode.x86_64",
+        "OL-7.9 Server.x86_64",
+        "a/b",
+        "it's \"7\"",
+        "$(touch x) `y` \\x20",
+        "50% *?[a] {b},~!",
+        "#+-.=@_",
+    ] {
+        // What Joliet forbids, genisoimage replaces in its label; EL7's libblkid then takes Joliet's, and today's puts both together.
+        let forbidden = label.contains(['*', '/', ':', ';', '?', '\\']);
+        for joliet in [&[][..], &["-J"]].into_iter().filter(|joliet| joliet.is_empty() || !forbidden) {
+            let args = ["-quiet", "-R"].into_iter().chain(joliet.iter().copied()).chain(["-V", label, "-o", "out.iso", "tree"]);
+            make("genisoimage", dir.path(), args);
+            let found = Medium::open(&path).unwrap().device_label().unwrap();
+            assert_eq!(Some(&found), udevs_label(&path).as_ref(), "{label:?} {joliet:?}");
+            assert!(!found.contains([' ', '"', '\'', '`', '$']), "{found}");
+        }
+    }
+    // Joliet's own label comes first where it is another one, and may hold any character.
+    make("genisoimage", dir.path(), ["-quiet", "-J", "-R", "-V", "CENTOS_7", "-o", "out.iso", "tree"]);
+    let bytes = fs::read(&path).unwrap();
+    let second = bytes.windows(16).position(|window| window == "CENTOS_7".encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>());
+    let other: Vec<u8> = "Größe 7 \u{65e5}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&other, second.unwrap() as u64).unwrap();
+    let found = Medium::open(&path).unwrap().device_label().unwrap();
+    assert_eq!((found.as_str(), udevs_label(&path).as_deref()), ("Größe\\x207\\x20日", Some("Größe\\x207\\x20日")));
+}
+
+/// The remedy is a command, and it helps.
+#[test]
+fn a_label_that_cannot_be_named_is_refused_with_a_remedy_that_works() {
+    for (label, expected) in [
+        ("", "it has no label"),
+        ("a:b", "its label has a colon, at which the installer would cut it"),
+        ("GOLDSMITH", "its label is that of the volume that brings the recipe's repositories"),
+        ("OEMDRV", "its label is that of a disk with drivers, which Anaconda loads"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        centos(dir.path(), &[]);
+        make("genisoimage", dir.path(), ["-quiet", "-R", "-V", "x", "-o", "it's.iso", "tree"]);
+        let path = dir.path().join("it's.iso");
+        let mut id = [b' '; 32];
+        id[..label.len()].copy_from_slice(label.as_bytes());
+        fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&id, 16 * 2048 + 40).unwrap();
+        let error = Medium::open(&path).unwrap().refuse_unfit().unwrap_err();
+        let shown = path.display();
+        assert_eq!(
+            error.to_string(),
+            format!("the installer cannot find the medium by its label: {shown} is CentOS 7.5 (x86_64); {expected}")
+        );
+        let remedy = error.remedy().unwrap();
+        let command = remedy.split_once(": ").unwrap().1;
+        make("sh", dir.path(), ["-ec", command]);
+        let again = Medium::open(&dir.path().join("NEW.iso")).unwrap();
+        again.refuse_unfit().unwrap();
+        assert_eq!((again.device_label().unwrap().as_str(), again.kernel().unwrap()), (r"CentOS\x207\x20x86_64", b"kernel".to_vec()));
+    }
+}
+
+/// `.treeinfo` of Red Hat Enterprise Linux, Oracle Linux and Scientific Linux (osinfo-db, tests/treeinfodata): their media are taken, by their names.
+#[test]
+fn media_of_the_relatives_of_centos_are_taken_and_named() {
+    for (label, general, expected) in [
+        (
+            "RHEL-7.5 Server.x86_64",
+            "family = Red Hat Enterprise Linux\nname = Red Hat Enterprise Linux 7.5\nvariant = Server\nversion = 7.5",
+            "Red Hat Enterprise Linux 7.5 (x86_64)",
+        ),
+        (
+            "OL-7.9 Server.x86_64",
+            "family = Oracle Linux\nname = Oracle Linux 7.9\nvariant = Server\nversion = 7.9",
+            "Oracle Linux 7.9 (x86_64)",
+        ),
+        (
+            "SL-75-x86_64",
+            "family = Scientific\nname = Scientific-7.5\nvariant = RELEASE\nversion = 7.5\npackagedir =",
+            "Scientific 7.5 (x86_64)",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = format!(
+            "[general]\n; WARNING.0 = for compatibility\narch = x86_64\n{general}\n[images-x86_64]\nkernel = images/pxeboot/vmlinuz\ninitrd = images/pxeboot/initrd.img\n"
+        );
+        centos(dir.path(), &[(".treeinfo", tree.as_bytes()), (".discinfo", b"1\nx\nx86_64\n")]);
+        make("genisoimage", dir.path(), ["-quiet", "-J", "-R", "-V", label, "-o", "out.iso", "tree"]);
+        let medium = Medium::open(&dir.path().join("out.iso")).unwrap();
+        medium.refuse_unfit().unwrap();
+        assert_eq!(medium.kind().to_string(), expected);
+        assert_eq!(medium.device_label().unwrap(), label.replace(' ', r"\x20"));
     }
 }
 

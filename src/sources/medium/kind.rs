@@ -125,7 +125,7 @@ mod tests {
     fn one_label_and_four_media() {
         let centos = tree("family = CentOS\nversion = 7\narch = x86_64");
         let kind = |id: &str, bytes: u64, release: Option<&str>, has_packages: bool| {
-            let volume = Volume { id: id.to_owned(), bytes };
+            let volume = Volume { id: id.to_owned(), label: id.into(), bytes };
             Kind::of(&volume, &centos, release.map(str::to_owned), has_packages).to_string()
         };
         for (id, bytes, release, has_packages, expected) in [
@@ -141,7 +141,7 @@ mod tests {
         ] {
             assert_eq!(kind(id, bytes, release, has_packages), expected);
         }
-        let volume = Volume { id: String::new(), bytes: 0 };
+        let volume = Volume { id: String::new(), label: Vec::new(), bytes: 0 };
         let odd = Kind::of(&volume, &tree("version = 34\u{1b}[2J\narch = aarch64"), None, true);
         assert_eq!((odd.to_string().as_str(), odd.major()), ("unknown distribution 34 (aarch64)", "34\u{1b}[2J"));
     }

@@ -1,8 +1,9 @@
 //! The installation medium: an ISO whose files are read where they lie.
 //!
-//! All four ISOs of CentOS 7.5.1804 have one label, so what a medium is is told by its volume's size and its content ([`Kind`]).
+//! All ISOs of CentOS 7 have one label, so what a medium is is told by its volume's size and its content ([`Kind`]).
 
 mod kind;
+mod label;
 mod treeinfo;
 
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::read_at::ReadAt;
 
 pub use kind::{Edition, Kind, known_as};
+pub use label::{LabelError, TAKEN, device_label};
 pub use treeinfo::TreeInfo;
 
 /// What the medium is called in errors.
@@ -70,9 +72,18 @@ impl Medium {
         &self.kind
     }
 
-    /// Its label, which a kernel argument names it by. Not trusted: it may hold any character.
+    /// Its volume identifier, for people. Not trusted: it may hold any character.
     pub fn volume_id(&self) -> &str {
         &self.iso.volume().id
+    }
+
+    /// Its label as a kernel argument names it by: what follows `LABEL=` ([`device_label`]).
+    ///
+    /// # Errors
+    /// The installer would not find it by its label.
+    pub fn device_label(&self) -> Result<String, SourceError> {
+        let unusable = |why| SourceError::UnusableLabel { path: self.path.clone(), kind: self.kind.to_string(), why };
+        device_label(&self.iso.volume().label).map_err(unusable)
     }
 
     /// The size of its volume in bytes; the file is as long or longer.
@@ -155,7 +166,7 @@ impl Medium {
     /// Whether it has the very packages a recipe wants is not asked here: that takes its package metadata and the bundles'.
     ///
     /// # Errors
-    /// It is of another processor, of another release, has no packages, or lacks kernel or initrd.
+    /// It is of another processor, of another release, has no packages, lacks kernel or initrd, or cannot be found by its label.
     pub fn refuse_unfit(&self) -> Result<(), SourceError> {
         let unfit = |why: &str| SourceError::UnfitMedium { path: self.path.clone(), kind: self.kind.to_string(), why: why.to_owned() };
         if self.kind.arch != "x86_64" {
@@ -171,7 +182,7 @@ impl Medium {
             let path = self.tree.image(image).ok_or_else(|| self.lacks(&format!("a {image} (.treeinfo names none)")))?;
             self.open_file(path)?;
         }
-        Ok(())
+        self.device_label().map(drop)
     }
 
     fn lacks(&self, what: &str) -> SourceError {
