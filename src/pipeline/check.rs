@@ -19,6 +19,7 @@ use crate::installer::anaconda::selection::selection;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::recipe::{Media, Recipe};
+use crate::sources::medium::{KnownMedium, known_as};
 use crate::sources::{self, Fetch, Host, Resolved, Web};
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
@@ -114,6 +115,7 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
         Some(resolved) => {
             rows.extend(pins(resolved));
             rows.extend(signatures::rows(resolved));
+            rows.extend(medium(recipe, resolved));
             for repository in &recipe.repositories {
                 rows.extend(resolved.bundles.get(&repository.id).map(|bundle| bundles::rows(&repository.id, bundle)).into_iter().flatten());
             }
@@ -141,6 +143,32 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     rows.extend(checks(recipe, forecast.as_ref()));
     preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     Ok(preflight)
+}
+
+/// What the medium is, and how well goldsmith knows it. Of one that is still to be fetched its digest tells.
+fn medium(recipe: &Recipe, resolved: &Resolved) -> Option<Row> {
+    let Media::Anaconda { iso, .. } = &recipe.media else { return None };
+    let (name, known) = match &resolved.medium {
+        Some(medium) => (medium.kind().to_string(), medium.kind().known),
+        None => iso.sha256.and_then(known_as).map(|known| (known.to_string(), Some(known)))?,
+    };
+    Some(familiarity(&name, known))
+}
+
+fn familiarity(name: &str, known: Option<&KnownMedium>) -> Row {
+    let never = "this medium was never seen by goldsmith's authors";
+    let what = match known {
+        Some(known) if known.installer_was_read() => {
+            let what = format!("the medium is {name}; {never}, who read and ran the sources of its installer");
+            return Row::ok(Area::Sources, what);
+        }
+        Some(_) => format!("the medium is {name}; {never}, who know the installer of CentOS 7.5 alone"),
+        None => {
+            format!("the medium is {name}, and none of the known ISOs of CentOS 7; {never}, who know the installer of CentOS 7.5 alone")
+        }
+    };
+    let remedy = "build with it, and read what the installer says if it fails; an image is published only when it was proved";
+    Row::warning(Area::Sources, what, Some(remedy.to_owned()))
 }
 
 /// What the installer would say of the kickstart it is given, in rows, and the kickstart when it takes it. It has no other files, so what
@@ -197,4 +225,34 @@ fn checks(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
         }
     };
     found.into_iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_medium_that_was_never_seen_is_marked() {
+        let known = |sha256: &str| known_as(sha256.parse().unwrap());
+        for (known, verdict, ending) in [
+            (
+                known("506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345"),
+                Verdict::Ok,
+                "; this medium was never seen by goldsmith's authors, who read and ran the sources of its installer",
+            ),
+            (
+                known("e33d7b1ea7a9e2f38c8f693215dd85254c3a4fe446f93f563279715b68d07987"),
+                Verdict::Warning,
+                "; this medium was never seen by goldsmith's authors, who know the installer of CentOS 7.5 alone",
+            ),
+            (
+                None,
+                Verdict::Warning,
+                ", and none of the known ISOs of CentOS 7; this medium was never seen by goldsmith's authors, who know the installer of CentOS 7.5 alone",
+            ),
+        ] {
+            let row = familiarity("X", known);
+            assert_eq!((row.verdict, row.what), (verdict, format!("the medium is X{ending}")));
+        }
+    }
 }

@@ -188,8 +188,8 @@ async fn medium(iso: &FileSource, host: Host<'_>, found: &mut Resolved, task: &T
     };
     let medium = Medium::open(&path)?;
     let pinned = iso.sha256.and_then(medium::known_as);
-    if let Some((edition, _)) = pinned.filter(|(_, bytes)| *bytes != medium.volume_bytes()) {
-        return Err(SourceError::WrongMedium { path, kind: medium.kind().to_string(), pinned: format!("CentOS 7.5.1804 {edition}") });
+    if let Some(pinned) = pinned.filter(|pinned| pinned.volume_bytes().is_some_and(|bytes| bytes != medium.volume_bytes())) {
+        return Err(SourceError::WrongMedium { path, kind: medium.kind().to_string(), pinned: pinned.to_string() });
     }
     medium.refuse_unfit()?;
     let file = VerifiedFile::of(medium::WHAT, &path, iso.sha256, host.store, task).await?;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -213,6 +214,29 @@ fn a_medium_of_the_world_is_looked_for_by_check_and_fetched_by_build() {
     drop(server);
     let again = run("check", &good);
     assert_eq!(row(&again), format!("ok        sources    iso, sha256 {}", &sha256[..12]), "{}", again.stderr);
+}
+
+/// A medium given to the recipe of another one is told by its name, before gigabytes are hashed.
+#[test]
+fn another_medium_is_named_for_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = source_cases::centos(dir.path(), &[]);
+    let of_blocks = |blocks: u32| {
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(u64::from(blocks) * 2048).unwrap();
+        file.write_all_at(&[blocks.to_le_bytes(), blocks.to_be_bytes()].concat(), 16 * 2048 + 80).unwrap();
+    };
+    let check = |recipe: &str, expected: &str| {
+        let iso = format!("media.iso.path={path:?}");
+        let ended = goldsmith(["check", recipe, "--set", &iso, "--set", "repository=[]"]).env("ROOT_PASSWORD", "x").end();
+        let title = format!("the installation medium is another one than the recipe pins: {} is {expected}", path.display());
+        assert!(ended.status == 3 && ended.stdout.contains(&title), "{}{}", ended.stdout, ended.stderr);
+    };
+    of_blocks(2_300_438);
+    check("centos-7.5-docker", "CentOS 7.9.2009 DVD (x86_64), the recipe says CentOS 7.5.1804 DVD");
+    let tree = b"[general]\nfamily = Red Hat Enterprise Linux\nversion = 7.5\narch = x86_64\n";
+    source_cases::centos(dir.path(), &[(".treeinfo", tree)]);
+    check("centos-7.5-docker", "Red Hat Enterprise Linux 7.5 (x86_64), the recipe says CentOS 7.5.1804 DVD");
 }
 
 #[test]

@@ -3,12 +3,9 @@
 use std::fmt;
 
 use super::TreeInfo;
-use crate::base::digest::Sha256Digest;
+use super::releases::{self, KnownMedium};
 use crate::base::text::printable;
 use crate::sources::iso9660::Volume;
-
-/// The label of every ISO of CentOS 7, whatever its edition and minor release (osinfo-db, tests/isodata/centos/centos7.0).
-const CENTOS_7: &str = "CentOS 7 x86_64";
 
 /// What a distribution calls the sizes of its media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,38 +31,6 @@ impl fmt::Display for Edition {
     }
 }
 
-/// An ISO of CentOS 7.5.1804.
-struct Known {
-    edition: Edition,
-    /// Bytes of the volume. The file is longer: isohybrid pads it.
-    volume_bytes: u64,
-    /// Those that the vendor's list of digests was found quoted for.
-    sha256: Option<&'static str>,
-}
-
-/// Volume sizes: osinfo-db, tests/isodata/centos/centos7.0/*-1804.iso.txt. Digests: the vendor's sha256sum.txt, as nine public repositories
-/// quote it for Minimal and two for the DVD.
-const KNOWN: [Known; 4] = [
-    Known {
-        edition: Edition::Minimal,
-        volume_bytes: 949_536_768,
-        sha256: Some("714acc0aefb32b7d51b515e25546835e55a90da9fb00417fbee2d03a62801efd"),
-    },
-    Known {
-        edition: Edition::Dvd,
-        volume_bytes: 4_469_153_792,
-        sha256: Some("506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345"),
-    },
-    Known { edition: Edition::NetInstall, volume_bytes: 518_787_072, sha256: None },
-    Known { edition: Edition::Everything, volume_bytes: 9_396_461_568, sha256: None },
-];
-
-/// The medium whose published digest this is, and the size of its volume in bytes.
-pub fn known_as(sha256: Sha256Digest) -> Option<(Edition, u64)> {
-    let hex = sha256.to_string();
-    KNOWN.iter().find(|known| known.sha256 == Some(&hex)).map(|known| (known.edition, known.volume_bytes))
-}
-
 /// What a medium is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
@@ -78,6 +43,8 @@ pub struct Kind {
     pub arch: String,
     /// The edition: of those known by their size, and of every medium without packages.
     pub edition: Option<Edition>,
+    /// The vendor's own ISO that it is by label, size and content; nothing for media of other vendors and for changed ones.
+    pub known: Option<&'static KnownMedium>,
 }
 
 impl Kind {
@@ -85,15 +52,15 @@ impl Kind {
         let tree_version = tree.version().unwrap_or_default();
         let family = tree.family().unwrap_or("unknown distribution").to_owned();
         let arch = tree.arch().unwrap_or_default().to_owned();
-        let known = KNOWN.iter().find(|known| volume.id == CENTOS_7 && volume.bytes == known.volume_bytes);
+        let known = releases::of_size(volume.bytes).filter(|_| volume.id == releases::LABEL);
         if let Some(known) = known.filter(|known| (known.edition != Edition::NetInstall) == has_packages) {
-            return Self { family, version: "7.5.1804".to_owned(), arch, edition: Some(known.edition) };
+            return Self { family, version: known.release.to_owned(), arch, edition: Some(known.edition), known: Some(known) };
         }
         // `.discinfo` may hold a name instead.
         let finer =
             release.filter(|release| release.strip_prefix(tree_version).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
         let version = finer.unwrap_or_else(|| tree_version.to_owned());
-        Self { family, version, arch, edition: (!has_packages).then_some(Edition::NetInstall) }
+        Self { family, version, arch, edition: (!has_packages).then_some(Edition::NetInstall), known: None }
     }
 
     /// The major release.
@@ -122,20 +89,23 @@ mod tests {
     }
 
     #[test]
-    fn one_label_and_four_media() {
+    fn one_label_and_all_media_of_centos_7() {
         let centos = tree("family = CentOS\nversion = 7\narch = x86_64");
         let kind = |id: &str, bytes: u64, release: Option<&str>, has_packages: bool| {
             let volume = Volume { id: id.to_owned(), label: id.into(), bytes };
             Kind::of(&volume, &centos, release.map(str::to_owned), has_packages).to_string()
         };
         for (id, bytes, release, has_packages, expected) in [
-            (CENTOS_7, 949_536_768, None, true, "CentOS 7.5.1804 Minimal (x86_64)"),
-            (CENTOS_7, 4_469_153_792, Some("7.5"), true, "CentOS 7.5.1804 DVD (x86_64)"),
-            (CENTOS_7, 518_787_072, None, false, "CentOS 7.5.1804 NetInstall (x86_64)"),
-            (CENTOS_7, 9_396_461_568, None, true, "CentOS 7.5.1804 Everything (x86_64)"),
+            (releases::LABEL, 949_536_768, None, true, "CentOS 7.5.1804 Minimal (x86_64)"),
+            (releases::LABEL, 4_469_153_792, Some("7.5"), true, "CentOS 7.5.1804 DVD (x86_64)"),
+            (releases::LABEL, 518_787_072, None, false, "CentOS 7.5.1804 NetInstall (x86_64)"),
+            (releases::LABEL, 9_396_461_568, None, true, "CentOS 7.5.1804 Everything (x86_64)"),
             // The size alone is no proof.
-            (CENTOS_7, 949_536_768, None, false, "CentOS 7 NetInstall (x86_64)"),
-            (CENTOS_7, 962_592_768, Some("7.6"), true, "CentOS 7.6 (x86_64)"),
+            (releases::LABEL, 949_536_768, None, false, "CentOS 7 NetInstall (x86_64)"),
+            (releases::LABEL, 962_592_768, Some("7.6"), true, "CentOS 7.6 (x86_64)"),
+            (releases::LABEL, 4_711_297_024, Some("7.9"), true, "CentOS 7.9.2009 DVD (x86_64)"),
+            (releases::LABEL, 592_500_736, None, true, "CentOS 7.0.1406 Minimal (x86_64)"),
+            ("Remastered", 4_711_297_024, Some("7.9"), true, "CentOS 7.9 (x86_64)"),
             ("X", 949_536_768, Some("Seven"), true, "CentOS 7 (x86_64)"),
             ("X", 1, Some("70"), false, "CentOS 7 NetInstall (x86_64)"),
         ] {
@@ -144,11 +114,5 @@ mod tests {
         let volume = Volume { id: String::new(), label: Vec::new(), bytes: 0 };
         let odd = Kind::of(&volume, &tree("version = 34\u{1b}[2J\narch = aarch64"), None, true);
         assert_eq!((odd.to_string().as_str(), odd.major()), ("unknown distribution 34 (aarch64)", "34\u{1b}[2J"));
-    }
-
-    #[test]
-    fn published_digests_are_known() {
-        let dvd = KNOWN[1].sha256.unwrap().parse().unwrap();
-        assert_eq!((known_as(dvd), known_as(Sha256Digest::of(b""))), (Some((Edition::Dvd, 4_469_153_792)), None));
     }
 }

@@ -4,6 +4,7 @@
 
 mod kind;
 mod label;
+mod releases;
 mod treeinfo;
 
 use std::fs::{self, File};
@@ -17,8 +18,9 @@ use super::iso9660::{Entry, Iso, IsoError, IsoFile};
 use crate::base::digest::Sha256Digest;
 use crate::base::read_at::ReadAt;
 
-pub use kind::{Edition, Kind, known_as};
+pub use kind::{Edition, Kind};
 pub use label::{LabelError, TAKEN, device_label};
+pub use releases::{KnownMedium, known_as};
 pub use treeinfo::TreeInfo;
 
 /// What the medium is called in errors.
