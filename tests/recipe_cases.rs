@@ -459,6 +459,23 @@ fn the_online_recipe_differs_in_its_sources_alone() {
     assert_eq!(Recipe { media, name, summary, repositories, packages, ..online.clone() }, lab);
 }
 
+/// 7.9 is the lab's recipe on another medium: the kickstart, the packages and all promises but that of the release are the same.
+#[test]
+fn the_recipe_of_7_9_differs_in_its_release_alone() {
+    let [lab, last] = ["centos-7.5-docker", "centos-7.9-docker"].map(|name| load(name, &[], &Machine::with(&[])).unwrap());
+    let Media::Anaconda { iso, kickstart: None } = &last.media else { panic!("not anaconda") };
+    let known = goldsmith::sources::medium::known_as(iso.sha256.unwrap()).unwrap();
+    assert_eq!((known.to_string().as_str(), iso.path.as_deref()), ("CentOS 7.9.2009 DVD", Some(Path::new(known.file))));
+    assert!(iso.urls.iter().all(|url| url.ends_with(&format!("/7.9.2009/isos/x86_64/{}", known.file))), "{:?}", iso.urls);
+    let mut checks = lab.checks.clone();
+    let release = checks.iter_mut().find(|check| check.name.contains("centos-release")).unwrap();
+    *release = last.checks.iter().find(|check| check.name.contains("centos-release")).unwrap().clone();
+    assert!(format!("{release:?}").contains("CentOS Linux release 7.9.2009 (Core)"), "{release:?}");
+    let Recipe { media, name, summary, .. } = &lab;
+    let as_lab = Recipe { media: media.clone(), name: name.clone(), summary: summary.clone(), ..last.clone() };
+    assert_eq!(as_lab, Recipe { checks, ..lab.clone() });
+}
+
 #[test]
 fn the_debian_recipe_and_the_starter_load_anywhere() {
     let recipe = load("debian-12-docker", &[], &Machine::default()).unwrap();
@@ -466,7 +483,8 @@ fn the_debian_recipe_and_the_starter_load_anywhere() {
     assert_eq!((recipe.system.network, recipe.packages.install), (Network::Dhcp, vec!["docker.io".to_owned()]));
     assert_eq!((recipe.system.selinux, recipe.system.firewall), (Selinux::Disabled, Toggle::Disabled));
     load_text(starter()).unwrap();
-    assert_eq!(builtin_names().collect::<Vec<_>>(), ["centos-7.5-docker", "centos-7.5-docker-online", "debian-12-docker"]);
+    let names = ["centos-7.5-docker", "centos-7.5-docker-online", "centos-7.9-docker", "debian-12-docker"];
+    assert_eq!(builtin_names().collect::<Vec<_>>(), names);
 }
 
 /// The starter's commented lines are promises too: they say defaults and keys.
@@ -662,8 +680,7 @@ proptest! {
         which in 0..4usize,
         edits in proptest::collection::vec((any::<prop::sample::Index>(), 0..12usize, 0..PIECES.len()), 1..5),
     ) {
-        let texts = ["centos-7.5-docker", "centos-7.5-docker-online", "debian-12-docker"].map(|name| builtin(name).unwrap());
-        let text = texts.get(which).copied().unwrap_or(starter());
+        let text = builtin_names().nth(which).and_then(builtin).unwrap_or(starter());
         let mut bytes = text.as_bytes().to_vec();
         for (at, removed, piece) in edits {
             let at = at.index(bytes.len());

@@ -1,9 +1,10 @@
 //! The recipes that are compiled in, so that `goldsmith build NAME` works from any directory.
 
 /// Name and text of every compiled-in recipe.
-const BUILTIN: [(&str, &str); 3] = [
+const BUILTIN: [(&str, &str); 4] = [
     ("centos-7.5-docker", include_str!("../../recipes/centos-7.5-docker.toml")),
     ("centos-7.5-docker-online", include_str!("../../recipes/centos-7.5-docker-online.toml")),
+    ("centos-7.9-docker", include_str!("../../recipes/centos-7.9-docker.toml")),
     ("debian-12-docker", include_str!("../../recipes/debian-12-docker.toml")),
 ];
 

@@ -234,6 +234,8 @@ fn another_medium_is_named_for_what_it_is() {
     };
     of_blocks(2_300_438);
     check("centos-7.5-docker", "CentOS 7.9.2009 DVD (x86_64), the recipe says CentOS 7.5.1804 DVD");
+    of_blocks(2_182_204);
+    check("centos-7.9-docker", "CentOS 7.5.1804 DVD (x86_64), the recipe says CentOS 7.9.2009 DVD");
     let tree = b"[general]\nfamily = Red Hat Enterprise Linux\nversion = 7.5\narch = x86_64\n";
     source_cases::centos(dir.path(), &[(".treeinfo", tree)]);
     check("centos-7.5-docker", "Red Hat Enterprise Linux 7.5 (x86_64), the recipe says CentOS 7.5.1804 DVD");
