@@ -154,6 +154,8 @@ impl Package {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackageFile<'a> {
     pub(super) location: &'a str,
+    pub(super) href: &'a str,
+    pub(super) base: &'a str,
     pub(super) kind: &'a str,
     pub(super) digits: &'a str,
 }
@@ -162,6 +164,16 @@ impl<'a> PackageFile<'a> {
     /// Where it is, relative to the repository; nothing when the index does not say, or names a place outside of it.
     pub fn location(&self) -> Option<&'a str> {
         is_within(self.location).then_some(self.location)
+    }
+
+    /// Where it is as the index writes it: a path, or an address relative to the repository's, in which characters may be escaped. Not trusted.
+    pub fn href(&self) -> &'a str {
+        self.href
+    }
+
+    /// Another address than the repository's that the place is relative to, when the index gives one (`xml:base` of primary.xml).
+    pub fn base(&self) -> Option<&'a str> {
+        (!self.base.is_empty()).then_some(self.base)
     }
 
     /// Its digest.

@@ -64,7 +64,7 @@ fn add(
     let package =
         package(&mut universe.names, repository, arch, &record).inspect_err(|_| *entry = Some(format!("package {}", record.package)))?;
     let id = universe.add(package);
-    each(id, &PackageFile { location: record.filename, kind: "sha256", digits: record.sha256 });
+    each(id, &PackageFile { location: record.filename, href: record.filename, base: "", kind: "sha256", digits: record.sha256 });
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod comps;
 mod filelists;
 pub mod header;
+mod href;
 mod primary;
 mod repomd;
 pub mod signed;
@@ -10,5 +11,6 @@ mod xml;
 
 pub use comps::add_comps;
 pub use filelists::add_filelists;
+pub use href::local_path;
 pub use primary::add_primary;
 pub use repomd::{Entry, Kind, Repomd};

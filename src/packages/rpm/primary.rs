@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::href::local_path;
 use super::xml::{Element, Event, Xml};
 use crate::packages::error::{IndexError, Problem, malformed};
 use crate::packages::input::Input;
@@ -45,7 +46,8 @@ struct Draft {
     arch: String,
     version: String,
     source: String,
-    location: String,
+    href: String,
+    base: String,
     /// Kind and digits of the file's digest.
     kind: String,
     digits: String,
@@ -81,7 +83,9 @@ fn packages(
                 }
                 let package = draft.package(&mut universe.names, repository);
                 let id = universe.add(package);
-                each(id, &PackageFile { location: &draft.location, kind: &draft.kind, digits: &draft.digits });
+                let location = local_path(&draft.href).unwrap_or_default();
+                let Draft { href, base, kind, digits, .. } = &draft;
+                each(id, &PackageFile { location: &location, href, base, kind, digits });
             }
             Event::Open(_) => xml.skip()?,
             Event::Close => {}
@@ -96,8 +100,8 @@ fn is_source(arch: &str) -> bool {
 
 impl Draft {
     fn clear(&mut self) {
-        let Self { name, arch, version, source, location, kind, digits, .. } = self;
-        for text in [name, arch, version, source, location, kind, digits] {
+        let Self { name, arch, version, source, href, base, kind, digits, .. } = self;
+        for text in [name, arch, version, source, href, base, kind, digits] {
             text.clear();
         }
         (self.download, self.installed) = (0, 0);
@@ -136,7 +140,8 @@ impl Draft {
                     xml.skip()?;
                 }
                 "location" => {
-                    self.location.push_str(&element.required("href")?);
+                    self.href.push_str(&element.required("href")?);
+                    self.base.push_str(&element.attribute("base")?.unwrap_or_default());
                     xml.skip()?;
                 }
                 // All packages say their architecture before that.

@@ -46,7 +46,7 @@ fn unlisted(bundle: &Bundle) -> Result<Vec<String>, SourceError> {
     let mut files: Vec<(String, Option<Checksum>)> = Vec::new();
     let input = entry.input(&format!("{} of {}", entry.href, bundle.what()), bytes(&entry.href), PRIMARY_BYTES)?;
     add_primary(&mut universe, repository, input, &mut |_, file| {
-        files.push((file.location().unwrap_or_default().to_owned(), file.checksum().ok()))
+        files.push((file.location().unwrap_or(file.href()).to_owned(), file.checksum().ok()))
     })?;
     let checksums: Vec<String> =
         files.iter().map(|(_, checksum)| checksum.map(|checksum| checksum.to_string()).unwrap_or_default()).collect();

@@ -21,7 +21,7 @@ use crate::recipe::Recipe;
 use crate::sources::{Host, RemotePackage, Resolved, SourceError};
 
 /// What the store calls a choice. The number is that of [`Choice`]'s form and of the rules that lead to it.
-const KIND: &str = "choice-1";
+const KIND: &str = "choice-2";
 
 /// What came of choosing.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
         let missing = closure.packages.iter().filter(|chosen| !here.contains(&is(universe.package(chosen.id))));
         let taken = missing.filter_map(|chosen| Some((chosen.id, remote.get(&chosen.id)?)));
         let packages = taken.map(|(id, (upstream, offer))| {
-            upstream.package(offer.location.as_deref(), offer.checksum.as_ref(), universe.package(id).download)
+            upstream.package(&offer.href, offer.base.as_deref(), offer.checksum.as_ref(), universe.package(id).download)
         });
         Ok(Choice { packages: packages.collect::<Result<_, SourceError>>()?, refused: Vec::new() })
     })

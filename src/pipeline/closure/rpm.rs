@@ -52,7 +52,9 @@ pub(super) struct Offers<'a> {
 
 /// What primary.xml says of a package's file.
 pub(super) struct Offer {
-    pub(super) location: Option<String>,
+    pub(super) href: String,
+    /// The address that it is relative to, when that is not the repository's.
+    pub(super) base: Option<String>,
     pub(super) checksum: Option<Checksum>,
 }
 
@@ -176,8 +178,10 @@ async fn add_upstream<'a>(
 ) -> Result<Vec<(PackageId, (&'a Upstream, Offer))>, SourceError> {
     let first = universe.packages.len();
     let mut offers = Vec::new();
-    let mut each =
-        |_, file: &PackageFile<'_>| offers.push(Offer { location: file.location().map(str::to_owned), checksum: file.checksum().ok() });
+    let mut each = |_, file: &PackageFile<'_>| {
+        let (href, base) = (file.href().to_owned(), file.base().map(str::to_owned));
+        offers.push(Offer { href, base, checksum: file.checksum().ok() });
+    };
     upstream.index(Kind::Primary, host, task, |input| add_primary(universe, number, input, &mut each)).await?;
     let digests: Option<BTreeSet<Sha256Digest>> = only.map(|only| only.iter().map(|package| package.sha256).collect());
     let is_there = |offer: &Offer| {

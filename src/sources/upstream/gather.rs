@@ -53,7 +53,7 @@ pub(super) async fn fetch_all(
     let mut files = BTreeMap::new();
     let mut missing: BTreeMap<Sha256Digest, &RemotePackage> = BTreeMap::new();
     for package in packages.iter().copied() {
-        match stored(package.file_name(), package.sha256, host.store, task).await? {
+        match stored(&package.file_name, package.sha256, host.store, task).await? {
             Some(path) => drop(files.insert(package.sha256, path)),
             None => drop(missing.insert(package.sha256, package)),
         }
@@ -69,8 +69,8 @@ pub(super) async fn fetch_all(
         let (client, meter) = (&client, &meter);
         async move {
             let upstream = upstreams.iter().find(|upstream| upstream.name == package.upstream);
-            let (urls, key) = upstream.map(|upstream| (below(&upstream.urls, &package.location), &*upstream.key)).unwrap_or_default();
-            let what = format!("{} of {}", package.file_name(), package.upstream);
+            let (urls, key) = upstream.map(|upstream| (below(&upstream.urls, &package.href), &*upstream.key)).unwrap_or_default();
+            let what = format!("{} of {}", package.file_name, package.upstream);
             let (sha256, limit) = (package.sha256, package.bytes);
             let remote = Remote { what: &what, way: Way::Mirrors(key), urls: &urls, sha256, says: "primary.xml", limit };
             let path = fetch_over(client, remote, host.store, host.web, &meter.task(nth, task)).await?;
@@ -124,7 +124,7 @@ async fn assemble(
     let dir = host.scratch.join("upstream").join(id);
     fs::create_dir_all(&dir).map_err(unwritable(&dir))?;
     let copies: Vec<(PathBuf, PathBuf)> =
-        chosen.packages.iter().filter_map(|package| Some((files.get(&package.sha256)?.clone(), dir.join(package.file_name())))).collect();
+        chosen.packages.iter().filter_map(|package| Some((files.get(&package.sha256)?.clone(), dir.join(&package.file_name)))).collect();
     let total = chosen.packages.iter().fold(0, |sum: u64, package| sum.saturating_add(package.bytes));
     let step = format!("put {what} together");
     let copied = aside(task, &step, total, move |meter| {

@@ -28,7 +28,7 @@ use super::{Pin, Resolved, SourceError};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::fingerprint::Fingerprint;
-use crate::packages::rpm::{Entry, Kind, Repomd};
+use crate::packages::rpm::{Entry, Kind, Repomd, local_path};
 use crate::packages::{Checksum, IndexError, Input, Problem};
 use crate::recipe;
 
@@ -66,19 +66,14 @@ pub struct Upstream {
 pub struct RemotePackage {
     /// The repository, by its name.
     pub upstream: String,
-    /// Where it is, seen from the directory that holds `repodata`.
-    pub location: String,
+    /// Where it is: an address relative to the repository's, in which characters may be escaped.
+    pub href: String,
+    /// The name of its file, without escapes.
+    pub file_name: String,
     /// What it hashes to.
     pub sha256: Sha256Digest,
     /// Its bytes.
     pub bytes: u64,
-}
-
-impl RemotePackage {
-    /// Its file name.
-    pub fn file_name(&self) -> &str {
-        self.location.rsplit('/').next().unwrap_or_default()
-    }
 }
 
 /// What was chosen for a repository of the recipe.
@@ -240,26 +235,37 @@ impl Upstream {
         })
     }
 
-    /// The package that is at `location`, as primary.xml says.
+    /// The package that is at `href`, as primary.xml says, or at an address relative to `base`.
     ///
     /// # Errors
     /// The place or the checksum is none that can be used.
-    pub fn package(&self, location: Option<&str>, checksum: Option<&Checksum>, bytes: u64) -> Result<RemotePackage, SourceError> {
+    pub fn package(&self, href: &str, base: Option<&str>, checksum: Option<&Checksum>, bytes: u64) -> Result<RemotePackage, SourceError> {
         let index = format!("primary.xml of {}", self.name);
-        let location = location.ok_or_else(|| unfit(&index, "a package is at no place within the repository".to_owned()))?;
-        let checksum = checksum.ok_or_else(|| unfit(&index, format!("{location} has no checksum that is known")))?;
-        let sha256 = sha256_of(&index, location, checksum)?;
-        let package = RemotePackage { upstream: self.name.clone(), location: location.to_owned(), sha256, bytes };
-        let name = package.file_name();
+        if let Some(base) = base {
+            return Err(unfit(
+                &index,
+                format!("`{href}` is kept at another place ({base}), and packages are fetched from the recipe's urls alone"),
+            ));
+        }
+        let path = local_path(href).map_err(|why| unfit(&index, format!("the place of a package, `{href}`, {why}")))?;
+        let checksum = checksum.ok_or_else(|| unfit(&index, format!("{href} has no checksum that is known")))?;
+        let sha256 = sha256_of(&index, href, checksum)?;
+        let name = path.rsplit('/').next().unwrap_or_default();
         // The name is that of a file on the host, on the volume and in the image.
         let is_plain = name.len() <= 200 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-~^".contains(&byte));
         if !is_plain || name.starts_with('.') || !name.ends_with(".rpm") {
-            return Err(unfit(&index, format!("`{location}` is not the place of a package")));
+            return Err(unfit(&index, format!("`{href}` is not the place of a package")));
         }
         if bytes > FILE_BYTES {
-            return Err(unfit(&index, format!("{location} has 4 GiB or more, which FAT32, on which it would travel, does not have")));
+            return Err(unfit(&index, format!("{href} has 4 GiB or more, which FAT32, on which it would travel, does not have")));
         }
-        Ok(package)
+        let (upstream, file_name) = (self.name.clone(), name.to_owned());
+        // yum puts it behind the repository's address, so what stands at its beginning changes nothing.
+        let mut plain = href;
+        while let Some(rest) = plain.strip_prefix("./").or_else(|| plain.strip_prefix('/')) {
+            plain = rest;
+        }
+        Ok(RemotePackage { upstream, href: plain.to_owned(), file_name, sha256, bytes })
     }
 }
 
@@ -282,12 +288,12 @@ impl Resolved {
                 self.upstreams.iter().any(|upstream| upstream.name == package.upstream && upstream.repository == id)
             };
             let mut packages: Vec<RemotePackage> = packages.iter().filter(own).cloned().collect();
-            packages.sort_by(|a, b| a.file_name().cmp(b.file_name()));
-            if let Some(twins) = packages.windows(2).find(|pair| pair[0].file_name() == pair[1].file_name()) {
-                let what = format!("{} is in {} too, and another one", twins[0].location, twins[1].upstream);
+            packages.sort_by(|a, b| a.file_name.cmp(&b.file_name));
+            if let Some(twins) = packages.windows(2).find(|pair| pair[0].file_name == pair[1].file_name) {
+                let what = format!("{} is in {} too, and another one", twins[0].href, twins[1].upstream);
                 return Err(unfit(&format!("primary.xml of {}", twins[0].upstream), what));
             }
-            let sha256 = digest_of(packages.iter().map(|package| (package.sha256, package.bytes, package.file_name())));
+            let sha256 = digest_of(packages.iter().map(|package| (package.sha256, package.bytes, package.file_name.as_str())));
             self.pins.0.push(Pin { name: format!("packages {id}"), sha256, urls: Vec::new() });
             let awaited = self.awaited_of(&packages, host);
             chosen.insert(id.to_owned(), Chosen { packages, awaited });
@@ -345,35 +351,49 @@ mod tests {
     fn a_package_is_where_and_what_an_index_may_say() {
         let sha256 = Checksum::parse("sha256", &"a".repeat(64)).unwrap();
         let sha1 = Checksum::parse("sha1", &"a".repeat(40)).unwrap();
-        let tell = |location, checksum, bytes| match upstream("extras").package(location, checksum, bytes) {
-            Ok(package) => package.file_name().to_owned(),
+        let tell = |(href, base), checksum, bytes| match upstream("extras").package(href, base, checksum, bytes) {
+            Ok(package) => format!("{} of {}", package.file_name, package.href),
             Err(error) => {
                 assert_eq!(error.class(), Class::Input);
                 error.to_string()
             }
         };
         let begin = "primary.xml of extras cannot be used: ";
-        for (location, checksum, bytes, expected) in [
-            (Some("a-1-1.noarch.rpm"), Some(&sha256), 5, "a-1-1.noarch.rpm"),
-            (Some("Packages/a/a-1~rc^2+b_c.rpm"), Some(&sha256), u64::from(u32::MAX), "a-1~rc^2+b_c.rpm"),
-            (None, Some(&sha256), 5, "a package is at no place within the repository"),
-            (Some("a.rpm"), None, 5, "a.rpm has no checksum that is known"),
-            (Some("a.rpm"), Some(&sha1), 5, "the checksum of a.rpm is sha1, and what is fetched is trusted by sha256"),
-            (Some("a.exe"), Some(&sha256), 5, "`a.exe` is not the place of a package"),
-            (Some("x/.a.rpm"), Some(&sha256), 5, "`x/.a.rpm` is not the place of a package"),
-            (Some("x/a b.rpm"), Some(&sha256), 5, "`x/a b.rpm` is not the place of a package"),
-            (Some("x/a:b.rpm"), Some(&sha256), 5, "`x/a:b.rpm` is not the place of a package"),
-            (Some("a.rpm"), Some(&sha256), 1 << 32, "a.rpm has 4 GiB or more, which FAT32, on which it would travel, does not have"),
+        for (place, checksum, bytes, expected) in [
+            (("a-1-1.noarch.rpm", None), Some(&sha256), 5, "a-1-1.noarch.rpm of a-1-1.noarch.rpm"),
+            (("./P/a-1~rc^2+b_c.rpm", None), Some(&sha256), u64::from(u32::MAX), "a-1~rc^2+b_c.rpm of P/a-1~rc^2+b_c.rpm"),
+            (("P/gcc-c%2B%2B.rpm", None), Some(&sha256), 5, "gcc-c++.rpm of P/gcc-c%2B%2B.rpm"),
+            (("../a.rpm", None), Some(&sha256), 5, "the place of a package, `../a.rpm`, is no path within the repository"),
+            (
+                ("https://x/a.rpm", None),
+                Some(&sha256),
+                5,
+                "the place of a package, `https://x/a.rpm`, is a whole address, and yum looks for it below the repository's own",
+            ),
+            (
+                ("a.rpm", Some("https://x/")),
+                Some(&sha256),
+                5,
+                "`a.rpm` is kept at another place (https://x/), and packages are fetched from the recipe's urls alone",
+            ),
+            (("a.rpm", None), None, 5, "a.rpm has no checksum that is known"),
+            (("a.rpm", None), Some(&sha1), 5, "the checksum of a.rpm is sha1, and what is fetched is trusted by sha256"),
+            (("a.exe", None), Some(&sha256), 5, "`a.exe` is not the place of a package"),
+            (("x/.a.rpm", None), Some(&sha256), 5, "`x/.a.rpm` is not the place of a package"),
+            (("x/a b.rpm", None), Some(&sha256), 5, "`x/a b.rpm` is not the place of a package"),
+            (("x/a:b.rpm", None), Some(&sha256), 5, "`x/a:b.rpm` is not the place of a package"),
+            (("a.rpm", None), Some(&sha256), 1 << 32, "a.rpm has 4 GiB or more, which FAT32, on which it would travel, does not have"),
         ] {
-            assert_eq!(tell(location, checksum, bytes).replace(begin, ""), expected);
+            assert_eq!(tell(place, checksum, bytes).replace(begin, ""), expected);
         }
     }
 
     #[test]
     fn what_was_chosen_is_pinned_by_what_it_is() {
-        let package = |upstream: &str, location: &str, content: &str| RemotePackage {
+        let package = |upstream: &str, href: &str, content: &str| RemotePackage {
             upstream: upstream.into(),
-            location: location.into(),
+            href: href.into(),
+            file_name: href.rsplit('/').next().unwrap().into(),
             sha256: Sha256Digest::of(content.as_bytes()),
             bytes: 1 << 20,
         };

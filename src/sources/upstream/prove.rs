@@ -50,7 +50,7 @@ pub async fn prove(resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Resu
 
 /// A proof for every repository of the world that has keys.
 fn proofs(upstreams: &[Upstream], held: &[Held<'_>], found: &[Option<Result<Signers, String>>]) -> Result<Vec<Proof>, SourceError> {
-    let name = |held: &Held<'_>| format!("{} of {}", held.package.file_name(), held.upstream.name);
+    let name = |held: &Held<'_>| format!("{} of {}", held.package.file_name, held.upstream.name);
     let unasked = || Err("was not verified".to_owned());
     let refused = held.iter().zip(found).filter(|(_, found)| !matches!(found, Some(Ok(_))));
     let mut keys: Vec<&str> = refused.map(|(held, _)| held.keyring.key()).collect();
@@ -69,7 +69,7 @@ fn proofs(upstreams: &[Upstream], held: &[Held<'_>], found: &[Option<Result<Sign
 impl<'a> Held<'a> {
     fn wanted(&self, path: std::path::PathBuf) -> Wanted<'a> {
         let is_indexed = self.upstream.signer.is_some();
-        Wanted { name: self.package.file_name(), path, keyring: self.keyring, is_indexed }
+        Wanted { name: &self.package.file_name, path, keyring: self.keyring, is_indexed }
     }
 
     fn known_as(&self) -> crate::base::digest::Sha256Digest {
