@@ -3,6 +3,7 @@
 mod bundle;
 mod hostile_bundle;
 mod medium;
+mod metadata;
 
 pub use medium::centos;
 

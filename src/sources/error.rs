@@ -144,8 +144,8 @@ pub enum SourceError {
         /// A line for each problem.
         problems: Vec<String>,
     },
-    /// A bundle's metadata is about other files than it holds.
-    #[error("the metadata of {what} does not fit its files: {}: {told}", path.display())]
+    /// A bundle's metadata is about other files than it holds, or of no use to yum.
+    #[error("the metadata of {what} cannot be used: {}: {told}", path.display())]
     BadRepodata {
         /// What the bundle is to the recipe.
         what: String,
@@ -333,7 +333,9 @@ impl Failure for SourceError {
                 "get it again, or pack the packages anew, and nothing but them: tar -C DIRECTORY -czf FILE .".to_owned()
             }
             Self::BadRepodata { .. } => {
-                "make the metadata again where the packages are, and pack them again: createrepo_c DIRECTORY".to_owned()
+                "make the metadata again where the packages are, and pack them again: createrepo_c --no-database --general-compress-type=gz DIRECTORY \
+                 (or pack them without repodata: with createrepo_c installed, goldsmith makes it)"
+                    .to_owned()
             }
             Self::BadKeys { key, .. } => {
                 format!("correct the keys that `{key}` names, or bring them as files: --set {key}='[{{ file = \"FILE\" }}]'")

@@ -216,6 +216,37 @@ fn a_medium_of_the_world_is_looked_for_by_check_and_fetched_by_build() {
     assert_eq!(row(&again), format!("ok        sources    iso, sha256 {}", &sha256[..12]), "{}", again.stderr);
 }
 
+/// Metadata that yum cannot use is made anew, and told; without createrepo_c it is refused, with the command that makes what yum can use.
+#[test]
+fn metadata_of_no_use_to_yum_is_made_anew_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let medium = source_cases::centos(dir.path(), &[]);
+    let bundle = dir.path().join("Docker");
+    source_cases::Rpm::new("docker-ce", "18.09.6", "3.el7").build(&bundle);
+    source_cases::make("createrepo_c", &bundle, ["--quiet", "--no-database", "--simple-md-filenames", "."]);
+    let script = "cd repodata && gunzip primary.xml.gz && zstd -q --rm primary.xml && sed -i s/primary.xml.gz/primary.xml.zst/ repomd.xml";
+    source_cases::make("sh", &bundle, ["-ec", script]);
+    let archive = format!("repository.0.archive.path={bundle:?}");
+    let sha256 = String::from_utf8(Command::new("sha256sum").arg(&medium).output().unwrap().stdout).unwrap();
+    let iso = format!("media.iso={{ path = {medium:?}, sha256 = \"{}\" }}", &sha256[..64]);
+    let check = || goldsmith(["check", "centos-7.5-docker", "--set", &iso, "--set", &archive]).env("ROOT_PASSWORD", "x");
+    let anew = check().end();
+    for line in [
+        "warning   sources    yum of EL 7 cannot use the metadata of kubernetes; createrepo_c made it anew",
+        "`repodata/primary.xml.zst` is compressed with zstd, which yum 3.4.3 of EL 7 cannot read",
+    ] {
+        assert!(anew.stdout.lines().any(|found| found.trim() == line.trim()), "{line}: {}{}", anew.stdout, anew.stderr);
+    }
+    let refused = check().stub("none", "").path_only().end();
+    for words in [
+        "wrong     sources    the metadata of the archive of repository kubernetes cannot be used: ",
+        ": `repodata/primary.xml.zst` is compressed with zstd, which yum 3.4.3 of EL 7 cannot read",
+        "createrepo_c --no-database --general-compress-type=gz DIRECTORY (or pack them without repodata: with createrepo_c installed, goldsmith makes it)",
+    ] {
+        assert!(refused.stdout.contains(words), "{words}: {}{}", refused.stdout, refused.stderr);
+    }
+}
+
 /// A medium given to the recipe of another one is told by its name, before gigabytes are hashed.
 #[test]
 fn another_medium_is_named_for_what_it_is() {

@@ -13,4 +13,4 @@ pub use comps::add_comps;
 pub use filelists::add_filelists;
 pub use href::local_path;
 pub use primary::add_primary;
-pub use repomd::{Entry, Kind, Repomd};
+pub use repomd::{Data, Entry, Kind, Repomd};

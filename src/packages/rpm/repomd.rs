@@ -4,10 +4,11 @@
 
 use std::io::Read;
 
+use super::href::local_path;
 use super::xml::{Event, Xml};
 use crate::packages::checksum::Checksum;
 use crate::packages::error::{IndexError, Problem, malformed};
-use crate::packages::input::{Input, Listed, is_within};
+use crate::packages::input::{Input, Listed};
 
 /// Bytes that repomd.xml may have.
 const LIMIT: u64 = 4 << 20;
@@ -21,6 +22,8 @@ pub struct Repomd {
     pub revision: String,
     /// Those files that are read here, in the order of repomd.xml. The same in SQLite (`primary_db`), in zchunk, and all others are not.
     pub entries: Vec<Entry>,
+    /// All files, of every type, in the order of repomd.xml and as they are written there.
+    pub data: Vec<Data>,
 }
 
 /// What a metadata file is about.
@@ -35,17 +38,38 @@ pub enum Kind {
     Groups,
 }
 
-/// One of the metadata files.
+/// One of the metadata files that are read here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// What it is about.
     pub kind: Kind,
-    /// Where it is, relative to the directory that holds `repodata`: `repodata/…-primary.xml.gz`.
+    /// Its type in repomd.xml: `group_gz`.
+    pub name: String,
+    /// Where it is, below the directory that holds `repodata`: `repodata/…-primary.xml.gz`.
     pub href: String,
     /// What it must be.
     pub listed: Listed,
     /// Its size in bytes when it is expanded.
     pub open_size: Option<u64>,
+}
+
+/// A `<data>` of repomd.xml, as it is written. What is missing is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Data {
+    /// Its type: `primary_db`.
+    pub name: String,
+    /// Where it is, relative to the repository's address.
+    pub href: String,
+    /// Type of its checksum, and the checksum: `sha256` and hexadecimal digits.
+    pub checksum: (String, String),
+    /// The same of what it expands to.
+    pub open_checksum: (String, String),
+    /// Its size in bytes.
+    pub size: String,
+    /// The size in bytes when it is expanded.
+    pub open_size: String,
+    /// Version of a database's form.
+    pub database_version: String,
 }
 
 impl Kind {
@@ -77,20 +101,51 @@ impl Repomd {
     /// # Errors
     /// It is no repomd.xml; a file of it has no digest, or one that is not computed here, or lies outside the repository.
     pub fn read<'a>(name: &str, reader: impl Read + 'a) -> Result<Self, IndexError> {
+        Self::read_with(name, reader, |xml, (data, problem)| {
+            xml.entry = Some(data.name.clone());
+            Err(problem)
+        })
+    }
+
+    /// Read repomd.xml, which errors call `name`, without asking whether what it says of the files can be used: [`Repomd::entries`] has those of
+    /// which it can.
+    ///
+    /// # Errors
+    /// It is no repomd.xml.
+    pub fn read_as_written<'a>(name: &str, reader: impl Read + 'a) -> Result<Self, IndexError> {
+        Self::read_with(name, reader, |_, _| Ok(()))
+    }
+
+    fn read_with<'a>(
+        name: &str,
+        reader: impl Read + 'a,
+        unusable: fn(&mut Xml<'_>, (&Data, Problem)) -> Result<(), Problem>,
+    ) -> Result<Self, IndexError> {
         let mut xml = Xml::open(Input::new(name, reader, None, LIMIT)?, "repomd")?;
-        match read(&mut xml) {
+        match read(&mut xml, unusable) {
             Ok(repomd) => xml.finish().map(|()| repomd),
             Err(problem) => Err(xml.error(problem)),
         }
     }
 
-    /// The file of this kind; of several the first.
+    /// The file of this kind that yum 3.4.3 would read: of groups `group_gz` rather than `group`, and of two that have one type the later one
+    /// (yumRepo.py, `getGroups`; repoMDObject.py, `parse`). When there are only files that yum does not know, the first of those.
     pub fn entry(&self, kind: Kind) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.kind == kind)
+        let of = |name: &str| self.entries.iter().rfind(|entry| entry.kind == kind && entry.name == name);
+        of("primary")
+            .or_else(|| of("filelists"))
+            .or_else(|| of("group_gz"))
+            .or_else(|| of("group"))
+            .or_else(|| self.entries.iter().find(|entry| entry.kind == kind))
+    }
+
+    /// The `<data>` that yum 3.4.3 takes for this type.
+    pub fn data(&self, name: &str) -> Option<&Data> {
+        self.data.iter().rfind(|data| data.name == name)
     }
 }
 
-fn read(xml: &mut Xml<'_>) -> Result<Repomd, Problem> {
+fn read(xml: &mut Xml<'_>, unusable: fn(&mut Xml<'_>, (&Data, Problem)) -> Result<(), Problem>) -> Result<Repomd, Problem> {
     let mut repomd = Repomd::default();
     loop {
         match xml.next()? {
@@ -98,59 +153,73 @@ fn read(xml: &mut Xml<'_>) -> Result<Repomd, Problem> {
                 "revision" => repomd.revision = xml.text()?.to_owned(),
                 "data" => {
                     let name = element.required("type")?.into_owned();
-                    match Kind::of(&name) {
-                        Some(kind) => {
-                            xml.entry = Some(name);
-                            repomd.entries.push(entry(xml, kind)?);
-                            xml.entry = None;
+                    let data = data(xml, name)?;
+                    if let Some(kind) = Kind::of(&data.name) {
+                        match entry(&data, kind) {
+                            Ok(entry) => repomd.entries.push(entry),
+                            Err(problem) => unusable(xml, (&data, problem))?,
                         }
-                        None => xml.skip()?,
                     }
+                    repomd.data.push(data);
                 }
                 _ => xml.skip()?,
             },
             Event::Close => {}
             Event::End => return Ok(repomd),
         }
-        if repomd.entries.len() > FILES {
+        if repomd.data.len() > FILES {
             return Err(malformed(format_args!("it lists more than {FILES} files")));
         }
     }
 }
 
-/// The file that a `<data>` describes.
-fn entry(xml: &mut Xml<'_>, kind: Kind) -> Result<Entry, Problem> {
-    let (mut checksum, mut href, mut size, mut open_size) = (None, None, None, None);
+/// The `<data>` that was just opened.
+fn data(xml: &mut Xml<'_>, name: String) -> Result<Data, Problem> {
+    let mut data = Data { name, ..Data::default() };
     while let Event::Open(element) = xml.next()? {
         match element.name() {
             "checksum" => {
-                let digest = element.required("type")?.into_owned();
-                checksum = Some(Checksum::parse(&digest, xml.text()?).map_err(malformed)?);
+                let kind = element.attribute("type")?.unwrap_or_default().into_owned();
+                data.checksum = (kind, xml.text()?.to_owned());
             }
+            "open-checksum" => {
+                let kind = element.attribute("type")?.unwrap_or_default().into_owned();
+                data.open_checksum = (kind, xml.text()?.to_owned());
+            }
+            // Its `xml:base` means nothing to yum: metadata is fetched from the repository's own address (yumRepo.py, `_retrieveMD`).
             "location" => {
-                if let Some(base) = element.attribute("base")? {
-                    return Err(malformed(format_args!("the file is at another place: {base}")));
-                }
-                let path = element.required("href")?.into_owned();
-                if !is_within(&path) {
-                    return Err(malformed(format_args!("`{path}` is not a path within the repository")));
-                }
-                href = Some(path);
+                data.href = element.attribute("href")?.unwrap_or_default().into_owned();
                 xml.skip()?;
             }
-            "size" => size = Some(number(xml)?),
-            "open-size" => open_size = Some(number(xml)?),
+            "size" => data.size = xml.text()?.to_owned(),
+            "open-size" => data.open_size = xml.text()?.to_owned(),
+            "database_version" => data.database_version = xml.text()?.to_owned(),
             _ => xml.skip()?,
         }
     }
-    let href = href.ok_or_else(|| malformed("it has no <location>"))?;
-    let checksum = checksum.ok_or_else(|| malformed("it has no <checksum>"))?;
-    Ok(Entry { kind, href, listed: Listed { checksum, size }, open_size })
+    Ok(data)
 }
 
-fn number(xml: &mut Xml<'_>) -> Result<u64, Problem> {
-    let text = xml.text()?;
-    text.parse().map_err(|_| malformed(format_args!("`{text}` is not a size in bytes")))
+/// The file that a `<data>` describes.
+fn entry(data: &Data, kind: Kind) -> Result<Entry, Problem> {
+    if data.href.is_empty() {
+        return Err(malformed("it has no <location>"));
+    }
+    if data.checksum.1.is_empty() {
+        return Err(malformed("it has no <checksum>"));
+    }
+    let href = local_path(&data.href).map_err(|why| malformed(format_args!("`{}` {why}", data.href)))?;
+    let checksum = Checksum::parse(&data.checksum.0, &data.checksum.1).map_err(malformed)?;
+    let (size, open_size) = (number(&data.size)?, number(&data.open_size)?);
+    Ok(Entry { kind, name: data.name.clone(), href, listed: Listed { checksum, size }, open_size })
+}
+
+/// A number of bytes, when there is one.
+fn number(text: &str) -> Result<Option<u64>, Problem> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| malformed(format_args!("`{text}` is not a size in bytes")))
 }
 
 #[cfg(test)]
@@ -178,25 +247,44 @@ mod tests {
         let content = format!("<revision>17</revision>{others}{primary}{}<tags><distro>x</distro></tags>", data("group_gz", ""));
         let repomd = read(&content).unwrap();
         let listed = |size| Listed { checksum: Checksum::parse("sha1", SHA).unwrap(), size };
-        let entry = |kind, href: &str, size, open_size| Entry { kind, href: href.to_owned(), listed: listed(size), open_size };
-        let primary = entry(Kind::Primary, "repodata/primary.xml.gz", Some(5), Some(9));
-        let groups = entry(Kind::Groups, "repodata/group_gz.xml.gz", None, None);
-        assert_eq!(repomd, Repomd { revision: "17".to_owned(), entries: vec![primary.clone(), groups] });
+        let entry = |kind, name: &str, size, open_size| {
+            let (name, href) = (name.to_owned(), format!("repodata/{name}.xml.gz"));
+            Entry { kind, name, href, listed: listed(size), open_size }
+        };
+        let primary = entry(Kind::Primary, "primary", Some(5), Some(9));
+        let groups = entry(Kind::Groups, "group_gz", None, None);
+        assert_eq!((repomd.revision.as_str(), &repomd.entries), ("17", &vec![primary.clone(), groups]));
+        let names: Vec<_> = repomd.data.iter().map(|data| data.name.as_str()).collect();
+        assert_eq!(names, ["primary_db", "group_gz_zck", "modules", "primary", "group_gz"]);
+        let modules = Data { name: "modules".into(), href: "../x".into(), ..Data::default() };
+        assert_eq!(repomd.data("modules"), Some(&modules));
         assert_eq!((repomd.entry(Kind::Primary), repomd.entry(Kind::Filelists)), (Some(&primary), None));
         // Both sizes bound what is read.
         let error = primary.input("primary", &b"0123456789"[..], 100).map(Input::finish).unwrap().unwrap_err().to_string();
         assert!(error.ends_with("it is longer than the 5 bytes its list of files says"), "{error}");
     }
 
+    /// What yum takes of several, and places as it reads them.
+    #[test]
+    fn of_several_files_the_one_that_yum_takes() {
+        let at = |kind: &str, href: &str| data(kind, "").replace(&format!("repodata/{kind}.xml.gz"), href);
+        let base = at("filelists", "./repodata/f%2B.xml").replace("<location", "<location xml:base='http://elsewhere/'");
+        let content = [at("primary", "a"), at("group", "g"), at("group_xz", "gx"), at("group_gz", "gz"), at("primary", "b"), base].concat();
+        let repomd = read(&content).unwrap();
+        let taken = [Kind::Primary, Kind::Filelists, Kind::Groups].map(|kind| repomd.entry(kind).unwrap().href.clone());
+        assert_eq!(taken, ["b", "repodata/f+.xml", "gz"]);
+        let plain = read(&(at("group_xz", "gx") + &at("group", "g"))).unwrap();
+        let other = read(&at("group_xz", "gx")).unwrap();
+        assert_eq!([plain, other].map(|repomd| repomd.entry(Kind::Groups).unwrap().href.clone()), ["g", "gx"]);
+    }
+
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (content, words) in [
-            (data("primary", "<size>-1</size>"), "repomd.xml cannot be used, line 2 (byte 217), primary: `-1` is not a size in bytes"),
-            (data("primary", "<location href='/x'/>"), "`/x` is not a path within the repository"),
-            (data("primary", "<location href='a/../../x'/>"), "`a/../../x` is not a path within"),
-            (data("primary", "<location href='ftp://x/y'/>"), "`ftp://x/y` is not a path within"),
-            (data("primary", "<location href=''/>"), "`` is not a path within"),
-            (data("primary", "<location xml:base='http://x/' href='y'/>"), "the file is at another place: http://x/"),
+            (data("primary", "<size>-1</size>"), "primary: `-1` is not a size in bytes"),
+            (data("primary", "<location href='a/../../x'/>"), "primary: `a/../../x` is no path within the repository"),
+            (data("primary", "<location href='ftp://x/y'/>"), "`ftp://x/y` is a whole address"),
+            (data("primary", "<location href=''/>"), "primary: it has no <location>"),
             (data("primary", "<checksum type='md5'>00</checksum>"), "checksums of type `md5` are not checked here"),
             ("<data type='primary'/>".to_owned(), "primary: it has no <location>"),
             ("<data type='primary'><location href='x'/></data>".to_owned(), "primary: it has no <checksum>"),

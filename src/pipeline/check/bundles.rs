@@ -18,14 +18,26 @@ const NAMED: usize = 5;
 /// What is to be said of a repository's bundle.
 pub(super) fn rows(id: &str, bundle: &Bundle) -> Vec<Row> {
     let mut rows = Vec::new();
-    if bundle.maker() == Maker::Made {
-        rows.push(Row::ok(Area::Sources, format!("{id} has no metadata; createrepo_c made it")));
+    const ANEW: &str = "createrepo_c --no-database --general-compress-type=gz";
+    match bundle.maker() {
+        Maker::Carried => rows.extend(bundle.said_of_metadata().iter().take(NAMED).map(|said| {
+            let what = format!("the metadata of {id} names a file that yum does without: {said}");
+            Row::warning(Area::Sources, what, Some(format!("make it anew: {ANEW} DIRECTORY")))
+        })),
+        Maker::Made => rows.push(Row::ok(Area::Sources, format!("{id} has no metadata; createrepo_c made it"))),
+        Maker::Remade => {
+            let what = format!("yum of EL 7 cannot use the metadata of {id}; createrepo_c made it anew");
+            let remedy = format!("nothing is needed; metadata that yum can use comes from: {ANEW} DIRECTORY");
+            let mut row = Row::warning(Area::Sources, what, Some(remedy));
+            row.evidence = bundle.said_of_metadata().to_vec();
+            rows.push(row);
+        }
     }
     match unlisted(bundle) {
         Ok(unlisted) if unlisted.is_empty() => {}
         Ok(unlisted) => {
             let what = format!("the metadata of {id} does not know {}: {}", counted(unlisted.len(), "package"), shown(&unlisted));
-            rows.push(Row::warning(Area::Sources, what, Some("make it anew: createrepo_c --update DIRECTORY".to_owned())));
+            rows.push(Row::warning(Area::Sources, what, Some(format!("make it anew: {ANEW} --update DIRECTORY"))));
         }
         Err(error) => rows.push(Row::failed(Area::Sources, &AnyFailure::from(error))),
     }

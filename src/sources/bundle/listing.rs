@@ -50,11 +50,14 @@ pub(super) struct Listing {
     pub files: Vec<FileRecord>,
     /// Files in `repodata` directories, by path.
     pub repodata: BTreeMap<String, Vec<u8>>,
+    /// SQLite files in `repodata`, by path: as many as there is room for. They are needed only to be judged.
+    pub databases: BTreeMap<String, Vec<u8>>,
     /// The directory that paths are seen from; empty for the bundle's own.
     pub top: String,
     /// Path and target.
     links: Vec<(String, String)>,
     kept: u64,
+    kept_of_databases: u64,
     seen: Seen,
     problems: Problems,
 }
@@ -112,11 +115,13 @@ impl Listing {
 
     fn add_file(&mut self, path: &str, bytes: u64, content: &mut dyn Read) -> Result<(), Stop> {
         let keep = self.keeps(path, bytes)?;
+        let is_database = names::last(names::parent(path)) == REPODATA && path.contains(".sqlite");
+        let keep_database = is_database && self.kept_of_databases.saturating_add(bytes) <= REPODATA_BYTES;
         let mut content = Hashed { reader: content, hasher: HashingWriter::new(io::sink()), count: 0 };
         let mut metadata = Vec::new();
         let mut read = || -> io::Result<Option<Result<PackageHeader, String>>> {
             let package = if is_package(path) { Some(header::read(&mut content, bytes)?) } else { None };
-            match keep {
+            match keep || keep_database {
                 true => content.read_to_end(&mut metadata)?,
                 false => io::copy(&mut content, &mut io::sink())? as usize,
             };
@@ -128,6 +133,9 @@ impl Listing {
         }
         if keep {
             self.repodata.insert(path.to_owned(), metadata);
+        } else if keep_database {
+            self.kept_of_databases += bytes;
+            self.databases.insert(path.to_owned(), metadata);
         }
         let sha256 = content.hasher.finish().1;
         match package.transpose() {
@@ -203,6 +211,8 @@ impl Listing {
         let repodata = std::mem::take(&mut self.repodata);
         self.repodata = repodata.into_iter().filter_map(|(path, bytes)| Some((under(&path)?, bytes))).collect();
         self.repodata.retain(|path, _| names::parent(path) == REPODATA);
+        let databases = std::mem::take(&mut self.databases);
+        self.databases = databases.into_iter().filter_map(|(path, bytes)| Some((under(&path)?, bytes))).collect();
         self.files = files;
         Ok(self)
     }

@@ -1,4 +1,4 @@
-//! Makes the metadata of a repository that has none.
+//! Makes the metadata of a repository that has none, or none that yum of EL 7 can use.
 //!
 //! The field's own tool does it, so that yum reads what it was tested with. The crates `rpm` and `rpmrepo_metadata` could do it in-process:
 //! 42 crates more for the rare bundle that comes without, and a hostile header makes them panic (`super::header` says where).
@@ -17,16 +17,16 @@ const TIME: Duration = Duration::from_secs(600);
 /// Bytes of one file that are read at most.
 const BYTES: u64 = 64 << 20;
 
-/// The metadata of the packages below `dir`, path to content, as yum 3.4 of EL7 reads it: gzip, no SQLite. The same packages give the same
-/// bytes: revision and times are fixed.
-pub(in crate::sources) async fn repodata(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
-    Invocation::new(Tool::CreaterepoC)
+/// The metadata of the packages below `dir`, with the groups of the file `comps`, path to content, as yum 3.4 of EL7 reads it: gzip, no SQLite.
+/// The same packages give the same bytes: revision and times are fixed.
+pub(in crate::sources) async fn repodata(dir: &Path, comps: Option<&Path>) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
+    let mut invocation = Invocation::new(Tool::CreaterepoC)
         .args(["--quiet", "--no-database", "--general-compress-type=gz", "--simple-md-filenames"])
-        .args(["--revision=1", "--set-timestamp-to-revision"])
-        .arg(dir)
-        .within(TIME)
-        .output()
-        .await?;
+        .args(["--revision=1", "--set-timestamp-to-revision"]);
+    if let Some(comps) = comps {
+        invocation = invocation.arg("--groupfile").arg(comps);
+    }
+    invocation.arg(dir).within(TIME).output().await?;
     let made = dir.join(REPODATA);
     let read = || -> std::io::Result<BTreeMap<String, Vec<u8>>> {
         let mut files = BTreeMap::new();

@@ -8,7 +8,7 @@ use crate::base::digest::Sha256Digest;
 use crate::cache::Store;
 
 /// The kind of memory; the number is the version of [`Summary`] and of the rules that a bundle was judged by.
-const KIND: &str = "bundle-2";
+const KIND: &str = "bundle-3";
 /// The name of the summary among the files.
 const SUMMARY: &str = "summary.json";
 
@@ -74,7 +74,7 @@ mod tests {
         let (package, link_to) = (Some(package), Some("b.rpm".into()));
         let files = vec![FileRecord { path: "a.rpm".into(), bytes: 3, sha256: Sha256Digest::of(b"abc"), package, link_to }];
         let inspection = Inspection {
-            summary: Summary { maker: Maker::Carried, top: "Docker".into(), files },
+            summary: Summary { maker: Maker::Carried, top: "Docker".into(), files, said: vec!["x".into()] },
             repodata: [("repodata/repomd.xml".to_owned(), b"<repomd/>".to_vec()), (long, vec![0; 100_000])].into(),
         };
         assert_eq!(recall(&store, &sha256), None);

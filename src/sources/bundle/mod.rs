@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! archive ─each_file→ Listing: files, package headers, the directory around repodata ─→ Inspection ─(remembered by digest)
-//!                        └ without repodata: unpacked once, made by createrepo_c
+//!                        └ without repodata, or with one that yum of EL 7 cannot use: unpacked once, made by createrepo_c
 //! what repodata lists (the caller reads it) ─compare→ Comparison
 //! ```
 //!
@@ -22,6 +22,7 @@ mod names;
 mod problem;
 mod traps;
 mod unpack;
+mod yum;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use super::{SourceError, VerifiedFile, magic};
 use crate::base::atomic::{Existing, NewDir};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
+use crate::base::process::ProcessError;
 use crate::cache::Store;
 
 pub use compare::{Comparison, Listed};
@@ -82,6 +84,8 @@ pub enum Maker {
     Carried,
     /// goldsmith, since there was none.
     Made,
+    /// goldsmith, since yum 3.4.3 of EL 7 cannot use what there was.
+    Remade,
 }
 
 /// What was found out about a bundle.
@@ -99,6 +103,8 @@ struct Summary {
     top: String,
     /// In the order of their paths, with metadata that was made.
     files: Vec<FileRecord>,
+    /// Of carried metadata what does not fit and does no harm, of metadata that was made anew why.
+    said: Vec<String>,
 }
 
 impl Bundle {
@@ -182,6 +188,11 @@ impl Bundle {
         self.inspection.summary.maker
     }
 
+    /// Of carried metadata what does not fit and yum does without; of metadata that was made anew what yum could not use.
+    pub fn said_of_metadata(&self) -> &[String] {
+        &self.inspection.summary.said
+    }
+
     /// Bytes of all files when unpacked.
     pub fn unpacked_bytes(&self) -> u64 {
         self.files().iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
@@ -223,7 +234,7 @@ impl Bundle {
     }
 
     fn is_made(&self, file: &FileRecord) -> bool {
-        self.maker() == Maker::Made && names::parent(&file.path) == listing::REPODATA
+        self.maker() != Maker::Carried && names::parent(&file.path) == listing::REPODATA
     }
 }
 
@@ -256,25 +267,31 @@ async fn unpack_files(step: &str, place: &Place, top: &str, files: Vec<FileRecor
 
 /// Take a listing's metadata as it is, or make it.
 async fn inspect(what: &str, place: &Place, listing: Listing, scratch: &Path, task: &Task) -> Result<Inspection, SourceError> {
-    let Listing { mut files, repodata, top, .. } = listing;
-    if repodata.contains_key(&format!("{}/{}", listing::REPODATA, listing::REPOMD)) {
-        return Ok(Inspection { summary: Summary { maker: Maker::Carried, top, files }, repodata });
+    let carried = listing.repodata.contains_key(&format!("{}/{}", listing::REPODATA, listing::REPOMD));
+    let yum::Judgement { unusable, misfits, idle } = yum::judge(&listing);
+    if carried && unusable.is_empty() {
+        let Listing { files, repodata, top, .. } = listing;
+        return Ok(Inspection { summary: Summary { maker: Maker::Carried, top, files, said: idle }, repodata });
     }
-    task.events().note(format!("{what} has no repodata; createrepo_c makes it"));
+    if !misfits.is_empty() {
+        return Err(failed(what, place.path(), Stop::Metadata(misfits)));
+    }
+    let comps = yum::comps(&listing)?;
+    task.events().note(match carried {
+        true => format!("yum of EL 7 cannot use the metadata of {what}: {unusable}; createrepo_c makes it anew"),
+        false => format!("{what} has no repodata; createrepo_c makes it"),
+    });
+    let maker = if carried { Maker::Remade } else { Maker::Made };
+    let Listing { mut files, top, .. } = listing;
     // Whatever else is in the directory is of no use without the file that names it.
     files.retain(|file| names::parent(&file.path) != listing::REPODATA);
-    let dir = scratch.join(format!("repository-{}", listing::digest(&files).short()));
-    let made = async {
-        unpack_files(&format!("unpack {what}"), place, &top, files.clone(), &dir, task)
-            .await
-            .map_err(|stop| failed(what, place.path(), stop))?;
-        task.step(&format!("make the metadata of {what}"));
-        make::repodata(&dir).await
-    }
-    .await;
-    // A scratch directory goes away with the run; its packages need not stay so long.
-    let _ = std::fs::remove_dir_all(&dir);
-    let repodata = made?;
+    let made = make(what, place, &top, &files, comps, scratch, task).await;
+    let repodata = match made {
+        Err(SourceError::Tool(ProcessError::Missing { .. })) if carried => {
+            return Err(failed(what, place.path(), Stop::Metadata(unusable)));
+        }
+        made => made?,
+    };
     files.extend(repodata.iter().map(|(path, bytes)| FileRecord {
         path: path.clone(),
         bytes: bytes.len() as u64,
@@ -283,7 +300,39 @@ async fn inspect(what: &str, place: &Place, listing: Listing, scratch: &Path, ta
         link_to: None,
     }));
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Inspection { summary: Summary { maker: Maker::Made, top, files }, repodata })
+    Ok(Inspection { summary: Summary { maker, top, files, said: unusable.lines() }, repodata })
+}
+
+/// The metadata of packages, which are unpacked for it, and groups.
+async fn make(
+    what: &str,
+    place: &Place,
+    top: &str,
+    files: &[FileRecord],
+    comps: Option<Vec<u8>>,
+    scratch: &Path,
+    task: &Task,
+) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
+    let dir = scratch.join(format!("repository-{}", listing::digest(files).short()));
+    // createrepo_c gives its copies this file's name.
+    let aside = dir.with_extension("groups");
+    let groups = comps.as_ref().map(|_| aside.join("comps.xml"));
+    let made = async {
+        unpack_files(&format!("unpack {what}"), place, top, files.to_owned(), &dir, task)
+            .await
+            .map_err(|stop| failed(what, place.path(), stop))?;
+        if let (Some(path), Some(text)) = (&groups, &comps) {
+            let written = std::fs::create_dir_all(&aside).and_then(|()| std::fs::write(path, text));
+            written.map_err(|source| SourceError::Scratch { path: path.clone(), source })?;
+        }
+        task.step(&format!("make the metadata of {what}"));
+        make::repodata(&dir, groups.as_deref()).await
+    }
+    .await;
+    // A scratch directory goes away with the run; its packages need not stay so long.
+    let _ = std::fs::remove_dir_all(&dir);
+    let _ = std::fs::remove_dir_all(&aside);
+    made
 }
 
 fn failed(what: &str, path: &Path, stop: Stop) -> SourceError {

@@ -135,7 +135,7 @@ async fn assemble(
     });
     copied.await?;
     task.step(&format!("make the metadata of {what}"));
-    bundle::repodata(&dir).await?;
+    bundle::repodata(&dir, None).await?;
     Bundle::open(&what, &dir, None, host.store, host.scratch, task).await
 }
 
