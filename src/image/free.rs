@@ -95,7 +95,7 @@ impl FreeSpace {
             None => return Ok(()),
             Some(FilesystemType::Ext4) => ext4::free_runs(&bytes),
             Some(FilesystemType::Vfat) => fat::free_runs(&bytes),
-            Some(FilesystemType::Swap) => Ok([SWAP_HEADER_BYTES..bytes.len()].into_iter().filter(|run| run.start < run.end).collect()),
+            Some(FilesystemType::Swap) => Ok(after_swap_header(bytes.len())),
             Some(FilesystemType::Xfs | FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks) => {
                 Err(Unknown::Incompatible(String::new()))
             }
@@ -126,6 +126,12 @@ pub async fn clear(disk: &Path, format: Format, free: &FreeSpace, overlay: &Path
         invocation.arg(local(overlay)).run_with(|_| {}).await?;
     }
     Ok(())
+}
+
+/// What of a swap area of `size` bytes is not its header.
+fn after_swap_header(size: u64) -> Vec<Range<u64>> {
+    let run = SWAP_HEADER_BYTES..size;
+    (!run.is_empty()).then_some(run).into_iter().collect()
 }
 
 /// The commands of qemu-io that make `run` zeros. Where the run does not fill a cluster, qemu-io writes zeros; else it marks the cluster.
@@ -181,7 +187,8 @@ mod tests {
         let mut bytes = vec![0u8; 3 << 12];
         bytes[4096 - 10..4096].copy_from_slice(b"SWAPSPACE2");
         let free = FreeSpace::of(&Disk::in_memory("swap", bytes)).unwrap();
-        assert_eq!(free, FreeSpace { runs: vec![4096..3 << 12], unread: Vec::new() });
+        assert_eq!(free.runs.iter().map(|run| (run.start, run.end)).collect::<Vec<_>>(), [(4096, 3 << 12)]);
+        assert!(after_swap_header(4096).is_empty());
     }
 
     #[test]

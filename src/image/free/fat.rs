@@ -69,11 +69,8 @@ impl Volume {
         let root_sectors = (u16_at(17) * 32).div_ceil(sector_bytes.max(1));
         let first_data = u16_at(14) + tables * table_sectors + root_sectors;
         let clusters = sectors.saturating_sub(first_data).checked_div(sectors_per_cluster).unwrap_or_default();
-        let entry_bits = match clusters {
-            ..=FAT12_CLUSTERS_MAX => 12,
-            ..=FAT16_CLUSTERS_MAX => 16,
-            _ => 32,
-        };
+        let bits_for = [(FAT12_CLUSTERS_MAX, 12), (FAT16_CLUSTERS_MAX, 16), (u64::MAX, 32)];
+        let entry_bits = bits_for.into_iter().find(|(most, _)| clusters <= *most).map_or(32, |(_, bits)| bits);
         let sane = sector_bytes.is_power_of_two()
             && (512..=4096).contains(&sector_bytes)
             && tables > 0
