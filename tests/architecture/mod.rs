@@ -1,6 +1,6 @@
 //! The house rules, enforced: who may import whom, and where a few calls may stand.
 
-mod scanner;
+pub mod scanner;
 
 use std::fs;
 use std::path::{Path, PathBuf};

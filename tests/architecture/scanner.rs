@@ -31,6 +31,8 @@ pub struct Scan {
     pub allows: Vec<Site>,
     /// Modules declared by `mod x;`, in order.
     pub declared: Vec<String>,
+    /// String literals, as the program has them.
+    pub texts: Vec<(String, Site)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +89,7 @@ impl Reader<'_> {
             }
             Token::Mark('#') => self.read_attribute(at, site),
             Token::Word(word) => self.read_word(at, word, site),
+            Token::Text(text) => self.scan.texts.push((text.clone(), site)),
             _ => {}
         }
     }
@@ -294,7 +297,18 @@ impl Lexer<'_> {
         while let Some(c) = self.bump() {
             match c {
                 '"' => break,
-                '\\' => content.extend(self.bump()),
+                '\\' => match self.bump() {
+                    Some('n') => content.push('\n'),
+                    Some('t') => content.push('\t'),
+                    // The line goes on at the next one's first character that is no white space.
+                    Some('\n') => {
+                        while self.chars.peek().is_some_and(|c| c.is_whitespace()) {
+                            self.bump();
+                        }
+                    }
+                    Some(c) => content.push(c),
+                    None => {}
+                },
                 c => content.push(c),
             }
         }
@@ -372,6 +386,7 @@ fn comments_strings_characters_and_lifetimes_are_told_apart() {
         (r#"r"a\" b"#, vec![text("a\\"), word("b")]),
         (r###"br##"a"# b"## c"###, vec![text("a\"# b"), word("c")]),
         (r#""a\"b" c"#, vec![text("a\"b"), word("c")]),
+        ("\"a\\n\\\n   b\" c", vec![text("a\nb"), word("c")]),
         (r"'\'' '\u{1b}' 'x' b'\\' y", vec![text(""), text(""), text("x"), word("b"), text(""), word("y")]),
         ("&'a x 'b: loop", vec![Token::Mark('&'), word("x"), Token::Mark(':'), word("loop")]),
         ("r#mod r#type", vec![word("mod"), word("type")]),
