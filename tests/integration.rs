@@ -2,6 +2,7 @@
 
 mod architecture;
 mod recipe_cases;
+mod el7_commands;
 mod kickstart_cases;
 mod kickstart_parser;
 mod image_cases;
