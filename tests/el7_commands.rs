@@ -6,6 +6,8 @@ mod shell;
 mod table;
 
 use std::collections::HashSet;
+use std::fs;
+use std::process::Command;
 
 use scripts::{Text, scripts, unknown};
 use table::Table;
@@ -132,5 +134,74 @@ fn what_el7_lacks_is_told_from_any_script() {
         assert!(changed > 0, "{place} has no `{from}`");
         let found = complaints(&table, &texts);
         assert!(found.iter().any(|found| found.starts_with(place) && found.ends_with(why)), "{to}: {found:?}");
+    }
+}
+
+/// Command lines that EL7 takes, and such that it refuses.
+const LINES: &[(&str, bool)] = &[
+    ("cp -a --reflink=auto x y", true),
+    ("cp --reflink=never x y", false),
+    ("cp -aq x y", false),
+    ("chroot / cp --archive x y", true),
+    ("chroot --skip-chdir / cp", false),
+    ("cut -d : -f 6", true),
+    ("dd if=x of=y bs=1M conv=notrunc", true),
+    ("dd if=x status=progress", false),
+    ("dracut --force --add-drivers 'a b' x y", true),
+    ("dracut --reproducible x", false),
+    ("find x -xdev -mindepth 1 -name '*.gz' -delete", true),
+    ("find x -exec cp -t y {} +", true),
+    ("find x -exec cp -t y {} + -files0-from z", false),
+    ("grep -Eqs -e --odd x", true),
+    ("grep -- --odd x", true),
+    ("head -1", true),
+    ("install -D -m 0644 -o root -g root x y", true),
+    ("mktemp --suffix=.x", true),
+    ("mount -t tmpfs -o mode=0700 x y", true),
+    ("mount --mkdir x y", false),
+    ("rpm -q --qf '%{NAME}' x", true),
+    ("sed -i -e s/x/y/ x", true),
+    ("sed -E -zn p x", true),
+    ("sed --debug p", false),
+    ("sort -u -k 1,1 -t :", true),
+    ("sync -f", false),
+    ("systemctl --no-wall poweroff --force --force", true),
+    ("systemctl show --value x", false),
+    ("systemctl revert x", false),
+    ("udevadm settle --timeout=3", true),
+    ("udevadm settle --seconds=3", false),
+    ("udevadm wait x", false),
+    ("umount -R x", true),
+    ("usermod -a -G x y", true),
+    ("yum -y --disablerepo='*' upgrade", true),
+    ("yum --best upgrade", false),
+    ("yum advisory", false),
+];
+
+/// What the rehearsal's guest refuses is what the scripts are held against: two readers of one table.
+#[test]
+fn the_wrappers_of_the_rehearsal_refuse_the_same() {
+    let table = Table::load();
+    let tree = tempfile::tempdir().unwrap();
+    let binaries = tree.path().join("usr/bin");
+    fs::create_dir_all(&binaries).unwrap();
+    for (line, _) in LINES {
+        fs::write(binaries.join(line.split(' ').next().unwrap()), "").unwrap();
+    }
+    let make = "import sys, pathlib; sys.path.insert(0, sys.argv[1]); from builder import shims; shims.make(pathlib.Path(sys.argv[2]))";
+    let rehearsal = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rehearsal");
+    let made = Command::new("python3").args(["-B", "-c", make, rehearsal]).arg(tree.path()).status().unwrap();
+    assert!(made.success());
+    let local = tree.path().join("usr/local");
+    for &(line, known) in LINES {
+        let complaints = table.judge(&shell::read(line), &HashSet::new());
+        assert_eq!(complaints.is_empty(), known, "{line}: {complaints:?}");
+        let (command, arguments) = line.split_once(' ').unwrap();
+        let wrapper = fs::read_to_string(local.join("bin").join(command)).unwrap();
+        let wrapper = wrapper.replace(&format!("real=/usr/bin/{command}"), "real=true").replace("/usr/local", local.to_str().unwrap());
+        fs::write(tree.path().join(command), wrapper).unwrap();
+        let text = format!("exec /bin/dash {} {arguments}", tree.path().join(command).display());
+        let ran = Command::new("/bin/dash").args(["-c", &text]).output().unwrap();
+        assert_eq!(ran.status.success(), known, "{line}: {}", String::from_utf8_lossy(&ran.stderr));
     }
 }

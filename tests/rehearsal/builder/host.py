@@ -81,7 +81,7 @@ def key(packages):
     """What the medium is made of: these files, the versions of what is asked for, and the tools that wrap it."""
     texts = []
     for path in sorted(HERE.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md" and path.parent != HERE:
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md" and (path.parent != HERE or path.suffix == ".toml"):
             texts += [f"{path.relative_to(HERE)} {path.stat().st_mode & 0o111}", hashlib.sha256(path.read_bytes()).hexdigest()]
         elif path.is_symlink():
             texts += [f"{path.relative_to(HERE)} {os.readlink(path)}"]

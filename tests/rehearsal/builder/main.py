@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import debian, host, initrd, iso, repository, rpms, runtime
+from . import debian, host, initrd, iso, repository, rpms, runtime, shims
 
 INSIDE = "REHEARSAL_NAMESPACES"
 
@@ -88,6 +88,7 @@ def build(table, cache, work):
     with step("a Debian tree"):
         tree = debian.make_tree(table.roots() | set(host.names(host.HERE / "runtime" / "packages.txt")), cache, work)
     packages = debian.Packages(tree)
+    shims.make(tree)
     with step("the installer's initramfs"):
         initrd.make(tree, packages.kernel(), work / "initrd.img")
     with step("the installer's runtime"):

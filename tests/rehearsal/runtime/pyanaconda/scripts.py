@@ -64,7 +64,9 @@ def _run(script, root):
         file.write(script.script)
     os.chmod(path, 0o700)
     inside = path if root == "/" else path.removeprefix(root)
-    status, output = programs.run(*script.interp.split(), inside, root=root, check=False)
+    # The wrappers that know no more options than EL7 (builder/shims.py) are in the way of scripts alone.
+    search = {"PATH": "/usr/local/bin:/usr/bin:/bin:/sbin:/usr/sbin"}
+    status, output = programs.run(*script.interp.split(), inside, root=root, environment=search, check=False)
     if script.logfile:
         log = os.path.join(root, script.logfile.lstrip("/"))
         os.makedirs(os.path.dirname(log), exist_ok=True)
