@@ -72,6 +72,15 @@ def candidates(packages):
     return "\n".join(line for line in said.splitlines() if not line.startswith(" ") or "Candidate:" in line)
 
 
+def kernels():
+    """The kernels for clouds that apt knows, at most two: the newest, and the one before it. Names of packages, the older first."""
+    said = subprocess.run(["apt-cache", "search", "--names-only", r"^linux-image-6\.1\.0-[0-9]+-cloud-amd64$"], stdout=subprocess.PIPE, text=True).stdout
+    found = sorted((line.split()[0] for line in said.splitlines()), key=lambda name: int(name.split("-")[3]))
+    if not found:
+        raise Unfit("apt knows no kernel of bookworm for clouds: run apt-get update")
+    return found[-2:]
+
+
 def digest(*texts):
     """Texts as the name of a directory."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:20]

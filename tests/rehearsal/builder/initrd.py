@@ -59,11 +59,16 @@ def make(tree, kernel, target):
     shutil.move(work, dracut)
 
 
-def thin(tree, kernel, dracut_modules):
-    """Take away what nobody needs here, from what all of the medium is made of."""
-    for path in (tree / "usr/lib/modules" / kernel).rglob("*.ko"):
+def thin_modules(directory):
+    """Take away the modules of a kernel that a virtual machine has no use for."""
+    for path in directory.rglob("*.ko"):
         if not KERNEL_MODULES.search(str(path)):
             path.unlink()
+
+
+def thin(tree, kernel, dracut_modules):
+    """Take away what nobody needs here, from what all of the medium is made of."""
+    thin_modules(tree / "usr/lib/modules" / kernel)
     host.enter(tree, "depmod", kernel)
     for path in dracut_modules.iterdir():
         if path.name[2:] not in DRACUT_MODULES and not re.fullmatch(r"01systemd-(journald|modules-load|sysctl|tmpfiles|udevd|ask-password)", path.name):

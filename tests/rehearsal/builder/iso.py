@@ -33,6 +33,7 @@ initrd = images/pxeboot/initrd.img
 
 [checksums]
 {checksums}"""
+MENU = "label linux\n  kernel vmlinuz\n  append initrd=initrd.img inst.stage2=hd:LABEL={label} quiet\n"
 IMAGES = ["LiveOS/squashfs.img", "images/pxeboot/initrd.img", "images/pxeboot/vmlinuz", "repodata/repomd.xml"]
 TIMESTAMP = "1525379784.39"
 
@@ -46,9 +47,7 @@ def make(tree, packages, work, out):
     shutil.move(work / "squashfs.img", iso / "LiveOS/squashfs.img")
     shutil.move(work / "initrd.img", iso / "images/pxeboot/initrd.img")
     shutil.copy(packages.tree / f"boot/vmlinuz-{kernel}", iso / "images/pxeboot/vmlinuz")
-    (iso / "isolinux/isolinux.cfg").write_text(
-        "label linux\n  kernel vmlinuz\n  append initrd=initrd.img inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64 quiet\n"
-    )
+    (iso / "isolinux/isolinux.cfg").write_text(MENU.format(label=LABEL.replace(" ", "\\x20")))
     (iso / ".discinfo").write_text(f"{TIMESTAMP}\nrehearsal\nx86_64\n")
     (iso / "CentOS_BuildTag").write_text("rehearsal\n")
     (iso / "GPL").write_text("What is on this medium is Debian's; its licences are those of the packages.\n")
@@ -60,9 +59,22 @@ def make(tree, packages, work, out):
     )
 
 
+def labelled(medium, label):
+    """A copy of the medium beside it, with another volume id; `inst.stage2` of its own menu says so, too."""
+    copy = medium.with_name(f"medium-{hashlib.sha256(label.encode()).hexdigest()[:12]}.iso")
+    if not copy.exists():
+        with tempfile.TemporaryDirectory(dir=medium.parent) as scratch:
+            menu, made = Path(scratch) / "menu", Path(scratch) / "made.iso"
+            menu.write_text(MENU.format(label=label.replace(" ", "\\x20")))
+            change = ["-volid", label, "-map", menu, "/isolinux/isolinux.cfg"]
+            host.run("xorriso", "-report_about", "SORRY", "-indev", medium, "-outdev", made, "-joliet", "on", *change, "-commit")
+            os.rename(made, copy)
+    return {"iso": str(copy), "sha256": sha256(copy)}
+
+
 def faulty(medium, fault):
     """A copy of the medium beside it, with a fault: a word for the installer to act on, or a runtime that is not there or none."""
-    copy = medium.with_name(f"medium-{fault}.iso")
+    copy = medium.with_name(f"{medium.stem}-{fault}.iso")
     if not copy.exists():
         with tempfile.TemporaryDirectory(dir=medium.parent) as scratch:
             note, made = Path(scratch) / "note", Path(scratch) / "made.iso"

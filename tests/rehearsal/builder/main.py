@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import debian, host, initrd, iso, repository, rpms, runtime, shims
+from . import bundles, debian, host, initrd, iso, repository, rpms, runtime, shims
 
 INSIDE = "REHEARSAL_NAMESPACES"
 
@@ -31,12 +31,18 @@ def main():
     parser.add_argument(
         "--fault", metavar="KIND@PHASE", help="the medium with a fault in it: see runtime/pyanaconda/faults.py, or stage2-missing, stage2-broken"
     )
+    parser.add_argument("--label", help="the medium with another volume id")
+    parser.add_argument("--bundle", choices=sorted(bundles.KINDS), help="another Docker.tar.gz, with something in it that is not in the plain one")
     parser.add_argument("--keep-work", action="store_true", help="leave the scratch directory behind")
     arguments = parser.parse_args()
     if INSIDE not in os.environ:
         enter_namespaces()
     try:
         facts = find_or_build(arguments.cache.resolve(), arguments.keep_work)
+        if arguments.bundle:
+            facts |= bundles.made(Path(facts["bundle"]), arguments.bundle)
+        if arguments.label:
+            facts |= iso.labelled(Path(facts["iso"]), arguments.label)
         if arguments.fault:
             facts |= iso.faulty(Path(facts["iso"]), arguments.fault)
         print(json.dumps(facts))

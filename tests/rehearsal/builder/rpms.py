@@ -30,7 +30,8 @@ class Table:
     def roots(self):
         """The Debian packages that the table names, for the tree."""
         named = {deb for rpm in self.rpms.values() for deb in rpm.get("debs", [])}
-        return {deb for deb in named if deb != "@kernel"} | {"linux-image-cloud-amd64"}
+        # A bundle may bring a newer kernel than the medium's.
+        return {deb for deb in named if deb != "@kernel"} | {host.kernels()[0]}
 
 
 class Rpm:
@@ -57,6 +58,12 @@ def wrap(table, packages, tree, work):
     place.mkdir()
     spec = place / "medium.spec"
     spec.write_text(spec_text(rpms, place))
+    rpmbuild(spec, root, place)
+    return rpms
+
+
+def rpmbuild(spec, root, place):
+    """The RPMs of a spec, of the files below `root`, as they are; they lie in `place`, in a directory of their architecture."""
     defines = {
         "_topdir": place, "_rpmdir": place, "_dbpath": place / "db", "__spec_install_pre": "%{nil}", "__spec_clean_body": "%{nil}",
         "__os_install_post": "%{nil}", "__find_debuginfo": "%{nil}", "_build_id_links": "none", "_missing_doc_files_terminate_build": "0",
@@ -66,7 +73,6 @@ def wrap(table, packages, tree, work):
     }
     options = [word for name, value in defines.items() for word in ("--define", f"{name} {value}")]
     host.run("rpmbuild", "-bb", "--quiet", "--noclean", *options, "--buildroot", root, spec, env={**os.environ, "SOURCE_DATE_EPOCH": ""})
-    return rpms
 
 
 def divide(table, packages, root):

@@ -8,7 +8,7 @@ import time
 from . import programs
 
 FILES = ("/run/install/repo/rehearsal.fault", "/run/rehearsal.fault")
-PHASES = ("start", "metadata", "storage", "packages", "bootloader", "configure", "post")
+PHASES = ("start", "metadata", "storage", "packages", "bootloader", "configure", "post", "end")
 
 
 def wanted():
@@ -74,6 +74,18 @@ def poweroff():
     time.sleep(60)
 
 
+def unclean():
+    """Power gone before the system disk is unmounted. The last file is in the filesystem's journal alone: fsync(2) writes that, and nothing
+    comes after it."""
+    with open(f"{programs.SYSROOT}/etc/rehearsal-journal", "w") as file:
+        file.write("replayed\n")
+        file.flush()
+        os.fsync(file.fileno())
+    with open("/proc/sysrq-trigger", "w") as trigger:
+        trigger.write("o")
+    time.sleep(60)
+
+
 def unreadable():
     """The repositories of the recipe's volume are gone: something else is mounted in their place."""
     subprocess.run(["mount", "-t", "tmpfs", "empty", "/run/goldsmith/volume"], check=False)
@@ -92,5 +104,5 @@ def crash():
 
 KINDS = {
     "hang": hang, "spin": spin, "dots": dots, "panic": panic, "prompt": prompt, "poweroff": poweroff, "unreadable": unreadable, "full": full,
-    "crash": crash,
+    "crash": crash, "unclean": unclean,
 }

@@ -102,4 +102,5 @@ def install(data):
         lines.log("step", message="Running post-installation scripts")
         scripts.run_post(data)
         configure.copy_logs(data)
+    faults.at("end")
     storage.turn_off()

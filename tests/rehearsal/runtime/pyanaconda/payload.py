@@ -13,7 +13,7 @@ import dnf.transaction
 import rpm
 from pykickstart.constants import GROUP_ALL, GROUP_DEFAULT
 
-from . import endings, lines, programs
+from . import endings, lines, metadata, programs
 
 MEDIUM = "/run/install/repo"
 # rpm's checks of digests cost minutes under emulation, and Anaconda's yum made none; Debian's rpm looks for its database elsewhere.
@@ -65,9 +65,10 @@ class Payload:
         lines.log("repo.gather", name=name)
         for _ in range(10):
             try:
+                metadata.readable_by_yum(url)
                 repo.load()
                 break
-            except dnf.exceptions.RepoError as error:
+            except (dnf.exceptions.RepoError, metadata.RepoError) as error:
                 lines.log("repo.retry", name=name, error=error)
                 time.sleep(0.5)
         else:
