@@ -2,7 +2,7 @@
 //!
 //! `tests/packages/flagship.py` makes the medium and real RPMs; createrepo_c makes the indexes; servers of this file give them, or lie.
 
-mod server;
+pub mod server;
 mod signed;
 
 use std::collections::BTreeMap;

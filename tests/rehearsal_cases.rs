@@ -1,10 +1,13 @@
 //! goldsmith on the rehearsal medium, which behaves as the facts about Anaconda 7.5 say and shares nothing with goldsmith:
 //! `tests/rehearsal/README.md` tells what it proves and what it cannot.
 
+mod built;
 mod flagship;
 mod rows;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::fixture::{PASSWORD, place};
-use crate::support::{Run, goldsmith};
+use crate::support::{Ended, Run, goldsmith};
 
 /// The recipe that is rehearsed.
 const FLAGSHIP: &str = "centos-7.5-docker";
@@ -28,6 +31,9 @@ struct Medium {
     /// The version of its Docker.
     docker: String,
 }
+
+/// The table of what was said.
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/rehearsal-rows.txt");
 
 /// A file of the medium's directory.
 fn at(name: &str) -> PathBuf {
@@ -57,6 +63,41 @@ fn made(more: &[&str]) -> Medium {
     Medium { iso: word("iso"), sha256: word("sha256"), bundle: word("bundle"), release: word("release"), docker: word("docker") }
 }
 
+/// A search path whose `qemu-system-x86_64` has EL7's disks: 7.5's virtio_blk can neither discard nor write zeroes (el7-facts,
+/// Corrections 1), and what QEMU does not offer, Debian's cannot do either. `more` are arguments for a machine with a network.
+fn el7_path(name: &str, more: &str) -> String {
+    let path = std::env::var("PATH").unwrap();
+    let directory = place().join("rehearsal-host").join(name);
+    fs::create_dir_all(&directory).unwrap();
+    let qemu = std::env::split_paths(&path).map(|place| place.join("qemu-system-x86_64")).find(|place| place.exists());
+    let qemu = qemu.expect("QEMU is installed");
+    let wrapper = directory.join("qemu-system-x86_64");
+    let disks = "-global virtio-blk-pci.discard=off -global virtio-blk-pci.write-zeroes=off";
+    let script =
+        format!("#!/bin/sh\nmore=\ncase $* in *netdev=net0*) more='{more}' ;; esac\nexec '{}' {disks} $more \"$@\"\n", qemu.display());
+    // Tests run at once, and one may be running what another writes.
+    let new = directory.join(format!("new-{:?}", std::thread::current().id()));
+    fs::write(&new, script).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(new, wrapper).unwrap();
+    format!("{}:{path}", directory.display())
+}
+
+/// Whether the row `name` is to be run: `REHEARSAL_ROWS` names it, or is `all`, or is not there and the row is run always.
+fn is_wanted(name: &str, always: bool) -> bool {
+    let wanted = std::env::var("REHEARSAL_ROWS").unwrap_or_default();
+    wanted == "all" || if wanted.is_empty() { always } else { wanted.split(',').any(|row| row == name) }
+}
+
+/// Add a row to the table: its name, seconds in all, the exit code, and what was said. The table is of this run alone.
+fn note(name: &str, ended: &Ended, took: Duration, said: &str) {
+    static NEW: OnceLock<()> = OnceLock::new();
+    // Of an earlier run, if there was one.
+    NEW.get_or_init(|| drop(fs::remove_file(TABLE)));
+    let mut table = OpenOptions::new().create(true).append(true).open(TABLE).unwrap();
+    writeln!(table, "{name:<24} {:>5.0} s  exit {}  {said}", took.as_secs_f64(), ended.status).unwrap();
+}
+
 /// The overrides that the medium's README lists, as keys and values; DOCKER and the like are filled in.
 fn overrides(medium: &Medium) -> Vec<(String, String)> {
     let text = fs::read_to_string(at("README.md")).unwrap();
@@ -84,5 +125,5 @@ fn set(overrides: &[(String, String)], wanted: impl Fn(&str) -> bool) -> Vec<Str
 fn flagship(medium: &Medium, wanted: impl Fn(&str) -> bool) -> Run {
     let words = set(&overrides(medium), wanted);
     let words = ["build", FLAGSHIP, "-o", "out"].into_iter().chain(words.iter().map(String::as_str));
-    goldsmith(words).env("ROOT_PASSWORD", PASSWORD).patience(Duration::from_secs(120))
+    goldsmith(words).env("ROOT_PASSWORD", PASSWORD).env("PATH", el7_path("plain", "")).patience(Duration::from_secs(120))
 }

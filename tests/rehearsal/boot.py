@@ -21,9 +21,11 @@ from pathlib import Path
 
 # The arguments that goldsmith boots installers with (KERNEL_ARGUMENTS in src/installer/anaconda.rs), written apart from it.
 KERNEL_ARGUMENTS = (
-    "inst.ks=file:/ks.cfg inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64 inst.cmdline inst.nosave=all_ks inst.geoloc=0 console=tty0 "
+    "inst.ks=file:/ks.cfg inst.stage2=hd:LABEL={label} inst.cmdline inst.nosave=all_ks inst.geoloc=0 console=tty0 "
     "console=ttyS0,115200 net.ifnames=0 biosdevname=0 rd.shell=0 rd.emergency=poweroff panic=1 no_timer_check"
 )
+# EL7's virtio_blk can neither discard nor write zeroes (el7-facts, Corrections 1); QEMU's device is not to offer it to Debian's.
+EL7_DISKS = ("-global", "virtio-blk-pci.discard=off", "-global", "virtio-blk-pci.write-zeroes=off")
 REPORT_PORT = "org.goldsmith.runner.0"
 LOG_PORT = "org.fedoraproject.anaconda.log.0"
 NONCE = "5eed5eed5eed5eed"
@@ -78,9 +80,12 @@ class Machine:
         words = [
             *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", arguments.cpu),
             *("-smp", "2", "-m", f"{arguments.memory}M", "-vga", "std", "-display", "none", "-rtc", "base=utc", "-device", "virtio-rng-pci"),
+            *EL7_DISKS,
             *("-device", "pvpanic", "-action", "reboot=shutdown,shutdown=poweroff,panic=shutdown"),
             *("-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0", "-device", "virtio-serial-pci,id=ports"),
         ]
+        for number in range(1, arguments.cards):
+            words += ["-netdev", f"user,id=net{number},restrict=on", "-device", f"virtio-net-pci,netdev=net{number}"]
         for name in ["qmp", "console", *ports]:
             # QEMU connects to us, before the machine starts: a port that nobody listens to blocks its writer.
             listener = socket.socket(socket.AF_UNIX)
@@ -174,7 +179,8 @@ def install(arguments, work, log):
         drives.append((arguments.iso, True))
     if arguments.bundle:
         drives.append((bundle_volume(arguments.bundle, work), True))
-    options = ["-kernel", work / "pxeboot/vmlinuz", "-initrd", work / "initrd", "-append", f"{KERNEL_ARGUMENTS} {arguments.append}".strip()]
+    kernel_arguments = KERNEL_ARGUMENTS.format(label=arguments.label.replace(" ", "\\x20"))
+    options = ["-kernel", work / "pxeboot/vmlinuz", "-initrd", work / "initrd", "-append", f"{kernel_arguments} {arguments.append}".strip()]
     options += drive_options(drives)
     machine = Machine(work, arguments, [LOG_PORT, REPORT_PORT], options, log)
     marks, quiet = {}, time.monotonic()
@@ -238,6 +244,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/rehearsal/boot.py", description="Boot the rehearsal medium, or the disk it made.")
     parser.add_argument("--disk", type=Path, required=True, help="the system disk, a raw file; an installation replaces it")
     parser.add_argument("--memory", type=int, default=2048, help="MiB")
+    parser.add_argument("--cards", type=int, default=1, help="network cards")
     parser.add_argument("--cpu", default="max", help="QEMU's name of a processor")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds to the end of all patience")
     parser.add_argument("--log", type=Path, help="write every line of console, ports and monitor here, with seconds since launch")
@@ -250,6 +257,7 @@ def main():
     sub.add_argument("--silence", type=float, default=180, help="seconds without a line after which it counts as hanging")
     sub.add_argument("--append", default="", help="more kernel arguments, such as rehearsal.fault=hang@packages")
     sub.add_argument("--leave-out", action="append", default=[], help="ks.cfg or goldsmith-nonce.cfg: do not put it into the initramfs")
+    sub.add_argument("--label", default="CentOS 7 x86_64", help="the medium's volume id")
     sub.add_argument("--no-medium", action="store_true", help="do not attach the ISO")
     sub = commands.add_parser("login", help="boot the installed disk, a copy of it, and run commands as root")
     sub.add_argument("--password", required=True)

@@ -4,20 +4,16 @@
 //! how long it took stands in `target/rehearsal-rows.txt` then.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::time::{Duration, Instant};
 
-use super::{Medium, faulty, flagship};
+use super::{Medium, el7_path, faulty, flagship, is_wanted, note};
 use crate::faults::{evidence, failed, told};
 use crate::fixture::{PASSWORD, machines};
 use crate::support::{Ended, Run, goldsmith};
 
 /// The least that the installer takes: the rest of an installation is not what a row is about.
 const KICKSTART: &str = include_str!("../rehearsal/least.ks");
-
-/// The table of what was said.
-const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/rehearsal-rows.txt");
 
 /// Longer than the longest row may take: silence is waited for, a spinning processor to the end of the deadline.
 const PATIENCE: Duration = Duration::from_secs(1200);
@@ -115,17 +111,12 @@ const ROWS: &[Row] = &[
 
 #[test]
 fn each_way_to_fail_is_told_by_its_name() {
-    let wanted = std::env::var("REHEARSAL_ROWS").unwrap_or_default();
-    let is_wanted =
-        |row: &&Row| wanted == "all" || if wanted.is_empty() { row.always } else { wanted.split(',').any(|name| name == row.name) };
     let mut wrong = String::new();
-    // Of an earlier run, if there was one.
-    let _ = fs::remove_file(TABLE);
-    for row in ROWS.iter().filter(is_wanted) {
+    for row in ROWS.iter().filter(|row| is_wanted(row.name, row.always)) {
         let _slot = machines();
         let begun = Instant::now();
         let ended = build(row).end();
-        note(row, &ended, begun.elapsed());
+        note(row.name, &ended, begun.elapsed(), &cause_and_remedy(&ended));
         if let Err(why) = std::panic::catch_unwind(|| judge(row, &ended)) {
             let why = why.downcast_ref::<String>().map_or("", String::as_str);
             writeln!(wrong, "--- {}: {why}", row.name).unwrap();
@@ -151,7 +142,11 @@ fn build(row: &Row) -> Run {
         // Emulated, it is ten times as long.
         if spins { "[build]\ndeadline = \"1m\"\n" } else { "" }
     );
-    goldsmith(["build", "row.toml", "-o", "out"]).file("row.toml", &recipe).file("row.ks", &kickstart).patience(PATIENCE)
+    goldsmith(["build", "row.toml", "-o", "out"])
+        .file("row.toml", &recipe)
+        .file("row.ks", &kickstart)
+        .env("PATH", el7_path("plain", ""))
+        .patience(PATIENCE)
 }
 
 #[track_caller]
@@ -166,10 +161,9 @@ fn judge(row: &Row, ended: &Ended) {
     assert!(!fs::read_to_string(machine.join("ks.cfg")).unwrap().contains(PASSWORD));
 }
 
-/// Add what was said to the table: the row, seconds in all, the exit code, and the first line.
-fn note(row: &Row, ended: &Ended, took: Duration) {
-    let mut table = OpenOptions::new().create(true).append(true).open(TABLE).unwrap();
+/// The first line of what was said, and what to do.
+fn cause_and_remedy(ended: &Ended) -> String {
     let told = told(ended);
-    let (first, help) = (told.lines().next().unwrap_or(""), told.lines().rev().find(|line| line.starts_with("  help: ")).unwrap_or(""));
-    writeln!(table, "{:<24} {:>5.0} s  exit {}  {first}\n{:<40}{help}", row.name, took.as_secs_f64(), ended.status, "").unwrap();
+    let help = told.lines().rev().find(|line| line.starts_with("  help: ")).unwrap_or("");
+    format!("{}\n{:<40}{help}", told.lines().next().unwrap_or(""), "")
 }

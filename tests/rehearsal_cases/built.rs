@@ -1,0 +1,196 @@
+//! Builds that succeed although something is not as in the plain rehearsal: what goldsmith makes of a medium with another label, of a second
+//! kernel, of a disk that was not unmounted.
+//!
+//! Each takes an installation (minutes of an emulated processor), so `ci/full` runs them, or `REHEARSAL_ROWS` with their names.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::{Medium, at, el7_path, is_wanted, made, medium, note, overrides, set};
+use crate::fixture::{PASSWORD, machines, place};
+use crate::online_cases::server::Server;
+use crate::support::{Ended, goldsmith};
+
+/// Longer than the longest row may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// A build.
+struct Row {
+    name: &'static str,
+    /// Arguments of `build.py`.
+    medium: &'static [&'static str],
+    /// Arguments of QEMU for a machine with a network.
+    machine: &'static str,
+    /// The recipe, less its first lines: what it changes of the flagship.
+    recipe: &'static str,
+    /// A command for who logs in to what was published, and what it prints.
+    login: Option<(&'static str, &'static str)>,
+}
+
+/// What every row promises beside its own.
+const DOCKER: &str = "[[check]]\ndocker = { storage_driver = \"overlay2\", cgroup_driver = \"cgroupfs\" }\n";
+
+/// A check that a command succeeds.
+macro_rules! check {
+    ($command:literal) => {
+        concat!("[[check]]\ncommand = { run = '''", $command, "''' }\n")
+    };
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "another label",
+        medium: &["--label", "OL-7.5 Server.x86_64"],
+        machine: "",
+        recipe: check!("grep -q rehearsal /etc/centos-release"),
+        login: None,
+    },
+    Row {
+        name: "two cards",
+        medium: &[],
+        machine: "-netdev user,id=second,restrict=on -device virtio-net-pci,netdev=second,addr=0x1e",
+        // The first card's settings are the first card's, and the second is left alone.
+        recipe: concat!(
+            check!("ip -4 -o address show dev eth0 | grep -q 172.16.51.35/24"),
+            check!("! ip -4 -o address show dev eth1 | grep inet"),
+            check!("! grep HWADDR /etc/sysconfig/network-scripts/ifcfg-*"),
+        ),
+        login: Some(("ip -4 -o address show dev eth0", "172.16.51.35/24")),
+    },
+    Row {
+        name: "second kernel",
+        medium: &["--bundle", "second-kernel"],
+        machine: "",
+        // The newer one is booted, by the runner and by the boot loader, and both are there.
+        recipe: concat!(
+            "[[provision]]\nname = \"newer-kernel\"\n",
+            "files = [{ path = \"/etc/yum.repos.d/updates.repo\", content = \"[updates]\\nname=updates\\nbaseurl=file:///root/Docker/updates\\ngpgcheck=0\\n\" }]\n",
+            "script = \"yum -y --disablerepo='*' --enablerepo=updates upgrade\"\n",
+            check!("test \"$(rpm -q kernel | wc -l)\" = 2"),
+            check!("test \"$(uname -r)\" = \"$(ls /lib/modules | sort -V | tail -n 1)\""),
+        ),
+        login: Some(("test \"$(uname -r)\" = \"$(ls /lib/modules | sort -V | tail -n 1)\" && echo newest", "newest")),
+    },
+    Row {
+        name: "unclean journal",
+        medium: &["--fault", "unclean@end"],
+        machine: "",
+        // It is in the journal alone when the power goes.
+        recipe: "[[check]]\nfile = { path = \"/etc/rehearsal-journal\", contains = \"replayed\" }\n",
+        login: None,
+    },
+    Row { name: "zstd metadata", medium: &["--bundle", "zstd"], machine: "", recipe: check!("yum -q list docker-ce"), login: None },
+    Row {
+        name: "provision",
+        medium: &[],
+        machine: "",
+        recipe: concat!(
+            "[[provision]]\nname = \"file\"\nfiles = [{ path = \"/etc/rehearsal/one\", content = \"one\\n\", mode = \"0640\" }]\n",
+            "[[provision]]\nname = \"script\"\nscript = \"systemctl is-active docker && cp /etc/rehearsal/one /etc/rehearsal/two\"\n",
+            check!("test \"$(stat -c %a /etc/rehearsal/one)\" = 640 && cmp /etc/rehearsal/one /etc/rehearsal/two"),
+        ),
+        login: None,
+    },
+];
+
+#[test]
+fn a_build_that_is_not_plain_succeeds() {
+    let mut wrong = String::new();
+    for row in ROWS.iter().filter(|row| is_wanted(row.name, false)) {
+        let medium = made(row.medium);
+        let recipe = format!("schema = 1\nname = \"row\"\nextends = \"centos-7.5-docker\"\n{}{DOCKER}", row.recipe);
+        let overrides = set(&overrides(&medium), |key| !key.starts_with("check."));
+        if let Err(why) = build(row.name, &recipe, &overrides, row.machine, row.login) {
+            writeln!(wrong, "--- {}: {why}", row.name).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// The online recipe, with repositories of this machine that are made of the medium's packages.
+#[test]
+fn the_online_recipe_is_built_from_a_server_of_this_host() {
+    if !is_wanted("online", false) {
+        return;
+    }
+    let medium = medium();
+    let served = served(medium);
+    let server = Server::of(&served);
+    let recipe = format!(
+        "schema = 1\nname = \"row\"\nextends = \"centos-7.5-docker-online\"\n\
+         [media.iso]\npath = \"{}\"\nsha256 = \"{}\"\n\
+         [[repository]]\nid = \"kubernetes\"\nfile = \"local.repo\"\nunpack_to = \"/root/Docker\"\ngpgcheck = false\n\
+         upstream = [{{ name = \"docker-ce-stable\", urls = [\"{url}Docker/\"] }}, {{ name = \"os\", urls = [\"{url}os/\"] }}]\n\
+         [packages]\ninstall = [\"yum-utils\", \"lvm2\", \"docker-ce-{docker}\", \"docker-ce-cli-{docker}\", \"containerd.io\"]\n\
+         {DOCKER}{}",
+        medium.iso,
+        medium.sha256,
+        check!("yum -q list docker-ce && test -s /root/Docker/repodata/repomd.xml"),
+        url = server.url,
+        docker = medium.docker,
+    );
+    build("online", &recipe, &[], "", None).unwrap();
+    let asked = server.asked();
+    assert!(asked.iter().any(|path| path.contains("docker-ce-cli")), "nothing was fetched: {asked:?}");
+}
+
+/// `Docker` and `os`: the bundle's repository and the medium's.
+fn served(medium: &Medium) -> PathBuf {
+    let directory = place().join("rehearsal-served");
+    // Of another medium, perhaps.
+    drop(fs::remove_dir_all(&directory));
+    fs::create_dir_all(&directory).unwrap();
+    let ran = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
+    ran(Command::new("tar").arg("-C").arg(&directory).arg("-xf").arg(&medium.bundle));
+    let os = directory.join("os");
+    fs::create_dir(&os).unwrap();
+    for part in ["Packages", "repodata"] {
+        let mut xorriso = Command::new("xorriso");
+        xorriso.args(["-report_about", "SORRY", "-osirrox", "on", "-indev", &medium.iso, "-extract"]);
+        ran(xorriso.arg(format!("/{part}")).arg(os.join(part)));
+    }
+    directory
+}
+
+/// Build, note what was said, and log in to what was published.
+fn build(name: &str, recipe: &str, overrides: &[String], machine: &str, login: Option<(&str, &str)>) -> Result<(), String> {
+    let _slot = machines();
+    let begun = Instant::now();
+    let words = ["build", "row.toml", "-o", "out"].into_iter().chain(overrides.iter().map(String::as_str));
+    let path = el7_path(&name.replace(' ', "-"), machine);
+    // The plain installation may be there already; the second card is not in its key, and is to be there from the beginning.
+    let store = if machine.is_empty() { place().join("store") } else { place().join("store-of-rows") };
+    let run = goldsmith(words).file("row.toml", recipe).env("ROOT_PASSWORD", PASSWORD).env("PATH", path).env("GOLDSMITH_STORE", &store);
+    let ended = run.patience(PATIENCE).end();
+    note(name, &ended, begun.elapsed(), &last_line(&ended));
+    if store.ends_with("store-of-rows") {
+        drop(fs::remove_dir_all(&store));
+    }
+    if ended.status != 0 {
+        return Err(ended.stderr);
+    }
+    let Some((command, wanted)) = login else { return Ok(()) };
+    let printed = logged_in(&ended.dir().join("out"), command);
+    if printed.contains(wanted) { Ok(()) } else { Err(format!("`{command}` printed: {printed}")) }
+}
+
+/// What goldsmith said last: where the artifact is, or why there is none.
+fn last_line(ended: &Ended) -> String {
+    let failed = ended.stderr.lines().find(|line| line.starts_with("error: "));
+    let last = failed.or_else(|| ended.stdout.lines().next_back()).unwrap_or_default();
+    last.replace(ended.dir().to_str().unwrap(), "[DIR]")
+}
+
+/// What a command prints for who logs in on a copy of the published image, booted by its boot loader.
+fn logged_in(artifact: &Path, command: &str) -> String {
+    let (image, disk) = (artifact.join("row.qcow2"), artifact.join("row.raw"));
+    let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).args([&image, &disk]).status().unwrap();
+    assert!(converted.success());
+    let login = Command::new(at("boot.py")).arg("--disk").arg(&disk).args(["login", "--password", PASSWORD, command]).output().unwrap();
+    let said: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&login.stdout).unwrap_or_else(|_| panic!("{login:?}"));
+    said["commands"][0]["output"].as_str().unwrap_or_default().to_owned()
+}
