@@ -64,7 +64,12 @@ fn merge(own: &[u8], repositories: bool) -> Vec<u8> {
 #[test]
 fn what_the_installer_would_refuse_is_not_merged() {
     for (text, evidence) in [
-        ("poweroff\n%post\ntrue\n", &["my.ks:2:1: error: section %post does not end; close it with a line `%end`"][..]),
+        (
+            "poweroff\n%post\ntrue\n",
+            &[
+                "my.ks:3:1: error: section %post, which begins on line 2, does not end before the end of the file; close it with a line `%end`",
+            ][..],
+        ),
         (
             "repo --name=mine --baseurl=http://192.0.2.1/\nrepo --baseurl=http://192.0.2.1/ --name=kubernetes\nshutdown\n",
             &["my.ks:2:34: error: the recipe has a repository `kubernetes` too, which goldsmith adds here; \
@@ -119,7 +124,7 @@ fn render_build_and_check_refuse_it_alike() {
         let name = name.display();
         let said = format!(
             "error: the kickstart {name} cannot be used: 1 error in it\n  \
-             {name}:2:1: error: section %post does not end; close it with a line `%end`\n  help: correct {name}\n"
+             {name}:3:1: error: section %post, which begins on line 2, does not end before the end of the file; close it with a line `%end`\n  help: correct {name}\n"
         );
         assert!(
             ended.status == 2 && ended.stdout.is_empty() && ended.stderr.starts_with(&said),
@@ -130,7 +135,12 @@ fn render_build_and_check_refuse_it_alike() {
     }
     let ended = goldsmith(["check", path.to_str().unwrap()]).end();
     let rows: Vec<&str> = ended.stdout.lines().filter(|line| line.contains(" kickstart  ")).collect();
-    assert_eq!((ended.status, &rows[..]), (2, &["wrong     kickstart  line 2: section %post does not end"][..]), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, &rows[..]),
+        (2, &["wrong     kickstart  line 3: section %post, which begins on line 2, does not end before the end of the file"][..]),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

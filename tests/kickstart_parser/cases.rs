@@ -37,6 +37,12 @@ fn cases() -> Vec<Case> {
     .collect()
 }
 
+/// What pykickstart takes and Anaconda 21.48.22.134 refuses, and why.
+const REFUSED_BY_ANACONDA: [(&str, &str); 2] = [
+    ("27-semantically-wrong-but-valid.ks", "ClearPart.parse and PartitionData.execute: KickstartValueError"),
+    ("51-upgrade-removed.ks", "Upgrade.parse: sys.exit(1)"),
+];
+
 #[test]
 fn every_case_gets_the_verdict_of_the_parser_of_7_5() {
     let cases = cases();
@@ -46,6 +52,7 @@ fn every_case_gets_the_verdict_of_the_parser_of_7_5() {
         let document = read(&case.text);
         let warned = document.diagnostics().iter().any(|found| found.severity == Severity::Warning);
         let agrees = match case.el75.as_str() {
+            _ if REFUSED_BY_ANACONDA.iter().any(|(file, _)| *file == case.file) => !document.is_accepted(),
             "OK" => document.is_accepted(),
             "WARN" => document.is_accepted() && warned,
             "FAIL" => !document.is_accepted(),

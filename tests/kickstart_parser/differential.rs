@@ -103,7 +103,6 @@ const ROWS: &[Row] = &[
     today("logvol --cache…", "added to 7 in 1.99.66.4; the RHEL 7 class of 3.x lacks it", |message, text| {
         text.contains("--cache") && message.starts_with("Unexpected arguments to logvol command: ['--cache")
     }),
-    today("upgrade", "ksvalidator makes deprecation warnings errors", |message, _| message.starts_with("Ignoring deprecated command")),
     today("%packages --nobase", "ksvalidator makes deprecation warnings errors", |message, text| {
         text.contains("--nob") && message.starts_with("Ignoring deprecated option")
     }),
@@ -152,9 +151,20 @@ const ROWS: &[Row] = &[
     today("a file of white space", "1.99.66 looks at the length only", |message, text| {
         !text.is_empty() && text.trim().is_empty() && message.ends_with("Empty file")
     }),
+    today("multipath twice", "FC6_MultiPath never finds the device in its list (multipath.py:104)", |message, text| {
+        text.contains("multipath") && message.starts_with("Device '")
+    }),
+    today("iscsi --port", "a text to FC6_Iscsi of 1.99.66 (iscsi.py:134)", |message, text| {
+        text.contains("iscsi") && message.starts_with("argument --port: invalid int value:")
+    }),
     today("vertical tab, NEL", "lines of a Python 3 str end there, lines of a Python 2 str do not", |message, text| {
         text.contains(['\u{b}', '\u{85}']) && message == "Unknown command: b"
     }),
+    us("short and long passwords of vnc", "six to eight characters in 1.99.66.18 (vnc.py:119-125)", |message, _| message.starts_with("vnc: the password")),
+    us("unknown file systems and disk labels", "Anaconda refuses them, pykickstart does not look", |message, _| {
+        message.contains("--fstype: the installer knows no file system") || message.contains("--disklabel cannot be")
+    }),
+    us("members that nothing makes", "Anaconda refuses them, pykickstart does not look", |message, _| message.contains("no `part` or `raid` line makes")),
     us("%certificate", "added long after 7", |message, _| message == "there is no section `%certificate`"),
     us("nvdimm", "added to 7 in 1.99.66.19, which is in 7.6", |message, text| text.contains("nvdimm") && message == "there is no command `nvdimm`"),
     us("a text value that begins with `--`", "`_check_string` of 1.99.66 refuses it; argparse takes it behind `=`", |message, text| {

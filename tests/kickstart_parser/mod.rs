@@ -2,9 +2,11 @@
 
 mod cases;
 mod differential;
+mod found;
 mod generate;
 mod hostile;
 mod reading;
+mod verdicts;
 
 use goldsmith::kickstart::{Document, parse};
 

@@ -184,9 +184,19 @@ fn findings_say_what_is_wrong_and_what_is_meant() {
         ),
         ("network --onboot maybe\n", (1, 18, 5), "network --onboot takes yes or no, not `maybe`", Error),
         ("firewall --disab\n", (1, 10, 7), "`--disab` is the beginning of --disabled and of --disable", Error),
-        ("text --non-interactive\n", (1, 6, 17), "text has no option `--non-interactive`; it has no options", Error),
+        (
+            "text --non-interactive\n",
+            (1, 6, 17),
+            "text has no option `--non-interactive`; it came with RHEL 8: write `cmdline`, which never asks",
+            Error,
+        ),
         ("part /\nautopart\n", (2, 1, 8), "autopart cannot be used with partition, which is on line 1", Error),
-        ("zerombr yes\n", (1, 9, 3), "`yes` is too much: zerombr takes no arguments", Error),
+        (
+            "zerombr yes\n",
+            (1, 9, 3),
+            "`yes` is too much: zerombr takes no arguments; leave `yes` out: RHEL 5 was the last that had it",
+            Error,
+        ),
         (
             "network --device eth0 up\n",
             (1, 23, 2),
@@ -201,7 +211,12 @@ fn findings_say_what_is_wrong_and_what_is_meant() {
         ),
         ("lang 'a\n", (1, 6, 1), "the quote is never closed", Error),
         ("%postt\ntrue\n%end\n", (1, 1, 6), "there is no section `%postt`; did you mean `%post`?", Error),
-        ("%post\ntrue\n", (1, 1, 5), "section %post does not end; close it with a line `%end`", Error),
+        (
+            "%post\ntrue\n",
+            (2, 1, 1),
+            "section %post, which begins on line 1, does not end before the end of the file; close it with a line `%end`",
+            Error,
+        ),
         ("%end\n", (1, 1, 4), "there is no section `%end`; there is no section open here", Error),
         (
             "%packages --nobase\n%end\n",
@@ -238,5 +253,5 @@ fn findings_say_what_is_wrong_and_what_is_meant() {
 fn all_errors_of_a_file_are_found_in_their_order() {
     let text = "lang\npart / --size=x --bogus\nbogus\n%packages --bogus\n@a --bogus\n%end\n%post\nx\n%pre\n%end\n";
     let lines: Vec<_> = read(text).diagnostics().iter().map(|found| found.line).collect();
-    assert_eq!(lines, [1, 2, 2, 3, 4, 5, 7]);
+    assert_eq!(lines, [1, 2, 2, 3, 4, 5, 9]);
 }

@@ -63,6 +63,14 @@ pub(super) const LINTS: &[Lint] = &[
         source: "pyanaconda/kickstart.py: IgnoreDisk, ClearPart, PartitionData, Bootloader",
         check: disk_excluded,
     },
+    Lint {
+        id: "command-without-code",
+        what: "`multipath` or `dmraid`",
+        why: "the parser knows them, but Anaconda has no code for them (NotImplementedError) and stops",
+        remedy: "leave the line out: the installer finds such devices itself",
+        source: "pyanaconda/kickstart.py:1215-1221: MultiPath.parse, DmRaid.parse",
+        check: command_without_code,
+    },
 ];
 
 /// The mount points (or `swap`, `biosboot`, `pv.01`) that commands make, with the command.
@@ -177,4 +185,9 @@ fn disk_excluded(sheet: &Sheet<'_>) -> Vec<Hit> {
     });
     let hits = used.filter(|((disk, _), _)| (!only.is_empty() && !only.contains(disk)) || without.contains(disk));
     hits.map(|((disk, span), name)| Hit::at(span, format!("`{name}` uses {disk}, which `ignoredisk` takes away"))).collect()
+}
+
+fn command_without_code(sheet: &Sheet<'_>) -> Vec<Hit> {
+    let lines = ["multipath", "dmraid"].into_iter().flat_map(|name| sheet.document.commands_named(name));
+    lines.map(|command| Hit::at(command.name_span, format!("Anaconda has no code for `{}`", command.name))).collect()
 }

@@ -5,48 +5,30 @@
 
 use std::ops::Range;
 
-use super::document::{BodyLine, Command, Content, Include, Included, Item, Section, SectionKind};
+use super::advice;
+use super::document::{BodyLine, Command, Content, Item, Section, SectionKind};
 use super::findings::Findings;
+use super::include::{Includes, pre_scripts};
 use super::optparse::{self, Style, clip, similar};
 use super::packages;
 use super::rules::{Context, History, check, conflicts};
 use super::shlex::{self, Argument, ShlexError};
 use super::span::{SourceFile, Span, is_space};
 use super::spec::{Arguments, CommandSpec, Reading, command, commands};
-use super::system::{PACKAGES, POST, PWPOLICY, SCRIPT};
-
-/// Included files may include others to this depth.
-const DEEPEST: usize = 32;
-/// Files read in one parse.
-const MOST_FILES: usize = 256;
-/// Bytes of included files read in one parse.
-const MOST_BYTES: usize = 16 << 20;
-
-/// Where included files come from. Implemented by closures too.
-pub trait Includes {
-    /// The text of the file that `%include` names as `path` in the file named `from`, or nothing when there is none.
-    ///
-    /// pykickstart looks for a relative path in the working directory first, then in the directory of `from`.
-    fn read(&self, path: &str, from: &str) -> Option<String>;
-}
-
-impl<F: Fn(&str, &str) -> Option<String>> Includes for F {
-    fn read(&self, path: &str, from: &str) -> Option<String> {
-        self(path, from)
-    }
-}
+use super::system::{ANACONDA, PACKAGES, POST, SCRIPT};
 
 /// The state of one parse.
 pub(super) struct Machine<'a> {
     pub findings: Findings,
     history: History,
-    includes: &'a dyn Includes,
+    pub includes: &'a dyn Includes,
     /// What the `%pre` scripts of the file say: files named there are made by them.
-    pre: String,
-    state: Option<SectionKind>,
+    pub pre: String,
+    pub state: Option<SectionKind>,
     /// Indices of the files that are being read, innermost last.
-    stack: Vec<usize>,
-    bytes: usize,
+    pub stack: Vec<usize>,
+    /// Bytes of included files that were read.
+    pub bytes: usize,
     next_mark: Option<NextMark>,
 }
 
@@ -93,7 +75,7 @@ impl<'a> Machine<'a> {
         self.file(0)
     }
 
-    fn file(&mut self, file: usize) -> Vec<Item> {
+    pub fn file(&mut self, file: usize) -> Vec<Item> {
         let source = self.findings.files.get(file).cloned().unwrap_or_else(|| SourceFile::new("", ""));
         let mut cursor = Cursor { file, source, next: 0 };
         self.stack.push(file);
@@ -179,11 +161,11 @@ impl<'a> Machine<'a> {
             SectionKind::Addon | SectionKind::Anaconda => None,
             _ => Some(&SCRIPT),
         };
-        let (options, arguments) = match spec {
-            Some(spec) => optparse::read(spec, rest, Style::Optparse, &mut self.findings),
+        let (options, arguments) = match spec.map(|spec| optparse::read(spec, rest, Style::Optparse, &mut self.findings)) {
+            Some(words) => (words.options, words.arguments),
             None => (Vec::new(), rest.to_vec()),
         };
-        if kind == SectionKind::Addon && rest.is_empty() {
+        if kind == SectionKind::Addon && rest.first().is_none_or(|name| name.value.is_empty()) {
             self.findings.error(first.span, "%addon needs the name of an addon".into(), None);
         }
         let header = Command { name: kind.mark().into(), name_span: first.span, span, spec, options, arguments };
@@ -201,7 +183,7 @@ impl<'a> Machine<'a> {
             let Some((span, range)) = cursor.line() else {
                 // An included file may leave its section to the file that includes it.
                 if self.stack.len() == 1 {
-                    self.unended(kind, &section);
+                    self.unended(kind, &section, self.findings.here, "the end of the file");
                 }
                 return section;
             };
@@ -215,6 +197,7 @@ impl<'a> Machine<'a> {
             let content = match self.mark(&line, span) {
                 Mark::None => self.body_line(kind, &line, span),
                 Mark::Broken => Content::Broken,
+                Mark::Dropped => Content::Nothing,
                 Mark::End => {
                     self.state = None;
                     section.end = Some(span);
@@ -226,7 +209,7 @@ impl<'a> Machine<'a> {
                     None => continue,
                 }),
                 Mark::Opens => {
-                    self.unended(kind, &section);
+                    self.unended(kind, &section, span.part(0..line.trim_end_matches(is_space).len()), "the next one");
                     cursor.next -= 1;
                     return section;
                 }
@@ -235,10 +218,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn unended(&mut self, kind: SectionKind, section: &Section) {
+    /// The section does not end before `here`, where the installer notices it: the last line of the file, or the next section's first.
+    fn unended(&mut self, kind: SectionKind, section: &Section, here: Span, before: &str) {
         self.state = None;
-        let span = section.header.as_ref().map_or(self.findings.here, |header| header.name_span);
-        self.findings.error(span, format!("section {} does not end", kind.mark()), Some("close it with a line `%end`".into()));
+        let begins = section.header.as_ref().map_or_else(String::new, |header| format!(", which begins on line {},", header.span.line));
+        let message = format!("section {}{begins} does not end before {before}", kind.mark());
+        self.findings.error(here, message, Some("close it with a line `%end`".into()));
     }
 
     /// What a line of a section is to the section, by its first word.
@@ -258,9 +243,19 @@ impl<'a> Machine<'a> {
                 // Where it says %end, the section is meant to end.
                 if first == "%end" { Mark::End } else { Mark::Broken }
             }
-            Ok(_) if first == "%end" => Mark::End,
-            Ok(words) if matches!(first, "%include" | "%ksappend") => Mark::Include(words),
-            Ok(_) => Mark::Opens,
+            // A form feed or a vertical tab ends the word for `str.split`, by which the line is chosen, but not for shlex, by which it is
+            // judged (parser.py:591): then it is neither a mark nor a line of the section.
+            Ok(words) => match words.first().map(|word| word.value.as_str()) {
+                Some("%end") => Mark::End,
+                Some("%include" | "%ksappend") => Mark::Include(words),
+                Some(word) if SectionKind::of(word).is_some() => Mark::Opens,
+                _ => {
+                    let message =
+                        format!("a form feed or a vertical tab makes this another word than {first}, and the line is passed over");
+                    self.findings.warning(span.part(0..line.trim_end_matches(['\n', '\r']).len()), message, Some("remove it".into()));
+                    Mark::Dropped
+                }
+            },
         }
     }
 
@@ -281,25 +276,28 @@ impl<'a> Machine<'a> {
                 return Content::Broken;
             }
         };
-        match words.split_first() {
-            Some((first, rest)) if first.value == "pwpolicy" => Content::Command(self.judge(&PWPOLICY, first, rest, span, line)),
-            Some((first, _)) => {
-                let help = similar(&first.value, ["pwpolicy"]).map(|meant| format!("did you mean `{meant}`?"));
-                self.findings.error(first.span, "%anaconda knows only pwpolicy".into(), help);
+        let Some((first, rest)) = words.split_first() else {
+            return Content::Nothing;
+        };
+        match ANACONDA.iter().find(|spec| spec.names.contains(&first.value.as_str())) {
+            Some(spec) => Content::Command(self.judge(spec, first, rest, span, line)),
+            None => {
+                let names = ANACONDA.iter().flat_map(|spec| spec.names).copied();
+                let help = similar(&first.value, names).map(|meant| format!("did you mean `{meant}`?"));
+                self.findings.error(first.span, "%anaconda knows only pwpolicy and installclass".into(), help);
                 Content::Broken
             }
-            None => Content::Nothing,
         }
     }
 
     fn command(&mut self, name: &str, first: &Argument, rest: &[Argument], span: Span, line: &str) -> Option<Command> {
         let Some(spec) = command(name) else {
             let names = commands().flat_map(|spec| spec.names).copied();
-            let help = match name {
-                "nvdimm" => Some("it came with CentOS 7.6".to_owned()),
-                _ if name.starts_with('\u{feff}') => Some("the file begins with a byte order mark: save it without".to_owned()),
-                _ if !self.findings.has_room() => None,
-                _ => similar(name, names).map(|meant| format!("did you mean `{meant}`?")),
+            let help = match advice::command(name) {
+                Some(advice) => Some(advice.to_owned()),
+                None if name.starts_with('\u{feff}') => Some("the file begins with a byte order mark: save it without".to_owned()),
+                None if !self.findings.has_room() => None,
+                None => similar(name, names).map(|meant| format!("did you mean `{meant}`?")),
             };
             self.findings.error(first.span, format!("there is no command `{}`", clip(name)), help);
             return None;
@@ -311,16 +309,22 @@ impl<'a> Machine<'a> {
     fn judge(&mut self, spec: &'static CommandSpec, first: &Argument, rest: &[Argument], span: Span, line: &str) -> Command {
         let (options, arguments) = match spec.reading {
             Reading::Options => (Vec::new(), Vec::new()),
-            Reading::Words | Reading::Deprecated | Reading::Broken => (Vec::new(), rest.to_vec()),
+            Reading::Words | Reading::Refused(_) | Reading::Broken => (Vec::new(), rest.to_vec()),
         };
         let mut found = Command { name: first.value.clone(), name_span: first.span, span, spec: Some(spec), options, arguments };
+        let again = self.history.has_seen(spec);
         conflicts(&found, &mut Context { findings: &mut self.findings, history: &mut self.history, line });
+        let mut is_clear = true;
         match spec.reading {
-            Reading::Options => (found.options, found.arguments) = optparse::read(spec, rest, Style::Optparse, &mut self.findings),
+            Reading::Options => {
+                let words = optparse::read(spec, rest, Style::Optparse, &mut self.findings);
+                is_clear = optparse::required(spec, &words, again, &mut self.findings) && !words.has_unknown;
+                (found.options, found.arguments) = (words.options, words.arguments);
+            }
             Reading::Words => {}
-            Reading::Deprecated => {
-                let help = Some("leave it out: later parsers refuse it".into());
-                self.findings.warning(first.span, format!("{} is deprecated and has no effect", found.name), help);
+            Reading::Refused(help) => {
+                let message = format!("the installer of CentOS 7.5 stops at `{}`", found.name);
+                self.findings.error(first.span, message, Some(help.into()));
                 return found;
             }
             Reading::Broken => {
@@ -329,8 +333,11 @@ impl<'a> Machine<'a> {
                 return found;
             }
         }
-        self.leftover(&found);
-        check(&found, &mut Context { findings: &mut self.findings, history: &mut self.history, line });
+        // What stands behind an option that nobody knows may be its value.
+        if is_clear {
+            self.leftover(&found);
+            check(&found, &mut Context { findings: &mut self.findings, history: &mut self.history, line });
+        }
         found
     }
 
@@ -357,7 +364,8 @@ impl<'a> Machine<'a> {
             _ => None,
         };
         if let Some((span, message)) = error {
-            self.findings.error(span, message, None);
+            let help = command.arguments.iter().find_map(|word| advice::argument(name, &word.value)).map(str::to_owned);
+            self.findings.error(span, message, help);
         } else if spec.arguments == Arguments::Ignored && count > 0 {
             let help = Some("the installer drops it in silence".into());
             self.findings.warning(at(0), format!("{} is ignored: {name} takes options only", word(0)), help);
@@ -371,70 +379,14 @@ impl<'a> Machine<'a> {
         };
         self.findings.error(span.part(at..at + 1), message.into(), None);
     }
-
-    /// An `%include` line.
-    fn include(&mut self, first: &Argument, rest: &[Argument], span: Span) -> Include {
-        let Some(path) = rest.first().filter(|path| !path.value.is_empty()) else {
-            self.findings.error(first.span, "%include needs the path of a file".into(), None);
-            return Include { span, path: String::new(), path_span: first.span, content: Included::Missing };
-        };
-        let content = self.included(&path.value, path.span);
-        Include { span, path: path.value.clone(), path_span: path.span, content }
-    }
-
-    fn included(&mut self, path: &str, span: Span) -> Included {
-        let from = self.stack.last().and_then(|file| self.findings.files.get(*file)).map(|file| file.name.clone()).unwrap_or_default();
-        if self.stack.iter().skip(1).filter_map(|file| self.findings.files.get(*file)).any(|file| file.name == path) || from == path {
-            self.findings.error(span, format!("`{}` includes itself", clip(path)), None);
-            return Included::Missing;
-        }
-        if self.stack.len() > DEEPEST {
-            self.findings.error(span, format!("includes are nested more than {DEEPEST} deep"), None);
-            return Included::Missing;
-        }
-        let Some(text) = self.includes.read(path, &from) else {
-            if is_made_later(path) || self.pre.contains(path) {
-                return Included::Unknown;
-            }
-            let help = Some("no %pre script names it, so nothing will make it either".into());
-            self.findings.error(span, format!("there is no file `{}`", clip(path)), help);
-            return Included::Missing;
-        };
-        self.bytes = self.bytes.saturating_add(text.len());
-        if self.findings.files.len() >= MOST_FILES || self.bytes > MOST_BYTES {
-            self.findings.error(span, format!("more than {MOST_FILES} files or {} MiB are included", MOST_BYTES >> 20), None);
-            return Included::Missing;
-        }
-        let file = self.findings.files.len();
-        self.pre.push_str(&pre_scripts(&text));
-        self.findings.files.push(SourceFile::new(path, &text));
-        let before = self.state;
-        let items = self.file(file);
-        if let (None, Some(kind), 1) = (before, self.state, self.stack.len()) {
-            let help = Some("the installer skips all lines that follow".into());
-            self.findings.warning(span, format!("`{}` leaves a section {} open", clip(path), kind.mark()), help);
-        }
-        Included::Read { file, items }
-    }
-
-    /// A `%ksappend` line: fetched before anything is parsed.
-    fn append(&mut self, line: &str, first: &Argument, rest: &[Argument], span: Span) -> Include {
-        let (path, path_span) = rest.first().map_or((String::new(), first.span), |url| (url.value.clone(), url.span));
-        // The URL is what stands behind the first space; a tab is none.
-        let content = if line.trim_matches(is_space).contains(' ') {
-            Included::Unknown
-        } else {
-            self.findings.error(first.span, "%ksappend needs a URL".into(), None);
-            Included::Missing
-        };
-        Include { span, path, path_span, content }
-    }
 }
 
 /// What the first word of a line of a section says.
 enum Mark {
     None,
     Broken,
+    /// A mark with a form feed or a vertical tab at its end, which the installer passes over.
+    Dropped,
     End,
     Include(Vec<Argument>),
     Opens,
@@ -444,11 +396,6 @@ enum Mark {
 fn blank_or_comment(line: &str) -> Option<bool> {
     let text = line.trim_matches(is_space);
     if text.is_empty() { Some(true) } else { text.starts_with('#').then_some(false) }
-}
-
-/// Files that only the installation knows: fetched, or below the installer's own memory filesystems.
-fn is_made_later(path: &str) -> bool {
-    path.contains("://") || path.starts_with("/tmp/") || path.starts_with("/run/")
 }
 
 /// The next line behind `cursor` that ends a section or opens a known one.
@@ -462,19 +409,4 @@ fn next_mark(cursor: &Cursor) -> NextMark {
         line += 1;
     }
     NextMark { file: cursor.file, line: usize::MAX, ends: false }
-}
-
-/// The text of all `%pre` sections.
-fn pre_scripts(text: &str) -> String {
-    let mut inside = false;
-    let mut found = String::new();
-    for line in text.split_inclusive(['\n', '\r']) {
-        match line.split(is_space).find(|word| !word.is_empty()) {
-            Some("%pre") => inside = true,
-            Some("%end") => inside = false,
-            _ if inside => found.push_str(line),
-            _ => {}
-        }
-    }
-    found
 }

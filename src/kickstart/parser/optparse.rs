@@ -3,9 +3,11 @@
 //! Unlike a shell tool's getopt: a value may begin with one dash and may be a word of its own; options and arguments mix; a long option
 //! may be shortened to anything only it begins with, and its aliases count as others; `--` ends the options.
 
+use super::advice;
 use super::document::{OptionUse, Value};
 use super::findings::Findings;
 use super::shlex::Argument;
+use super::span::Span;
 use super::spec::{CommandSpec, Kind, OptionSpec};
 use crate::base::text::suggestion;
 
@@ -21,9 +23,22 @@ pub(super) enum Style {
 /// Longest word for which a similar name is looked up.
 const LONGEST_TYPED: usize = 48;
 
+/// The words of a line, told apart.
+pub(super) struct Words {
+    pub options: Vec<OptionUse>,
+    /// What is neither an option nor a value of one.
+    pub arguments: Vec<Argument>,
+    /// Whether there was an option that the command does not have: then it is not known what the other words are.
+    pub has_unknown: bool,
+    /// Which options of the row stood there, also those with a wrong value.
+    seen: Vec<bool>,
+    /// Where the first word is.
+    first: Option<Span>,
+}
+
 /// The options and the arguments of `words`, by `spec`. Everything wrong is told to `findings`.
-pub(super) fn read(spec: &CommandSpec, words: &[Argument], style: Style, findings: &mut Findings) -> (Vec<OptionUse>, Vec<Argument>) {
-    let (mut options, mut arguments) = (Vec::new(), Vec::new());
+pub(super) fn read(spec: &CommandSpec, words: &[Argument], style: Style, findings: &mut Findings) -> Words {
+    let (mut options, mut arguments, mut has_unknown) = (Vec::new(), Vec::new(), false);
     let mut seen = vec![false; spec.options.len()];
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
@@ -33,6 +48,7 @@ pub(super) fn read(spec: &CommandSpec, words: &[Argument], style: Style, finding
             let equals = body.find('=').map(|at| at + 2);
             let typed = equals.map_or(word.value.as_str(), |at| &word.value[..at]);
             let Some(index) = find(spec, typed, word, findings) else {
+                has_unknown = true;
                 continue;
             };
             let option = &spec.options[index];
@@ -41,6 +57,7 @@ pub(super) fn read(spec: &CommandSpec, words: &[Argument], style: Style, finding
                 options.push(used);
             }
         } else if word.value.starts_with('-') && word.value.len() > 1 {
+            has_unknown = true;
             let help = known(spec, &format!("-{}", word.value), findings);
             // It may well be a password.
             let written = if spec.has_secrets() { "with one dash".to_owned() } else { format!("`{}`", clip(&word.value)) };
@@ -52,13 +69,26 @@ pub(super) fn read(spec: &CommandSpec, words: &[Argument], style: Style, finding
             }
         }
     }
-    for (option, seen) in spec.options.iter().zip(seen) {
+    Words { options, arguments, has_unknown, seen, first: words.first().map(|word| word.span) }
+}
+
+/// Refuse the line when an option is missing that it must have, and tell whether it has all. `again`: the command was there before.
+///
+/// The parser of 7.5 asks for such options on the command's first line only: what it has seen is reset when the command is made, not for
+/// each line (pykickstart 1.99.66.18, options.py:63). What a later line then means is an accident, so it is refused here.
+pub(super) fn required(spec: &CommandSpec, words: &Words, again: bool, findings: &mut Findings) -> bool {
+    let mut has_all = true;
+    for (option, seen) in spec.options.iter().zip(&words.seen) {
         if option.required && !seen {
-            let span = words.first().map_or(findings.here, |first| first.span);
-            findings.error(findings.here.part(0..0).to(span), format!("{} needs {}", spec.names[0], option.names[0]), None);
+            has_all = false;
+            let span = findings.here.part(0..0).to(words.first.unwrap_or(findings.here));
+            let help = again.then(|| {
+                "the parser of 7.5 forgets to ask for it on a second line; what the line means without it is an accident".to_owned()
+            });
+            findings.error(span, format!("{} needs {}", spec.names[0], option.names[0]), help);
         }
     }
-    (options, arguments)
+    has_all
 }
 
 /// The option of `spec` that `typed` means, by its exact name or by a beginning that only it has.
@@ -160,13 +190,13 @@ fn convert(kind: Kind, text: &str, style: Style) -> Result<Value, Refusal> {
         Kind::Boolean => match text.to_lowercase().as_str() {
             "on" | "yes" | "true" | "1" => Ok(Value::Boolean(true)),
             "off" | "no" | "false" | "0" => Ok(Value::Boolean(false)),
-            _ => wrong(format!("takes yes or no, not `{}`", clip(text)), None),
+            _ => wrong(format!("takes yes or no, not `{}`", clip(text)), advice::template(text).map(str::to_owned)),
         },
         Kind::Choice(choices) if choices.contains(&text) => Ok(Value::Text(text.to_owned())),
         Kind::Choice(choices) => wrong(format!("cannot be `{}`", clip(text)), Some(choices_help(text, choices))),
         Kind::Known(known) if known.contains(&text.to_lowercase().as_str()) => Ok(Value::Text(text.to_lowercase())),
         Kind::Known(known) => Err(Refusal::Ignored(known)),
-        Kind::List => Ok(Value::List(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())),
+        Kind::List => Ok(Value::List(text.split(',').filter(|part| !part.is_empty()).map(|part| part.trim().to_owned()).collect())),
         Kind::Text | Kind::Flag | Kind::Deprecated | Kind::Removed => Ok(Value::Text(text.to_owned())),
     }
 }
@@ -209,6 +239,9 @@ pub(super) fn python_int(text: &str, radix: u32) -> Option<i64> {
 }
 
 fn number_help(text: &str) -> Option<String> {
+    if let Some(advice) = advice::template(text) {
+        return Some(advice.to_owned());
+    }
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     if digits.len() < text.len() && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some("no unit is written: sizes of disks are in MiB".into());
@@ -218,6 +251,7 @@ fn number_help(text: &str) -> Option<String> {
 
 fn choices_help(text: &str, choices: &[&str]) -> String {
     match similar(text, choices.iter().copied()) {
+        _ if advice::template(text).is_some() => advice::template(text).unwrap_or_default().to_owned(),
         Some(meant) => format!("did you mean `{meant}`? It is one of {}", choices.join(", ")),
         None => format!("one of {}", choices.join(", ")),
     }
@@ -225,6 +259,9 @@ fn choices_help(text: &str, choices: &[&str]) -> String {
 
 /// What `typed` was probably meant to be among the options of `spec`.
 fn known(spec: &CommandSpec, typed: &str, findings: &Findings) -> Option<String> {
+    if let Some(advice) = advice::option(spec.names[0], typed) {
+        return Some(advice.to_owned());
+    }
     if !findings.has_room() {
         return None;
     }

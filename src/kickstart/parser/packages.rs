@@ -45,7 +45,7 @@ fn group(text: &str, place: Span, whole: Span, findings: &mut Findings) -> Conte
         // White space here is one byte a character.
         at += part.len() + 1;
     }
-    let (options, arguments) = optparse::read(&PACKAGE_GROUP, &words, Style::Optparse, findings);
+    let optparse::Words { options, arguments, .. } = optparse::read(&PACKAGE_GROUP, &words, Style::Optparse, findings);
     let name = arguments.iter().map(|word| word.value.as_str()).collect::<Vec<_>>().join(" ");
     let line = Command { name: "@group".into(), name_span: whole, span: whole, spec: Some(&PACKAGE_GROUP), options, arguments };
     check(&line, &mut Context { findings, history: &mut History::default(), line: "" });

@@ -8,8 +8,8 @@ use super::document::{Command, OptionUse, Value};
 use super::findings::Findings;
 use super::optparse::{self, Style, python_int};
 use super::shlex::{self, Argument};
-use super::span::Span;
-use super::spec::{Identity, Rule};
+use super::span::{Span, is_space};
+use super::spec::{CommandSpec, Identity, Rule};
 use super::system::REALM_JOIN;
 
 /// A condition with code of its own.
@@ -34,6 +34,13 @@ pub(super) struct History {
     defined: HashSet<(&'static str, String)>,
     /// The realm that was joined.
     joined: bool,
+}
+
+impl History {
+    /// Whether there was a line of the command before.
+    pub fn has_seen(&self, spec: &CommandSpec) -> bool {
+        self.seen.contains_key(spec.names[0])
+    }
 }
 
 impl Context<'_> {
@@ -97,7 +104,7 @@ fn needs(command: &Command, one: &str, other: &str, context: &mut Context<'_>) {
     }
 }
 
-/// Warn of a second definition of the same thing.
+/// Warn of a second definition of the same thing, or refuse it where the parser dies of it.
 fn identity(command: &Command, identity: Identity, context: &mut Context<'_>) {
     let Some(spec) = command.spec else {
         return;
@@ -110,6 +117,14 @@ fn identity(command: &Command, identity: Identity, context: &mut Context<'_>) {
         Identity::None => None,
         Identity::Argument => command.arguments.first().map(|first| first.value.clone()).filter(|id| !id.is_empty()),
         Identity::Options(names) => of_options(names),
+        Identity::Fatal(names) => {
+            let values = names.iter().map(|name| command.option(name).and_then(OptionUse::text).unwrap_or_default());
+            if !context.history.defined.insert((spec.names[0], values.collect::<Vec<_>>().join("\0"))) {
+                let message = format!("{} is given twice with the same {}", command.name, and_options(names));
+                context.error_with(command.name_span, message, "the parser of 7.5 dies of it (AttributeError): merge the two lines");
+            }
+            None
+        }
     };
     if let Some(id) = id.filter(|id| id != "swap" && id != "none")
         && !context.history.defined.insert((spec.names[0], id.clone()))
@@ -117,6 +132,10 @@ fn identity(command: &Command, identity: Identity, context: &mut Context<'_>) {
         let message = format!("{} `{}` is already defined", command.name, optparse::clip(&id));
         context.findings.warning(command.name_span, message, Some("the installer warns and goes on".into()));
     }
+}
+
+fn and_options(names: &[&str]) -> String {
+    names.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(" and ")
 }
 
 /// Refuse `command` after the commands it cannot follow, and remember that it was there.
@@ -274,12 +293,11 @@ pub(super) fn snapshot(command: &Command, context: &mut Context<'_>) {
     }
 }
 
+/// What a second line adds to the list of devices has no paths, and the parser dies of it at the third (multipath.py:104).
 pub(super) fn multipath(command: &Command, context: &mut Context<'_>) {
-    let Some(device) = command.option("device") else {
-        return;
-    };
-    if !context.history.defined.insert(("multipath", device.text().unwrap_or_default().to_owned())) {
-        context.error(device.span, "multipath: the device is used already");
+    let lines = ["first", "second"];
+    if !lines.iter().any(|line| context.history.defined.insert(("multipath", (*line).to_owned()))) {
+        context.error_with(command.name_span, "a third `multipath` line", "the parser of 7.5 dies of it (AttributeError)");
     }
 }
 
@@ -288,6 +306,33 @@ pub(super) fn harddrive(command: &Command, context: &mut Context<'_>) {
     let partition = context.lasting(command, "partition").is_some();
     if biospart == partition {
         context.error(command.name_span, "harddrive needs --partition or --biospart, and not both");
+    }
+}
+
+/// What earlier lines said stays, so the two addresses may stand on different lines (url.py:170).
+pub(super) fn url(command: &Command, context: &mut Context<'_>) {
+    let given = [context.lasts(command, "url"), context.lasts(command, "mirrorlist")];
+    let here = command.given("url").or(command.given("mirrorlist")).map_or(command.name_span, |used| used.span);
+    match given {
+        [true, true] => context.error_with(
+            here,
+            "url: --url and --mirrorlist exclude each other, in the whole file",
+            "a second `url` line adds to the first one: write one line",
+        ),
+        [false, false] => context.error(command.name_span, "url needs --url or --mirrorlist"),
+        _ => {}
+    }
+}
+
+/// The password of an earlier line stays (vnc.py:119-125).
+pub(super) fn vnc(command: &Command, context: &mut Context<'_>) {
+    let span = command.option("password").map_or(command.name_span, |used| used.value_span);
+    // `len` of Python 2 counts bytes.
+    if let Some(Value::Text(password)) = context.lasting(command, "password")
+        && !password.is_empty()
+        && !(6..=8).contains(&password.len())
+    {
+        context.error(span, "vnc: the password has six to eight characters");
     }
 }
 
@@ -371,7 +416,7 @@ pub(super) fn realm(command: &Command, context: &mut Context<'_>) {
     }
     // The class takes the raw line from behind as many bytes as its name has, and there `#` is no comment.
     let skip = command.name.len();
-    let rest = context.line.get(skip..).unwrap_or_default();
+    let rest = context.line.get(skip..).unwrap_or_default().trim_end_matches(is_space);
     let words = match shlex::split(rest, command.span.part(skip..context.line.len()), false) {
         Ok(words) => words,
         Err(_) => return context.error_with(command.name_span, "realm: a quote is not closed", "`#` starts no comment on this line"),
@@ -380,8 +425,8 @@ pub(super) fn realm(command: &Command, context: &mut Context<'_>) {
     match words.split_first() {
         None => context.error(command.name_span, "realm needs `join REALM`"),
         Some((verb, rest)) if verb.value == "join" => {
-            let (_, arguments) = optparse::read(&REALM_JOIN, rest, Style::Getopt, context.findings);
-            match arguments.as_slice() {
+            let words = optparse::read(&REALM_JOIN, rest, Style::Getopt, context.findings);
+            match words.arguments.as_slice() {
                 [_] => context.history.joined = context.findings.diagnostics.len() == errors,
                 _ => context.error_with(command.name_span, "realm join takes one realm", "`#` starts no comment on this line"),
             }
@@ -393,7 +438,11 @@ pub(super) fn realm(command: &Command, context: &mut Context<'_>) {
 pub(super) fn rootpw(command: &Command, context: &mut Context<'_>) {
     if command.arguments.len() != 1 && command.option("lock").is_none() {
         let span = command.arguments.get(1).map_or(command.name_span, |word: &Argument| word.span);
-        context.error_with(span, "rootpw takes one password, or --lock", "a password with white space is quoted");
+        let help = match command.arguments.is_empty() && context.line.contains('#') {
+            true => "`#` begins a comment: quote a password that has one",
+            false => "a password with white space is quoted",
+        };
+        context.error_with(span, "rootpw takes one password, or --lock", help);
     }
 }
 
@@ -407,7 +456,9 @@ pub(super) fn services(command: &Command, context: &mut Context<'_>) {
 
 pub(super) fn timezone(command: &Command, context: &mut Context<'_>) {
     let servers = context.lasts(command, "ntpservers");
-    if command.arguments.is_empty() && command.options.is_empty() {
+    // A lone `--` is an argument as well, by which the command is not empty.
+    let is_alone = shlex::split(context.line, command.span, true).is_ok_and(|words| words.len() == 1);
+    if is_alone {
         context.error(command.name_span, "timezone needs a time zone or an option");
     }
     if let (Some(used), true) = (command.option("nontp"), servers) {

@@ -86,8 +86,8 @@ pub(super) enum Reading {
     Options,
     /// All words are arguments, also those that begin with a dash.
     Words,
-    /// The command does nothing any more: whatever is written is dropped, with a warning.
-    Deprecated,
+    /// Anaconda stops at the command, whatever else is written; what to do instead.
+    Refused(&'static str),
     /// The name is known, but the parser has no code for it and stops.
     Broken,
 }
@@ -101,6 +101,8 @@ pub(super) enum Identity {
     Argument,
     /// The values of these options.
     Options(&'static [&'static str]),
+    /// The values of these options, but the warning itself fails: it asks for an attribute that there is not, and the parser dies.
+    Fatal(&'static [&'static str]),
 }
 
 /// A condition on the options of one line. An option counts when its value is not empty and not 0, as Python counts.

@@ -129,7 +129,7 @@ const CLEARPART: &[OptionSpec] = &[
 const ISCSI: &[OptionSpec] = &[
     text(&["--target"]),
     text(&["--ipaddr"]).required(),
-    integer(&["--port"]),
+    text(&["--port"]),
     text(&["--user"]),
     text(&["--password"]),
     text(&["--reverse-user"]),
@@ -234,9 +234,9 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new(&["iscsiname"], "iscsiname.py: FC6_IscsiName", Arguments::One("IQN")),
     CommandSpec::new(&["zfcp"], "zfcp.py: F14_ZFCP", Arguments::Ignored)
         .options(&[text(&["--devnum"]).required(), text(&["--fcplun"]).required(), text(&["--wwpn"]).required()])
-        .identity(Identity::Options(&["devnum", "fcplun", "wwpn"])),
-    CommandSpec::new(&["cdrom"], "cdrom.py: FC3_Cdrom", Arguments::None).reading(Reading::Words),
-    CommandSpec::new(&["hmc"], "hmc.py: RHEL7_Hmc", Arguments::None).reading(Reading::Words),
+        .identity(Identity::Fatal(&["devnum", "fcplun", "wwpn"])),
+    CommandSpec::new(&["cdrom"], "cdrom.py: FC3_Cdrom", Arguments::None),
+    CommandSpec::new(&["hmc"], "hmc.py: RHEL7_Hmc", Arguments::None),
     CommandSpec::new(&["harddrive"], "harddrive.py: FC3_HardDrive", Arguments::Ignored)
         .options(&[text(&["--biospart"]), text(&["--partition"]), text(&["--dir"]).required()])
         .rules(&[Rule::Custom(rules::harddrive)]),
@@ -247,7 +247,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     ]),
     CommandSpec::new(&["url"], "url.py: F18_Url", Arguments::Ignored)
         .options(&[text(&["--url"]), text(&["--mirrorlist"]), text(&["--proxy"]), flag(&["--noverifyssl"])])
-        .rules(&[Rule::OneOf(&["url", "mirrorlist"]), Rule::NotBoth("url", "mirrorlist")]),
+        .rules(&[Rule::Custom(rules::url)]),
     CommandSpec::new(&["liveimg"], "liveimg.py: F19_Liveimg", Arguments::Ignored).options(&[
         text(&["--url"]).required(),
         text(&["--proxy"]),

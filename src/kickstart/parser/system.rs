@@ -164,28 +164,30 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new(&["skipx"], "skipx.py: FC3_SkipX", Arguments::None),
     CommandSpec::new(&["sshkey"], "sshkey.py: F22_SshKey", Arguments::One("public key, quoted"))
         .options(&[text(&["--username"]).required()])
-        .identity(Identity::Options(&["username"])),
+        .identity(Identity::Fatal(&["username"])),
     CommandSpec::new(&["sshpw"], "sshpw.py: F24_SshPw", Arguments::Some("password"))
         .options(SSHPW)
-        .identity(Identity::Options(&["username"])),
+        .identity(Identity::Fatal(&["username"])),
     CommandSpec::new(&["timezone"], "timezone.py: RHEL7_Timezone", Arguments::Optional("time zone"))
         .options(&[flag(&["--isUtc", "--utc"]), flag(&["--nontp"]), list(&["--ntpservers"])])
         .rules(&[Rule::Custom(rules::timezone)]),
     CommandSpec::new(&["unsupported_hardware"], "unsupported_hardware.py: RHEL6_UnsupportedHardware", Arguments::None),
-    CommandSpec::new(&["updates"], "updates.py: F7_Updates", Arguments::Optional("location")).reading(Reading::Words),
-    CommandSpec::new(&["upgrade"], "upgrade.py: F20_Upgrade", Arguments::Any).reading(Reading::Deprecated),
+    CommandSpec::new(&["updates"], "updates.py: F7_Updates", Arguments::Optional("location")),
+    CommandSpec::new(&["upgrade"], "pyanaconda/kickstart.py: Upgrade", Arguments::Any)
+        .reading(Reading::Refused("the installer of 7 upgrades nothing: leave it out, and install anew")),
     CommandSpec::new(&["user"], "user.py: F19_User", Arguments::Ignored).options(USER).identity(Identity::Options(&["name"])),
-    CommandSpec::new(&["vnc"], "vnc.py: F9_Vnc", Arguments::Ignored).options(&[
-        text(&["--password"]),
-        text(&["--host"]),
-        text(&["--port"]),
+    CommandSpec::new(&["vnc"], "vnc.py: RHEL7_Vnc", Arguments::Ignored)
+        .options(&[text(&["--password"]), text(&["--host"]), text(&["--port"])])
+        .rules(&[Rule::Custom(rules::vnc)]),
+    CommandSpec::new(&["xconfig"], "xconfig.py: F14_XConfig", Arguments::None).options(&[
+        text(&["--defaultdesktop"]),
+        text(&["--server"]),
+        flag(&["--startxonboot"]),
     ]),
-    CommandSpec::new(&["xconfig"], "xconfig.py: F14_XConfig", Arguments::None)
-        .options(&[text(&["--defaultdesktop"]), flag(&["--startxonboot"])]),
 ];
 
-/// `pwpolicy`, the one command of an `%anaconda` section (pyanaconda/pwpolicy.py of Anaconda 21.48.22.134).
-pub(super) const PWPOLICY: CommandSpec =
+/// The commands of an `%anaconda` section (pyanaconda/kickstart.py: AnacondaSectionHandler; pwpolicy.py; Anaconda 21.48.22.134).
+pub(super) const ANACONDA: &[CommandSpec] = &[
     CommandSpec::new(&["pwpolicy"], "pyanaconda/pwpolicy.py: F22_PwPolicy", Arguments::One("policy name")).options(&[
         integer(&["--minlen"]),
         integer(&["--minquality"]),
@@ -195,7 +197,10 @@ pub(super) const PWPOLICY: CommandSpec =
         flag(&["--nochanges"]),
         flag(&["--emptyok"]),
         flag(&["--notempty"]),
-    ]);
+    ]),
+    CommandSpec::new(&["installclass"], "pyanaconda/kickstart.py: RHEL7_InstallClass", Arguments::Ignored)
+        .options(&[text(&["--name"]).required()]),
+];
 
 /// `realm join`, whose options getopt reads.
 pub(super) const REALM_JOIN: CommandSpec = CommandSpec::new(&["realm join"], "realm.py: F19_Realm", Arguments::One("realm")).options(REALM);

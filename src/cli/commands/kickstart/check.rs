@@ -1,7 +1,5 @@
 //! `goldsmith kickstart check FILE…`.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,7 +11,7 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::text::{counted, printable};
 use crate::cli::args::KickstartCheck;
 use crate::cli::{Context, host, printer};
-use crate::kickstart::{Diagnostic, Document, Lint, LintFinding, Severity, lint, parse};
+use crate::kickstart::{Diagnostic, Document, Found, Includes, Lint, LintFinding, Severity, lint, parse};
 
 /// Bytes of the largest file that is read; kickstarts have some thousand.
 const MAX_BYTES: u64 = 8 << 20;
@@ -23,8 +21,6 @@ pub(super) struct Checked {
     path: PathBuf,
     document: Document,
     lints: Vec<LintFinding>,
-    /// Where its includes were found, by the names it calls them.
-    included: HashMap<String, PathBuf>,
 }
 
 /// What is said of a file: by its parser, or by a lint.
@@ -64,16 +60,22 @@ pub fn run(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
 fn check(path: &Path, allowed: &[String]) -> Result<Checked, AnyFailure> {
     let unreadable = |source| Unreadable { path: path.to_owned(), source };
     let text = if path == Path::new("-") { text(io::stdin().lock()) } else { File::open(path).and_then(text) };
-    let found = RefCell::new(HashMap::new());
-    let includes = |name: &str, from: &str| {
-        let beside = Path::new(from).parent().unwrap_or(Path::new("")).join(name);
-        let (path, text) = [PathBuf::from(name), beside].into_iter().find_map(|path| text_of(&path).map(|text| (path, text)))?;
-        found.borrow_mut().insert(name.to_owned(), path);
-        Some(text)
-    };
-    let document = parse(&path.to_string_lossy(), &text.map_err(unreadable)?, &includes);
+    let document = parse(&path.to_string_lossy(), &text.map_err(unreadable)?, &OnThisHost);
     let lints = lint(&document).into_iter().filter(|found| !allowed.iter().any(|id| id == found.lint.id)).collect();
-    Ok(Checked { path: path.to_owned(), document, lints, included: found.into_inner() })
+    Ok(Checked { path: path.to_owned(), document, lints })
+}
+
+/// The files of this host. A path that is found beside the file that includes it is named from the working directory, as that file is.
+struct OnThisHost;
+
+impl Includes for OnThisHost {
+    fn read(&self, path: &str, from: &str) -> Option<Found> {
+        let beside = Path::new(from).parent().unwrap_or(Path::new("")).join(path);
+        [PathBuf::from(path), beside].into_iter().find_map(|path| {
+            let text = text_of(&path)?;
+            Some(Found { name: path.to_string_lossy().into_owned(), text })
+        })
+    }
 }
 
 fn text_of(path: &Path) -> Option<String> {
@@ -111,9 +113,9 @@ impl Checked {
         findings
     }
 
-    /// Where the file is that findings call `name`: this one, or one of its includes.
-    pub fn path_of(&self, name: &str) -> &Path {
-        if name == self.document.name() { &self.path } else { self.included.get(name).map_or(&self.path, PathBuf::as_path) }
+    /// Where the file is that findings call `name`: this one, or one of its includes, which are called by their paths.
+    pub fn path_of<'a>(&'a self, name: &'a str) -> &'a Path {
+        if name == self.document.name() { &self.path } else { Path::new(name) }
     }
 }
 
