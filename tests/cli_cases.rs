@@ -141,7 +141,7 @@ fn a_kickstart_is_judged_and_each_error_has_its_place() {
 const LINTED: &str = "\
 lang en_US.UTF-8
 keyboard us
-timezone Etc/UTC
+timezone Asia/Tokyo
 rootpw --lock
 autopart
 zerombr
@@ -162,8 +162,8 @@ l.ks: warning[end-missing]: nothing says what follows the installation: no `powe
   why: the installer waits for Return when it is done, in cmdline mode too: an unattended machine never ends
   help: add `poweroff` or `reboot`
 l.ks:3:1: warning[rtc-local-time]: the hardware clock counts as local time
-  | timezone Etc/UTC
-  | ^^^^^^^^^^^^^^^^
+  | timezone Asia/Tokyo
+  | ^^^^^^^^^^^^^^^^^^^
   why: the hardware clock counts as local time (/etc/adjtime: LOCAL), and that of a virtual machine is UTC: hours off at each boot
   help: add `--isUtc`
 l.ks:11:1: warning[sysctl-in-post]: this sets values in the installer's kernel

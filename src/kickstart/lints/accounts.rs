@@ -95,6 +95,8 @@ struct Secret<'a> {
     text: &'a str,
     span: Span,
     is_hash: bool,
+    /// Nobody logs in with it, whatever it is (`--lock`).
+    is_locked: bool,
 }
 
 /// The passwords of root and of users. Those of `sshpw` end with the installation.
@@ -108,7 +110,9 @@ fn passwords<'a>(sheet: &Sheet<'a>) -> Vec<Secret<'a>> {
         Some((command, password.text()?, password.value_span))
     });
     let secrets = roots.chain(users).filter(|(_, text, _)| !text.is_empty());
-    secrets.map(|(command, text, span)| Secret { text, span, is_hash: is_crypted(command) }).collect()
+    secrets
+        .map(|(command, text, span)| Secret { text, span, is_hash: is_crypted(command), is_locked: command.option("lock").is_some() })
+        .collect()
 }
 
 /// The last of `--iscrypted` and `--plaintext` counts.
@@ -118,7 +122,7 @@ fn is_crypted(command: &Command) -> bool {
 }
 
 /// The name of the method of a hash `$METHOD$…`.
-fn method(hash: &str) -> Option<&str> {
+pub(super) fn method(hash: &str) -> Option<&str> {
     let (method, _) = hash.strip_prefix('$')?.split_once('$')?;
     (!method.is_empty() && method.len() <= 10 && method.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')).then_some(method)
 }
@@ -127,7 +131,7 @@ fn method(hash: &str) -> Option<&str> {
 const KNOWN_METHODS: [&str; 3] = ["1", "5", "6"];
 
 fn password_hash_unknown(sheet: &Sheet<'_>) -> Vec<Hit> {
-    let hits = passwords(sheet).into_iter().filter(|secret| secret.is_hash).filter_map(|secret| {
+    let hits = passwords(sheet).into_iter().filter(|secret| secret.is_hash && !secret.is_locked).filter_map(|secret| {
         let message = match method(secret.text) {
             Some(known) if KNOWN_METHODS.contains(&known) => return None,
             Some(other) => format!("a hash of the kind ${other}$, which EL7 does not know"),
@@ -147,7 +151,7 @@ fn password_hash_unknown(sheet: &Sheet<'_>) -> Vec<Hit> {
 }
 
 fn hash_as_password(sheet: &Sheet<'_>) -> Vec<Hit> {
-    let hashes = passwords(sheet).into_iter().filter(|secret| !secret.is_hash && method(secret.text).is_some());
+    let hashes = passwords(sheet).into_iter().filter(|secret| !secret.is_hash && !secret.is_locked && method(secret.text).is_some());
     hashes.map(|secret| Hit::at(secret.span, "this is a hash, and taken as the password itself")).collect()
 }
 
@@ -184,8 +188,34 @@ fn timezone_missing(sheet: &Sheet<'_>) -> Vec<Hit> {
     }
 }
 
+/// Zones whose local time is UTC all the year (tzdata: Etc/UTC, Etc/GMT and their links).
+const UTC_ZONES: [&str; 19] = [
+    "UTC",
+    "UCT",
+    "GMT",
+    "GMT0",
+    "GMT+0",
+    "GMT-0",
+    "Greenwich",
+    "Universal",
+    "Zulu",
+    "Etc/UTC",
+    "Etc/UCT",
+    "Etc/GMT",
+    "Etc/GMT0",
+    "Etc/GMT+0",
+    "Etc/GMT-0",
+    "Etc/Greenwich",
+    "Etc/Universal",
+    "Etc/Zulu",
+    "Atlantic/Reykjavik",
+];
+
 fn rtc_local_time(sheet: &Sheet<'_>) -> Vec<Hit> {
-    let local = sheet.command("timezone").filter(|command| !command.arguments().is_empty() && command.option("isUtc").is_none());
+    let local = sheet.command("timezone").filter(|command| {
+        let zone = command.arguments().first();
+        zone.is_some_and(|zone| !UTC_ZONES.contains(&zone.value.as_str())) && command.option("isUtc").is_none()
+    });
     local.map(|command| Hit::at(command.span, "the hardware clock counts as local time")).into_iter().collect()
 }
 

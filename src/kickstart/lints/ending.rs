@@ -1,5 +1,6 @@
 //! How the installation ends, and how the system boots.
 
+use super::accounts::method;
 use super::sheet::{Sheet, kernel_arguments};
 use super::{Hit, Lint};
 
@@ -35,6 +36,14 @@ pub(super) const LINTS: &[Lint] = &[
         remedy: "make the hash with `grub2-mkpasswd-pbkdf2`",
         source: "pyanaconda/kickstart.py: Bootloader.parse",
         check: bootloader_password,
+    },
+    Lint {
+        id: "bootloader-hash-as-password",
+        what: "a hash as the boot loader's password, without `--iscrypted`",
+        why: "the hash itself becomes the password: Anaconda hashes it once more",
+        remedy: "make the hash with `grub2-mkpasswd-pbkdf2`, and add `--iscrypted`",
+        source: "pyanaconda/bootloader.py: GRUB2.write_password_config; pykickstart/commands/bootloader.py",
+        check: bootloader_hash_as_password,
     },
     Lint {
         id: "quiet-on-serial",
@@ -74,6 +83,16 @@ fn bootloader_password(sheet: &Sheet<'_>) -> Vec<Hit> {
         is_other.then(|| Hit::at(password.span, "`--iscrypted`, but the password is no grub.pbkdf2 hash"))
     });
     hits.collect()
+}
+
+fn bootloader_hash_as_password(sheet: &Sheet<'_>) -> Vec<Hit> {
+    let lines = sheet
+        .document
+        .commands_named("bootloader")
+        .filter(|command| command.option("iscrypted").is_none() && command.option("md5pass").is_none());
+    let passwords = lines.filter_map(|command| command.option("password"));
+    let hashes = passwords.filter(|option| option.text().is_some_and(|text| text.starts_with("grub.pbkdf2.") || method(text).is_some()));
+    hashes.map(|option| Hit::at(option.value_span, "this is a hash, and taken as the password itself")).collect()
 }
 
 fn quiet_on_serial(sheet: &Sheet<'_>) -> Vec<Hit> {

@@ -19,6 +19,7 @@ mod scripts;
 mod sheet;
 mod shell;
 mod storage;
+mod words;
 
 use super::parser::{Diagnostic, Document, Severity, Span};
 use sheet::Sheet;
@@ -74,7 +75,9 @@ impl Hit {
 impl Lint {
     /// Every lint, by subject.
     pub fn all() -> impl Iterator<Item = &'static Lint> {
-        [storage::LINTS, network::LINTS, ending::LINTS, packages::LINTS, accounts::LINTS, scripts::LINTS].into_iter().flatten()
+        [storage::LINTS, network::LINTS, ending::LINTS, packages::LINTS, accounts::LINTS, scripts::LINTS, words::LINTS]
+            .into_iter()
+            .flatten()
     }
 
     /// The lint of that name.

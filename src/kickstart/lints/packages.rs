@@ -56,6 +56,14 @@ pub(super) const LINTS: &[Lint] = &[
         check: dead_mirror,
     },
     Lint {
+        id: "mirror-without-7",
+        what: "CentOS 7 or EPEL 7 on an ordinary mirror",
+        why: "both were moved to archives in June 2024, and most mirrors removed them: the address answers 404",
+        remedy: "use vault.centos.org/7.5.1804/, archives.fedoraproject.org/pub/archive/epel/7/, or a mirror that says it keeps archives",
+        source: "www.centos.org/centos-linux-eol; docs.fedoraproject.org/en-US/epel: EPEL 7",
+        check: mirror_without_7,
+    },
+    Lint {
         id: "repo-install-local",
         what: "`repo --install` with an address that only the installer has",
         why: "the address is written into the installed system's yum.repos.d, where every yum fails over it",
@@ -145,6 +153,34 @@ fn dead_mirror(sheet: &Sheet<'_>) -> Vec<Hit> {
         dead.then(|| Hit::at(option.value_span, format!("{host} does not serve CentOS 7 any more")))
     });
     hits.collect()
+}
+
+/// Whether the address is of CentOS 7's or EPEL 7's tree on a host that is a mirror by its name, and not in an archive.
+fn is_gone(address: &str) -> bool {
+    let Some((host, path)) = address.split_once("://").and_then(|(_, rest)| rest.split_once('/')) else { return false };
+    let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let path = path.to_ascii_lowercase();
+    let first = host.split('.').next().unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_mirror = ["mirror", "mirrors", "ftp", "download", "dl", "linux"].contains(&first) && host.contains('.');
+    // These serve it no more either, but have a lint of their own.
+    let is_known = ["mirror.centos.org", "mirrorlist.centos.org"].contains(&host.as_str());
+    let is_archive = ["vault", "archive", "eol", "old"].iter().any(|mark| host.contains(mark) || path.contains(mark));
+    let is_7 = |tree: &str| {
+        let rest = path.split_once(tree).map(|(_, rest)| rest);
+        rest.is_some_and(|rest| rest.starts_with("7/") || rest.starts_with("7.") || rest.starts_with("7server/") || rest == "7")
+    };
+    let has_tree = is_7("centos/") || is_7("epel/") || path.ends_with("epel-release-latest-7.noarch.rpm");
+    is_mirror && !is_known && !is_archive && has_tree
+}
+
+fn mirror_without_7(sheet: &Sheet<'_>) -> Vec<Hit> {
+    let commands = ["url", "repo"].into_iter().flat_map(|name| sheet.document.commands_named(name));
+    let options = commands.flat_map(|command| ["url", "baseurl"].into_iter().filter_map(|name| command.option(name)));
+    let written = options.filter_map(|option| Some((option.text()?, option.value_span)));
+    let words = sheet.post_scripts().flat_map(|script| &script.commands).flat_map(|command| &command.words);
+    let called = words.map(|word| (word.text.as_str(), word.span));
+    let gone = written.chain(called).filter(|(address, _)| is_gone(address));
+    gone.map(|(_, span)| Hit::at(span, "an ordinary mirror does not have CentOS 7 and EPEL 7 any more")).collect()
 }
 
 fn repo_install_local(sheet: &Sheet<'_>) -> Vec<Hit> {

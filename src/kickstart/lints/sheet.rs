@@ -51,10 +51,11 @@ impl Script<'_> {
     }
 }
 
-/// Commands of which a kickstart for a whole installation has some; files with fewer are parts, to be included.
-const OF_A_WHOLE: [&str; 9] = ["lang", "keyboard", "timezone", "rootpw", "bootloader", "clearpart", "cmdline", "install", "network"];
-/// What of them (and of storage, source and packages, which count too) is enough.
-const ENOUGH: usize = 4;
+/// How many of a kickstart's six subjects (source, storage, packages, accounts, locale, start and end) a file speaks of that is a whole one.
+/// Files with fewer are parts, to be included.
+const ENOUGH: usize = 5;
+/// The same for a file that says `cmdline`, which only the outermost file has a reason to say.
+const ENOUGH_IN_CMDLINE: usize = 3;
 
 /// Where the packages come from.
 const SOURCES: [&str; 6] = ["cdrom", "url", "nfs", "harddrive", "liveimg", "ostreesetup"];
@@ -68,11 +69,24 @@ impl<'a> Sheet<'a> {
             if script.is_shell() { Script { commands: shell::commands(section.lines()), ..script } } else { script }
         });
         let has = |name: &&str| document.command(name).is_some();
-        let parts = OF_A_WHOLE.iter().filter(|name| has(name)).count()
-            + usize::from(SOURCES.iter().any(&has))
-            + usize::from(STORAGE.iter().any(&has))
-            + usize::from(document.packages().next().is_some());
-        let installs = (parts >= ENOUGH || has(&"cmdline")) && !has(&"rescue");
+        let locale = ["lang", "keyboard", "timezone"].iter().filter(|name| has(name)).count();
+        let subjects = [
+            SOURCES.iter().any(&has),
+            STORAGE.iter().any(&has),
+            document.packages().next().is_some(),
+            ["rootpw", "user"].iter().any(&has),
+            locale >= 2,
+            ["bootloader", "reboot"].iter().any(&has),
+        ];
+        // `text` and `graphical` are the same command, and say nothing of the kind.
+        let is_cmdline = document.command("cmdline").is_some_and(|command| command.name == "cmdline");
+        // A part seldom speaks of both the disks and the packages.
+        let enough = match subjects {
+            _ if is_cmdline => ENOUGH_IN_CMDLINE,
+            [_, true, true, ..] => ENOUGH - 1,
+            _ => ENOUGH,
+        };
+        let installs = subjects.into_iter().filter(|spoken| *spoken).count() >= enough && !has(&"rescue");
         let is_complete = document.includes().all(|include| matches!(include.content, Included::Read { .. }));
         let is_whole = installs && is_complete && document.is_accepted();
         let packages = packages(document);

@@ -18,6 +18,8 @@ pub(super) struct Simple {
     pub words: Vec<Word>,
     /// Files that its output goes to.
     pub writes: Vec<Word>,
+    /// Whether its output is only shown: it stands in the argument of an `echo` or the like that writes no file but a log.
+    pub is_shown: bool,
 }
 
 /// A word of a command.
@@ -55,7 +57,7 @@ pub(super) fn commands<'a>(lines: impl Iterator<Item = (Span, &'a str)>) -> Vec<
         places.push((text.len(), span));
         text.push_str(line);
     }
-    let mut scanner = Scanner { text: &text, places: &places, at: 0, depth: 0, documents: Vec::new(), found: Vec::new() };
+    let mut scanner = Scanner { text: &text, places: &places, at: 0, depth: 0, documents: Vec::new(), found: Vec::new(), inner: 0 };
     while scanner.at < text.len() {
         scanner.list(Until::End);
     }
@@ -80,6 +82,8 @@ struct Scanner<'a> {
     /// Here-documents whose bodies begin at the next line: the end mark, and whether tabs before it do not count.
     documents: Vec<(String, bool)>,
     found: Vec<Simple>,
+    /// Where in `found` the commands begin that stand in the arguments of the one being read.
+    inner: usize,
 }
 
 /// Words that may stand before a command without being one.
@@ -153,9 +157,11 @@ impl<'a> Scanner<'a> {
     /// The commands of a substitution or subshell, whose opening was read.
     fn nested(&mut self, until: Until) {
         if self.depth < DEEPEST {
+            let outer = std::mem::replace(&mut self.inner, self.found.len());
             self.depth += 1;
             self.list(until);
             self.depth -= 1;
+            self.inner = outer;
         }
     }
 
@@ -308,9 +314,13 @@ impl<'a> Scanner<'a> {
             skip += 1;
         }
         command.words.drain(..skip);
+        if shows(&command) {
+            self.found.iter_mut().skip(self.inner).for_each(|inner| inner.is_shown = true);
+        }
         if !command.words.is_empty() || !command.writes.is_empty() {
             self.found.push(command);
         }
+        self.inner = self.found.len();
     }
 
     fn span(&self, start: usize) -> Span {
@@ -336,6 +346,18 @@ impl<'a> Scanner<'a> {
     fn skip_to(&mut self, c: char) {
         self.at += self.rest().find(c).unwrap_or(self.rest().len());
     }
+}
+
+/// Whether `command` only shows its arguments to somebody: what it writes is a log, a terminal or another stream.
+fn shows(command: &Simple) -> bool {
+    let is_seen = |word: &Word| {
+        let file = word.text.as_str();
+        file.bytes().all(|byte| byte.is_ascii_digit())
+            || file.starts_with("/dev/")
+            || file.starts_with("/var/log/")
+            || file.ends_with(".log")
+    };
+    ["echo", "printf", "logger"].contains(&command.name()) && command.writes.iter().all(is_seen)
 }
 
 fn is_name(text: &str) -> bool {

@@ -161,13 +161,14 @@ fn boot_on_lvm(sheet: &Sheet<'_>) -> Vec<Hit> {
 }
 
 fn blank_disk(sheet: &Sheet<'_>) -> Vec<Hit> {
-    let clears = |command: &Command| ["all", "initlabel"].iter().any(|name| command.option(name).is_some());
+    let clears = |command: &Command| ["all", "initlabel", "list"].iter().any(|name| command.option(name).is_some());
     if !sheet.is_whole || sheet.has("zerombr") || sheet.has("mount") || sheet.command("clearpart").is_some_and(clears) {
         return vec![];
     }
-    // What stands on a partition that is there already needs no new table.
-    let reused = |command: &Command| ["onpart", "noformat"].iter().any(|name| command.option(name).is_some());
-    if sheet.document.commands_named("part").any(reused) {
+    // What stands on a partition or a volume that is there already needs no new table, nor does a disk of which `--list` clears a part.
+    let reused = |command: &Command| ["onpart", "noformat", "useexisting"].iter().any(|name| command.option(name).is_some());
+    let makers = ["part", "raid", "volgroup", "logvol", "btrfs"].into_iter().flat_map(|name| sheet.document.commands_named(name));
+    if makers.into_iter().any(reused) {
         return vec![];
     }
     let new = sheet.document.commands_named("part").next().or_else(|| sheet.command("autopart"));

@@ -78,6 +78,12 @@ const CASES: &[(&str, &[Change<'_>], &[Change<'_>])] = &[
         &[("", "part pv.1 --size=1\nvolgroup vg pv.1\nlogvol /boot --vgname=vg --name=boot --size=512\n")],
         &[("", "part pv.1 --size=1\nvolgroup vg pv.1\nlogvol /var --vgname=vg --name=var --size=512\n")]),
     ("blank-disk", &[("zerombr\n", ""), ("--all --initlabel", "--linux")], &[("zerombr\n", "")]),
+    ("blank-disk",
+        &[("zerombr\n", ""), ("--all --initlabel --disklabel=gpt --drives=vda", "--linux")],
+        &[("zerombr\n", ""), ("--all --initlabel --disklabel=gpt --drives=vda", "--list=vda1,vda2")]),
+    ("blank-disk",
+        &[("zerombr\n", ""), ("--all --initlabel --disklabel=gpt --drives=vda", "--none")],
+        &[("zerombr\n", ""), ("--all --initlabel --disklabel=gpt --drives=vda", "--none"), ("", "logvol /srv --vgname=a --name=b --useexisting\n")]),
     ("command-without-code", &[("", "multipath --name=x --device=y --rule=z\n")], &[("", "fcoe --nic=eth0\n")]),
     ("disk-excluded", &[("--grow --ondisk=vda", "--grow --ondisk=vdb")], &[("--only-use=vda", "--only-use=/dev/vda,vdb"), ("--grow --ondisk=vda", "--grow --ondisk=/dev/vdb")]),
     ("disk-excluded", &[("--only-use=vda", "--drives=vdb"), ("--boot-drive=vda", "--boot-drive=vdb")], &[("--only-use=vda", "--only-use=disk/by-id/*")]),
@@ -103,9 +109,28 @@ const CASES: &[(&str, &[Change<'_>], &[Change<'_>])] = &[
     ("package-and-excluded", &[("-kexec-tools", "-docker-ce-18.09.6\n-docker-ce-cli-18.09.7")], &[("-kexec-tools", "-docker-ce-18.09.7")]),
     ("dead-mirror", &[("file:///run/repo", "http://mirror.centos.org/centos/7/os/x86_64/")], &[("file:///run/repo", "http://vault.centos.org/centos/7.5.1804/os/x86_64/")]),
     ("dead-mirror", &[("cdrom", "url --mirrorlist=http://mirrorlist.centos.org/?release=7")], &[("cdrom", "url --url=http://mirror.centos.org.example/")]),
+    ("mirror-without-7",
+        &[("file:///run/repo", "http://mirror.example.edu/pub/centos/7.5.1804/os/x86_64/")],
+        &[("file:///run/repo", "http://mirror.example.edu/centos-vault/7.5.1804/os/x86_64/")]),
+    ("mirror-without-7",
+        &[(POST, "rpm -i https://dl.fedoraproject.org/pub/epel/epel-release-latest-7.noarch.rpm\n")],
+        &[(POST, "rpm -i https://archives.fedoraproject.org/pub/archive/epel/7/x86_64/Packages/e/epel-release-7-14.noarch.rpm\n")]),
+    ("mirror-without-7",
+        &[("cdrom", "url --url=http://mirrors2.example.org:80/centos/7/os/x86_64/")],
+        &[("cdrom", "url --url=http://repos.example.org/centos/7/os/x86_64/"), ("file:///run/repo", "http://mirror.example.org/centos/8/os/")]),
+    ("bootloader-hash-as-password",
+        &[("--location=mbr", "--password=$6$salt$hash")],
+        &[("--location=mbr", "--password=secret")]),
+    ("bootloader-hash-as-password",
+        &[("--location=mbr", "--password=grub.pbkdf2.sha512.10000.A.B")],
+        &[("--location=mbr", "--iscrypted --password=grub.pbkdf2.sha512.10000.A.B")]),
+    ("comment-in-word", &[("keyboard us", "keyboard us#intl")], &[("keyboard us", "keyboard us # intl")]),
+    ("comment-in-word", &[("poweroff\n", "poweroff\nrepo --name=x --baseurl=http://192.0.2.1/#x\n")], &[("poweroff\n", "poweroff #x\nrepo --name=x --baseurl='http://192.0.2.1/#x'\n")]),
+    ("comment-in-word", &[("%post --erroronfail", "%post --erroronfail --log=/root/a#b")], &[(POST, "echo a#b\n")]),
     ("repo-install-local", &[("repo --name", "repo --install --name")], &[("repo --name=local --baseurl=file:///run/repo", "repo --install --name=local --baseurl=http://192.0.2.1/")]),
     ("rootpw-missing", &[("rootpw --iscrypted $6$salt$hash\n", "user --name=a --lock\n")], &[("rootpw --iscrypted $6$salt$hash\n", "user --name=a --groups=wheel\n")]),
     ("password-hash-unknown", &[("$6$salt", "$y$salt")], &[("$6$salt$hash", "abJnggxhB/yWI")]),
+    ("password-hash-unknown", &[("$6$salt$hash", "locked")], &[("$6$salt$hash", "--lock locked")]),
     ("password-hash-unknown", &[("", "user --name=a --iscrypted --password=changeme\n")], &[("", "user --name=a --iscrypted --password={{hash}}\n")]),
     ("hash-as-password", &[("--iscrypted $6", "$6")], &[("--iscrypted $6", "--plaintext --iscrypted $6")]),
     ("plaintext-password", &[("--iscrypted $6$salt$hash", "secret")], &[("--iscrypted $6$salt$hash", "$PASSWORD")]),
@@ -113,7 +138,9 @@ const CASES: &[(&str, &[Change<'_>], &[Change<'_>])] = &[
     ("group-missing", &[("", "user --name=a --groups=wheel,sudo\n")], &[("", "group --name=sudo\nuser --name=a --groups=wheel,sudo\nuser --name=admin --groups=admin,docker\n")]),
     ("timezone-missing", &[("timezone Etc/UTC --isUtc\n", "")], &[("timezone Etc/UTC --isUtc\n", "%include seen.ks\n")]),
     ("timezone-missing", &[("Etc/UTC ", "")], &[("", "rescue\n"), ("Etc/UTC ", "")]),
-    ("rtc-local-time", &[(" --isUtc", "")], &[(" --isUtc", " --utc")]),
+    ("rtc-local-time", &[("Etc/UTC --isUtc", "Europe/Berlin")], &[(" --isUtc", " --utc")]),
+    ("rtc-local-time", &[("Etc/UTC --isUtc", "Etc/GMT+1")], &[(" --isUtc", "")]),
+    ("rtc-local-time", &[("Etc/UTC --isUtc", "Europe/London --nontp")], &[("Etc/UTC --isUtc", "UTC")]),
     ("socket-as-service", &[("--enabled=docker", "--enabled=docker.socket")], &[("--enabled=docker", "--enabled=docker.service")]),
     ("service-not-yet-there",
         &[("--enabled=docker", "--enabled=httpd"), (POST, "yum -y --disablerepo=* --enablerepo=d install httpd-tools httpd\n")],
@@ -124,6 +151,8 @@ const CASES: &[(&str, &[Change<'_>], &[Change<'_>])] = &[
     ("pre-erroronfail", &[("", "%pre --erroronfail\ntrue\n%end\n")], &[("", "%pre\ntrue\n%end\n%pre-install --erroronfail\ntrue\n%end\n")]),
     ("sysctl-in-post", &[(POST, "echo x >> /etc/sysctl.conf; /sbin/sysctl -p\n")], &[(POST, "# sysctl -p\necho 'sysctl -p'\ncat <<EOF\nsysctl -p\nEOF\nsysctl -n kernel.osrelease\n")]),
     ("sysctl-in-post", &[(POST, "if true; then sysctl -w a=1 && sysctl vm.swappiness=1; fi\n"), ("", "")], &[("", "%post --nochroot\nsysctl -w vm.swappiness=1\n%end\n%post --interpreter=/usr/bin/python\nsysctl -p\n%end\n")]),
+    ("uname-in-post", &[(POST, "echo \"$(uname -r)\" > /etc/kernel-version\n")], &[(POST, "echo \"kernel $(uname -r)\" >&2; echo `uname -r` >> /root/post.log\nlogger -t x \"$(uname -r)\"\n")]),
+    ("uname-in-post", &[(POST, "echo done; ls /lib/modules/$(uname -r)\n")], &[(POST, "ls /lib/modules; echo $(uname -r)\n")]),
     ("uname-in-post", &[(POST, "ls \"/lib/modules/$(uname -r)\"\n")], &[(POST, "uname -m\n"), ("", "%pre\nuname -r\n%end\n")]),
     ("dracut-running-kernel", &[(POST, "dracut --force --add-drivers virtio_blk\n")], &[(POST, "dracut -f /boot/initramfs-$v.img $v\ndracut --regenerate-all -f\ndracut --kver=$v\n")]),
     ("systemctl-start-in-chroot", &[(POST, "systemctl -q restart sshd\n")], &[(POST, "systemctl enable sshd\nsystemctl stop sshd\nsystemctl daemon-reload\n")]),
@@ -178,11 +207,16 @@ fn a_part_and_a_refused_file_miss_nothing() {
         let document = parse("ks.cfg", text, &|_: &str, _: &str| None);
         lint(&document).iter().map(|finding| finding.lint.id).collect::<Vec<_>>()
     };
-    assert_eq!(missing("cmdline\n"), ["storage-missing", "end-missing", "packages-missing", "rootpw-missing", "timezone-missing"]);
-    assert_eq!(missing("cmdline\nmakeitso\n"), [""; 0]);
+    assert_eq!(missing("cmdline\n"), [""; 0], "a part");
+    let nearly = "cmdline\ncdrom\nlang en_US.UTF-8\nkeyboard us\nbootloader\n";
+    assert_eq!(missing(nearly), ["storage-missing", "end-missing", "packages-missing", "rootpw-missing", "timezone-missing"]);
+    assert_eq!(missing(&format!("{nearly}makeitso\n")), [""; 0]);
+    let common = "text\nlang en_US.UTF-8\nkeyboard us\ntimezone UTC\nrootpw --lock\nnetwork\nselinux --enforcing\nbootloader\nreboot\n";
+    assert_eq!(missing(common), [""; 0], "a part that has neither disks nor packages");
+    assert_eq!(missing("zerombr\nclearpart --all\nautopart\nbootloader\nreboot\ncdrom\n"), [""; 0], "a part about disks");
     assert_eq!(missing("repo --name=a --baseurl=http://192.0.2.1/\n%packages\nvim\n%end\n"), [""; 0]);
     assert_eq!(missing(""), [""; 0]);
-    assert_eq!(missing("cmdline\n%include /tmp/made\n%pre\ntouch /tmp/made\n%end\n"), [""; 0]);
+    assert_eq!(missing(&format!("{nearly}%include /tmp/made\n%pre\ntouch /tmp/made\n%end\n")), [""; 0]);
 }
 
 #[test]
