@@ -77,6 +77,7 @@ pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyF
 async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> Result<Built, AnyFailure> {
     let recipe = request.recipe;
     preflight::require_kickstart(recipe, request.store)?;
+    preflight::tell_kickstart(recipe, events);
     let host = host(request.store, scratch, request.web, Fetch::Now);
     if let Some(unverified) = check::unverified(recipe) {
         events.note(unverified);

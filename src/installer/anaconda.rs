@@ -17,6 +17,8 @@ pub mod selection;
 pub mod signatures;
 mod storage;
 
+pub use own::{Notes, notes};
+
 use crate::base::failure::{Class, Failure};
 use crate::base::text::counted;
 use crate::kickstart::{

@@ -18,7 +18,7 @@ mod parser;
 mod render;
 mod value;
 
-pub use lints::{Lint, LintFinding, lint};
+pub use lints::{Lint, LintFinding, NetworkCall, lint, network_calls};
 pub use model::*;
 pub use parser::*;
 pub use value::*;

@@ -196,6 +196,9 @@ fn kickstart(recipe: &Recipe, accounts: &Accounts, rows: &mut Vec<Row>) -> Optio
         }
     };
     rows.extend(document.diagnostics().iter().map(row));
+    let notes = anaconda::notes(recipe);
+    rows.extend(notes.warnings.iter().map(row));
+    rows.extend(notes.added.map(|added| Row::ok(Area::Kickstart, added)));
     rows.extend(lint(&document).into_iter().map(|found| {
         let line = found.place.map(|place| format!("line {}: ", place.line)).unwrap_or_default();
         Row::warning(Area::Kickstart, format!("{line}{} [{}]", found.message, found.lint.id), Some(found.lint.remedy.to_owned()))

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::artifact::Draft;
+use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
 use crate::base::process::Tool;
@@ -34,6 +35,17 @@ pub(super) fn require_kickstart(recipe: &Recipe, store: &Store) -> Result<(), An
         anaconda::kickstart(recipe, &Accounts::derive(recipe, &store.secret()?))?;
     }
     Ok(())
+}
+
+/// Tell what goldsmith adds to a kickstart of the user's own, and what that asks of the build machine in vain.
+pub(super) fn tell_kickstart(recipe: &Recipe, events: &Events) {
+    let notes = anaconda::notes(recipe);
+    for warning in &notes.warnings {
+        events.warn(warning.to_string());
+    }
+    if let Some(added) = notes.added {
+        events.note(format!("the kickstart: {added}"));
+    }
 }
 
 /// Make sure of the tools, of the place of the artifact, and of space there and in the store.

@@ -78,10 +78,21 @@ pub(super) struct Media {
     /// address that the kickstart gives the image. The system disk is `vda`, the network card `eth0`; each `repository` is at
     /// `/run/goldsmith/volume/ID` in the installer (not in a chroot `%post`).
     pub kickstart: Option<String>,
+    /// What becomes of `%include` lines of that kickstart that name a file beside it, which the installer does not have: "merge" puts the
+    /// file's text in the place of the line. Without it such a line is an error.
+    pub kickstart_includes: Option<KickstartIncludes>,
     /// Whose packages (deploy only).
     pub distribution: Option<Distribution>,
     /// The release's code name, such as "bookworm" (deploy only).
     pub suite: Option<String>,
+}
+
+/// What becomes of the files that a kickstart of one's own includes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum KickstartIncludes {
+    /// Their text takes the place of the `%include` line.
+    Merge,
 }
 
 /// Who installs.

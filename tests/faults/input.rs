@@ -77,7 +77,7 @@ fn a_check_tells_everything_that_stands_against_a_build() {
     let kickstart = "lang en_US.UTF-8\nmakeitso\n%packages\n@core\n";
     let ended = goldsmith(["check", "r.toml", "-o", "out"]).file("r.toml", &own).file("my.ks", kickstart).end();
     assert_eq!(ended.status, 2, "{}", ended.stderr);
-    for row in ["wrong     kickstart  line 2: ", "wrong     kickstart  line 3: "] {
+    for row in ["wrong     kickstart  line 2: ", "wrong     kickstart  line 4: "] {
         assert!(ended.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}", ended.stdout);
     }
 

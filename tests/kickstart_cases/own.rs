@@ -80,13 +80,6 @@ fn what_the_installer_would_refuse_is_not_merged() {
             &["my.ks:1:12: ", "my.ks:2:6: ", "my.ks:3:1: "],
         ),
         ("", &["my.ks:1:1: error: the file is empty"]),
-        (
-            "poweroff\nreboot --eject\n",
-            &["my.ks:2:1: error: after the installation, `reboot` does not power the machine off; write instead `poweroff`: \
-               goldsmith takes an installation for done when its machine powers itself off"],
-        ),
-        ("poweroff\nhalt\n%include /tmp/made-by-pre\n", &["my.ks:2:1: error: after the installation, `halt` does not power"]),
-        ("cmdline\n", &["my.ks:1:1: error: nothing powers the machine off after the installation; add `poweroff`"]),
         ("\u{feff}# byte order mark\npoweroff", &["my.ks:1:1: "]),
     ] {
         let refused = try_merge(text.as_bytes(), true).unwrap_err();
@@ -107,7 +100,125 @@ fn what_the_installer_would_refuse_is_not_merged() {
         try_merge(b"reboot\npoweroff\nrootpw x\n%packages --nobase\n%end\n", true).is_ok(),
         "lints and warnings do not stand against it"
     );
-    assert!(try_merge(b"%include /tmp/made-by-pre\n%pre\n%end\n", true).is_ok(), "what is made later may power off");
+}
+
+/// Of several such commands the last one counts, so goldsmith's own is added behind whatever the kickstart says.
+#[test]
+fn an_installation_ends_with_poweroff_whatever_the_kickstart_says() {
+    for (text, added) in [
+        ("cdrom\npoweroff\n", None),
+        ("reboot\nshutdown\n", None),
+        ("reboot\n", Some("`reboot` on line 1 does not power the machine off")),
+        ("poweroff\nreboot --eject --kexec\n", Some("`reboot` on line 2 does not power the machine off")),
+        ("poweroff\n\nhalt", Some("`halt` on line 3 does not power the machine off")),
+        ("cmdline\n", Some("nothing powers the machine off after the installation")),
+        ("poweroff\n%include /tmp/made-by-pre\n", Some("an included file may say otherwise")),
+    ] {
+        let merged = String::from_utf8(merge(text.as_bytes(), true)).unwrap();
+        let section =
+            added.map(|why| format!("\n# goldsmith: begin end\n# {why}; the last such command counts\npoweroff\n# goldsmith: end end\n"));
+        assert_eq!(section.as_ref().map(|section| merged.contains(section)), section.as_ref().map(|_| true), "{text}\n{merged}");
+        assert_eq!(merged.contains("begin end"), section.is_some(), "{text}");
+        let ends: Vec<&str> =
+            merged.lines().filter(|line| ["poweroff", "shutdown", "halt"].contains(line) || line.starts_with("reboot")).collect();
+        assert!(matches!(ends.last(), Some(&("poweroff" | "shutdown"))), "{text}: {ends:?}");
+        let note = anaconda::notes(&recipe(text.as_bytes(), true)).added;
+        assert_eq!(note, added.map(|why| format!("{why}: goldsmith adds `poweroff`, and the last such command counts")), "{text}");
+    }
+}
+
+/// What the build machine does not have: the text, the place and the beginning of what is said; an error refuses it.
+#[test]
+fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
+    const LAYOUT: &str = "the image is sealed and verified from outside";
+    for (text, severity, place, said) in [
+        ("clearpart --drives=sda\n", "error", (1, 20), "`clearpart --drives` names sda"),
+        ("ignoredisk --only-use=vda,/dev/sdb\n", "error", (1, 23), "`ignoredisk --only-use` names /dev/sdb"),
+        ("part /srv --fstype=ext4 --size=1 --ondisk=hda\n", "error", (1, 43), "`part --ondisk` names hda"),
+        ("part /srv --fstype=ext4 --onpart=nvme0n1p1\n", "error", (1, 34), "`part --onpart` names nvme0n1p1"),
+        ("bootloader --boot-drive=sda\n", "error", (1, 25), "`bootloader --boot-drive` names sda"),
+        ("clearpart --drives='sd*|sda'\n", "", (0, 0), ""),
+        ("clearpart --drives=disk/by-id/virtio-x,vda --list=vda1\n", "", (0, 0), ""),
+        ("network --device=ens3 --bootproto=dhcp\n", "warning", (1, 18), "`network` names ens3"),
+        ("network --device=enp0s3\n", "warning", (1, 18), "`network` names enp0s3"),
+        ("network --device=bond0 --bondslaves=eth0,eth1\n", "warning", (1, 37), "`network` names eth1"),
+        ("network --device=eth0\nnetwork --device=link\nnetwork --device=bond0 --bondslaves=eth0\nnetwork --hostname=x\n", "", (0, 0), ""),
+        ("url --url=http://192.0.2.1/\n", "error", (1, 5), "`url` is not reached"),
+        ("nfs --server=192.0.2.1 --dir=/x\n", "error", (1, 5), "`nfs` is not reached"),
+        ("url --url=file:///run/install/repo\nurl --url=\n", "error", (2, 1), "url needs"),
+        ("repo --name=x --mirrorlist=https://192.0.2.1/\n", "warning", (1, 15), "this repository is not reached"),
+        ("repo --name=x --baseurl=file:///run/x\n", "", (0, 0), ""),
+        ("%include http://192.0.2.1/x.ks\n", "error", (1, 10), "this file is not fetched"),
+        ("%post\nyum -y install vim\n%end\n", "warning", (2, 1), "`yum` reaches nothing"),
+        ("%post\nif true; then /usr/bin/wget -q http://192.0.2.1/x; fi\n%end\n", "warning", (2, 15), "`wget` reaches nothing"),
+        ("%post\ncurl -o /x https://192.0.2.1/x\n%end\n", "warning", (2, 1), "`curl` reaches nothing"),
+        ("%post\nyum -y --disablerepo='*' --enablerepo=x install vim\nyum clean all\necho yum install\n%end\n", "", (0, 0), ""),
+        ("autopart\n", "error", (1, 1), "autopart makes LVM, its default or as is said: "),
+        ("autopart --type=plain\n", "error", (1, 1), "autopart makes xfs, its default: "),
+        ("autopart --nolvm --fstype=ext4\n", "", (0, 0), ""),
+        ("autopart --type=btrfs\n", "error", (1, 1), "autopart makes btrfs: "),
+        ("autopart --type=plain --fstype=ext4 --encrypted --passphrase=x\n", "error", (1, 37), "the disk is encrypted: "),
+        ("part / --size=4096\n", "error", (1, 1), "/ is on xfs, CentOS 7's default: "),
+        ("part / --fstype=xfs --size=4096\n", "error", (1, 1), "/ is on xfs: "),
+        ("part /boot --size=512\npart / --fstype=ext4 --size=4096\n", "error", (1, 1), "/boot is on xfs, CentOS 7's default: "),
+        (
+            "part pv.1 --size=1\nvolgroup vg pv.1\nlogvol / --vgname=vg --name=root --size=1 --fstype=ext4\n",
+            "error",
+            (3, 1),
+            "/ is on a logical volume: ",
+        ),
+        ("part / --fstype=ext4 --size=4096\npart /srv --fstype=xfs --size=1\n", "", (0, 0), ""),
+    ] {
+        let text = format!("{text}poweroff\n");
+        let own = recipe(text.as_bytes(), false);
+        let refused = try_merge(text.as_bytes(), false).err().map(|error| error.evidence());
+        let warnings = || anaconda::notes(&own).warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let found = refused.clone().unwrap_or_else(warnings);
+        assert_eq!(refused.is_some(), severity == "error", "{text}: {found:?}");
+        if severity.is_empty() {
+            assert!(found.is_empty(), "{text}: {found:?}");
+            continue;
+        }
+        let begins = format!("my.ks:{}:{}: {severity}: {said}", place.0, place.1);
+        assert!(found.len() == 1 && found[0].starts_with(&begins), "{begins}\n{found:#?}");
+        assert!(!said.ends_with(": ") || found[0].contains(LAYOUT), "{found:?}");
+    }
+}
+
+/// A file that lies beside the kickstart is not in the installer: it is merged when the recipe says so, and told otherwise.
+#[test]
+fn files_beside_the_kickstart_are_merged_when_the_recipe_says_so() {
+    let recipe = |more: &str| {
+        let iso = format!("{{ path = \"c.iso\", sha256 = \"{}\" }}", "0".repeat(64));
+        format!("schema = 1\nname = \"web\"\n[media]\ninstaller = \"anaconda\"\nkickstart = \"ks/my.ks\"\niso = {iso}\n{more}")
+    };
+    let run = |words: &[&'static str], more: &str, inner: &str| {
+        goldsmith(words.iter().copied().chain(["r/r.toml"]))
+            .file("r/r.toml", &recipe(more))
+            .file(
+                "r/ks/my.ks",
+                "cdrom\n%include common.ks # x\n%packages\n%include \"sub/pack ages\"\n%end\n%include /tmp/made\npoweroff\n",
+            )
+            .file("r/ks/common.ks", "%include sub/lang.ks\nkeyboard us")
+            .file("r/ks/sub/lang.ks", inner)
+            .file("r/ks/sub/pack ages", "@core\n")
+            .end()
+    };
+    let render = ["kickstart", "render"];
+    let refused = run(&render, "", "lang en_US.UTF-8\n");
+    assert_eq!((refused.status, refused.stdout.as_str()), (2, ""));
+    for part in ["the kickstart includes `common.ks`, which lies beside it and is not in the installer", "`kickstart_includes = \"merge\"`"]
+    {
+        assert!(refused.stderr.contains(part), "{}", refused.stderr);
+    }
+    // sub/lang.ks is looked for beside the file that includes it.
+    let merged = run(&render, "kickstart_includes = \"merge\"\n", "unused\n");
+    assert!(merged.stdout.is_empty() && merged.stderr.contains("there is no command `unused`"), "{}", merged.stderr);
+    let merged = run(&render, "kickstart_includes = \"merge\"\n", "lang en_US.UTF-8\n");
+    let expected = "cdrom\nlang en_US.UTF-8\nkeyboard us\n%packages\n@core\n%end\n%include /tmp/made\npoweroff\n\n# goldsmith: begin";
+    assert!(merged.stdout.starts_with(expected), "{}{}", merged.stdout, merged.stderr);
+    let cyclic = run(&render, "kickstart_includes = \"merge\"\n", "%include lang.ks\n");
+    assert!(cyclic.status == 2 && cyclic.stderr.contains("nested more than 8 deep"), "{}", cyclic.stderr);
 }
 
 #[test]

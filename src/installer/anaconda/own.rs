@@ -6,12 +6,15 @@
 //! - `repo`, one for each of the recipe's repositories, on the volume;
 //! - `%pre`: the nonce is there, the volume is mounted;
 //! - `%post`, when repositories stay in the image: they are copied there, their `.repo` files written;
-//! - the last `%post`: success, with the nonce.
+//! - the last `%post`: success, with the nonce;
+//! - `poweroff`, when the kickstart ends otherwise: of several such commands the last one counts, and undoes the options of those before it.
 //!
 //! So the user's own `%pre` runs before the volume is mounted, and the user's own `%post` before the repositories are in the image; with
 //! `--nochroot` it sees the volume.
 
-use crate::kickstart::{Diagnostic, Document, Included, Post, Script, Severity, Span, parse};
+mod machine;
+
+use crate::kickstart::{Command, Diagnostic, Document, Included, Post, Script, Severity, parse};
 use crate::recipe::{Content, Recipe};
 
 use super::{AnacondaError, repo, scripts};
@@ -21,19 +24,38 @@ use super::{AnacondaError, repo, scripts};
 /// # Errors
 /// The installer would refuse `own`, or would not see goldsmith's sections for what they are.
 pub(super) fn merged(recipe: &Recipe, own: &Content) -> Result<Vec<u8>, AnacondaError> {
-    refuse(recipe, own)?;
+    let document = refuse(recipe, own)?;
     let mut text = own.bytes().to_vec();
     if text.last().is_some_and(|byte| *byte != b'\n') {
         text.push(b'\n');
     }
-    for (name, section) in sections(recipe)? {
+    for (name, section) in sections(recipe, &document)? {
         text.extend_from_slice(format!("\n# goldsmith: begin {name}\n{section}# goldsmith: end {name}\n").as_bytes());
     }
     Ok(text)
 }
 
+/// What is to be said of a kickstart of the user's own that is taken.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// What goldsmith adds to it and why, in one sentence without a full stop.
+    pub added: Option<String>,
+    /// What it asks of the build machine in vain.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What is to be said of the recipe's own kickstart. Nothing when the recipe has none, or one that is refused.
+pub fn notes(recipe: &Recipe) -> Notes {
+    let Some(own) = recipe.own_kickstart() else { return Notes::default() };
+    let Ok(document) = refuse(recipe, own) else { return Notes::default() };
+    let mut warnings = machine::findings(recipe, &document);
+    warnings.sort_by_key(|found| found.span);
+    let added = ending(&document).map(|ending| format!("{}: goldsmith adds `poweroff`, and the last such command counts", ending.why()));
+    Notes { added, warnings }
+}
+
 /// What is wrong with `own` is found while it is alone: an open section would swallow all that is added.
-fn refuse(recipe: &Recipe, own: &Content) -> Result<(), AnacondaError> {
+fn refuse(recipe: &Recipe, own: &Content) -> Result<Document, AnacondaError> {
     let name = match own {
         Content::File { path, .. } => path.display().to_string(),
         Content::Inline { .. } => "kickstart".to_owned(),
@@ -42,9 +64,9 @@ fn refuse(recipe: &Recipe, own: &Content) -> Result<(), AnacondaError> {
     let document = parse(&name, &String::from_utf8_lossy(own.bytes()), &|_: &str, _: &str| None);
     let mut findings = document.diagnostics().to_vec();
     findings.extend(clashes(recipe, &document));
-    findings.extend(other_end(&document));
+    findings.extend(machine::findings(recipe, &document));
     findings.sort_by_key(|found| found.span);
-    if findings.iter().all(|found| found.severity != Severity::Error) { Ok(()) } else { Err(AnacondaError::Own { name, findings }) }
+    if findings.iter().all(|found| found.severity != Severity::Error) { Ok(document) } else { Err(AnacondaError::Own { name, findings }) }
 }
 
 /// Repositories of the kickstart that are called like one of the recipe's. pykickstart only warns of a name that stands twice
@@ -57,27 +79,46 @@ fn clashes(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
     taken.map(|name| document.diagnostic(Severity::Error, name.span, clash(name.text().unwrap_or_default()), help())).collect()
 }
 
+/// Why `poweroff` is added at the end.
+enum Ending<'a> {
+    /// The last such command says something else.
+    Other(&'a Command),
+    /// There is none.
+    Missing,
+    /// There may be one in a file that is made during the installation.
+    Unknown,
+}
+
 /// A machine that restarts cannot be told from one that crashed, and one that halts waits for somebody to press Return: what proves an
-/// installation is its power-off. Nothing is said of what is not there in a kickstart that was not read as a whole.
-fn other_end(document: &Document) -> Option<Diagnostic> {
-    let help = |what: &str| Some(format!("{what} `poweroff`: goldsmith takes an installation for done when its machine powers itself off"));
+/// installation is its power-off. The last of these commands wins, and `poweroff` takes `--eject` and `--kexec` of an earlier one back, since
+/// their defaults are set anew on each line (pykickstart 1.99.66.18, commands/reboot.py: `_setToSelf`).
+fn ending(document: &Document) -> Option<Ending<'_>> {
+    let is_complete = document.includes().all(|include| matches!(include.content, Included::Read { .. }));
     match document.command("reboot") {
-        Some(end) if matches!(&*end.name, "poweroff" | "shutdown") => None,
-        Some(end) => {
-            let message = format!("after the installation, `{}` does not power the machine off", end.name);
-            Some(document.diagnostic(Severity::Error, end.name_span, message, help("write instead")))
+        Some(end) if !matches!(&*end.name, "poweroff" | "shutdown") => Some(Ending::Other(end)),
+        _ if !is_complete => Some(Ending::Unknown),
+        Some(_) => None,
+        None => Some(Ending::Missing),
+    }
+}
+
+impl Ending<'_> {
+    fn why(&self) -> String {
+        match self {
+            Self::Other(end) => format!("`{}` on line {} does not power the machine off", end.name, end.span.line),
+            Self::Missing => "nothing powers the machine off after the installation".to_owned(),
+            Self::Unknown => "an included file may say otherwise".to_owned(),
         }
-        None => {
-            let is_whole = document.is_accepted() && document.includes().all(|include| matches!(include.content, Included::Read { .. }));
-            let first = Span { file: 0, line: 1, start: 0, end: 0 };
-            let message = "nothing powers the machine off after the installation".to_owned();
-            is_whole.then(|| document.diagnostic(Severity::Error, first, message, help("add")))
-        }
+    }
+
+    /// The lines that are added.
+    fn section(&self) -> String {
+        format!("# {}; the last such command counts\npoweroff\n", self.why())
     }
 }
 
 /// What is added: the marks' words, and lines.
-fn sections(recipe: &Recipe) -> Result<Vec<(&'static str, String)>, AnacondaError> {
+fn sections(recipe: &Recipe, document: &Document) -> Result<Vec<(&'static str, String)>, AnacondaError> {
     let post = |chroot, script: Script| Post { chroot, error_on_fail: true, script }.to_string().trim_start().to_owned();
     let mut sections = Vec::new();
     if !recipe.repositories.is_empty() {
@@ -89,6 +130,7 @@ fn sections(recipe: &Recipe) -> Result<Vec<(&'static str, String)>, AnacondaErro
         sections.push(("copy", post(false, scripts::copy(recipe)?)));
         sections.push(("repository files", post(true, scripts::announce(recipe)?)));
     }
+    sections.extend(ending(document).map(|ending| ("end", ending.section())));
     sections.push(("signal", post(false, scripts::finish()?)));
     Ok(sections)
 }

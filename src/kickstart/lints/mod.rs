@@ -22,6 +22,7 @@ mod storage;
 mod words;
 
 use super::parser::{Diagnostic, Document, Severity, Span};
+pub use network::{NetworkCall, network_calls};
 use sheet::Sheet;
 
 /// Findings kept of one lint in one file.

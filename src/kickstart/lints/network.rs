@@ -1,7 +1,8 @@
 //! Addresses and names of interfaces.
 
-use super::super::parser::Command;
+use super::super::parser::{Command, Document, Span};
 use super::sheet::{Sheet, kernel_arguments};
+use super::shell::Simple;
 use super::{Hit, Lint};
 
 pub(super) const LINTS: &[Lint] = &[
@@ -77,4 +78,41 @@ fn interface_renamed(sheet: &Sheet<'_>) -> Vec<Hit> {
         Some(Hit::at(device.span, format!("{name} will not be there: `bootloader --append` has net.ifnames=0")))
     });
     hits.collect()
+}
+
+/// A command of a script that fetches something from the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkCall {
+    /// Its name, without the directory: `yum`.
+    pub program: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The commands of the scripts of `document` that fetch something from the network, in order: downloads, and installations with yum that
+/// choose no repository by name.
+pub fn network_calls(document: &Document) -> Vec<NetworkCall> {
+    let sheet = Sheet::of(document);
+    let commands = sheet.scripts.iter().flat_map(|script| &script.commands).filter(|command| reaches_out(command));
+    commands.map(|command| NetworkCall { program: command.name().to_owned(), span: command.span() }).collect()
+}
+
+fn reaches_out(command: &Simple) -> bool {
+    let has = |words: &[&str]| command.arguments().any(|word| words.contains(&word));
+    let remote =
+        |word: &str| ["http://", "https://", "ftp://"].iter().any(|scheme| word.contains(scheme)) && !word.contains("://localhost");
+    match command.name() {
+        "yum" | "dnf" => {
+            let chooses = command.arguments().any(|word| word.starts_with("--disablerepo") || word == "-C" || word == "--cacheonly");
+            let acts = has(&["install", "update", "upgrade", "groupinstall", "reinstall", "makecache", "distro-sync"]);
+            acts && !chooses && !command.arguments().any(|word| word.starts_with('/') || word.starts_with("./"))
+        }
+        "curl" | "wget" => {
+            command.words.len() > 1 && !has(&["--version", "--help"]) && !command.arguments().any(|word| word.starts_with("file:"))
+        }
+        "rpm" | "git" | "svn" => command.arguments().any(remote),
+        "pip" | "pip3" | "easy_install" | "gem" | "npm" => has(&["install"]),
+        "subscription-manager" | "rhn_register" | "rhnreg_ks" | "ntpdate" => command.words.len() > 1,
+        _ => false,
+    }
 }

@@ -5,9 +5,11 @@
 //! `disk.firmware` make the machine that the kickstart finds; `system.network` tells goldsmith, which has to reach the image later, what
 //! the kickstart will have set.
 
-use super::super::Content;
+use std::path::Path;
+
 use super::super::tree::KeyPath;
-use super::super::written::Installer;
+use super::super::written::{self, Installer};
+use super::super::{Content, RecipeHost};
 use super::judge::Judge;
 use crate::base::digest::Sha256Digest;
 
@@ -42,9 +44,15 @@ const SAID_THERE: [(&str, &str); 23] = [
 ];
 
 /// The kickstart, when the recipe brings one; then nothing else may say what it says.
-pub(super) fn read(judge: &mut Judge<'_>, name: Option<&str>) -> Option<Content> {
+pub(super) fn read(judge: &mut Judge<'_>, media: &written::Media) -> Option<Content> {
     let path = KeyPath::from("media.kickstart");
-    let name = name?;
+    let Some(name) = media.kickstart.as_deref() else {
+        if media.kickstart_includes.is_some() {
+            let help = "remove it, or say `kickstart = \"FILE\"` under `[media]`";
+            judge.wrong(&KeyPath::from("media.kickstart_includes"), "there is no kickstart of your own that includes anything", help);
+        }
+        return None;
+    };
     judge.not_for_deploy(&path, "deploy reads no kickstart", "remove `kickstart`, or choose `installer = \"anaconda\"`");
     judge.own_kickstart = judge.installer != Some(Installer::Deploy);
     if !judge.own_kickstart {
@@ -59,8 +67,89 @@ pub(super) fn read(judge: &mut Judge<'_>, name: Option<&str>) -> Option<Content>
             judge.clash(&shown, &path, "the kickstart", title, format!("remove it, and say it in the kickstart with {there}"));
         }
     }
-    let (path, bytes) = judge.read_at_most(MAX_KICKSTART, &path, name);
-    Some(Content::File { path, sha256: Sha256Digest::of(&bytes), bytes })
+    let (file, bytes) = judge.read_at_most(MAX_KICKSTART, &path, name);
+    let merges = media.kickstart_includes.is_some();
+    let bytes = match merged(judge.host, &file, &bytes, merges) {
+        Ok(bytes) => bytes,
+        Err(fault) => {
+            judge.wrong(&path, fault.title, fault.help);
+            bytes
+        }
+    };
+    Some(Content::File { path: file, sha256: Sha256Digest::of(&bytes), bytes })
+}
+
+/// Files may include others to this depth.
+const DEEPEST: usize = 8;
+
+/// Why the includes of a kickstart cannot be merged.
+#[derive(Debug, PartialEq, Eq)]
+struct Fault {
+    title: String,
+    help: String,
+}
+
+/// `bytes` of the kickstart `file`, with the files beside it that it includes in the places of their lines; or what is to be done about them,
+/// when they are not to be merged. What no file is beside it for stays as it is: a `%pre` may make it.
+fn merged(host: &dyn RecipeHost, file: &Path, bytes: &[u8], merges: bool) -> Result<Vec<u8>, Fault> {
+    let mut text = Vec::new();
+    merge(host, file, bytes, merges, 0, &pre_scripts(bytes), &mut text)?;
+    Ok(text)
+}
+
+fn merge(host: &dyn RecipeHost, file: &Path, bytes: &[u8], merges: bool, depth: usize, pre: &str, text: &mut Vec<u8>) -> Result<(), Fault> {
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let name = included(line).filter(|name| !Path::new(name).is_absolute() && !name.contains("://") && !pre.contains(name.as_str()));
+        let beside = name.map(|name| (file.parent().unwrap_or(Path::new("")).join(&name), name));
+        let found = beside.and_then(|(path, name)| Some((host.read(&path, MAX_KICKSTART).ok()?, path, name)));
+        let Some((included, path, name)) = found else {
+            text.extend_from_slice(line);
+            continue;
+        };
+        if !merges {
+            return Err(Fault {
+                title: format!("the kickstart includes `{name}`, which lies beside it and is not in the installer"),
+                help: "say `kickstart_includes = \"merge\"` under `[media]`: its text then takes the place of the line".to_owned(),
+            });
+        }
+        if depth == DEEPEST || text.len() + included.len() > usize::try_from(MAX_KICKSTART).unwrap_or(usize::MAX) {
+            return Err(Fault {
+                title: format!("the files that the kickstart includes are nested more than {DEEPEST} deep, or longer than 1 MiB: `{name}`"),
+                help: "make them fewer, or write their text into the kickstart".to_owned(),
+            });
+        }
+        merge(host, &path, &included, merges, depth + 1, pre, text)?;
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            text.push(b'\n');
+        }
+    }
+    Ok(())
+}
+
+/// The path that an `%include` line names, when it is one. A path in quotes may have spaces.
+fn included(line: &[u8]) -> Option<String> {
+    let line = String::from_utf8_lossy(line);
+    let rest = line.trim_start().strip_prefix("%include").filter(|rest| rest.starts_with([' ', '\t']))?.trim();
+    let name = match rest.chars().next()? {
+        quote @ ('"' | '\'') => rest[1..].split(quote).next()?,
+        _ => rest.split([' ', '\t', '#']).next()?,
+    };
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The text of the `%pre` scripts: a file that is named there is made there.
+fn pre_scripts(bytes: &[u8]) -> String {
+    let mut inside = false;
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split_inclusive('\n').filter(|line| {
+        match line.split_whitespace().next() {
+            Some("%pre") => inside = true,
+            Some("%end") => inside = false,
+            _ => {}
+        }
+        inside
+    });
+    lines.collect()
 }
 
 #[cfg(test)]

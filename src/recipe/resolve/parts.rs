@@ -22,7 +22,7 @@ const MAX_MBR_DISK: ByteSize = ByteSize::gib(2048);
 pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe) -> Recipe {
     let installer = KeyPath::from("media.installer");
     judge.installer = (!judge.findings.is_spoiled(&installer)).then_some(written.media.installer);
-    let kickstart = own_kickstart::read(judge, written.media.kickstart.as_deref());
+    let kickstart = own_kickstart::read(judge, &written.media);
     let name = judge.spelled(&KeyPath::from("name"), &written.name, syntax::name);
     let summary = written.summary.as_ref().map(|summary| judge.spelled(&KeyPath::from("summary"), summary, syntax::line));
     Recipe {

@@ -1,0 +1,176 @@
+//! What a kickstart of the user's own asks of the build machine, and what the machine has: one disk, `vda`; one card, `eth0`; no network;
+//! and, afterwards, a reader of ext4 on plain partitions.
+
+use crate::kickstart::{Command, Diagnostic, Document, Included, Severity, Span, network_calls};
+use crate::recipe::Recipe;
+
+/// The machine's system disk.
+const DISK: &str = "vda";
+/// The machine's card.
+const CARD: &str = "eth0";
+
+/// All that `document` asks for and cannot have: errors where the installation, or what follows it, must fail; warnings where it may go on.
+pub(super) fn findings(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = disks(document);
+    found.extend(cards(document));
+    found.extend(sources(document));
+    found.extend(calls(recipe, document));
+    found.extend(layout(document));
+    found
+}
+
+/// Options that name disks, and those that name partitions. Anaconda stops at a line that names one that is not there
+/// (pyanaconda/kickstart.py of 21.48.22.134: ClearPart.parse, IgnoreDisk.parse, PartitionData.execute, Bootloader.execute).
+const NAMING: [(&str, &str); 8] = [
+    ("clearpart", "drives"),
+    ("clearpart", "list"),
+    ("ignoredisk", "only-use"),
+    ("ignoredisk", "drives"),
+    ("part", "ondisk"),
+    ("part", "onpart"),
+    ("bootloader", "boot-drive"),
+    ("harddrive", "partition"),
+];
+
+fn disks(document: &Document) -> Vec<Diagnostic> {
+    let uses = NAMING.iter().flat_map(|(command, option)| {
+        document.commands_named(command).flat_map(move |line| line.options_named(option)).map(move |used| (*command, used))
+    });
+    let found = uses.filter_map(|(command, used)| {
+        let missing: Vec<&str> = used.list().into_iter().filter(|name| is_other_disk(name)).collect();
+        let name = missing.first()?;
+        let message = format!("`{command} --{}` names {name}, which the build machine does not have: its one disk is {DISK}", used.name);
+        Some(document.diagnostic(Severity::Error, used.value_span, message, Some(format!("write {DISK}, or leave the option out"))))
+    });
+    found.collect()
+}
+
+/// Whether `name` is the kernel's name of a disk or of a partition, and not of the machine's. A pattern, or a link below /dev/disk, may match.
+fn is_other_disk(name: &str) -> bool {
+    let one = |name: &str| {
+        let name = name.trim();
+        let name = name.strip_prefix("/dev/").unwrap_or(name);
+        let after = |prefix: &str| {
+            name.strip_prefix(prefix).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_alphanumeric()) && !rest.is_empty())
+        };
+        let is_kernels = ["sd", "hd", "vd", "xvd", "nvme", "mmcblk", "dasd"].iter().any(|prefix| after(prefix));
+        is_kernels && !name.starts_with(DISK)
+    };
+    // `sda|vda` means either (blivet's device_matches).
+    name.split('|').all(one)
+}
+
+/// Lines about a card that is not there are passed over (pyanaconda/network.py: apply_kickstart), and the image has no settings of its own.
+fn cards(document: &Document) -> Vec<Diagnostic> {
+    const OF_VIRTUAL: [&str; 3] = ["bondslaves", "bridgeslaves", "teamslaves"];
+    let lines = document.commands_named("network");
+    let found = lines.filter_map(|line| {
+        let slaves = OF_VIRTUAL.iter().find_map(|name| line.option(name));
+        let used = slaves.or_else(|| line.option("device"))?;
+        let names = used.text()?.split(',').map(|name| name.split(['\'', '{', ':']).next().unwrap_or_default().trim());
+        let other = names.into_iter().find(|name| is_other_card(name))?;
+        let message = format!("`network` names {other}, which the build machine does not have: its one card is {CARD}");
+        Some(document.diagnostic(Severity::Warning, used.value_span, message, Some(format!("write --device={CARD}, or --device=link"))))
+    });
+    found.collect()
+}
+
+/// Whether `name` is what a kernel, udev or biosdevname calls a card, and not the machine's.
+fn is_other_card(name: &str) -> bool {
+    let after = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    name != CARD && ["eth", "eno", "ens", "enp", "em", "p", "wlan", "wlp"].iter().any(|prefix| after(prefix))
+}
+
+/// Where the packages come from: the machine's network leads nowhere, so a source that is out there is not reached.
+fn sources(document: &Document) -> Vec<Diagnostic> {
+    const CLOSED: &str = "the network is closed while the installer runs";
+    let instead = || Some("write `cdrom`, and give packages in a `[[repository]]` of the recipe".to_owned());
+    let mut found = Vec::new();
+    for (name, options) in [("url", &["url", "mirrorlist"][..]), ("liveimg", &["url"]), ("ostreesetup", &["url"]), ("nfs", &["server"])] {
+        let Some(line) = document.command(name) else { continue };
+        let address =
+            options.iter().find_map(|option| line.option(option)).filter(|used| name == "nfs" || used.text().is_some_and(is_remote));
+        if let Some(used) = address {
+            found.push(document.diagnostic(Severity::Error, used.span, format!("`{name}` is not reached: {CLOSED}"), instead()));
+        }
+    }
+    for line in document.commands_named("repo") {
+        let address =
+            ["baseurl", "mirrorlist"].iter().find_map(|option| line.option(option)).filter(|used| used.text().is_some_and(is_remote));
+        if let Some(used) = address {
+            found.push(document.diagnostic(Severity::Warning, used.span, format!("this repository is not reached: {CLOSED}"), instead()));
+        }
+    }
+    for include in document.includes().filter(|include| matches!(include.content, Included::Unknown) && is_remote(&include.path)) {
+        let help = Some("write its text here".to_owned());
+        found.push(document.diagnostic(Severity::Error, include.path_span, format!("this file is not fetched: {CLOSED}"), help));
+    }
+    found
+}
+
+fn is_remote(address: &str) -> bool {
+    let address = address.to_ascii_lowercase();
+    ["http:", "https:", "ftp:", "nfs:"].iter().any(|scheme| address.starts_with(scheme))
+}
+
+/// Commands of scripts that fetch something. yum may have what it needs in a repository that the recipe keeps in the image.
+fn calls(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
+    let has_kept = recipe.repositories.iter().any(|repository| repository.kept.is_some());
+    let found = network_calls(document).into_iter().filter(|call| !has_kept || !["yum", "dnf"].contains(&call.program.as_str()));
+    let help = || Some("fetch it in a `[[provision]]` step with `build.network = \"open\"`, or bring it in a `[[repository]]`".to_owned());
+    let shown = found.map(|call| {
+        let message = format!("`{}` reaches nothing: the network is closed while the installer runs", call.program);
+        document.diagnostic(Severity::Warning, call.span, message, help())
+    });
+    shown.collect()
+}
+
+/// Why a file system of the image could not be read afterwards.
+fn layout(document: &Document) -> Vec<Diagnostic> {
+    let mut found: Vec<(Span, String)> = Vec::new();
+    if let Some(line) = document.command("autopart") {
+        let text = |name: &str| line.option(name).and_then(|used| used.text());
+        // CentOS 7's own defaults (pyanaconda/installclasses/centos.py, rhel.py): LVM, xfs.
+        let kind = if line.option("nolvm").is_some() { "plain" } else { text("type").unwrap_or("lvm") };
+        match kind {
+            "plain" | "partition" if !is_read(text("fstype").unwrap_or("xfs")) => {
+                found.push((line.span, format!("autopart makes {}", text("fstype").unwrap_or("xfs, its default"))));
+            }
+            "plain" | "partition" => {}
+            "btrfs" => found.push((line.span, "autopart makes btrfs".to_owned())),
+            _ => found.push((line.span, "autopart makes LVM, its default or as is said".to_owned())),
+        }
+        found.extend(line.option("encrypted").map(|used| (used.span, "the disk is encrypted".to_owned())));
+    }
+    for line in document.commands() {
+        let place = line.arguments().first().map_or("", |place| place.value.as_str());
+        if ["/", "/boot"].contains(&place) {
+            found.extend(unreadable(line).map(|why| (line.span, format!("{place} is on {why}"))));
+        }
+    }
+    let help = || {
+        Some("make / and /boot of ext4 on plain partitions: `part / --fstype=ext4`, or `autopart --type=plain --fstype=ext4`".to_owned())
+    };
+    let end = "the image is sealed and verified from outside, where only ext4 on plain partitions is read";
+    found.into_iter().map(|(span, why)| document.diagnostic(Severity::Error, span, format!("{why}: {end}"), help())).collect()
+}
+
+/// What the line makes, when it is none of what is read.
+fn unreadable(line: &Command) -> Option<String> {
+    match line.canonical() {
+        "logvol" => Some("a logical volume".to_owned()),
+        "btrfs" => Some("btrfs".to_owned()),
+        "raid" => Some("a RAID array".to_owned()),
+        "partition" if line.option("encrypted").is_some() => Some("an encrypted partition".to_owned()),
+        "partition" => match line.option("fstype").and_then(|used| used.text()) {
+            None => Some("xfs, CentOS 7's default".to_owned()),
+            Some(kind) if !is_read(kind) => Some(kind.to_owned()),
+            Some(_) => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_read(kind: &str) -> bool {
+    ["ext4", "ext3", "ext2"].contains(&kind)
+}
