@@ -9,6 +9,7 @@ pub mod rpm;
 
 mod checksum;
 mod error;
+mod grouped;
 mod input;
 pub mod model;
 pub mod solve;

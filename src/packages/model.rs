@@ -119,6 +119,8 @@ pub struct Package {
     pub repository: u16,
     /// What it is made from, without a version, when the index tells.
     pub source: Option<Name>,
+    /// The file name of its source RPM, when the index tells.
+    pub source_file: Option<Name>,
     /// Capabilities, files of its own among them; not its own name.
     pub provides: Vec<Relation>,
     /// What must be there beside it.

@@ -463,6 +463,7 @@ fn resolve_closure(bytes: &[u8]) -> String {
             arch,
             repository,
             source: None,
+            source_file: None,
             provides: vec![],
             needs: vec![],
             conflicts: vec![],

@@ -86,6 +86,7 @@ fn package(names: &mut Names, repository: u16, arch: &str, record: &Record<'_>) 
         repository,
         // deb-control(5), Source: without one the package's own name; with a version in parentheses when that is another.
         source: Some(names.intern(record.source.split_ascii_whitespace().next().unwrap_or(record.package))),
+        source_file: None,
         provides,
         needs,
         conflicts,

@@ -190,6 +190,7 @@ impl Draft {
             arch: names.intern(&self.arch),
             repository,
             source: source_name(&self.source).map(|source| names.intern(source)),
+            source_file: (!self.source.is_empty()).then(|| names.intern(&self.source)),
             provides: self.provides.clone(),
             needs: self.needs.clone(),
             conflicts: self.conflicts.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::grouped::Grouped;
 use super::super::model::{Name, Need, PackageId, Relation, Universe};
 use super::super::version::Scheme;
 
@@ -38,35 +39,6 @@ pub(super) enum Colour {
 
 /// Architectures whose packages an x86_64 system can have (yum 3.4.3, rpmUtils/arch.py, `arches`); there are no others for it.
 const RPM_ARCHES: [&str; 8] = ["x86_64", "noarch", "i686", "i586", "i486", "i386", "amd64", "ia32e"];
-
-/// Values under names, one array for all.
-struct Grouped<T> {
-    starts: Vec<u32>,
-    values: Vec<T>,
-}
-
-impl<T: Copy> Grouped<T> {
-    /// Group what `pairs` yields; it is called twice and yields the same each time.
-    fn of<I: Iterator<Item = (Name, T)>>(names: usize, fallback: T, pairs: impl Fn() -> I) -> Self {
-        let mut starts = vec![0_u32; names + 1];
-        pairs().for_each(|(name, _)| starts[name.index() + 1] += 1);
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
-        }
-        let mut values = vec![fallback; starts[names] as usize];
-        let mut next = starts.clone();
-        pairs().for_each(|(name, value)| {
-            let place = &mut next[name.index()];
-            values[*place as usize] = value;
-            *place += 1;
-        });
-        Self { starts, values }
-    }
-
-    fn get(&self, index: usize) -> &[T] {
-        &self.values[self.starts[index] as usize..self.starts[index + 1] as usize]
-    }
-}
 
 /// A universe with its indexes, and what of it is forbidden.
 pub(super) struct Index<'u> {
@@ -116,7 +88,7 @@ impl<'u> Index<'u> {
 
     /// All packages that can be had.
     pub(super) fn all(&self) -> &[PackageId] {
-        &self.named.values
+        self.named.all()
     }
 
     /// Packages that obsolete something.

@@ -31,6 +31,7 @@ fn package(universe: &mut Universe, repository: u16, line: &str) -> Package {
         arch: head[2],
         repository,
         source: None,
+        source_file: None,
         provides: vec![],
         needs: vec![],
         conflicts: vec![],
