@@ -14,6 +14,7 @@ mod input;
 pub mod model;
 pub mod solve;
 pub mod version;
+pub mod yum;
 
 pub use checksum::{Checksum, NotAChecksum};
 pub use error::{At, IndexError, Problem};
