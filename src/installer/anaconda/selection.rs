@@ -1,6 +1,6 @@
 //! What an installation will ask of its repositories, as the kickstart says and as Anaconda adds.
 
-use crate::kickstart::{Document, Included, PackageEntry};
+use crate::kickstart::{Document, Included, PackageEntry, PackageKind};
 use crate::recipe::Firmware;
 
 use super::VOLUME_DIR;
@@ -8,7 +8,7 @@ use super::VOLUME_DIR;
 /// What is asked of the repositories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// The lines of `%packages`, in their order.
+    /// The lines of `%packages` that hold, in their order: see [`standing`].
     pub entries: Vec<PackageEntry>,
     /// Group `core` is part of it: it is unless `--nocore` says otherwise.
     pub core: bool,
@@ -42,7 +42,7 @@ const STORAGE: &[(&str, &str, &str)] = &[
 pub fn selection(document: &Document, firmware: Firmware) -> Selection {
     let flag = |name: &str| document.packages().any(|section| section.header().option(name).is_some());
     let mut selection = Selection {
-        entries: document.packages().flat_map(|section| section.entries().cloned()).collect(),
+        entries: standing(document.packages().flat_map(|section| section.entries())),
         core: !flag("nocore"),
         ignore_missing: flag("ignoremissing"),
         ..Selection::default()
@@ -61,6 +61,36 @@ pub fn selection(document: &Document, firmware: Firmware) -> Selection {
         }
     }
     selection
+}
+
+/// The lines of `%packages` that hold when all are read (pykickstart 1.99.66.18, pykickstart/parser.py, `Packages.add`): `-NAME` and `NAME`
+/// take each other back, whichever comes later; of a group the first line holds, `-@NAME` takes it back and stays; of environments the last
+/// one holds.
+fn standing<'a>(lines: impl Iterator<Item = &'a PackageEntry>) -> Vec<PackageEntry> {
+    let mut entries: Vec<PackageEntry> = Vec::new();
+    for line in lines {
+        let is_alike = |entry: &PackageEntry| match (entry.kind, line.kind) {
+            (PackageKind::Environment, PackageKind::Environment) => true,
+            (PackageKind::Package, PackageKind::Package) | (PackageKind::Group { .. }, PackageKind::Group { .. }) => {
+                entry.name == line.name
+            }
+            _ => false,
+        };
+        let known = entries.iter().any(|entry| is_alike(entry) && entry.excluded == line.excluded);
+        match (line.kind, line.excluded) {
+            (PackageKind::Environment, false) => entries.retain(|entry| !is_alike(entry)),
+            (PackageKind::Environment, true) => entries.retain(|entry| !(is_alike(entry) && entry.name == line.name)),
+            (PackageKind::Group { .. }, false) => {}
+            (PackageKind::Group { .. }, true) | (PackageKind::Package, _) => {
+                entries.retain(|entry| !is_alike(entry) || entry.excluded == line.excluded);
+            }
+        }
+        if !known || line.kind == PackageKind::Environment && !line.excluded {
+            entries.push(line.clone());
+        }
+    }
+    entries.retain(|entry| entry.kind != PackageKind::Environment || !entry.excluded);
+    entries
 }
 
 fn repositories(document: &Document, selection: &mut Selection) {
@@ -83,10 +113,11 @@ fn repositories(document: &Document, selection: &mut Selection) {
     }
 }
 
-/// pyanaconda/install.py, `doInstall`, in its order: storage, authentication, firewall, network, time, boot loader; and the kernel, which the
-/// payload adds (pyanaconda/packaging/yumpayload.py, `_select_kernel_package`).
+/// The kernel, which the payload asks for first (anaconda 21.48.22.134, pyanaconda/packaging/yumpayload.py, `_select_kernel_package`), then
+/// what pyanaconda/install.py, `doInstall`, adds up, in its order: storage, authentication, firewall, boot loader, network; and the time,
+/// which kickstart.py, `Timezone.setup`, puts among the kickstart's own packages.
 fn required(document: &Document, firmware: Firmware) -> Vec<(&'static str, &'static str)> {
-    let mut required = Vec::new();
+    let mut required = vec![("kernel", "the kernel")];
     let mut kinds: Vec<&str> = Vec::new();
     for command in ["part", "logvol", "raid"].iter().flat_map(|name| document.commands_named(name)) {
         kinds.extend(command.option("fstype").and_then(|option| option.text()));
@@ -105,20 +136,24 @@ fn required(document: &Document, firmware: Firmware) -> Vec<(&'static str, &'sta
             required.push((*package, *reason));
         }
     }
-    required.push(("authconfig", "passwords"));
-    required.push(("firewalld", "the firewall"));
-    let network = |option: &str| document.commands_named("network").any(|command| command.option(option).is_some());
-    if network("teamslaves") {
+    // pyanaconda/kickstart.py, `Authconfig.setup` and `Firewall.setup`: only when the kickstart has the command.
+    if document.command("authconfig").is_some() {
+        required.push(("authconfig", "passwords"));
+    }
+    if document.command("firewall").is_some() {
+        required.push(("firewalld", "the firewall"));
+    }
+    if document.command("bootloader").is_none_or(|bootloader| bootloader.option("disabled").is_none()) {
+        // pyanaconda/bootloader.py, `GRUB2.packages` and `EFIGRUB.packages`.
+        let uefi: &[&str] = if firmware == Firmware::Uefi { &["grub2-efi-x64", "shim-x64", "efibootmgr"] } else { &[] };
+        required.extend(uefi.iter().chain(&["grub2", "grub2-tools"]).map(|package| (*package, "the boot loader")));
+    }
+    if document.commands_named("network").any(|command| command.option("teamslaves").is_some()) {
         required.push(("teamd", "the network"));
     }
     if document.command("timezone").is_none_or(|timezone| timezone.option("nontp").is_none()) {
         required.push(("chrony", "the time"));
     }
-    match firmware {
-        Firmware::Bios => required.push(("grub2", "the boot loader")),
-        Firmware::Uefi => required.extend(["grub2-efi-x64", "shim-x64", "efibootmgr"].map(|package| (package, "the boot loader"))),
-    }
-    required.push(("kernel", "the kernel"));
     required
 }
 
@@ -137,24 +172,49 @@ mod tests {
 
     #[test]
     fn anaconda_adds_what_it_needs() {
-        let plain = "authconfig firewalld";
-        let end = "grub2 kernel";
+        let grub = "grub2 grub2-tools";
+        let nontp = "timezone UTC --nontp\n";
         for (lines, packages) in [
-            ("part / --fstype=ext4 --size=1\n", format!("e2fsprogs {plain} chrony {end}")),
-            ("part / --fstype=xfs --size=1\ntimezone UTC --nontp\n", format!("xfsprogs {plain} {end}")),
-            ("autopart\ntimezone UTC --nontp\n", format!("xfsprogs lvm2 {plain} {end}")),
-            ("autopart --type=plain --fstype=ext4\ntimezone UTC --nontp\n", format!("e2fsprogs {plain} {end}")),
-            ("part raid.01 --size=1\ntimezone UTC --nontp\n", format!("mdadm {plain} {end}")),
-            ("timezone UTC\n%packages\n-chrony\n-firewalld\n%end\n", format!("authconfig {end}")),
-            ("timezone UTC --nontp\nnetwork --device=team0 --teamslaves=eth0\n", format!("{plain} teamd {end}")),
+            ("part / --fstype=ext4 --size=1\n".to_owned(), format!("kernel e2fsprogs {grub} chrony")),
+            (format!("part / --fstype=xfs --size=1\n{nontp}"), format!("kernel xfsprogs {grub}")),
+            (format!("autopart\n{nontp}"), format!("kernel xfsprogs lvm2 {grub}")),
+            (format!("autopart --type=plain --fstype=ext4\n{nontp}"), format!("kernel e2fsprogs {grub}")),
+            (format!("part raid.01 --size=1\n{nontp}"), format!("kernel mdadm {grub}")),
+            (format!("auth --enableshadow\nfirewall --disabled\n{nontp}"), format!("kernel authconfig firewalld {grub}")),
+            (format!("authconfig --enableshadow\n{nontp}"), format!("kernel authconfig {grub}")),
+            (format!("firewall --enabled\n{nontp}%packages\n-firewalld\n-grub2\n%end\n"), "kernel grub2-tools".to_owned()),
+            ("timezone UTC\n%packages\n-chrony\n-kernel\n%end\n".to_owned(), grub.to_owned()),
+            (format!("bootloader --disabled\n{nontp}"), "kernel".to_owned()),
+            (format!("{nontp}network --device=team0 --teamslaves=eth0\n"), format!("kernel {grub} teamd")),
         ] {
-            assert_eq!(required(&of(lines)), packages, "{lines}");
+            assert_eq!(required(&of(&lines)), packages, "{lines}");
         }
         let uefi = selection(
             &parse("k", "part /boot/efi --fstype=efi --size=200\ntimezone UTC --nontp\n", &|_: &str, _: &str| None),
             Firmware::Uefi,
         );
-        assert_eq!(required(&uefi), "dosfstools authconfig firewalld grub2-efi-x64 shim-x64 efibootmgr kernel");
+        assert_eq!(required(&uefi), "kernel dosfstools grub2-efi-x64 shim-x64 efibootmgr grub2 grub2-tools");
+    }
+
+    #[test]
+    fn lines_take_each_other_back_as_in_pykickstart() {
+        for (lines, standing) in [
+            ("a\nb\na", "a b"),
+            ("a\n-a", "-a"),
+            ("-a\na\nb", "a b"),
+            ("-a\na\n-a", "-a"),
+            ("@a --optional\n@a --nodefaults\na", "@a --optional a"),
+            ("@a\n-@a\n-@a", "-@a"),
+            ("-@a\n@a", "-@a @a"),
+            ("@^one\na\n@^two", "a @^two"),
+            ("@^one\n-@^one", ""),
+            ("@^one\n-@^two", "@^one"),
+            ("a.x86_64\n-a", "a.x86_64 -a"),
+        ] {
+            let text = format!("%packages\n{lines}\n%end\n");
+            let found: Vec<String> = of(&text).entries.iter().map(|entry| text[entry.span.start..entry.span.end].to_owned()).collect();
+            assert_eq!(found.join(" "), standing, "{lines}");
+        }
     }
 
     #[test]
