@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use goldsmith::packages::model::{Environment, Group};
-use goldsmith::packages::yum::{Failure, replay};
+use goldsmith::packages::yum::{Failed, Failure, replay};
 use goldsmith::packages::{Asked, Need, Op, Package, PackageId, Question, Relation, Scheme, Universe, What};
 
 /// The directory with cases.
@@ -22,7 +22,7 @@ struct Case {
     n: String,
     repositories: Vec<Vec<Row>>,
     #[serde(default)]
-    groups: Vec<(String, Vec<String>, Vec<String>, Vec<String>, Vec<(String, String)>)>,
+    groups: Vec<GroupRow>,
     #[serde(default)]
     environments: Vec<EnvironmentRow>,
     ask: Ask,
@@ -31,6 +31,9 @@ struct Case {
 
 /// Name, version, architecture, requires, provides, conflicts, obsoletes, files, source RPM.
 type Row = (String, String, String, Vec<String>, Vec<String>, Vec<String>, Vec<String>, Vec<String>, Option<String>);
+
+/// Id, mandatory, default, optional, conditional with their conditions.
+type GroupRow = (String, Vec<String>, Vec<String>, Vec<String>, Vec<(String, String)>);
 
 /// `('ID', ['GROUP'], ['OPTION'])` as text, or as a list.
 #[derive(Debug, Deserialize)]
@@ -193,13 +196,13 @@ fn difference(case: &Case) -> Option<String> {
     let universe = universe(case);
     let ours = replay(&universe, &question(&case.ask));
     match (ours, &case.yum.installs) {
-        (Ok(chosen), Some(theirs)) => {
-            let ours: BTreeSet<String> = chosen.iter().map(|chosen| nevra(&universe, chosen.id)).collect();
+        (Ok(replay), Some(theirs)) => {
+            let ours: BTreeSet<String> = replay.packages.iter().map(|chosen| nevra(&universe, chosen.id)).collect();
             let theirs: BTreeSet<String> = theirs.iter().cloned().collect();
             (ours != theirs).then(|| format!("only ours {:?}, only yum's {:?}", &ours - &theirs, &theirs - &ours))
         }
-        (Ok(chosen), None) => Some(format!("we take {} packages, yum refuses: {:?}", chosen.len(), case.yum.refuses)),
-        (Err(failures), theirs) => {
+        (Ok(replay), None) => Some(format!("we take {} packages, yum refuses: {:?}", replay.packages.len(), case.yum.refuses)),
+        (Err(Failed { failures, .. }), theirs) => {
             // What is missing was only recorded when nothing else was wrong.
             let all_missing = failures.iter().all(|failure| matches!(failure, Failure::Missing(_)));
             let told = failures.iter().filter(|failure| all_missing || !matches!(failure, Failure::Missing(_)));
@@ -215,7 +218,7 @@ fn difference(case: &Case) -> Option<String> {
 fn hold(file: &str, cases: &[Case]) {
     let differ: Vec<String> =
         cases.iter().filter_map(|case| difference(case).map(|what| format!("{} {:?}: {what}", case.n, case.ask))).collect();
-    println!("{file}: {} of {} agree", cases.len() - differ.len(), cases.len());
+    writeln!(std::io::stdout(), "{file}: {} of {} agree", cases.len() - differ.len(), cases.len()).unwrap();
     assert!(!cases.is_empty() && differ.is_empty(), "{file}: {} of {} differ:\n{}", differ.len(), cases.len(), differ.join("\n"));
 }
 

@@ -26,6 +26,7 @@ use crate::kickstart::{
     Repo, SectionKind, SelinuxMode, Services, Severity, Source, Url, User, ValueError, Word,
 };
 use crate::recipe::{self, Media, Recipe, Selinux, Toggle};
+pub use scripts::{Upgrade, upgrade};
 
 use super::accounts::{self, Accounts};
 

@@ -4,6 +4,8 @@ mod choice;
 mod debian;
 mod rpm;
 
+use std::fmt::Debug;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -11,17 +13,18 @@ use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
 use crate::cache::Store;
-use crate::installer::anaconda::selection::Selection;
+use crate::installer::anaconda::{self, selection::Selection};
 use crate::installer::deploy;
-use crate::packages::solve::Why;
-use crate::packages::{Notice, Question, Universe, resolve};
+use crate::packages::solve::{Chosen, Why};
+use crate::packages::yum::{self, Replay, Trouble};
+use crate::packages::{Notice, Question, Refused, Scheme, Universe, resolve};
 use crate::recipe::{Media, Recipe};
 use crate::sources::{Host, Resolved};
 
 pub use choice::{Choosing, choose};
 
 /// What the store calls a forecast. The number is that of [`Forecast`]'s form and of the rules that lead to it.
-const KIND: &str = "closure-1";
+const KIND: &str = "closure-2";
 
 /// The packages an image will get, or why it cannot have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +33,17 @@ pub struct Forecast {
     pub packages: Vec<ForecastPackage>,
     /// What a user would want to know.
     pub notices: Vec<ForecastNotice>,
-    /// Why it cannot have them: each a reason, with indented lines of what it follows from.
-    pub refused: Vec<String>,
+    /// Why it cannot have them.
+    pub refused: Vec<ForecastRefusal>,
+}
+
+/// Why an image cannot have its packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForecastRefusal {
+    /// The reason, with indented lines of what it follows from.
+    pub text: String,
+    /// What helps, when that is known.
+    pub remedy: Option<String>,
 }
 
 /// A package of a forecast.
@@ -58,20 +70,37 @@ pub struct ForecastPackage {
 pub struct ForecastNotice {
     /// In words.
     pub text: String,
-    /// The installer will not get there.
-    pub fails: bool,
 }
 
 impl Forecast {
-    /// Ask `question` of `universe`.
-    fn of(universe: &Universe, question: &Question) -> Self {
-        let closure = match resolve(universe, question) {
-            Ok(closure) => closure,
-            Err(refused) => {
-                return Self { refused: refused.reasons.iter().map(ToString::to_string).collect(), ..Self::default() };
-            }
+    /// Ask `question` of `universe`; afterwards `upgrade` it, when that is wanted.
+    fn of(universe: &Universe, question: &Question, upgrade: Option<&Upgrading>) -> Self {
+        let solved = resolve(universe, question);
+        if universe.scheme == Scheme::Debian {
+            return match solved {
+                Ok(closure) => Self::with(universe, &closure.packages, &closure.notices),
+                Err(refused) => Self { refused: refusals(&refused), ..Self::default() },
+            };
+        }
+        let by_yum = |troubles: Vec<Trouble>| Self { refused: troubles.into_iter().map(ForecastRefusal::of).collect(), ..Self::default() };
+        // yum installs, so its choice is what there will be. The solver explains.
+        let Replay { packages, notices } = match (yum::replay(universe, question), &solved) {
+            (Ok(replay), _) => replay,
+            (Err(failed), Ok(closure)) => return by_yum(yum::explain(universe, question, &failed, closure)),
+            (Err(_), Err(refused)) => return Self { refused: refusals(refused), ..Self::default() },
         };
-        let line = |chosen: &crate::packages::solve::Chosen| {
+        let missing = solved.iter().flat_map(|closure| &closure.notices).filter(|notice| matches!(notice, Notice::Missing(_)));
+        let notices: Vec<Notice> = missing.cloned().chain(notices).collect();
+        let Some(upgrade) = upgrade else { return Self::with(universe, &packages, &notices) };
+        match yum::upgrade(universe, &packages, &upgrade.repositories, &upgrade.excluded(universe, &packages)) {
+            Ok(packages) => Self::with(universe, &packages, &notices),
+            Err(failed) => by_yum(yum::explain_upgrade(universe, &failed)),
+        }
+    }
+
+    /// These packages.
+    fn with(universe: &Universe, packages: &[Chosen], notices: &[Notice]) -> Self {
+        let line = |chosen: &Chosen| {
             let package = universe.package(chosen.id);
             ForecastPackage {
                 name: universe.text(package.name).to_owned(),
@@ -86,10 +115,10 @@ impl Forecast {
                 },
             }
         };
-        let mut packages: Vec<ForecastPackage> = closure.packages.iter().map(line).collect();
+        let mut packages: Vec<ForecastPackage> = packages.iter().map(line).collect();
         packages.sort_by(|a, b| (&a.name, &a.arch, &a.version).cmp(&(&b.name, &b.arch, &b.version)));
-        let notice = |notice: &Notice| ForecastNotice { text: notice.to_string(), fails: matches!(notice, Notice::NotForYum(_)) };
-        Self { packages, notices: closure.notices.iter().map(notice).collect(), refused: Vec::new() }
+        let notices = notices.iter().map(|notice| ForecastNotice { text: notice.to_string() }).collect();
+        Self { packages, notices, refused: Vec::new() }
     }
 
     /// Whether these are RPMs: no other packages are called `noarch` or `x86_64`.
@@ -126,6 +155,51 @@ impl Forecast {
     }
 }
 
+/// The reasons that the solver gives.
+fn refusals(refused: &Refused) -> Vec<ForecastRefusal> {
+    refused.reasons.iter().map(|reason| ForecastRefusal { text: reason.to_string(), remedy: None }).collect()
+}
+
+impl ForecastRefusal {
+    fn of(trouble: Trouble) -> Self {
+        let lines: Vec<String> = std::iter::once(trouble.text).chain(trouble.because.iter().map(|line| format!("  {line}"))).collect();
+        Self { text: lines.join("\n"), remedy: Some(trouble.help) }
+    }
+}
+
+/// The `yum upgrade` that follows the installation.
+#[derive(Debug)]
+struct Upgrading {
+    /// The indexes of the repositories that it sees.
+    repositories: Vec<u16>,
+    /// What the recipe asks for.
+    packages: Vec<String>,
+}
+
+impl Upgrading {
+    /// What `--exclude` keeps as it is: the packages that the recipe asks for by a version, as kickstart/configure.sh, `upgrade`, asks rpm.
+    fn excluded(&self, universe: &Universe, installed: &[Chosen]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for asked in &self.packages {
+            let label = asked
+                .split_once(':')
+                .filter(|(epoch, _)| epoch.starts_with(|c: char| c.is_ascii_digit()))
+                .map_or(&**asked, |(_, rest)| rest);
+            let is_it = |chosen: &&Chosen| {
+                let package = universe.package(chosen.id);
+                let (name, arch) = (universe.text(package.name), universe.text(package.arch));
+                let rest = label.strip_suffix(arch).and_then(|rest| rest.strip_suffix('.')).unwrap_or(label);
+                let version = universe.text(package.version);
+                let whole = version.split_once(':').map_or(version, |(_, rest)| rest);
+                let upstream = whole.rsplit_once('-').map_or(whole, |(version, _)| version);
+                rest.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(|rest| rest == whole || rest == upstream)
+            };
+            names.extend(installed.iter().find(is_it).map(|chosen| universe.text(universe.package(chosen.id).name).to_owned()));
+        }
+        names
+    }
+}
+
 /// The packages that `recipe` leads to with the inputs that were found; `selection` is what Anaconda is asked for. Nothing when they
 /// depend on what cannot be seen.
 ///
@@ -140,7 +214,7 @@ pub async fn forecast(
 ) -> Result<Option<Forecast>, AnyFailure> {
     match (&recipe.media, selection) {
         (Media::Deploy { .. }, _) => debian::forecast(&deploy::packages(recipe), resolved, host, task).await.map(Some),
-        (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, resolved, host, task).await,
+        (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, anaconda::upgrade(recipe), resolved, host, task).await,
         (Media::Anaconda { .. }, None) => Ok(None),
     }
 }
@@ -150,9 +224,10 @@ async fn remembered(
     store: &Store,
     indexes: &[Sha256Digest],
     question: &Question,
+    upgrade: Option<&Upgrading>,
     universe: impl Future<Output = Result<Universe, AnyFailure>>,
 ) -> Result<Forecast, AnyFailure> {
-    found_before(KIND, store, indexes, question, async { Ok(Forecast::of(&universe.await?, question)) }).await
+    found_before(KIND, store, indexes, &(question, upgrade), async { Ok(Forecast::of(&universe.await?, question, upgrade)) }).await
 }
 
 /// What was found out before for the same indexes and the same question, or what `find` finds out now.
@@ -160,7 +235,7 @@ async fn found_before<T: Serialize + DeserializeOwned>(
     kind: &str,
     store: &Store,
     indexes: &[Sha256Digest],
-    question: &Question,
+    question: &dyn Debug,
     find: impl Future<Output = Result<T, AnyFailure>>,
 ) -> Result<T, AnyFailure> {
     let mut key = format!("{question:?}").into_bytes();

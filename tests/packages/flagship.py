@@ -48,7 +48,7 @@ iwl7265-firmware kernel-tools libsysfs linux-firmware lshw microcode_ctl postfix
 OPTIONAL = "dracut-config-generic dracut-fips dracut-fips-aesni dracut-network initial-setup openssh-keycat rdma-core selinux-policy-mls tboot".split()
 #: What goldsmith's kickstart takes out of `core`, and what Anaconda adds to any selection: kernel, boot loader, the file system's tools.
 DESELECTED = ["plymouth", "dracut-config-rescue", "iwl*-firmware", "kexec-tools"]
-ADDED = ["kernel", "grub2", "e2fsprogs", "authconfig", "firewalld"]
+ADDED = ["kernel", "e2fsprogs", "firewalld", "grub2", "grub2-tools"]
 
 #: Packages of the DVD that the bundle has no use for.
 NOT_IN_BUNDLE = "bridge-utils createrepo deltarpm dracut-config-generic perl perl-libs psmisc strace telnet zip".split()

@@ -67,6 +67,24 @@ pub(super) fn kept(recipe: &Recipe) -> impl Iterator<Item = (&str, &Kept)> {
     recipe.repositories.iter().filter_map(|repository| Some((repository.id.as_str(), repository.kept.as_ref()?)))
 }
 
+/// What `upgrade` of kickstart/configure.sh is called with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgrade<'r> {
+    /// The ids of the repositories that it takes packages from.
+    pub repositories: Vec<&'r str>,
+    /// What the recipe asks for: what names a version there stays at it.
+    pub packages: Vec<&'r str>,
+}
+
+/// The upgrade that the configuration ends with, when the recipe wants one.
+pub fn upgrade(recipe: &Recipe) -> Option<Upgrade<'_>> {
+    // The others cannot be reached from there, and the installation took the newest they have.
+    let repositories: Vec<_> = kept(recipe).map(|(id, _)| id).collect();
+    // Groups have no version to keep.
+    let packages = recipe.packages.install.iter().map(String::as_str).filter(|package| !package.starts_with('@')).collect();
+    (recipe.packages.upgrade && !repositories.is_empty()).then_some(Upgrade { repositories, packages })
+}
+
 /// The repositories that stay, from the volume into the image.
 pub(super) fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
     let mut body = Body::new(&[("volume", VOLUME_DIR)], &[COPY]);
@@ -83,12 +101,8 @@ fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
     kernel(recipe, &mut body)?;
     accounts(recipe, &mut body)?;
     files(recipe, &mut body)?;
-    // The others cannot be reached from here, and the installation took the newest they have.
-    let ids: Vec<_> = kept(recipe).map(|(id, _)| id).collect();
-    if recipe.packages.upgrade && !ids.is_empty() {
-        let ids = ids.join(",");
-        // Groups have no version to keep.
-        let packages = recipe.packages.install.iter().map(String::as_str).filter(|package| !package.starts_with('@'));
+    if let Some(Upgrade { repositories, packages }) = upgrade(recipe) {
+        let ids = repositories.join(",");
         body.call("upgrade", &[ids.as_str()].into_iter().chain(packages).collect::<Vec<_>>());
     }
     units(&mut body, "disable_units", &recipe.services.disable, "services.disable")?;

@@ -1,5 +1,7 @@
 //! What is asked for, and what that amounts to among the packages there are.
 
+use std::collections::HashSet;
+
 use glob::Pattern;
 
 use super::super::model::{Name, PackageId, Relation};
@@ -68,8 +70,9 @@ pub(super) struct Meaning {
 }
 
 impl Index<'_> {
-    /// What `asked` amounts to; nothing when there is nothing of that kind.
-    pub(super) fn meaning(&self, asked: &Asked) -> Option<Meaning> {
+    /// What `asked` amounts to; nothing when there is nothing of that kind. A group that is `selected` already adds nothing (yum 3.4.3,
+    /// yum/__init__.py, `selectGroup`).
+    pub(super) fn meaning(&self, asked: &Asked, selected: &mut HashSet<String>) -> Option<Meaning> {
         match &asked.what {
             What::Package(text) => {
                 let candidates = self.asked_packages(text);
@@ -77,7 +80,7 @@ impl Index<'_> {
                 let choices: Vec<Choice> = candidates.into_iter().map(choice).collect();
                 (!choices.is_empty()).then_some(Meaning { choices, conditional: Vec::new() })
             }
-            What::Group { id, plain, all } => self.group(id, *plain, *all, asked),
+            What::Group { id, plain, all } => self.group(id, *plain, *all, asked, selected),
             What::Essential => {
                 let mut names: Vec<Name> =
                     self.universe.packages.iter().filter(|package| package.essential).map(|package| package.name).collect();
@@ -92,7 +95,7 @@ impl Index<'_> {
                 known.peek()?;
                 let mut meaning = Meaning::default();
                 for group in known.flat_map(|environment| &environment.groups) {
-                    let more = self.group(group, false, false, asked)?;
+                    let more = self.group(group, false, false, asked, selected)?;
                     meaning.choices.extend(more.choices);
                     meaning.conditional.extend(more.conditional);
                 }
@@ -103,9 +106,12 @@ impl Index<'_> {
 
     /// A group of two repositories is both (yum 3.4.3, yum/comps.py, `Group.add`). Members that no repository has are left out
     /// (yum/__init__.py, `selectGroup`: "No package named … available to be installed").
-    fn group(&self, id: &str, plain: bool, all: bool, asked: &Asked) -> Option<Meaning> {
+    fn group(&self, id: &str, plain: bool, all: bool, asked: &Asked, selected: &mut HashSet<String>) -> Option<Meaning> {
         let mut known = self.universe.groups.iter().filter(|group| group.id == id).peekable();
         known.peek()?;
+        if !selected.insert(id.to_owned()) {
+            return Some(Meaning::default());
+        }
         let choice = |name: &Name| {
             let text = format!("@{id}");
             let candidates = self.newest_of_name(*name);
@@ -172,16 +178,6 @@ impl Index<'_> {
         candidates
     }
 
-    fn obsoleters(&self, id: PackageId) -> impl Iterator<Item = PackageId> {
-        let package = self.universe.package(id);
-        let obsoletes =
-            move |relation: &Relation| relation.name == package.name && self.universe.within(Some(package.version), relation.bound);
-        self.obsoleting().iter().copied().filter(move |other| {
-            let candidate = self.universe.package(*other);
-            self.is_allowed(*other) && candidate.name != package.name && candidate.obsoletes.iter().any(obsoletes)
-        })
-    }
-
     /// Of packages that would do: the 64-bit ones if there are any, of those the newest, the cheapest repository's first.
     pub(super) fn best(&self, mut ids: Vec<PackageId>) -> Vec<PackageId> {
         let universe = self.universe;
@@ -225,17 +221,39 @@ impl Index<'_> {
             let all = self.all().iter().copied();
             return all.filter(|id| self.forms(*id).iter().any(|form| pattern.matches(form))).collect();
         }
-        let without_epoch =
-            text.split_once(':').filter(|(epoch, _)| epoch.bytes().all(|c| c.is_ascii_digit())).map_or(text, |(_, rest)| rest);
-        let ends =
-            without_epoch.bytes().enumerate().filter(|(_, c)| matches!(c, b'-' | b'.')).map(|(at, _)| at).chain([without_epoch.len()]);
-        let names = ends.filter_map(|end| self.universe.names.get(&without_epoch[..end]));
-        let all = names.flat_map(|name| self.named(name).iter().copied());
-        all.filter(|id| self.forms(*id).iter().any(|form| form == text)).collect()
+        self.called_like(text).filter(|id| self.forms(*id).iter().any(|form| form == text)).collect()
+    }
+
+    /// All packages whose name `text` begins with, after an epoch.
+    fn called_like(&self, text: &str) -> impl Iterator<Item = PackageId> {
+        let whole = text.split_once(':').filter(|(epoch, _)| epoch.bytes().all(|c| c.is_ascii_digit())).map_or(text, |(_, rest)| rest);
+        let ends = whole.bytes().enumerate().filter(|(_, c)| matches!(c, b'-' | b'.')).map(|(at, _)| at).chain([whole.len()]);
+        let names = ends.filter_map(|end| self.universe.names.get(&whole[..end]));
+        names.flat_map(|name| self.named(name).iter().copied())
+    }
+
+    /// An allowed RPM that `text` names in a form that yum does not know: with an epoch and without an architecture, or without a release.
+    pub(super) fn named_in_another_form(&self, text: &str) -> Option<PackageId> {
+        let is_it = |id: &PackageId| {
+            let package = self.universe.package(*id);
+            let (n, Parts { epoch: e, version: v, release }) =
+                (self.universe.text(package.name), Parts::of(self.universe.text(package.version)));
+            let r = release.unwrap_or_default();
+            let forms = [
+                format!("{e}:{n}"),
+                format!("{e}:{n}-{v}"),
+                format!("{e}:{n}-{v}-{r}"),
+                format!("{n}-{e}:{v}"),
+                format!("{n}-{e}:{v}-{r}"),
+            ];
+            self.is_allowed(*id) && forms.iter().any(|form| form == text)
+        };
+        let is_rpm = self.universe.scheme == Scheme::Rpm;
+        self.called_like(text).filter(|_| is_rpm).find(is_it)
     }
 
     /// All that a package is called (yum 3.4.3, yum/packages.py, `buildPkgRefDict`).
-    fn forms(&self, id: PackageId) -> [String; 8] {
+    pub(super) fn forms(&self, id: PackageId) -> [String; 7] {
         let universe = self.universe;
         let package = universe.package(id);
         let (n, a) = (universe.text(package.name), universe.text(package.arch));
@@ -248,7 +266,6 @@ impl Index<'_> {
             format!("{n}-{v}"),
             format!("{n}-{v}-{r}"),
             format!("{e}:{n}-{v}-{r}.{a}"),
-            format!("{e}:{n}-{v}-{r}"),
             format!("{n}-{e}:{v}-{r}.{a}"),
         ]
     }

@@ -46,8 +46,8 @@ pub(super) struct Index<'u> {
     named: Grouped<PackageId>,
     /// Who provides, and which of its provides that is.
     provided: Grouped<(PackageId, u32)>,
-    /// Packages that stand in for others.
-    obsoleting: Vec<PackageId>,
+    /// Who obsoletes packages of a name, and which of its obsoletes that is.
+    obsoleting: Grouped<(PackageId, u32)>,
     /// Of each package: the pattern that forbids it.
     forbidden: Vec<Option<u16>>,
 }
@@ -68,7 +68,9 @@ impl<'u> Index<'u> {
         let provided = Grouped::of(names, (PackageId(0), 0), || {
             all().flat_map(|(package, id)| package.provides.iter().zip(0..).map(move |(provided, nth)| (provided.name, (id, nth))))
         });
-        let obsoleting = all().filter(|(package, _)| !package.obsoletes.is_empty()).map(|(_, id)| id).collect();
+        let obsoleting = Grouped::of(names, (PackageId(0), 0), || {
+            all().flat_map(|(package, id)| package.obsoletes.iter().zip(0..).map(move |(relation, nth)| (relation.name, (id, nth))))
+        });
         Self { universe, named, provided, obsoleting, forbidden: vec![None; universe.packages.len()] }
     }
 
@@ -91,9 +93,17 @@ impl<'u> Index<'u> {
         self.named.all()
     }
 
-    /// Packages that obsolete something.
-    pub(super) fn obsoleting(&self) -> &[PackageId] {
-        &self.obsoleting
+    /// The allowed packages of other names that obsolete a package.
+    pub(super) fn obsoleters(&self, id: PackageId) -> impl Iterator<Item = PackageId> {
+        let package = self.universe.package(id);
+        let all = self.obsoleting.get(package.name.index()).iter();
+        let are = all.filter(move |(other, nth)| {
+            let candidate = self.universe.package(*other);
+            self.is_allowed(*other)
+                && candidate.name != package.name
+                && self.universe.within(Some(package.version), candidate.obsoletes[*nth as usize].bound)
+        });
+        are.map(|(other, _)| *other)
     }
 
     /// All packages of a name.
@@ -142,7 +152,7 @@ impl<'u> Index<'u> {
         found.filter(|id| self.is_allowed(*id))
     }
 
-    /// All packages that may come to be there when one of `roots` does.
+    /// All packages that may come to be there when one of `roots` does, those that stand in for others among them.
     pub(super) fn reachable(&self, roots: impl IntoIterator<Item = PackageId>) -> Vec<PackageId> {
         let mut seen = vec![false; self.universe.packages.len()];
         let mut found: Vec<PackageId> = Vec::new();
@@ -150,7 +160,7 @@ impl<'u> Index<'u> {
         while let Some(id) = queue.pop_front() {
             if !std::mem::replace(&mut seen[id.index()], true) {
                 found.push(id);
-                queue.extend(self.needs(id).flat_map(|need| self.who_may_meet(need)));
+                queue.extend(self.needs(id).flat_map(|need| self.who_may_meet(need)).chain(self.obsoleters(id)));
             }
         }
         found

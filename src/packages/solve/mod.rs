@@ -14,6 +14,7 @@ mod provider;
 mod reasons;
 mod words;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use resolvo::{Problem, Solver, UnsolvableOrCancelled};
@@ -133,7 +134,7 @@ pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refu
     };
     let packages = with_reasons(&index, &meaning.choices, &packages);
     let mut notices: Vec<Notice> = missing.into_iter().map(|reason| Notice::Missing(reason.text)).collect();
-    notices.extend(notices::of(&index, &words, question, &meaning.choices, &packages));
+    notices.extend(notices::of(&index, question, &packages));
     Ok(Closure { packages, notices })
 }
 
@@ -169,7 +170,8 @@ pub fn missing_files(universe: &Universe, question: &Question) -> Vec<String> {
 /// What a question amounts to, and what of it is nowhere.
 fn meaning(index: &Index<'_>, words: &Words<'_, '_>, question: &Question) -> (Meaning, Vec<Reason>) {
     let (mut whole, mut missing) = (Meaning::default(), Vec::new());
-    let mut take = |asked: &Asked, whole: &mut Meaning| match index.meaning(asked) {
+    let mut selected = HashSet::new();
+    let mut take = |asked: &Asked, whole: &mut Meaning| match index.meaning(asked, &mut selected) {
         Some(meaning) => {
             whole.choices.extend(meaning.choices);
             whole.conditional.extend(meaning.conditional);
@@ -182,7 +184,7 @@ fn meaning(index: &Index<'_>, words: &Words<'_, '_>, question: &Question) -> (Me
             What::Package(text) => index.all_matching(text),
             What::Group { .. } | What::Environment(_) | What::Essential => {
                 let asked = Asked { what: what.clone(), by: String::new() };
-                let members = index.meaning(&asked).unwrap_or_default().choices;
+                let members = index.meaning(&asked, &mut HashSet::new()).unwrap_or_default().choices;
                 members.into_iter().flat_map(|choice| choice.candidates).collect()
             }
         };
@@ -268,4 +270,4 @@ fn shortest(index: &Index<'_>, question: &Question, choices: &[Choice]) -> Vec<R
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

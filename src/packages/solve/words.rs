@@ -108,17 +108,13 @@ impl Words<'_, '_> {
         format!("{} cannot be beside {}", self.package(id), self.package(other))
     }
 
-    pub(super) fn not_for_yum(&self, id: PackageId, newest: PackageId) -> String {
-        format!("yum takes {}, which cannot be installed here, and does not go back to {}", self.package(newest), self.package(id))
-    }
-
     /// That nothing is what is asked for.
     pub(super) fn missing(&self, asked: &Asked) -> Reason {
         let text = asked.what.text();
         let because = match &asked.what {
             What::Package(name) => match self.index.all_matching(name).first() {
                 Some(id) => self.excluded(*id).unwrap_or_else(|| self.nowhere(name)),
-                None => self.other_versions(name).unwrap_or_else(|| self.nowhere(name)),
+                None => self.unknown_form(name).or_else(|| self.other_versions(name)).unwrap_or_else(|| self.nowhere(name)),
             },
             What::Group { .. } | What::Environment(_) | What::Essential => self.no_group(&text),
         };
@@ -128,6 +124,13 @@ impl Words<'_, '_> {
     fn excluded(&self, id: PackageId) -> Option<String> {
         let pattern = &self.patterns[usize::from(self.index.forbidden_by(id)?)];
         Some(format!("{} is excluded by {pattern}", self.package(id)))
+    }
+
+    /// That yum does not know the form in which a package is named, though dnf and people do, and the forms that it knows.
+    fn unknown_form(&self, text: &str) -> Option<String> {
+        let id = self.index.named_in_another_form(text)?;
+        let [.., name_version_release, whole, _] = self.index.forms(id);
+        Some(format!("yum does not know the form `{text}`: write `{name_version_release}` or `{whole}`"))
     }
 
     /// The versions there are of a package that is asked for with another one.

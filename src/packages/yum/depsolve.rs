@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::model::{PackageId, Relation};
 use super::super::solve::Why;
 use super::providers::Contest;
+use super::sack::Want;
 use super::{Failure, NotTaken, Unmet, Yum};
 
 /// What came of a need.
@@ -23,9 +24,8 @@ const LOOPS: usize = 100;
 const WORK: u64 = 5_000_000;
 
 impl Yum<'_> {
-    /// Take what is needed until nothing is missing (yum 3.4.3, yum/depsolve.py, `resolveDeps`).
+    /// Take what the unresolved members need until nothing is missing (yum 3.4.3, yum/depsolve.py, `resolveDeps`).
     pub(super) fn resolve(&mut self) {
-        self.transaction.unresolved = self.transaction.places().into_iter().collect();
         let (mut check_removed, mut check_installed) = (true, true);
         for _ in 0..LOOPS {
             let mut again = true;
@@ -156,6 +156,7 @@ impl Yum<'_> {
         let contest = Contest { sack: &self.sack, transaction: &self.transaction, requirer: Some(id), wanted: Some(need.name) };
         let best = if let [only] = providers[..] { Some(only) } else { contest.best(&providers) };
         let Some(best) = best else {
+            let newer = newer.or_else(|| self.replaced(want));
             self.failures.push(unmet(newer.map_or(Unmet::Nobody, |(older, newer)| Unmet::NewerIsThere { older, newer })));
             return Need::Unmet;
         };
@@ -179,6 +180,15 @@ impl Yum<'_> {
                 Need::Unmet
             }
         }
+    }
+
+    /// A package that provided what is wanted until another version took its place, and that version.
+    fn replaced(&self, want: Want<'_>) -> Option<(PackageId, PackageId)> {
+        let version_there = |id: PackageId| {
+            let place = self.transaction.named(self.sack.universe.package(id).name).first()?;
+            Some((id, self.transaction.member(*place).id))
+        };
+        self.transaction.gone().filter(|id| self.sack.provides(*id, want, true)).find_map(version_there)
     }
 
     /// The older packages of its name that a package replaces, or the newer one that keeps it out.

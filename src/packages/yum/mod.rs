@@ -12,6 +12,7 @@
 //! Read in yum of March 2018 (git 1bc3d512) with CentOS's changes (`multilib_policy=best`), on an empty disk and with `x86_64` as the best
 //! architecture, in the order in which Anaconda 21.48.22.134 asks (pyanaconda/packaging/yumpayload.py, `_applyYumSelections`).
 
+mod advice;
 mod arch;
 mod depsolve;
 mod evr;
@@ -21,14 +22,36 @@ mod providers;
 mod sack;
 mod select;
 mod transaction;
+mod upgrade;
 
 use std::collections::{HashSet, VecDeque};
 
 use super::model::{Name, PackageId, Relation, Universe};
-use super::solve::{Asked, Chosen, Question, What, Why};
+use super::solve::{Asked, Chosen, Notice, Question, What, Why};
 use obsoletes::Obsoletes;
 use sack::Sack;
 use transaction::Transaction;
+
+pub use advice::{Trouble, explain, explain_upgrade};
+pub use upgrade::upgrade;
+
+/// What yum installs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// The packages, by their place in the universe.
+    pub packages: Vec<Chosen>,
+    /// What was taken out and comes back.
+    pub notices: Vec<Notice>,
+}
+
+/// How far yum gets before it gives up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// All that it complains of.
+    pub failures: Vec<Failure>,
+    /// The packages that it has taken by then.
+    pub taken: Vec<PackageId>,
+}
 
 /// Why yum gives up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,49 +145,82 @@ struct Yum<'u> {
 ///
 /// # Errors
 /// All that yum would complain of.
-pub fn replay(universe: &Universe, question: &Question) -> Result<Vec<Chosen>, Vec<Failure>> {
-    let sack = Sack::new(universe, &question.forbidden);
-    let obsoletes = Obsoletes::of(&sack);
-    let mut yum = Yum {
-        sack,
-        obsoletes,
-        transaction: Transaction::default(),
-        selected: HashSet::new(),
-        pending: VecDeque::new(),
-        last: None,
-        files: HashSet::new(),
-        failures: Vec::new(),
-        work: 0,
-    };
+pub fn replay(universe: &Universe, question: &Question) -> Result<Replay, Failed> {
+    let mut yum = Yum::new(Sack::new(universe, &question.forbidden));
     yum.select(question);
+    yum.transaction.unresolved = yum.transaction.places().into_iter().collect();
     yum.resolve();
-    if yum.failures.is_empty() {
-        yum.two_versions();
+    let notices = yum.comes_back(question);
+    yum.end().map(|packages| Replay { packages, notices })
+}
+
+impl<'u> Yum<'u> {
+    fn new(sack: Sack<'u>) -> Self {
+        Self {
+            obsoletes: Obsoletes::of(&sack),
+            sack,
+            transaction: Transaction::default(),
+            selected: HashSet::new(),
+            pending: VecDeque::new(),
+            last: None,
+            files: HashSet::new(),
+            failures: Vec::new(),
+            work: 0,
+        }
     }
-    let Yum { transaction, mut failures, .. } = yum;
-    if failures.is_empty() {
-        let members = transaction.places().into_iter().map(|place| transaction.member(place));
-        let mut chosen: Vec<Chosen> = members.map(|member| Chosen { id: member.id, why: member.why.clone() }).collect();
-        chosen.sort_by_key(|chosen| chosen.id);
-        return Ok(chosen);
+
+    /// What is there in the end, or what went wrong.
+    fn end(mut self) -> Result<Vec<Chosen>, Failed> {
+        if self.failures.is_empty() {
+            self.two_versions();
+        }
+        let Self { transaction, mut failures, .. } = self;
+        if failures.is_empty() {
+            let members = transaction.places().into_iter().map(|place| transaction.member(place));
+            let mut chosen: Vec<Chosen> = members.map(|member| Chosen { id: member.id, why: member.why.clone() }).collect();
+            chosen.sort_by_key(|chosen| chosen.id);
+            return Ok(chosen);
+        }
+        // yum looks at the same need again and again.
+        let mut told: Vec<Failure> = Vec::new();
+        failures.retain(|failure| {
+            let new = !told.contains(failure);
+            told.extend(new.then(|| failure.clone()));
+            new
+        });
+        Err(Failed { failures, taken: transaction.packages() })
     }
-    let mut told: Vec<Failure> = Vec::new();
-    failures.retain(|failure| {
-        let new = !told.contains(failure);
-        told.extend(new.then(|| failure.clone()));
-        new
-    });
-    Err(failures)
+
+    /// What `question` takes out, and another package needs.
+    fn comes_back(&self, question: &Question) -> Vec<Notice> {
+        let there = self.transaction.packages();
+        let mut notices = Vec::new();
+        for what in &question.deselected {
+            let What::Package(text) = what else { continue };
+            for id in self.sack.matching_among(&there, text) {
+                let place = self.transaction.find(&self.sack, id);
+                if let Some(Why::Needed(by)) = place.map(|place| &self.transaction.member(place).why) {
+                    let by = self.sack.universe.label(*by);
+                    notices.push(Notice::ComesBack(format!("-{text} has no effect: {by} needs it")));
+                }
+            }
+        }
+        notices
+    }
 }
 
 impl Yum<'_> {
-    /// Anaconda asks for groups before packages, takes out packages before groups, and asks for what it requires itself last.
+    /// Anaconda asks for core first, then for the environment, groups and packages; it takes out packages before groups, and asks for what it
+    /// requires itself last: the kernel, with its headers when there is a compiler (`_select_kernel_package`), and the rest.
     fn select(&mut self, question: &Question) {
-        let is_package = |what: &What| matches!(what, What::Package(_));
-        for of_packages in [false, true] {
-            for asked in question.asked.iter().filter(|asked| is_package(&asked.what) == of_packages) {
-                self.ask_for(asked, question.ignore_missing);
-            }
+        let (packages, others): (Vec<&Asked>, Vec<&Asked>) =
+            question.asked.iter().partition(|asked| matches!(asked.what, What::Package(_)));
+        let (environments, groups): (Vec<&Asked>, Vec<&Asked>) =
+            others.into_iter().partition(|asked| matches!(asked.what, What::Environment(_)));
+        let is_core = |asked: &&Asked| matches!(&asked.what, What::Group { id, plain: false, all: false } if id == "core");
+        let core = groups.first().copied().filter(is_core);
+        for asked in core.into_iter().chain(environments).chain(groups).chain(packages) {
+            self.ask_for(asked, question.ignore_missing);
         }
         for what in &question.deselected {
             if let What::Package(text) = what {
@@ -181,6 +237,11 @@ impl Yum<'_> {
         }
         for asked in &question.required {
             self.ask_for(asked, question.ignore_missing);
+            let gcc = self.sack.universe.names.get("gcc");
+            if asked.what == What::Package("kernel".to_owned()) && gcc.is_some_and(|gcc| self.transaction.has_name(gcc)) {
+                let what = What::Package("kernel-devel".to_owned());
+                self.ask_for(&Asked { what, by: "Anaconda, for the compiler,".to_owned() }, question.ignore_missing);
+            }
         }
     }
 
@@ -190,3 +251,6 @@ impl Yum<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

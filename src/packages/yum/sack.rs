@@ -75,6 +75,12 @@ impl<'u> Sack<'u> {
         gone.into_iter().for_each(|id| self.remove(id));
     }
 
+    /// See no more than these repositories; what others have may be installed, and cannot be had.
+    pub(super) fn only(&mut self, repositories: &[u16]) {
+        let others: Vec<PackageId> = self.all().filter(|id| !repositories.contains(&self.universe.package(*id).repository)).collect();
+        others.into_iter().for_each(|id| self.remove(id));
+    }
+
     /// Take a package out.
     pub(super) fn remove(&mut self, id: PackageId) {
         self.seen[id.index()] = None;

@@ -44,6 +44,11 @@ impl Transaction {
         self.members.iter().filter(|member| member.is_there).map(|member| member.id).collect()
     }
 
+    /// The packages that were there and are no more.
+    pub(super) fn gone(&self) -> impl Iterator<Item = PackageId> {
+        self.members.iter().filter(|member| !member.is_there).map(|member| member.id)
+    }
+
     /// The places of the members of a name.
     pub(super) fn named(&self, name: Name) -> &[usize] {
         self.named.get(&name).map(Vec::as_slice).unwrap_or_default()

@@ -4,7 +4,7 @@ use super::report::{Area, Row};
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::base::text::counted;
-use crate::pipeline::closure::{Choosing, Forecast};
+use crate::pipeline::closure::{Choosing, Forecast, ForecastRefusal};
 use crate::recipe::{Media, Recipe};
 use crate::sources::medium::Edition;
 
@@ -13,7 +13,10 @@ pub(super) fn chosen(choosing: Choosing) -> Vec<Row> {
     match choosing {
         Choosing::Done => Vec::new(),
         // Another medium is the last thing to think of.
-        Choosing::Refused(refused) => packages(&Forecast { refused, ..Forecast::default() }, None),
+        Choosing::Refused(refused) => {
+            let refused = refused.into_iter().map(|text| ForecastRefusal { text, remedy: None }).collect();
+            packages(&Forecast { refused, ..Forecast::default() }, None)
+        }
         Choosing::Unknown(why) => vec![match why.class() {
             // A build gets what is missing, and then knows.
             Class::Input => Row::ok(Area::Packages, why.to_string()),
@@ -29,9 +32,10 @@ pub(super) fn packages(forecast: &Forecast, medium: Option<Edition>) -> Vec<Row>
             Some(Edition::Minimal) => "take the DVD, which has ten times the packages, or bring a repository that has what is missing",
             _ => "change packages.install, or bring a repository that has what is missing",
         };
-        let row = |reason: &String| {
-            let mut lines = reason.lines().map(str::to_owned);
-            let mut row = Row::wrong(Area::Packages, lines.next().unwrap_or_default(), Some(remedy.to_owned()));
+        let row = |refusal: &ForecastRefusal| {
+            let mut lines = refusal.text.lines().map(str::to_owned);
+            let remedy = refusal.remedy.clone().unwrap_or_else(|| remedy.to_owned());
+            let mut row = Row::wrong(Area::Packages, lines.next().unwrap_or_default(), Some(remedy));
             row.evidence = lines.collect();
             row
         };
@@ -46,14 +50,7 @@ pub(super) fn packages(forecast: &Forecast, medium: Option<Edition>) -> Vec<Row>
         rounded(forecast.installed())
     );
     let mut rows = vec![Row::ok(Area::Packages, what)];
-    rows.extend(forecast.notices.iter().map(|notice| match notice.fails {
-        true => Row::wrong(
-            Area::Packages,
-            notice.text.clone(),
-            Some("take the package that cannot be installed out of its repository".to_owned()),
-        ),
-        false => Row::warning(Area::Packages, notice.text.clone(), None),
-    }));
+    rows.extend(forecast.notices.iter().map(|notice| Row::warning(Area::Packages, notice.text.clone(), None)));
     rows
 }
 

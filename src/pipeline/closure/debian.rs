@@ -21,7 +21,7 @@ pub(super) async fn forecast(packages: &[String], resolved: &Resolved, host: Hos
     let base = [Asked { what: What::Essential, by: "Debian".to_owned() }, Asked { by: "mmdebstrap".to_owned(), ..package("apt") }];
     let question = Question { asked: base.into_iter().chain(packages.iter().map(|name| package(name))).collect(), ..Question::default() };
     task.step("work out the packages");
-    remembered(host.store, &digests, &question, async { universe(&found) }).await
+    remembered(host.store, &digests, &question, None, async { universe(&found) }).await
 }
 
 fn universe(found: &[PackageIndex]) -> Result<Universe, AnyFailure> {

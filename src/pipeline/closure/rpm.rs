@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Forecast, remembered};
+use super::{Forecast, Upgrading, remembered};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
+use crate::installer::anaconda::Upgrade;
 use crate::installer::anaconda::selection::Selection;
 use crate::kickstart::{PackageEntry, PackageKind};
 use crate::packages::rpm::{Entry, Kind, Repomd, add_comps, add_filelists, add_primary};
@@ -62,6 +63,7 @@ pub(super) struct Offer {
 /// what was chosen, and nothing is known before.
 pub(super) async fn forecast(
     selection: &Selection,
+    upgrade: Option<Upgrade<'_>>,
     resolved: &Resolved,
     host: Host<'_>,
     task: &Task,
@@ -85,7 +87,15 @@ pub(super) async fn forecast(
     let question = question(selection);
     task.step("work out the packages");
     let universe = async { Ok(universe(&repos, &question, host, task).await?.universe) };
-    remembered(host.store, &digests, &question, universe).await.map(Some)
+    let upgrading = upgrade.map(|upgrade| Upgrading {
+        repositories: (0..)
+            .zip(&repos)
+            .filter(|(_, repo)| upgrade.repositories.contains(&repo.of_the_recipe()))
+            .map(|(number, _)| number)
+            .collect(),
+        packages: upgrade.packages.iter().map(|package| (*package).to_owned()).collect(),
+    });
+    remembered(host.store, &digests, &question, upgrading.as_ref(), universe).await.map(Some)
 }
 
 /// The repositories that packages can be chosen of, with all they have: the medium, the bundles, and the world. What the medium has need not be
@@ -101,8 +111,8 @@ pub(super) fn choosable<'a>(selection: &Selection, medium: &'a Medium, resolved:
     Ok(repos)
 }
 
-/// Anaconda's order (pyanaconda/packaging/yumpayload.py, `_applyYumSelections`): core, the environment, packages, groups; then what is
-/// excluded is taken out, and what Anaconda needs is put in.
+/// Anaconda's order (anaconda 21.48.22.134, pyanaconda/packaging/yumpayload.py, `_applyYumSelections`): core, the environment, groups,
+/// packages; then what is excluded is taken out, and what Anaconda needs is put in.
 pub(super) fn question(selection: &Selection) -> Question {
     let asked = |what| Asked { what, by: "the kickstart".to_owned() };
     let what = |entry: &PackageEntry| match entry.kind {
@@ -120,8 +130,8 @@ pub(super) fn question(selection: &Selection) -> Question {
         wanted.push(What::Group { id: "core".to_owned(), plain: false, all: false });
     }
     wanted.extend(entries(false, |kind| kind == PackageKind::Environment).next_back());
-    wanted.extend(entries(false, is_package));
     wanted.extend(entries(false, is_group));
+    wanted.extend(entries(false, is_package));
     let required = selection.required.iter();
     Question {
         asked: wanted.into_iter().map(asked).collect(),
@@ -213,6 +223,14 @@ impl<'a> Repo<'a> {
     fn of_the_world(upstream: &'a Upstream, cost: u32, only: Option<&'a [RemotePackage]>) -> Self {
         let (id, sha256) = (upstream.name().to_owned(), upstream.sha256());
         Self { id, cost, place: Place::World(upstream, only), repomd: Repomd::default(), sha256 }
+    }
+
+    /// The id of the recipe's repository that it belongs to.
+    fn of_the_recipe(&self) -> &str {
+        match self.place {
+            Place::World(upstream, _) => upstream.repository(),
+            Place::Medium(_) | Place::Bundle(_) => &self.id,
+        }
     }
 
     /// What makes it another one: what it is called, and what its repomd.xml hashes to.

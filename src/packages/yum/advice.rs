@@ -1,0 +1,202 @@
+//! What to do where yum fails although the packages can be had together.
+
+use super::super::model::{PackageId, Universe};
+use super::super::solve::{Asked, Closure, Question, What};
+use super::super::version::Op;
+use super::evr::Evr;
+use super::names::forms;
+use super::{Failed, Failure, Unmet, replay};
+
+/// Remedies that are tried; each is a replay.
+const TRIES: usize = 24;
+/// Packages that a remedy may name.
+const NAMED: usize = 4;
+
+/// A failure in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What goes wrong.
+    pub text: String,
+    /// Why.
+    pub because: Vec<String>,
+    /// What helps.
+    pub help: String,
+}
+
+/// What goes wrong with `question`, for which there is a `solution` that yum does not find, and what helps: what is said to help was tried.
+pub fn explain(universe: &Universe, question: &Question, failed: &Failed, solution: &Closure) -> Vec<Trouble> {
+    let words = Words { universe };
+    let remedy = remedy(universe, question, failed, solution);
+    let trouble = |failure: &Failure| {
+        let (text, mut because) = words.failure(failure, "yum");
+        because.push("the packages can be had together, but yum takes the newest and the best it sees, and never goes back".to_owned());
+        let siblings = words.sibling(failure);
+        let help = match (&remedy, siblings) {
+            (Some(remedy), Some(sibling)) => format!("{remedy}, or {sibling}"),
+            (Some(remedy), None) => remedy.clone(),
+            (None, Some(sibling)) => sibling,
+            (None, None) => "name the versions that go together in packages.install".to_owned(),
+        };
+        Trouble { text, because, help }
+    };
+    failed.failures.iter().map(trouble).collect()
+}
+
+/// What goes wrong with `yum upgrade`, and what helps.
+pub fn explain_upgrade(universe: &Universe, failed: &Failed) -> Vec<Trouble> {
+    let words = Words { universe };
+    let trouble = |failure: &Failure| {
+        let (text, because) = words.failure(failure, "`yum upgrade`");
+        let drop = match failure {
+            Failure::Unmet { cause: Unmet::NewerIsThere { newer, .. }, .. } => Some(words.drop(&[*newer])),
+            _ => None,
+        };
+        let remedies: Vec<String> = words.sibling(failure).into_iter().chain(drop).collect();
+        let last = "set packages.upgrade = false";
+        let help = if remedies.is_empty() { last.to_owned() } else { format!("{}, or {last}", remedies.join(", or ")) };
+        Trouble { text, because, help }
+    };
+    failed.failures.iter().map(trouble).collect()
+}
+
+/// What makes yum succeed: packages to name by their version, or packages to take away; tried, the fewest first.
+fn remedy(universe: &Universe, question: &Question, failed: &Failed, solution: &Closure) -> Option<String> {
+    let words = Words { universe };
+    let named = |id: PackageId| universe.package(id).name;
+    let other = |id: PackageId| failed.taken.iter().copied().find(|taken| named(*taken) == named(id) && *taken != id);
+    let mut wanted: Vec<PackageId> = solution.packages.iter().map(|chosen| chosen.id).filter(|id| !failed.taken.contains(id)).collect();
+    // Other versions of what yum takes come first.
+    wanted.sort_by_key(|id| other(*id).is_none());
+    let unwanted: Vec<PackageId> = wanted.iter().filter_map(|id| other(*id)).collect();
+    let pinned = |ids: &[PackageId]| {
+        let mut question = question.clone();
+        question.asked.extend(ids.iter().map(|id| Asked { what: What::Package(words.pin(*id)), by: "the remedy".to_owned() }));
+        replay(universe, &question).is_ok()
+    };
+    let dropped = |ids: &[PackageId]| {
+        let mut question = question.clone();
+        question.forbidden.extend(ids.iter().map(|id| words.whole(*id)));
+        replay(universe, &question).is_ok()
+    };
+    let pins = fewest(&wanted, pinned).map(|ids| {
+        let pins: Vec<String> = ids.iter().map(|id| format!("`{}`", words.pin(*id))).collect();
+        format!("add {} to packages.install", pins.join(" and "))
+    });
+    let drops = fewest(&unwanted, dropped).map(|ids| words.drop(&ids));
+    match (pins, drops) {
+        (Some(pins), Some(drops)) => Some(format!("{pins}, or {drops}")),
+        (pins, drops) => pins.or(drops),
+    }
+}
+
+/// One of `ids` that is enough, else as few of them as are, when those are few.
+fn fewest(ids: &[PackageId], is_enough: impl Fn(&[PackageId]) -> bool) -> Option<Vec<PackageId>> {
+    if let Some(one) = ids.iter().take(TRIES).find(|id| is_enough(&[**id])) {
+        return Some(vec![*one]);
+    }
+    let mut all: Vec<PackageId> = ids.iter().take(TRIES).copied().collect();
+    if all.len() < 2 || !is_enough(&all) {
+        return None;
+    }
+    for id in all.clone() {
+        let fewer: Vec<PackageId> = all.iter().copied().filter(|other| *other != id).collect();
+        if is_enough(&fewer) {
+            all = fewer;
+        }
+    }
+    (all.len() <= NAMED).then_some(all)
+}
+
+struct Words<'u> {
+    universe: &'u Universe,
+}
+
+impl Words<'_> {
+    /// A package and its repository.
+    fn package(&self, id: PackageId) -> String {
+        format!("{} ({})", self.universe.label(id), self.repository(id))
+    }
+
+    fn repository(&self, id: PackageId) -> &str {
+        &self.universe.repositories[usize::from(self.universe.package(id).repository)].id
+    }
+
+    fn forms(&self, id: PackageId) -> [String; 7] {
+        let package = self.universe.package(id);
+        let text = |name| self.universe.text(name);
+        forms(text(package.name), Evr::of(text(package.version)), text(package.arch))
+    }
+
+    /// `NAME-VERSION-RELEASE`.
+    fn pin(&self, id: PackageId) -> String {
+        let [_, _, _, _, pin, ..] = self.forms(id);
+        pin
+    }
+
+    /// `EPOCH:NAME-VERSION-RELEASE.ARCH`.
+    fn whole(&self, id: PackageId) -> String {
+        let [.., whole, _] = self.forms(id);
+        whole
+    }
+
+    fn drop(&self, ids: &[PackageId]) -> String {
+        let whole: Vec<String> = ids.iter().map(|id| format!("{} out of {}", self.universe.label(*id), self.repository(*id))).collect();
+        format!("take {}", whole.join(" and "))
+    }
+
+    /// What goes wrong, and why.
+    fn failure(&self, failure: &Failure, who: &str) -> (String, Vec<String>) {
+        let universe = self.universe;
+        match failure {
+            Failure::Missing(asked) => (format!("{} asks for {}, which {who} does not find", asked.by, asked.what.text()), Vec::new()),
+            Failure::Unmet { package, need, cause } => {
+                let needs = format!("{} needs {}", self.package(*package), universe.relation(need));
+                match *cause {
+                    Unmet::Nobody => {
+                        let need = universe.relation(need);
+                        let text = format!("{who} takes {}, which needs {need}", self.package(*package));
+                        (text, vec![format!("no package that it sees provides {need}")])
+                    }
+                    Unmet::NewerIsThere { older, newer } => (
+                        format!("{who} takes {}, and {needs}", self.package(newer)),
+                        vec![format!("{} provides that, and {who} does not go back to it", self.package(older))],
+                    ),
+                    Unmet::Obsoleted { package, by } => (
+                        format!("{who} takes {} instead of {}, which it obsoletes, and {needs}", self.package(by), self.package(package)),
+                        vec![format!("{} does not provide that, as {who} reads it", self.package(by))],
+                    ),
+                    Unmet::SamePlace { package, there } => (
+                        format!("{who} takes {}, and {needs}", self.package(there)),
+                        vec![format!("{} provides that, and cannot be beside it", self.package(package))],
+                    ),
+                }
+            }
+            Failure::Conflict { package, relation, other } => (
+                format!("{who} takes {} and {}", self.package(*package), self.package(*other)),
+                vec![format!("{} conflicts with {}", universe.label(*package), universe.relation(relation))],
+            ),
+            Failure::TwoVersions { one, other } => (
+                format!("{who} takes {} and {}, and refuses two versions of one package", self.package(*one), self.package(*other)),
+                Vec::new(),
+            ),
+            Failure::Endless => (format!("{who} goes round in circles with these packages"), Vec::new()),
+        }
+    }
+
+    /// The version of the requirer that would go with a newer package: parts of one source package need each other in their own version.
+    fn sibling(&self, failure: &Failure) -> Option<String> {
+        let Failure::Unmet { package, need, cause: Unmet::NewerIsThere { older, newer } } = failure else { return None };
+        let universe = self.universe;
+        let version = |id: PackageId| universe.package(id).version;
+        if !matches!(need.bound, Some((Op::Eq, _))) || version(*package) != version(*older) {
+            return None;
+        }
+        let (requirer, arch) = (universe.package(*package), universe.text(universe.package(*package).arch));
+        Some(format!(
+            "bring {}-{}.{arch}, which goes with {}",
+            universe.text(requirer.name),
+            universe.text(version(*newer)),
+            universe.label(*newer)
+        ))
+    }
+}

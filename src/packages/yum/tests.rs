@@ -1,0 +1,166 @@
+use super::super::solve::tests::{question, universe};
+use super::super::version::Scheme;
+use super::super::{resolve, solve::Chosen};
+use super::*;
+
+/// The labels of what yum installs and its notices, or what is said of its failure.
+fn answer(universe: &Universe, question: &Question) -> String {
+    match replay(universe, question) {
+        Ok(Replay { packages, notices }) => {
+            let notices = notices.iter().map(|notice| format!("\n! {notice}"));
+            labels(universe, &packages) + &notices.collect::<String>()
+        }
+        Err(failed) => match resolve(universe, question) {
+            Ok(solution) => told(&explain(universe, question, &failed, &solution)),
+            Err(_) => format!("refused: {}", failed.failures.len()),
+        },
+    }
+}
+
+fn labels(universe: &Universe, packages: &[Chosen]) -> String {
+    let mut labels: Vec<String> = packages.iter().map(|chosen| universe.label(chosen.id)).collect();
+    labels.sort();
+    labels.join(" ")
+}
+
+fn told(troubles: &[Trouble]) -> String {
+    troubles.iter().map(|trouble| format!("{}\nhelp: {}", trouble.text, trouble.help)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_helps_was_tried() {
+    let repositories = "[base]
+        semanage 2.5-11 x86_64 | provides libsemanage.so
+        semanage-python 2.5-11 x86_64 | needs semanage = 2.5-11
+        tool 1-1 x86_64 | needs semanage-python
+        policy 1-1 x86_64 | needs libsemanage.so
+        selinux-policy 192-1 noarch
+        [lab]
+        semanage 2.5-12 x86_64 | provides libsemanage.so
+        container 2.68-1 noarch | needs selinux-policy >= 100
+        container 2.107-1 noarch | needs selinux-policy >= 216
+        docker 1-1 x86_64 | needs container
+        engine 1-1 x86_64 | needs v | conflicts p
+        p 1-1 x86_64 | provides v
+        pp 1-1 x86_64 | provides v
+        old 1-1 x86_64
+        new 1-1 x86_64 | obsoletes old
+        user 1-1 x86_64 | needs old";
+    let universe = universe(Scheme::Rpm, repositories);
+    for (words, expected) in [
+        (
+            "policy tool",
+            "yum takes semanage-2.5-12.x86_64 (lab), and semanage-python-2.5-11.x86_64 (base) needs semanage = 2.5-11\n\
+             help: add `semanage-2.5-11` to packages.install, or take semanage-2.5-12.x86_64 out of lab, or bring semanage-python-2.5-12.x86_64, \
+             which goes with semanage-2.5-12.x86_64",
+        ),
+        ("policy", "policy-1-1.x86_64 semanage-2.5-12.x86_64"),
+        (
+            "docker",
+            "yum takes container-2.107-1.noarch (lab), which needs selinux-policy >= 216\n\
+             help: add `container-2.68-1` to packages.install, or take container-2.107-1.noarch out of lab",
+        ),
+        ("docker container-2.68", "container-2.68-1.noarch docker-1-1.x86_64 selinux-policy-192-1.noarch"),
+        ("engine", "yum takes engine-1-1.x86_64 (lab) and p-1-1.x86_64 (lab)\nhelp: add `pp-1-1` to packages.install"),
+        (
+            "user",
+            "yum takes new-1-1.x86_64 (lab) instead of old-1-1.x86_64 (lab), which it obsoletes, and user-1-1.x86_64 (lab) needs old\n\
+             help: name the versions that go together in packages.install",
+        ),
+        ("nothing", "refused: 1"),
+    ] {
+        assert_eq!(answer(&universe, &question(words)), expected, "{words}");
+    }
+}
+
+#[test]
+fn anaconda_asks_in_its_order() {
+    let text = "[base]
+        a 1-1 x86_64 | needs b
+        b 1-1 x86_64
+        o 1-1 x86_64
+        kernel 3-1 x86_64
+        kernel 3-2 x86_64
+        kernel-devel 3-2 x86_64
+        gcc 1-1 x86_64
+        @core a, b";
+    let mut universe = universe(Scheme::Rpm, text);
+    universe.groups[0].optional = vec![universe.names.intern("o")];
+    let group = |plain, all| Asked { what: What::Group { id: "core".into(), plain, all }, by: "x".into() };
+    let once = Question { asked: vec![group(false, false), group(false, true)], ..question("") };
+    assert_eq!(answer(&universe, &once), "a-1-1.x86_64 b-1-1.x86_64");
+    let optional = Question { asked: vec![group(false, true)], ..question("") };
+    assert_eq!(answer(&universe, &optional), "a-1-1.x86_64 b-1-1.x86_64 o-1-1.x86_64");
+    for (words, expected) in [
+        ("@core -b", "a-1-1.x86_64 b-1-1.x86_64\n! -b has no effect: a-1-1.x86_64 needs it"),
+        ("@core -a", "b-1-1.x86_64"),
+        ("b -b.x86_64 o", "o-1-1.x86_64"),
+        ("kernel-3-1 kernel", "kernel-3-1.x86_64 kernel-3-2.x86_64"),
+        ("b -b", ""),
+    ] {
+        assert_eq!(answer(&universe, &question(words)), expected, "{words}");
+    }
+    let kernel = Asked { what: What::Package("kernel".into()), by: "Anaconda".into() };
+    let compiler = Question { required: vec![kernel], ..question("gcc") };
+    assert_eq!(answer(&universe, &compiler), "gcc-1-1.x86_64 kernel-3-2.x86_64 kernel-devel-3-2.x86_64");
+    let missing = Question { ignore_missing: true, ..question("b nowhere") };
+    assert_eq!(answer(&universe, &missing), "b-1-1.x86_64");
+}
+
+#[test]
+fn an_upgrade_is_foreseen() {
+    let text = "[base]
+        audit-libs 2.8-3 x86_64
+        audit-libs-python 2.8-3 x86_64 | needs audit-libs = 2.8-3
+        docker 1-1 x86_64
+        kernel 3-1 x86_64
+        old 1-1 x86_64
+        [lab]
+        audit-libs 2.8-4 x86_64
+        docker 1-2 x86_64 | needs extra
+        extra 1-1 x86_64
+        kernel 3-2 x86_64
+        new 1-1 x86_64 | obsoletes old
+        other 1-1 x86_64";
+    let universe = universe(Scheme::Rpm, text);
+    let installed = |words: &str| -> Vec<Chosen> {
+        let is_it = |id: &PackageId| words.split(' ').any(|word| universe.label(*id).starts_with(word));
+        let ids = (0..).map(PackageId).take(universe.packages.len()).filter(is_it);
+        ids.map(|id| Chosen { id, why: Why::Asked("x".into()) }).collect()
+    };
+    let after = |words: &str, excluded: &[&str]| {
+        let excluded: Vec<String> = excluded.iter().map(|name| (*name).to_owned()).collect();
+        match upgrade(&universe, &installed(words), &[1], &excluded) {
+            Ok(packages) => labels(&universe, &packages),
+            Err(failed) => told(&explain_upgrade(&universe, &failed)),
+        }
+    };
+    for (words, excluded, expected) in [
+        ("docker-1-1", &[][..], "docker-1-2.x86_64 extra-1-1.x86_64"),
+        ("docker-1-1", &["docker"], "docker-1-1.x86_64"),
+        ("kernel-3-1", &[], "kernel-3-1.x86_64 kernel-3-2.x86_64"),
+        ("old", &[], "new-1-1.x86_64"),
+        ("other", &[], "other-1-1.x86_64"),
+        ("audit-libs-2.8-3", &[], "audit-libs-2.8-4.x86_64"),
+        (
+            "audit-libs-2.8-3 audit-libs-python",
+            &[],
+            "`yum upgrade` takes audit-libs-2.8-4.x86_64 (lab), and audit-libs-python-2.8-3.x86_64 (base) needs audit-libs = 2.8-3\n\
+             help: bring audit-libs-python-2.8-4.x86_64, which goes with audit-libs-2.8-4.x86_64, or take audit-libs-2.8-4.x86_64 out of lab, or \
+             set packages.upgrade = false",
+        ),
+    ] {
+        assert_eq!(after(words, excluded), expected, "{words} {excluded:?}");
+    }
+}
+
+#[test]
+fn a_circle_of_obsoletes_ends() {
+    let text = "[base]
+        a 1-1 x86_64 | obsoletes b
+        b 1-1 x86_64 | obsoletes c
+        c 1-1 x86_64 | obsoletes a
+        d 1-1 x86_64 | needs a";
+    let universe = universe(Scheme::Rpm, text);
+    assert_eq!(answer(&universe, &question("d")), "a-1-1.x86_64 d-1-1.x86_64");
+}
