@@ -488,7 +488,17 @@ fn resolve_closure(bytes: &[u8]) -> String {
         }
         universe.add(package);
     }
-    match resolve(&universe, &question) {
+    let ours = match goldsmith::packages::yum::replay(&universe, &question) {
+        Ok(replay) => format!("yum takes {}", about(replay.packages.len())),
+        Err(failed) => {
+            assert!(!failed.failures.is_empty());
+            let solution = resolve(&universe, &question);
+            let troubles = solution.map(|closure| goldsmith::packages::yum::explain(&universe, &question, &failed, &closure).len());
+            assert_ne!(troubles, Ok(0));
+            format!("yum fails {} times", about(failed.failures.len()))
+        }
+    };
+    let solver = match resolve(&universe, &question) {
         Ok(closure) => {
             let there: Vec<&Package> = closure.packages.iter().map(|chosen| universe.package(chosen.id)).collect();
             let meets = |package: &&&Package, wanted: &Relation| {
@@ -506,5 +516,6 @@ fn resolve_closure(bytes: &[u8]) -> String {
             assert!(!text.is_empty() && text.lines().count() < 2_000, "{text}");
             format!("{} reasons, {} lines", refused.reasons.len(), about(text.lines().count()))
         }
-    }
+    };
+    format!("{solver}, {ours}")
 }
