@@ -109,9 +109,21 @@ fn passwords<'a>(sheet: &Sheet<'a>) -> Vec<Secret<'a>> {
         let password = command.option("password")?;
         Some((command, password.text()?, password.value_span))
     });
+    // `rootpw --iscrypted nothing` with `passwd -l root` in a %post is a way to say `--lock`.
+    let locks = |name: &str| {
+        let passwd = sheet.chroot_scripts().flat_map(|script| script.commands_named("passwd"));
+        let locking = passwd.filter(|command| command.arguments().any(|word| ["-l", "--lock"].contains(&word)));
+        locking.into_iter().any(|command| command.arguments().any(|word| word == name))
+    };
+    let root_is_locked = locks("root");
     let secrets = roots.chain(users).filter(|(_, text, _)| !text.is_empty());
     secrets
-        .map(|(command, text, span)| Secret { text, span, is_hash: is_crypted(command), is_locked: command.option("lock").is_some() })
+        .map(|(command, text, span)| Secret {
+            text,
+            span,
+            is_hash: is_crypted(command),
+            is_locked: command.option("lock").is_some() || (root_is_locked && command.is("rootpw")),
+        })
         .collect()
 }
 

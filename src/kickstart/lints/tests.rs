@@ -131,6 +131,7 @@ const CASES: &[(&str, &[Change<'_>], &[Change<'_>])] = &[
     ("rootpw-missing", &[("rootpw --iscrypted $6$salt$hash\n", "user --name=a --lock\n")], &[("rootpw --iscrypted $6$salt$hash\n", "user --name=a --groups=wheel\n")]),
     ("password-hash-unknown", &[("$6$salt", "$y$salt")], &[("$6$salt$hash", "abJnggxhB/yWI")]),
     ("password-hash-unknown", &[("$6$salt$hash", "locked")], &[("$6$salt$hash", "--lock locked")]),
+    ("password-hash-unknown", &[("$6$salt$hash", "nothing"), (POST, "passwd -l admin\n")], &[("$6$salt$hash", "nothing"), (POST, "passwd -d root\npasswd -l root\n")]),
     ("password-hash-unknown", &[("", "user --name=a --iscrypted --password=changeme\n")], &[("", "user --name=a --iscrypted --password={{hash}}\n")]),
     ("hash-as-password", &[("--iscrypted $6", "$6")], &[("--iscrypted $6", "--plaintext --iscrypted $6")]),
     ("plaintext-password", &[("--iscrypted $6$salt$hash", "secret")], &[("--iscrypted $6$salt$hash", "$PASSWORD")]),
