@@ -218,7 +218,8 @@ fn difference(case: &Case) -> Option<String> {
 fn hold(file: &str, cases: &[Case]) {
     let differ: Vec<String> =
         cases.iter().filter_map(|case| difference(case).map(|what| format!("{} {:?}: {what}", case.n, case.ask))).collect();
-    writeln!(std::io::stdout(), "{file}: {} of {} agree", cases.len() - differ.len(), cases.len()).unwrap();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{file}: {} of {} agree", cases.len() - differ.len(), cases.len()).unwrap();
     assert!(!cases.is_empty() && differ.is_empty(), "{file}: {} of {} differ:\n{}", differ.len(), cases.len(), differ.join("\n"));
 }
 

@@ -164,3 +164,35 @@ fn a_circle_of_obsoletes_ends() {
     let universe = universe(Scheme::Rpm, text);
     assert_eq!(answer(&universe, &question("d")), "a-1-1.x86_64 d-1-1.x86_64");
 }
+
+#[test]
+fn an_obsoleter_meets_no_need_with_a_version_but_one_of_three_characters() {
+    let text = "[base]
+        old 1-1 x86_64
+        new 1-1 x86_64 | obsoletes old | provides old = 9-1
+        plain 1-1 x86_64 | needs old
+        equal 1-1 x86_64 | needs old = 1-1
+        long 1-1 x86_64 | needs old <= 5.0-1
+        three 1-1 x86_64 | needs old <= 5.0";
+    let universe = universe(Scheme::Rpm, text);
+    // yum 3.4.3: for `old <= 5.0-1` it looks for something called `old105.0-1`, and for `old <= 5.0` for epoch 5, which `new` is below. It
+    // takes that then, and does not look whether the need is met.
+    for (words, expected) in [
+        ("plain", "new-1-1.x86_64 plain-1-1.x86_64"),
+        ("equal", "old-1-1.x86_64 is obsoleted by new-1-1.x86_64"),
+        ("long", "old-1-1.x86_64 is obsoleted by new-1-1.x86_64"),
+        ("three", "new-1-1.x86_64 three-1-1.x86_64"),
+    ] {
+        let found = match replay(&universe, &question(words)) {
+            Ok(replay) => labels(&universe, &replay.packages),
+            Err(failed) => match &failed.failures[..] {
+                [Failure::Unmet { cause: Unmet::Obsoleted { package, by }, .. }] => {
+                    format!("{} is obsoleted by {}", universe.label(*package), universe.label(*by))
+                }
+                [other] => format!("{other:?}"),
+                others => format!("{others:?}"),
+            },
+        };
+        assert_eq!(found, expected, "{words}");
+    }
+}
