@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::fixture::{fixture, goldsmith, machines, place, root_override};
+use crate::fixture::{fixture, goldsmith, holds, machines, place, root_override};
 
 #[test]
 fn the_default_image_is_built_and_proved() {
@@ -61,29 +60,6 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let plan = String::from_utf8(plan.stdout).unwrap();
     let verbs: Vec<&str> = plan.lines().filter(|line| !line.starts_with("input")).map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(verbs, ["reuse", "reuse", "run", "run", "publish"], "{plan}");
-}
-
-/// Whether `marker` stands anywhere on the disk `image`, as qemu-img reads it.
-fn holds(image: &Path, marker: &[u8]) -> bool {
-    let raw = place().join("searched.raw");
-    let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).args([image, &raw]).output().unwrap();
-    assert!(converted.status.success(), "{converted:?}");
-    let mut file = fs::File::open(&raw).unwrap();
-    // The end of each chunk stands before the next.
-    let (mut chunk, mut kept, mut found) = (vec![0; 1 << 20], Vec::new(), false);
-    while let Ok(read @ 1..) = file.read(&mut chunk)
-        && !found
-    {
-        if chunk[..read].iter().any(|byte| *byte != 0) {
-            kept.extend_from_slice(&chunk[..read]);
-            found = kept.windows(marker.len()).any(|window| window == marker);
-            kept.drain(..kept.len().saturating_sub(marker.len() - 1));
-        } else {
-            kept.clear();
-        }
-    }
-    fs::remove_file(raw).unwrap();
-    found
 }
 
 #[test]

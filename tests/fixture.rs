@@ -1,6 +1,7 @@
 //! One proved image for all tests that need one: built by the real program, kept in `target/vm` for the next run.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -56,4 +57,27 @@ pub fn fixture() -> &'static Fixture {
 pub fn machines() -> MutexGuard<'static, ()> {
     static MACHINES: Mutex<()> = Mutex::new(());
     MACHINES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether `marker` stands anywhere on the disk `image`, as qemu-img reads it.
+pub fn holds(image: &Path, marker: &[u8]) -> bool {
+    let raw = place().join("searched.raw");
+    let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).args([image, &raw]).output().unwrap();
+    assert!(converted.status.success(), "{converted:?}");
+    let mut file = fs::File::open(&raw).unwrap();
+    // The end of each chunk stands before the next.
+    let (mut chunk, mut kept, mut found) = (vec![0; 1 << 20], Vec::new(), false);
+    while let Ok(read @ 1..) = file.read(&mut chunk)
+        && !found
+    {
+        if chunk[..read].iter().any(|byte| *byte != 0) {
+            kept.extend_from_slice(&chunk[..read]);
+            found = kept.windows(marker.len()).any(|window| window == marker);
+            kept.drain(..kept.len().saturating_sub(marker.len() - 1));
+        } else {
+            kept.clear();
+        }
+    }
+    fs::remove_file(raw).unwrap();
+    found
 }

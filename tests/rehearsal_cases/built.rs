@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::{Medium, at, el7_path, is_wanted, made, medium, note, overrides, set};
-use crate::fixture::{PASSWORD, machines, place};
+use crate::fixture::{PASSWORD, holds, machines, place};
 use crate::online_cases::server::Server;
 use crate::support::{Ended, goldsmith};
 
@@ -91,6 +91,13 @@ const ROWS: &[Row] = &[
         recipe: concat!(
             "[[provision]]\nname = \"file\"\nfiles = [{ path = \"/etc/rehearsal/one\", content = \"one\\n\", mode = \"0640\" }]\n",
             "[[provision]]\nname = \"script\"\nscript = \"systemctl is-active docker && cp /etc/rehearsal/one /etc/rehearsal/two\"\n",
+            // What a file held that is deleted, on a disk that cannot discard: `fstrim` fails as on EL7, and the image has it nowhere.
+            "[[provision]]\nname = \"deleted\"\nscript = '''\n",
+            "marker() { yes \"left behind: $((6 * 7))\" | head -c \"$1\"; }\n",
+            "mkdir /var/lib/blocks\nfor n in $(seq 100 199); do\n",
+            "if [ $((n % 10)) = 5 ]; then marker 4096; else yes stays | head -c 4096; fi > /var/lib/blocks/$n\ndone\n",
+            "marker 1048576 > /var/lib/large\nsync\nrm /var/lib/large /var/lib/blocks/1?5\n",
+            "if fstrim / 2> /run/said; then exit 9; fi\ngrep 'discard operation is not supported' /run/said\n'''\n",
             check!("test \"$(stat -c %a /etc/rehearsal/one)\" = 640 && cmp /etc/rehearsal/one /etc/rehearsal/two"),
         ),
         login: None,
@@ -172,6 +179,9 @@ fn build(name: &str, recipe: &str, overrides: &[String], machine: &str, login: O
     }
     if ended.status != 0 {
         return Err(ended.stderr);
+    }
+    if holds(&ended.dir().join("out/row.qcow2"), b"left behind: 42") {
+        return Err("data of a deleted file is in the image".to_owned());
     }
     let Some((command, wanted)) = login else { return Ok(()) };
     let printed = logged_in(&ended.dir().join("out"), command);
