@@ -54,7 +54,7 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     assert!(!holds(&target.join("uefi-provisioned.qcow2"), marker));
     let published = fs::read(target.join("uefi-provisioned.qcow2")).unwrap();
     assert!(!published.windows(marker.len()).any(|window| window == marker));
-    assert!(checks.iter().any(|check| check["name"] == "no data of deleted files" && check["outcome"] == "passed"), "{checks:#?}");
+    assert!(checks.iter().any(|check| check["name"] == "no deleted data in the free space" && check["outcome"] == "passed"), "{checks:#?}");
     // With one step changed, the layers below it serve.
     let plan = goldsmith(&["plan", recipe, "--set", "provision.1.script=\"true\""]).output().unwrap();
     let plan = String::from_utf8(plan.stdout).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -107,6 +108,14 @@ fn ext4_that_is_not_understood_or_not_at_rest_is_said() {
     run(&dir, "mke2fs -q -F -t ext4 @/disk 200M; debugfs -w -R 'set_block_group 0 free_blocks_count 1' @/disk");
     let error = FreeSpace::of(&Disk::open(&disk).unwrap()).unwrap_err().to_string();
     assert!(error.contains("group 0 says that 1 blocks are free, and its bitmap says"), "{error}");
+
+    // Claims that would cost memory: more groups than the other count says, descriptors that are too large.
+    for (at, bytes) in [(0x24, 1_u32.to_le_bytes().to_vec()), (0xfe, 1024_u16.to_le_bytes().to_vec()), (0x58, vec![0, 0])] {
+        run(&dir, "mke2fs -q -F -t ext4 @/disk 200M");
+        fs::File::options().write(true).open(&disk).unwrap().write_all_at(&bytes, 1024 + at).unwrap();
+        let error = FreeSpace::of(&Disk::open(&disk).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("its superblock holds values that cannot be"), "{at:#x}: {error}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod fat;
 use std::ops::Range;
 use std::path::Path;
 
-use super::create::{create_overlay, local};
+use super::create::{create_overlay, directory_of, local, require_space};
 use super::disk::{Disk, Format};
 use super::error::ImageError;
 use super::partition::{Partition, PartitionTable};
@@ -19,6 +19,10 @@ use super::superblock::FilesystemType;
 use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
 
+/// Bytes of a cluster of the overlay: qemu-img's default.
+const CLUSTER_BYTES: u64 = 64 << 10;
+/// A partition without a filesystem that is no larger belongs to a boot loader: GRUB's on GPT has 1 MiB, PowerPC's 8.
+const BOOT_LOADER_BYTES: u64 = 16 << 20;
 /// Bytes of one `write -z` of qemu-io, which takes less than 2 GiB at once (QEMU, qemu-io-cmds.c, `BDRV_REQUEST_MAX_BYTES`).
 const WRITE_BYTES: u64 = 1 << 30;
 /// Writes of one run of qemu-io: their words fit a command line, of which Linux takes 2 MiB.
@@ -52,8 +56,9 @@ impl From<std::io::Error> for Unknown {
 }
 
 impl FreeSpace {
-    /// Read the free space of every partition of `disk`: ext4, FAT and swap. What lies between partitions, and partitions without a
-    /// filesystem, belong to boot loaders and are left alone.
+    /// Read the free space of every partition of `disk`: ext4, FAT and swap. What lies between partitions, and small partitions without a
+    /// filesystem, belong to boot loaders and are left alone. The rest of a block or cluster that a file fills in part is not free: ext4
+    /// fills it with zeros, FAT does not.
     ///
     /// # Errors
     /// The disk cannot be read, or a filesystem is damaged or was not unmounted.
@@ -92,7 +97,8 @@ impl FreeSpace {
         let bytes = disk.slice(partition.start, partition.size);
         let kind = FilesystemType::detect(&bytes);
         let runs = match kind {
-            None => return Ok(()),
+            None if bytes.len() <= BOOT_LOADER_BYTES || is_zero(disk, partition)? => return Ok(()),
+            None => Err(Unknown::Incompatible(String::new())),
             Some(FilesystemType::Ext4) => ext4::free_runs(&bytes),
             Some(FilesystemType::Vfat) => fat::free_runs(&bytes),
             Some(FilesystemType::Swap) => Ok(after_swap_header(bytes.len())),
@@ -100,7 +106,7 @@ impl FreeSpace {
                 Err(Unknown::Incompatible(String::new()))
             }
         };
-        let name = kind.map_or("", FilesystemType::name);
+        let name = kind.map_or("unknown", FilesystemType::name);
         match runs {
             Ok(runs) => self.runs.extend(runs.into_iter().map(|run| run.start + partition.start..run.end + partition.start)),
             Err(Unknown::Incompatible(why)) if why.is_empty() => self.unread.push(format!("partition {} ({name})", partition.index)),
@@ -111,11 +117,19 @@ impl FreeSpace {
     }
 }
 
+fn is_zero(disk: &Disk, partition: &Partition) -> Result<bool, ImageError> {
+    let bytes = disk.slice(partition.start, partition.size);
+    bytes.is_zero(0, bytes.len()).map_err(|source| ImageError::read(disk.path(), source))
+}
+
 /// Make the qcow2 overlay `overlay` over `disk`, which has the format `format`, so that all of `free` reads as zeros.
 ///
 /// # Errors
-/// `qemu-img` or `qemu-io` is not there or failed.
+/// There is no space, or `qemu-img` or `qemu-io` is not there or failed.
 pub async fn clear(disk: &Path, format: Format, free: &FreeSpace, overlay: &Path) -> Result<(), ImageError> {
+    // A cluster that a run begins or ends in is written; of the others only the table's entry, of eight bytes.
+    let written = (2 * free.runs.len() as u64 + 16) * CLUSTER_BYTES + free.bytes() / CLUSTER_BYTES * 8;
+    require_space(directory_of(overlay), written)?;
     create_overlay(disk, format, overlay).await?;
     let writes: Vec<String> = free.runs.iter().flat_map(writes).collect();
     for writes in writes.chunks(WRITES_PER_RUN) {
@@ -197,5 +211,10 @@ mod tests {
         bytes[..4].copy_from_slice(b"XFSB");
         let free = FreeSpace::of(&Disk::in_memory("xfs", bytes)).unwrap();
         assert_eq!(free, FreeSpace { runs: Vec::new(), unread: vec!["partition 0 (xfs)".to_owned()] });
+        for (size, byte, unread) in [(17 << 20, 7, 1), (17 << 20, 0, 0), (1 << 20, 7, 0)] {
+            let mut bytes = vec![0u8; size];
+            bytes[size / 2] = byte;
+            assert_eq!(FreeSpace::of(&Disk::in_memory("raw", bytes)).unwrap().unread.len(), unread, "{size} {byte}");
+        }
     }
 }

@@ -19,8 +19,10 @@ use super::superblock::{FilesystemType, Superblock};
 use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
 
-/// What copying and replaying one filesystem may take. A system of 1.5 GB was copied in 2 s.
+/// What copying and replaying one filesystem may take at the least. A system of 1.5 GB was copied in 2 s.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes that a busy disk copies in a second, at the least.
+const BYTES_PER_SECOND: u64 = 10 << 20;
 
 /// Bytes that are compared and written back at once.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -105,7 +107,9 @@ async fn replay_copies(disk: &Disk, scratch: &Path) -> Result<Vec<Copied>, Image
 
 /// Copy `size` bytes of the disk from `start` on to `copy`, and replay the journal there.
 async fn replay_copy(disk: &Disk, start: u64, size: u64, copy: &Path) -> Result<(), ImageError> {
-    require_space(directory_of(copy), disk.info().allocated_size.min(size))?;
+    let bytes = disk.info().allocated_size.min(size);
+    require_space(directory_of(copy), bytes)?;
+    let patience = PATIENCE + Duration::from_secs(bytes / BYTES_PER_SECOND);
     // A comma in a value is doubled (qemu(1), "Standard options").
     let file = local(disk.path()).to_string_lossy().replace(',', ",,");
     Invocation::new(Tool::QemuImg)
@@ -113,11 +117,11 @@ async fn replay_copy(disk: &Disk, start: u64, size: u64, copy: &Path) -> Result<
         .arg(format!("driver=raw,offset={start},size={size},file.driver=file,file.filename={file}"))
         .args(["-O", "raw"])
         .arg(local(copy))
-        .within(PATIENCE)
+        .within(patience)
         .run_with(|_| {})
         .await?;
     // `-p` mends only what is safe and asks nothing; without `journal_only` it would go on to look at the whole filesystem.
-    Ok(Invocation::new(Tool::E2fsck).args(["-p", "-E", "journal_only"]).arg(local(copy)).within(PATIENCE).run_with(|_| {}).await?)
+    Ok(Invocation::new(Tool::E2fsck).args(["-p", "-E", "journal_only"]).arg(local(copy)).within(patience).run_with(|_| {}).await?)
 }
 
 /// A disk, some runs of which are read from copies that were changed.

@@ -208,7 +208,9 @@ fn remedy(cause: &Cause, evidence: &Evidence) -> String {
         Cause::Signature { signature, .. } => signature.remedy.to_owned(),
         Cause::Disk { no_space: true, .. } => "free space on the host's disk, then run the command again".into(),
         Cause::Disk { .. } => "check the host's disk (`dmesg`)".into(),
-        Cause::Deadline { late: Late::Stuck { .. }, .. } => "see in the evidence what it was at".into(),
+        Cause::Deadline { late: Late::Stuck { .. }, .. } => {
+            "see in the evidence what it was doing; if it computes without writing for so long, give it a longer deadline ([build] deadline)".into()
+        }
         Cause::Deadline { late: Late::Ceiling(_), .. } => {
             "give the host less to do at the same time, or the build a longer deadline ([build] deadline)".into()
         }

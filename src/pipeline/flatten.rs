@@ -31,6 +31,7 @@ pub(super) async fn flatten(sealed: &Layer, image: &Path, compress: bool, scratc
     let compress = if compress { Compress::Zstd } else { Compress::Never };
     let meter = |percent| task.progress("write qcow2", percent, Some(100), Unit::Percent);
     image::flatten_to_qcow2(&cleared, Format::Qcow2, image, compress, meter).await?;
+    std::fs::remove_file(&cleared).map_err(failure::unwritable(scratch))?;
     image::check(image).await?;
     task.done();
     Ok(())

@@ -55,7 +55,8 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     let root = Root::open(disk)?;
     let mut checks = vec![clean_journal(&root)];
     if root.is_clean() {
-        checks.push(no_leftovers(disk)?);
+        let name = "no deleted data in the free space";
+        checks.push(no_leftovers(disk, name).unwrap_or_else(|error| CheckResult::could_not_run(name, error.to_string())));
     }
     checks.extend(settings(&root, promises)?);
     checks.extend(kernel(&root, promises)?);
@@ -81,8 +82,7 @@ fn clean_journal(root: &Root) -> CheckResult {
 }
 
 /// A deleted file's data stays on the disk until it is overwritten, and leaves with the image.
-fn no_leftovers(disk: &Disk) -> Result<CheckResult, ImageError> {
-    let name = "no data of deleted files";
+fn no_leftovers(disk: &Disk, name: &str) -> Result<CheckResult, ImageError> {
     let free = FreeSpace::of(disk)?;
     if let Some(run) = free.first_leftover(disk)? {
         return Ok(CheckResult::failed(name, format!("bytes {} to {} of the disk are free and hold data", run.start, run.end)));

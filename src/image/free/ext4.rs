@@ -23,7 +23,9 @@ const BLOCK_UNINIT: u16 = 2;
 /// Runs of bytes that no file of the ext4 in `bytes` uses, in rising order.
 pub(super) fn free_runs(bytes: &dyn ReadAt) -> Result<Vec<Range<u64>>, Unknown> {
     if !Superblock::read(bytes).map_err(Unknown::Corrupt)?.is_clean {
-        return Err(Unknown::Corrupt("it was not unmounted cleanly, so its record of free blocks is out of date".to_owned()));
+        return Err(Unknown::Corrupt(
+            "it was not unmounted cleanly or is marked as having errors, so its record of free blocks may be wrong".to_owned(),
+        ));
     }
     let shape = Shape::read(bytes)?;
     let groups = shape.descriptors(bytes)?;
@@ -87,9 +89,10 @@ impl Shape {
             && (1..=8 * block_bytes).contains(&clusters_per_group)
             && (128..=block_bytes).contains(&inode_bytes)
             && inodes <= 8 * block_bytes
-            && (32..=1024).contains(&descriptor_bytes);
+            && matches!(descriptor_bytes, 32 | 64)
+            && clusters_per_group << cluster_bits == u64::from(u32_at(0x20));
         if !sane {
-            return Err(Unknown::Corrupt("its superblock makes no sense".to_owned()));
+            return Err(Unknown::Corrupt("its superblock holds values that cannot be".to_owned()));
         }
         Ok(Self {
             block_bytes,
@@ -135,7 +138,7 @@ impl Shape {
     }
 
     fn descriptors(&self, bytes: &dyn ReadAt) -> Result<Vec<Group>, Unknown> {
-        // `Superblock::read` has bounded the number of groups, and so the table: by 2^20 groups of 1 KiB.
+        // `Superblock::read` has bounded the number of groups by 2^20, and so the table by 64 MiB.
         let count = self.group_count();
         let mut table = vec![0; usize::try_from(count * self.descriptor_bytes).unwrap_or(usize::MAX)];
         bytes.read_at((self.first_block + 1) * self.block_bytes, &mut table)?;

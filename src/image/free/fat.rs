@@ -77,7 +77,7 @@ impl Volume {
             && sectors * sector_bytes <= bytes.len()
             && (clusters + 2) * entry_bits <= table_sectors * sector_bytes * 8;
         if !sane {
-            return Err(Unknown::Corrupt("its first sector makes no sense".to_owned()));
+            return Err(Unknown::Corrupt("its first sector holds values that cannot be".to_owned()));
         }
         Ok(Self {
             cluster_bytes: sectors_per_cluster * sector_bytes,

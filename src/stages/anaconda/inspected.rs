@@ -61,7 +61,7 @@ fn wrong(found: &Inspection, planned: Option<&Disk>) -> Option<String> {
     }
     let Some(system) = &found.system else { return Some("no system can be read".to_owned()) };
     if !system.root.clean {
-        return Some("an error of the root filesystem is on record".to_owned());
+        return Some("the root filesystem is marked as having errors".to_owned());
     }
     system.boot.is_none().then(|| "the boot loader has no entry that is understood".to_owned())
 }
@@ -146,7 +146,7 @@ mod tests {
         for (found, words) in [
             (with(&|found| found.partition_table = None), "no partition table"),
             (with(&|found| found.system = None), "no system"),
-            (with(&|found| system(found, &|system| system.root.clean = false)), "is on record"),
+            (with(&|found| system(found, &|system| system.root.clean = false)), "marked as having errors"),
             (with(&|found| system(found, &|system| system.boot = None)), "no entry"),
         ] {
             for planned in [None, Some(&planned)] {

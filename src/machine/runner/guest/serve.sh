@@ -5,7 +5,7 @@
 #   guest   hello MODE | exit TASK STATUS | frozen | thawed | bye
 #
 # Whatever a task writes goes over the port as it is; our own lines start with the record separator (octal 36).
-# While the filesystem is frozen nothing here may write to it: builtins and what is in the page cache only.
+# While filesystems are frozen nothing here may write to them: builtins and what is in the page cache only.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 export GOLDSMITH_TASKS=/run/goldsmith/tasks
@@ -14,6 +14,39 @@ read -r nonce < /run/goldsmith/nonce
 
 say() {
     printf '\n\036goldsmith %s %s\n' "$nonce" "$*" >&3
+}
+
+# The filesystems on disks that are mounted writable, each once, the root last: `mounted`. One that is not frozen would be left with its
+# journal unclean when the machine ends. FAT cannot be frozen, and needs no more than a sync.
+list_mounted() {
+    mounted= seen=
+    while read -r source target type options rest; do
+        case $type in ext2 | ext3 | ext4 | xfs) ;; *) continue ;; esac
+        case ,$options, in *,rw,*) ;; *) continue ;; esac
+        # A bind mount is the same filesystem again. A space in a path is written as \040, which nobody mounts on.
+        case " $seen " in *" $source "*) continue ;; esac
+        case $target in *\\*) continue ;; esac
+        seen="$seen $source"
+        [ "$target" = / ] || mounted="$mounted $target"
+    done < /proc/mounts
+    mounted="$mounted /"
+}
+
+freeze() {
+    list_mounted
+    frozen=
+    for target in $mounted; do
+        fsfreeze -f "$target" || { thaw; return 1; }
+        # The root first when they thaw.
+        frozen="$target $frozen"
+    done
+}
+
+thaw() {
+    failed=
+    for target in $frozen; do fsfreeze -u "$target" || failed=yes; done
+    frozen=
+    [ -z "$failed" ]
 }
 
 say hello "$2"
@@ -25,10 +58,10 @@ while read -r verb task <&3; do
         ;;
     freeze)
         sync
-        if fsfreeze -f /; then say frozen; else say failed to freeze; fi
+        if freeze; then say frozen; else say failed to freeze; fi
         ;;
     thaw)
-        if fsfreeze -u /; then say thawed; else say failed to thaw; fi
+        if thaw; then say thawed; else say failed to thaw; fi
         ;;
     end)
         say bye
