@@ -250,8 +250,8 @@ fn of_a_file_of_keys_the_named_one_counts_and_nothing_that_was_put_beside_it() {
             file("two.asc", &named(&fingerprint("dsa"))),
             format!("two.asc` does not have the key {}; it has {other}, {maker}", fingerprint("dsa")),
         ),
-        (file("secret.asc", ""), "secret.asc` holds a secret key, which has no business here".to_owned()),
-        (file("../unsigned.rpm", ""), "unsigned.rpm` is damaged: what it holds are no OpenPGP packets".to_owned()),
+        (file("secret.asc", ""), "secret.asc` holds a secret key; give only the public key".to_owned()),
+        (file("../unsigned.rpm", ""), "unsigned.rpm` is damaged: it is not OpenPGP data".to_owned()),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store")).unwrap();

@@ -23,8 +23,8 @@ fn block<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Result<Vec<u8>, Strin
     let (mut digits, mut checksum) = (String::new(), None);
     for line in lines {
         if line.starts_with("-----END PGP ") {
-            let data = decoded(&digits).ok_or("is damaged: its armor holds what is no base64")?;
-            let given = checksum.map(|text| decoded(text).ok_or("is damaged: the checksum of its armor is none")).transpose()?;
+            let data = decoded(&digits).ok_or("is damaged: its armor is not valid base64")?;
+            let given = checksum.map(|text| decoded(text).ok_or("is damaged: the checksum of its armor cannot be read")).transpose()?;
             // The checksum may be left out.
             if given.is_some_and(|given| given != crc(&data).to_be_bytes()[1..]) {
                 return Err("is damaged: the checksum of its armor does not fit".to_owned());
@@ -103,8 +103,8 @@ mod tests {
         for (text, expected) in [
             (MESSAGE.replace("=njUN", "=njUM"), "is damaged: the checksum of its armor does not fit"),
             (MESSAGE.replace("yDgB", "yDgC"), "is damaged: the checksum of its armor does not fit"),
-            (MESSAGE.replace("=njUN", "=n*UN"), "is damaged: the checksum of its armor is none"),
-            (MESSAGE.replace("yDgB", "yD*B"), "is damaged: its armor holds what is no base64"),
+            (MESSAGE.replace("=njUN", "=n*UN"), "is damaged: the checksum of its armor cannot be read"),
+            (MESSAGE.replace("yDgB", "yD*B"), "is damaged: its armor is not valid base64"),
             (MESSAGE.replace("-----END", "----END"), "is cut short: the end of its armor is missing"),
         ] {
             assert_eq!(unpacked(&text, "MESSAGE").unwrap_err(), expected);

@@ -27,7 +27,7 @@ pub struct KeyBlock {
 /// There is none, a secret key is among them, or the file is damaged; in words that fit after the file's name.
 pub fn keys(bytes: &[u8]) -> Result<Vec<KeyBlock>, String> {
     let none = || "holds no OpenPGP public key".to_owned();
-    let secret = || "holds a secret key, which has no business here".to_owned();
+    let secret = || "holds a secret key; give only the public key".to_owned();
     let is_binary = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let data = if is_binary {
         bytes.to_vec()
@@ -80,10 +80,10 @@ mod tests {
         for (bytes, expected) in [
             (&b""[..], "holds no OpenPGP public key"),
             (b"<html>404</html>", "holds no OpenPGP public key"),
-            (b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "holds a secret key, which has no business here"),
+            (b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "holds a secret key; give only the public key"),
             (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n", "is cut short: the end of its armor is missing"),
-            (b"\x94\x01\x04", "holds a secret key, which has no business here"),
-            (b"\x98\x05\x04", "is damaged: what it holds are no OpenPGP packets"),
+            (b"\x94\x01\x04", "holds a secret key; give only the public key"),
+            (b"\x98\x05\x04", "is damaged: it is not OpenPGP data"),
             (&key(3), "holds no OpenPGP public key"),
             (&key(5), "holds no OpenPGP public key"),
             (b"\x88\x01\x04", "holds no OpenPGP public key"),

@@ -26,12 +26,12 @@ pub(super) struct Packet<'a> {
 /// The packets of `bytes`, which have nothing else.
 ///
 /// # Errors
-/// They are no OpenPGP data, in words that fit after the file's name.
+/// They are not OpenPGP data, in words that fit after the file's name.
 pub(super) fn packets(bytes: &[u8]) -> Result<Vec<Packet<'_>>, String> {
     let mut packets = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
-        let packet = first(rest).ok_or("is damaged: what it holds are no OpenPGP packets")?;
+        let packet = first(rest).ok_or("is damaged: it is not OpenPGP data")?;
         rest = &rest[packet.whole.len()..];
         packets.push(packet);
     }

@@ -67,7 +67,7 @@ impl Signature {
 
     fn of(packet: &Packet<'_>) -> Result<Self, String> {
         if packet.tag != SIGNATURE {
-            return Err("is something else in OpenPGP".to_owned());
+            return Err("is an OpenPGP packet, but not a signature".to_owned());
         }
         // Sections 5.2.2 and 5.2.3.
         let (version, class, hash) = match packet.body {
@@ -94,7 +94,7 @@ pub fn detached(bytes: &[u8]) -> Result<Vec<Signature>, String> {
     };
     let packets = packets(&data)?;
     if packets.is_empty() || packets.len() > SEVERAL {
-        return Err(format!("holds {} signatures, and not one or a few", packets.len()));
+        return Err(format!("holds {} signatures; 1 to {SEVERAL} are accepted", packets.len()));
     }
     packets.iter().map(|packet| Signature::of(packet).map_err(|what| format!("holds a signature that {what}"))).collect()
 }
@@ -117,7 +117,7 @@ mod tests {
             ([&one[..], &one].concat(), "is not one OpenPGP packet"),
             ([&one[..], b"x"].concat(), "is not one OpenPGP packet"),
             (one[..one.len() - 1].to_vec(), "is not one OpenPGP packet"),
-            (packet(6, &v3(0, 8)), "is something else in OpenPGP"),
+            (packet(6, &v3(0, 8)), "is an OpenPGP packet, but not a signature"),
             (packet(2, &v3(1, 8)), "is of class 1, which is not for packages"),
             (packet(2, &[4, 1, 1, 8]), "is of class 1, which is not for packages"),
             (packet(2, &[5, 0, 1, 8]), "is of version 5, and gpgv knows 3 and 4"),
@@ -129,7 +129,7 @@ mod tests {
         }
         assert_eq!(detached(&[&one[..], &one].concat()).unwrap().len(), 2);
         assert_eq!(detached(b"<html>").unwrap_err(), "holds no OpenPGP signature");
-        assert_eq!(detached(&packet(6, &[4])).unwrap_err(), "holds a signature that is something else in OpenPGP");
+        assert_eq!(detached(&packet(6, &[4])).unwrap_err(), "holds a signature that is an OpenPGP packet, but not a signature");
         assert!(HashAlgorithm(2).is_weak() && !HashAlgorithm(8).is_weak());
     }
 }
