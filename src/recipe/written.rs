@@ -152,7 +152,7 @@ pub(super) struct GpgKey {
     pub file: Option<String>,
     /// In place of `file`: where it can be fetched (http or https). `fingerprint` then says which key it must be.
     pub url: Option<String>,
-    /// The fingerprint of the primary key: 40 hexadecimal digits; spaces may part them.
+    /// The fingerprint of the primary key: 40 hexadecimal digits; spaces are allowed.
     pub fingerprint: Option<String>,
 }
 

@@ -9,7 +9,7 @@ use crate::base::fingerprint::Fingerprint;
 /// The longest file of keys, in bytes. All keys of CentOS together have some 20 KB.
 const MAX_KEYS: u64 = 1 << 20;
 /// What to do about a fingerprint.
-const FINGERPRINT: &str = "write all 40 hexadecimal digits that the key's maker publishes, or `gpg --show-keys FILE` prints; spaces may part them, \
+const FINGERPRINT: &str = "write all 40 hexadecimal digits that the key's maker publishes, or `gpg --show-keys FILE` prints; spaces are allowed, \
                            and a key id, which is shorter, can be forged";
 
 /// The keys of the array at `path`.

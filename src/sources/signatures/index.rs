@@ -43,7 +43,7 @@ pub(in crate::sources) async fn of_index(
         Some(asc) => asc.clone(),
         None => {
             task.step(&format!("look for a signature of {what}"));
-            // A repository without one is no news, and whoever withholds one gains nothing.
+            // Many repositories have none, so a missing signature is not reported; withholding it gains an attacker nothing.
             let quiet = Events::none().task("signature");
             let web = Web { pauses: Vec::new(), ..host.web.clone() };
             match small(what, Way::Mirrors(""), urls, BYTES, &web, &quiet).await {
