@@ -226,7 +226,11 @@ fn of_a_file_of_keys_the_named_one_counts_and_nothing_that_was_put_beside_it() {
     let file = |name: &str, more: &str| format!("{{ file = {:?}{more} }}", made().join("keys").join(name));
     let named = |fingerprint: &str| format!(", fingerprint = {fingerprint:?}");
     let another = "is signed with another key, ";
+    // Two files that an editor saved with a byte order mark, and that were joined.
+    let saved = |name: &str| [&b"\xef\xbb\xbf"[..], &fs::read(made().join("keys").join(name)).unwrap()].concat();
+    fs::write(made().join("keys/marked.asc"), [saved("other.asc"), saved("maker.asc")].concat()).unwrap();
     for (keys, by_maker, by_other) in [
+        (file("marked.asc", ""), "", ""),
         (file("maker.asc", ""), "", another),
         (file("maker.asc", &named(&maker)), "", another),
         (file("two.asc", ""), "", ""),

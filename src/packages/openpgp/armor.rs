@@ -4,13 +4,34 @@
 const CRC_INIT: u32 = 0x00b7_04ce;
 const CRC_POLYNOMIAL: u32 = 0x0186_4cfb;
 
+/// How a text in UTF-8 may begin (The Unicode Standard, section 23.8). Some editors write it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The OpenPGP data of a file: the file itself, or the data of all its blocks that are headed by `-----BEGIN PGP KIND-----`; none when it is a
+/// text without such a block. `judge` sees the text first.
+///
+/// # Errors
+/// A block is damaged, or `judge` refuses the text; in words that fit after the file's name.
+pub(super) fn data(bytes: &[u8], kind: &str, judge: impl FnOnce(&str) -> Result<(), String>) -> Result<Option<Vec<u8>>, String> {
+    // A packet that begins like the mark has tag 47, which no key and no signature has.
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK.encode_utf8(&mut [0; 3]).as_bytes()).unwrap_or(bytes);
+    // Every packet begins with this bit (section 4.2), and no character of ASCII has it.
+    if bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
+        return Ok(Some(bytes.to_vec()));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    judge(&text)?;
+    unpacked(&text, kind)
+}
+
 /// The data of all blocks in `text` that are headed by `-----BEGIN PGP KIND-----`; none when there is no such block.
 ///
 /// # Errors
 /// A block is damaged, in words that fit after the file's name.
-pub(super) fn unpacked(text: &str, kind: &str) -> Result<Option<Vec<u8>>, String> {
+fn unpacked(text: &str, kind: &str) -> Result<Option<Vec<u8>>, String> {
     let begin = format!("-----BEGIN PGP {kind}-----");
-    let mut lines = text.lines().map(str::trim_end);
+    // Where files were joined, a mark is in the middle.
+    let mut lines = text.lines().map(|line| line.trim_end().trim_start_matches(BYTE_ORDER_MARK));
     let mut data = None;
     while lines.any(|line| line == begin) {
         data.get_or_insert_with(Vec::new).extend(block(&mut lines)?);

@@ -28,16 +28,8 @@ pub struct KeyBlock {
 pub fn keys(bytes: &[u8]) -> Result<Vec<KeyBlock>, String> {
     let none = || "holds no OpenPGP public key".to_owned();
     let secret = || "holds a secret key; give only the public key".to_owned();
-    let is_binary = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
-    let data = if is_binary {
-        bytes.to_vec()
-    } else {
-        let text = String::from_utf8_lossy(bytes);
-        if text.contains(SECRET_ARMOR) {
-            return Err(secret());
-        }
-        armor::unpacked(&text, ARMOR)?.ok_or_else(none)?
-    };
+    let without_secrets = |text: &str| if text.contains(SECRET_ARMOR) { Err(secret()) } else { Ok(()) };
+    let data = armor::data(bytes, ARMOR, without_secrets)?.ok_or_else(none)?;
     let packets = packets(&data)?;
     if packets.iter().any(|packet| matches!(packet.tag, SECRET_KEY | SECRET_SUBKEY)) {
         return Err(secret());
@@ -81,6 +73,8 @@ mod tests {
             (&b""[..], "holds no OpenPGP public key"),
             (b"<html>404</html>", "holds no OpenPGP public key"),
             (b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "holds a secret key; give only the public key"),
+            (b"\xef\xbb\xbf-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "holds a secret key; give only the public key"),
+            (b"\xef\xbb\xbf", "holds no OpenPGP public key"),
             (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n", "is cut short: the end of its armor is missing"),
             (b"\x94\x01\x04", "holds a secret key; give only the public key"),
             (b"\x98\x05\x04", "is damaged: it is not OpenPGP data"),

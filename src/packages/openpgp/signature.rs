@@ -88,10 +88,7 @@ impl Signature {
 /// # Errors
 /// There are none, or too many, or one is none; in words that fit after the file's name.
 pub fn detached(bytes: &[u8]) -> Result<Vec<Signature>, String> {
-    let data = match bytes.first() {
-        Some(byte) if byte & 0x80 != 0 => bytes.to_vec(),
-        _ => armor::unpacked(&String::from_utf8_lossy(bytes), "SIGNATURE")?.ok_or("holds no OpenPGP signature")?,
-    };
+    let data = armor::data(bytes, "SIGNATURE", |_| Ok(()))?.ok_or("holds no OpenPGP signature")?;
     let packets = packets(&data)?;
     if packets.is_empty() || packets.len() > SEVERAL {
         return Err(format!("holds {} signatures; 1 to {SEVERAL} are accepted", packets.len()));
@@ -128,6 +125,9 @@ mod tests {
             assert_eq!(read(&bytes).unwrap_err(), expected, "{bytes:?}");
         }
         assert_eq!(detached(&[&one[..], &one].concat()).unwrap().len(), 2);
+        // An editor put a byte order mark before the armor.
+        let armored = "\u{feff}-----BEGIN PGP SIGNATURE-----\n\niAYEAAECAAA=\n-----END PGP SIGNATURE-----\n";
+        assert_eq!(detached(armored.as_bytes()).unwrap().len(), 1);
         assert_eq!(detached(b"<html>").unwrap_err(), "holds no OpenPGP signature");
         assert_eq!(detached(&packet(6, &[4])).unwrap_err(), "holds a signature that is an OpenPGP packet, but not a signature");
         assert!(HashAlgorithm(2).is_weak() && !HashAlgorithm(8).is_weak());
