@@ -265,3 +265,45 @@ fn of_a_file_of_keys_the_named_one_counts_and_nothing_that_was_put_beside_it() {
         assert!(unresolved.found.proofs.is_empty());
     }
 }
+
+/// A repository of one package, which its metadata lists under `name`.
+fn listed_as(dir: &Path, package: &str, name: &str) -> String {
+    let place = dir.join(name);
+    fs::create_dir_all(&place).unwrap();
+    let first = place.join("first.rpm");
+    fs::copy(made().join(format!("{package}.rpm")), &first).unwrap();
+    let run = |program: &mut Command| {
+        let output = program.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(Command::new("createrepo_c").args(["--quiet", "--no-database", "--simple-md-filenames"]).arg(&place));
+    fs::rename(first, place.join(name)).unwrap();
+    let script = "import gzip, hashlib, re, sys
+at, name = sys.argv[1] + '/repodata/', sys.argv[2]
+xml = gzip.open(at + 'primary.xml.gz').read().replace(b'href=\"first.rpm\"', b'href=\"' + name.encode() + b'\"')
+packed = gzip.compress(xml)
+open(at + 'primary.xml.gz', 'wb').write(packed)
+data = '<data type=\"primary\"><checksum type=\"sha256\">%s</checksum><location href=\"repodata/primary.xml.gz\"/></data>'
+repomd = open(at + 'repomd.xml').read()
+repomd = re.sub('<data type=.primary.>.*?</data>', data % hashlib.sha256(packed).hexdigest(), repomd, flags=re.S)
+open(at + 'repomd.xml', 'w').write(repomd)";
+    run(Command::new("python3").args(["-c", script]).arg(&place).arg(name));
+    let id = name.replace('.', "-").to_lowercase();
+    format!("{{ id = \"{id}\", archive = {{ path = {place:?} }}, gpg_keys = [{}] }}", key("maker"))
+}
+
+/// yum opens what primary.xml names, whatever that is called.
+#[test]
+fn a_package_is_refused_when_its_name_hides_that_it_is_one() {
+    for (package, name, refused) in
+        [("unsigned", "docker-ce.bin", true), ("unsigned", "x.RPM", true), ("good-v4", "rpm", true), ("good-v4", "good.rpm", false)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let unresolved = resolved(&listed_as(dir.path(), package, name), &store);
+        let told: Vec<String> = unresolved.errors.iter().map(ToString::to_string).collect();
+        let words = format!("`{name}` is an RPM package whose name does not end in `.rpm`");
+        assert_eq!(told.iter().any(|text| text.contains(&words)), refused, "{package} as {name}: {told:?}");
+        assert_eq!(unresolved.found.proofs.len(), usize::from(!refused), "{package} as {name}: {told:?}");
+    }
+}

@@ -18,12 +18,15 @@ mod keyring;
 mod package;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::SourceError;
+use super::aside::beside;
 use super::bundle::{Bundle, FileRecord};
 use super::fetch::require_room;
 use super::resolve::Host;
@@ -31,12 +34,16 @@ use crate::base::digest::Sha256Digest;
 use crate::base::event::{Task, Unit};
 use crate::base::fingerprint::Fingerprint;
 use crate::base::text::printable;
+use crate::packages::rpm::header::LEAD_MAGIC;
 
 pub(super) use index::of_index;
 pub(super) use keyring::Keyring;
 
 /// What the store calls a proof. The number is that of [`Signers`]' form and of the rules that lead to it.
-const KIND: &str = "signatures-1";
+const KIND: &str = "signatures-2";
+/// Why a package of another name is refused, in words that fit after that.
+const HIDDEN: &str =
+    "is an RPM package whose name does not end in `.rpm`, and signatures are verified by that: rename it and make the metadata anew, or remove it";
 /// Packages that are verified at a time: gpgv keeps one processor busy, and holds a header of at most 17 MiB here.
 const AT_A_TIME: usize = 4;
 
@@ -135,6 +142,8 @@ pub(super) async fn of_bundle(bundle: &Bundle, keyring: &Keyring, host: Host<'_>
         let wanted: Vec<Wanted<'_>> = wanted.collect();
         let verdicts = verify(&wanted, host, task).await?;
         let named = files.iter().map(|file| file.path.clone()).zip(verdicts);
+        let hidden = hidden_packages(bundle, &dir).await?;
+        let named = named.chain(hidden.into_iter().map(|path| (path, Err(HIDDEN.to_owned()))));
         all(&format!("the packages of {}", bundle.what()), keyring.key(), named)
     }
     .await;
@@ -143,6 +152,27 @@ pub(super) async fn of_bundle(bundle: &Bundle, keyring: &Keyring, host: Host<'_>
     let signers = signers?;
     remember(&key, &signers, host);
     Ok(signers)
+}
+
+/// The files of a bundle, unpacked to `dir`, that rpm takes for packages and that are not called so.
+///
+/// yum opens whatever file the metadata names, and an SQLite database may name others than primary.xml does. So all files of the bundle are
+/// looked at and not only those that are listed. rpm goes by the first bytes alone (rpm 4.11, lib/rpmlead.c, `rpmLeadRead`).
+async fn hidden_packages(bundle: &Bundle, dir: &Path) -> Result<Vec<String>, SourceError> {
+    let others: Vec<String> = bundle.files().iter().filter(|file| file.package.is_none()).map(|file| file.path.clone()).collect();
+    let place = dir.to_owned();
+    let found = beside(move |_| {
+        let mut hidden = Vec::new();
+        for path in others {
+            let mut head = Vec::new();
+            File::open(place.join(&path))?.take(LEAD_MAGIC.len() as u64).read_to_end(&mut head)?;
+            if head == LEAD_MAGIC {
+                hidden.push(path);
+            }
+        }
+        Ok::<_, io::Error>(hidden)
+    });
+    found.await.map_err(|source| SourceError::Unreadable { what: bundle.what().to_owned(), path: dir.to_owned(), source })
 }
 
 /// The signers of all packages of `what`.
