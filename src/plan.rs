@@ -8,17 +8,18 @@
 //! | install (Anaconda) | pins, the kickstart as rendered, the installer's kernel arguments, disk layout |
 //! | provision | the base's id, the step as resolved, the build machine's network |
 //! | seal | the base's id, the text of the sealing script |
-//! | content (the artifact's id) | the last stage's id, name, checks and output as resolved |
+//! | content (the artifact's id) | the last stage's id, name, checks and output as resolved, the keys that packages must be signed with |
 //!
 //! What does not enter: where inputs lie on the host, processors, memory and deadlines of the build machine, comments, the clock.
 
 use serde::Serialize;
 
 use crate::base::digest::Sha256Digest;
+use crate::base::fingerprint::Fingerprint;
 use crate::installer::accounts::Accounts;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds, Tree};
-use crate::recipe::{Disk, FileEntry, FilesystemKind, Firmware, Media, ProvisionStep, Recipe};
+use crate::recipe::{Disk, FileEntry, FilesystemKind, Firmware, GpgKey, Media, ProvisionStep, Recipe, Supply};
 use crate::sources::Pins;
 
 /// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk) makes another result out of the same inputs.
@@ -135,6 +136,7 @@ pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>)
         checks: &recipe.checks,
         output: &recipe.output,
         summary: &recipe.summary,
+        signed_with: SignedWith::of_recipe(recipe),
     });
     Ok(Plan { stages, content_id })
 }
@@ -242,6 +244,43 @@ struct ContentKey<'a> {
     checks: &'a [crate::recipe::Check],
     output: &'a crate::recipe::Output,
     summary: &'a str,
+    /// The manifest says who signed the packages: an artifact of before the recipe named keys has another one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signed_with: Vec<SignedWith<'a>>,
+}
+
+/// What the packages of a repository must be signed with.
+#[derive(Serialize)]
+struct SignedWith<'a> {
+    repository: &'a str,
+    upstream: Option<&'a str>,
+    /// Each is known by its file's digest, its fingerprint, or both. Where it is fetched from does not matter.
+    keys: Vec<(Option<&'a Sha256Digest>, Option<&'a Fingerprint>)>,
+}
+
+impl<'a> SignedWith<'a> {
+    /// Of all repositories of a recipe that name keys.
+    fn of_recipe(recipe: &'a Recipe) -> Vec<Self> {
+        let mut all = Vec::new();
+        for repository in &recipe.repositories {
+            match &repository.supply {
+                Supply::Archive(_) => all.push(Self::of(&repository.id, None, &repository.gpg_keys)),
+                Supply::Upstream(upstreams) => {
+                    all.extend(upstreams.iter().map(|upstream| Self::of(&repository.id, Some(&upstream.name), &upstream.gpg_keys)));
+                }
+            }
+        }
+        all.retain(|signed| !signed.keys.is_empty());
+        all
+    }
+
+    fn of(repository: &'a str, upstream: Option<&'a str>, keys: &'a [GpgKey]) -> Self {
+        let known_by = |key: &'a GpgKey| match key {
+            GpgKey::File { sha256, fingerprint, .. } => (Some(sha256), fingerprint.as_ref()),
+            GpgKey::Url { fingerprint, .. } => (None, Some(fingerprint)),
+        };
+        Self { repository, upstream, keys: keys.iter().map(known_by).collect() }
+    }
 }
 
 fn deploy_id(recipe: &Recipe, pins: &Pins, work: &DeployWork, tree: &str) -> Sha256Digest {

@@ -173,8 +173,16 @@ fn an_installation_by_anaconda_is_keyed_by_its_content() {
     let Work::Anaconda(work) = &base.stages[0].work else { panic!("{:?}", base.stages[0].work) };
     assert_eq!(work.repositories, ["kubernetes"]);
     assert!(work.kickstart.windows(8).any(|word| word == b"poweroff"));
+    let key = |digit: &str, place: &str| {
+        let url = format!("https://example.invalid/{place}");
+        planned(&[&format!("repository.0.gpg_keys=[{{ fingerprint = \"{}\", url = \"{url}\" }}]", digit.repeat(40))], b"pin")
+    };
+    assert_eq!(key("A", "here").content_id, key("A", "there").content_id);
+    assert_ne!(key("A", "here").content_id, key("B", "here").content_id);
     for (what, changed, install, content) in [
         ("nothing", planned(&[], b"pin"), false, false),
+        // The image is the same, and its manifest says who signed the packages.
+        ("the keys of packages", key("A", "here"), false, true),
         ("the medium", planned(&[], b"another"), true, true),
         ("a setting", planned(&["system.hostname=\"node\""], b"pin"), true, true),
         ("the disk's size", planned(&["disk.size=\"9G\""], b"pin"), true, true),

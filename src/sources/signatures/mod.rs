@@ -42,8 +42,7 @@ pub(super) use keyring::Keyring;
 /// What the store calls a proof. The number is that of [`Signers`]' form and of the rules that lead to it.
 const KIND: &str = "signatures-2";
 /// Why a package of another name is refused, in words that fit after that.
-const HIDDEN: &str =
-    "is an RPM package whose name does not end in `.rpm`, and signatures are verified by that: rename it and make the metadata anew, or remove it";
+const HIDDEN: &str = "is an RPM package whose name does not end in `.rpm`, and signatures are verified by that: rename it and make the metadata anew, or remove it";
 /// Packages that are verified at a time: gpgv keeps one processor busy, and holds a header of at most 17 MiB here.
 const AT_A_TIME: usize = 4;
 
