@@ -5,7 +5,7 @@
 //! `disk.firmware` make the machine that the kickstart finds; `system.network` tells goldsmith, which has to reach the image later, what
 //! the kickstart will have set.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
@@ -92,38 +92,62 @@ struct Fault {
 /// `bytes` of the kickstart `file`, with the files beside it that it includes in the places of their lines; or what is to be done about them,
 /// when they are not to be merged. What no file is beside it for stays as it is: a `%pre` may make it.
 fn merged(host: &dyn RecipeHost, file: &Path, bytes: &[u8], merges: bool) -> Result<Vec<u8>, Fault> {
-    let mut text = Vec::new();
-    merge(host, file, bytes, merges, 0, &pre_scripts(bytes), &mut text)?;
-    Ok(text)
+    let mut merge = Merge { host, merges, pre: pre_scripts(bytes), text: Vec::new() };
+    merge.file(file, bytes, 0)?;
+    Ok(merge.text)
 }
 
-fn merge(host: &dyn RecipeHost, file: &Path, bytes: &[u8], merges: bool, depth: usize, pre: &str, text: &mut Vec<u8>) -> Result<(), Fault> {
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        let name = included(line).filter(|name| !Path::new(name).is_absolute() && !name.contains("://") && !pre.contains(name.as_str()));
-        let beside = name.map(|name| (file.parent().unwrap_or(Path::new("")).join(&name), name));
-        let found = beside.and_then(|(path, name)| Some((host.read(&path, MAX_KICKSTART).ok()?, path, name)));
-        let Some((included, path, name)) = found else {
-            text.extend_from_slice(line);
-            continue;
-        };
-        if !merges {
-            return Err(Fault {
-                title: format!("the kickstart includes `{name}`, which lies beside it and is not in the installer"),
-                help: "say `kickstart_includes = \"merge\"` under `[media]`: its text then takes the place of the line".to_owned(),
-            });
+/// A kickstart whose includes are being merged.
+struct Merge<'a> {
+    host: &'a dyn RecipeHost,
+    /// Whether the recipe asks for it; if not, the first file that could be merged is a fault.
+    merges: bool,
+    /// The text of the `%pre` scripts.
+    pre: String,
+    /// The text so far.
+    text: Vec<u8>,
+}
+
+impl Merge<'_> {
+    /// Append `bytes` of the file `file`, which stands `depth` includes deep.
+    fn file(&mut self, file: &Path, bytes: &[u8], depth: usize) -> Result<(), Fault> {
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let Some((path, name, included)) = self.beside(file, line) else {
+                self.text.extend_from_slice(line);
+                continue;
+            };
+            if !self.merges {
+                return Err(Fault {
+                    title: format!("the kickstart includes `{name}`, which lies beside it and is not in the installer"),
+                    help: "say `kickstart_includes = \"merge\"` under `[media]`: its text then takes the place of the line".to_owned(),
+                });
+            }
+            if depth == DEEPEST || self.text.len() + included.len() > usize::try_from(MAX_KICKSTART).unwrap_or(usize::MAX) {
+                return Err(Fault {
+                    title: format!(
+                        "the files that the kickstart includes are nested more than {DEEPEST} deep, or longer than 1 MiB: `{name}`"
+                    ),
+                    help: "make them fewer, or write their text into the kickstart".to_owned(),
+                });
+            }
+            self.file(&path, &included, depth + 1)?;
+            if self.text.last().is_some_and(|byte| *byte != b'\n') {
+                self.text.push(b'\n');
+            }
         }
-        if depth == DEEPEST || text.len() + included.len() > usize::try_from(MAX_KICKSTART).unwrap_or(usize::MAX) {
-            return Err(Fault {
-                title: format!("the files that the kickstart includes are nested more than {DEEPEST} deep, or longer than 1 MiB: `{name}`"),
-                help: "make them fewer, or write their text into the kickstart".to_owned(),
-            });
-        }
-        merge(host, &path, &included, merges, depth + 1, pre, text)?;
-        if text.last().is_some_and(|byte| *byte != b'\n') {
-            text.push(b'\n');
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// The file that `line` of `file` includes, when it lies beside it: its path, its name in the line, its bytes.
+    fn beside(&self, file: &Path, line: &[u8]) -> Option<(PathBuf, String, Vec<u8>)> {
+        let name = included(line)?;
+        if Path::new(&name).is_absolute() || name.contains("://") || self.pre.contains(&name) {
+            return None;
+        }
+        let path = file.parent().unwrap_or(Path::new("")).join(&name);
+        let bytes = self.host.read(&path, MAX_KICKSTART).ok()?;
+        Some((path, name, bytes))
+    }
 }
 
 /// The path that an `%include` line names, when it is one. A path in quotes may have spaces.
