@@ -1,6 +1,6 @@
 //! What a recipe may ask of this host, and where a build keeps its things.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,10 @@ struct ThisHost;
 impl RecipeHost for ThisHost {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         read_at_most(File::open(path)?, limit)
+    }
+
+    fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path })
     }
 
     fn env(&self, name: &str) -> Option<String> {

@@ -221,6 +221,47 @@ fn files_beside_the_kickstart_are_merged_when_the_recipe_says_so() {
     assert!(cyclic.status == 2 && cyclic.stderr.contains("nested more than 8 deep"), "{}", cyclic.stderr);
 }
 
+/// A kickstart from elsewhere must not carry this host's files into an image.
+#[test]
+fn files_outside_the_kickstarts_directory_are_not_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for name in ["r/ks/sub", "r/ks/kept", "other"] {
+        fs::create_dir_all(path(name)).unwrap();
+    }
+    for name in ["other/key", "r/key"] {
+        fs::write(path(name), "# a private key\n").unwrap();
+    }
+    fs::write(path("r/ks/kept/lang.ks"), "lang en_US.UTF-8\n").unwrap();
+    fs::write(path("r/ks/sub/up.ks"), "%include ../kept/lang.ks\n").unwrap();
+    for (link, to) in [("file", "../../other/key"), ("directory", "../../other"), ("inside", "kept/lang.ks"), ("dangling", "nowhere")] {
+        std::os::unix::fs::symlink(to, path(&format!("r/ks/{link}"))).unwrap();
+    }
+    let iso = format!("{{ path = \"c.iso\", sha256 = \"{}\" }}", "0".repeat(64));
+    let said = |include: &str, merges: &str| {
+        fs::write(path("r/ks/my.ks"), format!("cdrom\n%include {include}\npoweroff\n")).unwrap();
+        let recipe =
+            format!("schema = 1\nname = \"web\"\n[media]\ninstaller = \"anaconda\"\nkickstart = \"ks/my.ks\"\niso = {iso}\n{merges}");
+        fs::write(path("r/r.toml"), recipe).unwrap();
+        let ended = goldsmith(["kickstart", "render", path("r/r.toml").to_str().unwrap()]).end();
+        (ended.status, ended.stdout, ended.stderr)
+    };
+    let merge = "kickstart_includes = \"merge\"\n";
+    for include in ["../key", "sub/../../key", "\"../key\"", "../nothing", "file", "directory/key", "sub/up.ks"] {
+        for merges in [merge, ""].into_iter().take(if include == "sub/up.ks" { 1 } else { 2 }) {
+            let (status, stdout, stderr) = said(include, merges);
+            assert_eq!((status, stdout.as_str()), (2, ""), "{include}");
+            let name = if include == "sub/up.ks" { "../kept/lang.ks" } else { include.trim_matches('"') };
+            let title = format!("the kickstart includes `{name}`, which lies outside the kickstart's directory");
+            assert!(stderr.contains(&title) && !stderr.contains("private key") && !stderr.contains("merge"), "{include}: {stderr}");
+        }
+    }
+    let (_, stdout, stderr) = said("inside", merge);
+    assert!(stdout.starts_with("cdrom\nlang en_US.UTF-8\npoweroff\n"), "{stdout}{stderr}");
+    let (_, _, stderr) = said("dangling", merge);
+    assert!(stderr.contains("there is no file `dangling`"), "{stderr}");
+}
+
 #[test]
 fn render_build_and_check_refuse_it_alike() {
     let dir = tempfile::tempdir().unwrap();

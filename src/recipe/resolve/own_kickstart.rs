@@ -5,7 +5,7 @@
 //! `disk.firmware` make the machine that the kickstart finds; `system.network` tells goldsmith, which has to reach the image later, what
 //! the kickstart will have set.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
@@ -92,7 +92,7 @@ struct Fault {
 /// `bytes` of the kickstart `file`, with the files beside it that it includes in the places of their lines; or what is to be done about them,
 /// when they are not to be merged. What no file is beside it for stays as it is: a `%pre` may make it.
 fn merged(host: &dyn RecipeHost, file: &Path, bytes: &[u8], merges: bool) -> Result<Vec<u8>, Fault> {
-    let mut merge = Merge { host, merges, pre: pre_scripts(bytes), text: Vec::new() };
+    let mut merge = Merge { host, merges, directory: directory(file), pre: pre_scripts(bytes), text: Vec::new() };
     merge.file(file, bytes, 0)?;
     Ok(merge.text)
 }
@@ -102,6 +102,9 @@ struct Merge<'a> {
     host: &'a dyn RecipeHost,
     /// Whether the recipe asks for it; if not, the first file that could be merged is a fault.
     merges: bool,
+    /// The kickstart's directory. What lies outside is not merged: a kickstart from elsewhere must not copy the files of this host, such as
+    /// a private key, into an image.
+    directory: &'a Path,
     /// The text of the `%pre` scripts.
     pre: String,
     /// The text so far.
@@ -112,7 +115,7 @@ impl Merge<'_> {
     /// Append `bytes` of the file `file`, which stands `depth` includes deep.
     fn file(&mut self, file: &Path, bytes: &[u8], depth: usize) -> Result<(), Fault> {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let Some((path, name, included)) = self.beside(file, line) else {
+            let Some((path, name, included)) = self.beside(file, line)? else {
                 self.text.extend_from_slice(line);
                 continue;
             };
@@ -139,15 +142,32 @@ impl Merge<'_> {
     }
 
     /// The file that `line` of `file` includes, when it lies beside it: its path, its name in the line, its bytes.
-    fn beside(&self, file: &Path, line: &[u8]) -> Option<(PathBuf, String, Vec<u8>)> {
-        let name = included(line)?;
+    fn beside(&self, file: &Path, line: &[u8]) -> Result<Option<(PathBuf, String, Vec<u8>)>, Fault> {
+        let Some(name) = included(line) else { return Ok(None) };
         if Path::new(&name).is_absolute() || name.contains("://") || self.pre.contains(&name) {
-            return None;
+            return Ok(None);
         }
-        let path = file.parent().unwrap_or(Path::new("")).join(&name);
-        let bytes = self.host.read(&path, MAX_KICKSTART).ok()?;
-        Some((path, name, bytes))
+        let path = directory(file).join(&name);
+        if Path::new(&name).components().any(|component| component == Component::ParentDir) || self.is_outside(&path) {
+            return Err(Fault {
+                title: format!("the kickstart includes `{name}`, which lies outside the kickstart's directory"),
+                help: "copy the file into that directory and include it without `..` or a link, or write its text into the kickstart"
+                    .to_owned(),
+            });
+        }
+        Ok(self.host.read(&path, MAX_KICKSTART).ok().map(|bytes| (path, name, bytes)))
     }
+
+    /// Whether `path` is a file that a link puts outside the kickstart's directory.
+    fn is_outside(&self, path: &Path) -> bool {
+        let Ok(real) = self.host.real_path(path) else { return false };
+        !self.host.real_path(self.directory).is_ok_and(|directory| real.starts_with(directory))
+    }
+}
+
+/// The directory of `file`; empty when that is the working directory.
+fn directory(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }
 
 /// The path that an `%include` line names, when it is one. A path in quotes may have spaces.
