@@ -81,6 +81,9 @@ pub(super) fn read(judge: &mut Judge<'_>, media: &written::Media) -> Option<Cont
 
 /// Files may include others to this depth.
 const DEEPEST: usize = 8;
+/// Files that are merged, each counted as often as it is included. Depth and length alone bound nothing: files that hold only `%include`
+/// lines add no text, and sixty lines in each of seven files are 60^7 reads.
+const MOST_FILES: usize = 256;
 
 /// Why the includes of a kickstart cannot be merged.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,7 +95,7 @@ struct Fault {
 /// `bytes` of the kickstart `file`, with the files beside it that it includes in the places of their lines; or what is to be done about them,
 /// when they are not to be merged. What no file is beside it for stays as it is: a `%pre` may make it.
 fn merged(host: &dyn RecipeHost, file: &Path, bytes: &[u8], merges: bool) -> Result<Vec<u8>, Fault> {
-    let mut merge = Merge { host, merges, directory: directory(file), pre: pre_scripts(bytes), text: Vec::new() };
+    let mut merge = Merge { host, merges, directory: directory(file), pre: pre_scripts(bytes), files: 0, text: Vec::new() };
     merge.file(file, bytes, 0)?;
     Ok(merge.text)
 }
@@ -107,6 +110,8 @@ struct Merge<'a> {
     directory: &'a Path,
     /// The text of the `%pre` scripts.
     pre: String,
+    /// How many files were merged so far.
+    files: usize,
     /// The text so far.
     text: Vec<u8>,
 }
@@ -130,6 +135,13 @@ impl Merge<'_> {
                     title: format!(
                         "the files that the kickstart includes are nested more than {DEEPEST} deep, or longer than 1 MiB: `{name}`"
                     ),
+                    help: "make them fewer, or write their text into the kickstart".to_owned(),
+                });
+            }
+            self.files += 1;
+            if self.files > MOST_FILES {
+                return Err(Fault {
+                    title: format!("the kickstart includes more than {MOST_FILES} files, each counted as often as it is included"),
                     help: "make them fewer, or write their text into the kickstart".to_owned(),
                 });
             }
@@ -198,8 +210,43 @@ fn pre_scripts(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::io;
+
     use super::*;
     use crate::recipe::schema;
+
+    /// Files of a host, by path.
+    struct Files(BTreeMap<PathBuf, String>);
+
+    impl RecipeHost for Files {
+        fn read(&self, path: &Path, _: u64) -> io::Result<Vec<u8>> {
+            self.0.get(path).map(|text| text.clone().into_bytes()).ok_or(io::ErrorKind::NotFound.into())
+        }
+
+        fn env(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    /// `text` with `files` beside it, merged.
+    fn merge(text: &str, files: &[(&str, &str)]) -> Result<String, Fault> {
+        let host = Files(files.iter().map(|(path, text)| (Path::new("/ks").join(path), (*text).to_owned())).collect());
+        merged(&host, Path::new("/ks/my.ks"), text.as_bytes(), true).map(|text| String::from_utf8(text).unwrap())
+    }
+
+    /// Seven files of sixty lines and empty leaves: without a count this reads 60^7 files.
+    #[test]
+    fn files_without_text_are_counted() {
+        let names = ["1", "2", "3", "4", "5", "6"];
+        let texts: Vec<String> = names.iter().map(|name| format!("%include {}\n", name.parse::<u8>().unwrap() + 1).repeat(60)).collect();
+        let mut files: Vec<(&str, &str)> = names.iter().copied().zip(texts.iter().map(String::as_str)).collect();
+        files.push(("7", ""));
+        let fault = merge(&"%include 1\n".repeat(60), &files).unwrap_err();
+        assert!(fault.title.starts_with("the kickstart includes more than 256 files"), "{}", fault.title);
+        assert_eq!(merge(&"%include x\n".repeat(MOST_FILES), &[("x", "")]), Ok(String::new()));
+        assert!(merge(&"%include x\n".repeat(MOST_FILES + 1), &[("x", "")]).is_err());
+    }
 
     /// Keys that keep their meaning beside a kickstart of one's own.
     const SAID_HERE: [&str; 13] = [
