@@ -5,6 +5,7 @@
 //! `disk.firmware` make the machine that the kickstart finds; `system.network` tells goldsmith, which has to reach the image later, what
 //! the kickstart will have set.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::super::tree::KeyPath;
@@ -95,7 +96,7 @@ struct Fault {
 /// `bytes` of the kickstart `file`, with the files beside it that it includes in the places of their lines; or what is to be done about them,
 /// when they are not to be merged. What no file is beside it for stays as it is: a `%pre` may make it.
 fn merged(host: &dyn RecipeHost, file: &Path, bytes: &[u8], merges: bool) -> Result<Vec<u8>, Fault> {
-    let mut merge = Merge { host, merges, directory: directory(file), pre: pre_scripts(bytes), files: 0, text: Vec::new() };
+    let mut merge = Merge { host, merges, directory: directory(file), pre: named_in_pre(bytes), files: 0, text: Vec::new() };
     merge.file(file, bytes, 0)?;
     Ok(merge.text)
 }
@@ -108,8 +109,8 @@ struct Merge<'a> {
     /// The kickstart's directory. What lies outside is not merged: a kickstart from elsewhere must not copy the files of this host, such as
     /// a private key, into an image.
     directory: &'a Path,
-    /// The text of the `%pre` scripts.
-    pre: String,
+    /// The files that the `%pre` scripts may make.
+    pre: BTreeSet<String>,
     /// How many files were merged so far.
     files: usize,
     /// The text so far.
@@ -156,7 +157,7 @@ impl Merge<'_> {
     /// The file that `line` of `file` includes, when it lies beside it: its path, its name in the line, its bytes.
     fn beside(&self, file: &Path, line: &[u8]) -> Result<Option<(PathBuf, String, Vec<u8>)>, Fault> {
         let Some(name) = included(line) else { return Ok(None) };
-        if Path::new(&name).is_absolute() || name.contains("://") || self.pre.contains(&name) {
+        if Path::new(&name).is_absolute() || name.contains("://") || self.pre.contains(plain(&name)) {
             return Ok(None);
         }
         let path = directory(file).join(&name);
@@ -193,19 +194,30 @@ fn included(line: &[u8]) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The text of the `%pre` scripts: a file that is named there is made there.
-fn pre_scripts(bytes: &[u8]) -> String {
+/// The words of the `%pre` scripts: a file whose name is one of them is made there. Only whole words count, else `%include a` would be taken
+/// for a file of any `%pre` that has this letter. The installer works in `/`, so `/NAME` and `./NAME` are `NAME`.
+fn named_in_pre(bytes: &[u8]) -> BTreeSet<String> {
     let mut inside = false;
     let text = String::from_utf8_lossy(bytes);
-    let lines = text.split_inclusive('\n').filter(|line| {
-        match line.split_whitespace().next() {
-            Some("%pre") => inside = true,
-            Some("%end") => inside = false,
-            _ => {}
+    let lines = text.split(['\n', '\r']).filter(|line| match line.split_whitespace().next() {
+        Some("%pre") => {
+            inside = true;
+            false
         }
-        inside
+        Some("%end") => {
+            inside = false;
+            false
+        }
+        _ => inside,
     });
-    lines.collect()
+    let words = lines.flat_map(|line| line.split(|c: char| c.is_whitespace() || "\"'`;|&<>(){}$=".contains(c)));
+    words.map(plain).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// `name` without the beginning that does not change which file it is in the installer.
+fn plain(name: &str) -> &str {
+    let name = name.strip_prefix('.').filter(|rest| rest.starts_with('/')).unwrap_or(name);
+    name.trim_start_matches('/')
 }
 
 #[cfg(test)]
@@ -264,6 +276,29 @@ mod tests {
         "disk.firmware",
         "system.network",
     ];
+
+    /// A line is left to the `%pre` that names its file, and merged where the name is only a part of a word.
+    #[test]
+    fn a_pre_script_makes_the_files_that_it_names_as_whole_words() {
+        for (include, script, merges) in [
+            ("a", "echo makes all partitions", true),
+            ("part.ks", "cat /tmp/part.ks.in > /tmp/part.ks", true),
+            ("part.ks", "cat > mypart.ks", true),
+            ("part.ks", "true\n%end\n%post\necho > part.ks", true),
+            ("part.ks", "cat >part.ks <<END", false),
+            ("part.ks", "echo clearpart > \"part.ks\"", false),
+            ("part.ks", "cd /; dd of=part.ks;true", false),
+            ("part.ks", "cat > /part.ks", false),
+            ("./part.ks", "cat > part.ks\r", false),
+            ("sub/part.ks", "cat > ./sub/part.ks", false),
+            ("\"part.ks\"", "cat > 'part.ks'", false),
+        ] {
+            let text = format!("%include {include}\n%pre\n{script}\n%end\n");
+            let files = ["a", "part.ks", "sub/part.ks"].map(|name| (name, "lang C\n"));
+            let merged = merge(&text, &files).unwrap();
+            assert_eq!((merged.starts_with("lang C\n"), merged == text), (merges, !merges), "{include} {script}: {merged}");
+        }
+    }
 
     #[test]
     fn every_key_of_a_recipe_is_said_here_or_there() {
