@@ -5,6 +5,7 @@ use std::path::Path;
 
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::failure::{Class, Failure as _};
+use goldsmith::base::size::ByteSize;
 use goldsmith::installer::accounts::Accounts;
 use goldsmith::installer::anaconda::{self, AnacondaError};
 use goldsmith::recipe::{Content, Media, Recipe};
@@ -134,8 +135,8 @@ fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
     for (text, severity, place, said) in [
         ("clearpart --drives=sda\n", "error", (1, 20), "`clearpart --drives` names sda"),
         ("ignoredisk --only-use=vda,/dev/sdb\n", "error", (1, 23), "`ignoredisk --only-use` names /dev/sdb"),
-        ("part /srv --fstype=ext4 --size=1 --ondisk=hda\n", "error", (1, 43), "`part --ondisk` names hda"),
-        ("part /srv --fstype=ext4 --onpart=nvme0n1p1\n", "error", (1, 34), "`part --onpart` names nvme0n1p1"),
+        ("part / --fstype=ext4 --size=1 --ondisk=hda\n", "error", (1, 40), "`part --ondisk` names hda"),
+        ("part / --fstype=ext4 --onpart=nvme0n1p1\n", "error", (1, 31), "`part --onpart` names nvme0n1p1"),
         ("bootloader --boot-drive=sda\n", "error", (1, 25), "`bootloader --boot-drive` names sda"),
         ("clearpart --drives='sd*|sda'\n", "", (0, 0), ""),
         ("clearpart --drives=disk/by-id/virtio-x,vda --list=vda1\n", "", (0, 0), ""),
@@ -167,7 +168,28 @@ fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
             (3, 1),
             "/ is on a logical volume: ",
         ),
-        ("part / --fstype=ext4 --size=4096\npart /srv --fstype=xfs --size=1\n", "", (0, 0), ""),
+        ("part / --fstype=ext4 --size=4096\npart /var --fstype=ext4 --size=1\n", "error", (2, 1), "/var is a file system of its own"),
+        ("part / --fstype=ext4 --size=4096\npartition /srv/ --fstype=xfs --size=1\n", "error", (2, 1), "/srv/ is a file system of its own"),
+        (
+            "part / --fstype=ext4 --size=4096\npart pv.1 --size=1\nvolgroup vg pv.1\nlogvol /home --vgname=vg --name=home --size=1\n",
+            "error",
+            (4, 1),
+            "/home is a file system of its own",
+        ),
+        (
+            "part / --fstype=ext4 --size=4096\npart raid.1 --size=1\npart raid.2 --size=1\n\
+             raid /usr --device=0 --level=1 --fstype=ext4 raid.1 raid.2\n",
+            "error",
+            (4, 1),
+            "/usr is a file system of its own",
+        ),
+        (
+            "part / --fstype=ext4 --size=4096\npart /boot --fstype=ext4 --size=512\npart /boot/efi --fstype=efi --size=200\n\
+             part swap --size=512\npart biosboot --fstype=biosboot --size=1\n",
+            "",
+            (0, 0),
+            "",
+        ),
     ] {
         let text = format!("{text}poweroff\n");
         let own = recipe(text.as_bytes(), false);
@@ -182,6 +204,24 @@ fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
         let begins = format!("my.ks:{}:{}: {severity}: {said}", place.0, place.1);
         assert!(found.len() == 1 && found[0].starts_with(&begins), "{begins}\n{found:#?}");
         assert!(!said.ends_with(": ") || found[0].contains(LAYOUT), "{found:?}");
+    }
+}
+
+/// `autopart` makes a /home where there is room for it, which is not mounted while the image is sealed.
+#[test]
+fn autopart_makes_no_home_of_its_own() {
+    for (options, gib, refused) in [
+        ("--type=plain", 49, false),
+        ("--type=plain", 50, true),
+        ("--type=partition", 200, true),
+        ("--nolvm", 50, true),
+        ("--type=plain --nohome", 200, false),
+    ] {
+        let mut recipe = recipe(format!("autopart {options} --fstype=ext4\npoweroff\n").as_bytes(), false);
+        recipe.disk.size = ByteSize::gib(gib);
+        let found = anaconda::kickstart(&recipe, &Accounts::derive(&recipe, b"x")).err().map_or(Vec::new(), |error| error.evidence());
+        assert_eq!(found.len(), usize::from(refused), "{options} {gib}: {found:?}");
+        assert!(found.iter().all(|found| found.starts_with("my.ks:1:1: error: autopart gives /home its own partition")), "{found:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a kickstart of the user's own asks of the build machine, and what the machine has: one disk, `vda`; one card, `eth0`; no network;
 //! and, afterwards, a reader of ext4 on plain partitions.
 
+use crate::base::size::ByteSize;
 use crate::kickstart::{Command, Diagnostic, Document, Included, Severity, Span, network_calls};
 use crate::recipe::Recipe;
 
@@ -16,6 +17,7 @@ pub(super) fn findings(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> 
     found.extend(sources(document));
     found.extend(calls(recipe, document));
     found.extend(layout(document));
+    found.extend(elsewhere(recipe, document));
     found
 }
 
@@ -130,9 +132,8 @@ fn layout(document: &Document) -> Vec<Diagnostic> {
     let mut found: Vec<(Span, String)> = Vec::new();
     if let Some(line) = document.command("autopart") {
         let text = |name: &str| line.option(name).and_then(|used| used.text());
-        // CentOS 7's own defaults (pyanaconda/installclasses/centos.py, rhel.py): LVM, xfs.
-        let kind = if line.option("nolvm").is_some() { "plain" } else { text("type").unwrap_or("lvm") };
-        match kind {
+        // CentOS 7's own default (pyanaconda/installclasses/centos.py, rhel.py): xfs.
+        match autopart_kind(line) {
             "plain" | "partition" if !is_read(text("fstype").unwrap_or("xfs")) => {
                 found.push((line.span, format!("autopart makes {}", text("fstype").unwrap_or("xfs, its default"))));
             }
@@ -153,6 +154,48 @@ fn layout(document: &Document) -> Vec<Diagnostic> {
     };
     let end = "the image is sealed and verified from outside, where only ext4 on plain partitions is read";
     found.into_iter().map(|(span, why)| document.diagnostic(Severity::Error, span, format!("{why}: {end}"), help())).collect()
+}
+
+/// What `autopart` makes. CentOS 7's own default is LVM (pyanaconda/installclasses/centos.py, rhel.py).
+fn autopart_kind(line: &Command) -> &str {
+    let kind = line.option("type").and_then(|used| used.text()).unwrap_or("lvm");
+    if line.option("nolvm").is_some() { "plain" } else { kind }
+}
+
+/// The free space with which `autopart` makes a /home (pyanaconda/installclass.py of 21.48.22: `requiredSpace`). The partition table takes
+/// a little of the disk, so a disk of just this size is refused without need; nothing smaller gets a /home.
+const ROOM_FOR_HOME: ByteSize = ByteSize::gib(50);
+
+/// File systems beside those that are mounted while the image is sealed and verified: `/`, `/boot` and `/boot/efi`. What lies on another one,
+/// such as the leases and logs of a /var of its own, would stay in the image unseen.
+fn elsewhere(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
+    const END: &str = "the image is sealed and verified with / and /boot alone, and what lies elsewhere is neither cleaned nor checked";
+    let mut found = Vec::new();
+    if let Some(line) = document.command("autopart")
+        && ["plain", "partition"].contains(&autopart_kind(line))
+        && line.option("nohome").is_none()
+        && recipe.disk.size >= ROOM_FOR_HOME
+    {
+        let message = format!("autopart gives /home its own partition on a disk of 50 GiB or more: {END}");
+        let help = "add `--nohome`, or make `disk.size` of the recipe smaller".to_owned();
+        found.push(document.diagnostic(Severity::Error, line.span, message, Some(help)));
+    }
+    for line in document.commands() {
+        // `mount` names the device first.
+        let at = match line.canonical() {
+            "partition" | "raid" | "logvol" | "btrfs" => 0,
+            "mount" => 1,
+            _ => continue,
+        };
+        let Some(place) = line.arguments().get(at).map(|place| place.value.as_str()) else { continue };
+        // What is no path is no mount point: `swap`, `biosboot`, `pv.1`, `none`.
+        if place.starts_with('/') && !["", "/boot", "/boot/efi"].contains(&place.trim_end_matches('/')) {
+            let message = format!("{place} is a file system of its own: {END}");
+            let help = format!("remove the line: {place} is then a directory of /");
+            found.push(document.diagnostic(Severity::Error, line.span, message, Some(help)));
+        }
+    }
+    found
 }
 
 /// What the line makes, when it is none of what is read.
