@@ -37,7 +37,7 @@ pub(super) fn require_kickstart(recipe: &Recipe, store: &Store) -> Result<(), An
     Ok(())
 }
 
-/// Tell what goldsmith adds to a kickstart of the user's own, and what that asks of the build machine in vain.
+/// Tell what goldsmith adds to a kickstart of the user's own, and what that asks for and the build machine does not have.
 pub(super) fn tell_kickstart(recipe: &Recipe, events: &Events) {
     let notes = anaconda::notes(recipe);
     for warning in &notes.warnings {

@@ -154,7 +154,7 @@ fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
         ("%post\nif true; then /usr/bin/wget -q http://192.0.2.1/x; fi\n%end\n", "warning", (2, 15), "`wget` reaches nothing"),
         ("%post\ncurl -o /x https://192.0.2.1/x\n%end\n", "warning", (2, 1), "`curl` reaches nothing"),
         ("%post\nyum -y --disablerepo='*' --enablerepo=x install vim\nyum clean all\necho yum install\n%end\n", "", (0, 0), ""),
-        ("autopart\n", "error", (1, 1), "autopart makes LVM, its default or as is said: "),
+        ("autopart\n", "error", (1, 1), "autopart makes LVM, by default or by `--type`: "),
         ("autopart --type=plain\n", "error", (1, 1), "autopart makes xfs, its default: "),
         ("autopart --nolvm --fstype=ext4\n", "", (0, 0), ""),
         ("autopart --type=btrfs\n", "error", (1, 1), "autopart makes btrfs: "),

@@ -40,7 +40,7 @@ pub(super) fn merged(recipe: &Recipe, own: &Content) -> Result<Vec<u8>, Anaconda
 pub struct Notes {
     /// What goldsmith adds to it and why, in one sentence without a full stop.
     pub added: Option<String>,
-    /// What it asks of the build machine in vain.
+    /// What it asks for and the build machine does not have.
     pub warnings: Vec<Diagnostic>,
 }
 

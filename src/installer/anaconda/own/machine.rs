@@ -139,7 +139,7 @@ fn layout(document: &Document) -> Vec<Diagnostic> {
             }
             "plain" | "partition" => {}
             "btrfs" => found.push((line.span, "autopart makes btrfs".to_owned())),
-            _ => found.push((line.span, "autopart makes LVM, its default or as is said".to_owned())),
+            _ => found.push((line.span, "autopart makes LVM, by default or by `--type`".to_owned())),
         }
         found.extend(line.option("encrypted").map(|used| (used.span, "the disk is encrypted".to_owned())));
     }
