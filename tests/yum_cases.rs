@@ -188,6 +188,7 @@ fn words(universe: &Universe, failure: &Failure) -> String {
         }
         Failure::TwoVersions { one, other } => format!("Protected multilib versions: {} != {}", label(*one), label(*other)),
         Failure::Endless => "Depsolving loop limit reached.".to_owned(),
+        Failure::GaveUp => "(goldsmith gave up)".to_owned(),
     }
 }
 

@@ -15,8 +15,8 @@ use crate::base::failure::AnyFailure;
 use crate::cache::Store;
 use crate::installer::anaconda::{self, selection::Selection};
 use crate::installer::deploy;
-use crate::packages::solve::{Chosen, Why};
-use crate::packages::yum::{self, Replay, Trouble};
+use crate::packages::solve::{Chosen, Closure, Why};
+use crate::packages::yum::{self, Failed, Replay, Trouble};
 use crate::packages::{Notice, Question, Refused, Scheme, Universe, resolve};
 use crate::recipe::{Media, Recipe};
 use crate::sources::{Host, Resolved};
@@ -24,7 +24,7 @@ use crate::sources::{Host, Resolved};
 pub use choice::{Choosing, choose};
 
 /// What the store calls a forecast. The number is that of [`Forecast`]'s form and of the rules that lead to it.
-const KIND: &str = "closure-2";
+const KIND: &str = "closure-3";
 
 /// The packages an image will get, or why it cannot have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,19 +82,19 @@ impl Forecast {
                 Err(refused) => Self { refused: refusals(&refused), ..Self::default() },
             };
         }
-        let by_yum = |troubles: Vec<Trouble>| Self { refused: troubles.into_iter().map(ForecastRefusal::of).collect(), ..Self::default() };
-        // yum installs, so its choice is what there will be. The solver explains.
-        let Replay { packages, notices } = match (yum::replay(universe, question), &solved) {
-            (Ok(replay), _) => replay,
-            (Err(failed), Ok(closure)) => return by_yum(yum::explain(universe, question, &failed, closure)),
-            (Err(_), Err(refused)) => return Self { refused: refusals(refused), ..Self::default() },
+        let (packages, mut notices) = match taken(universe, question, yum::replay(universe, question), solved) {
+            Ok(taken) => taken,
+            Err(refused) => return Self { refused, ..Self::default() },
         };
-        let missing = solved.iter().flat_map(|closure| &closure.notices).filter(|notice| matches!(notice, Notice::Missing(_)));
-        let notices: Vec<Notice> = missing.cloned().chain(notices).collect();
         let Some(upgrade) = upgrade else { return Self::with(universe, &packages, &notices) };
         match yum::upgrade(universe, &packages, &upgrade.repositories, &upgrade.excluded(universe, &packages)) {
             Ok(packages) => Self::with(universe, &packages, &notices),
-            Err(failed) => by_yum(yum::explain_upgrade(universe, &failed)),
+            Err(failed) if failed.is_unknown() => {
+                let text = "goldsmith gave up following `yum upgrade`, there is too much to choose from: these are the packages before it";
+                notices.push(Notice::NotFollowed(text.to_owned()));
+                Self::with(universe, &packages, &notices)
+            }
+            Err(failed) => Self { refused: told(yum::explain_upgrade(universe, &failed)), ..Self::default() },
         }
     }
 
@@ -153,6 +153,34 @@ impl Forecast {
     pub fn version_of(&self, name: &str) -> Option<&str> {
         self.packages.iter().find(|package| package.name == name).map(|package| package.version.as_str())
     }
+}
+
+/// What is installed: yum installs, so its choice is what there will be. The solver explains, and stands in when yum could not be followed.
+fn taken(
+    universe: &Universe,
+    question: &Question,
+    replay: Result<Replay, Failed>,
+    solved: Result<Closure, Refused>,
+) -> Result<(Vec<Chosen>, Vec<Notice>), Vec<ForecastRefusal>> {
+    match (replay, solved) {
+        (Ok(Replay { packages, notices }), solved) => {
+            let solved = solved.map(|closure| closure.notices).unwrap_or_default();
+            let missing = solved.into_iter().filter(|notice| matches!(notice, Notice::Missing(_)));
+            Ok((packages, missing.chain(notices).collect()))
+        }
+        (Err(failed), Ok(Closure { packages, mut notices })) if failed.is_unknown() => {
+            let text =
+                "goldsmith gave up following yum, there is too much to choose from: these packages go together, but yum may take others";
+            notices.push(Notice::NotFollowed(text.to_owned()));
+            Ok((packages, notices))
+        }
+        (Err(failed), Ok(closure)) => Err(told(yum::explain(universe, question, &failed, &closure))),
+        (Err(_), Err(refused)) => Err(refusals(&refused)),
+    }
+}
+
+fn told(troubles: Vec<Trouble>) -> Vec<ForecastRefusal> {
+    troubles.into_iter().map(ForecastRefusal::of).collect()
 }
 
 /// The reasons that the solver gives.
@@ -249,4 +277,44 @@ async fn found_before<T: Serialize + DeserializeOwned>(
         store.remember(kind, &key, &bytes);
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::yum::Failure;
+    use crate::packages::{Asked, Package, What};
+
+    #[test]
+    fn the_solver_stands_in_when_yum_could_not_be_followed() {
+        let mut universe = Universe::new(Scheme::Rpm);
+        let repository = universe.repository("base", 1000);
+        let [name, version, arch] = ["tool", "1-1", "noarch"].map(|text| universe.names.intern(text));
+        universe.add(Package {
+            name,
+            version,
+            arch,
+            repository,
+            source: None,
+            source_file: None,
+            provides: Vec::new(),
+            needs: Vec::new(),
+            conflicts: Vec::new(),
+            obsoletes: Vec::new(),
+            download: 1,
+            installed: 1,
+            essential: false,
+            priority: Package::OPTIONAL,
+        });
+        let ask = |name: &str| {
+            let asked = vec![Asked { what: What::Package(name.to_owned()), by: "the kickstart".to_owned() }];
+            let question = Question { asked, ..Question::default() };
+            let gave_up = Err(Failed { failures: vec![Failure::GaveUp], taken: Vec::new() });
+            taken(&universe, &question, gave_up, resolve(&universe, &question))
+        };
+        let (packages, notices) = ask("tool").unwrap();
+        assert_eq!(packages.len(), 1);
+        assert!(matches!(&notices[..], [Notice::NotFollowed(text)] if text.contains("gave up following yum")), "{notices:?}");
+        assert!(ask("nothing").unwrap_err()[0].text.starts_with("the kickstart asks for nothing"));
+    }
 }

@@ -13,11 +13,13 @@ pub enum Notice {
     Missing(String),
     /// Something that was taken out is needed after all.
     ComesBack(String),
+    /// What the package manager takes is not known.
+    NotFollowed(String),
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Missing(text) | Self::ComesBack(text)) = self;
+        let (Self::Missing(text) | Self::ComesBack(text) | Self::NotFollowed(text)) = self;
         f.write_str(text)
     }
 }

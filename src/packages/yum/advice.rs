@@ -1,11 +1,13 @@
 //! What to do where yum fails although the packages can be had together.
 
+use std::cell::Cell;
+
 use super::super::model::{PackageId, Universe};
 use super::super::solve::{Asked, Closure, Question, What};
 use super::super::version::Op;
 use super::evr::Evr;
 use super::names::forms;
-use super::{Failed, Failure, Unmet, replay};
+use super::{Failed, Failure, STEPS, Unmet, replay_within};
 
 /// Remedies that are tried; each is a replay.
 const TRIES: usize = 24;
@@ -68,15 +70,26 @@ fn remedy(universe: &Universe, question: &Question, failed: &Failed, solution: &
     // Other versions of what yum takes come first.
     wanted.sort_by_key(|id| other(*id).is_none());
     let unwanted: Vec<PackageId> = wanted.iter().filter_map(|id| other(*id)).collect();
+    // All tries together may take as long as one replay, so that `check` does not take minutes. Of the flagship each takes some ten thousand.
+    let left = Cell::new(STEPS);
+    let succeeds = |question: &Question| {
+        let mut steps = left.get();
+        if steps == 0 {
+            return false;
+        }
+        let replay = replay_within(universe, question, &mut steps);
+        left.set(steps);
+        replay.is_ok()
+    };
     let pinned = |ids: &[PackageId]| {
         let mut question = question.clone();
         question.asked.extend(ids.iter().map(|id| Asked { what: What::Package(words.pin(*id)), by: "the remedy".to_owned() }));
-        replay(universe, &question).is_ok()
+        succeeds(&question)
     };
     let dropped = |ids: &[PackageId]| {
         let mut question = question.clone();
         question.forbidden.extend(ids.iter().map(|id| words.whole(*id)));
-        replay(universe, &question).is_ok()
+        succeeds(&question)
     };
     let pins = fewest(&wanted, pinned).map(|ids| {
         let pins: Vec<String> = ids.iter().map(|id| format!("`{}`", words.pin(*id))).collect();
@@ -179,6 +192,7 @@ impl Words<'_> {
                 format!("{who} takes {} and {}, and refuses two versions of one package", self.package(*one), self.package(*other)),
                 Vec::new(),
             ),
+            Failure::GaveUp => ("goldsmith gave up following yum: there are too many packages and needs".to_owned(), Vec::new()),
             Failure::Endless => (format!("{who} goes round in circles with these packages"), Vec::new()),
         }
     }

@@ -20,8 +20,6 @@ enum Need {
 
 /// Times that yum begins again (yum.conf(5), depsolve_loop_limit).
 const LOOPS: usize = 100;
-/// Needs that are looked at, and packages that are compared for one, in all. A flagship of 300 packages takes some thousands.
-const WORK: u64 = 5_000_000;
 
 impl Yum<'_> {
     /// Take what the unresolved members need until nothing is missing (yum 3.4.3, yum/depsolve.py, `resolveDeps`).
@@ -31,8 +29,8 @@ impl Yum<'_> {
             let mut again = true;
             while again {
                 (again, check_removed, check_installed) = self.resolve_needs(check_removed, check_installed);
-                if self.work > WORK {
-                    self.failures.push(Failure::Endless);
+                if self.steps == 0 {
+                    self.failures.push(Failure::GaveUp);
                     return;
                 }
             }
@@ -68,6 +66,9 @@ impl Yum<'_> {
             check_removed |= !is_there;
             let mut missing = false;
             for (id, need) in needs {
+                if self.steps == 0 {
+                    return (taken, check_removed, check_installed);
+                }
                 match self.need(id, &need) {
                     Need::Met => {}
                     Need::Taken => taken = true,
@@ -85,7 +86,7 @@ impl Yum<'_> {
     fn unmet_needs(&mut self, id: PackageId) -> Vec<(PackageId, Relation)> {
         let mut needs: Vec<Relation> = self.sack.needs(id).collect();
         needs.sort_by_key(|need| breadth(self.sack.universe.text(need.name), need));
-        self.work += needs.len() as u64;
+        spend(&mut self.steps, needs.len());
         let is_met = |need: &Relation| {
             let want = self.sack.want(need);
             self.transaction.provides(&self.sack, want) || self.sack.provides(id, want, false)
@@ -96,16 +97,17 @@ impl Yum<'_> {
     /// What others need of a package that was taken out again, and nobody else provides (`_checkRemove`).
     fn needs_of_removed(&mut self, id: PackageId) -> Vec<(PackageId, Relation)> {
         let sack = &self.sack;
-        let mut found = Vec::new();
+        let (mut found, mut looked_at) = (Vec::new(), 0);
         for other in self.transaction.packages() {
             for need in sack.needs(other) {
-                self.work += 1;
+                looked_at += 1;
                 let want = sack.want(&need);
                 if sack.provides(id, want, false) && !self.transaction.provides(sack, want) {
                     found.push((other, need));
                 }
             }
         }
+        spend(&mut self.steps, looked_at);
         found
     }
 
@@ -136,7 +138,7 @@ impl Yum<'_> {
         }
         let unmet = |cause| Failure::Unmet { package: id, need: *need, cause };
         let mut providers = self.sack.providing(want);
-        self.work += providers.len() as u64;
+        spend(&mut self.steps, providers.len());
         let mut outdated: HashMap<PackageId, Vec<usize>> = HashMap::new();
         let mut newer = None;
         providers.retain(|provider| match self.beside(*provider) {
@@ -266,6 +268,10 @@ impl Yum<'_> {
             }
         }
     }
+}
+
+fn spend(left: &mut u64, steps: usize) {
+    *left = left.saturating_sub(steps as u64);
 }
 
 /// How much a need leaves open, the least first (yum 3.4.3, yum/depsolve.py, `_sort_req_key`).

@@ -53,6 +53,13 @@ pub struct Failed {
     pub taken: Vec<PackageId>,
 }
 
+impl Failed {
+    /// Whether yum may succeed: goldsmith gave up following it.
+    pub fn is_unknown(&self) -> bool {
+        self.failures == [Failure::GaveUp]
+    }
+}
+
 /// Why yum gives up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -83,8 +90,10 @@ pub enum Failure {
         /// The other.
         other: PackageId,
     },
-    /// yum goes round in circles.
+    /// yum goes round in circles (yum.conf(5), depsolve_loop_limit).
     Endless,
+    /// The replay was stopped, so what yum does is not known. Then nothing else is told.
+    GaveUp,
 }
 
 /// Why nobody meets a need.
@@ -137,26 +146,37 @@ struct Yum<'u> {
     /// Needed files that somebody provided once.
     files: HashSet<Name>,
     failures: Vec<Failure>,
-    /// Steps taken.
-    work: u64,
+    /// Steps that it may still take.
+    steps: u64,
 }
+
+/// Steps that a replay may take: packages that are read, needs that are looked at, and packages that are compared for a need. The flagship with
+/// a DVD takes some ten thousand.
+const STEPS: u64 = 5_000_000;
 
 /// The packages that yum takes for `question`, as Anaconda asks it.
 ///
 /// # Errors
-/// All that yum would complain of.
+/// All that yum would complain of, or that the question is too large to follow yum ([`Failed::is_unknown`]).
 pub fn replay(universe: &Universe, question: &Question) -> Result<Replay, Failed> {
-    let mut yum = Yum::new(Sack::new(universe, &question.forbidden));
+    replay_within(universe, question, &mut { STEPS })
+}
+
+/// The same in at most so many `steps`; what it takes of them is subtracted.
+fn replay_within(universe: &Universe, question: &Question, steps: &mut u64) -> Result<Replay, Failed> {
+    let mut yum = Yum::new(Sack::new(universe, &question.forbidden), *steps);
     yum.select(question);
     yum.transaction.unresolved = yum.transaction.places().into_iter().collect();
     yum.resolve();
+    *steps = yum.steps;
     let notices = yum.comes_back(question);
     yum.end().map(|packages| Replay { packages, notices })
 }
 
 impl<'u> Yum<'u> {
-    fn new(sack: Sack<'u>) -> Self {
+    fn new(sack: Sack<'u>, steps: u64) -> Self {
         Self {
+            steps: steps.saturating_sub(sack.universe.packages.len() as u64),
             obsoletes: Obsoletes::of(&sack),
             sack,
             transaction: Transaction::default(),
@@ -165,7 +185,6 @@ impl<'u> Yum<'u> {
             last: None,
             files: HashSet::new(),
             failures: Vec::new(),
-            work: 0,
         }
     }
 
@@ -180,6 +199,10 @@ impl<'u> Yum<'u> {
             let mut chosen: Vec<Chosen> = members.map(|member| Chosen { id: member.id, why: member.why.clone() }).collect();
             chosen.sort_by_key(|chosen| chosen.id);
             return Ok(chosen);
+        }
+        // What else went wrong is certain: yum never takes a failure back.
+        if failures.iter().any(|failure| *failure != Failure::GaveUp) {
+            failures.retain(|failure| *failure != Failure::GaveUp);
         }
         // yum looks at the same need again and again.
         let mut told: Vec<Failure> = Vec::new();

@@ -196,3 +196,30 @@ fn an_obsoleter_meets_no_need_with_a_version_but_one_of_three_characters() {
         assert_eq!(found, expected, "{words}");
     }
 }
+
+#[test]
+fn a_question_that_is_too_large_is_no_failure_of_yum() {
+    let text = "[base]
+        a 1-1 x86_64 | needs b, c
+        b 1-1 x86_64 | needs d
+        c 1-1 x86_64
+        d 1-1 x86_64
+        lost 1-1 x86_64 | needs nowhere
+        zoo 1-1 x86_64 | needs c";
+    let universe = universe(Scheme::Rpm, text);
+    let within = |words: &str, mut steps: u64| (replay_within(&universe, &question(words), &mut steps), steps);
+    let (whole, left) = within("a", 1000);
+    assert_eq!(labels(&universe, &whole.unwrap().packages), "a-1-1.x86_64 b-1-1.x86_64 c-1-1.x86_64 d-1-1.x86_64");
+    let needed = 1000 - left;
+    assert!(needed > 6, "{needed}");
+    for steps in 0..=needed {
+        let (found, left) = within("a", steps);
+        assert_eq!((found.is_err_and(|failed| failed.is_unknown()), left), (true, 0), "{steps}");
+    }
+    assert_eq!(within("a", needed + 1).1, 1);
+    // What is certain to fail stays certain: `lost` comes before `zoo`.
+    let (failed, left) = within("lost zoo", 8);
+    let failed = failed.unwrap_err();
+    assert_eq!((failed.is_unknown(), left), (false, 0));
+    assert!(matches!(failed.failures[..], [Failure::Unmet { cause: Unmet::Nobody, .. }]), "{failed:?}");
+}

@@ -4,7 +4,7 @@ use super::super::model::{PackageId, Universe};
 use super::super::solve::{Chosen, Why};
 use super::arch::Arch;
 use super::sack::Sack;
-use super::{Failed, Yum};
+use super::{Failed, STEPS, Yum};
 
 /// The packages that are there after `yum upgrade` of a system with these `installed`, from these repositories alone (their indexes into
 /// [`Universe::repositories`]) and without what the patterns in `excluded` name.
@@ -13,11 +13,11 @@ use super::{Failed, Yum};
 /// yum/__init__.py, `update` without arguments). An installed package that needs the old version stops yum.
 ///
 /// # Errors
-/// All that yum would complain of: it ends with 1 then and changes nothing.
+/// All that yum would complain of: it ends with 1 then and changes nothing. Or that there is too much to follow yum ([`Failed::is_unknown`]).
 pub fn upgrade(universe: &Universe, installed: &[Chosen], repositories: &[u16], excluded: &[String]) -> Result<Vec<Chosen>, Failed> {
     let mut sack = Sack::new(universe, excluded);
     sack.only(repositories);
-    let mut yum = Yum::new(sack);
+    let mut yum = Yum::new(sack, STEPS);
     for chosen in installed {
         yum.transaction.add(&yum.sack, chosen.id, chosen.why.clone());
     }
