@@ -220,6 +220,8 @@ pub struct Repository {
     pub id: String,
     /// yum's cost: of equal packages the cheaper is taken. 1000 is the default.
     pub cost: u32,
+    /// Whether the user puts it together, and so can take a package out of it: a bundle, neither an installation medium nor a mirror.
+    pub is_own: bool,
 }
 
 /// Everything that can be installed.
@@ -246,9 +248,9 @@ impl Universe {
         Self { scheme, names, repositories, packages, groups: Vec::new(), environments: Vec::new() }
     }
 
-    /// Add a repository; its packages are pushed with the index that is returned.
+    /// Add a repository that is not the user's own; its packages are pushed with the index that is returned.
     pub fn repository(&mut self, id: &str, cost: u32) -> u16 {
-        self.repositories.push(Repository { id: id.to_owned(), cost });
+        self.repositories.push(Repository { id: id.to_owned(), cost, is_own: false });
         // OK to unwrap: a recipe that names 65,536 repositories was refused for its size.
         u16::try_from(self.repositories.len() - 1).expect("few repositories")
     }

@@ -24,7 +24,7 @@ use crate::sources::{Host, Resolved};
 pub use choice::{Choosing, choose};
 
 /// What the store calls a forecast. The number is that of [`Forecast`]'s form and of the rules that lead to it.
-const KIND: &str = "closure-3";
+const KIND: &str = "closure-4";
 
 /// The packages an image will get, or why it cannot have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,14 +87,19 @@ impl Forecast {
             Err(refused) => return Self { refused, ..Self::default() },
         };
         let Some(upgrade) = upgrade else { return Self::with(universe, &packages, &notices) };
-        match yum::upgrade(universe, &packages, &upgrade.repositories, &upgrade.excluded(universe, &packages)) {
+        let excluded = upgrade.excluded(universe, &packages);
+        match yum::upgrade(universe, &packages, &upgrade.repositories, &excluded) {
             Ok(packages) => Self::with(universe, &packages, &notices),
             Err(failed) if failed.is_unknown() => {
                 let text = "goldsmith gave up following `yum upgrade`, there is too much to choose from: these are the packages before it";
                 notices.push(Notice::NotFollowed(text.to_owned()));
                 Self::with(universe, &packages, &notices)
             }
-            Err(failed) => Self { refused: told(yum::explain_upgrade(universe, &failed)), ..Self::default() },
+            Err(failed) => {
+                let succeeds_without =
+                    |names: &[String]| yum::upgrade(universe, &packages, &upgrade.repositories, &[&excluded[..], names].concat()).is_ok();
+                Self { refused: told(yum::explain_upgrade(universe, &packages, &failed, succeeds_without)), ..Self::default() }
+            }
         }
     }
 

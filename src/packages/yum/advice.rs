@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::super::model::{PackageId, Universe};
-use super::super::solve::{Asked, Closure, Question, What};
+use super::super::solve::{Asked, Chosen, Closure, Question, What};
 use super::super::version::Op;
 use super::evr::Evr;
 use super::names::forms;
@@ -31,7 +31,9 @@ pub fn explain(universe: &Universe, question: &Question, failed: &Failed, soluti
     let remedy = remedy(universe, question, failed, solution);
     let trouble = |failure: &Failure| {
         let (text, mut because) = words.failure(failure, "yum");
-        because.push("the packages can be had together, but yum takes the newest and the best it sees, and never goes back".to_owned());
+        because.push(
+            "the packages can be had together, but yum always takes the newest or best-scored package and does not backtrack".to_owned(),
+        );
         let siblings = words.sibling(failure);
         let help = match (&remedy, siblings) {
             (Some(remedy), Some(sibling)) => format!("{remedy}, or {sibling}"),
@@ -44,13 +46,21 @@ pub fn explain(universe: &Universe, question: &Question, failed: &Failed, soluti
     failed.failures.iter().map(trouble).collect()
 }
 
-/// What goes wrong with `yum upgrade`, and what helps.
-pub fn explain_upgrade(universe: &Universe, failed: &Failed) -> Vec<Trouble> {
+/// What goes wrong with `yum upgrade` of a system with these `installed`, and what helps. `succeeds_without` says whether the upgrade succeeds when
+/// packages of these names stay as they are.
+pub fn explain_upgrade(
+    universe: &Universe,
+    installed: &[Chosen],
+    failed: &Failed,
+    succeeds_without: impl Fn(&[String]) -> bool,
+) -> Vec<Trouble> {
     let words = Words { universe };
+    let keep = keep(&words, installed, failed, succeeds_without);
     let trouble = |failure: &Failure| {
         let (text, because) = words.failure(failure, "`yum upgrade`");
         let drop = match failure {
-            Failure::Unmet { cause: Unmet::NewerIsThere { newer, .. }, .. } => Some(words.drop(&[*newer])),
+            Failure::Unmet { cause: Unmet::NewerIsThere { newer, .. }, .. } if words.is_own(*newer) => Some(words.drop(&[*newer])),
+            Failure::Unmet { cause: Unmet::NewerIsThere { .. }, .. } => keep.clone(),
             _ => None,
         };
         let remedies: Vec<String> = words.sibling(failure).into_iter().chain(drop).collect();
@@ -61,6 +71,24 @@ pub fn explain_upgrade(universe: &Universe, failed: &Failed) -> Vec<Trouble> {
     failed.failures.iter().map(trouble).collect()
 }
 
+/// The packages to name by their version so that `yum upgrade` keeps them, where it takes a newer one that is in no bundle.
+fn keep(words: &Words<'_>, installed: &[Chosen], failed: &Failed, succeeds_without: impl Fn(&[String]) -> bool) -> Option<String> {
+    let name = |id: PackageId| words.universe.package(id).name;
+    let mut kept: Vec<PackageId> = Vec::new();
+    for failure in &failed.failures {
+        if let Failure::Unmet { cause: Unmet::NewerIsThere { newer, .. }, .. } = failure
+            && !words.is_own(*newer)
+            && let Some(old) = installed.iter().map(|chosen| chosen.id).find(|id| name(*id) == name(*newer))
+            && !kept.contains(&old)
+        {
+            kept.push(old);
+        }
+    }
+    let names: Vec<String> = kept.iter().map(|id| words.universe.text(name(*id)).to_owned()).collect();
+    let helps = !kept.is_empty() && kept.len() <= NAMED && succeeds_without(&names);
+    helps.then(|| format!("{}, which keeps {}", words.add(&kept), if kept.len() == 1 { "it" } else { "them" }))
+}
+
 /// What makes yum succeed: packages to name by their version, or packages to take away; tried, the fewest first.
 fn remedy(universe: &Universe, question: &Question, failed: &Failed, solution: &Closure) -> Option<String> {
     let words = Words { universe };
@@ -69,7 +97,7 @@ fn remedy(universe: &Universe, question: &Question, failed: &Failed, solution: &
     let mut wanted: Vec<PackageId> = solution.packages.iter().map(|chosen| chosen.id).filter(|id| !failed.taken.contains(id)).collect();
     // Other versions of what yum takes come first.
     wanted.sort_by_key(|id| other(*id).is_none());
-    let unwanted: Vec<PackageId> = wanted.iter().filter_map(|id| other(*id)).collect();
+    let unwanted: Vec<PackageId> = wanted.iter().filter_map(|id| other(*id)).filter(|id| words.is_own(*id)).collect();
     // All tries together may take as long as one replay, so that `check` does not take minutes. Of the flagship each takes some ten thousand.
     let left = Cell::new(STEPS);
     let succeeds = |question: &Question| {
@@ -91,10 +119,7 @@ fn remedy(universe: &Universe, question: &Question, failed: &Failed, solution: &
         question.forbidden.extend(ids.iter().map(|id| words.whole(*id)));
         succeeds(&question)
     };
-    let pins = fewest(&wanted, pinned).map(|ids| {
-        let pins: Vec<String> = ids.iter().map(|id| format!("`{}`", words.pin(*id))).collect();
-        format!("add {} to packages.install", pins.join(" and "))
-    });
+    let pins = fewest(&wanted, pinned).map(|ids| words.add(&ids));
     let drops = fewest(&unwanted, dropped).map(|ids| words.drop(&ids));
     match (pins, drops) {
         (Some(pins), Some(drops)) => Some(format!("{pins}, or {drops}")),
@@ -150,6 +175,16 @@ impl Words<'_> {
     fn whole(&self, id: PackageId) -> String {
         let [.., whole, _] = self.forms(id);
         whole
+    }
+
+    /// Whether the user can take it out of its repository.
+    fn is_own(&self, id: PackageId) -> bool {
+        self.universe.repositories[usize::from(self.universe.package(id).repository)].is_own
+    }
+
+    fn add(&self, ids: &[PackageId]) -> String {
+        let pins: Vec<String> = ids.iter().map(|id| format!("`{}`", self.pin(*id))).collect();
+        format!("add {} to packages.install", pins.join(" and "))
     }
 
     fn drop(&self, ids: &[PackageId]) -> String {

@@ -46,7 +46,8 @@ fn what_helps_was_tried() {
         old 1-1 x86_64
         new 1-1 x86_64 | obsoletes old
         user 1-1 x86_64 | needs old";
-    let universe = universe(Scheme::Rpm, repositories);
+    let mut universe = universe(Scheme::Rpm, repositories);
+    universe.repositories[1].is_own = true;
     for (words, expected) in [
         (
             "policy tool",
@@ -71,6 +72,12 @@ fn what_helps_was_tried() {
     ] {
         assert_eq!(answer(&universe, &question(words)), expected, "{words}");
     }
+    // Nobody can take a package out of a mirror.
+    universe.repositories[1].is_own = false;
+    assert_eq!(
+        answer(&universe, &question("docker")),
+        "yum takes container-2.107-1.noarch (lab), which needs selinux-policy >= 216\nhelp: add `container-2.68-1` to packages.install"
+    );
 }
 
 #[test]
@@ -121,36 +128,47 @@ fn an_upgrade_is_foreseen() {
         extra 1-1 x86_64
         kernel 3-2 x86_64
         new 1-1 x86_64 | obsoletes old
-        other 1-1 x86_64";
-    let universe = universe(Scheme::Rpm, text);
-    let installed = |words: &str| -> Vec<Chosen> {
+        other 1-1 x86_64
+        wants 1-1 x86_64
+        wants 1-2 x86_64 | needs audit-libs = 2.8-4";
+    let mut universe = universe(Scheme::Rpm, text);
+    let installed = |universe: &Universe, words: &str| -> Vec<Chosen> {
         let is_it = |id: &PackageId| words.split(' ').any(|word| universe.label(*id).starts_with(word));
         let ids = (0..).map(PackageId).take(universe.packages.len()).filter(is_it);
         ids.map(|id| Chosen { id, why: Why::Asked("x".into()) }).collect()
     };
-    let after = |words: &str, excluded: &[&str]| {
+    let after = |universe: &Universe, words: &str, excluded: &[&str]| {
         let excluded: Vec<String> = excluded.iter().map(|name| (*name).to_owned()).collect();
-        match upgrade(&universe, &installed(words), &[1], &excluded) {
-            Ok(packages) => labels(&universe, &packages),
-            Err(failed) => told(&explain_upgrade(&universe, &failed)),
+        let upgraded = |excluded: &[String]| upgrade(universe, &installed(universe, words), &[1], excluded);
+        match upgraded(&excluded) {
+            Ok(packages) => labels(universe, &packages),
+            Err(failed) => told(&explain_upgrade(universe, &installed(universe, words), &failed, |names| {
+                upgraded(&[&excluded[..], names].concat()).is_ok()
+            })),
         }
     };
-    for (words, excluded, expected) in [
-        ("docker-1-1", &[][..], "docker-1-2.x86_64 extra-1-1.x86_64"),
-        ("docker-1-1", &["docker"], "docker-1-1.x86_64"),
-        ("kernel-3-1", &[], "kernel-3-1.x86_64 kernel-3-2.x86_64"),
-        ("old", &[], "new-1-1.x86_64"),
-        ("other", &[], "other-1-1.x86_64"),
-        ("audit-libs-2.8-3", &[], "audit-libs-2.8-4.x86_64"),
+    let last = "set packages.upgrade = false";
+    let refused = "`yum upgrade` takes audit-libs-2.8-4.x86_64 (lab), and audit-libs-python-2.8-3.x86_64 (base) needs audit-libs = 2.8-3\n\
+                   help: bring audit-libs-python-2.8-4.x86_64, which goes with audit-libs-2.8-4.x86_64, or ";
+    for (is_own, words, excluded, expected) in [
+        (true, "docker-1-1", &[][..], "docker-1-2.x86_64 extra-1-1.x86_64".to_owned()),
+        (true, "docker-1-1", &["docker"], "docker-1-1.x86_64".to_owned()),
+        (true, "kernel-3-1", &[], "kernel-3-1.x86_64 kernel-3-2.x86_64".to_owned()),
+        (true, "old", &[], "new-1-1.x86_64".to_owned()),
+        (true, "other", &[], "other-1-1.x86_64".to_owned()),
+        (true, "audit-libs-2.8-3", &[], "audit-libs-2.8-4.x86_64".to_owned()),
+        (true, "audit-libs-2.8-3 audit-libs-python", &[], format!("{refused}take audit-libs-2.8-4.x86_64 out of lab, or {last}")),
         (
+            false,
             "audit-libs-2.8-3 audit-libs-python",
             &[],
-            "`yum upgrade` takes audit-libs-2.8-4.x86_64 (lab), and audit-libs-python-2.8-3.x86_64 (base) needs audit-libs = 2.8-3\n\
-             help: bring audit-libs-python-2.8-4.x86_64, which goes with audit-libs-2.8-4.x86_64, or take audit-libs-2.8-4.x86_64 out of lab, or \
-             set packages.upgrade = false",
+            format!("{refused}add `audit-libs-2.8-3` to packages.install, which keeps it, or {last}"),
         ),
+        // That would not help here: what else is upgraded needs the newer one.
+        (false, "audit-libs-2.8-3 audit-libs-python wants-1-1", &[], format!("{refused}{last}")),
     ] {
-        assert_eq!(after(words, excluded), expected, "{words} {excluded:?}");
+        universe.repositories[1].is_own = is_own;
+        assert_eq!(after(&universe, words, excluded), expected, "{words} {excluded:?}");
     }
 }
 

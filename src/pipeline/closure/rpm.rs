@@ -151,6 +151,7 @@ pub(super) async fn universe<'a>(repos: &[Repo<'a>], question: &Question, host: 
     let mut numbers = Vec::new();
     for repo in repos {
         let number = universe.repository(&repo.id, repo.cost);
+        universe.repositories[usize::from(number)].is_own = matches!(repo.place, Place::Bundle(_));
         numbers.push(number);
         match repo.place {
             Place::World(upstream, only) => remote.extend(add_upstream(&mut universe, number, upstream, only, host, task).await?),
