@@ -102,6 +102,11 @@ TRAPS = {
         "with": ["docker"],
         "asked-too": ["docker"],
     },
+    "upgrade-leaves-kubelet": {
+        "why": "kubelet needs kubernetes-cni of exactly 0.6.0, and `yum upgrade` takes the newer one that the bundle has, too",
+        "with": ["kubernetes-cni"],
+        "asked-too": ["kubelet"],
+    },
 }
 
 #: Packages with shared libraries, beside those whose names say so.
