@@ -79,6 +79,17 @@ impl Repository {
         self.swap("primary", "primary.xml.gz", &gzip.finish().unwrap());
     }
 
+    /// Put the content of `other` in the place of `file`; repomd.xml stays as it is.
+    fn overwrite(&self, file: &str, other: &str) {
+        let dir = self.dir.join("repodata");
+        fs::copy(dir.join(other), dir.join(file)).unwrap();
+    }
+
+    /// The same digits, called a checksum of another kind.
+    fn call_checksum(&self, name: &str, kind: &str) {
+        self.change_block(name, |block| block.replacen("<checksum type=\"sha256\">", &format!("<checksum type=\"{kind}\">"), 1));
+    }
+
     fn remove(&self, file: &str) {
         fs::remove_file(self.dir.join("repodata").join(file)).unwrap();
     }
@@ -210,6 +221,16 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
             |repo| fs::write(repo.dir.join("repodata/other.xml.gz"), fs::read(repo.dir.join("repodata/primary.xml.gz")).unwrap()).unwrap(),
             Taken(1),
         ),
+        // Of a checksum that is not computed here nothing false is said.
+        ("sha224 of other.xml", XML, |repo| repo.call_checksum("other", "sha224"), Taken(0)),
+        ("sha384 of other.xml", XML, |repo| repo.call_checksum("other", "sha384"), Taken(0)),
+        ("a kind of checksum that nobody knows", XML, |repo| repo.call_checksum("other", "crc9"), Taken(0)),
+        (
+            "sha224 of a database",
+            &[],
+            |repo| repo.call_checksum("primary_db", "sha224"),
+            Anew("cannot be compared with repomd.xml (primary_db): checksums of type `sha224` are not checked here"),
+        ),
         (
             "zchunk and updates that are not there",
             XML,
@@ -274,6 +295,53 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
         ),
         ("a whole address", XML, |repo| repo.places("href=\"", "href=\"https://elsewhere/"), Anew("is a whole address")),
         ("a place outside", XML, |repo| repo.places("href=\"", "href=\"../"), Anew("is no path within the repository")),
+        // Damage is refused, whether yum could use the rest or not.
+        (
+            "primary.xml is another one",
+            XML,
+            |repo| repo.overwrite("primary.xml.gz", "other.xml.gz"),
+            Refused("is not what repomd.xml says (primary)"),
+        ),
+        (
+            "filelists.xml is another one",
+            XML,
+            |repo| repo.overwrite("filelists.xml.gz", "other.xml.gz"),
+            Refused("is not what repomd.xml says (filelists)"),
+        ),
+        (
+            "groups are others",
+            XML,
+            |repo| repo.overwrite("comps.xml.gz", "other.xml.gz"),
+            Refused("is not what repomd.xml says (group_gz)"),
+        ),
+        (
+            "primary.xml is another one, and groups are zstd",
+            XML,
+            |repo| {
+                repo.swap("group_gz", "comps.xml.zst", &zstd::encode_all(&b"<comps/>"[..], 1).unwrap());
+                repo.overwrite("primary.xml.gz", "other.xml.gz");
+            },
+            Refused("is not what repomd.xml says (primary)"),
+        ),
+        (
+            "primary.xml is cut off, its checksum fits, and groups are zstd",
+            XML,
+            |repo| {
+                repo.swap("group_gz", "comps.xml.zst", &zstd::encode_all(&b"<comps/>"[..], 1).unwrap());
+                let text = repo.primary();
+                repo.swap("primary", "primary.xml", &text.as_bytes()[..text.len() / 2]);
+            },
+            Refused("`repodata/primary.xml` cannot be read: "),
+        ),
+        (
+            "primary.xml in zstd is another one",
+            XML,
+            |repo| {
+                repo.swap("primary", "primary.xml.zst", &zstd::encode_all(repo.primary().as_bytes(), 1).unwrap());
+                fs::write(repo.dir.join("repodata/primary.xml.zst"), zstd::encode_all(&b"<metadata/>"[..], 1).unwrap()).unwrap();
+            },
+            Refused("is not what repomd.xml says (primary)"),
+        ),
         // New metadata must not hide what happened to the packages.
         (
             "a package is another one, and zstd",

@@ -8,7 +8,7 @@ use crate::base::digest::Sha256Digest;
 use crate::cache::Store;
 
 /// The kind of memory; the number is the version of [`Summary`] and of the rules that a bundle was judged by.
-const KIND: &str = "bundle-3";
+const KIND: &str = "bundle-4";
 /// The name of the summary among the files.
 const SUMMARY: &str = "summary.json";
 

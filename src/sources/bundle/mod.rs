@@ -268,7 +268,11 @@ async fn unpack_files(step: &str, place: &Place, top: &str, files: Vec<FileRecor
 /// Take a listing's metadata as it is, or make it.
 async fn inspect(what: &str, place: &Place, listing: Listing, scratch: &Path, task: &Task) -> Result<Inspection, SourceError> {
     let carried = listing.repodata.contains_key(&format!("{}/{}", listing::REPODATA, listing::REPOMD));
-    let yum::Judgement { unusable, misfits, idle } = yum::judge(&listing);
+    let yum::Judgement { unusable, mut damaged, misfits, idle } = yum::judge(&listing);
+    if !damaged.is_empty() {
+        damaged.extend(misfits);
+        return Err(failed(what, place.path(), Stop::Metadata(damaged)));
+    }
     if carried && unusable.is_empty() {
         let Listing { files, repodata, top, .. } = listing;
         return Ok(Inspection { summary: Summary { maker: Maker::Carried, top, files, said: idle }, repodata });

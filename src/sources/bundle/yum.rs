@@ -22,14 +22,15 @@ const GROUPS: [&str; 2] = ["group_gz", "group"];
 pub(super) struct Judgement {
     /// What yum stops at or loses something by.
     pub unusable: Problems,
+    /// XML files that yum reads and that are damaged or other files than repomd.xml says. Neither yum nor new metadata may hide that.
+    pub damaged: Problems,
     /// Packages that are not those that primary.xml names: new metadata would hide what happened to them.
     pub misfits: Problems,
     /// What does not fit, and yum does without.
     pub idle: Vec<String>,
 }
 
-/// Judge the metadata of a listing. repomd.xml that cannot be read is judged by whoever reads it, and so is an XML file that is another one
-/// than repomd.xml says: something happened to those bundles, and new metadata would hide it.
+/// Judge the metadata of a listing. repomd.xml that cannot be read is judged by whoever reads it.
 pub(super) fn judge(listing: &Listing) -> Judgement {
     let mut judgement = Judgement::default();
     let path = format!("{REPODATA}/{REPOMD}");
@@ -46,20 +47,26 @@ pub(super) fn judge(listing: &Listing) -> Judgement {
     for name in ["primary", "filelists"] {
         if let Some(data) = repomd.data(name) {
             xml(listing, data).into_iter().for_each(|problem| problems.add(problem));
+            damage(listing, data).into_iter().for_each(|problem| judgement.damaged.add(problem));
         }
         if let Some(data) = repomd.data(&format!("{name}_db")).filter(|data| data.database_version == DATABASE_VERSION) {
             database(listing, data, name).into_iter().for_each(|problem| problems.add(problem));
         }
     }
     groups(listing, &repomd).into_iter().for_each(|problem| problems.add(problem));
+    groups_of(&repomd).and_then(|data| damage(listing, data)).into_iter().for_each(|problem| judgement.damaged.add(problem));
     for name in ["primary", "filelists", "primary_db", "filelists_db", "group", "group_gz"] {
         if repomd.data.iter().filter(|data| data.name == name).count() > 1 {
             problems.add(Problem::whole(format!("repomd.xml names {name} more than once, and yum takes whichever is smaller")));
         }
     }
-    let (elsewhere, misfits) = places(listing, &repomd);
-    elsewhere.into_iter().for_each(|problem| problems.add(problem));
-    judgement.misfits = misfits;
+    let places = places(listing, &repomd);
+    places.elsewhere.into_iter().for_each(|problem| problems.add(problem));
+    // A file that is another one than repomd.xml says is told already.
+    if judgement.damaged.is_empty() {
+        places.unreadable.into_iter().for_each(|problem| judgement.damaged.add(problem));
+    }
+    judgement.misfits = places.misfits;
     judgement.idle = idle(listing, &repomd);
     judgement
 }
@@ -71,6 +78,22 @@ fn xml(listing: &Listing, data: &Data) -> Option<Problem> {
         return Some(Problem::with(path, format!("is named by repomd.xml ({}) and is not in the bundle", data.name)));
     };
     misread(&path, content).map(|why| Problem::with(path, why))
+}
+
+/// What is wrong with an XML file that is there, held against its `<data>`. yum stops at such a file when it needs it (yumRepo.py, `_checkMD`);
+/// it compares the file as it is, and never what an XML file expands to.
+fn damage(listing: &Listing, data: &Data) -> Option<Problem> {
+    let path = local_path(&data.href).ok()?;
+    let content = listing.repodata.get(&path)?;
+    match verified(&path, content, &as_it_is(data)) {
+        Err(Mismatch::Differs(what)) => Some(Problem::with(path, format!("is not what repomd.xml says ({}): {what}", data.name))),
+        Ok(()) | Err(Mismatch::Unknown(_)) => None,
+    }
+}
+
+/// The same `<data>`, with nothing said of what the file expands to.
+fn as_it_is(data: &Data) -> Data {
+    Data { open_checksum: Default::default(), ..data.clone() }
 }
 
 /// Why yum cannot expand a file of that name.
@@ -119,24 +142,40 @@ fn database(listing: &Listing, data: &Data, xml: &str) -> Option<Problem> {
     if let Some(misread) = misread {
         return Some(Problem::with(path, misread));
     }
-    let differs = match content {
-        Some(content) => verified(&path, content, data).err(),
+    let compared = match content {
+        Some(content) => verified(&path, content, data),
         // It is too large to be kept: its digest is known if it is the usual one.
-        None => (data.checksum.0 == "sha256" && data.checksum.1 != file.sha256.to_string()
-            || !data.size.is_empty() && data.size != file.bytes.to_string())
-        .then(|| "it is another file".to_owned()),
+        None => {
+            let listed = Checksum::parse(&data.checksum.0, &data.checksum.1).ok().and_then(|checksum| checksum.sha256());
+            let differs =
+                listed.is_some_and(|sha256| sha256 != file.sha256) || !data.size.is_empty() && data.size != file.bytes.to_string();
+            if differs { Err(Mismatch::Differs("it is another file".to_owned())) } else { Ok(()) }
+        }
     };
-    differs.map(|differs| Problem::with(path, format!("is not what repomd.xml says ({}): {differs}; {why}", data.name)))
+    let what = match compared.err()? {
+        Mismatch::Differs(what) => format!("is not what repomd.xml says ({}): {what}; {why}", data.name),
+        Mismatch::Unknown(what) => format!("cannot be compared with repomd.xml ({}): {what}; {why} if it is another one", data.name),
+    };
+    Some(Problem::with(path, what))
+}
+
+/// Why a file does not count as what its `<data>` says.
+enum Mismatch {
+    /// It is damaged or another file.
+    Differs(String),
+    /// The `<data>` has a checksum that is not computed here, or is not well-formed: nothing is known of the file.
+    Unknown(String),
 }
 
 /// Compare a file with its `<data>`: size and checksum, and those of what it expands to.
-fn verified(path: &str, content: &[u8], data: &Data) -> Result<(), String> {
-    let listed = |(kind, digits): &(String, String), size: &str| -> Result<Listed, String> {
-        let checksum = Checksum::parse(kind, digits).map_err(|error| error.to_string())?;
-        let size = if size.is_empty() { None } else { Some(size.parse().map_err(|_| format!("`{size}` is not a size in bytes"))?) };
+fn verified(path: &str, content: &[u8], data: &Data) -> Result<(), Mismatch> {
+    let listed = |(kind, digits): &(String, String), size: &str| -> Result<Listed, Mismatch> {
+        let checksum = Checksum::parse(kind, digits).map_err(|error| Mismatch::Unknown(error.to_string()))?;
+        let no_size = |_| Mismatch::Unknown(format!("`{size}` is not a size in bytes"));
+        let size = if size.is_empty() { None } else { Some(size.parse().map_err(no_size)?) };
         Ok(Listed { checksum, size })
     };
-    let said = |error: IndexError| error.problem.to_string();
+    let said = |error: IndexError| Mismatch::Differs(error.problem.to_string());
     let file = listed(&data.checksum, &data.size)?;
     Input::new(path, content, Some(file), EXPANDED_BYTES).and_then(|input| input.pieces(&mut |_| ())).map_err(said)?;
     if data.open_checksum.1.is_empty() {
@@ -145,7 +184,7 @@ fn verified(path: &str, content: &[u8], data: &Data) -> Result<(), String> {
     let open = listed(&data.open_checksum, &data.open_size)?;
     let expanded = Input::new(path, content, None, EXPANDED_BYTES).map_err(said)?;
     let expanded = Input::new(path, expanded, Some(open), EXPANDED_BYTES).and_then(|input| input.pieces(&mut |_| ()));
-    expanded.map_err(|error| format!("expanded, {}", error.problem))
+    expanded.map_err(|error| Mismatch::Differs(format!("expanded, {}", error.problem)))
 }
 
 /// The `<data>` of groups that is taken: yum's own, else any.
@@ -171,14 +210,25 @@ fn content<'a>(listing: &'a Listing, data: &Data) -> Option<Result<Input<'a>, In
     Some(Input::new(&path, &content[..], listed.ok(), EXPANDED_BYTES))
 }
 
-/// Packages that yum would look for elsewhere; and what does not fit of all that primary.xml names.
-fn places(listing: &Listing, repomd: &Repomd) -> (Vec<Problem>, Problems) {
+/// What was found out about the packages that primary.xml names.
+#[derive(Default)]
+struct Places {
+    /// Packages that yum would look for elsewhere.
+    elsewhere: Vec<Problem>,
+    /// primary.xml cannot be read, though yum could expand it.
+    unreadable: Option<Problem>,
+    /// Packages that are not there or not so.
+    misfits: Problems,
+}
+
+/// Look at the packages that primary.xml names.
+fn places(listing: &Listing, repomd: &Repomd) -> Places {
     let mut elsewhere = Vec::new();
-    let Some(input) = repomd.data("primary").and_then(|data| content(listing, data)) else { return Default::default() };
+    let Some(data) = repomd.data("primary") else { return Places::default() };
+    let Some(input) = content(listing, data) else { return Places::default() };
     let mut universe = Universe::new(Scheme::Rpm);
     let repository = universe.repository("bundle", 0);
     let mut files: Vec<(Option<String>, Option<Checksum>)> = Vec::new();
-    // What cannot be read is told by whoever wants to know the packages.
     let read = input.and_then(|input| {
         add_primary(&mut universe, repository, input, &mut |_, file| {
             if let Some(base) = file.base() {
@@ -189,15 +239,20 @@ fn places(listing: &Listing, repomd: &Repomd) -> (Vec<Problem>, Problems) {
             files.push((local_path(file.href()).ok(), file.checksum().ok()));
         })
     });
-    if read.is_err() {
-        return (elsewhere, Problems::default());
+    if let Err(error) = read {
+        // A file that is compressed in a way that yum does not know may be one that is not read here either.
+        let path = local_path(&data.href).unwrap_or_default();
+        let is_expanded = listing.repodata.get(&path).is_some_and(|content| misread(&path, content).is_none());
+        let unreadable = is_expanded.then(|| Problem::with(path, format!("cannot be read: {}", error.problem)));
+        return Places { elsewhere, unreadable, misfits: Problems::default() };
     }
     let digits: Vec<String> = files.iter().map(|(_, checksum)| checksum.map(|checksum| checksum.to_string()).unwrap_or_default()).collect();
     let listed = files.iter().zip(&digits).zip(&universe.packages).filter_map(|(((path, checksum), digits), package)| {
         let (bytes, checksum_kind) = (Some(package.download), checksum.map_or("", |checksum| checksum.kind()));
         Some(compare::Listed { location: path.as_deref()?, bytes, checksum_kind, checksum: digits })
     });
-    (elsewhere, compare::compare(&listing.files, "primary.xml", listed).err().unwrap_or_default())
+    let misfits = compare::compare(&listing.files, "primary.xml", listed).err().unwrap_or_default();
+    Places { elsewhere, unreadable: None, misfits }
 }
 
 /// Files that repomd.xml names, that are not there or not so, and that yum does without.
@@ -213,10 +268,11 @@ fn idle(listing: &Listing, repomd: &Repomd) -> Vec<String> {
             listing.repodata.get(&path).or_else(|| listing.databases.get(&path)),
         ) {
             (None, _) => "is not in the bundle".to_owned(),
-            (Some(_), Some(content)) if named(&path) == written(content) && data.checksum.0 != "md5" => {
-                let data = Data { open_checksum: Default::default(), ..data.clone() };
-                format!("is not what repomd.xml says: {}", verified(&path, content, &data).err()?)
-            }
+            (Some(_), Some(content)) if named(&path) == written(content) => match verified(&path, content, &as_it_is(data)) {
+                Err(Mismatch::Differs(what)) => format!("is not what repomd.xml says: {what}"),
+                // yum does without the file, and may know a checksum that is not computed here.
+                Ok(()) | Err(Mismatch::Unknown(_)) => return None,
+            },
             (Some(_), _) => return None,
         };
         Some(Problem::with(path, format!("({}) {what}", data.name)).to_string())
