@@ -26,6 +26,19 @@ pub fn local_path(href: &str) -> Result<String, &'static str> {
     }
 }
 
+/// The address, below the repository's own, that yum asks a server for: `href` without what changes nothing at its beginning. Where it is no
+/// escaped text, its `%` are escaped, since it means the file of exactly that name.
+pub fn address(href: &str) -> String {
+    let mut plain = href;
+    while let Some(rest) = plain.strip_prefix("./").or_else(|| plain.strip_prefix('/')) {
+        plain = rest;
+    }
+    match decoded(href).as_deref() == Some(href) {
+        true => plain.replace('%', "%25"),
+        false => plain.to_owned(),
+    }
+}
+
 /// `href` with its escapes read, when all that look like escapes are some; nothing when they make no text.
 fn decoded(href: &str) -> Option<String> {
     let bytes = href.as_bytes();
@@ -55,6 +68,21 @@ fn decoded(href: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_keeps_its_escapes() {
+        for (href, expected) in [
+            ("repodata/primary.xml.gz", "repodata/primary.xml.gz"),
+            (".//./a.rpm", "a.rpm"),
+            ("repodata/a%23b.xml.gz", "repodata/a%23b.xml.gz"),
+            ("P/gcc-c%2B%2b.rpm", "P/gcc-c%2B%2b.rpm"),
+            ("P/gcc-c++.rpm", "P/gcc-c++.rpm"),
+            ("a%zz%2B.rpm", "a%25zz%252B.rpm"),
+            ("a%2B b.rpm", "a%252B b.rpm"),
+        ] {
+            assert_eq!(address(href), expected, "{href}");
+        }
+    }
 
     #[test]
     fn an_href_is_read_as_yum_reads_it() {

@@ -11,6 +11,6 @@ mod xml;
 
 pub use comps::add_comps;
 pub use filelists::add_filelists;
-pub use href::local_path;
+pub use href::{address, local_path};
 pub use primary::add_primary;
 pub use repomd::{Data, Entry, Kind, Repomd};

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use super::href::local_path;
+use super::href::{address, local_path};
 use super::xml::{Event, Xml};
 use crate::packages::checksum::Checksum;
 use crate::packages::error::{IndexError, Problem, malformed};
@@ -47,6 +47,8 @@ pub struct Entry {
     pub name: String,
     /// Where it is, below the directory that holds `repodata`: `repodata/…-primary.xml.gz`.
     pub href: String,
+    /// Where a server has it: the same as an address relative to the repository's, with its escapes ([`address`]).
+    pub address: String,
     /// What it must be.
     pub listed: Listed,
     /// Its size in bytes when it is expanded.
@@ -211,7 +213,8 @@ fn entry(data: &Data, kind: Kind) -> Result<Entry, Problem> {
     let href = local_path(&data.href).map_err(|why| malformed(format_args!("`{}` {why}", data.href)))?;
     let checksum = Checksum::parse(&data.checksum.0, &data.checksum.1).map_err(malformed)?;
     let (size, open_size) = (number(&data.size)?, number(&data.open_size)?);
-    Ok(Entry { kind, name: data.name.clone(), href, listed: Listed { checksum, size }, open_size })
+    let address = address(&data.href);
+    Ok(Entry { kind, name: data.name.clone(), href, address, listed: Listed { checksum, size }, open_size })
 }
 
 /// A number of bytes, when there is one.
@@ -249,7 +252,7 @@ mod tests {
         let listed = |size| Listed { checksum: Checksum::parse("sha1", SHA).unwrap(), size };
         let entry = |kind, name: &str, size, open_size| {
             let (name, href) = (name.to_owned(), format!("repodata/{name}.xml.gz"));
-            Entry { kind, name, href, listed: listed(size), open_size }
+            Entry { kind, name, address: href.clone(), href, listed: listed(size), open_size }
         };
         let primary = entry(Kind::Primary, "primary", Some(5), Some(9));
         let groups = entry(Kind::Groups, "group_gz", None, None);
@@ -273,6 +276,8 @@ mod tests {
         let repomd = read(&content).unwrap();
         let taken = [Kind::Primary, Kind::Filelists, Kind::Groups].map(|kind| repomd.entry(kind).unwrap().href.clone());
         assert_eq!(taken, ["b", "repodata/f+.xml", "gz"]);
+        let filelists = repomd.entry(Kind::Filelists).unwrap();
+        assert_eq!(filelists.address, "repodata/f%2B.xml");
         let plain = read(&(at("group_xz", "gx") + &at("group", "g"))).unwrap();
         let other = read(&at("group_xz", "gx")).unwrap();
         assert_eq!([plain, other].map(|repomd| repomd.entry(Kind::Groups).unwrap().href.clone()), ["g", "gx"]);

@@ -28,7 +28,7 @@ use super::{Pin, Resolved, SourceError};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::fingerprint::Fingerprint;
-use crate::packages::rpm::{Entry, Kind, Repomd, local_path};
+use crate::packages::rpm::{Entry, Kind, Repomd, address, local_path};
 use crate::packages::{Checksum, IndexError, Input, Problem};
 use crate::recipe;
 
@@ -219,7 +219,7 @@ impl Upstream {
     ) -> Result<(), SourceError> {
         let Some(entry) = self.repomd.entry(kind) else { return Ok(()) };
         let name = format!("{} of {}", entry.href, self.name);
-        let path = kept(self.remote(&name, entry, &below(&self.urls, &entry.href))?, host, task).await?;
+        let path = kept(self.remote(&name, entry, &below(&self.urls, &entry.address))?, host, task).await?;
         let file = File::open(&path).map_err(|source| SourceError::Unreadable { what: name.clone(), path: path.clone(), source })?;
         Ok(read(entry.input(&name, file, EXPANDED_BYTES)?)?)
     }
@@ -260,12 +260,7 @@ impl Upstream {
             return Err(unfit(&index, format!("{href} has 4 GiB or more, which FAT32, on which it would travel, does not have")));
         }
         let (upstream, file_name) = (self.name.clone(), name.to_owned());
-        // yum puts it behind the repository's address, so what stands at its beginning changes nothing.
-        let mut plain = href;
-        while let Some(rest) = plain.strip_prefix("./").or_else(|| plain.strip_prefix('/')) {
-            plain = rest;
-        }
-        Ok(RemotePackage { upstream, href: plain.to_owned(), file_name, sha256, bytes })
+        Ok(RemotePackage { upstream, href: address(href), file_name, sha256, bytes })
     }
 }
 
