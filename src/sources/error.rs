@@ -112,6 +112,16 @@ pub enum SourceError {
         /// Why it cannot.
         why: String,
     },
+    /// A medium has metadata that yum of EL 7 cannot use.
+    #[error("the installation medium cannot be used: {} is {kind}; yum of EL 7 cannot use its repodata: {}", path.display(), first_of(problems))]
+    UnusableRepodata {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        kind: String,
+        /// A line for each problem.
+        problems: Vec<String>,
+    },
     /// A medium has a label that the installer would not find it by.
     #[error("the installer cannot find the medium by its label: {} is {kind}; {why}", path.display())]
     UnusableLabel {
@@ -329,6 +339,11 @@ impl Failure for SourceError {
             Self::UnfitMedium { .. } | Self::NotOnMedium { .. } => {
                 "take another medium: --set 'media.iso={path=\"FILE\", sha256=\"DIGEST\"}'".to_owned()
             }
+            Self::UnusableRepodata { .. } => {
+                "take the medium as its maker publishes it; or make the metadata again in the directory that the medium is written from, and write it \
+                 again: createrepo_c --no-database --general-compress-type=gz --groupfile COMPS.xml DIRECTORY"
+                    .to_owned()
+            }
             Self::BadBundle { .. } => {
                 "get it again, or pack the packages anew, and nothing but them: tar -C DIRECTORY -czf FILE .".to_owned()
             }
@@ -376,6 +391,7 @@ impl Failure for SourceError {
             // One is told by the error itself.
             Self::BadBundle { problems, .. }
             | Self::BadRepodata { problems, .. }
+            | Self::UnusableRepodata { problems, .. }
             | Self::BadKeys { problems, .. }
             | Self::BadSignatures { problems, .. }
                 if problems.len() > 1 =>

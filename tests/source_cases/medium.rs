@@ -265,6 +265,78 @@ fn the_sizes_of_known_media_are_recognised() {
     }
 }
 
+/// Media that somebody made anew, with what createrepo_c 1.x writes.
+#[test]
+fn a_medium_whose_metadata_yum_cannot_use_is_refused() {
+    let whole: &[&str] = &["--general-compress-type=gz"];
+    type Change = fn(&Path);
+    let cases: [(&str, &[&str], Change, &str); 8] = [
+        ("as EL 7 has it", whole, |_| (), ""),
+        ("without databases", &["--general-compress-type=gz", "--no-database"], |_| (), ""),
+        (
+            "zstd",
+            whole,
+            |dir| fs::write(dir.join("primary.xml.gz"), zstd::encode_all(&b"<metadata/>"[..], 1).unwrap()).unwrap(),
+            "`repodata/primary.xml.gz` is compressed with zstd, which yum 3.4.3 of EL 7 cannot read",
+        ),
+        (
+            "groups under a name that yum does not know",
+            &["--general-compress-type=gz", "--no-database"],
+            |dir| {
+                let path = dir.join("repomd.xml");
+                let text = fs::read_to_string(&path).unwrap();
+                let start = text.find("<data type=\"group\">").unwrap();
+                let end = start + text[start..].find("</data>").unwrap() + 7;
+                fs::write(&path, format!("{}{}", &text[..start], &text[end..]).replace("group_gz", "group_xz")).unwrap();
+            },
+            "`repodata/comps.xml.gz` has groups as group_xz, a type that yum does not know",
+        ),
+        (
+            "a database is missing",
+            whole,
+            |dir| fs::remove_file(dir.join("primary.sqlite.gz")).unwrap(),
+            "`repodata/primary.sqlite.gz` is named by repomd.xml (primary_db) and is not on the medium; yum prefers it to primary.xml, and stops",
+        ),
+        (
+            "groups are missing",
+            whole,
+            |dir| fs::remove_file(dir.join("comps.xml.gz")).unwrap(),
+            "`repodata/comps.xml.gz` is named by repomd.xml (group_gz) and is not on the medium",
+        ),
+        (
+            "filelists.xml is another one",
+            whole,
+            |dir| fs::copy(dir.join("other.xml.gz"), dir.join("filelists.xml.gz")).map(drop).unwrap(),
+            "`repodata/filelists.xml.gz` is not what repomd.xml says (filelists)",
+        ),
+        ("other.xml is missing", whole, |dir| fs::remove_file(dir.join("other.xml.gz")).unwrap(), ""),
+    ];
+    for (name, options, change, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        put(dir.path(), &[("comps.xml", b"<comps><group><id>core</id><name>Core</name></group></comps>")]);
+        put(&tree, &[]);
+        fs::create_dir_all(&tree).unwrap();
+        let fixed = ["--quiet", "--simple-md-filenames", "--groupfile", "../comps.xml"];
+        make("createrepo_c", &tree, fixed.iter().chain(options).copied().chain(["."]));
+        change(&tree.join("repodata"));
+        let repomd = fs::read(tree.join("repodata/repomd.xml")).unwrap();
+        let path = centos(dir.path(), &[("repodata/repomd.xml", &repomd)]);
+        let judged = Medium::open(&path).unwrap().refuse_unfit();
+        if expected.is_empty() {
+            judged.unwrap_or_else(|error| panic!("{name}: {error}"));
+            continue;
+        }
+        let error = judged.expect_err(name);
+        let begin = format!(
+            "the installation medium cannot be used: {} is CentOS 7.5 (x86_64); yum of EL 7 cannot use its repodata: ",
+            path.display()
+        );
+        assert_eq!(error.to_string().strip_prefix(&begin), Some(expected), "{name}: {error}");
+        assert!(error.remedy().unwrap().contains("createrepo_c --no-database --general-compress-type=gz --groupfile"));
+    }
+}
+
 #[test]
 fn a_medium_that_cannot_carry_a_recipe_says_why() {
     let unfit = |files: &[(&str, &[u8])], without: &str| {

@@ -22,7 +22,7 @@ mod names;
 mod problem;
 mod traps;
 mod unpack;
-mod yum;
+pub(super) mod yum;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

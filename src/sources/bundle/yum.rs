@@ -11,11 +11,11 @@ use crate::packages::rpm::{Data, Repomd, add_primary, local_path};
 use crate::packages::{Checksum, IndexError, Input, Listed, Scheme, Universe};
 
 /// The form of databases that yum reads (sqlitecachec.py, `DBVERSION`); it passes over others.
-const DATABASE_VERSION: &str = "10";
+pub(in crate::sources) const DATABASE_VERSION: &str = "10";
 /// Bytes that a metadata file may have when it is expanded.
 const EXPANDED_BYTES: u64 = 512 << 20;
 /// The types that yum 3.4.3 looks up, and knows by no other name.
-const GROUPS: [&str; 2] = ["group_gz", "group"];
+pub(in crate::sources) const GROUPS: [&str; 2] = ["group_gz", "group"];
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -96,8 +96,8 @@ fn as_it_is(data: &Data) -> Data {
     Data { open_checksum: Default::default(), ..data.clone() }
 }
 
-/// Why yum cannot expand a file of that name.
-fn misread(path: &str, content: &[u8]) -> Option<String> {
+/// Why yum cannot expand a file of that name, of which the first bytes are enough.
+pub(in crate::sources) fn misread(path: &str, content: &[u8]) -> Option<String> {
     let named = named(path);
     let is = written(content);
     (named != is).then(|| match is {
@@ -188,7 +188,7 @@ fn verified(path: &str, content: &[u8], data: &Data) -> Result<(), Mismatch> {
 }
 
 /// The `<data>` of groups that is taken: yum's own, else any.
-fn groups_of(repomd: &Repomd) -> Option<&Data> {
+pub(in crate::sources) fn groups_of(repomd: &Repomd) -> Option<&Data> {
     let of_any_type = |data: &&Data| data.name.starts_with("group_") && !data.name.ends_with("_zck");
     GROUPS.iter().find_map(|name| repomd.data(name)).or_else(|| repomd.data.iter().find(of_any_type))
 }

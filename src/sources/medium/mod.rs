@@ -4,6 +4,7 @@
 
 mod kind;
 mod label;
+mod metadata;
 mod releases;
 mod treeinfo;
 
@@ -32,6 +33,8 @@ const KERNEL_BYTES: u64 = 64 << 20;
 const INITRD_BYTES: u64 = 512 << 20;
 /// The index of the medium's packages.
 const REPOMD: &str = "repodata/repomd.xml";
+/// Bytes that repomd.xml may have.
+const REPOMD_BYTES: u64 = 4 << 20;
 
 /// An installation medium, open.
 #[derive(Debug)]
@@ -168,7 +171,8 @@ impl Medium {
     /// Whether it has the very packages a recipe wants is not asked here: that takes its package metadata and the bundles'.
     ///
     /// # Errors
-    /// It is of another processor, of another release, has no packages, lacks kernel or initrd, or cannot be found by its label.
+    /// It is of another processor, of another release, has no packages or metadata that yum of EL 7 cannot use, lacks kernel or initrd, or
+    /// cannot be found by its label.
     pub fn refuse_unfit(&self) -> Result<(), SourceError> {
         let unfit = |why: &str| SourceError::UnfitMedium { path: self.path.clone(), kind: self.kind.to_string(), why: why.to_owned() };
         if self.kind.arch != "x86_64" {
@@ -184,7 +188,12 @@ impl Medium {
             let path = self.tree.image(image).ok_or_else(|| self.lacks(&format!("a {image} (.treeinfo names none)")))?;
             self.open_file(path)?;
         }
-        self.device_label().map(drop)
+        self.device_label()?;
+        let problems = metadata::unusable(self)?;
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(SourceError::UnusableRepodata { path: self.path.clone(), kind: self.kind.to_string(), problems }),
+        }
     }
 
     fn lacks(&self, what: &str) -> SourceError {
