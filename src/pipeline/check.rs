@@ -156,15 +156,15 @@ fn medium(recipe: &Recipe, resolved: &Resolved) -> Option<Row> {
 }
 
 fn familiarity(name: &str, known: Option<&KnownMedium>) -> Row {
-    let never = "this medium was never seen by goldsmith's authors";
+    let never = "goldsmith was never tried with this medium";
     let what = match known {
         Some(known) if known.installer_was_read() => {
-            let what = format!("the medium is {name}; {never}, who read and ran the sources of its installer");
+            let what = format!("the medium is {name}; {never}; the sources of its installer were read and run");
             return Row::ok(Area::Sources, what);
         }
-        Some(_) => format!("the medium is {name}; {never}, who know the installer of CentOS 7.5 alone"),
+        Some(_) => format!("the medium is {name}; {never}; only the installer of CentOS 7.5 is known"),
         None => {
-            format!("the medium is {name}, and none of the known ISOs of CentOS 7; {never}, who know the installer of CentOS 7.5 alone")
+            format!("the medium is {name}; it is not one of the known ISOs of CentOS 7; {never}; only the installer of CentOS 7.5 is known")
         }
     };
     let remedy = "build with it, and read what the installer says if it fails; an image is published only when it was proved";
@@ -241,17 +241,17 @@ mod tests {
             (
                 known("506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345"),
                 Verdict::Ok,
-                "; this medium was never seen by goldsmith's authors, who read and ran the sources of its installer",
+                "; goldsmith was never tried with this medium; the sources of its installer were read and run",
             ),
             (
                 known("e33d7b1ea7a9e2f38c8f693215dd85254c3a4fe446f93f563279715b68d07987"),
                 Verdict::Warning,
-                "; this medium was never seen by goldsmith's authors, who know the installer of CentOS 7.5 alone",
+                "; goldsmith was never tried with this medium; only the installer of CentOS 7.5 is known",
             ),
             (
                 None,
                 Verdict::Warning,
-                ", and none of the known ISOs of CentOS 7; this medium was never seen by goldsmith's authors, who know the installer of CentOS 7.5 alone",
+                "; it is not one of the known ISOs of CentOS 7; goldsmith was never tried with this medium; only the installer of CentOS 7.5 is known",
             ),
         ] {
             let row = familiarity("X", known);

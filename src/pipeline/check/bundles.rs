@@ -27,7 +27,7 @@ pub(super) fn rows(id: &str, bundle: &Bundle) -> Vec<Row> {
         Maker::Made => rows.push(Row::ok(Area::Sources, format!("{id} has no metadata; createrepo_c made it"))),
         Maker::Remade => {
             let what = format!("yum of EL 7 cannot use the metadata of {id}; createrepo_c made it anew");
-            let remedy = format!("nothing is needed; metadata that yum can use comes from: {ANEW} DIRECTORY");
+            let remedy = format!("no action is needed; to make metadata that yum can use, run: {ANEW} DIRECTORY");
             let mut row = Row::warning(Area::Sources, what, Some(remedy));
             row.evidence = bundle.said_of_metadata().to_vec();
             rows.push(row);
