@@ -1,5 +1,7 @@
 //! ASCII armor: binary data as text (RFC 4880, section 6).
 
+use crate::base::text::base64_digit;
+
 /// The initial value and the generator of the checksum (section 6.1).
 const CRC_INIT: u32 = 0x00b7_04ce;
 const CRC_POLYNOMIAL: u32 = 0x0186_4cfb;
@@ -79,7 +81,7 @@ fn decoded(digits: &str) -> Option<Vec<u8>> {
     for group in plain.chunks(4) {
         let mut bits: u32 = 0;
         for place in 0..4 {
-            bits = bits << 6 | group.get(place).map_or(Some(0), |digit| value(*digit))?;
+            bits = bits << 6 | group.get(place).map_or(Some(0), |digit| base64_digit(*digit).map(u32::from))?;
         }
         let bytes = bits.to_be_bytes();
         // One digit alone is not even one byte.
@@ -93,17 +95,6 @@ fn decoded(digits: &str) -> Option<Vec<u8>> {
         );
     }
     Some(data)
-}
-
-fn value(digit: u8) -> Option<u32> {
-    Some(u32::from(match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    }))
 }
 
 #[cfg(test)]
