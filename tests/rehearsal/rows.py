@@ -38,7 +38,7 @@ ROWS = [
     ("no such disk label", KICKSTART.replace("--drives=vda", "--disklabel=sun"), "", [], HANGS, r"(?s)sun.*Pane is dead", False),
     ("%pre --erroronfail", f"{KICKSTART}%pre --erroronfail\nexit 3\n%end\n", "", [], HANGS, r"(?s)error running the kickstart script.*Pane is dead", False),
     ("%pre fails", f"{KICKSTART}%pre\nexit 3\n%end\n", "", [], SHUTDOWN, r"Error code 3 running the kickstart script at line", True),
-    ("missing package", KICKSTART.replace("bash\n", "bash\nno-such-thing\n"), "", [], SHUTDOWN, r"ERR anaconda: ?CmdlineError: Missing package: no-such-thing", False),
+    ("missing package", KICKSTART.replace("bash\n", "bash\nno-such-thing\n"), "", [], SHUTDOWN, r"ERR packaging: ?CmdlineError: Missing package: no-such-thing", False),
     ("missing answer", without("timezone Etc/UTC --isUtc --nontp"), "", [], SHUTDOWN, r"CmdlineError: The following mandatory spokes are not completed:#012", False),
     ("disk too small", KICKSTART.replace("--size=200", "--size=9000"), "", [], SHUTDOWN, r"ERR anaconda: ?storage configuration failed: ", False),
     ("too little space", KICKSTART, "", ["--disk-size", "210"], SHUTDOWN, r"(?s)ERR packaging.*The following error occurred while installing", False),

@@ -18,9 +18,15 @@ class Aborted(Exception):
     """An error was shown, and the program ends with its kickstart's action."""
 
 
-def incomplete(message):
-    """CmdlineError (pyanaconda/exception.py:141-160, ui/tui/hubs/summary.py:50-107)."""
+def spokes(titles):
+    """Questions without an answer (ui/tui/hubs/summary.py:107-112)."""
+    message = "\n".join(["The following mandatory spokes are not completed:", *titles])
     lines.log("cmdline.error", message=message)
+    raise Incomplete(message)
+
+
+def incomplete(message):
+    """CmdlineError (pyanaconda/exception.py:141-160): who raised it has logged it."""
     print(
         "\nThe installation was stopped due to incomplete spokes detected while running in non-interactive cmdline mode.\n"
         "Since there cannot be any questions in cmdline mode, edit your kickstart file and retry installation.\n"

@@ -73,4 +73,4 @@ def check_complete(data):
     if not data.rootpw.seen and not any("wheel" in user.groups for user in data.user.userList):
         spokes.append("Root password")
     if spokes:
-        raise endings.Incomplete("\n".join(["The following mandatory spokes are not completed:", *spokes]))
+        endings.spokes(spokes)

@@ -61,10 +61,8 @@ def thread(name):
     lines.log("thread.begin", name=name, number=number)
     try:
         yield
-    except Exception:
-        lines.log("thread.failed", name=name, number=number)
-        raise
-    lines.log("thread.end", name=name, number=number)
+    finally:
+        lines.log("thread.end", name=name, number=number)
 
 
 def install(data):

@@ -35,6 +35,7 @@ def configure(data):
             _write(device, _of_anaconda(device) | {"ONBOOT": "no", "BOOTPROTO": "dhcp"})
     with open(f"{programs.SYSROOT}/etc/hostname", "w") as file:
         file.write(f"{hostname}\n")
+    os.makedirs(f"{programs.SYSROOT}/etc/sysconfig", exist_ok=True)
     with open(f"{programs.SYSROOT}/etc/sysconfig/network", "w") as file:
         file.write("# Created by anaconda\n")
     if os.path.exists("/etc/resolv.conf"):

@@ -59,7 +59,7 @@ def scan(data):
 def _failed(error):
     lines.log("storage.failed", error=error)
     print(f"The following errors occurred with your partitioning:\n\n{error}", flush=True)
-    raise endings.Incomplete("The following mandatory spokes are not completed:\nInstallation Destination")
+    endings.spokes(["Installation Destination"])
 
 
 def plan(data, disks):
