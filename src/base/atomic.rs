@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use super::claim::{self, ClaimedDir};
 
@@ -94,10 +95,9 @@ impl NewDir {
     pub fn beside(target: &Path) -> io::Result<Self> {
         let parent = parent_of(target);
         fs::create_dir_all(parent)?;
-        let mut prefix = OsString::from(".");
-        prefix.push(target.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
-        prefix.push(".new-");
+        let prefix = hidden(target, ".new-")?;
         claim::sweep(parent, &prefix);
+        take_back(target)?;
         Ok(Self { staging: ClaimedDir::new(parent, &prefix, 0o755)?, target: target.to_owned() })
     }
 
@@ -111,20 +111,83 @@ impl NewDir {
     /// # Errors
     /// A directory is there already and `existing` says keep; or the rename failed. The target is then as it was.
     pub fn publish(self, existing: Existing) -> io::Result<()> {
+        self.publish_by(existing, renamed)
+    }
+
+    /// `renamed` is [`renamed`], or a file system that knows no flags.
+    fn publish_by(self, existing: Existing, renamed: impl Fn(&Path, &Path, RenameFlags) -> io::Result<bool>) -> io::Result<()> {
         sync_tree(self.staging.path())?;
-        let parent = parent_of(&self.target);
-        match renameat_with(CWD, self.staging.path(), CWD, &self.target, RenameFlags::NOREPLACE) {
+        let (new, target) = (self.staging.path(), &self.target);
+        let placed = match renamed(new, target, RenameFlags::NOREPLACE) {
+            Ok(true) => Ok(()),
+            // Whoever else publishes here holds the lock of the same target, so nothing comes between the look and the rename. A link to
+            // nowhere counts as there.
+            Ok(false) if fs::symlink_metadata(target).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+            Ok(false) => fs::rename(new, target),
+            Err(error) => Err(error),
+        };
+        match placed {
             // The staging name is gone; nothing is left to delete.
             Ok(()) => self.staging.keep(),
-            Err(error) if error == rustix::io::Errno::EXIST && existing == Existing::Replace => {
-                renameat_with(CWD, self.staging.path(), CWD, &self.target, RenameFlags::EXCHANGE)?;
-                // The staging name now holds the old directory and takes it along.
-                self.staging.close()?;
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && existing == Existing::Replace => {
+                if renamed(new, target, RenameFlags::EXCHANGE)? {
+                    // The staging name now holds the old directory and takes it along.
+                    self.staging.close()?;
+                } else {
+                    let aside = set_aside(target)?;
+                    fs::rename(new, target).inspect_err(|_| drop(fs::rename(&aside, target)))?;
+                    self.staging.keep();
+                    fs::remove_dir_all(aside)?;
+                }
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
-        sync_dir(parent)
+        sync_dir(parent_of(&self.target))
     }
+}
+
+/// Rename by renameat2(2) with `flags`. `false` where the file system takes no flags: NFS takes none, ZFS no exchange, FUSE what its program
+/// takes; they answer EINVAL, and kernels without the call ENOSYS.
+fn renamed(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<bool> {
+    match renameat_with(CWD, from, CWD, to, flags) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Begins the name of a directory that makes room for a new one where the two cannot be exchanged. Whoever begins there next gives it its
+/// name back, if the process was killed before the new one had it.
+const ASIDE: &str = ".old-";
+
+fn set_aside(target: &Path) -> io::Result<PathBuf> {
+    let aside = tempfile::Builder::new().prefix(&hidden(target, ASIDE)?).tempdir_in(parent_of(target))?.keep();
+    // rename(2) puts a directory in the place of an empty one.
+    fs::rename(target, &aside)?;
+    Ok(aside)
+}
+
+fn take_back(target: &Path) -> io::Result<()> {
+    let prefix = hidden(target, ASIDE)?;
+    for entry in fs::read_dir(parent_of(target))? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) && entry.file_type()?.is_dir() {
+            if fs::symlink_metadata(target).is_ok() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::rename(entry.path(), target)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How names beside `target` begin that nobody is to see.
+fn hidden(target: &Path, what: &str) -> io::Result<OsString> {
+    let mut prefix = OsString::from(".");
+    prefix.push(target.file_name().ok_or(io::ErrorKind::InvalidFilename)?);
+    prefix.push(what);
+    Ok(prefix)
 }
 
 fn parent_of(path: &Path) -> &Path {
@@ -214,5 +277,35 @@ mod tests {
         assert_eq!((kind, fs::read_to_string(target.join("f")).unwrap()), (io::ErrorKind::AlreadyExists, "one".into()));
         make("two").publish(Existing::Replace).unwrap();
         assert_eq!((names(dir.path()), fs::read_to_string(target.join("f")).unwrap()), (vec!["out".to_owned()], "two".into()));
+    }
+
+    /// NFS, ZFS and some FUSE file systems.
+    #[test]
+    fn a_file_system_without_flags_publishes_as_well() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        let publish = |content: &str, existing| {
+            let new = NewDir::beside(&target).unwrap();
+            fs::write(new.path().join("f"), content).unwrap();
+            new.publish_by(existing, |_, _, _| Ok(false))
+        };
+        let content = || fs::read_to_string(target.join("f")).unwrap();
+        publish("one", Existing::Keep).unwrap();
+        assert_eq!(publish("two", Existing::Keep).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!((names(dir.path()), content()), (vec!["out".to_owned()], "one".to_owned()));
+        publish("two", Existing::Replace).unwrap();
+        assert_eq!((names(dir.path()), content()), (vec!["out".to_owned()], "two".to_owned()));
+        // Killed between the two renames: the old one comes back. Killed after them: the old one goes.
+        fs::rename(&target, dir.path().join(".out.old-abc")).unwrap();
+        drop(NewDir::beside(&target).unwrap());
+        assert_eq!((names(dir.path()), content()), (vec!["out".to_owned()], "two".to_owned()));
+        fs::create_dir(dir.path().join(".out.old-def")).unwrap();
+        drop(NewDir::beside(&target).unwrap());
+        assert_eq!((names(dir.path()), content()), (vec!["out".to_owned()], "two".to_owned()));
+        // A link to nowhere has the name.
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        let refused = NewDir::beside(&link).unwrap().publish_by(Existing::Keep, |_, _, _| Ok(false)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     }
 }
