@@ -76,7 +76,7 @@ pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyF
 
 async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> Result<Built, AnyFailure> {
     let recipe = request.recipe;
-    preflight::require_kickstart(recipe, request.store)?;
+    preflight::require_kickstart(recipe)?;
     preflight::tell_kickstart(recipe, events);
     let host = host(request.store, scratch, request.web, Fetch::Now);
     if let Some(unverified) = check::unverified(recipe) {
@@ -293,7 +293,7 @@ async fn run_stage(
         (Work::Deploy(work), _) => stages::deploy(work, resolved, vacancy.path(), bench, task).await?,
         (Work::Anaconda(work), _) => stages::anaconda(work, resolved, vacancy.path(), bench, task).await?,
         (Work::Provision(_), Some(base)) => return provision(pending, base, vacancy, request, bench, task).await,
-        (Work::Seal { resolv_conf }, Some(base)) => stages::seal(base, vacancy.path(), resolv_conf.as_deref(), bench, task).await?,
+        (Work::Seal(work), Some(base)) => stages::seal(work, base, vacancy.path(), bench, task).await?,
         (_, None) => return Err(failure::EmptyPlan.into()),
     }
     Ok((vec![Layer::at(vacancy.keep()?)], false))

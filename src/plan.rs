@@ -4,18 +4,21 @@
 //!
 //! | stage | what enters its id |
 //! |---|---|
-//! | install (deploy) | pins, packages, files, scripts as rendered, disk layout, filesystem ids |
+//! | install (deploy) | pins, packages, files, scripts as rendered, disk layout |
 //! | install (Anaconda) | pins, the kickstart as rendered, the installer's kernel arguments, disk layout |
 //! | provision | the base's id, the step as resolved, the build machine's network |
-//! | seal | the base's id, the text of the sealing script |
+//! | seal | the base's id, the text of the sealing script, name servers, the passwords' hashes |
 //! | content (the artifact's id) | the last stage's id, name, checks and output as resolved, the keys that packages must be signed with |
 //!
-//! What does not enter: where inputs lie on the host, processors, memory and deadlines of the build machine, comments, the clock.
+//! What does not enter: where inputs lie on the host, processors, memory and deadlines of the build machine, comments, the clock. The
+//! recipe's name enters the last id alone, and the store's secret, which salts passwords, only what seals: two stores, or two recipes that
+//! differ in later steps, have the same installation.
 
 use serde::Serialize;
 
 use crate::base::digest::Sha256Digest;
 use crate::base::fingerprint::Fingerprint;
+use crate::base::secret::Secret;
 use crate::installer::accounts::Accounts;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds, Tree};
@@ -54,11 +57,8 @@ pub enum Work {
     Anaconda(Box<AnacondaWork>),
     /// Run a step in the booted system.
     Provision(Box<ProvisionStep>),
-    /// Take out what must not be shared and close the disk.
-    Seal {
-        /// What `/etc/resolv.conf` is to say; else it is emptied.
-        resolv_conf: Option<String>,
-    },
+    /// Take out what must not be shared, set the passwords and close the disk.
+    Seal(SealWork),
 }
 
 /// An installation by the deploy installer.
@@ -79,7 +79,7 @@ pub struct DeployWork {
 /// An installation by Anaconda.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnacondaWork {
-    /// The whole kickstart; a secret, since it holds password hashes.
+    /// The whole kickstart; a secret, since the user's own may hold password hashes.
     pub kickstart: Vec<u8>,
     /// What the installer's kernel is told.
     pub arguments: &'static str,
@@ -89,6 +89,15 @@ pub struct AnacondaWork {
     pub disk: Disk,
     /// The kickstart is the user's own: it may lay out the disk otherwise.
     pub own_kickstart: bool,
+}
+
+/// What sealing puts into the image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SealWork {
+    /// What `/etc/resolv.conf` is to say; else it is emptied.
+    pub resolv_conf: Option<String>,
+    /// The passwords, as [`Accounts::lines`] writes them.
+    pub passwords: Option<Secret>,
 }
 
 /// Texts of the stages that are part of their ids.
@@ -107,11 +116,13 @@ pub struct Texts<'a> {
 pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, AnacondaError> {
     let (mut id, work) = match &recipe.media {
         Media::Deploy { suite, .. } => {
-            let work = deploy_work(recipe, suite, accounts);
-            (deploy_id(recipe, pins, &work, texts.tree), Work::Deploy(Box::new(work)))
+            // The filesystems' ids are derived from the installation's id, so its key is made with others in their place.
+            let nameless = FilesystemIds::derive(Sha256Digest::of(b""));
+            let id = deploy_id(recipe, pins, &deploy_work(recipe, suite, nameless), texts.tree);
+            (id, Work::Deploy(Box::new(deploy_work(recipe, suite, FilesystemIds::derive(id)))))
         }
         Media::Anaconda { .. } => {
-            let work = anaconda_work(recipe, accounts)?;
+            let work = anaconda_work(recipe)?;
             (anaconda_id(pins, &work), Work::Anaconda(Box::new(work)))
         }
     };
@@ -120,15 +131,16 @@ pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>)
         id = digest(&ProvisionKey { engine: ENGINE, stage: "provision", base: id, step, network: recipe.build.network });
         stages.push(PlannedStage { name: format!("provision {}", step.name), id, work: Work::Provision(Box::new(step.clone())) });
     }
-    let resolv_conf = deploy::resolv_conf(recipe);
+    let work = SealWork { resolv_conf: deploy::resolv_conf(recipe), passwords: accounts.lines() };
     id = digest(&SealKey {
         engine: ENGINE,
         stage: "seal",
         base: id,
         script: Sha256Digest::of(texts.sealing.as_bytes()),
-        resolv_conf: &resolv_conf,
+        resolv_conf: work.resolv_conf.as_deref(),
+        passwords: work.passwords.as_ref().map(|lines| Sha256Digest::of(lines.reveal().as_bytes())),
     });
-    stages.push(PlannedStage { name: "seal".to_owned(), id, work: Work::Seal { resolv_conf } });
+    stages.push(PlannedStage { name: "seal".to_owned(), id, work: Work::Seal(work) });
     let content_id = digest(&ContentKey {
         engine: ENGINE,
         last_stage: id,
@@ -141,21 +153,20 @@ pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>)
     Ok(Plan { stages, content_id })
 }
 
-fn deploy_work(recipe: &Recipe, suite: &str, accounts: &Accounts) -> DeployWork {
-    let ids = FilesystemIds::derive(&recipe.name);
+fn deploy_work(recipe: &Recipe, suite: &str, ids: FilesystemIds) -> DeployWork {
     DeployWork {
         suite: suite.to_owned(),
-        tree: deploy::tree(recipe, accounts, &ids),
+        tree: deploy::tree(recipe, &ids),
         ids,
         disk: recipe.disk.clone(),
         boot_loader: deploy::boot_loader(recipe, &ids),
     }
 }
 
-fn anaconda_work(recipe: &Recipe, accounts: &Accounts) -> Result<AnacondaWork, AnacondaError> {
+fn anaconda_work(recipe: &Recipe) -> Result<AnacondaWork, AnacondaError> {
     refuse_unreachable(&recipe.disk)?;
     Ok(AnacondaWork {
-        kickstart: anaconda::kickstart(recipe, accounts)?,
+        kickstart: anaconda::kickstart(recipe)?,
         arguments: anaconda::KERNEL_ARGUMENTS,
         repositories: recipe.repositories.iter().map(|repository| repository.id.clone()).collect(),
         disk: recipe.disk.clone(),
@@ -199,11 +210,9 @@ struct DeployKey<'a> {
     assembly: Sha256Digest,
     packages: &'a [String],
     files: &'a [FileEntry],
-    /// By digest: the script holds password hashes.
     script: Sha256Digest,
     boot_loader: Sha256Digest,
     disk: &'a Disk,
-    root_uuid: String,
 }
 
 #[derive(Serialize)]
@@ -212,7 +221,7 @@ struct AnacondaKey<'a> {
     stage: &'static str,
     installer: &'static str,
     pins: &'a Pins,
-    /// By digest: it holds password hashes.
+    /// By digest: a kickstart of the user's own may hold password hashes.
     kickstart: Sha256Digest,
     arguments: &'a str,
     disk: &'a Disk,
@@ -233,7 +242,9 @@ struct SealKey<'a> {
     stage: &'static str,
     base: Sha256Digest,
     script: Sha256Digest,
-    resolv_conf: &'a Option<String>,
+    resolv_conf: Option<&'a str>,
+    /// By digest: they are hashes whose salt is one store's, so that this id and those after it are, too.
+    passwords: Option<Sha256Digest>,
 }
 
 #[derive(Serialize)]
@@ -295,7 +306,6 @@ fn deploy_id(recipe: &Recipe, pins: &Pins, work: &DeployWork, tree: &str) -> Sha
         script: Sha256Digest::of(work.tree.script.as_bytes()),
         boot_loader: Sha256Digest::of(work.boot_loader.as_bytes()),
         disk: &recipe.disk,
-        root_uuid: work.ids.root.to_string(),
     })
 }
 

@@ -22,7 +22,7 @@ impl RecipeHost for NoHost {
     }
 
     fn env(&self, name: &str) -> Option<String> {
-        (name == "ROOT_PASSWORD").then(|| "secret".to_owned())
+        name.ends_with("_PASSWORD").then(|| format!("secret of {name}"))
     }
 }
 
@@ -33,8 +33,8 @@ fn default_with(overrides: &[&str]) -> Recipe {
 
 fn tree(overrides: &[&str]) -> (Tree, String) {
     let recipe = default_with(overrides);
-    let ids = FilesystemIds::derive(&recipe.name);
-    (deploy::tree(&recipe, &Accounts::derive(&recipe, b"store"), &ids), deploy::boot_loader(&recipe, &ids))
+    let ids = FilesystemIds::derive(Sha256Digest::of(recipe.name.as_bytes()));
+    (deploy::tree(&recipe, &ids), deploy::boot_loader(&recipe, &ids))
 }
 
 fn file<'a>(tree: &'a Tree, path: &str) -> &'a str {
@@ -60,7 +60,7 @@ fn every_setting_of_the_default_has_its_line() {
         assert!(file(&tree, path).lines().any(|found| found == line), "{path} lacks `{line}`:\n{}", file(&tree, path));
     }
     assert!(file(&tree, "/etc/fstab").contains(" / ext4 errors=remount-ro,x-systemd.growfs 0 1"));
-    for line in ["ln -sf /usr/share/zoneinfo/Asia/Shanghai /etc/localtime", "set_password 'root:*'", "systemctl enable docker"] {
+    for line in ["ln -sf /usr/share/zoneinfo/Asia/Shanghai /etc/localtime", "usermod --password '*' root", "systemctl enable docker"] {
         assert!(tree.script.lines().any(|found| found == line), "`{line}` is not in\n{}", tree.script);
     }
     for package in ["docker.io", "linux-image-cloud-amd64", "grub-pc-bin", "openssh-server"] {
@@ -85,7 +85,7 @@ fn what_a_recipe_changes_is_changed_and_nothing_else() {
         "{fstab}"
     );
     assert!(tree.script.contains("useradd --create-home --shell /bin/bash --uid 1500 --groups docker ada\n"), "{}", tree.script);
-    assert!(tree.script.contains("set_password 'ada:$6$"), "{}", tree.script);
+    assert!(tree.script.contains("usermod --password '*' ada\n") && !tree.script.contains("$6$"), "{}", tree.script);
     assert!(boot_loader.contains("mkswap --uuid ") && boot_loader.contains("--removable --no-nvram"));
     assert!(tree.packages.iter().any(|name| name == "sudo") && !tree.packages.iter().any(|name| name == "grub-pc-bin"));
     // A kernel of the recipe's own is the only one.
@@ -141,7 +141,12 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
         ("nothing", planned(&[], b"pin", b"secret"), false, false),
         ("the packages", planned(&[], b"newer", b"secret"), true, true),
         ("a setting", planned(&["system.hostname=\"node\""], b"pin", b"secret"), true, true),
-        ("the password", planned(&[password], b"pin", b"secret"), true, true),
+        // Sealing sets it.
+        ("the password", planned(&[password], b"pin", b"secret"), false, true),
+        ("the name", planned(&["name=\"another\""], b"pin", b"secret"), false, true),
+        ("the summary", planned(&["summary=\"another\""], b"pin", b"secret"), false, true),
+        ("a later step", planned(&[r#"provision=[{name="a", script="true"}]"#], b"pin", b"secret"), false, true),
+        ("the deadline", planned(&["build.deadline=\"7h\""], b"pin", b"secret"), false, false),
         ("a check", planned(&["check=[]"], b"pin", b"secret"), false, true),
         ("compression", planned(&["output.compress=false"], b"pin", b"secret"), false, true),
         ("processors", planned(&["build.cpus=7"], b"pin", b"secret"), false, false),
@@ -149,9 +154,19 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
     ] {
         assert_eq!((changed.stages[0].id != base.stages[0].id, changed.content_id != base.content_id), (install, content), "{what}");
     }
-    let here = planned(&[password], b"pin", b"this store");
-    assert_ne!(here.content_id, planned(&[password], b"pin", b"another store").content_id, "another salt is another image");
     let step = r#"provision=[{name="a", script="true"}]"#;
+    // Of another store the salt alone is another, and with it the last layer and the image.
+    let [here, there] = [&b"this store"[..], b"another store"].map(|secret| planned(&[password, step], b"pin", secret));
+    let ids = |plan: &Plan| plan.stages.iter().map(|stage| stage.id).collect::<Vec<_>>();
+    assert_eq!(ids(&here)[..2], ids(&there)[..2]);
+    assert!(ids(&here)[2] != ids(&there)[2] && here.content_id != there.content_id);
+    // A filesystem is named after its installation.
+    let root = |plan: &Plan| match &plan.stages[0].work {
+        Work::Deploy(work) => work.ids.root,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(root(&base), root(&planned(&["name=\"another\""], b"pin", b"secret")));
+    assert_ne!(root(&base), root(&planned(&[], b"newer", b"secret")));
     let steps = planned(&[step], b"pin", b"secret");
     assert_eq!(steps.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>(), ["install", "provision a", "seal"]);
     assert_eq!(steps.stages[0].id, base.stages[0].id);
@@ -188,6 +203,8 @@ fn an_installation_by_anaconda_is_keyed_by_its_content() {
         ("the disk's size", planned(&["disk.size=\"9G\""], b"pin"), true, true),
         ("where the medium is", planned(&["media.iso.path=\"elsewhere.iso\""], b"pin"), false, false),
         ("a check", planned(&["check=[]"], b"pin"), false, true),
+        ("the name", planned(&["name=\"another\""], b"pin"), false, true),
+        ("the password", planned(&["system.root={password_env=\"OTHER_PASSWORD\"}"], b"pin"), false, true),
         ("memory", planned(&["build.memory=\"4G\""], b"pin"), false, false),
     ] {
         assert_eq!((changed.stages[0].id != base.stages[0].id, changed.content_id != base.content_id), (install, content), "{what}");

@@ -1,4 +1,7 @@
 //! The accounts' passwords as the wanted system stores them.
+//!
+//! Installers make every account locked, and sealing sets the passwords: their salts are of one store, so a layer that held them could be
+//! shared by no other, and a new password would be a new installation.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +12,9 @@ use sha2::Sha256;
 use crate::base::secret::Secret;
 use crate::recipe::{Password, Recipe};
 
-/// How one logs in to an account.
+/// The accounts of a recipe that one logs in to by a password, root perhaps included, and the crypt(3) hash of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Login {
-    /// By no password.
-    Locked,
-    /// By the password with this crypt(3) hash.
-    Hash(Secret),
-}
-
-/// Every account of a recipe, root included, with its login.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accounts(BTreeMap<String, Login>);
+pub struct Accounts(BTreeMap<String, Secret>);
 
 impl Accounts {
     /// Hash the recipe's passwords. The salts are an HMAC of `secret` (the store's), recipe and user: the same recipe gives the same
@@ -28,19 +22,20 @@ impl Accounts {
     pub fn derive(recipe: &Recipe, secret: &[u8]) -> Self {
         let users = recipe.users.iter().map(|user| (user.name.as_str(), &user.account.password));
         let login = |(name, password): (&str, &Password)| {
-            let login = match password {
-                Password::Locked => Login::Locked,
-                Password::Hash { hash } => Login::Hash(hash.clone()),
-                Password::Env { value, .. } => Login::Hash(crypt_hash(value.reveal(), &salt(secret, &recipe.name, name))),
+            let hash = match password {
+                Password::Locked => return None,
+                Password::Hash { hash } => hash.clone(),
+                Password::Env { value, .. } => crypt_hash(value.reveal(), &salt(secret, &recipe.name, name)),
             };
-            (name.to_owned(), login)
+            Some((name.to_owned(), hash))
         };
-        Self([("root", &recipe.system.root.password)].into_iter().chain(users).map(login).collect())
+        Self([("root", &recipe.system.root.password)].into_iter().chain(users).filter_map(login).collect())
     }
 
-    /// The login of `user`; an account nobody spoke of is locked.
-    pub fn login(&self, user: &str) -> &Login {
-        self.0.get(user).unwrap_or(&Login::Locked)
+    /// What sealing reads: `NAME:HASH` lines, in the order of the names. `None` when no account has a password.
+    pub fn lines(&self) -> Option<Secret> {
+        let lines: String = self.0.iter().map(|(name, hash)| format!("{name}:{}\n", hash.reveal())).collect();
+        (!lines.is_empty()).then(|| Secret::new(lines))
     }
 }
 
@@ -99,6 +94,14 @@ mod tests {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), hash.reveal(), "{password}");
         }
+    }
+
+    #[test]
+    fn the_lines_are_those_of_accounts_with_a_password() {
+        assert_eq!(Accounts(BTreeMap::new()).lines(), None);
+        let accounts = [("root", "$6$a$b"), ("ada", "$5$c$d")].map(|(name, hash)| (name.to_owned(), Secret::new(hash)));
+        let lines = Accounts(accounts.into()).lines().unwrap();
+        assert_eq!(lines.reveal(), "ada:$5$c$d\nroot:$6$a$b\n");
     }
 
     #[test]

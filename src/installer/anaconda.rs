@@ -25,10 +25,8 @@ use crate::kickstart::{
     Address, Bootloader, CryptHash, Diagnostic, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages,
     Repo, SectionKind, SelinuxMode, Services, Severity, Source, Url, User, ValueError, Word,
 };
-use crate::recipe::{self, Media, Recipe, Selinux, Toggle};
+use crate::recipe::{self, Media, Password, Recipe, Selinux, Toggle};
 pub use scripts::{Upgrade, upgrade};
-
-use super::accounts::{self, Accounts};
 
 /// Label of the FAT volume that brings the recipe's repositories. Each is a directory of the volume, named by the repository's id and
 /// holding `repodata/` at its top, whatever directories the archive had around it.
@@ -179,10 +177,10 @@ impl<T> InField<T> for Result<T, ValueError> {
 ///
 /// # Errors
 /// The recipe is for another installer, or asks for what this one cannot do or a kickstart cannot say.
-pub fn kickstart(recipe: &Recipe, accounts: &Accounts) -> Result<Vec<u8>, AnacondaError> {
+pub fn kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
     match &recipe.media {
         Media::Anaconda { kickstart: Some(own), .. } => own::merged(recipe, own),
-        Media::Anaconda { kickstart: None, .. } => rendered(recipe, accounts).map(|kickstart| kickstart.to_string().into_bytes()),
+        Media::Anaconda { kickstart: None, .. } => rendered(recipe).map(|kickstart| kickstart.to_string().into_bytes()),
         Media::Deploy { .. } => {
             Err(AnacondaError::refused("media.installer", "the recipe is not for anaconda", "set installer = \"anaconda\""))
         }
@@ -208,18 +206,18 @@ pub fn script_logs(kickstart: &[u8]) -> Vec<String> {
 }
 
 /// The kickstart of a recipe that makes all settings itself.
-fn rendered(recipe: &Recipe, accounts: &Accounts) -> Result<Kickstart, AnacondaError> {
+fn rendered(recipe: &Recipe) -> Result<Kickstart, AnacondaError> {
     let system = &recipe.system;
     let kdump = recipe.packages.install.iter().any(|package| package == "kexec-tools");
     Ok(Kickstart {
-        comment: vec![format!("{}, made by goldsmith", recipe.name.escape_default())],
+        comment: vec!["made by goldsmith".to_owned()],
         source: Source::Cdrom,
         repos: recipe.repositories.iter().map(repo).collect::<Result<_, _>>()?,
         lang: Word::new(&*system.locale).in_field("system.locale")?,
         keyboard: Word::new(&*system.keyboard).in_field("system.keyboard")?,
         timezone: Word::new(&*system.timezone).in_field("system.timezone")?,
-        rootpw: login(accounts, "root", "system.root")?,
-        users: recipe.users.iter().map(|wanted| user(wanted, accounts)).collect::<Result<_, _>>()?,
+        rootpw: locked(&system.root.password, "system.root")?,
+        users: recipe.users.iter().map(user).collect::<Result<_, _>>()?,
         selinux: match system.selinux {
             Selinux::Enforcing => SelinuxMode::Enforcing,
             Selinux::Permissive => SelinuxMode::Permissive,
@@ -266,14 +264,15 @@ fn repo(repository: &recipe::Repository) -> Result<Repo, AnacondaError> {
     })
 }
 
-fn login(accounts: &Accounts, user: &str, field: &str) -> Result<Login, AnacondaError> {
-    match accounts.login(user) {
-        accounts::Login::Locked => Ok(Login::Locked),
-        accounts::Login::Hash(hash) => CryptHash::new(hash.reveal()).map(Login::Hash).in_field(field),
+/// Every account is installed without a password, because sealing sets it ([`super::accounts`]); but it has to be one that EL 7 reads.
+fn locked(password: &Password, field: &str) -> Result<Login, AnacondaError> {
+    if let Password::Hash { hash } = password {
+        CryptHash::new(hash.reveal()).in_field(field)?;
     }
+    Ok(Login::Locked)
 }
 
-fn user(wanted: &recipe::User, accounts: &Accounts) -> Result<User, AnacondaError> {
+fn user(wanted: &recipe::User) -> Result<User, AnacondaError> {
     let field = format!("user `{}`", wanted.name.escape_debug());
     let word = |text: &str| Word::new(text).in_field(&*field);
     scripts::login_name(&wanted.name, &field)?;
@@ -286,7 +285,7 @@ fn user(wanted: &recipe::User, accounts: &Accounts) -> Result<User, AnacondaErro
             .collect::<Result<_, _>>()?,
         shell: word(&wanted.shell)?,
         uid: wanted.uid,
-        login: login(accounts, &wanted.name, &field)?,
+        login: locked(&wanted.account.password, &field)?,
     })
 }
 

@@ -10,8 +10,6 @@ use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
 use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Network, PartitionTable, Recipe, StockRepositories, Toggle};
 
-use super::accounts::{Accounts, Login};
-
 /// Everything that makes the tree, apart from the packages' bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tree {
@@ -40,9 +38,8 @@ pub struct FilesystemIds {
 }
 
 impl FilesystemIds {
-    /// The same ids for the same name: two builds of one recipe are equal in them, builds of two recipes are not.
-    pub fn derive(name: &str) -> Self {
-        let seed = Sha256Digest::of(name.as_bytes());
+    /// The same ids for the same seed, which is the id of the installation: two that differ in anything differ in their ids.
+    pub fn derive(seed: Sha256Digest) -> Self {
         let uuid = |what: &str| Uuid::derived(&seed, what);
         Self { seed, root: uuid("filesystem root"), esp: uuid("filesystem esp").short(), swap: uuid("filesystem swap") }
     }
@@ -82,9 +79,9 @@ const REPART_IN_SYSTEMD: [&str; 2] = ["bullseye", "bookworm"];
 const KERNEL_ARGUMENTS: &str = "console=tty0 console=ttyS0,115200 net.ifnames=0 biosdevname=0";
 
 /// The tree of a recipe.
-pub fn tree(recipe: &Recipe, accounts: &Accounts, ids: &FilesystemIds) -> Tree {
+pub fn tree(recipe: &Recipe, ids: &FilesystemIds) -> Tree {
     let files = files(recipe, ids);
-    let script = script(recipe, accounts, &files);
+    let script = script(recipe, &files);
     Tree { packages: packages(recipe), files, script }
 }
 
@@ -228,9 +225,9 @@ fn grub_defaults(recipe: &Recipe) -> String {
 }
 
 /// Files come before everything that may read them, owners after the accounts they name.
-fn script(recipe: &Recipe, accounts: &Accounts, files: &[FileEntry]) -> String {
+fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     let system = &recipe.system;
-    let mut script = format!("set -eu\n{SET_PASSWORD}");
+    let mut script = "set -eu\n".to_owned();
     let mut line = |words: &[&str]| {
         script.push_str(&shell_line(words.iter().copied()));
         script.push('\n');
@@ -266,7 +263,7 @@ fn script(recipe: &Recipe, accounts: &Accounts, files: &[FileEntry]) -> String {
     let root = std::iter::once(("root", "/root".to_owned(), &system.root));
     let users = recipe.users.iter().map(|user| (user.name.as_str(), format!("/home/{}", user.name), &user.account));
     for (name, home, account) in root.chain(users) {
-        log_in(&mut line, name, &home, account, accounts.login(name));
+        log_in(&mut line, name, &home, account);
     }
     for file in files.iter().filter(|file| file.owner != "root:root") {
         line(&["chown", &file.owner, &file.path]);
@@ -283,9 +280,6 @@ fn script(recipe: &Recipe, accounts: &Accounts, files: &[FileEntry]) -> String {
     script
 }
 
-/// chpasswd(8) reads `name:hash` from its standard input.
-const SET_PASSWORD: &str = "set_password() { printf '%s\\n' \"$1\" | chpasswd --encrypted; }\n";
-
 /// Debian installs no firewall by itself; a recipe may.
 const DISABLE_FIREWALL: &str = "\
 for unit in nftables ufw firewalld; do
@@ -293,13 +287,9 @@ for unit in nftables ufw firewalld; do
 done
 ";
 
-fn log_in(line: &mut impl FnMut(&[&str]), name: &str, home: &str, account: &Account, login: &Login) {
-    let hash = match login {
-        Login::Hash(hash) => hash.reveal(),
-        Login::Locked => "*",
-    };
-    // Through a pipe of the shell's own: arguments show in the host's list of processes.
-    line(&["set_password", &format!("{name}:{hash}")]);
+/// No password opens the account; sealing gives it one. Its keys do: what sshd takes for a locked account begins with `!` (sshd(8)).
+fn log_in(line: &mut impl FnMut(&[&str]), name: &str, home: &str, account: &Account) {
+    line(&["usermod", "--password", "*", name]);
     if account.ssh_keys.is_empty() {
         return;
     }

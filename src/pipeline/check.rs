@@ -14,7 +14,6 @@ use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
 use crate::cache::Store;
-use crate::installer::accounts::Accounts;
 use crate::installer::anaconda::selection::selection;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
@@ -108,7 +107,7 @@ fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
 pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: Host<'_>, task: &Task) -> Result<Preflight, AnyFailure> {
     let mut preflight = Preflight::of(&recipe.name);
     let rows = &mut preflight.rows;
-    let document = kickstart(recipe, &Accounts::derive(recipe, &host.store.secret()?), rows);
+    let document = kickstart(recipe, rows);
     let selection = document.map(|document| selection(&document, recipe.disk.firmware));
     rows.extend(unverified(recipe).map(|what| Row::ok(Area::Sources, what)));
     let forecast = match resolved {
@@ -173,7 +172,7 @@ fn familiarity(name: &str, known: Option<&KnownMedium>) -> Row {
 
 /// What the installer would say of the kickstart it is given, in rows, and the kickstart when it takes it. It has no other files, so what
 /// it includes must be made by a `%pre`.
-fn kickstart(recipe: &Recipe, accounts: &Accounts, rows: &mut Vec<Row>) -> Option<Document> {
+fn kickstart(recipe: &Recipe, rows: &mut Vec<Row>) -> Option<Document> {
     if !matches!(recipe.media, Media::Anaconda { .. }) {
         return None;
     }
@@ -184,7 +183,7 @@ fn kickstart(recipe: &Recipe, accounts: &Accounts, rows: &mut Vec<Row>) -> Optio
             Severity::Warning => Row::warning(Area::Kickstart, what, found.help.clone()),
         }
     };
-    let document = match anaconda::kickstart(recipe, accounts) {
+    let document = match anaconda::kickstart(recipe) {
         Ok(text) => parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None),
         Err(AnacondaError::Own { findings, .. }) => {
             rows.extend(findings.iter().map(row));

@@ -9,7 +9,6 @@ use crate::base::host::TooLittleMemory;
 use crate::base::process::Tool;
 use crate::cache::Store;
 use crate::image;
-use crate::installer::accounts::Accounts;
 use crate::installer::anaconda;
 use crate::machine::firmware::find_uefi;
 use crate::plan::Plan;
@@ -30,9 +29,9 @@ const OUTPUT_BYTES: u64 = 256 << 20;
 ///
 /// # Errors
 /// It cannot be made, or would be refused.
-pub(super) fn require_kickstart(recipe: &Recipe, store: &Store) -> Result<(), AnyFailure> {
+pub(super) fn require_kickstart(recipe: &Recipe) -> Result<(), AnyFailure> {
     if matches!(recipe.media, Media::Anaconda { .. }) {
-        anaconda::kickstart(recipe, &Accounts::derive(recipe, &store.secret()?))?;
+        anaconda::kickstart(recipe)?;
     }
     Ok(())
 }

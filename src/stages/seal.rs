@@ -4,32 +4,66 @@ use std::path::Path;
 
 use super::{Layer, OVERLAY, StageError, drive};
 use crate::base::event::Task;
+use crate::base::secret::Secret;
 use crate::image::{self, BootFiles, Format};
 use crate::machine::runner::{Bench, Mode, RunnerTask};
+use crate::plan::SealWork;
 
 /// The script; part of the stage's id.
 pub const SEALING: &str = include_str!("seal.sh");
 
-/// Seal `base` into a new layer in `dir`. `resolv_conf` is what `/etc/resolv.conf` is to say; else it is emptied.
+/// Seal `base` into a new layer in `dir`.
 ///
 /// # Errors
 /// The machine failed, the script failed, or the filesystem was not unmounted cleanly.
-pub async fn seal(base: &Layer, dir: &Path, resolv_conf: Option<&str>, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
-    seal_in(base, dir, resolv_conf, bench, task).await.map_err(|error| error.doing("sealing"))
+pub async fn seal(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+    seal_in(work, base, dir, bench, task).await.map_err(|error| error.doing("sealing"))
 }
 
-async fn seal_in(base: &Layer, dir: &Path, resolv_conf: Option<&str>, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
     let overlay = dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, bench.scratch).await?;
     let payload = RunnerTask {
         name: "seal".to_owned(),
         script: SEALING.as_bytes().to_vec(),
-        files: resolv_conf.map(|text| ("resolv.conf".to_owned(), text.as_bytes().to_vec())).into_iter().collect(),
+        files: [("resolv.conf", work.resolv_conf.as_deref()), ("passwords", work.passwords.as_ref().map(Secret::reveal))]
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), text?.as_bytes().to_vec())))
+            .collect(),
     };
     let mut guest = bench.boot("seal", drive(overlay, Format::Qcow2), files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("seal");
     guest.run_to_success("seal", task).await?;
     guest.end(task).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+
+    /// The part of the script that sets passwords, on a file of the test.
+    #[test]
+    fn passwords_are_set_and_nothing_beside_them() {
+        let (_, part) = SEALING.split_once("if [ -e ./passwords ]; then\n").unwrap();
+        let (part, _) = part.split_once("\nfi\n").unwrap();
+        let script = format!("set -eu\n{}", part.replace("/etc/shadow", "./shadow"));
+        let before = "root:*:19000:0:99999:7:::\na.b:!!:19000::::::\naxb:!:19000::::::\nroota:x:1::::::\n";
+        let sealed = |passwords: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("shadow"), before).unwrap();
+            fs::write(dir.path().join("passwords"), passwords).unwrap();
+            let output = Command::new("sh").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            (output.status.success(), said, fs::read_to_string(dir.path().join("shadow")).unwrap())
+        };
+        let after = "root:$6$a./Z$b:19000:0:99999:7:::\na.b:$5$c$d:19000::::::\naxb:!:19000::::::\nroota:x:1::::::\n";
+        assert_eq!(sealed("a.b:$5$c$d\nroot:$6$a./Z$b\n"), (true, String::new(), after.to_owned()));
+        let (fine, said, _) = sealed("ada:$6$a$b\n");
+        assert!(!fine && said.starts_with("the account ada is not in ./shadow"), "{said}");
+    }
 }

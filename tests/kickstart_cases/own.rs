@@ -6,7 +6,6 @@ use std::path::Path;
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::failure::{Class, Failure as _};
 use goldsmith::base::size::ByteSize;
-use goldsmith::installer::accounts::Accounts;
 use goldsmith::installer::anaconda::{self, AnacondaError};
 use goldsmith::recipe::{Content, Media, Recipe};
 
@@ -55,7 +54,7 @@ fn recipe(own: &[u8], repositories: bool) -> Recipe {
 
 fn try_merge(own: &[u8], repositories: bool) -> Result<Vec<u8>, AnacondaError> {
     let recipe = recipe(own, repositories);
-    anaconda::kickstart(&recipe, &Accounts::derive(&recipe, b"a secret of the tests"))
+    anaconda::kickstart(&recipe)
 }
 
 fn merge(own: &[u8], repositories: bool) -> Vec<u8> {
@@ -219,7 +218,7 @@ fn autopart_makes_no_home_of_its_own() {
     ] {
         let mut recipe = recipe(format!("autopart {options} --fstype=ext4\npoweroff\n").as_bytes(), false);
         recipe.disk.size = ByteSize::gib(gib);
-        let found = anaconda::kickstart(&recipe, &Accounts::derive(&recipe, b"x")).err().map_or(Vec::new(), |error| error.evidence());
+        let found = anaconda::kickstart(&recipe).err().map_or(Vec::new(), |error| error.evidence());
         assert_eq!(found.len(), usize::from(refused), "{options} {gib}: {found:?}");
         assert!(found.iter().all(|found| found.starts_with("my.ks:1:1: error: autopart gives /home its own partition")), "{found:?}");
     }

@@ -7,7 +7,6 @@ mod sarif;
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::cli::args::{Kickstart, RecipeArgs};
 use crate::cli::{Context, host, printer};
-use crate::installer::accounts::Accounts;
 use crate::installer::anaconda;
 use crate::recipe::Media;
 
@@ -17,20 +16,19 @@ use crate::recipe::Media;
 /// The recipe is wrong, or its installer reads no kickstart; a file cannot be read, would be refused, or has what was not to be in it.
 pub fn run(command: &Kickstart, context: &Context) -> Result<(), AnyFailure> {
     match command {
-        Kickstart::Render(args) => render(args, context),
+        Kickstart::Render(args) => render(args),
         Kickstart::Check(args) => check::run(args, context),
         Kickstart::Lints(args) => lints::run(args, context),
     }
 }
 
 /// Print what Anaconda will read. The media are not looked at.
-fn render(args: &RecipeArgs, context: &Context) -> Result<(), AnyFailure> {
+fn render(args: &RecipeArgs) -> Result<(), AnyFailure> {
     let recipe = host::recipe(args)?;
     if !matches!(recipe.media, Media::Anaconda { .. }) {
         return Err(NoKickstart(recipe.name).into());
     }
-    let accounts = Accounts::derive(&recipe, &host::store(None, context)?.secret()?);
-    Ok(printer::pass(&anaconda::kickstart(&recipe, &accounts)?).map(drop)?)
+    Ok(printer::pass(&anaconda::kickstart(&recipe)?).map(drop)?)
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,6 @@ use super::{found_before, rpm};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::{AnyFailure, Class, Failure};
-use crate::cache::Store;
-use crate::installer::accounts::Accounts;
 use crate::installer::anaconda;
 use crate::installer::anaconda::selection::{Selection, selection};
 use crate::kickstart::parse;
@@ -79,7 +77,7 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
         return Ok(Choosing::Done);
     }
     // A kickstart that cannot be had is told by whoever asks for one.
-    let Some(selection) = selected(recipe, host.store)? else { return Ok(Choosing::Done) };
+    let Some(selection) = selected(recipe)? else { return Ok(Choosing::Done) };
     if !selection.unseen.is_empty() {
         return Ok(Choosing::Unknown(NotChosen::Unseen(selection.unseen.join(", "))));
     }
@@ -118,8 +116,8 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
 }
 
 /// What Anaconda will be asked for, when there is a kickstart that it takes.
-fn selected(recipe: &Recipe, store: &Store) -> Result<Option<Selection>, AnyFailure> {
-    let Ok(text) = anaconda::kickstart(recipe, &Accounts::derive(recipe, &store.secret()?)) else { return Ok(None) };
+fn selected(recipe: &Recipe) -> Result<Option<Selection>, AnyFailure> {
+    let Ok(text) = anaconda::kickstart(recipe) else { return Ok(None) };
     let document = parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None);
     Ok(document.is_accepted().then(|| selection(&document, recipe.disk.firmware)))
 }
