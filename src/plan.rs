@@ -25,8 +25,9 @@ use crate::installer::deploy::{self, FilesystemIds, Tree};
 use crate::recipe::{Disk, FileEntry, FilesystemKind, Firmware, GpgKey, Media, ProvisionStep, Recipe, Supply};
 use crate::sources::Pins;
 
-/// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk) makes another result out of the same inputs.
-const ENGINE: u32 = 1;
+/// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk, what the runner brings) makes another result out of the
+/// same inputs. A test of the stages holds what they run against `tests/golden/engine.txt`, which names this number.
+pub const ENGINE: u32 = 1;
 
 /// What is to be done, in order.
 #[derive(Debug, Clone, PartialEq)]

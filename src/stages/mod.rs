@@ -64,9 +64,67 @@ fn drive(path: PathBuf, format: Format) -> Drive {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+    use std::fs;
     use std::path::Path;
 
     use super::*;
+    use crate::base::digest::Sha256Digest;
+    use crate::base::uuid::Uuid;
+    use crate::image::ext4::Mke2fs;
+    use crate::image::{Firmware, Layout, TableKind};
+    use crate::plan::ENGINE;
+    use crate::recipe::{Content, FileEntry, ProvisionStep};
+
+    /// What the stages run and no key holds: an old layer would be taken for a new one if it changed unnoticed.
+    fn engine() -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut said = String::new();
+        let mut part = |name: &str, bytes: &[u8]| writeln!(said, "{name} {}", Sha256Digest::of(bytes)).unwrap();
+        let guest = root.join("src/machine/runner/guest");
+        let mut scripts: Vec<PathBuf> = Vec::new();
+        for directory in [guest.clone(), guest.join("units")] {
+            scripts.extend(fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+        }
+        scripts.sort();
+        for path in &scripts {
+            part(&path.strip_prefix(&guest).unwrap().display().to_string(), &fs::read(path).unwrap());
+        }
+        let mke2fs =
+            Mke2fs { offset: 1 << 20, size: 1 << 30, label: "root".to_owned(), uuid: Uuid([1; 16]), hash_seed: Uuid([2; 16]), epoch: 3 };
+        part("mke2fs", format!("{:?} {:?}", mke2fs.args(Path::new("tree"), Path::new("disk")), mke2fs.env()).as_bytes());
+        for (name, firmware, table) in [
+            ("bios-gpt", Firmware::Bios, TableKind::Gpt),
+            ("bios-mbr", Firmware::Bios, TableKind::Mbr),
+            ("uefi-gpt", Firmware::Uefi, TableKind::Gpt),
+        ] {
+            let layout = Layout::plan(8 << 30, firmware, table, 1 << 28).unwrap();
+            part(name, format!("{layout:?}").as_bytes());
+        }
+        let content = || Content::Inline { text: "text\n".to_owned() };
+        let file = |mode, owner: &str| FileEntry { path: "/etc/file".to_owned(), mode, owner: owner.to_owned(), content: content() };
+        let step = ProvisionStep {
+            name: "step".to_owned(),
+            files: vec![file(0o640, "root:adm"), file(0o4755, "daemon")],
+            packages: vec!["tree".to_owned(), "less".to_owned()],
+            script: Some(content()),
+        };
+        part("provision", format!("{:?}", provision::payload(0, &step)).as_bytes());
+        said
+    }
+
+    #[test]
+    fn what_the_stages_run_changes_with_the_engines_number_alone() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/engine.txt");
+        let golden = fs::read_to_string(&path).unwrap_or_default();
+        let head = format!("engine {ENGINE}\n");
+        if std::env::var_os("REGENERATE").is_some() && !golden.starts_with(&head) {
+            return fs::write(&path, head + &engine()).unwrap();
+        }
+        let differ =
+            "goldsmith makes another result out of the same inputs. Raise ENGINE in src/plan.rs, then run this test with REGENERATE=1";
+        assert!(golden == head + &engine(), "{differ}\n--- found\n{}--- expected\n{golden}", engine());
+    }
 
     #[test]
     fn an_overlay_finds_its_base_wherever_the_store_is() {

@@ -70,7 +70,7 @@ fn node(index: usize) -> String {
 }
 
 /// A step as a task: its files beside the script, then the packages, then the script itself.
-fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
+pub(super) fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
     let mut script = String::from("#!/bin/sh\nset -eu\n");
     let mut files = Vec::new();
     for (number, file) in step.files.iter().enumerate() {
