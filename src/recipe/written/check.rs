@@ -1,0 +1,121 @@
+//! The promises of a recipe, as written.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{SysctlValue, yes};
+
+/// A promise verified on the finished image: a name, if you like, and exactly one other key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct Check {
+    /// For people. Default: made from what is checked.
+    pub name: Option<String>,
+    /// What `docker info` says of the daemon that the boot started.
+    pub docker: Option<DockerCheck>,
+    /// A command run as root.
+    pub command: Option<CommandCheck>,
+    /// A systemd unit.
+    pub service: Option<ServiceCheck>,
+    /// An installed package.
+    pub package: Option<PackageCheck>,
+    /// A file, read from the disk without booting it.
+    pub file: Option<FileCheck>,
+    /// A kernel parameter, read after boot and before Docker starts.
+    pub sysctl: Option<SysctlCheck>,
+    /// A TCP port of the guest.
+    pub port: Option<PortCheck>,
+}
+
+/// What `docker info` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct DockerCheck {
+    /// Version of the daemon, with or without the distribution's suffix (`+dfsg1`).
+    pub version: Option<String>,
+    /// Storage driver, such as "overlay2".
+    pub storage_driver: Option<String>,
+    /// Cgroup driver: "cgroupfs" or "systemd".
+    pub cgroup_driver: Option<String>,
+    /// Parts of warnings that are allowed; any other warning fails the check.
+    #[serde(default)]
+    pub allow_warnings: Vec<String>,
+}
+
+/// A command run as root by `/bin/sh -c`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct CommandCheck {
+    /// The command.
+    pub run: String,
+    /// The exit status it must end with.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 255))]
+    pub status: i32,
+    /// What its standard output must contain.
+    pub stdout: Option<String>,
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct ServiceCheck {
+    /// The unit, with or without `.service`.
+    pub unit: String,
+    /// Whether it must be enabled.
+    pub enabled: Option<bool>,
+    /// Whether it must be active once the boot is over.
+    pub active: Option<bool>,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct PackageCheck {
+    /// Its name.
+    pub name: String,
+    /// What its version must start with.
+    pub version: Option<String>,
+    /// Whether it must be there (true) or must not.
+    #[serde(default = "yes")]
+    pub installed: bool,
+}
+
+/// A file, read from the disk without booting it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct FileCheck {
+    /// Absolute path in the image.
+    pub path: String,
+    /// Whether it must be there (true) or must not.
+    #[serde(default = "yes")]
+    pub exists: bool,
+    /// What it must contain.
+    pub contains: Option<String>,
+    /// What it must hash to.
+    pub sha256: Option<String>,
+    /// Its permission bits, octal, as text.
+    pub mode: Option<String>,
+}
+
+/// A kernel parameter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct SysctlCheck {
+    /// Dotted key.
+    pub key: String,
+    /// Its value.
+    pub value: SysctlValue,
+}
+
+/// A TCP port of the guest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct PortCheck {
+    /// Its number.
+    #[schemars(range(min = 1, max = 65535))]
+    pub number: u16,
+    /// Whether something must listen there (true) or must not.
+    #[serde(default = "yes")]
+    pub listening: bool,
+}
