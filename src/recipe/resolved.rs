@@ -53,6 +53,17 @@ pub struct Recipe {
     pub checks: Vec<Check>,
     /// The deliverable.
     pub output: Output,
+    /// The lists of the recipe that this one extends, which it adds to. For people: they stand in the fields above.
+    pub inherited: Vec<Inherited>,
+}
+
+/// A list that a recipe has of the one it extends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inherited {
+    /// Its dotted path: `packages.install`.
+    pub list: String,
+    /// What its items are called.
+    pub items: Vec<String>,
 }
 
 impl Recipe {

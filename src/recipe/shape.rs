@@ -7,16 +7,29 @@
 use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::diagnostics::{Findings, Problem};
 use super::tree::{KeyPath, Node, Place, Value};
 use super::written;
 use crate::base::text::suggestion;
 
-/// The JSON Schema (2020-12) of a recipe: `goldsmith schema`.
+/// The JSON Schema (2020-12) of a recipe: `goldsmith schema`. A recipe that extends another may leave to that one what is needed.
 pub fn schema() -> Json {
-    generated(false)
+    let mut schema = generated(false);
+    let needed = |schema: &mut Json, kept: &[&str]| match schema.get_mut("required") {
+        Some(Json::Array(keys)) => {
+            let (kept, needed): (Vec<_>, _) = keys.drain(..).partition(|key| key.as_str().is_some_and(|key| kept.contains(&key)));
+            *keys = kept;
+            needed
+        }
+        _ => Vec::new(),
+    };
+    let whole = needed(&mut schema, &["schema"]);
+    let media = schema.pointer_mut("/$defs/Media").map(|media| needed(media, &[])).unwrap_or_default();
+    schema["if"] = json!({"not": {"required": ["extends"]}});
+    schema["then"] = json!({"required": whole, "properties": {"media": {"required": media}}});
+    schema
 }
 
 fn generated(inline: bool) -> Json {

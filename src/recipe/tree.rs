@@ -176,36 +176,6 @@ impl Node {
         if let Value::Table(table) = &self.value { Some(table) } else { None }
     }
 
-    /// Lay `over` on top of this tree: tables merge, everything else is replaced, and so is `system.root`.
-    pub(super) fn merge(&mut self, over: Self) {
-        self.merge_at(over, &mut Vec::new());
-    }
-
-    fn merge_at(&mut self, over: Self, path: &mut Vec<String>) {
-        let Value::Table(table) = &mut self.value else {
-            *self = over;
-            return;
-        };
-        let entries = match over.value {
-            Value::Table(entries) if !path.iter().eq(["system", "root"]) => entries,
-            value => {
-                *self = Self { place: over.place, value };
-                return;
-            }
-        };
-        self.place = over.place;
-        for (key, entry) in entries {
-            if let Some(below) = table.get_mut(&key) {
-                path.push(key);
-                below.key = entry.key;
-                below.node.merge_at(entry.node, path);
-                path.pop();
-            } else {
-                table.insert(key, entry);
-            }
-        }
-    }
-
     /// The best place to show for `path`: the value, the key when the value is a table, or the nearest thing above that is written.
     pub(super) fn place(&self, path: &KeyPath) -> Place {
         let mut node = self;
@@ -281,18 +251,6 @@ mod tests {
 
     fn tree(text: &str) -> Node {
         parse(0, text).unwrap()
-    }
-
-    #[test]
-    fn tables_merge_and_arrays_are_replaced() {
-        let mut base = tree("a = 1\nlist = [1, 2]\n[system]\nhostname = \"x\"\nroot = { password_env = \"P\" }");
-        base.merge(parse(1, "list = [3]\n[system]\nroot = { ssh_keys = [] }\nlocale = \"C\"").unwrap());
-        let at = |path: &str| base.source(&KeyPath::from(path));
-        assert_eq!((at("a"), at("list.0"), at("system.hostname"), at("system.locale"), at("system.root")), (0, 1, 0, 1, 1));
-        let Value::Array(items) = &base.table().unwrap()["list"].node.value else { panic!("not an array") };
-        assert_eq!(items.len(), 1);
-        let root = base.table().unwrap()["system"].node.table().unwrap()["root"].node.table().unwrap();
-        assert_eq!(root.keys().collect::<Vec<_>>(), ["ssh_keys"]);
     }
 
     #[test]

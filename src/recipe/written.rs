@@ -21,9 +21,9 @@ pub(super) struct Recipe {
     /// Version of the recipe format.
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
-    /// Another recipe that this one is laid on top of: a path relative to this file, or the name of a compiled-in recipe.
-    /// Tables merge; everything else, arrays included, is replaced.
-    pub extends: Option<String>,
+    /// Another recipe that this one is laid on top of. Tables merge, lists grow, and entries of one name (`id` of a repository, `path` of a
+    /// file) merge. `urls` and `dns` are replaced, and so is `system.root`.
+    pub extends: Option<Extends>,
     /// Name of the image and of its files: letters, digits, `.`, `-`, `_`.
     pub name: String,
     /// One line for people. Default: the name.
@@ -66,6 +66,27 @@ pub(super) struct Recipe {
     /// The deliverable.
     #[serde(default)]
     pub output: Output,
+}
+
+/// Another recipe: a path relative to this file, or the name of a compiled-in recipe; or a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Extends {
+    /// The other recipe.
+    Recipe(String),
+    /// The other recipe, less something.
+    Less(ExtendsLess),
+}
+
+/// Another recipe, less some of its lists and tables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExtendsLess {
+    /// A path relative to this file, or the name of a compiled-in recipe.
+    pub recipe: String,
+    /// Dotted paths of lists and tables that are not inherited, such as "check" or "packages.install".
+    #[serde(default)]
+    pub replace: Vec<String>,
 }
 
 /// What the image is made from.

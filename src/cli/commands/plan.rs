@@ -29,10 +29,15 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
             .enumerate()
             .map(|(index, stage)| json!({"name": stage.name, "id": stage.id, "run": index >= first_to_run, "layer": have[index]}))
             .collect();
-        let document = json!({"schema": 1, "content_id": plan.content_id, "inputs": resolved.pins, "stages": stages});
+        let inherited: serde_json::Map<_, _> = recipe.inherited.iter().map(|from| (from.list.clone(), json!(from.items))).collect();
+        let document =
+            json!({"schema": 1, "content_id": plan.content_id, "inherited": inherited, "inputs": resolved.pins, "stages": stages});
         return Ok(printer::out(&format!("{document}\n"))?);
     }
     let mut text = String::new();
+    for inherited in &recipe.inherited {
+        text.push_str(&format!("{:<8} {:<32} {}\n", "inherit", inherited.list, inherited.items.join(", ")));
+    }
     for pin in &resolved.pins.0 {
         text.push_str(&format!("{:<8} {:<32} sha256 {}\n", "input", pin.name, pin.sha256.short()));
     }

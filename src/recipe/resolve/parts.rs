@@ -41,6 +41,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         provision: content::provision(judge, &written.provision, written.build.network),
         checks: checks::checks(judge, &written.check),
         output: Output { compress: written.output.compress },
+        inherited: Vec::new(),
     }
 }
 
