@@ -21,8 +21,8 @@ fn the_rehearsal_overrides_nothing_but_inputs_and_versions() {
         "packages.install.4",
         "check.0.docker.version",
         "check.5.file.contains",
-        "check.11.package.version",
-        "check.12.package.version",
+        "check.8.package.version",
+        "check.9.package.version",
     ];
     assert_eq!(keys, expected);
 }
