@@ -10,11 +10,13 @@
 mod console;
 mod disk;
 mod error;
+mod logins;
 mod source;
 mod vm;
 
 pub use console::Streams;
 pub use disk::Kept;
 pub use error::RunError;
+pub use logins::Logins;
 pub use source::Source;
 pub use vm::{Attended, Facts, LocalVm, Options, start};

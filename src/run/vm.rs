@@ -11,10 +11,11 @@ use tokio::time::timeout;
 use super::console::{Console, Left, Streams};
 use super::disk::{self, Kept, LocalDisk};
 use super::error::RunError;
+use super::logins::Logins;
 use super::source::Source;
 use crate::base::host::TooLittleMemory;
 use crate::base::size::ByteSize;
-use crate::image::Firmware;
+use crate::image::{Disk, Firmware};
 use crate::machine::probe::{Probe, probe};
 use crate::machine::spec::{Accelerator, Boot, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
@@ -50,6 +51,8 @@ pub struct Facts {
     pub firmware: Firmware,
     /// Where its changes stay, if they do.
     pub kept: Option<Kept>,
+    /// Who can log in, when the disk tells.
+    pub logins: Option<Logins>,
 }
 
 /// How a turn at the console ended.
@@ -88,11 +91,13 @@ pub async fn start(path: &Path, options: &Options) -> Result<LocalVm, RunError> 
     let private = tempfile::Builder::new().prefix("goldsmith-run-").tempdir();
     let private = private.map_err(disk::unwritable(&std::env::temp_dir(), false))?;
     let disk = if options.keep { disk::kept(&source).await? } else { disk::throw_away(&source, private.path()).await? };
+    // Before QEMU writes to it. What a kept disk has changed counts.
+    let logins = Disk::open(&disk.drive.path).ok().and_then(|disk| Logins::of(&disk));
     let spec = spec(&source, options, probe.accelerator, &disk);
     let launched = Machine::launch(&spec, &private.path().join("machine")).await;
     let mut machine = launched.map_err(|error| port_taken(error, options.ssh))?;
     let console = machine.take_console().map(Console::new);
-    let facts = Facts { name: source.name, probe, cpus: spec.cpus, firmware: source.firmware, kept: disk.kept.clone() };
+    let facts = Facts { name: source.name, probe, cpus: spec.cpus, firmware: source.firmware, kept: disk.kept.clone(), logins };
     Ok(LocalVm { facts, machine, console, _disk: disk, _private: private })
 }
 

@@ -8,7 +8,7 @@ use crate::cli::terminal::{self, Terminal};
 use crate::cli::{Context, printer};
 use crate::image::Firmware;
 use crate::machine::spec::Accelerator;
-use crate::run::{self, Attended, Facts, LocalVm, Options, Streams};
+use crate::run::{self, Attended, Facts, LocalVm, Logins, Options, Streams};
 
 /// Start a local VM and be its console until it ends.
 ///
@@ -27,8 +27,10 @@ pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
         ended = attend(&mut vm, &mut streams, &terminal, args.keep) => ended,
         ended = terminal::hung_up() => Err(ended.into()),
     };
+    let farewell = farewell(vm.facts());
     vm.end(&mut streams).await;
     let written = terminal.close(streams).await;
+    printer::err(&farewell);
     ended?;
     Ok(written?)
 }
@@ -67,15 +69,43 @@ fn greeting(facts: &Facts, args: &Run, terminal: bool) -> String {
             format!("{} {place}\n", if kept.continued { "continued on" } else { "what it changes is kept in" })
         }
     });
-    if let Some(port) = args.ssh {
-        text.push_str(&format!("ssh -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1\n"));
-    }
+    text.push_str(&ways_in(facts.logins.as_ref(), args.ssh));
     text.push_str(match (terminal, args.keep) {
         (true, false) => "the serial console follows; ctrl-] ends the machine\n",
         (true, true) => "the serial console follows; ctrl-] presses the power button\n",
         (false, _) => "the serial console follows, until the guest powers off\n",
     });
     text
+}
+
+/// How to log in, or that nobody can.
+fn ways_in(logins: Option<&Logins>, ssh: Option<u16>) -> String {
+    let ssh_to = |who: &str| {
+        let options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null";
+        ssh.map(|port| format!("ssh -p {port} {options} {who}@127.0.0.1\n")).unwrap_or_default()
+    };
+    let Some(logins) = logins else { return ssh_to("root") };
+    match (logins.for_ssh(), logins.by_password.as_slice()) {
+        (None, _) => "warning: nobody can log in: no account has a password or an ssh key. Build the image with one, such as\n\
+                      \x20   --set 'system.root={password_env=\"ROOT_PASSWORD\"}' or 'system.root={ssh_key_files=[\"id_ed25519.pub\"]}'\n"
+            .to_owned(),
+        (Some(who), []) if ssh.is_none() => {
+            format!("{who} can log in by ssh key only: start it with --ssh 2222\n")
+        }
+        (Some(who), []) => ssh_to(who),
+        (Some(who), with_password) => format!("log in as {} with a password\n{}", with_password.join(" or "), ssh_to(who)),
+    }
+}
+
+/// What became of the machine's changes.
+fn farewell(facts: &Facts) -> String {
+    match &facts.kept {
+        None => format!("{} has ended; what it changed is gone\n", facts.name),
+        Some(kept) => {
+            let place = printable(&kept.overlay.to_string_lossy());
+            format!("{} has ended; what it changed is in {place}, and `goldsmith run --keep` goes on from there\n", facts.name)
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +136,7 @@ mod tests {
             reason: reason.map(str::to_owned),
         };
         let args = Run { image: "x".into(), keep: false, ssh: None, memory: ByteSize::gib(2), cpus: None };
-        let facts = Facts { name: "debian".into(), probe: probe(None), cpus: 2, firmware: Firmware::Bios, kept: None };
+        let facts = Facts { name: "debian".into(), probe: probe(None), cpus: 2, firmware: Firmware::Bios, kept: None, logins: None };
         let plain = "debian: 2 CPUs, 2.00 GiB of memory, BIOS; what it changes is thrown away when it ends\n";
         let end = "the serial console follows; ctrl-] ends the machine\n";
         assert_eq!(greeting(&facts, &args, true), format!("{plain}{end}"));
@@ -120,5 +150,27 @@ ssh -p 2222 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127
 the serial console follows, until the guest powers off
 ";
         assert_eq!(greeting(&facts, &args, false), expected);
+        assert_eq!(
+            farewell(&facts),
+            "debian has ended; what it changed is in /d/x.run.qcow2, and `goldsmith run --keep` goes on from there\n"
+        );
+    }
+
+    #[test]
+    fn the_ways_in_are_those_that_work() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let ssh = |who: &str| format!("ssh -p 22 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {who}@127.0.0.1\n");
+        for (by_password, by_key, port, said) in [
+            (&["root"][..], &[][..], None, "log in as root with a password\n".to_owned()),
+            (&["root", "ada"][..], &["ada"][..], Some(22), format!("log in as root or ada with a password\n{}", ssh("ada"))),
+            (&[][..], &["root"][..], Some(22), ssh("root")),
+            (&[][..], &["root"][..], None, "root can log in by ssh key only: start it with --ssh 2222\n".to_owned()),
+        ] {
+            let logins = Logins { by_password: words(by_password), by_key: words(by_key) };
+            assert_eq!(ways_in(Some(&logins), port), said);
+        }
+        let nobody = ways_in(Some(&Logins { by_password: Vec::new(), by_key: Vec::new() }), Some(22));
+        assert!(nobody.starts_with("warning: nobody can log in: ") && nobody.contains("--set") && !nobody.contains("ssh -p"), "{nobody}");
+        assert_eq!(ways_in(None, Some(22)), ssh("root"));
     }
 }
