@@ -182,7 +182,7 @@ fn build(name: &str, recipe: &str, overrides: &[String], machine: &str, login: O
         drop(fs::remove_dir_all(&store));
     }
     if ended.status != 0 {
-        return Err(ended.stderr);
+        return Err(format!("{}\nevidence: {}", ended.stderr, kept(name, ended.dir()).display()));
     }
     if holds(&ended.dir().join("out/row.qcow2"), b"left behind: 42") {
         return Err("data of a deleted file is in the image".to_owned());
@@ -190,6 +190,21 @@ fn build(name: &str, recipe: &str, overrides: &[String], machine: &str, login: O
     let Some((command, wanted)) = login else { return Ok(()) };
     let printed = logged_in(&ended.dir().join("out"), command);
     if printed.contains(wanted) { Ok(()) } else { Err(format!("`{command}` printed: {printed}")) }
+}
+
+/// The evidence of a failed row, out of its temporary directory: another run would take ten minutes.
+fn kept(name: &str, dir: &Path) -> PathBuf {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/rehearsal-failed").join(name.replace(' ', "-"));
+    drop(fs::remove_dir_all(&place));
+    fs::create_dir_all(&place).unwrap();
+    for entry in fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"out.failed-"))
+    {
+        assert!(Command::new("cp").arg("-r").arg(entry.path()).arg(&place).status().unwrap().success());
+    }
+    place
 }
 
 /// What goldsmith said last: where the artifact is, or why there is none.
