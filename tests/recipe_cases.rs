@@ -325,7 +325,7 @@ fn every_override_that_is_wrong_points_at_itself() {
     let good = [DEPLOY, LOCKED, "[[check]]\nport = { number = 22 }\n"].concat();
     let mut differences = Vec::new();
     for (name, overrides) in [
-        ("set-bare-word", &["system.hostname=master"][..]),
+        ("set-bare-word", &["packages.install=master", "build.cpus=two", "system.hostname=ma ster"][..]),
         ("set-no-value", &["system.hostname", "=1", "a b=1", "system.hostname="]),
         ("set-wrong-values", &["system.hostnmae=\"x\"", "disk.size=\"1G\"", "build.cpus=\"2\"", "check.0.port.number=0"]),
         ("set-no-such-item", &["check.1.port.number=22", "check.first.port.number=22"]),
@@ -337,6 +337,33 @@ fn every_override_that_is_wrong_points_at_itself() {
         differences.extend(golden(&format!("{name}.txt"), &report(&error)).err());
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Where a recipe takes text, an override needs no quotes.
+#[test]
+fn an_override_may_be_plain_text() {
+    let good = [DEPLOY, LOCKED, "[[check]]\nname = \"a\"\nport = { number = 22 }\n"].concat();
+    let overrides = [
+        "system.hostname=node.example.org",
+        "system.root=locked",
+        "build.memory = 3G ",
+        "name=true",
+        "check.0.name=port 22",
+        "kernel.sysctl.\"kernel.core_pattern\"=/tmp/core",
+        "kernel.sysctl.\"vm.swappiness\"=10",
+    ];
+    let recipe = load_set(&good, &overrides).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!((recipe.system.hostname.as_str(), recipe.build.memory.to_string().as_str()), ("node.example.org", "3G"));
+    assert_eq!((recipe.name.as_str(), recipe.checks[0].name.as_str()), ("true", "port 22"));
+    assert_eq!(recipe.kernel.sysctl.values().collect::<Vec<_>>(), ["/tmp/core", "10"]);
+    for secret in ["system.root.password_hash=hunter2", "system.root=hunter2"] {
+        let said = load_set(&good, &[secret]).unwrap_err().render(false);
+        assert!(said.contains('*') && !said.contains("hunter2"), "{said}");
+    }
+    // What is no text stays what it is, and what begins as TOML has to be TOML.
+    for wrong in ["build.cpus=two", "output.compress=maybe", "packages.install=htop", "system.hostname=\"a"] {
+        assert!(load_set(&good, &[wrong]).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub struct Init {
 pub struct RecipeArgs {
     /// A recipe file, or the name of a built-in recipe
     pub recipe: String,
-    /// Override a field for this run: path.to.key=value, value as in TOML
+    /// Override a field for this run: path.to.key=value; text needs no quotes, else as in TOML
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }

@@ -6,10 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use super::builtin::{builtin, builtin_names};
 use super::diagnostics::{Diagnostics, Findings, Problem};
 use super::layers;
-use super::mask::{is_secret, mask};
+use super::mask::mask;
 use super::resolve::{self, Judge, cannot_read};
 use super::resolved::{Inherited, Recipe};
-use super::shape::fit;
+use super::shape::{RECIPE, fit};
 use super::tree::{self, KeyPath, Node, Place, Source, Value};
 use crate::base::failure::Class;
 use crate::base::text::{shell_quote, suggestion};
@@ -193,7 +193,9 @@ impl Loading<'_> {
     fn set(&mut self, tree: &mut Node, text: &str) -> Result<(), Problem> {
         let index = self.sources.len();
         let parsed = tree::parse(index, text);
-        self.sources.push(Source { name: "--set".into(), shown: mask(text, parsed.as_ref().ok()), dir: PathBuf::new() });
+        let unquoted = unquoted(index, text, parsed.as_ref().ok());
+        let structure = parsed.as_ref().ok().filter(|_| unquoted.is_none());
+        self.sources.push(Source { name: "--set".into(), shown: mask(text, structure), dir: PathBuf::new() });
         let at = |start, end| Place { source: index, start, end };
         let usage = "write `--set path.to.key=value`, with the value as in a recipe";
         let Some(equals) = unquoted_equals(text) else {
@@ -204,15 +206,23 @@ impl Loading<'_> {
             Ok(key) => chain(key).map(|(keys, _)| keys.len()).ok_or_else(wrong_key)?,
             Err(_) => return Err(wrong_key()),
         };
+        if let Some((keys, node)) = unquoted {
+            return self.put(tree, &keys, node, at(0, equals));
+        }
         let Ok(parsed) = parsed else { return Err(wrong_value(text, equals, at(equals + 1, text.len()))) };
         let one = || Problem::new("this override is more than one key and its value").show(at(0, text.len()), "").help(usage);
         let (keys, node) = chain_of(parsed, depth).ok_or_else(one)?;
+        self.put(tree, &keys, node, at(0, equals))
+    }
+
+    /// Put the value of an override where its keys, which stand at `key`, lead to.
+    fn put(&self, tree: &mut Node, keys: &[(String, Place)], node: Node, key: Place) -> Result<(), Problem> {
         if keys.first().is_some_and(|(key, _)| key == "extends") {
-            let problem = Problem::new("`extends` cannot be overridden").show(at(0, equals), "");
+            let problem = Problem::new("`extends` cannot be overridden").show(key, "");
             return Err(problem.help("name the other recipe instead of this one"));
         }
-        tree.set(&keys, node).map_err(|(step, why)| {
-            let place = keys.get(step).map_or_else(|| at(0, equals), |(_, place)| place.clone());
+        tree.set(keys, node).map_err(|(step, why)| {
+            let place = keys.get(step).map_or(key, |(_, place)| place.clone());
             Problem::new(why).show(place, "").help("`goldsmith schema` describes every key")
         })
     }
@@ -261,6 +271,21 @@ fn unquoted_equals(text: &str) -> Option<usize> {
     None
 }
 
+/// An override whose value is text without quotes, where a recipe takes text: `system.hostname=node`, `build.memory=4G`. `parsed` is the
+/// override as TOML, if it is that. A value that begins like a TOML string, array or table is meant as one, also when it is wrong.
+fn unquoted(index: usize, text: &str, parsed: Option<&Node>) -> Option<Chain> {
+    let equals = unquoted_equals(text)?;
+    let value = text[equals + 1..].trim();
+    if value.is_empty() || value.starts_with(['"', '\'', '[', '{']) || value.chars().any(char::is_control) {
+        return None;
+    }
+    let (keys, _) = chain(tree::parse(index, &format!("{}=0", &text[..equals])).ok()?)?;
+    let shape = RECIPE.at(&keys)?;
+    let start = text.len() - text[equals + 1..].trim_start().len();
+    let node = Node { place: Place { source: index, start, end: start + value.len() }, value: Value::String(value.to_owned()) };
+    (shape.takes_text_alone() || (shape.takes_text() && parsed.is_none())).then_some((keys, node))
+}
+
 type Chain = (Vec<(String, Place)>, Node);
 
 /// The keys down to the value of a tree in which every table holds one entry.
@@ -284,15 +309,17 @@ fn chain_of(mut node: Node, depth: usize) -> Option<Chain> {
     (!keys.is_empty()).then_some((keys, node))
 }
 
-/// The value of an override is no TOML: most likely a text without quotes.
+/// The value of an override is no TOML, and no text that could stand there without quotes ([`unquoted`]).
 fn wrong_value(text: &str, equals: usize, place: Place) -> Problem {
-    let (key, value) = (&text[..equals], text[equals + 1..].trim());
-    let problem = Problem::new(format!("the value of `{}` is not TOML", key.trim())).show(place, "");
+    let (key, value) = (text[..equals].trim(), text[equals + 1..].trim());
+    let problem = Problem::new(format!("the value of `{key}` is not TOML")).show(place.clone(), "");
     let quotable = !value.is_empty() && !value.contains(['"', '\'', '\\', '[', '{']) && !value.chars().any(char::is_control);
-    let secret = key.split('.').any(|step| is_secret(step.trim().trim_matches(['"', '\''])) || step.trim() == "root");
-    if quotable && !secret {
-        problem.help(format!("text needs quotes: --set {}", shell_quote(&format!("{key}=\"{value}\""))))
-    } else {
-        problem.help("text needs double quotes, and the shell single ones around the whole: --set 'path.to.key=\"text\"'")
+    let shape = tree::parse(place.source, &format!("{key}=0")).ok().and_then(chain).and_then(|(keys, _)| RECIPE.at(&keys));
+    match shape {
+        Some(shape) if quotable && shape.takes_texts() => {
+            problem.help(format!("a list needs brackets: --set {}", shell_quote(&format!("{key}=[\"{value}\"]"))))
+        }
+        Some(shape) if !shape.takes_text() => problem.help(format!("it must be {}", shape.wanted())),
+        _ => problem.help("text needs double quotes, and the shell single ones around the whole: --set 'path.to.key=\"text\"'"),
     }
 }

@@ -133,8 +133,34 @@ impl Shape {
         }
     }
 
+    /// What stands at `path`, when a recipe has such a key.
+    pub(super) fn at(&self, path: &[(String, Place)]) -> Option<&Self> {
+        let Some(((step, _), rest)) = path.split_first() else { return Some(self) };
+        let below = match (&self.table, &self.array) {
+            (Some(table), _) if table.get(step).is_some() => table.get(step),
+            (_, Some(items)) if step.parse::<usize>().is_ok() => Some(&**items),
+            _ => None,
+        };
+        below?.at(rest)
+    }
+
+    /// Whether this may be text.
+    pub(super) fn takes_text(&self) -> bool {
+        self.string
+    }
+
+    /// Whether this may be nothing else that is written without quotes.
+    pub(super) fn takes_text_alone(&self) -> bool {
+        self.string && !self.boolean && self.integer.is_none()
+    }
+
+    /// Whether this may be a list of texts.
+    pub(super) fn takes_texts(&self) -> bool {
+        self.array.as_ref().is_some_and(|items| items.string)
+    }
+
     /// For a person: `"gpt" or "mbr"`, `a boolean, an integer or a string`.
-    fn wanted(&self) -> String {
+    pub(super) fn wanted(&self) -> String {
         let mut kinds: Vec<String> = self.words.iter().map(|word| format!("{word:?}")).collect();
         let kind = |is: bool, kind: &str| is.then(|| kind.to_owned());
         kinds.extend(kind(self.boolean, "true or false"));
