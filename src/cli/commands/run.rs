@@ -144,7 +144,7 @@ mod tests {
         let facts = Facts { probe: probe(Some("why")), cpus: 1, firmware: Firmware::Uefi, kept, ..facts };
         let args = Run { keep: true, ssh: Some(2222), ..args };
         let expected = "\
-no usable KVM, so the machines are emulated and several times slower: why
+why; emulating, several times slower
 debian: 1 CPU, 2.00 GiB of memory, UEFI; continued on /d/x.run.qcow2
 ssh -p 2222 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1
 the serial console follows, until the guest powers off
