@@ -43,7 +43,7 @@ pub struct Request<'a> {
     pub recipe: &'a Recipe,
     /// Where layers are kept.
     pub store: &'a Store,
-    /// How the world is reached.
+    /// How the network is reached.
     pub web: &'a Web,
     /// The directory the artifact is to be.
     pub target: &'a Path,
@@ -135,7 +135,7 @@ async fn foresee(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, events: &
     Ok(())
 }
 
-/// Verify the signatures of what was chosen of the world's repositories.
+/// Verify the signatures of what was chosen of the online repositories.
 async fn prove_packages(resolved: &mut Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
     if resolved.upstreams.iter().any(|upstream| !upstream.keys().is_empty()) {
         let task = events.task("verify the packages");
@@ -147,7 +147,7 @@ async fn prove_packages(resolved: &mut Resolved, host: Host<'_>, events: &Events
     Ok(())
 }
 
-/// Fetch what was chosen of the world's repositories: what foresees is done, the packages go together.
+/// Fetch what was chosen of the online repositories: what foresees is done, the packages go together.
 async fn gather(resolved: &mut Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
     if resolved.chosen.is_some() {
         let task = events.task("fetch");

@@ -90,7 +90,7 @@ pub struct InputRecord {
 pub struct SignatureRecord {
     /// The recipe's repository.
     pub repository: String,
-    /// The repository of the world that the packages come from; absent for those of an archive.
+    /// The online repository that the packages come from; absent for those of an archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
     /// How many packages were verified: all of them.

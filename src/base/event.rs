@@ -87,7 +87,7 @@ pub enum Unit {
 pub enum Outcome {
     /// It did what it was to do.
     Done,
-    /// There was nothing to do: an earlier result serves.
+    /// There was nothing to do: the store has the result.
     Reused,
     /// It failed, or was dropped on the way out of a failure.
     Failed,
@@ -199,7 +199,7 @@ impl Task {
         self.end(Outcome::Done)
     }
 
-    /// An earlier result serves.
+    /// The store has the result.
     pub fn reused(self) -> f64 {
         self.end(Outcome::Reused)
     }

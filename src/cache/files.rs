@@ -1,4 +1,4 @@
-//! Files of the world, kept under their digest once they have been fetched.
+//! Files from the network, kept under their digest once they have been fetched.
 //!
 //! A miss hands out the permission to fetch: [`FileVacancy`] holds a lock, and the beginning of the file that an earlier run got, if
 //! any. What was got stays when the vacancy is dropped, so that the next run goes on from there.

@@ -25,8 +25,8 @@ const RUN: &str = "\
 Start a local VM from an image, on its serial console
 
 The image is not written: what the VM changes is thrown away when it ends, or
-kept with --keep. The VM has no network unless --ssh asks for it, and then it
-reaches nobody: it can only be reached.
+kept with --keep. The VM has no network unless --ssh asks for it, and then only
+incoming ssh works; the guest has no internet.
 
 The console is on this terminal until the guest powers off; ctrl-] ends the VM
 before that. With --keep, ctrl-] presses the power button, and a second one cuts
@@ -45,7 +45,7 @@ fn vm_memory(text: &str) -> Result<ByteSize, String> {
 #[derive(Debug, Parser)]
 #[command(name = "goldsmith", version, max_term_width = 80, help_expected = true, after_help = EXIT_CODES)]
 pub struct Args {
-    /// Write JSON to standard output: an event a line, or one document
+    /// Write JSON to standard output: one event per line, or one document
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
     /// Also show what the tools and the guest print
@@ -63,7 +63,7 @@ pub enum Command {
     Init(Init),
     /// Build, prove and publish the image of a recipe
     Build(Build),
-    /// Tell what stands against a build, before its first boot
+    /// Check whether a recipe can be built
     Check(Check),
     /// Show what a build would do, and why
     Plan(Plan),

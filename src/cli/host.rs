@@ -63,7 +63,7 @@ pub fn store(flag: Option<&Path>, context: &Context) -> Result<Store, AnyFailure
     Ok(Store::open(&context.environment.store_dir(flag)?)?)
 }
 
-/// How the world is reached from this host.
+/// How the network is reached from this host.
 pub fn web(context: &Context) -> Web {
     Web::through(context.environment.proxies.clone())
 }

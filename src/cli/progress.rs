@@ -173,7 +173,7 @@ fn amount(done: u64, total: Option<u64>, unit: Unit) -> String {
 fn ending(outcome: Outcome, seconds: f64) -> String {
     match outcome {
         Outcome::Done => format!("done in {}", duration(seconds)),
-        Outcome::Reused => "nothing to do, an earlier result serves".into(),
+        Outcome::Reused => "cached".into(),
         Outcome::Failed => format!("failed after {}", duration(seconds)),
     }
 }
@@ -216,7 +216,7 @@ mod tests {
             (122, Event::Note { text: "a\nb".into() }, Some("a\u{fffd}b")),
             (123, Event::Warning { text: "no KVM".into() }, Some("warning: no KVM")),
             (124, end(Outcome::Done, 124.4), Some("install: done in 2 min 4 s")),
-            (124, end(Outcome::Reused, 0.0), Some("install: nothing to do, an earlier result serves")),
+            (124, end(Outcome::Reused, 0.0), Some("install: cached")),
             (124, end(Outcome::Failed, 9.44), Some("install: failed after 9.4 s")),
             (200, progress("late", 0, None, Unit::Steps), Some("task 1: late")),
         ];

@@ -186,7 +186,7 @@ pub enum NetworkSpec {
     None,
     /// One interface on QEMU's user network (libslirp), with DHCP.
     User {
-        /// Whether the guest reaches beyond: the world, and the host's loopback with it. Else nothing leaves (`restrict=on`).
+        /// Whether the guest reaches beyond: the internet, and the host's loopback with it. Else nothing leaves (`restrict=on`).
         outside: bool,
         /// The network's own addresses, for a guest with an address of its own; else 10.0.2.0/24.
         subnet: Option<Subnet>,

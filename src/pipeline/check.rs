@@ -69,7 +69,7 @@ pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, eve
     Ok(preflight)
 }
 
-/// Choose what an installation takes of the world's repositories.
+/// Choose what an installation takes of the online repositories.
 ///
 /// # Errors
 /// It cannot be chosen, or what is asked for does not go together.

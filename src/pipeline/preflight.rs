@@ -64,7 +64,7 @@ pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store,
     // Anaconda brings its own.
     let deploys = installs && matches!(recipe.media, Media::Deploy { .. });
     let installing: &[Tool] = if deploys { &stages::INSTALL_TOOLS } else { &[] };
-    // What is fetched of the world needs metadata of its own.
+    // Packages from online repositories need metadata of their own.
     let gathers = installs && recipe.repositories.iter().any(|repository| matches!(repository.supply, Supply::Upstream(_)));
     let gathering: &[Tool] = if gathers { &[Tool::CreaterepoC] } else { &[] };
     let signed = recipe.repositories.iter().any(|repository| match &repository.supply {

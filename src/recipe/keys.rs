@@ -25,7 +25,7 @@ pub enum GpgKey {
         #[serde(skip_serializing_if = "Option::is_none")]
         fingerprint: Option<Fingerprint>,
     },
-    /// In the world.
+    /// On the network.
     Url {
         /// Where it can be fetched.
         url: String,

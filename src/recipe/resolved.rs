@@ -105,7 +105,7 @@ pub enum Distribution {
     Debian,
 }
 
-/// A file on the host or in the world.
+/// A file on the host or on the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FileSource {
     /// Where it is on the host: absolute, or relative to the working directory. Not part of any key.
@@ -139,11 +139,11 @@ pub struct Repository {
 pub enum Supply {
     /// The archive that holds packages and metadata.
     Archive(FileSource),
-    /// RPM repositories of the world, of which the packages are fetched that the installation takes. At least one.
+    /// online RPM repositories, of which the packages are fetched that the installation takes. At least one.
     Upstream(Vec<Upstream>),
 }
 
-/// An RPM repository of the world.
+/// An online RPM repository.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Upstream {
     /// What people call it, unique in the recipe: `extras`.
@@ -431,7 +431,7 @@ pub struct Build {
 pub enum BuildNetwork {
     /// None.
     Closed,
-    /// QEMU's user network: the guest sees the world and the host's loopback.
+    /// QEMU's user network: the guest reaches the internet and the host's loopback.
     Open,
 }
 

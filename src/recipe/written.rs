@@ -130,7 +130,7 @@ pub(super) enum Installer {
     Deploy,
 }
 
-/// A file on this machine or in the world: a path, URLs, or both (the path is tried first).
+/// A file on this machine or on the network: a path, URLs, or both (the path is tried first).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileSource {
@@ -153,7 +153,7 @@ pub(super) struct Repository {
     pub file: Option<String>,
     /// A tar archive (plain, gzip, xz, zstd or bzip2) of packages, or their directory; their metadata is made when there is none.
     pub archive: Option<FileSource>,
-    /// In place of `archive`: RPM repositories of the world. goldsmith fetches what the installation takes of them, on this machine. Groups
+    /// In place of `archive`: online RPM repositories. goldsmith fetches what the installation takes of them, on this machine. Groups
     /// (`@name`) are those of the medium.
     #[serde(default)]
     pub upstream: Vec<Upstream>,
@@ -181,7 +181,7 @@ pub(super) struct GpgKey {
     pub fingerprint: Option<String>,
 }
 
-/// An RPM repository of the world.
+/// An online RPM repository.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Upstream {

@@ -223,7 +223,7 @@ pub enum SourceError {
         /// Each address, without credentials, and why not from there; at least one.
         failures: Vec<(String, String)>,
     },
-    /// A file of a repository of the world cannot be had from any of its mirrors.
+    /// A file of an online repository cannot be had from any of its mirrors.
     #[error("{what} cannot be fetched: {}", first(failures))]
     NoMirror {
         /// What the file is to the recipe.

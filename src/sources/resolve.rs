@@ -34,7 +34,7 @@ pub struct Host<'a> {
     pub scratch: &'a Path,
     /// Where is kept what was found out before.
     pub store: &'a Store,
-    /// How the world is reached.
+    /// How the network is reached.
     pub web: &'a Web,
     /// Whether what is missing is fetched, or only looked for.
     pub fetch: Fetch,
@@ -53,11 +53,11 @@ pub struct Resolved {
     pub medium: Option<Medium>,
     /// The bundles of the recipe's repositories, by their id.
     pub bundles: BTreeMap<String, Bundle>,
-    /// The repositories of the world that packages may be chosen of, in the order of the recipe.
+    /// The online repositories that packages may be chosen of, in the order of the recipe.
     pub upstreams: Vec<Upstream>,
     /// What was chosen of them, by the id of the recipe's repository; nothing while it is not known.
     pub chosen: Option<BTreeMap<String, Chosen>>,
-    /// Who signed the packages of repositories that have keys; those of the world once [`super::prove`] was asked.
+    /// Who signed the packages of repositories that have keys; those of online ones once [`super::prove`] was asked.
     pub proofs: Vec<Proof>,
     /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
     pub epoch: u64,
@@ -142,7 +142,7 @@ async fn signed(index: usize, repository: &Repository, host: Host<'_>, found: &m
     Ok(())
 }
 
-/// The repositories of the world, all at a time: most of it is waiting for answers. What of them cannot be had is returned.
+/// The online repositories, all at a time: most of it is waiting for answers. What of them cannot be had is returned.
 async fn upstreams(recipe: &Recipe, host: Host<'_>, found: &mut Resolved, task: &Task) -> Vec<SourceError> {
     let wanted = recipe.repositories.iter().enumerate().flat_map(|(index, repository)| {
         let upstreams = match &repository.supply {
@@ -203,7 +203,7 @@ async fn medium(iso: &FileSource, host: Host<'_>, found: &mut Resolved, task: &T
 enum Place {
     /// On this host; whether it is one that can be used shows later.
     Here(PathBuf),
-    /// In the world.
+    /// On the network.
     There(Awaited),
 }
 
@@ -231,7 +231,7 @@ fn is_nowhere(source: &FileSource) -> bool {
     local(source).is_none() && (source.urls.is_empty() || source.sha256.is_none())
 }
 
-/// Find an input: its local copy, else what was fetched before, else the world's.
+/// Find an input: its local copy, else what was fetched before, else the network's.
 async fn find(what: &str, key: &str, source: &FileSource, host: Host<'_>, task: &Task) -> Result<Place, SourceError> {
     if let Some(path) = local(source) {
         return Ok(Place::Here(path.clone()));

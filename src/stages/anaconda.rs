@@ -393,7 +393,7 @@ mod tests {
         // The first is vda, which the kickstart names.
         assert_eq!(drives, [("/d.raw", Access::ReadWrite), ("/m.iso", Access::ReadOnly), ("/v.img", Access::ReadOnly)]);
         assert_eq!(spec.ports, [LOG_PORT, REPORT_PORT]);
-        // Provision steps may reach the world; the installer may not.
+        // Provision steps may reach the network; the installer may not.
         assert!(matches!(spec.network, NetworkSpec::User { outside: false, ssh_forward: None, .. }) && !spec.reboots);
     }
 

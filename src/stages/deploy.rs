@@ -49,7 +49,7 @@ pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &B
     }
     layout.write_table(&mut file, &disk, &work.ids.seed)?;
     drop(file);
-    install_boot_loader(work, disk, bench, task).await.map_err(|error| error.doing("installing the boot loader"))
+    install_boot_loader(work, disk, bench, task).await.map_err(|error| error.ours("boot loader").doing("installing the boot loader"))
 }
 
 fn layout(disk: &recipe::Disk) -> Result<Layout, StageError> {

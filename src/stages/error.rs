@@ -56,6 +56,14 @@ pub enum StageError {
         /// Why it failed.
         source: RunnerError,
     },
+    /// A script of goldsmith's own failed in the guest.
+    #[error("goldsmith's {what} step failed: {source}")]
+    Ours {
+        /// Which one.
+        what: &'static str,
+        /// Why it failed.
+        source: RunnerError,
+    },
     /// A tool of the host failed.
     #[error(transparent)]
     Tool(#[from] ProcessError),
@@ -92,6 +100,14 @@ impl StageError {
             other => other,
         }
     }
+
+    /// Of a script that is goldsmith's own: it is not for the user to correct.
+    pub(super) fn ours(self, what: &'static str) -> Self {
+        match self {
+            Self::Runner { source: source @ RunnerError::Failed { .. }, .. } => Self::Ours { what, source },
+            other => other,
+        }
+    }
 }
 
 impl Failure for StageError {
@@ -102,7 +118,7 @@ impl Failure for StageError {
             Self::NoMedium | Self::NoBundle(_) => Class::Bug,
             Self::Source(error) => error.class(),
             Self::Image(error) => error.class(),
-            Self::Runner { source, .. } => source.class(),
+            Self::Runner { source, .. } | Self::Ours { source, .. } => source.class(),
             Self::Tool(error) => error.class(),
             Self::Scratch { .. } => Class::Host,
             Self::Keep(error) => error.get().class(),
@@ -116,6 +132,7 @@ impl Failure for StageError {
             Self::Source(error) => error.remedy(),
             Self::Image(error) => error.remedy(),
             Self::Runner { source, .. } => source.remedy(),
+            Self::Ours { .. } => Some("read the lines shown; unless they name a step of the recipe, please report this".to_owned()),
             Self::Tool(error) => error.remedy(),
             Self::Scratch { path, .. } => Some(format!("make room or give permission: {}", path.display())),
             Self::Keep(error) => error.get().remedy(),
@@ -127,7 +144,7 @@ impl Failure for StageError {
             Self::Packages { tail, .. } => tail.clone(),
             Self::Installation { lines, .. } => lines.clone(),
             Self::Source(error) => error.evidence(),
-            Self::Runner { source, .. } => source.evidence(),
+            Self::Runner { source, .. } | Self::Ours { source, .. } => source.evidence(),
             Self::Tool(error) => error.evidence(),
             _ => Vec::new(),
         }
@@ -135,7 +152,7 @@ impl Failure for StageError {
 
     fn evidence_dir(&self) -> Option<PathBuf> {
         match self {
-            Self::Runner { source, .. } => source.evidence_dir(),
+            Self::Runner { source, .. } | Self::Ours { source, .. } => source.evidence_dir(),
             Self::Installation { dir, .. } => Some(dir.clone()),
             _ => None,
         }

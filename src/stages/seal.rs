@@ -17,7 +17,7 @@ pub const SEALING: &str = include_str!("seal.sh");
 /// # Errors
 /// The machine failed, the script failed, or the filesystem was not unmounted cleanly.
 pub async fn seal(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
-    seal_in(work, base, dir, bench, task).await.map_err(|error| error.doing("sealing"))
+    seal_in(work, base, dir, bench, task).await.map_err(|error| error.ours("seal").doing("sealing"))
 }
 
 async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {

@@ -274,7 +274,7 @@ fn judge(promises: &Promises, answers: &[Answer]) -> Booted {
 }
 
 fn failed_units(booted: &Answer, failed: &Answer) -> CheckResult {
-    let name = "no unit failed at boot";
+    let name = "failed units at boot";
     if booted.status != 0 {
         return CheckResult::failed(name, "the boot was not over after 300 s");
     }
@@ -318,9 +318,12 @@ fn own_check(name: &str, kind: &CheckKind, answer: &Answer, sysctl: &[String], d
         CheckKind::Service { enabled, active, .. } => service(name, answer, *enabled, *active),
         CheckKind::Package { version, installed, .. } => package(name, answer, version.as_deref(), *installed),
         CheckKind::Port { port, listening } => {
-            let found = listens(&answer.lines, *port);
-            let word = |listening| if listening { "listening" } else { "silent" };
-            CheckResult::equal(name, word(found), word(*listening))
+            let found = if listens(&answer.lines, *port) {
+                (true, format!("something listens on port {port}"))
+            } else {
+                (false, format!("nothing listens on port {port}"))
+            };
+            if found.0 == *listening { CheckResult::passed(name, found.1) } else { CheckResult::failed(name, found.1) }
         }
         CheckKind::Sysctl { key, value } => CheckResult::equal(name, &parameter(sysctl, key), value),
         CheckKind::File { .. } => return None,

@@ -34,7 +34,7 @@ fn a_recipe_that_cannot_be_used_is_refused_with_its_place() {
 #[test]
 fn packages_that_are_nowhere_are_told_before_anything_is_made() {
     let ended = goldsmith(["build", "debian-12-docker", "-o", "out", "--set", "packages.install=[\"docker.oi\", \"nosuch=1\"]"]).end();
-    failed(&ended, 2, "debian-12-docker cannot be built, 2 things stand against it:", "change packages.install");
+    failed(&ended, 2, "cannot build debian-12-docker: 2 problems", "change packages.install");
     for line in ["  packages: the recipe asks for docker.oi", "  packages: the recipe asks for nosuch=1"] {
         assert!(ended.stderr.lines().any(|there| there == line), "{}", ended.stderr);
     }
@@ -52,7 +52,7 @@ fn a_check_tells_everything_that_stands_against_a_build() {
     failed(
         &missing,
         3,
-        "centos-7.5-docker cannot be built, 2 things stand against it:\n  sources: the installation medium is missing: there is no ",
+        "cannot build centos-7.5-docker: 2 problems\n  sources: the installation medium is missing: there is no ",
         "say where it is (sha256 506e4e06",
     );
     let rows = [

@@ -139,7 +139,7 @@ fn a_signature_over_the_header_counts_beside_a_signed_index_alone() {
     server.lie(ASC, None);
     let store = tempfile::tempdir().unwrap();
     let ended = run("build", &sets, store.path(), &["-o", "out"]).end();
-    refused(&ended, 3, &["packages of the world are refused: `", "(and 14 more)", "name the key that they are signed with in"]);
+    refused(&ended, 3, &["packages of online repositories are refused: `", "(and 14 more)", "name the key that they are signed with in"]);
     assert_eq!(
         ended.stderr.matches(".rpm of docker-ce-stable` has a signature over its header alone, ").count(),
         1 + 15,

@@ -11,7 +11,7 @@ use crate::pipeline::{self, ForecastPackage, Preflight, Verdict};
 /// Tell everything that can be known of a build before its first boot, and fail when it cannot end well.
 ///
 /// # Errors
-/// The recipe is wrong, or something stands against building it.
+/// The recipe is wrong, or it cannot be built.
 pub async fn run(args: &Check, context: &Context) -> Result<(), AnyFailure> {
     let recipe = host::recipe(&args.recipe)?;
     let store = host::store(args.store.store.as_deref(), context)?;

@@ -317,7 +317,7 @@ impl Guest {
     }
 
     async fn say(&mut self, line: &str) {
-        // To whom it cannot be said is dead, and `next` tells of what.
+        // A failed write means the guest is gone; `next` reports why.
         let _ = self.writer.write_all(format!("{line}\n").as_bytes()).await;
     }
 

@@ -8,7 +8,7 @@ use crate::pipeline::closure::{Choosing, Forecast, ForecastRefusal};
 use crate::recipe::{Media, Recipe};
 use crate::sources::medium::Edition;
 
-/// What came of choosing packages of the world's repositories.
+/// What came of choosing packages of the online repositories.
 pub(super) fn chosen(choosing: Choosing) -> Vec<Row> {
     match choosing {
         Choosing::Done => Vec::new(),

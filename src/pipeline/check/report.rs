@@ -152,7 +152,7 @@ impl PreflightFailed {
                     [first].into_iter().chain(evidence).collect::<Vec<_>>().join("\n")
                 };
                 let list: Vec<String> = rows.iter().map(lines).collect();
-                format!("{} cannot be built, {} stand against it:\n{}", self.recipe, counted(rows.len(), "thing"), list.join("\n"))
+                format!("cannot build {}: {}\n{}", self.recipe, counted(rows.len(), "problem"), list.join("\n"))
             }
         }
     }
@@ -206,7 +206,7 @@ mod tests {
         let one = preflight(vec![wrong("a", Class::Input)]).refuse().unwrap_err();
         assert_eq!((one.to_string().as_str(), one.class(), one.remedy().as_deref()), ("a", Class::Input, Some("mend a")));
         let two = preflight(vec![wrong("a", Class::Host), wrong("b", Class::Input)]).refuse().unwrap_err();
-        assert_eq!(two.to_string(), "lab cannot be built, 2 things stand against it:\n  sources: a\n  sources: b");
+        assert_eq!(two.to_string(), "cannot build lab: 2 problems\n  sources: a\n  sources: b");
         assert_eq!((two.class(), two.remedy().as_deref()), (Class::Input, Some("mend a; mend b")));
         let promise = Row::broken_promise(Area::Checks, "c", None);
         assert_eq!(preflight(vec![promise.clone()]).refuse().unwrap_err().class(), Class::Image);

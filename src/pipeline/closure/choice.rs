@@ -1,6 +1,6 @@
-//! Which packages of the world's repositories an installation takes.
+//! Which packages of the online repositories an installation takes.
 //!
-//! They are solved for with all that the world has; the installer then sees no more of it than what was chosen. So a package whose newest version
+//! They are solved for with all that is online; the installer then sees only what was chosen. So a package whose newest version
 //! cannot be installed does no harm: yum takes the newest it sees, and that is the one that goes with the others.
 
 use std::collections::HashSet;
@@ -32,7 +32,7 @@ pub enum Choosing {
     Unknown(NotChosen),
 }
 
-/// Why it cannot be told which packages are taken of the world.
+/// Why it is not known which packages are taken from online repositories.
 #[derive(Debug, thiserror::Error)]
 pub enum NotChosen {
     /// What has other packages is not here yet.
@@ -68,7 +68,7 @@ struct Choice {
     refused: Vec<String>,
 }
 
-/// Choose the packages of the world's repositories that an installation of `recipe` takes, and pin them in `resolved`.
+/// Choose the packages of the online repositories that an installation of `recipe` takes, and pin them in `resolved`.
 ///
 /// # Errors
 /// An index cannot be had or is not what it must be.
@@ -96,7 +96,7 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
                 return Ok(Choice { packages: Vec::new(), refused: refused.reasons.iter().map(ToString::to_string).collect() });
             }
         };
-        // What is here already need not be fetched: the same version may have been found in the world first.
+        // What is here already need not be fetched: the same version may have been found online first.
         let is = |package: &Package| (package.name, package.version, package.arch);
         let ids = (0..).map(PackageId).zip(&universe.packages);
         let here: HashSet<_> = ids.filter(|(id, _)| !remote.contains_key(id)).map(|(_, package)| is(package)).collect();

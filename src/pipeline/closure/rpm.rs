@@ -30,7 +30,7 @@ const BASE_COST: u32 = 1000;
 enum Place<'a> {
     Medium(&'a Medium),
     Bundle(&'a Bundle),
-    /// In the world; when it is said, only these packages of it are on the volume.
+    /// Online; when packages are named, only these are on the volume.
     World(&'a Upstream, Option<&'a [RemotePackage]>),
 }
 
@@ -39,13 +39,13 @@ pub(super) struct Repo<'a> {
     id: String,
     cost: u32,
     place: Place<'a>,
-    /// Empty for those of the world, which have their own.
+    /// Empty for online repositories, which have their own.
     repomd: Repomd,
     /// What its repomd.xml hashes to: that has the digests of all the rest.
     sha256: Sha256Digest,
 }
 
-/// All packages, and of those of the world where they are and what they hash to.
+/// All packages, and of those that are online where they are and what they hash to.
 pub(super) struct Offers<'a> {
     pub(super) universe: Universe,
     pub(super) remote: BTreeMap<PackageId, (&'a Upstream, Offer)>,
@@ -59,7 +59,7 @@ pub(super) struct Offer {
     pub(super) checksum: Option<Checksum>,
 }
 
-/// The packages that `selection` leads to; nothing when it depends on what cannot be seen. Of repositories of the world the installer sees
+/// The packages that `selection` leads to; nothing when it depends on what cannot be seen. Of online repositories the installer sees
 /// what was chosen, and nothing is known before.
 pub(super) async fn forecast(
     selection: &Selection,
@@ -98,8 +98,8 @@ pub(super) async fn forecast(
     remembered(host.store, &digests, &question, upgrading.as_ref(), universe).await.map(Some)
 }
 
-/// The repositories that packages can be chosen of, with all they have: the medium, the bundles, and the world. What the medium has need not be
-/// fetched, so the world costs most, the recipe's first upstream least of it.
+/// The repositories that packages can be chosen of, with all they have: the medium, the bundles, and online ones. What the medium has need not be
+/// fetched, so an online repository costs most, the recipe's first upstream least of them.
 pub(super) fn choosable<'a>(selection: &Selection, medium: &'a Medium, resolved: &'a Resolved) -> Result<Vec<Repo<'a>>, SourceError> {
     let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
     for (id, cost) in &selection.repositories {
@@ -178,7 +178,7 @@ pub(super) async fn universe<'a>(repos: &[Repo<'a>], question: &Question, host: 
     Ok(Offers { universe, remote })
 }
 
-/// Add the packages of a repository of the world, or `only` these, and say where they are.
+/// Add the packages of an online repository, or `only` these, and say where they are.
 async fn add_upstream<'a>(
     universe: &mut Universe,
     number: u16,

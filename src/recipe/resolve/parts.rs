@@ -81,7 +81,7 @@ fn media(judge: &mut Judge<'_>, written: &written::Media, kickstart: Option<Cont
     Media::Deploy { distribution: written.distribution.unwrap_or(Distribution::Debian), suite: suite.unwrap_or_default() }
 }
 
-/// A file on this machine or in the world.
+/// A file on this machine or on the network.
 pub(super) fn file_source(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileSource) -> FileSource {
     if written.path.is_none() && written.urls.is_empty() {
         judge.none_of(path, &["path", "urls"], format!("`{path}` does not say where the file is"));

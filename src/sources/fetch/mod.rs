@@ -54,7 +54,7 @@ pub enum Fetch {
     Look,
 }
 
-/// How this host reaches the world.
+/// How this host reaches the network.
 #[derive(Debug, Clone)]
 pub struct Web {
     /// The host's proxies.
@@ -103,7 +103,7 @@ impl fmt::Display for Awaited {
     }
 }
 
-/// A file of the world.
+/// A file on the network.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Remote<'a> {
     /// What it is to the recipe.

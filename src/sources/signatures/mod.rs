@@ -1,7 +1,7 @@
 //! Whether packages are signed with the keys that a recipe names.
 //!
 //! ```text
-//! gpg_keys ─files, or the world─→ Keyring ┐
+//! gpg_keys ─files, or the network─→ Keyring ┐
 //! package ─packages::rpm::signed─→ parts ─┴─ gpgv, once for each signature ─→ Proof, or why not
 //! ```
 //!
@@ -51,7 +51,7 @@ const AT_A_TIME: usize = 4;
 pub struct Proof {
     /// The recipe's repository.
     pub repository: String,
-    /// The repository of the world that they come from; none for those of an archive.
+    /// The online repository that they come from; none for those of an archive.
     pub upstream: Option<String>,
     /// The keys, and the packages signed with each.
     pub signers: Signers,

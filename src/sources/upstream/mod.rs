@@ -1,4 +1,4 @@
-//! RPM repositories of the world: what they have, and the packages that were chosen of them.
+//! online RPM repositories: what they have, and the packages that were chosen of them.
 //!
 //! ```text
 //! repomd.xml ─its checksums→ primary.xml, filelists.xml ─(the caller solves)→ Chosen ─gather→ Bundle
@@ -42,7 +42,7 @@ const INDEX_BYTES: u64 = 256 << 20;
 /// Bytes that an expanded index may have; the filelists of CentOS 7 with all updates have 90 MiB.
 const EXPANDED_BYTES: u64 = 512 << 20;
 
-/// A repository of the world.
+/// An online repository.
 #[derive(Debug)]
 pub struct Upstream {
     /// The recipe's repository that its packages go to.
@@ -61,7 +61,7 @@ pub struct Upstream {
     signer: Option<Fingerprint>,
 }
 
-/// A package of a repository of the world.
+/// A package of an online repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemotePackage {
     /// The repository, by its name.
@@ -148,7 +148,7 @@ async fn index(
     Ok((opened, bytes))
 }
 
-/// A file of the store, or of the world.
+/// A file of the store, or from the network.
 async fn kept(remote: Remote<'_>, host: Host<'_>, task: &Task) -> Result<PathBuf, SourceError> {
     match stored(remote.what, remote.sha256, host.store, task).await? {
         Some(path) => Ok(path),

@@ -48,7 +48,7 @@ pub async fn prove(resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Resu
     Ok(())
 }
 
-/// A proof for every repository of the world that has keys.
+/// A proof for every online repository that has keys.
 fn proofs(upstreams: &[Upstream], held: &[Held<'_>], found: &[Option<Result<Signers, String>>]) -> Result<Vec<Proof>, SourceError> {
     let name = |held: &Held<'_>| format!("{} of {}", held.package.file_name, held.upstream.name);
     let unasked = || Err("was not verified".to_owned());
@@ -56,7 +56,7 @@ fn proofs(upstreams: &[Upstream], held: &[Held<'_>], found: &[Option<Result<Sign
     let mut keys: Vec<&str> = refused.map(|(held, _)| held.keyring.key()).collect();
     keys.dedup();
     let verdicts = held.iter().zip(found).map(|(held, found)| (name(held), found.clone().unwrap_or_else(unasked)));
-    all("packages of the world", &keys.join("`, `"), verdicts)?;
+    all("packages of online repositories", &keys.join("`, `"), verdicts)?;
     let proof = |upstream: &Upstream| {
         let mut signers = Signers::default();
         let own = held.iter().zip(found).filter(|(held, _)| held.upstream.name == upstream.name);
