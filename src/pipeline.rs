@@ -33,7 +33,7 @@ use crate::verify::{self, Promises, Report};
 
 pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
 pub use closure::ForecastPackage;
-pub use failure::{BuildFailed, NotPublishable, Unproved};
+pub use failure::{BuildFailed, Unproved};
 pub use preflight::first_to_run;
 
 /// A build that is wanted.
@@ -83,16 +83,15 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
         events.note(unverified);
     }
     let (mut resolved, plan) = resolve_and_plan(recipe, host, events).await?;
-    let found = artifact::existing(request.target, &plan.content_id);
-    if let Found::SameId(manifest) = &found {
-        let artifact = Artifact { dir: request.target.to_owned(), manifest: (**manifest).clone() };
+    if let Found::SameId(manifest) = artifact::existing(request.target, &plan.content_id) {
+        let artifact = Artifact { dir: request.target.to_owned(), manifest: *manifest };
         match artifact.check_image() {
             Ok(()) => return Ok(Built::UpToDate(artifact)),
             Err(damage) => events.warn(format!("it is built again: {damage}")),
         }
     }
     // What publishing would refuse after the work is refused before it.
-    NotPublishable::refuse(&found, request.target, request.overwrite)?;
+    artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
     preflight::require(request, &resolved, &plan)?;
     let installs = first_to_run(request.store, &plan) == 0;
     if installs {

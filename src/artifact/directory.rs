@@ -25,7 +25,7 @@ const MANIFEST_BYTES: u64 = 16 << 20;
 /// What is at an artifact's place.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
-    /// Nothing, or an empty directory.
+    /// Nothing, as far as can be seen, or an empty directory.
     None,
     /// The artifact that was asked for.
     SameId(Box<Manifest>),
@@ -53,7 +53,8 @@ pub struct Artifact {
 /// What is at `target`, seen from a build of the content `id`.
 pub fn existing(target: &Path, id: &Sha256Digest) -> Found {
     match fs::metadata(target) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(target).is_err() => return Found::None,
+        // Why nothing can be seen there, and so nothing be made, is told by [`super::Place`].
+        Err(_) if fs::symlink_metadata(target).is_err() => return Found::None,
         Err(error) => return Found::NotOurs { why: format!("it cannot be read: {error}") },
         Ok(metadata) if !metadata.is_dir() => return Found::NotOurs { why: "it is not a directory".into() },
         Ok(_) => {}
@@ -203,7 +204,9 @@ mod tests {
         symlink(at("artifact"), at("link")).unwrap();
         symlink(at("nowhere"), at("dangling")).unwrap();
         fs::create_dir(at("empty")).unwrap();
-        assert_eq!(existing(&at("absent"), &mine), Found::None);
+        for nothing in ["absent", "absent/x", "artifact/manifest.json/x", &"x".repeat(256)] {
+            assert_eq!(existing(&at(nothing), &mine), Found::None, "{nothing}");
+        }
         assert_eq!(existing(&at("empty"), &mine), Found::None);
         assert_eq!(existing(&at("artifact"), &mine), Found::SameId(Box::new(example())));
         assert_eq!(existing(&at("link"), &mine), Found::SameId(Box::new(example())));

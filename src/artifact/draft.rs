@@ -1,20 +1,31 @@
 //! An artifact in the making.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, SUMS_FILE, check_image, existing, open_regular};
+use super::directory::{Artifact, EVENTS_FILE, MANIFEST_FILE, SUMS_FILE, check_image, open_regular};
 use super::error::ArtifactError;
 use super::manifest::{Manifest, is_file_name};
+use super::place::{Place, replaces};
 use crate::base::atomic::{self, NewDir};
 use crate::base::digest::Sha256Digest;
 
-/// A directory that becomes an artifact. Dropped unpublished, it disappears.
+/// A directory that becomes an artifact. Dropped unpublished, it disappears, and the directories that were made for it do.
 #[derive(Debug)]
 pub struct Draft {
+    // Dropped in this order: a directory is removed when nothing is in it any more.
     dir: NewDir,
-    target: PathBuf,
+    place: Made,
+}
+
+/// A place whose missing directories are made; dropped, it removes those that are empty.
+#[derive(Debug)]
+struct Made(Place);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.0.remove_made();
+    }
 }
 
 /// What publishing may do with an artifact of another content id.
@@ -32,13 +43,10 @@ impl Draft {
     /// # Errors
     /// The place cannot be written.
     pub fn begin(target: &Path) -> Result<Self, ArtifactError> {
-        let target = match fs::canonicalize(target) {
-            Ok(real) => real,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => target.to_owned(),
-            Err(error) => return Err(ArtifactError::io(target, "written")(error)),
-        };
-        let dir = NewDir::beside(&target).map_err(ArtifactError::io(&target, "written"))?;
-        Ok(Self { dir, target })
+        let place = Made(Place::find(target)?);
+        let target = place.0.target();
+        let dir = NewDir::beside(target).map_err(ArtifactError::io(target, "written"))?;
+        Ok(Self { dir, place })
     }
 
     /// Where the image and `build.ndjson` are made.
@@ -55,14 +63,15 @@ impl Draft {
     /// # Errors
     /// As said above, or the files cannot be written. The target is then as it was.
     pub fn publish(self, manifest: &Manifest, overwrite: Overwrite) -> Result<Artifact, ArtifactError> {
-        let replacing = self.check_target(manifest, overwrite)?;
+        let replacing = replaces(self.place.0.target(), &manifest.content_id, overwrite)?;
         let text = manifest.to_json().map_err(|error| ArtifactError::BadDraft { why: error.to_string() })?;
         let manifest_path = self.path().join(MANIFEST_FILE);
         atomic::write(&manifest_path, text.as_bytes()).map_err(ArtifactError::io(&manifest_path, "written"))?;
         let sums_path = self.path().join(SUMS_FILE);
         let sums = sums(self.path(), manifest)?;
         atomic::write(&sums_path, sums.as_bytes()).map_err(ArtifactError::io(&sums_path, "written"))?;
-        let Self { dir, target } = self;
+        let Self { dir, place } = self;
+        let target = place.0.target().to_owned();
         let policy = if replacing { atomic::Existing::Replace } else { atomic::Existing::Keep };
         if !replacing {
             // An empty directory may be there; one that is filled meanwhile stays, and the next line says so.
@@ -71,37 +80,6 @@ impl Draft {
         dir.publish(policy).map_err(ArtifactError::io(&target, "published"))?;
         Ok(Artifact { dir: target, manifest: manifest.clone() })
     }
-
-    /// Whether an artifact is to be replaced.
-    fn check_target(&self, manifest: &Manifest, overwrite: Overwrite) -> Result<bool, ArtifactError> {
-        let path = &self.target;
-        match existing(path, &manifest.content_id) {
-            Found::None => return Ok(false),
-            Found::NotOurs { why } => return Err(ArtifactError::NotOurs { path: path.clone(), why }),
-            Found::OtherId { id } if overwrite == Overwrite::Refuse => {
-                return Err(ArtifactError::OtherId { path: path.clone(), found: id, wanted: manifest.content_id });
-            }
-            Found::OtherId { .. } | Found::SameId(_) => {}
-        }
-        match foreign_file(path).map_err(ArtifactError::io(path, "read"))? {
-            Some(name) => {
-                Err(ArtifactError::NotOurs { path: path.clone(), why: format!("it holds `{name}`, which goldsmith did not put there") })
-            }
-            None => Ok(true),
-        }
-    }
-}
-
-/// A file in the artifact at `dir` that replacing it would destroy.
-fn foreign_file(dir: &Path) -> io::Result<Option<String>> {
-    let image = super::directory::read_manifest(dir).map(|manifest| manifest.image.file).map_err(io::Error::other)?;
-    for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if ![&image, MANIFEST_FILE, SUMS_FILE, EVENTS_FILE].contains(&name.as_str()) {
-            return Ok(Some(name));
-        }
-    }
-    Ok(None)
 }
 
 /// `SHA256SUMS` of every file in `dir`, as sha256sum(1) reads it in text mode, sorted by name.
@@ -196,12 +174,28 @@ mod tests {
         for (content, overwrite) in [("b", Refuse), ("b", Force), ("c", Force)] {
             let error = draft(&target).publish(&manifest(content), overwrite).unwrap_err();
             assert!(error.to_string().contains("`notes.txt`"), "{error}");
+            assert!(matches!(error, ArtifactError::HoldsForeign { .. }), "{error}");
         }
         fs::remove_file(target.join(MANIFEST_FILE)).unwrap();
         let error = draft(&target).publish(&manifest("b"), Force).unwrap_err();
         assert!(matches!(error, ArtifactError::NotOurs { .. }), "{error}");
         assert_eq!(fs::read(target.join("notes.txt")).unwrap(), b"mine");
         assert_eq!(names(temp.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_draft_that_is_not_published_leaves_no_directory() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("new/deep/out");
+        drop(Draft::begin(&target).unwrap());
+        assert!(names(temp.path()).is_empty());
+        // One in the making keeps the directories that another one was begun with.
+        let (first, second) = (draft(&target), draft(&target));
+        drop(first);
+        second.publish(&manifest("a"), Overwrite::Refuse).unwrap();
+        assert_eq!(names(target.parent().unwrap()), ["out"]);
+        drop(Draft::begin(&target.with_file_name("other")).unwrap());
+        assert_eq!(names(target.parent().unwrap()), ["out"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::digest::Sha256Digest;
 use crate::base::failure::{Class, Failure};
+use crate::base::text::printable;
 
 /// Why an artifact could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -29,13 +30,21 @@ pub enum ArtifactError {
         /// The id that was to be published.
         wanted: Sha256Digest,
     },
-    /// The target is there and must not be replaced.
-    #[error("{} is in the way: {why}", path.display())]
+    /// Something that no build made is at the target.
+    #[error("{} is not an artifact of goldsmith ({why}), so it is not replaced", path.display())]
     NotOurs {
         /// The target.
         path: PathBuf,
         /// Why it is not taken for an artifact.
         why: String,
+    },
+    /// The target is an artifact, and in it is a file that no build put there.
+    #[error("{} holds `{}`{}, so it is not replaced", path.display(), printable(file), maker(file))]
+    HoldsForeign {
+        /// The target.
+        path: PathBuf,
+        /// The file's name.
+        file: String,
     },
     /// What was to be opened is no artifact.
     #[error("{} is not an artifact: {why}", path.display())]
@@ -68,6 +77,13 @@ impl ArtifactError {
     }
 }
 
+/// Who put `file` into an artifact, as far as its name tells (`run::disk` has the names).
+fn maker(file: &str) -> &'static str {
+    let stem = file.strip_suffix(".json").or_else(|| file.strip_suffix(".qcow2"));
+    let kept = stem.is_some_and(|stem| stem.ends_with(".run")) || file.contains(".run.vars.");
+    if kept { ", which `goldsmith run --keep` made" } else { ", which goldsmith did not put there" }
+}
+
 fn reads(doing: &str) -> bool {
     matches!(doing, "read" | "opened")
 }
@@ -77,7 +93,7 @@ impl Failure for ArtifactError {
         match self {
             Self::Io { source, doing, .. } if source.kind() == io::ErrorKind::NotFound && reads(doing) => Class::Input,
             Self::Io { .. } => Class::Host,
-            Self::OtherId { .. } | Self::NotOurs { .. } => Class::Usage,
+            Self::OtherId { .. } | Self::NotOurs { .. } | Self::HoldsForeign { .. } => Class::Usage,
             Self::NotAnArtifact { .. } | Self::Damaged { .. } => Class::Input,
             Self::BadDraft { .. } => Class::Bug,
         }
@@ -94,8 +110,9 @@ impl Failure for ArtifactError {
                 _ if reads(doing) => return None,
                 _ => "choose a directory you may write to with -o DIR".into(),
             },
-            Self::OtherId { .. } => "replace it with --force, or choose another directory with -o DIR".into(),
-            Self::NotOurs { .. } => "move it away or choose another directory with -o DIR; --force does not replace it".into(),
+            Self::OtherId { .. } => "replace it with --force, or name another directory: -o DIR".into(),
+            Self::NotOurs { .. } => "name another directory: -o DIR".into(),
+            Self::HoldsForeign { .. } => "move that file away, or name another directory: -o DIR".into(),
             Self::NotAnArtifact { .. } => "give the directory that `goldsmith build` made, or the image in it".into(),
             Self::Damaged { .. } => "build it again, or copy it again from where it came".into(),
             Self::BadDraft { .. } => return None,

@@ -146,6 +146,9 @@ pub struct Check {
     /// The directory the artifact would be [default: ./NAME]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Check for a build with --force, which replaces an artifact of another content
+    #[arg(long)]
+    pub force: bool,
     /// List the packages that will be installed, each with its repository, its size on the disk and what brings it in
     #[arg(long)]
     pub packages: bool,

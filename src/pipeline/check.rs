@@ -10,6 +10,8 @@ use std::path::Path;
 
 use super::closure::{Choosing, Forecast, choose, forecast};
 use super::{host, plan_of, preflight};
+use crate::artifact::{self, ArtifactError, Found, Overwrite};
+use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
@@ -24,12 +26,18 @@ use crate::sources::{self, Fetch, Host, Resolved, Web};
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 pub(super) use signatures::{unverified, weak};
 
-/// Look at everything that a build of `recipe` into `target` needs, without running a machine. What is wrong is a row, not an error: all
-/// of it is told at once.
+/// Look at everything that a build of `recipe` needs that is to publish at `target`, without running a machine and without making anything
+/// there. What is wrong is a row, not an error: all of it is told at once.
 ///
 /// # Errors
 /// The store cannot be used.
-pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, events: &Events) -> Result<Preflight, AnyFailure> {
+pub async fn check(
+    recipe: &Recipe,
+    store: &Store,
+    web: &Web,
+    (target, overwrite): (&Path, Overwrite),
+    events: &Events,
+) -> Result<Preflight, AnyFailure> {
     let scratch = store.scratch()?;
     let host = host(store, &scratch, web, Fetch::Look);
     let task = events.task("resolve");
@@ -59,14 +67,26 @@ pub async fn check(recipe: &Recipe, store: &Store, web: &Web, target: &Path, eve
     let told = preflight.rows.iter().any(|row| row.area == Area::Kickstart && row.verdict == Verdict::Wrong);
     preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
-    let installs = planned.ok().flatten().is_none_or(|plan| preflight::first_to_run(store, &plan) == 0);
-    let lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, installs);
+    let plan = planned.ok().flatten();
+    let installs = plan.as_ref().is_none_or(|plan| preflight::first_to_run(store, plan) == 0);
+    let mut lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, installs);
+    lacks.extend(unpublishable(target, plan.map(|plan| plan.content_id), overwrite).map(Into::into));
     preflight.rows.extend(match lacks.is_empty() {
         true => vec![Row::ok(Area::Host, "tools, memory and space are there")],
         false => lacks.iter().map(|failure| Row::failed(Area::Host, failure)).collect(),
     });
     preflight.rows.sort_by_key(|row| row.area);
     Ok(preflight)
+}
+
+/// Why a build of the content `wanted` would not publish at `target`. When it is not known, an artifact there may be the one.
+fn unpublishable(target: &Path, wanted: Option<Sha256Digest>, overwrite: Overwrite) -> Option<ArtifactError> {
+    let id = wanted.unwrap_or_else(|| Sha256Digest::of(b"unknown"));
+    match artifact::existing(target, &id) {
+        Found::SameId(_) => None,
+        Found::OtherId { .. } if wanted.is_none() && overwrite == Overwrite::Refuse => None,
+        _ => artifact::replaces(target, &id, overwrite).err(),
+    }
 }
 
 /// Choose what an installation takes of the online repositories.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::artifact::{self, EVENTS_FILE, Found, Overwrite};
+use crate::artifact::{self, EVENTS_FILE};
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::text::counted;
 use crate::verify::{Outcome, Report};
@@ -80,46 +80,6 @@ impl Failure for BuildFailed {
 
     fn evidence_dir(&self) -> Option<PathBuf> {
         self.evidence.clone()
-    }
-}
-
-/// The artifact could not be published where it is wanted.
-#[derive(Debug, thiserror::Error)]
-pub enum NotPublishable {
-    /// Another artifact is there.
-    #[error("{} holds another artifact", .0.display())]
-    Other(PathBuf),
-    /// Something is there that no build made.
-    #[error("{} is not an artifact of goldsmith ({why}), so it is not replaced", path.display())]
-    Foreign {
-        /// The place.
-        path: PathBuf,
-        /// Why it is not taken for one.
-        why: String,
-    },
-}
-
-impl NotPublishable {
-    pub(super) fn refuse(found: &Found, target: &Path, overwrite: Overwrite) -> Result<(), Self> {
-        match found {
-            Found::None | Found::SameId(_) => Ok(()),
-            Found::OtherId { .. } if overwrite == Overwrite::Force => Ok(()),
-            Found::OtherId { .. } => Err(Self::Other(target.to_owned())),
-            Found::NotOurs { why } => Err(Self::Foreign { path: target.to_owned(), why: why.clone() }),
-        }
-    }
-}
-
-impl Failure for NotPublishable {
-    fn class(&self) -> Class {
-        Class::Usage
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some(match self {
-            Self::Other(_) => "replace it with --force, or name another directory: -o DIR".to_owned(),
-            Self::Foreign { .. } => "name another directory: -o DIR".to_owned(),
-        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::artifact::Draft;
+use crate::artifact::{Draft, Place};
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
@@ -53,10 +53,12 @@ pub(super) fn tell_kickstart(recipe: &Recipe, events: &Events) {
 /// One of them is missing.
 pub(super) fn require(request: &Request<'_>, resolved: &Resolved, plan: &Plan) -> Result<(), AnyFailure> {
     let installs = first_to_run(request.store, plan) == 0;
+    // Trying is the proof. What is dropped here was really made, and goes with the directories that were made for it.
+    drop(Draft::begin(request.target)?);
     lacks(request.recipe, Some(resolved), request.store, request.target, installs).into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Everything that the host lacks for a build of `recipe`; `installs` tells whether an installation is part of it. Of inputs that were not
+/// Everything that the host lacks for a build of `recipe`, which makes nothing to find it out; `installs` tells whether an installation is part of it. Of inputs that were not
 /// `resolved` nothing is counted.
 pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store, target: &Path, installs: bool) -> Vec<AnyFailure> {
     let mut lacks = Vec::new();
@@ -79,11 +81,8 @@ pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store,
         look(find_uefi().map(drop).map_err(Into::into));
     }
     look(TooLittleMemory::refuse(recipe.build.memory, SMALLER).map_err(Into::into));
-    // What is dropped here is a directory that was really made.
-    look(Draft::begin(target).map_err(Into::into).and_then(|draft| {
-        let place = draft.path().parent();
-        place.map_or(Ok(()), |place| image::require_space(place, OUTPUT_BYTES)).map_err(Into::into)
-    }));
+    let place = Place::require_writable(target).map_err(AnyFailure::from);
+    look(place.and_then(|nearest| Ok(image::require_space(&nearest, OUTPUT_BYTES)?)));
     if installs {
         let needed = match &recipe.media {
             Media::Deploy { .. } => stages::INSTALL_BYTES,

@@ -296,6 +296,20 @@ fn a_place_that_cannot_be_the_artifacts_is_refused_before_the_work() {
         "name another directory: -o DIR",
     );
     assert_eq!(fs::read_to_string(file.dir().join("file")).unwrap(), "mine");
+    // What a build refuses of the place, a check refuses, and neither makes anything.
+    for (place, status) in [("file", 2), ("file/x", 7), ("/proc/out", 7)] {
+        for command in ["build", "check"] {
+            let ended = small([command, "small.toml", "-o", place]).file("file", "mine").end();
+            assert_eq!(ended.status, status, "{command} {place}: {}", ended.stderr);
+        }
+    }
+    for (command, status) in [("check", 0), ("build", 7)] {
+        let memory = if command == "check" { "1G" } else { "900G" };
+        let memory = format!("build.memory=\"{memory}\"");
+        let ended = small([command, "small.toml", "-o", "new/deep/x", "--set", &memory]).end();
+        assert_eq!(ended.status, status, "{command}: {}{}", ended.stdout, ended.stderr);
+        assert!(!ended.dir().join("new").exists(), "{command} left a directory");
+    }
     let dir = small(["build", "small.toml", "-o", "dir", "--force"]).file("dir/notes", "mine").end();
     failed(&dir, 2, "dir is not an artifact of goldsmith (it has no manifest.json)", "name another directory: -o DIR");
     assert_eq!(names(&dir.dir().join("dir")), ["notes"]);
@@ -306,6 +320,32 @@ fn a_place_that_cannot_be_the_artifacts_is_refused_before_the_work() {
         "the store cannot be used: file: Not a directory",
         "make room or give permission, or name another store: --store DIR",
     );
+}
+
+/// What `run --keep` left in an artifact would be lost: that is said before the work, and a check says the same as a build.
+#[test]
+fn an_artifact_in_the_way_is_told_by_a_check_and_before_a_build() {
+    let manifest = include_str!("../golden/manifest.json");
+    let run = |words: &[&'static str]| {
+        let run = small(words.iter().copied().chain(["small.toml", "-o", "old"])).file("old/manifest.json", manifest);
+        if words.contains(&"--force") { run.file("old/debian-12-docker.run.qcow2", "mine") } else { run }.end()
+    };
+    for (words, cause, remedy) in [
+        (["build"].as_slice(), "old holds another artifact (", "replace it with --force, or name another directory: -o DIR"),
+        (
+            &["build", "--force"],
+            "old holds `debian-12-docker.run.qcow2`, which `goldsmith run --keep` made, so it is not replaced",
+            "move that file away, or name another directory: -o DIR",
+        ),
+    ] {
+        let ended = run(words);
+        failed(&ended, 2, cause, remedy);
+        assert!(!ended.stderr.contains("install: begun"), "{}", ended.stderr);
+        let checked = run(&[&["check"], &words[1..]].concat());
+        assert!(checked.status == 2 && checked.stderr.starts_with(&format!("error: {cause}")), "{}{}", checked.stdout, checked.stderr);
+    }
+    let forced = small(["check", "small.toml", "-o", "old", "--force"]).file("old/manifest.json", manifest).end();
+    assert_eq!(forced.status, 0, "{}{}", forced.stdout, forced.stderr);
 }
 
 #[test]

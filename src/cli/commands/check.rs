@@ -1,5 +1,6 @@
 //! `goldsmith check RECIPE`.
 
+use crate::artifact::Overwrite;
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::size::rounded;
@@ -16,7 +17,8 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), AnyFailure> {
     let recipe = host::recipe(&args.recipe)?;
     let store = host::store(args.store.store.as_deref(), context)?;
     let target = host::target(args.output.as_deref(), &recipe);
-    let preflight = pipeline::check(&recipe, &store, &host::web(context), &target, &Events::none()).await?;
+    let overwrite = if args.force { Overwrite::Force } else { Overwrite::Refuse };
+    let preflight = pipeline::check(&recipe, &store, &host::web(context), (&target, overwrite), &Events::none()).await?;
     let mut text = if context.json { json(&preflight) } else { table(&preflight) };
     if args.packages && !context.json {
         text.push_str(&packages(&preflight));
