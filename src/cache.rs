@@ -56,10 +56,10 @@ pub struct Store {
 
 /// What a look for a layer found.
 #[derive(Debug)]
-pub enum Lookup {
-    /// It is there.
-    Hit(PathBuf),
-    /// It is not; the holder may make it.
+pub enum Lookup<T> {
+    /// It is there, and this is what it was opened as.
+    Hit(T),
+    /// It is not, or cannot be opened; the holder may make it.
     Miss(Vacancy),
 }
 
@@ -78,13 +78,13 @@ impl Vacancy {
         self.new.path()
     }
 
-    /// Give the layer its name.
+    /// Give the layer its name. One that is there could not be opened, and is replaced.
     ///
     /// # Errors
     /// The content cannot be synced or renamed; nothing is left then.
     pub fn keep(self) -> Result<PathBuf, CacheError> {
         let target = self.target;
-        self.new.publish(Existing::Keep).map_err(|source| CacheError { path: target.clone(), source })?;
+        self.new.publish(Existing::Replace).map_err(|source| CacheError { path: target.clone(), source })?;
         // Whoever would remove it has to have the lock first.
         self.store.hold(&target);
         Ok(target)
@@ -166,25 +166,34 @@ impl Store {
         &self.root
     }
 
-    /// The layer `id`, if it is there. Nobody is waited for.
+    /// The directory of the layer `id`, if there is one. Nobody is waited for. Whether the layer can be used only who made it can tell.
     pub fn peek(&self, id: &Sha256Digest) -> Option<PathBuf> {
         let path = self.layer(id);
         (path.is_dir() && self.hold(&path)).then_some(path)
     }
 
-    /// The layer `id`, or the permission to make it. While another process makes it, wait; `waiting` is called once before that.
+    /// The layer `id` as `open` gives it, or the permission to make it, also when `open` finds that it cannot be used. While another process
+    /// makes it, wait; `waiting` is called once before that.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn lookup(&self, id: &Sha256Digest, waiting: impl FnOnce()) -> Result<Lookup, CacheError> {
+    pub async fn lookup<T>(
+        &self,
+        id: &Sha256Digest,
+        open: impl Fn(&Path) -> Option<T>,
+        waiting: impl FnOnce(),
+    ) -> Result<Lookup<T>, CacheError> {
         let target = self.layer(id);
         let lock_path = self.lock(&target);
         let mut waiting = Some(waiting);
         loop {
             let failed = |source| CacheError { path: lock_path.clone(), source };
             if let Some(lock) = Lock::try_exclusive(&lock_path).map_err(failed)? {
-                if target.is_dir() && self.hold(&target) {
-                    return Ok(Lookup::Hit(target));
+                if target.is_dir()
+                    && self.hold(&target)
+                    && let Some(layer) = open(&target)
+                {
+                    return Ok(Lookup::Hit(layer));
                 }
                 let new = NewDir::beside(&target).map_err(|source| CacheError { path: target.clone(), source })?;
                 return Ok(Lookup::Miss(Vacancy { new, target, store: self.clone(), _lock: lock }));
@@ -249,20 +258,46 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
     }
 
+    fn whole(path: &Path) -> Option<PathBuf> {
+        Some(path.to_owned())
+    }
+
+    #[test]
+    fn a_layer_that_cannot_be_opened_is_made_again() {
+        on_runtime(async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path()).unwrap();
+            let id = Sha256Digest::of(b"layer");
+            let open = |path: &Path| fs::read_to_string(path.join("f")).ok();
+            for (content, there) in [(None, false), (Some("x"), false), (Some("y"), true)] {
+                match store.lookup(&id, open, || {}).await.unwrap() {
+                    Lookup::Hit(found) => assert!(there && found == "x"),
+                    Lookup::Miss(vacancy) => {
+                        assert!(!there);
+                        let written = content.map(|content| fs::write(vacancy.path().join("f"), content));
+                        written.transpose().unwrap();
+                        vacancy.keep().unwrap();
+                    }
+                }
+            }
+            assert_eq!(fs::read_dir(dir.path().join("v1/layers")).unwrap().count(), 1);
+        });
+    }
+
     #[test]
     fn a_layer_is_made_once_and_an_abandoned_one_never() {
         on_runtime(async {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::open(dir.path()).unwrap();
             let id = Sha256Digest::of(b"layer");
-            let Lookup::Miss(vacancy) = store.lookup(&id, || {}).await.unwrap() else { panic!("nothing can be there yet") };
+            let Lookup::Miss(vacancy) = store.lookup(&id, whole, || {}).await.unwrap() else { panic!("nothing can be there yet") };
             drop(vacancy);
             assert_eq!(store.peek(&id), None);
-            let Lookup::Miss(vacancy) = store.lookup(&id, || {}).await.unwrap() else { panic!("an abandoned layer was kept") };
+            let Lookup::Miss(vacancy) = store.lookup(&id, whole, || {}).await.unwrap() else { panic!("an abandoned layer was kept") };
             fs::write(vacancy.path().join("f"), "x").unwrap();
             let (mut waited, path) = (false, vacancy.path().to_owned());
             let second = async {
-                match store.lookup(&id, || waited = true).await.unwrap() {
+                match store.lookup(&id, whole, || waited = true).await.unwrap() {
                     Lookup::Hit(path) => path,
                     Lookup::Miss(_) => panic!("the same layer was made twice"),
                 }

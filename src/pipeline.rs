@@ -11,6 +11,7 @@ mod failure;
 mod flatten;
 mod manifest;
 mod preflight;
+mod standing;
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -34,7 +35,7 @@ use crate::verify::{self, Promises, Report};
 pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
 pub use closure::ForecastPackage;
 pub use failure::{BuildFailed, Unproved};
-pub use preflight::first_to_run;
+pub use standing::{Standing, first_to_run, standing};
 
 /// A build that is wanted.
 #[derive(Debug)]
@@ -93,6 +94,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     // What publishing would refuse after the work is refused before it.
     artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
     preflight::require(request, &resolved, &plan)?;
+    standing::tell_unusable(request.store, &plan, events);
     let installs = first_to_run(request.store, &plan) == 0;
     if installs {
         foresee(recipe, &resolved, host, events).await?;
@@ -249,7 +251,7 @@ async fn run_stages(
     for stage in &plan.stages[..next] {
         let seconds = events.task(&*stage.name).reused();
         records.push(StageRecord { name: stage.name.clone(), id: stage.id, reused: true, seconds });
-        base = request.store.peek(&stage.id).map(Layer::at);
+        base = request.store.peek(&stage.id).and_then(|dir| Layer::open(&dir).ok());
     }
     while let Some(stage) = plan.stages.get(next) {
         let task = events.task(&*stage.name);
@@ -282,8 +284,8 @@ async fn run_stage(
 ) -> Result<(Vec<Layer>, bool), AnyFailure> {
     let stage = &pending[0];
     let waiting = || task.step("another goldsmith is making this layer; waiting for it");
-    let vacancy = match request.store.lookup(&stage.id, waiting).await? {
-        Lookup::Hit(dir) => return Ok((vec![Layer::at(dir)], true)),
+    let vacancy = match request.store.lookup(&stage.id, |dir| Layer::open(dir).ok(), waiting).await? {
+        Lookup::Hit(layer) => return Ok((vec![layer], true)),
         Lookup::Miss(vacancy) => vacancy,
     };
     // From here on a failure leaves evidence, if only the run's journal.
@@ -295,7 +297,13 @@ async fn run_stage(
         (Work::Seal(work), Some(base)) => stages::seal(work, base, vacancy.path(), bench, task).await?,
         (_, None) => return Err(failure::EmptyPlan.into()),
     }
-    Ok((vec![Layer::at(vacancy.keep()?)], false))
+    Ok((vec![finish(vacancy, base)?], false))
+}
+
+/// Complete the layer in the making, which was made on `base`, and give it its name.
+fn finish(vacancy: Vacancy, base: Option<&Layer>) -> Result<Layer, AnyFailure> {
+    Layer::complete(vacancy.path(), base)?;
+    Ok(Layer::open(&vacancy.keep()?)?)
 }
 
 async fn provision(
@@ -311,7 +319,7 @@ async fn provision(
     for stage in pending {
         let Work::Provision(step) = &stage.work else { break };
         if steps.len() == vacancies.len() {
-            match request.store.lookup(&stage.id, || {}).await? {
+            match request.store.lookup(&stage.id, |dir| Layer::open(dir).ok(), || {}).await? {
                 Lookup::Miss(vacancy) => vacancies.push(Some(vacancy)),
                 Lookup::Hit(_) => break,
             }
@@ -319,10 +327,13 @@ async fn provision(
         let dir = vacancies[steps.len()].as_ref().map(|vacancy| vacancy.path().to_owned()).unwrap_or_default();
         steps.push(Step { step, dir, id: stage.id.to_string() });
     }
-    let mut layers = Vec::new();
-    let keep = |index: usize| match vacancies[index].take() {
-        Some(vacancy) => vacancy.keep().map(|dir| layers.push(Layer::at(dir))),
-        None => Ok(()),
+    let mut layers: Vec<Layer> = Vec::new();
+    let keep = |index: usize| -> Result<(), AnyFailure> {
+        if let Some(vacancy) = vacancies[index].take() {
+            let layer = finish(vacancy, layers.last().or(Some(base)))?;
+            layers.push(layer);
+        }
+        Ok(())
     };
     stages::provision(base, &steps, keep, bench, task).await?;
     Ok((layers, false))

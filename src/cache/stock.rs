@@ -232,7 +232,7 @@ mod tests {
     }
 
     async fn layer(store: &Store, id: &Sha256Digest) -> PathBuf {
-        let Lookup::Miss(vacancy) = store.lookup(id, || {}).await.unwrap() else { panic!("it is there") };
+        let Lookup::Miss(vacancy) = store.lookup(id, |_| Some(()), || {}).await.unwrap() else { panic!("it is there") };
         fs::write(vacancy.path().join("disk.raw"), vec![1; 100_000]).unwrap();
         vacancy.keep().unwrap()
     }
@@ -308,7 +308,9 @@ mod tests {
             assert!(user.peek(&ids[1]).is_some());
             assert!(matches!(user.lookup_file(&ids[1], || {}).await.unwrap(), FileLookup::Hit(_)));
             let _scratch = user.scratch().unwrap();
-            let Lookup::Miss(making) = user.lookup(&Sha256Digest::of(b"making"), || {}).await.unwrap() else { panic!("it is there") };
+            let Lookup::Miss(making) = user.lookup(&Sha256Digest::of(b"making"), |_| Some(()), || {}).await.unwrap() else {
+                panic!("it is there")
+            };
             let fetched = Sha256Digest::of(b"fetched");
             let FileLookup::Miss(vacancy) = user.lookup_file(&fetched, || {}).await.unwrap() else { panic!("it is there") };
             fs::write(vacancy.part(), "who").unwrap();

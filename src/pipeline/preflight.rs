@@ -17,6 +17,7 @@ use crate::sources::Resolved;
 use crate::stages;
 
 use super::Request;
+use super::standing::first_to_run;
 
 /// How a user asks for a smaller machine.
 pub(super) const SMALLER: &str = "--set build.memory='\"1G\"'";
@@ -94,9 +95,4 @@ pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store,
         look(image::require_space(store.root(), needed).map_err(Into::into));
     }
     lacks
-}
-
-/// The index of the first stage whose layer is to be made: a later layer stands for all below it.
-pub fn first_to_run(store: &Store, plan: &Plan) -> usize {
-    plan.stages.iter().rposition(|stage| store.peek(&stage.id).is_some()).map_or(0, |last| last + 1)
 }

@@ -6,6 +6,7 @@
 mod anaconda;
 mod deploy;
 mod error;
+mod layer;
 mod provision;
 mod seal;
 
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 pub use anaconda::{anaconda, anaconda_bytes};
 pub use deploy::{INSTALL_BYTES, INSTALL_TOOLS, TREE, deploy};
 pub use error::StageError;
+pub use layer::{Layer, Unusable};
 pub use provision::{Step, provision};
 pub use seal::{SEALING, seal};
 
@@ -24,35 +26,6 @@ use crate::machine::spec::{self, Drive};
 const RAW: &str = "disk.raw";
 /// The disk of every other layer.
 const OVERLAY: &str = "disk.qcow2";
-
-/// A finished layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layer {
-    dir: PathBuf,
-}
-
-impl Layer {
-    /// The layer in `dir`.
-    pub fn at(dir: PathBuf) -> Self {
-        Self { dir }
-    }
-
-    /// Its disk file.
-    pub fn disk(&self) -> PathBuf {
-        [RAW, OVERLAY].map(|name| self.dir.join(name)).into_iter().find(|path| path.exists()).unwrap_or_else(|| self.dir.join(OVERLAY))
-    }
-
-    fn format(&self) -> Format {
-        if self.dir.join(RAW).exists() { Format::Raw } else { Format::Qcow2 }
-    }
-
-    /// What an overlay in a directory beside this one calls its backing file.
-    fn backing(&self) -> PathBuf {
-        let disk = self.disk();
-        let parts: Vec<_> = disk.components().rev().take(2).collect();
-        parts.into_iter().rev().fold(PathBuf::from(".."), |path, part| path.join(part))
-    }
-}
 
 fn drive(path: PathBuf, format: Format) -> Drive {
     let format = match format {
@@ -66,7 +39,7 @@ fn drive(path: PathBuf, format: Format) -> Drive {
 mod tests {
     use std::fmt::Write as _;
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::base::digest::Sha256Digest;
@@ -124,14 +97,5 @@ mod tests {
         let differ =
             "goldsmith makes another result out of the same inputs. Raise ENGINE in src/plan.rs, then run this test with REGENERATE=1";
         assert!(golden == head + &engine(), "{differ}\n--- found\n{}--- expected\n{golden}", engine());
-    }
-
-    #[test]
-    fn an_overlay_finds_its_base_wherever_the_store_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let base = dir.path().join("abc");
-        std::fs::create_dir(&base).unwrap();
-        std::fs::write(base.join(RAW), "").unwrap();
-        assert_eq!(Layer::at(base).backing(), Path::new("../abc/disk.raw"));
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Layer, OVERLAY, StageError, drive};
 use crate::base::event::Task;
-use crate::base::failure::Failure;
+use crate::base::failure::AnyFailure;
 use crate::base::text::shell_line;
 use crate::image::{self, BootFiles, Format};
 use crate::machine::runner::{Bench, Mode, RunnerTask};
@@ -32,10 +32,10 @@ pub struct Step<'a> {
 ///
 /// # Errors
 /// The machine or a step failed; the layers of the steps before it have been kept.
-pub async fn provision<E: Failure>(
+pub async fn provision(
     base: &Layer,
     steps: &[Step<'_>],
-    mut keep: impl FnMut(usize) -> Result<(), E>,
+    mut keep: impl FnMut(usize) -> Result<(), AnyFailure>,
     bench: &Bench<'_>,
     task: &Task,
 ) -> Result<(), StageError> {
@@ -46,7 +46,6 @@ pub async fn provision<E: Failure>(
     let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| payload(index, step.step)).collect();
     let guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, task).await;
     let mut guest = guest.map_err(|error| StageError::from(error).doing("provisioning"))?;
-    let kept = |error: E| StageError::Keep(error.into());
     for (index, step) in steps.iter().enumerate() {
         task.step(&step.step.name);
         let failed = |error| StageError::from(error).doing(&format!("provision step `{}`", step.step.name));
@@ -58,11 +57,11 @@ pub async fn provision<E: Failure>(
         image::create_overlay_unchecked(&Path::new("..").join(&step.id).join(OVERLAY), Format::Qcow2, size, &overlay).await?;
         guest.machine().blockdev_snapshot(&node(index), &overlay, &node(index + 1)).await?;
         guest.thaw(task).await.map_err(failed)?;
-        keep(index).map_err(kept)?;
+        keep(index).map_err(StageError::Keep)?;
     }
     // The last layer has no overlay that takes QEMU's writes: it is complete when QEMU has let go of it.
     guest.discard().await;
-    keep(steps.len() - 1).map_err(kept)
+    keep(steps.len() - 1).map_err(StageError::Keep)
 }
 
 fn node(index: usize) -> String {

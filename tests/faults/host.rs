@@ -1,7 +1,9 @@
 //! A host that lacks a tool, memory, space or the network.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::{MACHINE, SMALL, failed, fixture, names, possible, small, store_with_layers};
 use crate::support::{Ended, GOLDSMITH, Run};
@@ -128,4 +130,46 @@ fn a_disk_that_fills_up_under_the_artifact_is_survived() {
     failed(&ended, 7, "qemu-img failed with exit status 1: ", "free some space on the disk it writes to, or choose another");
     assert!(super::told(&ended).lines().next().unwrap().contains("No space left on device"), "{}", ended.stderr);
     assert_eq!(left(&ended), "");
+}
+
+/// An overlay is of no use without the layer that it was made on, and garbage over another one.
+#[test]
+fn a_plan_reuses_a_layer_only_with_all_it_was_made_on() {
+    let store = tempfile::tempdir().unwrap();
+    let layers = store.path().join("v1/layers");
+    let plan = |json: bool| {
+        let words = ["plan", "small.toml", "--store", store.path().to_str().unwrap()].into_iter().chain(json.then_some("--json"));
+        let ended = small(words).end();
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        ended.stdout
+    };
+    let document: serde_json::Value = serde_json::from_str(&plan(true)).unwrap();
+    let [install, seal] = [0, 1].map(|index| document["stages"][index]["id"].as_str().unwrap().to_owned());
+    let make = |id: &str, arguments: &str, record: &str| {
+        let dir = layers.join(id);
+        fs::create_dir_all(&dir).unwrap();
+        let made = Command::new("/bin/sh").args(["-c", &format!("qemu-img create -q {arguments}")]).current_dir(&dir).status().unwrap();
+        assert!(made.success());
+        fs::write(dir.join("layer.json"), record).unwrap();
+    };
+    make(&install, "-f raw disk.raw 1M", r#"{"schema":1,"mark":"one","base":null}"#);
+    make(&seal, &format!("-f qcow2 -F raw -b ../{install}/disk.raw disk.qcow2"), r#"{"schema":1,"mark":"two","base":"one"}"#);
+    let lines = |wanted: &str| {
+        let text = plan(false);
+        let line = text.lines().find(|line| line.split_whitespace().nth(1) == Some(wanted));
+        line.unwrap_or_else(|| panic!("{wanted}: {text}")).to_owned()
+    };
+    for stage in ["install", "seal"] {
+        assert!(lines(stage).starts_with("reuse ") && lines(stage).ends_with("  the store has its layer"), "{}", lines(stage));
+    }
+    make(&install, "-f raw disk.raw 1M", r#"{"schema":1,"mark":"another","base":null}"#);
+    assert!(lines("install").starts_with("reuse "), "{}", lines("install"));
+    let line = lines("seal");
+    let why = format!("the layer in the store cannot be used: the layer {} under it was made again since", &install[..12]);
+    assert!(line.starts_with("run ") && line.ends_with(&why), "{line}");
+    fs::remove_dir_all(layers.join(&install)).unwrap();
+    assert!(lines("install").starts_with("run ") && lines("seal").starts_with("run "), "{}", plan(false));
+    let document: serde_json::Value = serde_json::from_str(&plan(true)).unwrap();
+    assert_eq!((&document["stages"][1]["layer"], &document["stages"][1]["run"]), (&false.into(), &true.into()), "{document}");
+    assert!(document["stages"][1]["unusable"].as_str().unwrap().contains("No such file"), "{document}");
 }

@@ -14,7 +14,6 @@ use crate::base::text::{counted, printable};
 use crate::cache::{Entry, Kind, Removal, Store};
 use crate::cli::args::{Cache, CacheRemove};
 use crate::cli::{Context, host, printer};
-use crate::image::{Disk, Format};
 use crate::stages::Layer;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -160,15 +159,10 @@ impl Stock {
     }
 }
 
-/// The ids of the layers below one: the directories of its disk's backing files. Of a disk that cannot be read nothing is known, and
-/// nothing depends on it.
+/// The ids of the layers below one. Nothing depends on a layer that cannot be used.
 fn bases(layer: &Entry) -> Vec<String> {
-    let path = Layer::at(layer.path().to_owned()).disk();
-    // A raw disk is the guest's own, who may have written there what looks like an overlay.
-    let overlay =
-        if path.extension().is_some_and(|extension| extension == "qcow2") { Disk::open_as(&path, Format::Qcow2).ok() } else { None };
-    let Some(disk) = overlay else { return Vec::new() };
-    let names = disk.info().backing.iter().filter_map(|path| path.parent()?.file_name()?.to_str());
+    let Ok(layer) = Layer::open(layer.path()) else { return Vec::new() };
+    let names = layer.below().iter().filter_map(|dir| dir.file_name()?.to_str());
     names.filter(|name| name.parse::<Sha256Digest>().is_ok()).map(str::to_owned).collect()
 }
 

@@ -6,7 +6,7 @@ use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::cli::args::Plan;
 use crate::cli::{Context, host, printer};
-use crate::pipeline;
+use crate::pipeline::{self, Standing};
 use crate::sources::Fetch;
 
 /// Say which stages a build would run, which layers it has, and what pins them.
@@ -20,14 +20,22 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let web = host::web(context);
     let (resolved, plan) =
         pipeline::resolve_and_plan(&recipe, pipeline::host(&store, &scratch, &web, Fetch::Look), &Events::none()).await?;
-    let have: Vec<bool> = plan.stages.iter().map(|stage| store.peek(&stage.id).is_some()).collect();
+    let standing = pipeline::standing(&store, &plan);
     let first_to_run = pipeline::first_to_run(&store, &plan);
     if context.json {
         let stages: Vec<_> = plan
             .stages
             .iter()
+            .zip(&standing)
             .enumerate()
-            .map(|(index, stage)| json!({"name": stage.name, "id": stage.id, "run": index >= first_to_run, "layer": have[index]}))
+            .map(|(index, (stage, standing))| {
+                let (layer, unusable) = match standing {
+                    Standing::Usable(_) => (true, None),
+                    Standing::Unusable(why) => (false, Some(why)),
+                    Standing::Missing => (false, None),
+                };
+                json!({"name": stage.name, "id": stage.id, "run": index >= first_to_run, "layer": layer, "unusable": unusable})
+            })
             .collect();
         let inherited: serde_json::Map<_, _> = recipe.inherited.iter().map(|from| (from.list.clone(), json!(from.items))).collect();
         let document =
@@ -41,11 +49,12 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     for pin in &resolved.pins.0 {
         text.push_str(&format!("{:<8} {:<32} sha256 {}\n", "input", pin.name, pin.sha256.short()));
     }
-    for (index, stage) in plan.stages.iter().enumerate() {
-        let (what, why) = match (have[index], index >= first_to_run) {
-            (true, _) => ("reuse", "the store has its layer"),
-            (false, false) => ("skip", "a later layer holds its result"),
-            (false, true) => ("run", "the store has no layer of this id"),
+    for (stage, standing) in plan.stages.iter().zip(&standing) {
+        // A layer that can be used has all those below it.
+        let (what, why) = match standing {
+            Standing::Usable(_) => ("reuse", "the store has its layer".to_owned()),
+            Standing::Unusable(why) => ("run", format!("the layer in the store cannot be used: {why}")),
+            Standing::Missing => ("run", "the store has no layer of this id".to_owned()),
         };
         text.push_str(&format!("{what:<8} {:<32} id     {}  {why}\n", stage.name, stage.id.short()));
     }
