@@ -22,6 +22,7 @@ use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
 use crate::base::journal::JsonLog;
 use crate::cache::{Lookup, Scratch, Store, Vacancy};
+use crate::image::{Disk, ImageError};
 use crate::installer::accounts::Accounts;
 use crate::machine::probe::probe;
 use crate::machine::runner::Bench;
@@ -114,7 +115,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     flatten::flatten(&sealed, &image, recipe.output.compress, scratch.path(), events).await?;
 
     let promises = Promises::of(recipe);
-    let report = prove(&image, &promises, &bench, events).await?;
+    let report = prove(&image, request.store, &promises, &bench, events).await?;
 
     let task = events.task("publish");
     let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, &image).await?;
@@ -165,10 +166,13 @@ async fn gather(resolved: &mut Resolved, host: Host<'_>, events: &Events) -> Res
 pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &Store, events: &Events) -> Result<Report, AnyFailure> {
     let scratch = store.scratch()?;
     let verified = async {
+        // An image that names files it may not is refused before any machine is started.
+        let real = fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
+        Disk::open_with(&real, Some(store.root()))?;
         TooLittleMemory::refuse(build.memory, preflight::SMALLER)?;
         let evidence = scratch.path().join(failure::EVIDENCE);
         let bench = bench(build, false, &scratch, &evidence, events).await?;
-        prove(image, promises, &bench, events).await
+        prove(image, store, promises, &bench, events).await
     };
     // Evidence inside an artifact's directory would make it a foreign one.
     let place = artifact::open(image).map_or_else(|_| image.to_owned(), |artifact| artifact.dir);
@@ -176,9 +180,9 @@ pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &St
 }
 
 /// The report of an image that keeps every promise.
-async fn prove(image: &Path, promises: &Promises, bench: &Bench<'_>, events: &Events) -> Result<Report, AnyFailure> {
+async fn prove(image: &Path, store: &Store, promises: &Promises, bench: &Bench<'_>, events: &Events) -> Result<Report, AnyFailure> {
     let task = events.task("verify");
-    let report = verify::verify(image, promises, bench, &task).await?;
+    let report = verify::verify(image, Some(store.root()), promises, bench, &task).await?;
     Unproved::refuse(&report, bench.scratch)?;
     task.done();
     Ok(report)

@@ -15,6 +15,8 @@ use goldsmith::image::{
 };
 use tempfile::TempDir;
 
+use crate::support::goldsmith;
+
 const MIB: u64 = 1 << 20;
 
 /// Run a command line, words split at spaces; `@` stands for the directory, `~` for a space inside a word. Gives what it printed.
@@ -124,21 +126,51 @@ fn qcow2_reads_as_qemu_reads_it() {
         assert_same_as_qemu(&dir, name);
     }
     // Overlays with data, zeros, discarded clusters and a larger disk than what lies below.
-    fs::create_dir(dir.path().join("layers")).unwrap();
     let overlay = |backing: &str, format, name: &str| {
-        on_runtime(image::create_overlay(Path::new(backing), format, &dir.path().join("layers").join(name))).unwrap();
+        on_runtime(image::create_overlay(Path::new(backing), format, &dir.path().join(name))).unwrap();
     };
-    overlay("../zstd", Format::Qcow2, "one");
-    run(&dir, "qemu-img resize -q @/layers/one 80M");
-    run(&dir, "qemu-io -f qcow2 -c write~-P~7~1000000~300000 -c write~-z~5M~3M -c discard~20M~1M -c write~-P~9~64M~1M @/layers/one");
+    overlay("zstd", Format::Qcow2, "one");
+    run(&dir, "qemu-img resize -q @/one 80M");
+    run(&dir, "qemu-io -f qcow2 -c write~-P~7~1000000~300000 -c write~-z~5M~3M -c discard~20M~1M -c write~-P~9~64M~1M @/one");
     overlay("one", Format::Qcow2, "two");
-    run(&dir, "qemu-io -f qcow2 -c write~-P~8~1100000~100 -c write~-z~30M~64k @/layers/two");
-    overlay("../raw", Format::Raw, "none");
-    for name in ["layers/one", "layers/two", "layers/none"] {
+    run(&dir, "qemu-io -f qcow2 -c write~-P~8~1100000~100 -c write~-z~30M~64k @/two");
+    overlay("raw", Format::Raw, "none");
+    for name in ["one", "two", "none"] {
         assert_same_as_qemu(&dir, name);
     }
-    let backing = Disk::open(&dir.path().join("layers/two")).unwrap().info().backing.clone();
-    assert_eq!(backing, ["layers/one", "layers/../zstd"].map(|name| dir.path().join(name)));
+    let backing = Disk::open(&dir.path().join("two")).unwrap().info().backing.clone();
+    assert_eq!(backing, ["one", "zstd"].map(|name| dir.path().join(name)));
+}
+
+/// The three commands that take an image from anywhere refuse one that names files of the host, and say which.
+#[test]
+fn files_of_the_host_are_not_read_for_a_foreign_image() {
+    let (foreign, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(own.path().join("secret"), vec![7; MIB as usize]).unwrap();
+    fs::write(foreign.path().join("beside"), vec![7; MIB as usize]).unwrap();
+    let secret = own.path().join("secret").display().to_string();
+    run(&foreign, &format!("qemu-img create -q -f qcow2 -F raw -b {secret} @/overlay"));
+    run(&foreign, "qemu-img create -q -f qcow2 -F qcow2 -b overlay @/nested");
+    run(&foreign, &format!("qemu-img create -q -f qcow2 -o data_file={}/data,data_file_raw=on @/data-file 1M", own.path().display()));
+    run(&foreign, "qemu-img create -q -f qcow2 -F raw -b beside @/honest");
+    let data = own.path().join("data").display().to_string();
+    for (image, of, what, name) in
+        [("overlay", "overlay", "backing", &secret), ("nested", "overlay", "backing", &secret), ("data-file", "data-file", "data", &data)]
+    {
+        let (path, of) = (foreign.path().join(image), foreign.path().canonicalize().unwrap().join(of));
+        let path = path.to_str().unwrap();
+        for words in [&["image", "inspect", path][..], &["run", path], &["verify", path, "--recipe", "debian-12-docker"]] {
+            let ended = goldsmith(words.iter().copied()).end();
+            let cause = format!("error: {} is not read: its {what} file `{name}` ", of.display());
+            assert!(ended.status == 3 && ended.stderr.contains(&cause), "{words:?}: {}", ended.stderr);
+            assert!(ended.stderr.contains("is not to be trusted"), "{words:?}: {}", ended.stderr);
+        }
+    }
+    let honest = foreign.path().join("honest").display().to_string();
+    assert_eq!(goldsmith(["image", "inspect", &honest]).end().status, 0);
+    // In the store of the user, everything may be read.
+    let inspect = goldsmith(["image", "inspect", foreign.path().join("nested").to_str().unwrap()]);
+    assert_eq!(inspect.env("GOLDSMITH_STORE", own.path()).end().status, 0);
 }
 
 #[test]
@@ -149,11 +181,9 @@ fn qcow2_features_that_are_not_read_are_refused() {
         assert!(matches!(error, ImageError::Incompatible { .. }) && error.to_string().ends_with(complaint), "{error}");
         assert_eq!(error.class(), Class::Input);
     };
-    for (options, complaint) in [
-        ("extended_l2=on", "it has extended L2 entries (subclusters)"),
-        ("data_file=@/data,data_file_raw=on", "its data is in another file (external data file)"),
-        ("encrypt.format=aes,encrypt.key-secret=s", "it is encrypted"),
-    ] {
+    for (options, complaint) in
+        [("extended_l2=on", "it has extended L2 entries (subclusters)"), ("encrypt.format=aes,encrypt.key-secret=s", "it is encrypted")]
+    {
         run(&dir, &format!("qemu-img create -q --object secret,id=s,data=x -f qcow2 -o {options} @/d 16M"));
         refused(complaint);
     }
@@ -332,7 +362,7 @@ fn a_deployed_disk_is_inspected() {
     let tree = tree(&dir);
     for (name, table) in [("gpt", TableKind::Gpt), ("mbr", TableKind::Mbr)] {
         let (path, layout) = make_disk(&dir, name, Firmware::Bios, table, &tree);
-        let inspection = inspect(&path).unwrap();
+        let inspection = inspect(&path, None).unwrap();
         assert_eq!(inspection.problems, [""; 0]);
         assert_eq!(inspection.partition_table.unwrap().kind, table);
         let system = inspection.system.unwrap();
@@ -364,7 +394,7 @@ fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
     run(&dir, "debugfs -w -f @/commands @/d");
     let root = Root::open(&Disk::open(&path).unwrap()).unwrap();
     assert_eq!((root.is_clean(), root.read("/etc/hostname", 100).unwrap()), (false, b"changed".to_vec()));
-    assert!(!inspect(&path).unwrap().system.unwrap().root.clean);
+    assert!(!inspect(&path, None).unwrap().system.unwrap().root.clean);
 
     // EL7's journals have no checksums, as this one: said, not guessed.
     let (path, layout) = make_disk(&dir, "e,1", Firmware::Bios, TableKind::Mbr, &tree);
@@ -373,7 +403,7 @@ fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
     let block: u64 = block.lines().find_map(|line| line.trim().parse().ok()).unwrap();
     fs::write(dir.path().join("commands"), format!("jo\njw -b {block} {}/block\njc\n", dir.path().display())).unwrap();
     run(&dir, &format!("debugfs -w -f @/commands {filesystem}"));
-    let inspection = inspect(&path).unwrap();
+    let inspection = inspect(&path, None).unwrap();
     assert!(inspection.problems[0].contains("it was not unmounted cleanly, and its journal cannot be replayed here"));
     assert!(inspection.system.is_none());
     // With e2fsck it can, and the disk stays as it is.
@@ -416,7 +446,7 @@ fn what_is_no_ext4_system_says_what_it_is() {
     let complaint = |expected: &str| {
         let error = Root::open(&Disk::open(&path).unwrap()).err().unwrap();
         assert!(error.to_string().contains(expected) && error.class() == Class::Input, "{error}");
-        assert_eq!(inspect(&path).unwrap().problems, [error.to_string()]);
+        assert_eq!(inspect(&path, None).unwrap().problems, [error.to_string()]);
     };
     complaint("has no root filesystem: no ext4 partition holds /etc/os-release or /etc/fstab");
     run(&dir, "truncate -s 511M @/xfs");
@@ -425,7 +455,7 @@ fn what_is_no_ext4_system_says_what_it_is() {
     complaint("its root filesystem may be in xfs, which cannot be read yet; ext4 can");
     for (name, content) in [("empty", &b""[..]), ("text", b"not a disk")] {
         fs::write(&path, content).unwrap();
-        assert_eq!(inspect(&path).unwrap().problems.len(), 1, "{name}");
+        assert_eq!(inspect(&path, None).unwrap().problems.len(), 1, "{name}");
     }
 }
 

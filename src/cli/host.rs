@@ -63,6 +63,11 @@ pub fn store(flag: Option<&Path>, context: &Context) -> Result<Store, AnyFailure
     Ok(Store::open(&context.environment.store_dir(flag)?)?)
 }
 
+/// Where the host's own store is, when that is known. It need not be there.
+pub fn store_place(context: &Context) -> Option<PathBuf> {
+    context.environment.store_dir(None).ok()
+}
+
 /// How the network is reached from this host.
 pub fn web(context: &Context) -> Web {
     Web::through(context.environment.proxies.clone())

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{BootEntry, Disk, ImageError, Root};
+use super::{BootEntry, Disk, Format, ImageError, Root};
 
 /// Kernels have some 15 MB, initramfs images up to 100.
 const MAX_BYTES: u64 = 512 << 20;
@@ -17,15 +17,15 @@ pub struct BootFiles {
 }
 
 impl BootFiles {
-    /// Copy what the disk at `path` boots by default into the directory `into`. A disk that has no boot loader yet has its newest kernel.
+    /// Copy what goldsmith's own disk at `path` boots by default into the directory `into`. A disk that has no boot loader yet has its newest kernel.
     ///
     /// Reading ext4 is processor work: it is done on a thread that may block.
     ///
     /// # Errors
     /// The disk or its root filesystem cannot be read, it has no kernel, or the copies cannot be written.
-    pub async fn extract(path: &Path, into: &Path) -> Result<Self, ImageError> {
+    pub async fn extract(path: &Path, format: Format, into: &Path) -> Result<Self, ImageError> {
         let (path, into) = (path.to_owned(), into.to_owned());
-        match tokio::task::spawn_blocking(move || Self::extract_now(&path, &into)).await {
+        match tokio::task::spawn_blocking(move || Self::extract_now(&path, format, &into)).await {
             Ok(files) => files,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
@@ -36,8 +36,8 @@ impl BootFiles {
         (&self.kernel, &self.initrd, &self.arguments)
     }
 
-    fn extract_now(path: &Path, into: &Path) -> Result<Self, ImageError> {
-        let disk = Disk::open(path)?;
+    fn extract_now(path: &Path, format: Format, into: &Path) -> Result<Self, ImageError> {
+        let disk = Disk::open_own(path, format)?;
         let root = Root::open(&disk)?;
         let entry = match BootEntry::read(&root) {
             Ok(entry) => entry,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::ImageError;
-use super::qcow2::{MAGIC, Qcow2};
+use super::qcow2::{MAGIC, Qcow2, Reach};
 use super::read_at::{RawFile, Slice};
 use crate::base::read_at::ReadAt;
 
@@ -62,13 +62,22 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Open `path`, told by its first bytes to be qcow2, else taken as raw.
+    /// As [`Disk::open_with`], without a store.
+    ///
+    /// # Errors
+    /// As [`Disk::open_with`].
+    pub fn open(path: &Path) -> Result<Self, ImageError> {
+        Self::open_with(path, None)
+    }
+
+    /// Open `path`, told by its first bytes to be qcow2, else taken as raw. Files under it are read when they are in its directory, below
+    /// that, or below `store`: an image of unknown origin names them as it likes.
     ///
     /// A guest that owns a raw disk can write a qcow2 header into it: open what is known to be raw with [`Disk::open_as`].
     ///
     /// # Errors
-    /// It cannot be read, is damaged, or is of a kind that is not supported.
-    pub fn open(path: &Path) -> Result<Self, ImageError> {
+    /// It cannot be read, is damaged, is of a kind that is not supported, or lies over a file that is somewhere else.
+    pub fn open_with(path: &Path, store: Option<&Path>) -> Result<Self, ImageError> {
         let file = RawFile::open(path)?;
         let mut start = [0; 8];
         let count = usize::try_from(file.len()).unwrap_or(usize::MAX).min(start.len());
@@ -80,21 +89,33 @@ impl Disk {
                 return Err(ImageError::incompatible(path, 0, format!("{what} is not supported, only raw and qcow2")));
             }
         }
-        Self::open_as(path, if start.starts_with(&MAGIC) { Format::Qcow2 } else { Format::Raw })
+        Self::open_as(path, if start.starts_with(&MAGIC) { Format::Qcow2 } else { Format::Raw }, store)
     }
 
-    /// Open `path` as `format`, whatever it looks like.
+    /// Open `path` as `format`, whatever it looks like. For the files under it and `store` see [`Disk::open_with`].
     ///
     /// # Errors
-    /// As [`Disk::open`].
-    pub fn open_as(path: &Path, format: Format) -> Result<Self, ImageError> {
+    /// As [`Disk::open_with`].
+    pub fn open_as(path: &Path, format: Format, store: Option<&Path>) -> Result<Self, ImageError> {
+        Self::open_in(path, format, &Reach::of_foreign(path, store)?)
+    }
+
+    /// Open `path`, a disk that goldsmith made, as `format`. The files under it may be anywhere.
+    ///
+    /// # Errors
+    /// It cannot be read, is damaged, or is of a kind that is not supported.
+    pub fn open_own(path: &Path, format: Format) -> Result<Self, ImageError> {
+        Self::open_in(path, format, &Reach::Anywhere)
+    }
+
+    fn open_in(path: &Path, format: Format, reach: &Reach) -> Result<Self, ImageError> {
         let metadata = fs::metadata(path).map_err(|source| ImageError::read(path, source))?;
         let file = RawFile::open(path)?;
         let file_size = file.len();
         let (bytes, compression, backing): (Arc<dyn ReadAt>, _, _) = match format {
             Format::Raw => (Arc::new(file), None, Vec::new()),
             Format::Qcow2 => {
-                let qcow2 = Qcow2::open(path)?;
+                let qcow2 = Qcow2::open(path, reach)?;
                 let (compression, backing) = (qcow2.compression().to_owned(), qcow2.backing_paths().to_vec());
                 (Arc::new(qcow2), Some(compression), backing)
             }

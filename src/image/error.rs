@@ -8,6 +8,9 @@ use crate::base::process::ProcessError;
 use crate::base::size::rounded;
 use crate::base::text::printable;
 
+/// What [`ImageError::NotFollowed`] calls the file under an overlay.
+pub(crate) const BACKING: &str = "backing file";
+
 /// Why something could not be done with a disk image.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
@@ -36,6 +39,18 @@ pub enum ImageError {
         offset: Option<u64>,
         /// What is not supported.
         what: String,
+    },
+    /// The image takes bytes from another file, and that is not followed.
+    #[error("{} is not read: its {kind} `{}` {why}", path.display(), printable(name))]
+    NotFollowed {
+        /// The file on the host.
+        path: PathBuf,
+        /// What the other file is to it.
+        kind: &'static str,
+        /// The other file's name, as the image has it.
+        name: String,
+        /// What is wrong with that.
+        why: String,
     },
     /// The image is damaged.
     #[error("{} is damaged{}: {what}", path.display(), at(*.offset))]
@@ -114,6 +129,10 @@ impl ImageError {
         Self::Incompatible { path: path.to_owned(), offset: offset.into(), what: what.into() }
     }
 
+    pub(crate) fn not_followed(path: &Path, kind: &'static str, name: &str, why: &str) -> Self {
+        Self::NotFollowed { path: path.to_owned(), kind, name: name.to_owned(), why: why.to_owned() }
+    }
+
     pub(crate) fn corrupt(path: &Path, offset: impl Into<Option<u64>>, what: impl Into<String>) -> Self {
         Self::Corrupt { path: path.to_owned(), offset: offset.into(), what: what.into() }
     }
@@ -139,6 +158,7 @@ impl Failure for ImageError {
         match self {
             Self::Write { .. } | Self::NoSpace { .. } => Class::Host,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
+            Self::NotFollowed { .. } => Class::Input,
             Self::Read { .. } | Self::Incompatible { .. } | Self::Corrupt { .. } | Self::Absent { .. } | Self::Unfit { .. } => Class::Input,
             Self::Layout { .. } => Class::Usage,
             Self::Tool(error) => error.class(),
@@ -159,6 +179,17 @@ impl Failure for ImageError {
             Self::Incompatible { path, .. } => {
                 Some(format!("look at it with `qemu-img info {}`; `qemu-img convert -O qcow2` makes a plain copy", path.display()))
             }
+            // `qemu-img convert` would follow it.
+            Self::NotFollowed { kind: BACKING, path, .. } => Some(format!(
+                "if the image is yours, move that file beside it and change the name: qemu-img rebase -u -F FORMAT -b NAME {}; an image from \
+                 elsewhere that names files of this host is not to be trusted",
+                path.display()
+            )),
+            Self::NotFollowed { .. } => Some(
+                "if the image is yours, make one file of the two: qemu-img convert -O qcow2; an image from elsewhere that names files of this \
+                 host is not to be trusted"
+                    .to_owned(),
+            ),
             Self::Corrupt { path, .. } => Some(format!("get {} again, or see what `qemu-img check` says of it", path.display())),
             Self::Layout { .. } => Some("change the [disk] section of the recipe".to_owned()),
             Self::Unfit { .. } => Some("rename or remove that where it comes from".to_owned()),

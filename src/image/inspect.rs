@@ -1,6 +1,7 @@
 //! What a disk image is, at a glance: the file, its partitions, the system in it. Words for people are made elsewhere.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -93,14 +94,21 @@ pub enum MachineId {
     Set,
 }
 
-/// Look at the image `path`. What is in it and cannot be read becomes a problem of the inspection, not an error.
+/// Look at the image `path`. Files under it may lie beside it, or in `store`. What is in it and cannot be read becomes a problem of the
+/// inspection, not an error.
 ///
 /// # Errors
-/// The file is not there, or is no readable disk image.
-pub fn inspect(path: &Path) -> Result<Inspection, ImageError> {
-    let disk = Disk::open(path)?;
+/// The file is not there, is no readable disk image, or lies over a file that is somewhere else.
+pub fn inspect(path: &Path, store: Option<&Path>) -> Result<Inspection, ImageError> {
+    // A machine that runs it is given this path, and files under it are named relative to that.
+    let real = fs::canonicalize(path).map_err(|source| ImageError::read(path, source))?;
+    Ok(Inspection { path: path.to_owned(), ..inspect_disk(&Disk::open_with(&real, store)?) })
+}
+
+/// Look at `disk`, as [`inspect`] does.
+pub fn inspect_disk(disk: &Disk) -> Inspection {
     let mut problems = Vec::new();
-    let partition_table = noted(PartitionTable::read(&disk), &mut problems).flatten();
+    let partition_table = noted(PartitionTable::read(disk), &mut problems).flatten();
     let places = match &partition_table {
         Some(table) => table.partitions.iter().map(|partition| (partition.index, partition.start, partition.size)).collect(),
         None => vec![(0, 0, disk.info().virtual_size)],
@@ -108,12 +116,12 @@ pub fn inspect(path: &Path) -> Result<Inspection, ImageError> {
     let filesystems = places.iter().map(|(index, start, size)| (*index, FilesystemType::detect(&disk.slice(*start, *size)))).collect();
     // Without a readable table its problem is the root's too.
     let system = if problems.is_empty() {
-        let system = Root::open(&disk).and_then(|root| inspect_system(&root, &mut problems));
+        let system = Root::open(disk).and_then(|root| inspect_system(&root, &mut problems));
         noted(system, &mut problems)
     } else {
         None
     };
-    Ok(Inspection { path: path.to_owned(), disk: disk.info().clone(), partition_table, filesystems, system, problems })
+    Inspection { path: disk.path().to_owned(), disk: disk.info().clone(), partition_table, filesystems, system, problems }
 }
 
 /// Look at the system in `root`. A boot entry that is not understood is added to `problems`.

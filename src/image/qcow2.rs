@@ -6,6 +6,7 @@
 mod cache;
 mod header;
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::cache::Cache;
 use self::header::{BackingFile, Compression, Header};
 use super::disk::Format;
-use super::error::ImageError;
+use super::error::{BACKING, ImageError};
 use super::read_at::RawFile;
 use crate::base::read_at::ReadAt;
 
@@ -27,6 +28,33 @@ const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
 const COMPRESSED: u64 = 1 << 62;
 /// Bit 0 of an L2 entry (version 3): the cluster reads as zeros.
 const ZERO: u64 = 1;
+
+/// Where the files under an overlay may lie.
+#[derive(Debug, Clone)]
+pub(crate) enum Reach {
+    /// In these directories or below them, symbolic links resolved.
+    Below(Arc<[PathBuf]>),
+    /// Anywhere: goldsmith made the overlay.
+    Anywhere,
+}
+
+impl Reach {
+    /// What an image of unknown origin may reach: its own directory, and the store. An image names the files under it as it likes, and what
+    /// they hold would be shown as the content of its disk.
+    pub(crate) fn of_foreign(image: &Path, store: Option<&Path>) -> Result<Self, ImageError> {
+        let real = fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
+        // A store that is not there keeps nothing.
+        let store = store.and_then(|store| fs::canonicalize(store).ok());
+        Ok(Self::Below(real.parent().map(Path::to_owned).into_iter().chain(store).collect()))
+    }
+
+    /// Whether the file at `path` may be read.
+    fn allows(&self, path: &Path) -> io::Result<bool> {
+        let Self::Below(dirs) = self else { return Ok(true) };
+        let real = fs::canonicalize(path)?;
+        Ok(dirs.iter().any(|dir| real.starts_with(dir)))
+    }
+}
 
 /// A qcow2 file and everything under it.
 pub struct Qcow2 {
@@ -57,12 +85,12 @@ enum Cluster {
 }
 
 impl Qcow2 {
-    /// Open `path` and its backing files.
+    /// Open `path` and its backing files, which are within `reach`.
     ///
     /// # Errors
-    /// A file of the chain cannot be read, is damaged, or uses what is not supported.
-    pub fn open(path: &Path) -> Result<Self, ImageError> {
-        Self::open_at(path, 0, Arc::default())
+    /// A file of the chain cannot be read, is damaged, is out of reach, or uses what is not supported.
+    pub fn open(path: &Path, reach: &Reach) -> Result<Self, ImageError> {
+        Self::open_at(path, reach, 0, Arc::default())
     }
 
     /// The files under this one, nearest first.
@@ -78,7 +106,7 @@ impl Qcow2 {
         }
     }
 
-    fn open_at(path: &Path, depth: usize, cache: Arc<Mutex<Cache>>) -> Result<Self, ImageError> {
+    fn open_at(path: &Path, reach: &Reach, depth: usize, cache: Arc<Mutex<Cache>>) -> Result<Self, ImageError> {
         let file = RawFile::open(path)?;
         let header = Header::read(&file, path)?;
         let mut bytes = vec![0; header.l1_entries * 8];
@@ -86,20 +114,21 @@ impl Qcow2 {
         let l1_table = bytes.as_chunks().0.iter().map(|entry| u64::from_be_bytes(*entry)).collect();
         let mut qcow2 = Self { path: path.to_owned(), file, header, l1_table, backing: None, backing_paths: Vec::new(), cache, depth };
         if let Some(backing) = qcow2.header.backing.take() {
-            qcow2.open_backing(&backing)?;
+            qcow2.open_backing(&backing, reach)?;
         }
         Ok(qcow2)
     }
 
-    fn open_backing(&mut self, backing: &BackingFile) -> Result<(), ImageError> {
+    fn open_backing(&mut self, backing: &BackingFile, reach: &Reach) -> Result<(), ImageError> {
         let refuse = |what: String| Err(ImageError::incompatible(&self.path, None, what));
+        let refuse_file = |why: &str| Err(ImageError::not_followed(&self.path, BACKING, &backing.name, why));
         let name = &backing.name;
         if self.depth + 1 >= MAX_CHAIN {
             return refuse(format!("its backing chain is longer than {MAX_CHAIN} files, or a loop"));
         }
         // QEMU takes what stands before a colon as a protocol when no slash comes first (`path_has_protocol`).
         if name.split('/').next().is_some_and(|first| first.contains(':')) {
-            return refuse(format!("its backing file `{name}` is not a local file"));
+            return refuse_file("is not a local file");
         }
         // Guessing would let a guest that owns a raw disk name any file of the host as its backing file (CVE-2008-2004).
         let Some(format) = &backing.format else {
@@ -107,10 +136,13 @@ impl Qcow2 {
         };
         // Joining an absolute name gives that name.
         let path = self.path.parent().unwrap_or(Path::new("")).join(name);
+        if !reach.allows(&path).map_err(|source| ImageError::read(&path, source))? {
+            return refuse_file("is neither in the directory of the image nor below it, nor in goldsmith's store");
+        }
         self.backing_paths.push(path.clone());
         self.backing = Some(match Format::named(format) {
             Some(Format::Qcow2) => {
-                let below = Self::open_at(&path, self.depth + 1, Arc::clone(&self.cache))?;
+                let below = Self::open_at(&path, reach, self.depth + 1, Arc::clone(&self.cache))?;
                 self.backing_paths.extend_from_slice(&below.backing_paths);
                 Box::new(below)
             }

@@ -40,7 +40,7 @@ struct Copied {
 /// # Errors
 /// The disk cannot be read, a journal cannot be replayed, or the host lacks space or e2fsck.
 pub async fn replayed(path: &Path, scratch: &Path) -> Result<Disk, ImageError> {
-    let disk = Disk::open_as(path, Format::Raw)?;
+    let disk = Disk::open_own(path, Format::Raw)?;
     let mut copies = Vec::new();
     for copied in replay_copies(&disk, scratch).await? {
         copies.push((copied.start, RawFile::open(&copied.path)?));
@@ -55,7 +55,7 @@ pub async fn replayed(path: &Path, scratch: &Path) -> Result<Disk, ImageError> {
 /// # Errors
 /// As [`replayed`], or the disk cannot be written. It is then not to be used.
 pub async fn replay(path: &Path, scratch: &Path) -> Result<usize, ImageError> {
-    let copies = replay_copies(&Disk::open_as(path, Format::Raw)?, scratch).await?;
+    let copies = replay_copies(&Disk::open_own(path, Format::Raw)?, scratch).await?;
     let count = copies.len();
     for Copied { start, path: copy } in copies {
         let target = path.to_owned();

@@ -19,7 +19,7 @@ pub(super) async fn flatten(sealed: &Layer, image: &Path, compress: bool, scratc
     let disk = std::path::absolute(sealed.disk()).map_err(failure::unwritable(scratch))?;
     task.step("find the free space");
     let path = disk.clone();
-    let free = tokio::task::spawn_blocking(move || FreeSpace::of(&Disk::open_as(&path, Format::Qcow2)?)).await;
+    let free = tokio::task::spawn_blocking(move || FreeSpace::of(&Disk::open_own(&path, Format::Qcow2)?)).await;
     let free: Result<FreeSpace, ImageError> = free.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let free = free?;
     for partition in &free.unread {

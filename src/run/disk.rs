@@ -154,7 +154,18 @@ impl Files {
             let Base { bytes, modified, .. } = then;
             return Err(stale(format!("{} has changed under it; it had {bytes} bytes and was modified at {modified}", now.file)));
         }
-        Disk::open_as(&self.overlay, image::Format::Qcow2)?;
+        for kept in self.all().iter().filter(|path| path.exists()) {
+            let real = kept.canonicalize().map_err(unwritable(kept, true))?;
+            if real.parent() != source.image.parent() {
+                return Err(stale(format!("{} is a link to {}", file_name(kept), real.display())));
+            }
+        }
+        // It lies in a directory that may have come from elsewhere, as the image may.
+        Disk::open_as(&self.overlay, image::Format::Qcow2, source.store.as_deref())?;
+        let vars = self.vars(Format::Qcow2.name());
+        if vars.exists() {
+            Disk::open_as(&vars, image::Format::Qcow2, source.store.as_deref())?;
+        }
         Ok(())
     }
 }
@@ -206,6 +217,7 @@ mod tests {
                 image: image.into(),
                 format: image::Format::Raw,
                 firmware: Firmware::Bios,
+                store: None,
                 subnet: None,
             };
             let first = kept(&source(&image)).await.unwrap();
@@ -230,6 +242,29 @@ mod tests {
             assert!(refused(&image).await.starts_with("d.raw has changed under it; it had 4096 bytes and was modified at 2"));
             fs::File::options().write(true).open(&image).unwrap().set_modified(modified).unwrap();
             kept(&source(&image)).await.unwrap();
+            // Files that came with an image may lead anywhere; a machine would write to them.
+            fs::write(dir.join("secret"), [3; 4096]).unwrap();
+            let inside = dir.join("images");
+            fs::create_dir(&inside).unwrap();
+            for name in ["d.raw", "d.run.json"] {
+                fs::rename(dir.join(name), inside.join(name)).unwrap();
+            }
+            let image = inside.join("d.raw");
+            std::os::unix::fs::symlink(dir.join("d.run.qcow2"), inside.join("d.run.qcow2")).unwrap();
+            assert!(refused(&image).await.starts_with("d.run.qcow2 is a link to "));
+            for planted in ["d.run.qcow2", "d.run.vars.qcow2"] {
+                fs::remove_file(inside.join("d.run.qcow2")).unwrap();
+                image::create_overlay(Path::new("d.raw"), image::Format::Raw, &inside.join("d.run.qcow2")).await.unwrap();
+                image::create_overlay(&dir.join("secret"), image::Format::Raw, &inside.join(planted)).await.unwrap();
+                let refused = kept(&source(&image)).await;
+                assert!(matches!(refused, Err(RunError::Image(ImageError::NotFollowed { .. }))), "{planted}: {refused:?}");
+            }
+            fs::remove_file(inside.join("d.run.vars.qcow2")).unwrap();
+            kept(&source(&image)).await.unwrap();
+            for name in ["d.raw", "d.run.json", "d.run.qcow2"] {
+                fs::rename(inside.join(name), dir.join(name)).unwrap();
+            }
+            let image = dir.join("d.raw");
             fs::write(dir.join("d.run.json"), "{").unwrap();
             assert!(refused(&image).await.ends_with("d.run.json is damaged"));
             fs::remove_file(dir.join("d.run.json")).unwrap();
@@ -245,6 +280,7 @@ mod tests {
             image: "/proc/version".into(),
             format: image::Format::Raw,
             firmware: Firmware::Bios,
+            store: None,
             subnet: None,
         };
         let error = runtime.block_on(kept(&source)).unwrap_err();

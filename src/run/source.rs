@@ -23,24 +23,27 @@ pub struct Source {
     pub format: Format,
     /// What boots it.
     pub firmware: Firmware,
+    /// The store, in which files under the image may lie.
+    pub store: Option<PathBuf>,
     /// The network of a guest that has an address of its own; known of artifacts only.
     pub subnet: Option<Subnet>,
 }
 
 impl Source {
-    /// Find the image that `path` names: an artifact's directory, the image in one, or any disk image.
+    /// Find the image that `path` names: an artifact's directory, the image in one, or any disk image. Files under it may lie beside it, or in
+    /// `store`.
     ///
     /// # Errors
     /// It is missing, unreadable, no bootable disk, or its chain of backing files is broken.
-    pub fn find(path: &Path) -> Result<Self, RunError> {
+    pub fn find(path: &Path, store: Option<&Path>) -> Result<Self, RunError> {
         match artifact::open(path) {
-            Ok(artifact) => Self::of_artifact(&artifact),
-            Err(ArtifactError::NotAnArtifact { .. }) if !path.is_dir() => Self::of_image(path),
+            Ok(artifact) => Self::of_artifact(&artifact, store),
+            Err(ArtifactError::NotAnArtifact { .. }) if !path.is_dir() => Self::of_image(path, store),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn of_artifact(artifact: &Artifact) -> Result<Self, RunError> {
+    fn of_artifact(artifact: &Artifact, store: Option<&Path>) -> Result<Self, RunError> {
         let (manifest, image) = (&artifact.manifest, real(&artifact.image_path())?);
         let bytes = image.metadata().map_err(|source| ImageError::read(&image, source))?.len();
         // The digest would take seconds at every start; a copy that was cut short is noticed at once.
@@ -49,17 +52,17 @@ impl Source {
             return Err(ArtifactError::Damaged { path: image, why }.into());
         }
         let format = Format::named(&manifest.image.format).unwrap_or(Format::Qcow2);
-        Disk::open_as(&image, format)?;
+        Disk::open_as(&image, format, store)?;
         let firmware = if manifest.promises.boots_through_uefi() { Firmware::Uefi } else { Firmware::Bios };
-        Ok(Self { name: name(&manifest.name), image, format, firmware, subnet: subnet(&manifest.recipe) })
+        Ok(Self { name: name(&manifest.name), image, format, firmware, store: store.map(Path::to_owned), subnet: subnet(&manifest.recipe) })
     }
 
-    fn of_image(path: &Path) -> Result<Self, RunError> {
+    fn of_image(path: &Path, store: Option<&Path>) -> Result<Self, RunError> {
         let image = real(path)?;
-        let disk = Disk::open(&image)?;
+        let disk = Disk::open_with(&image, store)?;
         let firmware = firmware(&disk)?;
         let stem = image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { name: name(&stem), format: disk.info().format, image, firmware, subnet: None })
+        Ok(Self { name: name(&stem), format: disk.info().format, image, firmware, store: store.map(Path::to_owned), subnet: None })
     }
 }
 

@@ -77,12 +77,12 @@ pub struct LocalVm {
     _private: TempDir,
 }
 
-/// Start a machine from the image or artifact at `path`.
+/// Start a machine from the image or artifact at `path`. Files under the image may lie beside it, or in `store`.
 ///
 /// # Errors
 /// The image is missing or no disk, the host lacks QEMU, memory, space or the port, or QEMU refuses.
-pub async fn start(path: &Path, options: &Options) -> Result<LocalVm, RunError> {
-    let source = Source::find(path)?;
+pub async fn start(path: &Path, store: Option<&Path>, options: &Options) -> Result<LocalVm, RunError> {
+    let source = Source::find(path, store)?;
     TooLittleMemory::refuse(options.memory, "--memory 1G")?;
     if let Some(port) = options.ssh {
         free(port)?;

@@ -162,7 +162,7 @@ fn explain(lines: &[String]) -> StageError {
 }
 
 async fn install_boot_loader(work: &DeployWork, disk: PathBuf, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
-    let files = BootFiles::extract(&disk, bench.scratch).await?;
+    let files = BootFiles::extract(&disk, Format::Raw, bench.scratch).await?;
     let payload = RunnerTask { name: "boot-loader".to_owned(), script: work.boot_loader.as_bytes().to_vec(), files: Vec::new() };
     let mut guest = bench.boot("install", drive(disk, Format::Raw), files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("boot loader");

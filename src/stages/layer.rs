@@ -63,7 +63,7 @@ impl Layer {
     pub fn open(dir: &Path) -> Result<Self, Unusable> {
         let unusable = |why: String| Unusable { why };
         let format = if dir.join(RAW).exists() { Format::Raw } else { Format::Qcow2 };
-        let disk = Disk::open_as(&dir.join(file(format)), format).map_err(|error| unusable(error.to_string()))?;
+        let disk = Disk::open_own(&dir.join(file(format)), format).map_err(|error| unusable(error.to_string()))?;
         let below: Vec<PathBuf> = disk.info().backing.iter().filter_map(|path| path.parent()).map(Path::to_owned).collect();
         let mark = require_chain(dir, &below).map_err(unusable)?;
         Ok(Self { dir: dir.to_owned(), format, mark, below })

@@ -42,7 +42,7 @@ pub async fn provision(
     let Some(first) = steps.first() else { return Ok(()) };
     let overlay = first.dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
-    let files = BootFiles::extract(&overlay, bench.scratch).await?;
+    let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
     let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| payload(index, step.step)).collect();
     let guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, task).await;
     let mut guest = guest.map_err(|error| StageError::from(error).doing("provisioning"))?;
@@ -53,7 +53,7 @@ pub async fn provision(
         guest.freeze(task).await.map_err(failed)?;
         let Some(next) = steps.get(index + 1) else { break };
         let overlay = next.dir.join(OVERLAY);
-        let size = image::Disk::open(&step.dir.join(OVERLAY))?.info().virtual_size;
+        let size = image::Disk::open_own(&step.dir.join(OVERLAY), Format::Qcow2)?.info().virtual_size;
         image::create_overlay_unchecked(&Path::new("..").join(&step.id).join(OVERLAY), Format::Qcow2, size, &overlay).await?;
         guest.machine().blockdev_snapshot(&node(index), &overlay, &node(index + 1)).await?;
         guest.thaw(task).await.map_err(failed)?;

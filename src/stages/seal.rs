@@ -23,7 +23,7 @@ pub async fn seal(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, 
 async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
     let overlay = dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
-    let files = BootFiles::extract(&overlay, bench.scratch).await?;
+    let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
     let payload = RunnerTask {
         name: "seal".to_owned(),
         script: SEALING.as_bytes().to_vec(),

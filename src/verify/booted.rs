@@ -60,7 +60,7 @@ pub struct Booted {
 pub async fn system(image: &Path, promises: &Promises, bench: &Bench<'_>, task: &Task) -> Result<Booted, VerifyError> {
     let overlay = bench.scratch.join("verify-system.qcow2");
     image::create_overlay(image, Format::Qcow2, &overlay).await?;
-    let files = BootFiles::extract(&overlay, bench.scratch).await?;
+    let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
     let tasks = questions(promises);
     let disk = Drive::scratch(&overlay, spec::Format::Qcow2, "disk");
     let mut guest = bench.boot("verify-system", disk, files.parts(), Mode::Live, &tasks, task).await?;

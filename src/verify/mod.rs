@@ -24,18 +24,26 @@ use crate::base::size::ByteSize;
 use crate::image::{Disk, ImageError};
 use crate::machine::runner::Bench;
 
-/// Verify `image`, which is only read.
+/// Verify `image`, which is only read. Files under it may lie beside it, or in `store`.
 ///
 /// The disk is read first, in milliseconds. The booted system answers while a second machine goes through firmware and boot loader.
 ///
 /// # Errors
 /// The image cannot be read, or a machine could not be started: then there is no verdict.
-pub async fn verify(image: &Path, promises: &Promises, bench: &Bench<'_>, task: &Task) -> Result<Report, VerifyError> {
+pub async fn verify(
+    image: &Path,
+    store: Option<&Path>,
+    promises: &Promises,
+    bench: &Bench<'_>,
+    task: &Task,
+) -> Result<Report, VerifyError> {
     task.step("read the disk");
     // Overlays elsewhere name it as their backing file.
     let image = &std::fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
-    let (path, wanted) = (image.to_owned(), promises.clone());
-    let offline = tokio::task::spawn_blocking(move || offline::offline(&Disk::open(&path)?, &wanted)).await;
+    // Before any machine: QEMU would follow whatever the image names.
+    let disk = Disk::open_with(image, store)?;
+    let wanted = promises.clone();
+    let offline = tokio::task::spawn_blocking(move || offline::offline(&disk, &wanted)).await;
     let mut checks = match offline {
         Ok(checks) => checks?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

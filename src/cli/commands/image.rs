@@ -7,7 +7,7 @@ use crate::base::failure::AnyFailure;
 use crate::base::size::rounded;
 use crate::base::text::printable;
 use crate::cli::args::Image;
-use crate::cli::{Context, printer};
+use crate::cli::{Context, host, printer};
 use crate::image::inspect::{Inspection, MachineId, System, inspect};
 
 /// Do what was asked of images.
@@ -18,7 +18,7 @@ pub fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
     let Image::Inspect { image } = command;
     // An artifact's directory stands for its image.
     let path = artifact::open(image).map_or_else(|_| image.clone(), |artifact| artifact.image_path());
-    let inspection = inspect(&path)?;
+    let inspection = inspect(&path, host::store_place(context).as_deref())?;
     let text = if context.json { format!("{:#}\n", serde_json::json!(inspection)) } else { table(&inspection) };
     Ok(printer::out(&text)?)
 }

@@ -5,7 +5,7 @@ use crate::base::size::rounded;
 use crate::base::text::{counted, printable};
 use crate::cli::args::Run;
 use crate::cli::terminal::{self, Terminal};
-use crate::cli::{Context, printer};
+use crate::cli::{Context, host, printer};
 use crate::image::Firmware;
 use crate::machine::spec::Accelerator;
 use crate::run::{self, Attended, Facts, LocalVm, Logins, Options, Streams};
@@ -19,7 +19,7 @@ pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
         return Err(NoJson.into());
     }
     let options = Options { keep: args.keep, ssh: args.ssh, memory: args.memory, cpus: args.cpus };
-    let mut vm = run::start(&args.image, &options).await?;
+    let mut vm = run::start(&args.image, host::store_place(context).as_deref(), &options).await?;
     printer::err(&greeting(vm.facts(), args, terminal::is_there()));
     // After the machine, and so dropped before it: whatever hangs in the machine's end, the terminal is as it was.
     let (terminal, mut streams) = Terminal::open()?;

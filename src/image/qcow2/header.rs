@@ -11,6 +11,8 @@ use crate::image::error::ImageError;
 pub(crate) const MAGIC: [u8; 4] = *b"QFI\xfb";
 /// Header extension: the name of the backing file's format.
 const EXTENSION_BACKING_FORMAT: u32 = 0xe279_2aca;
+/// Header extension: the name of the external data file.
+const EXTENSION_DATA_FILE: u32 = 0x4441_5441;
 /// Longest header with its extensions and backing file name that is read: they must lie in the first cluster, and the largest
 /// cluster is 2 MiB; no known writer passes some kilobytes.
 const MAX_HEADER_BYTES: u64 = 64 << 10;
@@ -113,12 +115,14 @@ impl Raw<'_> {
         for (bit, what) in [
             (0, "it was not closed cleanly (the dirty bit is set); `qemu-img check -r all` mends that"),
             (1, "QEMU has marked it as corrupt"),
-            (2, "its data is in another file (external data file)"),
             (4, "it has extended L2 entries (subclusters)"),
         ] {
             if features & (1 << bit) != 0 {
                 return Err(self.incompatible(72, what));
             }
+        }
+        if features & (1 << 2) != 0 {
+            return Err(self.external_data());
         }
         let unknown = features & !0b1_1111;
         if unknown != 0 {
@@ -170,22 +174,36 @@ impl Raw<'_> {
         }
         let name = std::str::from_utf8(self.slice(offset, length)?);
         let name = name.map_err(|_| self.incompatible(offset, "the name of its backing file is not UTF-8"))?.to_owned();
-        let mut format = None;
-        let mut at = header_length;
+        let format = self.extension(EXTENSION_BACKING_FORMAT, header_length, offset)?;
+        Ok(Some(BackingFile { name, format }))
+    }
+
+    /// The text of the header extension `wanted`, of those from the byte `at` to `end`; the last one counts, as for QEMU.
+    fn extension(&self, wanted: u32, mut at: usize, end: usize) -> Result<Option<String>, ImageError> {
+        let mut found = None;
         // Each turn moves on by at least 8 bytes of a bounded buffer.
-        while at < offset {
+        while at < end {
             let (kind, length) = (self.u32(at)?, self.u32(at.saturating_add(4))?);
             if kind == 0 {
                 break;
             }
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let data = self.slice(at.saturating_add(8), length)?;
-            if kind == EXTENSION_BACKING_FORMAT {
-                format = Some(String::from_utf8_lossy(data).into_owned());
+            if kind == wanted {
+                found = Some(String::from_utf8_lossy(data).into_owned());
             }
             at = at.saturating_add(8).saturating_add(length.next_multiple_of(8));
         }
-        Ok(Some(BackingFile { name, format }))
+        Ok(found)
+    }
+
+    /// The image's data is in another file. QEMU would open it, whatever it is.
+    fn external_data(&self) -> ImageError {
+        let from = self.u32(100).map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        match self.extension(EXTENSION_DATA_FILE, from, self.bytes.len()) {
+            Ok(Some(name)) => ImageError::not_followed(self.path, "data file", &name, "holds its data (external data file)"),
+            _ => self.incompatible(72, "its data is in another file (external data file)"),
+        }
     }
 
     fn corrupt(&self, offset: usize, what: impl Into<String>) -> ImageError {

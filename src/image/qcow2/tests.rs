@@ -65,7 +65,7 @@ fn image(zstd: bool, backing: Option<(&str, &str)>) -> Vec<u8> {
 }
 
 fn read_all(path: &Path) -> io::Result<Vec<u8>> {
-    let qcow2 = Qcow2::open(path)?;
+    let qcow2 = Qcow2::open(path, &Reach::Anywhere)?;
     // Nothing that was mutated may make us allocate what it claims.
     let mut bytes = vec![0; usize::try_from(qcow2.len().min(1 << 20)).unwrap()];
     qcow2.read_at(0, &mut bytes)?;
@@ -88,7 +88,7 @@ fn every_kind_of_cluster_is_read() {
     for zstd in [false, true] {
         std::fs::write(&path, image(zstd, None)).unwrap();
         assert!(read_all(&path).unwrap() == expected(0), "zstd: {zstd}");
-        let qcow2 = Qcow2::open(&path).unwrap();
+        let qcow2 = Qcow2::open(&path, &Reach::Anywhere).unwrap();
         let mut odd = vec![0; 2 * CLUSTER];
         qcow2.read_at(3 * CLUSTER as u64 - 100, &mut odd).unwrap();
         assert!(odd[..] == expected(0)[3 * CLUSTER - 100..5 * CLUSTER - 100]);
@@ -111,7 +111,10 @@ fn an_overlay_reads_its_backing_file_and_zeros_beyond_it() {
     let upper = dir.path().join("sub/upper");
     std::fs::write(&upper, image(false, Some(("../disk", "qcow2")))).unwrap();
     assert!(read_all(&upper).unwrap() == wanted);
-    assert_eq!(Qcow2::open(&upper).unwrap().backing_paths(), ["sub/../disk", "sub/../base"].map(|name| dir.path().join(name)));
+    assert_eq!(
+        Qcow2::open(&upper, &Reach::Anywhere).unwrap().backing_paths(),
+        ["sub/../disk", "sub/../base"].map(|name| dir.path().join(name))
+    );
 }
 
 #[test]
@@ -127,13 +130,70 @@ fn backing_files_we_must_not_open_are_refused() {
         ("gone", "raw", "No such file or directory"),
     ] {
         std::fs::write(&path, image(true, Some((name, format)))).unwrap();
-        let error = Qcow2::open(&path).err().unwrap().to_string();
+        let error = Qcow2::open(&path, &Reach::Anywhere).err().unwrap().to_string();
         assert!(error.contains(complaint), "{name}: {error}");
     }
     let mut silent = image(true, Some(("base", "raw")));
     put(&mut silent, 112, &[0; 16]);
     std::fs::write(&path, silent).unwrap();
-    assert!(Qcow2::open(&path).err().unwrap().to_string().contains("does not say which format"));
+    assert!(Qcow2::open(&path, &Reach::Anywhere).err().unwrap().to_string().contains("does not say which format"));
+}
+
+/// An image of unknown origin names the files under it as it likes. Links, nested overlays and names with `..` lead nowhere else.
+#[test]
+fn a_foreign_image_reaches_its_own_directory_and_the_store() {
+    let temp = tempfile::tempdir().unwrap();
+    let at = |name: &str| temp.path().join(name);
+    for dir in ["images/below", "store/layer", "host"] {
+        std::fs::create_dir_all(at(dir)).unwrap();
+    }
+    for file in ["images/base", "images/below/base", "store/layer/base", "host/shadow", "images-base"] {
+        std::fs::write(at(file), vec![9; CLUSTER]).unwrap();
+    }
+    std::os::unix::fs::symlink(at("host/shadow"), at("images/link")).unwrap();
+    std::os::unix::fs::symlink(at("host"), at("images/dir")).unwrap();
+    std::os::unix::fs::symlink(at("images/below/base"), at("images/inner")).unwrap();
+    let overlay = |place: &str, name: &str, format: &str| std::fs::write(at(place), image(true, Some((name, format)))).unwrap();
+    overlay("images/below/honest", "../base", "raw");
+    overlay("images/below/nested", at("host/shadow").to_str().unwrap(), "raw");
+    overlay("store/layer/nested", "../../host/shadow", "raw");
+    let absolute = |name: &str| at(name).to_str().unwrap().to_owned();
+    let refused = "is neither in the directory of the image nor below it, nor in goldsmith's store";
+    for (name, format, expected) in [
+        ("base".to_owned(), "raw", None),
+        ("below/base".to_owned(), "raw", None),
+        ("inner".to_owned(), "raw", None),
+        (absolute("images/base"), "raw", None),
+        ("below/../base".to_owned(), "raw", None),
+        // Under it is a file that is beside the image, though not beside the overlay.
+        ("below/honest".to_owned(), "qcow2", None),
+        (absolute("store/layer/base"), "raw", None),
+        ("../store/layer/base".to_owned(), "raw", None),
+        (absolute("host/shadow"), "raw", Some(refused)),
+        ("/etc/passwd".to_owned(), "raw", Some(refused)),
+        ("../host/shadow".to_owned(), "raw", Some(refused)),
+        ("link".to_owned(), "raw", Some(refused)),
+        ("dir/shadow".to_owned(), "raw", Some(refused)),
+        ("../images-base".to_owned(), "raw", Some(refused)),
+        ("below/nested".to_owned(), "qcow2", Some(refused)),
+        ("../store/layer/nested".to_owned(), "qcow2", Some(refused)),
+        ("json:{\"driver\":\"file\",\"filename\":\"/etc/passwd\"}".to_owned(), "raw", Some("is not a local file")),
+        ("file:/etc/passwd".to_owned(), "raw", Some("is not a local file")),
+        ("nbd+unix:///x?socket=/run/x".to_owned(), "raw", Some("is not a local file")),
+    ] {
+        overlay("images/top", &name, format);
+        let path = at("images/top");
+        let found = Qcow2::open(&path, &Reach::of_foreign(&path, Some(&at("store"))).unwrap());
+        match (found.err(), expected) {
+            (None, None) => {}
+            (Some(ImageError::NotFollowed { kind: BACKING, why, .. }), Some(expected)) => assert_eq!(why, expected, "{name}"),
+            (found, expected) => panic!("{name}: {found:?}, {expected:?}"),
+        }
+    }
+    // Without a store its layers are as foreign as anything.
+    overlay("images/top", "../store/layer/base", "raw");
+    let error = Qcow2::open(&at("images/top"), &Reach::of_foreign(&at("images/top"), None).unwrap()).err().unwrap();
+    assert!(error.to_string().contains("its backing file `../store/layer/base` is neither"), "{error}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use super::super::StageError;
 use super::super::deploy::table_kind;
 use crate::base::event::Task;
 use crate::base::text::counted;
-use crate::image::inspect::{Inspection, inspect as look};
-use crate::image::{FilesystemType, TableKind, gpt_type, replay};
+use crate::image::inspect::{Inspection, inspect_disk};
+use crate::image::{self, FilesystemType, Format, ImageError, TableKind, gpt_type, replay};
 use crate::plan::AnacondaWork;
 use crate::recipe::{Disk, Firmware};
 
@@ -25,8 +25,9 @@ pub(super) async fn inspect(disk: &Path, work: &AnacondaWork, dir: &Path, scratc
         task.events().note(format!("the installer powered off without unmounting {filesystems}; the journal was replayed"));
     }
     let path = disk.to_owned();
-    // Reading ext4 is processor work.
-    let found = match tokio::task::spawn_blocking(move || look(&path)).await {
+    // Reading ext4 is processor work. The disk is raw whatever it looks like: the installer may have written anything at its beginning.
+    let look = move || -> Result<Inspection, ImageError> { Ok(inspect_disk(&image::Disk::open_own(&path, Format::Raw)?)) };
+    let found = match tokio::task::spawn_blocking(look).await {
         Ok(found) => found?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };

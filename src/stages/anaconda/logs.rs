@@ -37,7 +37,7 @@ pub(super) async fn beside(error: StageError, disk: &Path, kickstart: &[u8], pla
 /// Copy the logs on `disk` to `dir`; how many there were.
 async fn keep(disk: &Path, kickstart: &[u8], place: &Path, dir: &Path) -> Result<usize, ImageError> {
     let scripts = anaconda::script_logs(kickstart);
-    let opened = Disk::open_as(disk, Format::Raw)?;
+    let opened = Disk::open_own(disk, Format::Raw)?;
     match copy(opened, scripts.clone(), dir).await {
         // Among others EL7's own journal, which is replayed in a copy.
         Err(ImageError::Incompatible { .. }) => copy(replayed(disk, place).await?, scripts, dir).await,
@@ -176,7 +176,7 @@ mod tests {
                 let mut flags = [0];
                 file.read_exact_at(&mut flags, 1024 + 0x60).unwrap();
                 file.write_all_at(&[flags[0] | 4], 1024 + 0x60).unwrap();
-                let root = Root::open(&Disk::open_as(&disk, Format::Raw).unwrap());
+                let root = Root::open(&Disk::open_own(&disk, Format::Raw).unwrap());
                 assert!(matches!(root.err(), Some(ImageError::Incompatible { .. })));
             }
             let (lines, evidence) = fail(&dir, &disk);
