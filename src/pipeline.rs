@@ -11,6 +11,7 @@ mod failure;
 mod flatten;
 mod manifest;
 mod preflight;
+mod published;
 mod standing;
 
 use std::fs::{self, File};
@@ -28,15 +29,21 @@ use crate::machine::probe::probe;
 use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
 use crate::plan::{Plan, PlannedStage, Texts, Work, plan};
-use crate::recipe::{Build, BuildNetwork, Network, Recipe};
+use crate::recipe::{Build, BuildNetwork, Media, Network, Recipe, Supply};
 use crate::sources::{self, Fetch, Host, Resolved, Web};
 use crate::stages::{self, Layer, Step};
 use crate::verify::{self, Promises, Report};
 
+use published::PublicLog;
+
 pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
 pub use closure::ForecastPackage;
 pub use failure::{BuildFailed, Unproved};
+pub use published::HostPaths;
 pub use standing::{Standing, first_to_run, standing};
+
+/// The published part of a run's journal, in its scratch directory.
+const PUBLIC_EVENTS: &str = "published.ndjson";
 
 /// A build that is wanted.
 #[derive(Debug)]
@@ -51,6 +58,8 @@ pub struct Request<'a> {
     pub target: &'a Path,
     /// What may happen to another artifact there.
     pub overwrite: Overwrite,
+    /// Directories of this host that are not named in what is published.
+    pub host_paths: &'a HostPaths,
     /// Leave a failed machine running until the run is interrupted.
     pub keep_on_failure: bool,
 }
@@ -70,10 +79,29 @@ pub enum Built {
 /// Whatever failed, with the directory that keeps its evidence; nothing is left under the target's name then.
 pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyFailure> {
     let scratch = request.store.scratch()?;
-    let journal = File::create(scratch.path().join(EVENTS_FILE)).map_err(failure::unwritable(scratch.path()))?;
-    let events = events.with(Box::new(JsonLog::new(journal)));
+    let create = |name| File::create(scratch.path().join(name)).map_err(failure::unwritable(scratch.path()));
+    // All of it, for the layers in the store and for the evidence of a failure; and what may be published.
+    let events = events.with(Box::new(JsonLog::new(create(EVENTS_FILE)?)));
+    let events = events.with(Box::new(PublicLog::new(create(PUBLIC_EVENTS)?, private_paths(request))));
     let built = build_in(request, &scratch, &events).await;
     built.map_err(|failed| BuildFailed::keep(failed, scratch.path(), request.target).into())
+}
+
+/// The directories of this host that a build's warnings and progress may name.
+fn private_paths(request: &Request<'_>) -> HostPaths {
+    let recipe = request.recipe;
+    let iso = match &recipe.media {
+        Media::Anaconda { iso, .. } => iso.path.as_deref(),
+        Media::Deploy { .. } => None,
+    };
+    let archives = recipe.repositories.iter().filter_map(|repository| match &repository.supply {
+        Supply::Archive(archive) => archive.path.as_deref(),
+        Supply::Upstream(_) => None,
+    });
+    let inputs = iso.into_iter().chain(archives).filter_map(Path::parent);
+    let known = request.host_paths.with(request.store.root(), "STORE");
+    let known = request.target.parent().into_iter().fold(known, |known, parent| known.with(parent, "OUTPUT"));
+    inputs.fold(known, |known, dir| known.with(dir, "INPUT"))
 }
 
 async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> Result<Built, AnyFailure> {
@@ -119,7 +147,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
 
     let task = events.task("publish");
     let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, &image).await?;
-    fs::copy(scratch.path().join(EVENTS_FILE), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
+    fs::copy(scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
     let artifact = draft.publish(&manifest, request.overwrite)?;
     task.done();
     Ok(Built::New(artifact))
@@ -301,11 +329,12 @@ async fn run_stage(
         (Work::Seal(work), Some(base)) => stages::seal(work, base, vacancy.path(), bench, task).await?,
         (_, None) => return Err(failure::EmptyPlan.into()),
     }
-    Ok((vec![finish(vacancy, base)?], false))
+    Ok((vec![finish(vacancy, base, bench)?], false))
 }
 
-/// Complete the layer in the making, which was made on `base`, and give it its name.
-fn finish(vacancy: Vacancy, base: Option<&Layer>) -> Result<Layer, AnyFailure> {
+/// Complete the layer in the making, which was made on `base`, and give it its name. It keeps the journal of its making, which is not published.
+fn finish(vacancy: Vacancy, base: Option<&Layer>, bench: &Bench<'_>) -> Result<Layer, AnyFailure> {
+    fs::copy(bench.scratch.join(EVENTS_FILE), vacancy.path().join(EVENTS_FILE)).map_err(failure::unwritable(vacancy.path()))?;
     Layer::complete(vacancy.path(), base)?;
     Ok(Layer::open(&vacancy.keep()?)?)
 }
@@ -334,7 +363,7 @@ async fn provision(
     let mut layers: Vec<Layer> = Vec::new();
     let keep = |index: usize| -> Result<(), AnyFailure> {
         if let Some(vacancy) = vacancies[index].take() {
-            let layer = finish(vacancy, layers.last().or(Some(base)))?;
+            let layer = finish(vacancy, layers.last().or(Some(base)), bench)?;
             layers.push(layer);
         }
         Ok(())

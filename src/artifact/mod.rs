@@ -5,7 +5,7 @@
 //!   NAME.qcow2      the image that was proved
 //!   manifest.json   what it was made from, by what, and how it was proved
 //!   SHA256SUMS      digests of the other files, for `sha256sum -c`
-//!   build.ndjson    what went on, one event per line
+//!   build.ndjson    begins, ends, progress and warnings of the build, one event per line
 //! NAME.failed-TIME/ what a failed build leaves instead: evidence, mode 0700
 //! ```
 //!

@@ -9,6 +9,7 @@ use super::args::RecipeArgs;
 use super::environment::Environment;
 use crate::base::failure::AnyFailure;
 use crate::cache::Store;
+use crate::pipeline::HostPaths;
 use crate::recipe::{self, Recipe, RecipeHost};
 use crate::sources::Web;
 
@@ -71,6 +72,14 @@ pub fn store_place(context: &Context) -> Option<PathBuf> {
 /// How the network is reached from this host.
 pub fn web(context: &Context) -> Web {
     Web::through(context.environment.proxies.clone())
+}
+
+/// The directories of this host that what is published must not name; `reference` is the recipe's.
+pub fn paths(reference: &str, context: &Context) -> HostPaths {
+    let recipe = Path::new(reference).parent().and_then(|dir| ThisHost.real_path(dir).ok());
+    let working = std::env::current_dir().ok();
+    let known = [(recipe, "RECIPE"), (working, "."), (Some(std::env::temp_dir()), "TMP"), (context.environment.home.clone(), "~")];
+    HostPaths::new(known.into_iter().filter_map(|(path, word)| Some((path?, word))))
 }
 
 /// The directory an artifact is published as.

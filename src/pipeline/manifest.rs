@@ -11,7 +11,7 @@ use crate::base::process::Tool;
 use crate::image::{Disk, ImageError};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
-use crate::sources::{Proof, Resolved};
+use crate::sources::{self, Pin, Proof, Resolved};
 use crate::verify::{Promises, Report};
 
 /// The manifest of `image`, which passed `report`.
@@ -51,13 +51,130 @@ pub(super) async fn describe(
         // OK to default: a recipe is plain data, which JSON always takes.
         recipe: serde_json::to_value(recipe).unwrap_or_default(),
         promises,
-        inputs: resolved.pins.0.into_iter().map(|pin| InputRecord { name: pin.name, sha256: pin.sha256, urls: pin.urls }).collect(),
+        inputs: resolved.pins.0.into_iter().map(input).collect(),
         signatures: resolved.proofs.into_iter().map(record).collect(),
         stages,
         tools,
     })
 }
 
+/// An input, without what only this host has: apt's sources may be directories of it, and may hold passwords.
+fn input(pin: Pin) -> InputRecord {
+    let urls = pin.urls.iter().filter(|url| url.starts_with("http://") || url.starts_with("https://"));
+    InputRecord { name: pin.name, sha256: pin.sha256, urls: urls.map(|url| sources::shown(url)).collect() }
+}
+
 fn record(proof: Proof) -> SignatureRecord {
     SignatureRecord { repository: proof.repository, upstream: proof.upstream, packages: proof.signers.packages(), keys: proof.signers.keys }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::super::published::{HostPaths, PublicLog};
+    use super::super::{EVENTS_FILE, plan_of};
+    use super::*;
+    use crate::artifact::{Draft, Overwrite};
+    use crate::base::event::Events;
+    use crate::base::process::Invocation;
+    use crate::cache::Store;
+    use crate::recipe::{RecipeHost, load};
+
+    struct Here;
+
+    impl RecipeHost for Here {
+        fn read(&self, path: &Path, _limit: u64) -> io::Result<Vec<u8>> {
+            fs::read(path)
+        }
+
+        fn env(&self, _name: &str) -> Option<String> {
+            Some("token-password".to_owned())
+        }
+    }
+
+    const RECIPE: &str = r#"
+schema = 1
+name = "lab"
+[media]
+installer = "deploy"
+distribution = "debian"
+suite = "bookworm"
+[system]
+root = { password_env = "ROOT_PASSWORD" }
+[[file]]
+path = "/etc/inline"
+content = "token-inline"
+[[file]]
+path = "/etc/beside"
+source = "beside"
+[[provision]]
+name = "step"
+script = "echo token-script > /etc/step"
+files = [{ path = "/etc/step-file", content = "token-step" }]
+[[check]]
+command = { run = "test -e /etc/inline" }
+"#;
+
+    /// An artifact as a build publishes it, of a recipe and a host that are full of secrets; every byte of it is searched.
+    #[test]
+    fn an_artifact_holds_no_text_of_the_recipe_and_no_path_of_the_host() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        let recipes = at("home/recipes");
+        fs::create_dir_all(&recipes).unwrap();
+        fs::write(recipes.join("lab.toml"), RECIPE).unwrap();
+        fs::write(recipes.join("beside"), "token-beside").unwrap();
+        let recipe = load(recipes.join("lab.toml").to_str().unwrap(), &[], &Here).unwrap();
+        let store = Store::open(&at("home/store")).unwrap();
+        let pin = |name: &str, url: String| Pin { name: name.to_owned(), sha256: Sha256Digest::of(b"input"), urls: vec![url] };
+        let mut resolved = Resolved::default();
+        resolved.pins.0.push(pin("debian bookworm", format!("file:{}", at("home/mirror").display())));
+        resolved.pins.0.push(pin("debian bookworm-updates", "http://me:token-url@mirror.example.org/debian".to_owned()));
+        let plan = plan_of(&recipe, &resolved, &store).unwrap();
+        let target = at("home/out/lab");
+        let draft = Draft::begin(&target).unwrap();
+
+        let known: [(PathBuf, &str); 2] = [(at("home"), "~"), (store.root().to_owned(), "STORE")];
+        let journal = fs::File::create(draft.path().join(EVENTS_FILE)).unwrap();
+        let events = Events::new(vec![Box::new(PublicLog::new(journal, HostPaths::new(known)))]);
+        let task = events.task("install");
+        task.line("guest", "token-guest");
+        task.step(&format!("copy {}", at("home/store/v1/layers").display()));
+        events.warn(format!("{} is slow", recipes.display()));
+        task.done();
+
+        let image = draft.path().join("lab.qcow2");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let create = Invocation::new(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("1M");
+            create.run_with(|_| {}).await.unwrap();
+            let report = Report { checks: Vec::new(), docker_info: None };
+            let manifest = describe(&recipe, &plan, resolved, Vec::new(), Promises::of(&recipe), report, &image).await.unwrap();
+            draft.publish(&manifest, Overwrite::Refuse).unwrap();
+        });
+
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&target).unwrap().map(|entry| entry.unwrap()) {
+            let bytes = fs::read(entry.path()).unwrap();
+            for secret in [temp.path().to_str().unwrap(), "token-"] {
+                let found = bytes.windows(secret.len()).position(|window| window == secret.as_bytes());
+                let shown = found.map(|at| String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 80)]).into_owned());
+                assert_eq!(shown, None, "{}", entry.path().display());
+            }
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        names.sort();
+        assert_eq!(names, ["SHA256SUMS", "build.ndjson", "lab.qcow2", "manifest.json"]);
+        // Digests stand in the place of the texts, and the checks are there to be run again.
+        let manifest: serde_json::Value = serde_json::from_slice(&fs::read(target.join("manifest.json")).unwrap()).unwrap();
+        let inline = serde_json::json!({"from": "inline", "sha256": Sha256Digest::of(b"token-inline")});
+        assert_eq!(manifest["recipe"]["files"][0]["content"], inline);
+        assert_eq!(manifest["recipe"]["files"][1]["content"]["sha256"], Sha256Digest::of(b"token-beside").to_string());
+        assert_eq!(manifest["recipe"]["provision"][0]["script"]["from"], "inline");
+        assert_eq!(manifest["promises"]["checks"][0]["kind"]["run"], "test -e /etc/inline");
+        assert_eq!(manifest["inputs"][1]["urls"][0], "http://mirror.example.org/debian");
+    }
 }

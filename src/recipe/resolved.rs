@@ -1,7 +1,8 @@
 //! A recipe as resolved: types that cannot be wrong.
 //!
 //! Everything here has been checked against everything else; later modules never ask whether a field makes sense.
-//! Serialised, it is what the manifest shows and what stage keys are made of: passwords are absent, see [`Password`].
+//! Serialised, a [`Recipe`] is what the manifest shows (see `shown`), and its parts are what stage keys are made of. Passwords are absent from
+//! both, see [`Password`].
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

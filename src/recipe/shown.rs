@@ -3,8 +3,84 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Firmware, Network, Recipe};
+use super::{Content, FileEntry, FileSource, Firmware, Media, Network, ProvisionStep, Recipe};
+use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
+
+/// What stands for the user's own bytes, which may be tokens and keys.
+#[derive(Serialize)]
+struct Digest {
+    from: &'static str,
+    sha256: Sha256Digest,
+}
+
+impl From<&Content> for Digest {
+    fn from(content: &Content) -> Self {
+        match content {
+            Content::Inline { text } => Self { from: "inline", sha256: Sha256Digest::of(text.as_bytes()) },
+            Content::File { sha256, .. } => Self { from: "file", sha256: *sha256 },
+        }
+    }
+}
+
+/// [`Media`], its kickstart by digest.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ToldMedia<'a> {
+    Anaconda {
+        installer: &'static str,
+        iso: &'a FileSource,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kickstart: Option<Digest>,
+    },
+    Deploy(&'a Media),
+}
+
+impl<'a> From<&'a Media> for ToldMedia<'a> {
+    fn from(media: &'a Media) -> Self {
+        match media {
+            Media::Anaconda { iso, kickstart } => {
+                Self::Anaconda { installer: "anaconda", iso, kickstart: kickstart.as_ref().map(Digest::from) }
+            }
+            Media::Deploy { .. } => Self::Deploy(media),
+        }
+    }
+}
+
+/// [`FileEntry`], its content by digest.
+#[derive(Serialize)]
+struct ToldFile<'a> {
+    path: &'a str,
+    mode: u32,
+    owner: &'a str,
+    content: Digest,
+}
+
+impl<'a> From<&'a FileEntry> for ToldFile<'a> {
+    fn from(file: &'a FileEntry) -> Self {
+        Self { path: &file.path, mode: file.mode, owner: &file.owner, content: (&file.content).into() }
+    }
+}
+
+/// [`ProvisionStep`], its files and script by digest.
+#[derive(Serialize)]
+struct ToldStep<'a> {
+    name: &'a str,
+    files: Vec<ToldFile<'a>>,
+    packages: &'a [String],
+    script: Option<Digest>,
+}
+
+impl<'a> From<&'a ProvisionStep> for ToldStep<'a> {
+    fn from(step: &'a ProvisionStep) -> Self {
+        Self {
+            name: &step.name,
+            files: step.files.iter().map(ToldFile::from).collect(),
+            packages: &step.packages,
+            script: step.script.as_ref().map(Digest::from),
+        }
+    }
+}
 
 /// What is left of `system` beside a kickstart of the user's own.
 #[derive(Serialize)]
@@ -20,12 +96,13 @@ struct Machine {
 }
 
 impl Serialize for Recipe {
-    /// Every field under its name, but those that a kickstart of the user's own decides: a default there would be a false statement.
+    /// Every field under its name, but those that a kickstart of the user's own decides: a default there would be a false statement. Contents
+    /// of files and scripts are told by their digests. The checks are told whole, as the manifest's promises are.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &self.name)?;
         map.serialize_entry("summary", &self.summary)?;
-        map.serialize_entry("media", &self.media)?;
+        map.serialize_entry("media", &ToldMedia::from(&self.media))?;
         map.serialize_entry("repositories", &self.repositories)?;
         if self.own_kickstart().is_some() {
             map.serialize_entry("system", &ToldSystem { network: &self.system.network })?;
@@ -36,11 +113,11 @@ impl Serialize for Recipe {
             map.serialize_entry("packages", &self.packages)?;
             map.serialize_entry("services", &self.services)?;
             map.serialize_entry("users", &self.users)?;
-            map.serialize_entry("files", &self.files)?;
+            map.serialize_entry("files", &self.files.iter().map(ToldFile::from).collect::<Vec<_>>())?;
             map.serialize_entry("disk", &self.disk)?;
         }
         map.serialize_entry("build", &self.build)?;
-        map.serialize_entry("provision", &self.provision)?;
+        map.serialize_entry("provision", &self.provision.iter().map(ToldStep::from).collect::<Vec<_>>())?;
         map.serialize_entry("checks", &self.checks)?;
         map.serialize_entry("output", &self.output)?;
         map.end()

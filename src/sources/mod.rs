@@ -22,6 +22,7 @@ mod verified;
 
 pub use apt::AptSource;
 pub use error::SourceError;
+pub(crate) use fetch::shown;
 pub use fetch::{Awaited, Fetch, Proxies, Web};
 pub use indexes::{PackageIndex, indexes};
 pub use resolve::{Host, Resolved, Suite, resolve};

@@ -1,6 +1,6 @@
 //! Execute planned stages, from a base layer to a new one: install, provision, seal.
 //!
-//! A layer is a directory with one disk file. An installation's is raw; every other is a qcow2 overlay on its base, which it names by
+//! A layer is a directory with one disk file, a record ([`Layer`]) and the journal of its making. An installation's is raw; every other is a qcow2 overlay on its base, which it names by
 //! a path relative to itself, so that a store can be moved. Stages know nothing of reuse: they are told where to work.
 
 mod anaconda;

@@ -21,12 +21,14 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
     let store = host::store(args.store.store.as_deref(), context)?;
     let target = host::target(args.output.as_deref(), &recipe);
     let web = host::web(context);
+    let host_paths = host::paths(&args.recipe.recipe, context);
     let request = Request {
         recipe: &recipe,
         store: &store,
         web: &web,
         target: &target,
         overwrite: if args.force { Overwrite::Force } else { Overwrite::Refuse },
+        host_paths: &host_paths,
         keep_on_failure: args.keep_on_failure,
     };
     let built = pipeline::build(&request, &Events::new(context.listeners())).await?;

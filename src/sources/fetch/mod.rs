@@ -35,7 +35,8 @@ use crate::cache::{FileLookup, Store};
 
 use super::SourceError;
 
-pub(super) use client::{client, shown};
+pub(super) use client::client;
+pub(crate) use client::shown;
 pub(super) use small::small;
 pub(super) use transfer::require_room;
 
