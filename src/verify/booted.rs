@@ -33,7 +33,7 @@ asked=0
 for save in iptables-save ip6tables-save iptables-legacy-save ip6tables-legacy-save; do
     if command -v $save > /dev/null; then $save && asked=$((asked + 1)); fi
 done 2>/dev/null
-if command -v nft > /dev/null; then nft list tables | sed 's/^table /nft &/'; fi
+if command -v nft > /dev/null; then nft list tables 2> /dev/null | sed 's/^table /nft &/'; fi
 echo asked $asked";
 /// Runs the file `text` in `/` and tells its two outputs apart.
 const COMMAND: &str = "\
@@ -188,6 +188,19 @@ fn modules(promises: &Promises) -> String {
     format!("grep -hoE '(^|/)({})(\\.ko| )' /proc/modules /lib/modules/$(uname -r)/modules.builtin; true", names.join("|"))
 }
 
+/// What `systemctl` says of a unit, each output under a mark of its own: of a unit with an init script `is-enabled` writes on standard error
+/// whom it asks, and may let him write on standard output, before the answer (systemd 219, src/systemctl/systemctl.c, `enable_sysv_units`).
+fn service_question(unit: &str) -> String {
+    let unit = shell_line([unit]);
+    // A unit may still be on its way when the boot's target is reached.
+    format!(
+        "for try in $(seq 120); do [ \"$(systemctl is-active {unit})\" = activating ] || break; sleep 1; done\n\
+         echo \"enabled $(systemctl is-enabled {unit} 2> err | tail -n 1)\"\n\
+         echo \"active $(systemctl is-active {unit} 2>> err | tail -n 1)\"\n\
+         sed 's/^/e:/' err"
+    )
+}
+
 /// One task a question; the order is that of [`judge`].
 fn questions(promises: &Promises) -> Vec<RunnerTask> {
     let mut tasks = vec![
@@ -195,7 +208,7 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
         question("sysctl", early_sysctl(promises)),
         question("modules", modules(promises)),
         question("hostname", "cat /proc/sys/kernel/hostname"),
-        question("failed-units", "systemctl --failed --no-legend --plain && echo end"),
+        question("failed-units", "systemctl --failed --no-legend --plain 2> /dev/null && echo end"),
         question("firewall", FIREWALL),
     ];
     for (index, check) in promises.checks.iter().enumerate() {
@@ -205,17 +218,16 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
             CheckKind::Command { run, .. } => {
                 RunnerTask { files: vec![("text".to_owned(), run.clone().into_bytes())], ..question(name, COMMAND) }
             }
-            CheckKind::Service { unit, .. } => {
-                let unit = shell_line([unit.as_str()]);
-                // A unit may still be on its way when the boot's target is reached.
-                question(name, format!("for try in $(seq 120); do [ \"$(systemctl is-active {unit})\" = activating ] || break; sleep 1; done\nsystemctl is-enabled {unit}; systemctl is-active {unit}; true"))
-            }
+            CheckKind::Service { unit, .. } => question(name, service_question(unit)),
             CheckKind::Package { package, .. } => {
                 let package = shell_line([package.as_str()]);
-                question(name, format!(
-                    "if command -v dpkg-query > /dev/null; then dpkg-query -W -f '${{db:Status-Status}} ${{Version}}\\n' {package}\n\
+                question(
+                    name,
+                    format!(
+                        "if command -v dpkg-query > /dev/null; then dpkg-query -W -f '${{db:Status-Status}} ${{Version}}\\n' {package}\n\
                      else rpm -q --qf 'installed %{{VERSION}}-%{{RELEASE}}\\n' {package}; fi 2>/dev/null | grep '^installed '; true"
-                ))
+                    ),
+                )
             }
             CheckKind::Port { .. } => question(name, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"),
             // Answered by the disk, and by the early look at all parameters.
@@ -361,11 +373,19 @@ fn command(name: &str, answer: &Answer, status: i32, stdout: Option<&str>) -> Ch
 }
 
 fn service(name: &str, answer: &Answer, enabled: Option<bool>, active: Option<bool>) -> CheckResult {
-    let line = |index: usize| answer.lines.get(index).map_or("unknown", String::as_str);
+    let said = |mark: &str| answer.lines.iter().find_map(|line| line.strip_prefix(mark)).unwrap_or_default().trim();
+    let (enablement, activity, notice) = (said("enabled "), said("active "), said("e:"));
+    if activity.is_empty() {
+        return CheckResult::could_not_run(name, if notice.is_empty() { "systemctl did not answer" } else { notice });
+    }
     // Static units and generated ones start without being enabled; only these words mean that the unit's own [Install] is in force.
-    let is_enabled = matches!(line(0), "enabled" | "enabled-runtime" | "alias");
-    let is_active = line(1) == "active";
-    let found = format!("{}, {}", line(0), line(1));
+    let is_enabled = matches!(enablement, "enabled" | "enabled-runtime" | "alias");
+    let is_active = activity == "active";
+    // systemd 219 has no word for a unit that is not there; it says so on standard error.
+    let found = match enablement {
+        "" => format!("unknown to systemctl, {activity}: {notice}"),
+        word => format!("{word}, {activity}"),
+    };
     if enabled.is_some_and(|wanted| wanted != is_enabled) || active.is_some_and(|wanted| wanted != is_active) {
         CheckResult::failed(name, format!("it is {found}"))
     } else {
@@ -427,16 +447,39 @@ mod tests {
 
     #[test]
     fn units_packages_and_ports_are_judged() {
-        let active = answer(0, &["enabled", "active"]);
+        let active = answer(0, &["enabled enabled", "active active"]);
         let passed = |result: CheckResult| result.outcome == Outcome::Passed;
         assert!(passed(service("s", &active, Some(true), Some(true))) && !passed(service("s", &active, Some(false), None)));
-        assert!(!passed(service("s", &answer(0, &["enabled", "failed"]), None, Some(true))));
-        assert!(!passed(service("s", &answer(0, &[]), Some(true), None)));
+        assert!(!passed(service("s", &answer(0, &["enabled enabled", "active failed"]), None, Some(true))));
+        assert_eq!(service("s", &answer(0, &["enabled ", "active "]), Some(true), None).outcome, Outcome::CouldNotRun);
+        let unknown = ["enabled ", "active unknown", "e:Failed to get unit file state for x.service: No such file or directory"];
+        let unknown = service("s", &answer(0, &unknown), Some(true), None);
+        assert_eq!(
+            unknown.detail,
+            "it is unknown to systemctl, unknown: Failed to get unit file state for x.service: No such file or directory"
+        );
         let there = answer(0, &["installed 20.10.24+dfsg1-1"]);
         assert!(passed(package("p", &there, Some("20.10.24"), true)) && !passed(package("p", &there, Some("18"), true)));
         assert!(!passed(package("p", &there, None, false)) && passed(package("p", &answer(1, &[]), None, false)));
         let tcp = answer(0, &["sl local_address rem_address st", "0: 00000000:0016 00000000:0000 0A 0", "1: 0100007F:0050 0:0 01 0"]);
         assert!(listens(&tcp.lines, 22) && !listens(&tcp.lines, 80));
+    }
+
+    /// The script, run with a `systemctl` that says what that of EL7 says of `network`.
+    #[test]
+    fn notices_are_no_answers() {
+        let dir = tempfile::tempdir().unwrap();
+        let systemctl = "#!/bin/sh\ncase $1 in\n\
+            is-enabled) echo 'network.service is not a native service, redirecting to /sbin/chkconfig.' >&2\n\
+            echo 'Executing /sbin/chkconfig network --level=5' >&2; echo 'a word of chkconfig'; echo enabled ;;\n\
+            is-active) echo 'Warning: network.service changed on disk.' >&2; echo active ;;\nesac\n";
+        std::fs::write(dir.path().join("systemctl"), systemctl).unwrap();
+        let text = service_question("network").replace("systemctl ", "sh ./systemctl ");
+        // As in the guest, where both outputs come over one port.
+        let ran = std::process::Command::new("/bin/sh").args(["-c", &format!("exec 2>&1\n{text}")]).current_dir(&dir).output().unwrap();
+        let lines: Vec<&str> = std::str::from_utf8(&ran.stdout).unwrap().lines().collect();
+        let judged = service("s", &answer(ran.status.code().unwrap(), &lines), Some(true), Some(true));
+        assert_eq!((judged.outcome, &*judged.detail), (Outcome::Passed, "enabled, active"), "{lines:?}");
     }
 
     /// dockerd sets some of them itself: what a running system says proves nothing of what it keeps.

@@ -10,6 +10,7 @@ mod firewall;
 mod offline;
 mod promises;
 mod report;
+mod units;
 
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{CheckResult, Promises};
+use super::{CheckResult, Promises, units};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::rounded;
 use crate::image::{Disk, FileKind, FreeSpace, ImageError, Root};
@@ -60,7 +60,7 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     }
     checks.extend(settings(&root, promises)?);
     checks.extend(kernel(&root, promises)?);
-    checks.extend(promises.enabled.iter().map(|unit| enabled(&root, unit)));
+    checks.extend(promises.enabled.iter().map(|unit| units::enabled(&root, unit)));
     checks.extend(sealed(&root, &promises.resolv_conf)?);
     for check in &promises.checks {
         if let CheckKind::File { path, exists, contains, sha256, mode } = &check.kind {
@@ -201,27 +201,6 @@ fn dotted(key: &str) -> String {
             .collect(),
         _ => key.to_owned(),
     }
-}
-
-fn enabled(root: &Root, unit: &str) -> CheckResult {
-    let unit = if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") };
-    let name = format!("{unit} is enabled");
-    let mut dirs = Vec::new();
-    let entries = match root.read_dir("/etc/systemd/system") {
-        Ok(entries) => entries,
-        Err(error) => return CheckResult::could_not_run(name, error.to_string()),
-    };
-    for entry in entries {
-        let entry = entry.to_string_lossy().into_owned();
-        if entry.ends_with(".wants") || entry.ends_with(".requires") {
-            let path = format!("/etc/systemd/system/{entry}/{unit}");
-            if root.symlink_metadata(&path).is_ok() {
-                return CheckResult::passed(name, path);
-            }
-            dirs.push(entry);
-        }
-    }
-    CheckResult::failed(name, format!("it is in none of {}", dirs.join(", ")))
 }
 
 fn sealed(root: &Root, resolv_conf: &str) -> Result<Vec<CheckResult>, ImageError> {
