@@ -9,10 +9,10 @@ decode() {
     esac
 }
 
-# put PATH MODE OWNER FORM
+# put PATH MODE OWNER FORM. The mode comes last: a change of owner takes setuid and setgid away (chown(2)).
 put() {
     at "writing $1"
-    mkdir -p "$target${1%/*}/"
+    make_directory "${1%/*}"
     decode "$4" > "$target$1"
     chown "$3" "$target$1"
     chmod "$2" "$target$1"

@@ -14,7 +14,7 @@ use goldsmith::plan::{Plan, Texts, Work, plan};
 use goldsmith::recipe::{self, Recipe, RecipeHost};
 use goldsmith::sources::{Pin, Pins};
 
-struct NoHost;
+pub struct NoHost;
 
 impl RecipeHost for NoHost {
     fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
@@ -70,6 +70,25 @@ fn every_setting_of_the_default_has_its_line() {
 }
 
 #[test]
+fn localhost_has_one_address_of_each_kind() {
+    for (hostname, own) in [
+        ("localhost", None),
+        ("localhost.localdomain", Some("127.0.1.1 localhost.localdomain")),
+        ("node", Some("127.0.1.1 node")),
+        ("node.lab", Some("127.0.1.1 node.lab node")),
+    ] {
+        let (tree, _) = tree(&[&format!("system.hostname={hostname:?}")]);
+        let hosts = file(&tree, "/etc/hosts");
+        assert_eq!(hosts.lines().find(|line| line.starts_with("127.0.1.1")), own, "{hosts}");
+        let is_localhost = |line: &&str| line.split(' ').skip(1).any(|name| name == "localhost");
+        assert_eq!(
+            hosts.lines().filter(is_localhost).collect::<Vec<_>>(),
+            ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+        );
+    }
+}
+
+#[test]
 fn what_a_recipe_changes_is_changed_and_nothing_else() {
     let static_address = r#"system.network={address="172.16.51.35/24", gateway="172.16.51.2", dns=["172.16.51.3"]}"#;
     let user = r#"user=[{name="ada", password_env="ROOT_PASSWORD", sudo=true, groups=["docker"], uid=1500}]"#;
@@ -120,9 +139,11 @@ fn the_scripts_are_shell_whatever_the_recipe_says() {
             let output = shell.wait_with_output().unwrap();
             assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
         }
-        for line in tree.script.lines().filter(|line| line.starts_with("install -D")) {
+        let put: Vec<_> = tree.script.lines().filter(|line| line.starts_with("put ")).collect();
+        assert_eq!(put.len(), tree.files.len());
+        for line in put {
             let words = shell_words::split(line).unwrap();
-            assert!(tree.files.iter().any(|file| file.path == words[5]), "{line}");
+            assert!(tree.files.iter().any(|file| file.path == words[3]), "{line}");
         }
     }
 }

@@ -16,6 +16,7 @@ mod yum_cases;
 mod ci_scripts;
 mod default_image;
 mod deploy_cases;
+mod deploy_scripts;
 mod rehearsal_cases;
 mod run_cases;
 mod signature_cases;

@@ -261,6 +261,14 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "files-that-would-not-last",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[file]]\npath = \"/run/x\"\ncontent = \"x\"\n[[file]]\npath = \"/tmp/a/x\"\ncontent = \"x\"\n[[file]]\npath = \"/sys/x\"\ncontent = \"x\"\n[[provision]]\nname = \"used\"\nfiles = [{ path = \"/tmp/x\", content = \"x\" }]\nscript = \"sh /tmp/x\"\n[[provision]]\nname = \"lost\"\nfiles = [{ path = \"/var/tmp/x\", content = \"x\" }]\n",
+        ],
+    ),
+    (
         "files-missing",
         &[DEPLOY, LOCKED, "[[file]]\npath = \"/a\"\nsource = \"files/none\"\n[[provision]]\nname = \"x\"\nscript_file = \"none.sh\"\n"],
     ),

@@ -10,19 +10,18 @@ use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
 use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Network, PartitionTable, Recipe, StockRepositories, Toggle};
 
+use super::MAKE_DIRECTORY;
+
 /// Everything that makes the tree, apart from the packages' bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tree {
     /// Packages for mmdebstrap's `--include`: [`packages`].
     pub packages: Vec<String>,
-    /// Files the script puts in place; it finds their bytes as [`FILES`]`/0`, `/1`, ….
+    /// Files the script puts in place; it finds their bytes as `/goldsmith/files/0`, `/1`, ….
     pub files: Vec<FileEntry>,
     /// Run by `/bin/sh` in a chroot of the tree after the packages are installed.
     pub script: String,
 }
-
-/// Where the chroot has the bytes of [`Tree::files`].
-pub const FILES: &str = "/goldsmith/files";
 
 /// Names of the filesystems, known before they are made so that `/etc/fstab` can be written into the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,12 +179,14 @@ fn text(path: &str, text: String) -> FileEntry {
     FileEntry { path: path.to_owned(), mode: 0o644, owner: "root:root".to_owned(), content: Content::Inline { text } }
 }
 
+/// hosts(5). 127.0.1.1 is for the machine's own names; `localhost` has its address already, and would not lead to 127.0.0.1 with another.
 fn hosts(hostname: &str) -> String {
     let short = hostname.split('.').next().unwrap_or(hostname);
-    let names = if short == hostname { hostname.to_owned() } else { format!("{hostname} {short}") };
-    format!(
-        "127.0.0.1 localhost\n127.0.1.1 {names}\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
-    )
+    let names = [hostname, short].into_iter().filter(|name| *name != "localhost");
+    let mut names: Vec<&str> = names.collect();
+    names.dedup();
+    let own = if names.is_empty() { String::new() } else { format!("127.0.1.1 {}\n", names.join(" ")) };
+    format!("127.0.0.1 localhost\n{own}::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n")
 }
 
 fn fstab(recipe: &Recipe, ids: &FilesystemIds) -> String {
@@ -227,14 +228,14 @@ fn grub_defaults(recipe: &Recipe) -> String {
 /// Files come before everything that may read them, owners after the accounts they name.
 fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     let system = &recipe.system;
-    let mut script = "set -eu\n".to_owned();
+    let mut script = format!("set -eu\numask 022\ntarget=''\n{MAKE_DIRECTORY}{FUNCTIONS}");
     let mut line = |words: &[&str]| {
         script.push_str(&shell_line(words.iter().copied()));
         script.push('\n');
     };
     let put = |line: &mut dyn FnMut(&[&str]), in_homes: bool| {
         for (index, file) in files.iter().enumerate().filter(|(_, file)| file.path.starts_with("/home/") == in_homes) {
-            line(&["install", "-D", "-m", &format!("{:04o}", file.mode), &format!("{FILES}/{index}"), &file.path]);
+            line(&["put", &index.to_string(), &format!("{:04o}", file.mode), &file.path]);
         }
     };
     put(&mut line, false);
@@ -266,7 +267,7 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
         log_in(&mut line, name, &home, account);
     }
     for file in files.iter().filter(|file| file.owner != "root:root") {
-        line(&["chown", &file.owner, &file.path]);
+        line(&["give", &file.owner, &format!("{:04o}", file.mode), &file.path]);
     }
     for unit in &recipe.services.enable {
         line(&["systemctl", "enable", unit]);
@@ -279,6 +280,19 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     }
     script
 }
+
+/// What the script's lines call. The mode comes after the owner: a change of owner
+/// takes setuid and setgid away (chown(2)).
+const FUNCTIONS: &str = "\
+put() {
+    make_directory \"${3%/*}\"
+    install -m \"$2\" \"/goldsmith/files/$1\" \"$3\"
+}
+give() {
+    chown \"$1\" \"$3\"
+    chmod \"$2\" \"$3\"
+}
+";
 
 /// Debian installs no firewall by itself; a recipe may.
 const DISABLE_FIREWALL: &str = "\

@@ -120,6 +120,43 @@ pub(super) fn absolute_path(text: &str) -> Verdict {
     ensure(fits, text, "an absolute path", "begin with `/`, do without `.`, `..`, `//` and a `/` at the end")
 }
 
+/// Where a file of the image would not be when the image is used, and why.
+const TRANSIENT: [(&[&str], &str); 3] = [
+    (&["/dev", "/proc", "/sys"], "is filled by the kernel"),
+    (&["/run", "/var/run", "/var/lock"], "is empty at every boot"),
+    // `hollow` of stages/seal.sh.
+    (
+        &[
+            "/tmp",
+            "/var/tmp",
+            "/var/crash",
+            "/var/spool/mail",
+            "/var/log/journal",
+            "/var/log/anaconda",
+            "/var/cache/apt/archives",
+            "/var/lib/apt/lists",
+            "/var/cache/yum",
+            "/var/cache/dnf",
+        ],
+        "is emptied when the image is sealed",
+    ),
+];
+
+/// An absolute path in the image at which a file can stay.
+pub(super) fn lasting_path(text: &str) -> Verdict {
+    absolute_path(text)?;
+    let below = |directory: &str| text.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    for (directories, why) in TRANSIENT {
+        if let Some(directory) = directories.iter().find(|directory| below(directory)) {
+            return fault(
+                format!("`{text}` would not be in the image: {directory} {why}"),
+                "put it elsewhere; what is to be in /run or /tmp at every boot is described in /etc/tmpfiles.d (tmpfiles.d(5))",
+            );
+        }
+    }
+    Ok(())
+}
+
 /// A path on this machine.
 pub(super) fn host_path(text: &str) -> Verdict {
     if text.is_empty() || text.contains('\0') {
@@ -393,6 +430,11 @@ mod tests {
             (account_name, &["a", "_x", "web-1"], &["", "Root", "1a", "a b", "a:b", &"a".repeat(33)]),
             (owner, &["root:root"], &["root", "root:", ":x", "a:b:c", "0:0"]),
             (absolute_path, &["/a", "/a/b c"], &["", "/", "a", "/a/", "/a//b", "/a/../b", "/./a", "/a\nb"]),
+            (
+                lasting_path,
+                &["/a", "/runner", "/etc/run/x", "/var/log/x", "/var/lib/run/x"],
+                &["/run/x", "/tmp/x", "/var/run/x", "/dev/x", "/proc/sys/x", "/sys/x", "/tmp", "/var/tmp/a/b", "/var/lock/x", "tmp"],
+            ),
             (host_path, &["a", "../b", "~a"], &["", "a\0", "~/a"]),
             (url, &["https://h/x", "http://[::1]:80/"], &["", "ftp://h", "https://", "https://u:p@h/", "https://h/a b", "https:///x"]),
             (base_url, &["https://h/x", "http://h"], &["h/x", "https://h/?x", "https://h/#x", "https://u:p@h/"]),

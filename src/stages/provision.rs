@@ -14,6 +14,7 @@ use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
 use crate::base::text::shell_line;
 use crate::image::{self, BootFiles, Format};
+use crate::installer::MAKE_DIRECTORY;
 use crate::machine::runner::{Bench, Mode, RunnerTask};
 use crate::recipe::ProvisionStep;
 
@@ -72,12 +73,19 @@ fn node(index: usize) -> String {
 pub(super) fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
     let mut script = String::from("#!/bin/sh\nset -eu\n");
     let mut files = Vec::new();
+    if !step.files.is_empty() {
+        script.push_str(&format!("target=''\n{MAKE_DIRECTORY}"));
+    }
     for (number, file) in step.files.iter().enumerate() {
         let name = format!("file-{number}");
         let mode = format!("{:04o}", file.mode);
         let (user, group) = file.owner.split_once(':').unwrap_or((&file.owner, &file.owner));
-        script.push_str(&shell_line(["install", "-D", "-m", &mode, "-o", user, "-g", group, &name, &file.path]));
-        script.push('\n');
+        // install(1) changes the mode after the owner, which would take setuid away. `-D` would leave new directories to root.
+        let parent = file.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        for line in [&["make_directory", parent][..], &["install", "-m", &mode, "-o", user, "-g", group, &name, &file.path]] {
+            script.push_str(&shell_line(line.iter().copied()));
+            script.push('\n');
+        }
         files.push((name, file.content.bytes().to_vec()));
     }
     if !step.packages.is_empty() {
@@ -93,4 +101,30 @@ pub(super) fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
         script.push_str("chmod 0700 ./script\n./script\n");
     }
     RunnerTask { name: format!("step-{index}"), script: script.into_bytes(), files }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{Content, FileEntry};
+
+    /// A file goes through install(1), which changes the mode last; the directories around it are their home's.
+    #[test]
+    fn files_are_put_before_the_script_runs() {
+        let file = FileEntry {
+            path: "/home/ada/a b/tool".to_owned(),
+            mode: 0o4755,
+            owner: "root:adm".to_owned(),
+            content: Content::Inline { text: "x".to_owned() },
+        };
+        let script = Some(Content::Inline { text: "true\n".to_owned() });
+        let step = ProvisionStep { name: "a".to_owned(), files: vec![file], packages: Vec::new(), script };
+        let task = payload(0, &step);
+        let text = String::from_utf8(task.script).unwrap();
+        assert!(text.contains("\nmake_directory() {\n"), "{text}");
+        let lines: Vec<&str> = text.lines().rev().take(4).collect();
+        let put = "install -m 4755 -o root -g adm file-0 '/home/ada/a b/tool'";
+        assert_eq!(lines, ["./script", "chmod 0700 ./script", put, "make_directory '/home/ada/a b'"]);
+        assert_eq!(task.files, [("file-0".to_owned(), b"x".to_vec()), ("script".to_owned(), b"true\n".to_vec())]);
+    }
 }

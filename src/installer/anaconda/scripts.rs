@@ -9,6 +9,7 @@ use crate::base::text::{counted, shell_quote};
 use crate::kickstart::{Post, Script, ends_or_hides_a_line};
 use crate::recipe::{Kept, Recipe, Selinux, StockRepositories};
 
+use super::super::MAKE_DIRECTORY;
 use super::{AnacondaError, InField, NONCE_FILE, REPORT_PORT, VOLUME_DIR, VOLUME_LABEL};
 
 const REPORT: &str = include_str!("../../../kickstart/report.sh");
@@ -96,7 +97,7 @@ pub(super) fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
 }
 
 fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
-    let mut body = Body::new(&[("target", "")], &[CONFIGURE]);
+    let mut body = Body::new(&[("target", "")], &[MAKE_DIRECTORY, CONFIGURE]);
     repositories(recipe, &mut body)?;
     kernel(recipe, &mut body)?;
     accounts(recipe, &mut body)?;

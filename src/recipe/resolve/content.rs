@@ -9,13 +9,17 @@ use crate::base::digest::Sha256Digest;
 
 /// The files of an array of tables at `path`.
 pub(super) fn files(judge: &mut Judge<'_>, path: &KeyPath, written: &[written::File]) -> Vec<FileEntry> {
-    judge.unique(written, "file", |index| path.at(index).at("path"), |file| Some(file.path.clone()));
-    written.iter().enumerate().map(|(index, file)| one_file(judge, &path.at(index), file)).collect()
+    files_at(judge, path, written, syntax::lasting_path)
 }
 
-fn one_file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::File) -> FileEntry {
+fn files_at(judge: &mut Judge<'_>, path: &KeyPath, written: &[written::File], speller: fn(&str) -> syntax::Verdict) -> Vec<FileEntry> {
+    judge.unique(written, "file", |index| path.at(index).at("path"), |file| Some(file.path.clone()));
+    written.iter().enumerate().map(|(index, file)| one_file(judge, &path.at(index), file, speller)).collect()
+}
+
+fn one_file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::File, speller: fn(&str) -> syntax::Verdict) -> FileEntry {
     FileEntry {
-        path: judge.spelled(&path.at("path"), &written.path, syntax::absolute_path),
+        path: judge.spelled(&path.at("path"), &written.path, speller),
         mode: judge.verdict(&path.at("mode"), syntax::mode(&written.mode)).unwrap_or_default(),
         owner: judge.spelled(&path.at("owner"), &written.owner, syntax::owner),
         content: content(judge, path, ("content", &written.content), ("source", &written.source)).unwrap_or_else(|| {
@@ -58,9 +62,12 @@ fn one_step(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Provision,
         let help = "say `network = \"open\"` under `[build]`, or move them to `[packages]`, which the installer reads";
         judge.clash(&path.at("packages"), &KeyPath::from("build.network"), "closed, unless said otherwise", title, help);
     }
+    // A script can use a file of /tmp or /run while its step runs.
+    let has_script = written.script.is_some() || written.script_file.is_some();
+    let speller = if has_script { syntax::absolute_path } else { syntax::lasting_path };
     ProvisionStep {
         name: judge.spelled(&path.at("name"), &written.name, syntax::name),
-        files: files(judge, &path.at("files"), &written.files),
+        files: files_at(judge, &path.at("files"), &written.files, speller),
         packages: package_names(judge, &path.at("packages"), &written.packages),
         script: script(judge, path, written),
     }

@@ -1,0 +1,113 @@
+//! The script that applies a recipe's settings to a Debian tree, run for real: as root of a namespace, in a chroot with this machine's
+//! programs, which are Debian's.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use goldsmith::installer::accounts::Accounts;
+use goldsmith::installer::deploy::{self, FilesystemIds};
+use goldsmith::recipe;
+
+use super::deploy_cases::NoHost;
+
+/// What the host lends: its programs, read-only. After `chroot` there is no way back to the rest.
+const ENTER: &str = r#"
+mount --make-rprivate /
+mkdir -p "$1/usr" "$1/dev" "$1/proc"
+mount --rbind /usr "$1/usr"
+mount -o remount,bind,ro "$1/usr"
+for dir in bin sbin lib lib64; do [ -e "$1/$dir" ] || ln -s "usr/$dir" "$1/$dir"; done
+: > "$1/dev/null"
+mount --bind /dev/null "$1/dev/null"
+enter() { chroot "$1" /usr/bin/env -i PATH=/fakes:/usr/sbin:/usr/bin LC_ALL=C /bin/sh -c "$2"; }
+status=0
+enter "$1" 'exec /bin/sh /goldsmith/apply.sh' || status=$?
+enter "$1" "$2"
+exit $status
+"#;
+
+/// Apply `recipe` with `overrides` to a tree, then run `look` in it. Standard output is all that both said.
+fn apply(overrides: &[&str], look: &str) -> (Output, String) {
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    let recipe = recipe::load("debian-12-docker", &overrides, &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let tree = deploy::tree(&recipe, &Accounts::derive(&recipe, b"store"), &FilesystemIds::derive(&recipe.name));
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, bytes: &[u8]| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    write("goldsmith/apply.sh", tree.script.as_bytes());
+    for (index, file) in tree.files.iter().enumerate() {
+        write(&format!("goldsmith/files/{index}"), file.content.bytes());
+    }
+    for (path, text) in [
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\nbackup:x:34:34:backup:/var/backups:/usr/sbin/nologin\n"),
+        ("etc/group", "root:x:0:\nadm:x:4:\nbackup:x:34:\nusers:x:100:\n"),
+        ("etc/shadow", "root:*:19000:0:99999:7:::\nbackup:*:19000:0:99999:7:::\n"),
+        ("etc/gshadow", "root:*::\nadm:*::\nbackup:*::\nusers:*::\n"),
+        ("etc/login.defs", "UID_MIN 1000\nGID_MIN 1000\nUSERGROUPS_ENAB yes\nUMASK 022\n"),
+        ("etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\n"),
+        ("etc/locale.gen", "# en_US.UTF-8 UTF-8\n# de_DE.UTF-8 UTF-8\n"),
+        ("etc/skel/.profile", ""),
+        ("root/.profile", ""),
+        ("home/.keep", ""),
+        ("srv/.keep", ""),
+        ("etc/systemd/system/docker.service", "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"),
+    ] {
+        write(path, text.as_bytes());
+    }
+    // Compiling a locale takes seconds, and writes below /usr.
+    write("fakes/locale-gen", b"#!/bin/sh\ncat /etc/locale.gen\n");
+    let mut permissions = fs::metadata(dir.path().join("fakes/locale-gen")).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+    fs::set_permissions(dir.path().join("fakes/locale-gen"), permissions).unwrap();
+    let output = enter(dir.path(), look);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output, said)
+}
+
+fn enter(tree: &Path, look: &str) -> Output {
+    let mut unshare = Command::new("unshare");
+    if fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap() != 0 {
+        unshare.args(["--user", "--map-root-user", "--map-auto"]);
+    }
+    unshare.args(["--mount", "--", "sh", "-euc", ENTER, "-"]).arg(tree).arg(look).output().unwrap()
+}
+
+#[test]
+fn files_have_their_owners_and_modes() {
+    let overrides = [
+        r#"user=[{name="ada", password_env="ROOT_PASSWORD", uid=1500}]"#,
+        r#"file=[{path="/srv/tools/deep/tool", mode="4755", owner="root:adm", content="x"},
+            {path="/srv/set-group", mode="2750", owner="backup:adm", content="x"},
+            {path="/home/ada/.config/deep er/app.toml", mode="0600", owner="ada:ada", content="x"},
+            {path="/home/ada/bin/run", mode="6755", owner="ada:adm", content="x"},
+            {path="/home/ada/notes/of-root", mode="0644", content="x"},
+            {path="/home/nobody-there/x", content="x"},
+            {path="/root/.config/x", content="x"}]"#,
+    ];
+    let look = "cd / && stat -c '%04a %U:%G %n' srv/tools srv/tools/deep srv/tools/deep/tool srv/set-group home/ada home/ada/.config \
+        'home/ada/.config/deep er' 'home/ada/.config/deep er/app.toml' home/ada/bin home/ada/bin/run home/ada/notes home/ada/notes/of-root \
+        home/nobody-there root/.config";
+    let (output, said) = apply(&overrides, look);
+    assert!(output.status.success(), "{said}");
+    for line in [
+        "0755 root:root srv/tools",
+        "0755 root:root srv/tools/deep",
+        "4755 root:adm srv/tools/deep/tool",
+        "2750 backup:adm srv/set-group",
+        "0755 ada:ada home/ada/.config",
+        "0755 ada:ada home/ada/.config/deep er",
+        "0600 ada:ada home/ada/.config/deep er/app.toml",
+        "0755 ada:ada home/ada/bin",
+        "6755 ada:adm home/ada/bin/run",
+        "0755 ada:ada home/ada/notes",
+        "0644 root:root home/ada/notes/of-root",
+        "0755 root:root home/nobody-there",
+        "0755 root:root root/.config",
+    ] {
+        assert!(said.lines().any(|found| found == line), "no `{line}` in\n{said}");
+    }
+}
