@@ -281,6 +281,19 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "scripts-of-windows",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[provision]]\nname = \"first-line\"\nscript = \"\"\"\n#!/bin/sh\r\ntrue\r\n\"\"\"\n",
+            "[[provision]]\nname = \"second-line\"\nscript = \"\"\"\ntrue\nfalse  \r\n\"\"\"\n",
+            "[[provision]]\nname = \"escaped\"\nscript = \"true\\r\\n\"\n",
+            "[[file]]\npath = \"/opt/tool\"\nmode = \"0755\"\ncontent = \"#!/usr/bin/env python3\\r\\n\"\n",
+            "[[file]]\npath = \"/opt/text\"\ncontent = \"#!\\r\\n\"\n",
+            "[[check]]\ncommand = { run = \"true\\r\\nfalse\" }\n",
+        ],
+    ),
+    (
         "provision-in-a-closed-network",
         &[DEPLOY, LOCKED, "[build]\nnetwork = \"closed\"\n[[provision]]\nname = \"b\"\npackages = [\"vim\"]\n"],
     ),
@@ -399,6 +412,21 @@ fn only_missing_files_make_it_a_matter_of_input() {
     let missing = "[[file]]\npath = \"/a\"\nsource = \"none\"\n";
     assert_eq!(load_text(&[DEPLOY, LOCKED, missing].concat()).unwrap_err().class(), Class::Input);
     assert_eq!(load_text(&[DEPLOY, LOCKED, missing, "mode = 1\n"].concat()).unwrap_err().class(), Class::Usage);
+}
+
+#[test]
+fn a_script_file_of_windows_is_told_with_its_line() {
+    let text = [DEPLOY, LOCKED, "[[provision]]\nname = \"a\"\nscript_file = \"a.sh\"\n"].concat();
+    for (script, why) in [
+        ("#!/bin/sh\r\ntrue\r\n", Some("`a.sh`, line 1: it ends in CR LF, as in Windows: `/bin/sh\\r` is no interpreter")),
+        ("#!/bin/sh\n\ntrue\r\n", Some("`a.sh`, line 3: it ends in CR LF, as in Windows: the CR would be a part of the line's last word")),
+        ("#!/bin/sh\nprintf 'a\\r\\n'\n", None),
+    ] {
+        let loaded = load("r.toml", &[], &Machine::with(&[("r.toml", &text), ("a.sh", script)]));
+        let said = loaded.err().map(|error| error.render(false));
+        assert_eq!(said.is_some(), why.is_some(), "{said:?}");
+        assert!(said.unwrap_or_default().contains(why.unwrap_or_default()), "{script:?}");
+    }
 }
 
 #[test]

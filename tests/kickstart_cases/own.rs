@@ -349,7 +349,9 @@ fn goldsmiths_sections_follow_the_users_text() {
 #[test]
 fn every_byte_of_the_users_stays_where_it_is() {
     let whole = THEIRS.as_bytes();
-    let crlf = THEIRS.replace('\n', "\r\n");
+    // But for the script, whose commands a CR would change.
+    let (before, script) = THEIRS.split_once("%post\n").unwrap();
+    let crlf = format!("{}%post\n{script}", before.replace('\n', "\r\n"));
     let cases: [(&[u8], &[u8]); 5] = [
         (whole, b""),
         (&whole[..whole.len() - 1], b"\n"),
@@ -408,4 +410,14 @@ fn render_shows_the_users_text_and_what_is_added() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/kickstart/own-without-repositories.ks");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), fs::read_to_string(golden).unwrap());
+}
+
+#[test]
+fn a_script_of_windows_is_refused() {
+    let dos = THEIRS.replace("%post\nsystemctl enable docker\n", "%post\nsystemctl enable docker\r\n");
+    let error = try_merge(dos.as_bytes(), false).unwrap_err();
+    let told = error.evidence();
+    assert!(told.len() == 1 && told[0].contains("this line of a shell script ends in CR LF"), "{told:?}");
+    // Outside of scripts the installer takes it.
+    assert!(try_merge(THEIRS.replace("poweroff\n", "poweroff\r\n").as_bytes(), false).is_ok());
 }

@@ -14,7 +14,7 @@
 
 mod machine;
 
-use crate::kickstart::{Command, Diagnostic, Document, Included, Post, Script, Severity, parse};
+use crate::kickstart::{Command, Diagnostic, Document, Included, Post, Script, Severity, lint, parse};
 use crate::recipe::{Content, Recipe};
 
 use super::{AnacondaError, repo, scripts};
@@ -65,6 +65,9 @@ fn refuse(recipe: &Recipe, own: &Content) -> Result<Document, AnacondaError> {
     let mut findings = document.diagnostics().to_vec();
     findings.extend(clashes(recipe, &document));
     findings.extend(machine::findings(recipe, &document));
+    // To `kickstart check` this is advice about any file; of a recipe's it is known that the script would fail.
+    let broken = lint(&document).into_iter().filter(|found| found.lint.id == "crlf-in-scripts").filter_map(|found| found.place);
+    findings.extend(broken.map(|found| Diagnostic { severity: Severity::Error, ..found }));
     findings.sort_by_key(|found| found.span);
     if findings.iter().all(|found| found.severity != Severity::Error) { Ok(document) } else { Err(AnacondaError::Own { name, findings }) }
 }

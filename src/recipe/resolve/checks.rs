@@ -2,7 +2,8 @@
 
 use super::super::tree::KeyPath;
 use super::super::written;
-use super::super::{Check, CheckKind, syntax};
+use super::super::{Check, CheckKind, Content, syntax};
+use super::content::unix_lines;
 use super::judge::Judge;
 use super::parts::{sha256, sysctl_value};
 
@@ -70,6 +71,7 @@ fn command(judge: &mut Judge<'_>, path: &KeyPath, written: &written::CommandChec
     if written.run.trim().is_empty() || written.run.contains('\0') {
         judge.wrong(&path.at("run"), "this is not a command", "write a line that /bin/sh can run");
     }
+    unix_lines(judge, &path.at("run"), &Content::Inline { text: written.run.clone() });
     if written.stdout.as_deref() == Some("") {
         judge.wrong(&path.at("stdout"), "every output contains the empty text", "write what to look for, or remove `stdout`");
     }

@@ -18,14 +18,19 @@ fn files_at(judge: &mut Judge<'_>, path: &KeyPath, written: &[written::File], sp
 }
 
 fn one_file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::File, speller: fn(&str) -> syntax::Verdict) -> FileEntry {
+    let mode = judge.verdict(&path.at("mode"), syntax::mode(&written.mode)).unwrap_or_default();
+    let content = content(judge, path, ("content", &written.content), ("source", &written.source)).unwrap_or_else(|| {
+        judge.none_of(path, &["content", "source"], "this file has no content");
+        Content::Inline { text: String::new() }
+    });
+    if mode & 0o111 != 0 && content.bytes().starts_with(b"#!") {
+        unix_lines(judge, &path.at(if written.content.is_some() { "content" } else { "source" }), &content);
+    }
     FileEntry {
         path: judge.spelled(&path.at("path"), &written.path, speller),
-        mode: judge.verdict(&path.at("mode"), syntax::mode(&written.mode)).unwrap_or_default(),
+        mode,
         owner: judge.spelled(&path.at("owner"), &written.owner, syntax::owner),
-        content: content(judge, path, ("content", &written.content), ("source", &written.source)).unwrap_or_else(|| {
-            judge.none_of(path, &["content", "source"], "this file has no content");
-            Content::Inline { text: String::new() }
-        }),
+        content,
     }
 }
 
@@ -83,6 +88,36 @@ fn script(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Provision) -
         judge.wrong(&path, "this script is empty", "write one, or remove the key");
     } else if script.bytes().contains(&0) {
         judge.wrong(&path, "this script holds a NUL byte", "a script is text");
+    } else {
+        unix_lines(judge, &path, &script);
     }
     Some(script)
+}
+
+/// Refuse a script with a line that ends in CR LF: to Linux the CR is a part of the line's last word (execve(2) of `#!`; POSIX.1-2008, XCU 2.3),
+/// and the interpreter would be `/bin/sh\r`.
+pub(super) fn unix_lines(judge: &mut Judge<'_>, path: &KeyPath, script: &Content) {
+    let Some(at) = script.bytes().windows(2).position(|two| two == b"\r\n") else { return };
+    let before = &script.bytes()[..at];
+    let line = before.split(|byte| *byte == b'\n').next_back().unwrap_or_default();
+    let what = match line.strip_prefix(b"#!") {
+        Some(interpreter) => format!("`{}\\r` is no interpreter", String::from_utf8_lossy(interpreter).trim()),
+        None => "the CR would be a part of the line's last word".to_owned(),
+    };
+    match script {
+        Content::Inline { .. } => {
+            let title = format!("a line of this script ends in CR LF, as in Windows: {what}");
+            judge.wrong_line(
+                path,
+                &["\r\n", "\\r\\n"],
+                title,
+                "save the recipe with the line ends of Unix, `sed -i 's/\\r$//' RECIPE`, and write `\\n` without `\\r`",
+            );
+        }
+        Content::File { path: file, .. } => {
+            let number = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let title = format!("`{}`, line {number}: it ends in CR LF, as in Windows: {what}", file.display());
+            judge.wrong(path, title, "save it with the line ends of Unix: `sed -i 's/\\r$//' FILE`");
+        }
+    }
 }

@@ -45,6 +45,21 @@ impl<'a> Judge<'a> {
         self.findings.at(self.tree, path, Problem::new(title).help(help));
     }
 
+    /// The text at `path` is wrong in its first line that ends in one of `ends`, as the recipe spells them.
+    pub fn wrong_line(&mut self, path: &KeyPath, ends: &[&str], title: impl Into<String>, help: impl Into<String>) {
+        if self.findings.is_spoiled(path) {
+            return;
+        }
+        let mut place = self.tree.place(path);
+        let written = self.sources.get(place.source).and_then(|source| source.shown.get(place.start..place.end)).unwrap_or_default();
+        if let Some(at) = ends.iter().filter_map(|end| written.find(end)).min() {
+            place.end = place.start + at;
+            place.start += written[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        }
+        self.findings.push(Problem::new(title).show(place, "").help(help));
+        self.findings.spoil(path.clone());
+    }
+
     /// What is at `path` contradicts what is at `other`, which `because` says in a few words.
     pub fn clash(&mut self, path: &KeyPath, other: &KeyPath, because: &str, title: impl Into<String>, help: impl Into<String>) {
         if self.findings.is_spoiled(path) || self.findings.is_spoiled(other) {
