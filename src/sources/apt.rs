@@ -3,14 +3,18 @@
 //! A suite's `InRelease` file pins every package of it: it holds the digests of the indexes, and they hold the packages' (Debian
 //! repository format, wiki.debian.org/DebianRepository/Format).
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use crate::base::process::ProcessError;
+use crate::base::secret::Secret;
+
 /// One line of sources.list(5), for binary packages.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AptSource {
-    /// Where the repository is.
+    /// Where the repository is, without a user and a password.
     pub uri: String,
+    /// `USER:PASSWORD` of the URI, as it is written there. Only apt sees it.
+    pub user_info: Option<Secret>,
     /// The suite below `dists`: `bookworm`, `bookworm-updates`.
     pub suite: String,
     /// Components: `main`.
@@ -20,14 +24,56 @@ pub struct AptSource {
 }
 
 impl AptSource {
-    /// The entry as a line of sources.list(5).
-    pub fn line(&self) -> String {
+    /// An entry for `uri`, which may hold a user and a password (RFC 3986, section 3.2.1).
+    fn new(uri: &str, suite: String, components: Vec<String>, signed_by: Option<String>) -> Self {
+        let parts = uri.split_once("://").and_then(|(scheme, rest)| {
+            let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let at = rest[..authority].rfind('@')?;
+            Some((format!("{scheme}://{}", &rest[at + 1..]), &rest[..at]))
+        });
+        match parts {
+            Some((uri, user_info)) => Self { uri, user_info: Some(Secret::new(user_info)), suite, components, signed_by },
+            None => Self { uri: uri.to_owned(), user_info: None, suite, components, signed_by },
+        }
+    }
+
+    /// A URL below [`Self::uri`] as apt's programs take it, with user and password.
+    pub fn for_apt(&self, url: &str) -> Secret {
+        Secret::new(match (&self.user_info, url.split_once("://")) {
+            (Some(user_info), Some((scheme, rest))) => format!("{scheme}://{}@{rest}", user_info.reveal()),
+            _ => url.to_owned(),
+        })
+    }
+
+    /// `text` of apt's programs without user and password, as they are written and as they are meant.
+    pub fn masked(&self, text: &str) -> String {
+        let Some(user_info) = &self.user_info else { return text.to_owned() };
+        let user_info = user_info.reveal();
+        let secret = user_info.split_once(':').map_or(user_info, |(_, password)| password);
+        let meant = percent_encoding::percent_decode_str(secret).decode_utf8_lossy();
+        let found = [format!("{user_info}@"), secret.to_owned(), meant.into_owned()];
+        let mask = |text: String, found: &String| if found.is_empty() { text } else { text.replace(found, "***") };
+        found.iter().fold(text.to_owned(), mask)
+    }
+
+    /// An error of apt's programs without user and password.
+    pub fn masked_error(&self, error: ProcessError) -> ProcessError {
+        match error {
+            ProcessError::Failed { tool, command_line, status, tail } => {
+                ProcessError::Failed { tool, command_line: self.masked(&command_line), status, tail: self.masked(&tail) }
+            }
+            other => other,
+        }
+    }
+
+    /// The entry as a line of sources.list(5): what apt reads, not to be shown.
+    pub fn line(&self) -> Secret {
         let mut line = String::from("deb ");
         if let Some(keyring) = &self.signed_by {
             let _ = write!(line, "[signed-by={keyring}] ");
         }
-        let _ = write!(line, "{} {} {}", self.uri, self.suite, self.components.join(" "));
-        line
+        let _ = write!(line, "{} {} {}", self.for_apt(&self.uri).reveal(), self.suite, self.components.join(" "));
+        Secret::new(line)
     }
 
     /// Where the signed index of the suite is.
@@ -45,8 +91,8 @@ impl AptSource {
 ///
 /// A third party may use Debian's suite names, so the last part of the path decides too: `debian`, `debian-security`.
 pub fn debian_sources<'a>(release: &str, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<AptSource> {
-    let mut seen = BTreeSet::new();
-    files
+    let mut found: Vec<AptSource> = Vec::new();
+    let all = files
         .into_iter()
         .flat_map(|(name, text)| if name.ends_with(".sources") { parse_deb822(text) } else { parse_lines(text) })
         .filter(|source| {
@@ -55,9 +101,13 @@ pub fn debian_sources<'a>(release: &str, files: impl IntoIterator<Item = (&'a st
             let path = source.uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             suite && matches!(path, "debian" | "debian-security") && source.components.iter().any(|component| component == "main")
         })
-        .map(|source| AptSource { components: vec!["main".to_owned()], ..source })
-        .filter(|source| seen.insert(source.clone()))
-        .collect()
+        .map(|source| AptSource { components: vec!["main".to_owned()], ..source });
+    for source in all {
+        if !found.contains(&source) {
+            found.push(source);
+        }
+    }
+    found
 }
 
 /// Entries of a one-line-style file.
@@ -76,7 +126,7 @@ fn parse_line(line: &str) -> Option<AptSource> {
     let mut words = rest.split_ascii_whitespace().map(str::to_owned);
     let signed_by = options.split_ascii_whitespace().find_map(|option| option.strip_prefix("signed-by=")).map(str::to_owned);
     let (uri, suite) = (words.next()?, words.next()?);
-    Some(AptSource { uri, suite, components: words.collect(), signed_by })
+    Some(AptSource::new(&uri, suite, words.collect(), signed_by))
 }
 
 /// Entries of a deb822-style file; disabled stanzas and embedded keys are left out (an embedded key is the host's own business).
@@ -100,10 +150,19 @@ fn parse_deb822(text: &str) -> Vec<AptSource> {
     sources
 }
 
+/// What is false to apt (apt 2.6, apt-pkg/contrib/strutl.cc, `StringToBool`): a number that is 0 to strtol(3) in base 0, or one of five words.
+/// Anything it does not know leaves an entry enabled (apt-pkg/sourcelist.cc, `ParseStanza`).
+fn is_no(value: &str) -> bool {
+    let digits = value.strip_prefix(['+', '-']).unwrap_or(value);
+    let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
+    let is_zero = !digits.is_empty() && digits.bytes().all(|byte| byte == b'0');
+    is_zero || ["no", "false", "without", "off", "disable"].iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
 fn stanza_sources(stanza: &[(String, String)]) -> Vec<AptSource> {
     let field = |name: &str| stanza.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let words = |name: &str| field(name).unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    if !words("types").contains(&"deb".to_owned()) || field("enabled").is_some_and(|value| value.eq_ignore_ascii_case("no")) {
+    if !words("types").contains(&"deb".to_owned()) || field("enabled").is_some_and(is_no) {
         return Vec::new();
     }
     let signed_by = field("signed-by").filter(|value| value.starts_with('/') && !value.contains('\n')).map(str::to_owned);
@@ -111,7 +170,7 @@ fn stanza_sources(stanza: &[(String, String)]) -> Vec<AptSource> {
     words("uris")
         .iter()
         .flat_map(|uri| words("suites").into_iter().map(move |suite| (uri.clone(), suite)))
-        .map(|(uri, suite)| AptSource { uri, suite, components: components.clone(), signed_by: signed_by.clone() })
+        .map(|(uri, suite)| AptSource::new(&uri, suite, components.clone(), signed_by.clone()))
         .collect()
 }
 
@@ -152,7 +211,10 @@ Signed-By:
         let lines = "# deb http://off.example/debian bookworm main\ndeb-src http://mirror.example/debian bookworm main\n\
                      deb [arch=amd64 signed-by=/k.gpg] http://two.example/debian bookworm main\ndeb http://two.example/debian trixie main\n\
                      deb https://apt.vendor.example bookworm main\ndeb http://mirror.example/debian-security/ bookworm-security main contrib # x\n";
-        let found: Vec<_> = debian_sources("bookworm", [("a.sources", DEB822), ("b.list", lines)]).iter().map(AptSource::line).collect();
+        let found: Vec<_> = debian_sources("bookworm", [("a.sources", DEB822), ("b.list", lines)])
+            .iter()
+            .map(|source| source.line().reveal().to_owned())
+            .collect();
         assert_eq!(
             found,
             [
@@ -162,6 +224,44 @@ Signed-By:
                 "deb [signed-by=/k.gpg] http://two.example/debian bookworm main",
             ]
         );
+    }
+
+    /// The words of apt's own function, each in the place of `Enabled: no` of the stanza that is off.
+    #[test]
+    fn all_that_is_false_to_apt_turns_an_entry_off() {
+        let is_on = |value: &str| {
+            let text = DEB822.replace("Enabled: no", &format!("Enabled: {value}"));
+            debian_sources("bookworm", [("a.sources", text.as_str())]).iter().any(|source| source.uri.contains("off.example"))
+        };
+        for value in ["no", "No", "false", "FALSE", "without", "off", "Off", "disable", "0", "00", "0x0", "+0", "-0"] {
+            assert!(!is_on(value), "{value}");
+        }
+        for value in ["yes", "true", "with", "on", "enable", "1", "2", "disabled", "nope", "0 1"] {
+            assert!(is_on(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_for_apt_alone() {
+        for (written, uri, said, masked) in [
+            (
+                "deb http://me:hunter%322@m.example/debian bookworm main",
+                "http://m.example/debian",
+                "me:hunter%322@m.example hunter%322 hunter22",
+                "***m.example *** ***",
+            ),
+            ("deb https://tok3n@m.example:8080/debian bookworm main", "https://m.example:8080/debian", "E: tok3n", "E: ***"),
+            ("deb http://m.example/~a@b/debian bookworm main", "http://m.example/~a@b/debian", "a@b", "a@b"),
+            ("deb file:/srv/debian bookworm main", "file:/srv/debian", "file:/srv", "file:/srv"),
+        ] {
+            let source = parse_lines(written).remove(0);
+            assert_eq!((source.uri.as_str(), source.line().reveal()), (uri, written));
+            assert_eq!(source.masked(said), masked);
+            let shown = format!("{source:?} {}", source.in_release());
+            assert!(!shown.contains("hunter") && !shown.contains("tok3n"), "{shown}");
+            let real = source.for_apt(&source.in_release());
+            assert_eq!(real.reveal(), format!("{}/dists/bookworm/InRelease", written.split(' ').nth(1).unwrap()));
+        }
     }
 
     #[test]

@@ -77,13 +77,14 @@ async fn fetch(source: &AptSource, name: &str, index: &IndexFile, host: Host<'_>
     let mut failed: Option<(String, ProcessError)> = None;
     for place in &index.paths {
         let url = source.below(place);
-        let fetched = Invocation::new(Tool::AptHelper).arg("download-file").arg(&url).arg(&path).within(FETCH_TIME).output().await;
+        let asked = Invocation::new(Tool::AptHelper).arg("download-file").arg(source.for_apt(&url).reveal()).arg(&path);
+        let fetched = asked.within(FETCH_TIME).output().await;
         match fetched {
             Ok(_) => {
                 failed = None;
                 break;
             }
-            Err(error) => failed = failed.or(Some((url, error))),
+            Err(error) => failed = failed.or(Some((url, source.masked_error(error)))),
         }
     }
     if let Some((url, source)) = failed {

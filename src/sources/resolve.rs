@@ -297,12 +297,12 @@ async fn in_release(source: &AptSource, path: &Path) -> Result<(Sha256Digest, Re
     let url = source.in_release();
     Invocation::new(Tool::AptHelper)
         .arg("download-file")
-        .arg(&url)
+        .arg(source.for_apt(&url).reveal())
         .arg(path)
         .within(FETCH_TIME)
         .output()
         .await
-        .map_err(|source| SourceError::Unreachable { url: url.clone(), source })?;
+        .map_err(|error| SourceError::Unreachable { url: url.clone(), source: source.masked_error(error) })?;
     let text = fs::read(path).map_err(|source| SourceError::Scratch { path: path.to_owned(), source })?;
     Ok((Sha256Digest::of(&text), Release::read(&url, &text[..])?))
 }

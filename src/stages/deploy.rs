@@ -2,6 +2,7 @@
 //!
 //! Everything that can be done natively is; the guest is only booted for what needs the machine: GRUB asks it for its devices.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &B
     drop(create_raw(&disk, layout.disk_size, INSTALL_BYTES)?);
     let place = bench.scratch.join("deploy");
     lay_out(work, sources, &place).map_err(scratch(&place))?;
-    let mke2fs = assemble(work, &layout, sources.epoch, &place, &disk, bench.deadline, task).await?;
+    let mke2fs = assemble(work, &layout, sources, &place, &disk, bench.deadline, task).await?;
     let mut file = File::options().read(true).write(true).open(&disk).map_err(scratch(&disk))?;
     mke2fs.settle_times(&file, &disk)?;
     if let Some(esp) = layout.partition(Role::Esp) {
@@ -73,7 +74,7 @@ fn lay_out(work: &DeployWork, Resolved { pins, apt: suites, .. }: &Resolved, pla
     let files = place.join("settings/files");
     fs::create_dir_all(&files)?;
     fs::write(place.join("pins"), pins.0.iter().map(|pin| format!("{}\n", pin.sha256)).collect::<String>())?;
-    fs::write(place.join("sources.list"), suites.iter().map(|suite| suite.source.line() + "\n").collect::<String>())?;
+    fs::write(place.join("sources.list"), suites.iter().map(|suite| suite.source.line().reveal().to_owned() + "\n").collect::<String>())?;
     fs::write(place.join("settings/apply.sh"), &work.tree.script)?;
     for (index, file) in work.tree.files.iter().enumerate() {
         fs::write(files.join(index.to_string()), file.content.bytes())?;
@@ -85,15 +86,21 @@ fn lay_out(work: &DeployWork, Resolved { pins, apt: suites, .. }: &Resolved, pla
 async fn assemble(
     work: &DeployWork,
     layout: &Layout,
-    epoch: u64,
+    sources: &Resolved,
     place: &Path,
     disk: &Path,
     deadline: Duration,
     task: &Task,
 ) -> Result<Mke2fs, StageError> {
     let root = layout.root();
-    let mke2fs =
-        Mke2fs { offset: root.start, size: root.size, label: "root".to_owned(), uuid: work.ids.root, hash_seed: work.ids.root, epoch };
+    let mke2fs = Mke2fs {
+        offset: root.start,
+        size: root.size,
+        label: "root".to_owned(),
+        uuid: work.ids.root,
+        hash_seed: work.ids.root,
+        epoch: sources.epoch,
+    };
     let mut invocation = Invocation::new(Tool::Shell)
         .args(["-c", TREE, "tree.sh"])
         .arg(Tool::Mke2fs.find()?)
@@ -109,6 +116,7 @@ async fn assemble(
     let mut lines: Vec<String> = Vec::new();
     let result = invocation
         .run_with(|line| {
+            let line = &*sources.apt.iter().fold(Cow::Borrowed(line), |line, suite| suite.source.masked(&line).into());
             task.line("mmdebstrap", line);
             if let Some(step) = line.strip_prefix("I: ").or_else(|| line.strip_prefix("goldsmith: ")) {
                 task.step(step.trim_end_matches('.'));
