@@ -8,6 +8,7 @@ pub mod digest;
 pub mod event;
 pub mod failure;
 pub mod fingerprint;
+pub mod gzip;
 pub mod host;
 pub mod journal;
 pub mod lock;

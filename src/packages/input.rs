@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use super::checksum::{Checksum, Hasher};
 use super::error::{At, IndexError, Problem};
+use crate::base::gzip::Gzip;
 
 /// Bytes read or expanded at a time.
 const PIECE: usize = 128 << 10;
@@ -54,7 +55,7 @@ pub struct Input<'a> {
 /// How the bytes become text.
 enum Source<'a> {
     Plain(BufReader<Raw<'a>>),
-    Gzip(flate2::bufread::MultiGzDecoder<BufReader<Raw<'a>>>),
+    Gzip(Gzip<BufReader<Raw<'a>>>),
     Xz(liblzma::bufread::XzDecoder<BufReader<Raw<'a>>>),
     Bzip2(bzip2::bufread::MultiBzDecoder<BufReader<Raw<'a>>>),
     Zstd(zstd::stream::read::Decoder<'static, BufReader<Raw<'a>>>),
@@ -107,7 +108,7 @@ impl<'a> Source<'a> {
         let raw = Raw { inner: Box::new(Cursor::new(head).chain(reader)), listed, hasher, count: 0, failed: false };
         let raw = BufReader::with_capacity(PIECE, raw);
         Ok(if gzip {
-            (Self::Gzip(flate2::bufread::MultiGzDecoder::new(raw)), "gzip")
+            (Self::Gzip(Gzip::new(raw)), "gzip")
         } else if xz {
             let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
             (Self::Xz(liblzma::bufread::XzDecoder::new_stream(raw, stream)), "xz")

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use liblzma::stream::{CONCATENATED, Stream};
 
+use crate::base::gzip::Gzip;
+
 /// Memory an xz stream may ask for: `xz -9` takes 65 MiB. zstd has such a limit by itself (128 MiB), and bzip2 never takes 8 MiB.
 const XZ_MEMORY: u64 = 128 << 20;
 
@@ -16,7 +18,7 @@ const XZ_MEMORY: u64 = 128 << 20;
 pub(super) fn unpacked<'a>(mut packed: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let head = packed.fill_buf()?;
     Ok(if head.starts_with(b"\x1f\x8b") {
-        Box::new(flate2::bufread::MultiGzDecoder::new(packed))
+        Box::new(Gzip::new(packed))
     } else if head.starts_with(b"\xfd7zXZ\0") {
         let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(io::Error::other)?;
         Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream))
