@@ -345,7 +345,8 @@ impl Failure for SourceError {
                     .to_owned()
             }
             Self::BadBundle { .. } => {
-                "get it again, or pack the packages anew, and nothing but them: tar -C DIRECTORY -czf FILE .".to_owned()
+                "get it again, or pack the packages anew, and nothing but them: tar -C DIRECTORY -chzf FILE . (h: files in the place of links)"
+                    .to_owned()
             }
             Self::BadRepodata { .. } => {
                 "make the metadata again where the packages are, and pack them again: createrepo_c --no-database --general-compress-type=gz DIRECTORY \

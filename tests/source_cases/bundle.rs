@@ -315,6 +315,38 @@ fn links_become_the_files_they_lead_to() {
     }
 }
 
+/// As those have it who swap the metadata at once: `repodata` leads to the directory of the newest.
+#[test]
+fn a_link_may_stand_for_a_directory() {
+    let bench = Bench::new();
+    let dir = bench.path("Docker");
+    repository(&dir);
+    fs::rename(dir.join("repodata"), dir.join(".metadata-2")).unwrap();
+    std::os::unix::fs::symlink(".metadata-2", dir.join("repodata")).unwrap();
+    std::os::unix::fs::symlink("sub", dir.join("other")).unwrap();
+    make("tar", bench.dir.path(), ["-cf", "a.tar", "Docker"]);
+    for name in ["a.tar", "Docker"] {
+        let bundle = bench.open(name).unwrap();
+        assert!(bundle.repodata().contains_key("repodata/repomd.xml") && bundle.repodata().len() > 1, "{name}");
+        let dest = bench.path(&format!("{name}-unpacked"));
+        unpack(&bundle, &dest).unwrap();
+        assert!(fs::symlink_metadata(dest.join("repodata")).unwrap().is_dir());
+        let both = ["repodata/repomd.xml", ".metadata-2/repomd.xml"].map(|file| fs::read(dest.join(file)).unwrap());
+        assert!(both[0] == both[1] && dest.join("other").join(CONTAINERD.rsplit('/').next().unwrap()).exists());
+    }
+    // What leads out is named.
+    fs::remove_file(dir.join("repodata")).unwrap();
+    fs::rename(dir.join(".metadata-2"), bench.path("elsewhere")).unwrap();
+    for (target, why) in
+        [("../elsewhere", "is a link that leads out of the bundle"), ("/nowhere/repodata", "is a link to an absolute path")]
+    {
+        std::os::unix::fs::symlink(target, dir.join("repodata")).unwrap();
+        let told = bench.refused("Docker");
+        assert!(told.len() == 1 && told[0].ends_with(&format!("`repodata` {why}")), "{told:?}");
+        fs::remove_file(dir.join("repodata")).unwrap();
+    }
+}
+
 #[test]
 fn the_pinned_bundle_is_asked_for() {
     let mut bench = Bench::new();
@@ -361,8 +393,9 @@ fn a_directory_is_as_strict_as_an_archive_and_junk_is_left_out() {
     link("../outside.rpm", "a.rpm");
     let told = bench.refused("around");
     assert!(told[0].ends_with("`Docker/a.rpm` is a link that leads out of the repository"), "{told:?}");
-    link("sub", "b");
+    // A directory that holds the link has no end.
+    link(".", "b");
     link("c", "c");
-    let told = ["`Docker/b` is a link to `Docker/sub`", "`Docker/c` is a link to `Docker/c`"];
+    let told = ["`Docker/b` is a link to `Docker`", "`Docker/c` is a link to `Docker/c`"];
     assert_eq!(bench.refused("around"), told.map(|told| format!("{told}, and no file of the bundle is there")));
 }

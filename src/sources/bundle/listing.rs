@@ -52,6 +52,9 @@ pub(super) struct Listing {
     pub repodata: BTreeMap<String, Vec<u8>>,
     /// SQLite files in `repodata`, by path: as many as there is room for. They are needed only to be judged.
     pub databases: BTreeMap<String, Vec<u8>>,
+    /// Files of other directories that may be metadata, by path, as many as there is room for: a link may call such a directory `repodata`.
+    aside: BTreeMap<String, Vec<u8>>,
+    kept_aside: u64,
     /// The directory that paths are seen from; empty for the bundle's own.
     pub top: String,
     /// Path and target.
@@ -115,13 +118,15 @@ impl Listing {
 
     fn add_file(&mut self, path: &str, bytes: u64, content: &mut dyn Read) -> Result<(), Stop> {
         let keep = self.keeps(path, bytes)?;
-        let is_database = names::last(names::parent(path)) == REPODATA && path.contains(".sqlite");
+        let is_database = is_database(path);
+        let may_be_metadata = !keep && !is_database && (path.contains(".xml") || path.contains(".sqlite"));
+        let keep_aside = may_be_metadata && self.kept_aside.saturating_add(bytes) <= REPODATA_BYTES;
         let keep_database = is_database && self.kept_of_databases.saturating_add(bytes) <= REPODATA_BYTES;
         let mut content = Hashed { reader: content, hasher: HashingWriter::new(io::sink()), count: 0 };
         let mut metadata = Vec::new();
         let mut read = || -> io::Result<Option<Result<PackageHeader, String>>> {
             let package = if is_package(path) { Some(header::read(&mut content, bytes)?) } else { None };
-            match keep || keep_database {
+            match keep || keep_database || keep_aside {
                 true => content.read_to_end(&mut metadata)?,
                 false => io::copy(&mut content, &mut io::sink())? as usize,
             };
@@ -136,6 +141,9 @@ impl Listing {
         } else if keep_database {
             self.kept_of_databases += bytes;
             self.databases.insert(path.to_owned(), metadata);
+        } else if keep_aside {
+            self.kept_aside += bytes;
+            self.aside.insert(path.to_owned(), metadata);
         }
         let sha256 = content.hasher.finish().1;
         match package.transpose() {
@@ -159,26 +167,36 @@ impl Listing {
     fn follow(&mut self, allowed: u64, too_much: impl Fn(&str, u64) -> Problem) -> Result<(), Stop> {
         let mut total = self.files.iter().fold(0, |total: u64, file| total.saturating_add(file.bytes));
         let links: HashMap<&str, &str> = self.links.iter().map(|(path, target)| (path.as_str(), target.as_str())).collect();
-        let files: HashMap<&str, &FileRecord> = self.files.iter().map(|file| (file.path.as_str(), file)).collect();
+        let files: BTreeMap<&str, &FileRecord> = self.files.iter().map(|file| (file.path.as_str(), file)).collect();
         let mut found = Vec::new();
         for (path, target) in &self.links {
             let end = (0..HOPS).fold(target.as_str(), |at, _| links.get(at).copied().unwrap_or(at));
-            let Some(file) = files.get(end) else {
+            let stands_for = stands_for(path, end, &files);
+            if stands_for.is_empty() {
                 self.problems.add(Problem::with(path, format!("is a link to `{target}`, and no file of the bundle is there")));
-                continue;
-            };
-            total = total.saturating_add(file.bytes);
-            if total > allowed {
-                return Err(too_much(path, total).into());
             }
-            found.push(FileRecord { path: path.clone(), link_to: Some(end.to_owned()), ..(*file).clone() });
+            for link in stands_for {
+                total = total.saturating_add(link.bytes);
+                if total > allowed {
+                    return Err(too_much(path, total).into());
+                }
+                if files.len() + found.len() >= ENTRIES {
+                    return Err(Problem::with(path, format!("brings the bundle to more than {ENTRIES} files")).into());
+                }
+                match names::normal(link.path.as_bytes()) {
+                    Ok(_) => found.push(link),
+                    Err(what) => self.problems.add(Problem::with(link.path, what)),
+                }
+            }
         }
         for link in found {
-            let content = link.link_to.as_ref().and_then(|target| self.repodata.get(target)).cloned();
-            if self.keeps(&link.path, link.bytes)?
-                && let Some(content) = content
-            {
-                self.repodata.insert(link.path.clone(), content);
+            let target = link.link_to.as_deref().unwrap_or_default();
+            let content = self.repodata.get(target).or_else(|| self.databases.get(target)).or_else(|| self.aside.get(target)).cloned();
+            match (self.keeps(&link.path, link.bytes)?, content) {
+                (true, Some(content)) => drop(self.repodata.insert(link.path.clone(), content)),
+                (true, None) => return Err(Problem::with(&link.path, "is a link to metadata that is not called .xml or .sqlite").into()),
+                (false, Some(content)) if is_database(&link.path) => drop(self.databases.insert(link.path.clone(), content)),
+                (false, _) => {}
             }
             self.files.push(link);
         }
@@ -240,6 +258,26 @@ impl Listing {
             packages.next().ok_or_else(|| Problem::whole("it holds neither packages (*.rpm) nor their metadata (repodata/repomd.xml)"))?;
         Ok(packages.fold(first, common).to_owned())
     }
+}
+
+/// What a link at `path` stands for that leads to `end`: a file, or the files below a directory. A directory that holds the link itself has no
+/// end.
+fn stands_for(path: &str, end: &str, files: &BTreeMap<&str, &FileRecord>) -> Vec<FileRecord> {
+    let link = |path: String, file: &FileRecord| FileRecord { path, link_to: Some(file.path.clone()), ..file.clone() };
+    if let Some(file) = files.get(end) {
+        return vec![link(path.to_owned(), file)];
+    }
+    if end.is_empty() || names::below(path, end).is_some() {
+        return Vec::new();
+    }
+    let inside = format!("{end}/");
+    let below = files.range(inside.as_str()..).map_while(|(name, file)| Some((name.strip_prefix(&inside)?, *file)));
+    below.map(|(rest, file)| link(format!("{path}/{rest}"), file)).collect()
+}
+
+/// Whether the path is that of a SQLite file of a repository's metadata.
+fn is_database(path: &str) -> bool {
+    names::last(names::parent(path)) == REPODATA && path.contains(".sqlite")
 }
 
 /// Whether the name is a package's.
