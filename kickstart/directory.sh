@@ -2,7 +2,5 @@
 # below a home is its user's. Reads $target: empty, for paths begin at the installed system's root.
 make_directory() {
     if [ -z "$1" ] || [ -d "$target$1" ]; then return 0; fi
-    make_directory "${1%/*}"
-    mkdir "$target$1"
-    chown --reference="$target${1%/*}/" "$target$1"
+    make_directory "${1%/*}" && mkdir "$target$1" && chown --reference="$target${1%/*}/" "$target$1"
 }

@@ -60,7 +60,7 @@ fn every_setting_of_the_default_has_its_line() {
         assert!(file(&tree, path).lines().any(|found| found == line), "{path} lacks `{line}`:\n{}", file(&tree, path));
     }
     assert!(file(&tree, "/etc/fstab").contains(" / ext4 errors=remount-ro,x-systemd.growfs 0 1"));
-    for line in ["ln -sf /usr/share/zoneinfo/Asia/Shanghai /etc/localtime", "usermod --password '*' root", "systemctl enable docker"] {
+    for line in ["time_zone Asia/Shanghai", "no_password root", "enable docker", "make_locale en_US.UTF-8 'en_US\\.UTF-8'"] {
         assert!(tree.script.lines().any(|found| found == line), "`{line}` is not in\n{}", tree.script);
     }
     for package in ["docker.io", "linux-image-cloud-amd64", "grub-pc-bin", "openssh-server"] {
@@ -103,8 +103,8 @@ fn what_a_recipe_changes_is_changed_and_nothing_else() {
         fstab.contains(" /boot/efi vfat umask=0077 0 1\n") && fstab.contains(" none swap sw 0 0\n") && !fstab.contains("growfs"),
         "{fstab}"
     );
-    assert!(tree.script.contains("useradd --create-home --shell /bin/bash --uid 1500 --groups docker ada\n"), "{}", tree.script);
-    assert!(tree.script.contains("usermod --password '*' ada\n") && !tree.script.contains("$6$"), "{}", tree.script);
+    assert!(tree.script.contains("\nadd_user ada /bin/bash --uid 1500 --groups docker\n"), "{}", tree.script);
+    assert!(tree.script.contains("\nno_password ada\n") && !tree.script.contains("$6$"), "{}", tree.script);
     assert!(boot_loader.contains("mkswap --uuid ") && boot_loader.contains("--removable --no-nvram"));
     assert!(tree.packages.iter().any(|name| name == "sudo") && !tree.packages.iter().any(|name| name == "grub-pc-bin"));
     // A kernel of the recipe's own is the only one.

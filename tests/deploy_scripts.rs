@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use goldsmith::installer::accounts::Accounts;
+use goldsmith::base::digest::Sha256Digest;
 use goldsmith::installer::deploy::{self, FilesystemIds};
 use goldsmith::recipe;
 
@@ -31,7 +31,7 @@ exit $status
 fn apply(overrides: &[&str], look: &str) -> (Output, String) {
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
     let recipe = recipe::load("debian-12-docker", &overrides, &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
-    let tree = deploy::tree(&recipe, &Accounts::derive(&recipe, b"store"), &FilesystemIds::derive(&recipe.name));
+    let tree = deploy::tree(&recipe, &FilesystemIds::derive(Sha256Digest::of(b"a test")));
     let dir = tempfile::tempdir().unwrap();
     let write = |path: &str, bytes: &[u8]| {
         let path = dir.path().join(path);
@@ -109,5 +109,60 @@ fn files_have_their_owners_and_modes() {
         "0755 root:root root/.config",
     ] {
         assert!(said.lines().any(|found| found == line), "no `{line}` in\n{said}");
+    }
+}
+
+#[test]
+fn what_is_set_is_there() {
+    let overrides = [
+        r#"user=[{name="ada", password_env="ROOT_PASSWORD", groups=["adm"], ssh_keys=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1 a b"]}]"#,
+    ];
+    let look = "cd /; readlink etc/localtime; cat etc/locale.gen; cut -d : -f 1 etc/passwd; grep adm: etc/group; \
+        stat -c '%a %U %n' home/ada/.ssh home/ada/.ssh/authorized_keys; cat home/ada/.ssh/authorized_keys; \
+        cut -c 1-6 etc/shadow; ls etc/systemd/system/multi-user.target.wants";
+    let (output, said) = apply(&overrides, look);
+    assert!(output.status.success(), "{said}");
+    for line in [
+        "/usr/share/zoneinfo/Asia/Shanghai",
+        "en_US.UTF-8 UTF-8",
+        "# de_DE.UTF-8 UTF-8",
+        "ada",
+        "adm:x:4:ada",
+        "700 ada home/ada/.ssh",
+        "600 ada home/ada/.ssh/authorized_keys",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1 a b",
+        "ada:*:",
+        "docker.service",
+    ] {
+        assert!(said.lines().any(|found| found == line), "no `{line}` in\n{said}");
+    }
+    assert!(!said.contains("goldsmith: fail"), "{said}");
+}
+
+/// The tools of this machine say why.
+#[test]
+fn what_cannot_be_set_names_itself() {
+    for (wanted, why) in [
+        (r#"user=[{name="backup", password_env="ROOT_PASSWORD"}]"#, "adding the user backup: useradd: user 'backup' already exists"),
+        (
+            r#"user=[{name="ada", password_env="ROOT_PASSWORD", groups=["adm", "nowhere"]}]"#,
+            "adding the user ada: useradd: group 'nowhere' does not exist",
+        ),
+        (r#"user=[{name="ada", password_env="ROOT_PASSWORD", shell="/opt/no/zsh"}]"#, "adding the user ada: there is no shell /opt/no/zsh"),
+        (
+            r#"file=[{path="/srv/x", owner="nobody-here:adm", content="x"}]"#,
+            "giving /srv/x to nobody-here:adm: chown: invalid user: 'nobody-here:adm'",
+        ),
+        (
+            r#"file=[{path="/etc/passwd/x", content="x"}]"#,
+            "writing /etc/passwd/x: mkdir: cannot create directory '/etc/passwd': File exists",
+        ),
+        (r#"services.enable=["nowhere"]"#, "enabling nowhere: Failed to enable unit, unit nowhere.service does not exist."),
+        (r#"system.locale="fr_FR.UTF-8""#, "making the locale fr_FR.UTF-8: /etc/locale.gen of this system has no such locale"),
+    ] {
+        let (output, said) = apply(&[wanted], "true");
+        assert!(!output.status.success(), "{wanted}: {said}");
+        let last = said.lines().find(|line| line.starts_with(deploy::FAILED)).unwrap_or_default();
+        assert_eq!(last, format!("{}{why}", deploy::FAILED), "{said}");
     }
 }

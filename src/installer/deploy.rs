@@ -73,6 +73,9 @@ const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
 /// The suites whose systemd-repart(8) comes with `systemd`; Debian's 256.1-1 moved it into a package of its own (changelog of systemd).
 const REPART_IN_SYSTEMD: [&str; 2] = ["bullseye", "bookworm"];
 
+/// Locales of Debian's C library itself; others are made by locale-gen(8).
+const BUILT_IN_LOCALES: [&str; 3] = ["C", "POSIX", "C.UTF-8"];
+
 /// Kernel arguments every image has: the serial console last, so that systemd's status lines and the log-in prompt reach it;
 /// the interface is `eth0` whatever slot it sits in.
 const KERNEL_ARGUMENTS: &str = "console=tty0 console=ttyS0,115200 net.ifnames=0 biosdevname=0";
@@ -99,7 +102,7 @@ pub fn packages(recipe: &Recipe) -> Vec<String> {
         Firmware::Bios => ["grub-pc-bin", "grub2-common"].map(str::to_owned),
         Firmware::Uefi => ["grub-efi-amd64-bin", "grub2-common"].map(str::to_owned),
     });
-    if recipe.system.locale != "C.UTF-8" {
+    if !BUILT_IN_LOCALES.contains(&recipe.system.locale.as_str()) {
         packages.push("locales".to_owned());
     }
     if recipe.system.keyboard != "us" {
@@ -225,10 +228,15 @@ fn grub_defaults(recipe: &Recipe) -> String {
     )
 }
 
+/// The functions of a tree's script; what failed in it is told in a line that begins with [`FAILED`].
+const APPLY: &str = include_str!("apply.sh");
+/// Begins the line of a tree's script that says what failed, and why: `WHAT: WHY`.
+pub const FAILED: &str = "goldsmith: fail ";
+
 /// Files come before everything that may read them, owners after the accounts they name.
 fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     let system = &recipe.system;
-    let mut script = format!("set -eu\numask 022\ntarget=''\n{MAKE_DIRECTORY}{FUNCTIONS}");
+    let mut script = format!("{APPLY}{MAKE_DIRECTORY}");
     let mut line = |words: &[&str]| {
         script.push_str(&shell_line(words.iter().copied()));
         script.push('\n');
@@ -239,16 +247,13 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
         }
     };
     put(&mut line, false);
-    line(&["ln", "-sf", &format!("/usr/share/zoneinfo/{}", system.timezone), "/etc/localtime"]);
-    // A wrong name would otherwise only show as UTC.
-    line(&["test", "-e", &format!("/usr/share/zoneinfo/{}", system.timezone)]);
-    if system.locale != "C.UTF-8" {
-        line(&["sed", "-i", &format!("s/^# *\\({} \\)/\\1/", system.locale.replace('.', "\\.")), "/etc/locale.gen"]);
-        line(&["locale-gen"]);
+    line(&["time_zone", &system.timezone]);
+    if !BUILT_IN_LOCALES.contains(&system.locale.as_str()) {
+        line(&["make_locale", &system.locale, &system.locale.replace('.', "\\.")]);
     }
     for user in &recipe.users {
         let uid = user.uid.map(|uid| uid.to_string());
-        let mut words = vec!["useradd", "--create-home", "--shell", &user.shell];
+        let mut words = vec!["add_user", &user.name, &user.shell];
         if let Some(uid) = &uid {
             words.extend(["--uid", uid]);
         }
@@ -256,7 +261,6 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
         if !groups.is_empty() {
             words.extend(["--groups", &groups]);
         }
-        words.push(&user.name);
         line(&words);
     }
     // A home that is there already would not be made from /etc/skel, nor be given to its user.
@@ -270,49 +274,23 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
         line(&["give", &file.owner, &format!("{:04o}", file.mode), &file.path]);
     }
     for unit in &recipe.services.enable {
-        line(&["systemctl", "enable", unit]);
+        line(&["enable", unit]);
     }
     for unit in &recipe.services.disable {
-        line(&["systemctl", "disable", unit]);
+        line(&["disable", unit]);
     }
     if system.firewall == Toggle::Disabled {
-        script.push_str(DISABLE_FIREWALL);
+        line(&["disable_firewall"]);
     }
     script
 }
 
-/// What the script's lines call. The mode comes after the owner: a change of owner
-/// takes setuid and setgid away (chown(2)).
-const FUNCTIONS: &str = "\
-put() {
-    make_directory \"${3%/*}\"
-    install -m \"$2\" \"/goldsmith/files/$1\" \"$3\"
-}
-give() {
-    chown \"$1\" \"$3\"
-    chmod \"$2\" \"$3\"
-}
-";
-
-/// Debian installs no firewall by itself; a recipe may.
-const DISABLE_FIREWALL: &str = "\
-for unit in nftables ufw firewalld; do
-    if systemctl is-enabled --quiet $unit.service 2>/dev/null; then systemctl disable $unit.service; fi
-done
-";
-
 /// No password opens the account; sealing gives it one. Its keys do: what sshd takes for a locked account begins with `!` (sshd(8)).
 fn log_in(line: &mut impl FnMut(&[&str]), name: &str, home: &str, account: &Account) {
-    line(&["usermod", "--password", "*", name]);
-    if account.ssh_keys.is_empty() {
-        return;
-    }
-    let directory = format!("{home}/.ssh");
-    let file = format!("{directory}/authorized_keys");
-    line(&["install", "-d", "-m", "0700", "-o", name, "-g", name, &directory]);
-    line(&["install", "-m", "0600", "-o", name, "-g", name, "/dev/null", &file]);
-    for key in &account.ssh_keys {
-        line(&["sh", "-c", "printf '%s\\n' \"$1\" >> \"$2\"", "-", key, &file]);
+    line(&["no_password", name]);
+    if !account.ssh_keys.is_empty() {
+        let keys = account.ssh_keys.iter().map(String::as_str);
+        line(&["ssh_keys", name, home].into_iter().chain(keys).collect::<Vec<_>>());
     }
 }
 

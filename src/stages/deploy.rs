@@ -14,6 +14,7 @@ use crate::base::failure::Class;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::image::ext4::Mke2fs;
 use crate::image::{BootFiles, Firmware, Format, Layout, Role, TableKind, create_raw, fat};
+use crate::installer::deploy::FAILED;
 use crate::machine::runner::{Bench, Mode, RunnerTask};
 use crate::plan::DeployWork;
 use crate::recipe;
@@ -118,7 +119,9 @@ async fn assemble(
         .run_with(|line| {
             let line = &*sources.apt.iter().fold(Cow::Borrowed(line), |line, suite| suite.source.masked(&line).into());
             task.line("mmdebstrap", line);
-            if let Some(step) = line.strip_prefix("I: ").or_else(|| line.strip_prefix("goldsmith: ")) {
+            if line.starts_with(FAILED) {
+                // No step: the failure will tell it.
+            } else if let Some(step) = line.strip_prefix("I: ").or_else(|| line.strip_prefix("goldsmith: ")) {
                 task.step(step.trim_end_matches('.'));
             }
             lines.push(line.to_owned());
@@ -147,7 +150,6 @@ const FAILURES: &[(&str, Class, &str)] = &[
     ("E: Failed to fetch", Class::Input, "check the host's network and package sources: apt-get update"),
     ("NO_PUBKEY", Class::Host, "install the distribution's keys on this host: apt-get install debian-archive-keyring"),
     ("Could not allocate block", Class::Machine, "make the recipe's disk larger: [disk] size"),
-    ("Failed to enable unit", Class::Machine, "correct the unit's name in the recipe's [services]"),
     (
         "newuidmap",
         Class::Host,
@@ -158,15 +160,46 @@ const FAILURES: &[(&str, Class, &str)] = &[
 const ROOM: &str = "make room in the store, or name another: --store DIR";
 const NAME: &str = "correct the name in the recipe's [packages]; `apt-cache search` finds names";
 
+/// What the settings' script was at when it failed, and what to do.
+const SETTINGS: &[(&str, &str)] = &[
+    ("adding the user ", "correct the user's name, groups or shell in the recipe's [[user]], or install the package that brings them"),
+    ("setting the time zone ", "correct system.timezone: `timedatectl list-timezones` finds names"),
+    ("making the locale ", "correct system.locale: /usr/share/i18n/SUPPORTED has the names"),
+    ("enabling ", "correct the unit's name in the recipe's [services], or install the package that brings it"),
+    ("disabling ", "correct the unit's name in the recipe's [services]"),
+    ("giving ", "correct the owner in the recipe's [[file]]: user and group must be there"),
+    ("writing ", "correct the path in the recipe's [[file]]"),
+];
+
+/// The failure that the settings' script tells of: whatever mmdebstrap says behind it follows from it.
+fn setting(lines: &[String]) -> Option<StageError> {
+    let told = lines.iter().find_map(|line| line.strip_prefix(FAILED))?;
+    let known = FAILURES.iter().find(|(text, class, _)| *class == Class::Host && told.contains(text));
+    let (class, remedy) = match known {
+        Some((_, class, remedy)) => (*class, *remedy),
+        None => {
+            let remedy = SETTINGS.iter().find(|(doing, _)| told.starts_with(doing)).map(|(_, remedy)| *remedy);
+            (Class::Machine, remedy.unwrap_or("run again with -v for all of the output"))
+        }
+    };
+    Some(StageError::Settings { class, cause: crate::base::text::printable(told.trim()), remedy: remedy.to_owned(), tail: tail(lines) })
+}
+
+fn tail(lines: &[String]) -> Vec<String> {
+    lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
+}
+
 fn explain(lines: &[String]) -> StageError {
+    if let Some(failure) = setting(lines) {
+        return failure;
+    }
     let find = |text: &str| lines.iter().find(|line| line.contains(text));
     let known = FAILURES.iter().find_map(|(text, class, remedy)| find(text).map(|line| (line.as_str(), *class, *remedy)));
     let (cause, class, remedy) = known.unwrap_or_else(|| {
         let last = lines.iter().rev().find(|line| line.contains("E: ") || line.contains("rror"));
         (last.or(lines.last()).map_or("no word of why", String::as_str), Class::Machine, "run again with -v for all of the output")
     });
-    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec();
-    StageError::Packages { class, cause: crate::base::text::printable(cause.trim()), remedy: remedy.to_owned(), tail }
+    StageError::Packages { class, cause: crate::base::text::printable(cause.trim()), remedy: remedy.to_owned(), tail: tail(lines) }
 }
 
 async fn install_boot_loader(work: &DeployWork, disk: PathBuf, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
@@ -208,6 +241,24 @@ mod tests {
             (&["E: Failed to fetch http://x  404  Not Found"][..], Class::Input, "404", "apt-get update"),
             (&["something new", "E: it broke", "done"][..], Class::Machine, "E: it broke", "run again with -v"),
             (&[][..], Class::Machine, "no word of why", "run again with -v"),
+            (
+                &[
+                    "goldsmith: adding the user backup",
+                    "useradd: user 'backup' already exists",
+                    "goldsmith: fail adding the user backup: useradd: user 'backup' already exists",
+                    "E: run_chroot failed: E: command failed: sh -c cp -R",
+                    "E: mmdebstrap failed to run",
+                ],
+                Class::Machine,
+                "the settings could not be applied: adding the user backup: useradd: user 'backup' already exists",
+                "correct the user's name",
+            ),
+            (
+                &["goldsmith: fail writing /etc/x: install: error writing '/etc/x': No space left on device"],
+                Class::Host,
+                "No space left",
+                "make room",
+            ),
         ] {
             let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
             let error = explain(&lines);

@@ -24,6 +24,18 @@ pub enum StageError {
         /// The end of the tool's output.
         tail: Vec<String>,
     },
+    /// The recipe's settings could not be applied to the tree.
+    #[error("the settings could not be applied: {cause}")]
+    Settings {
+        /// Whose fault that is.
+        class: Class,
+        /// What was being done, and why it failed.
+        cause: String,
+        /// What to do.
+        remedy: String,
+        /// The end of the output.
+        tail: Vec<String>,
+    },
     /// An installer did not do its work.
     #[error("the installation failed: {cause}")]
     Installation {
@@ -113,7 +125,7 @@ impl StageError {
 impl Failure for StageError {
     fn class(&self) -> Class {
         match self {
-            Self::Packages { class, .. } => *class,
+            Self::Packages { class, .. } | Self::Settings { class, .. } => *class,
             Self::Installation { .. } => Class::Machine,
             Self::NoMedium | Self::NoBundle(_) => Class::Bug,
             Self::Source(error) => error.class(),
@@ -127,7 +139,7 @@ impl Failure for StageError {
 
     fn remedy(&self) -> Option<String> {
         match self {
-            Self::Packages { remedy, .. } | Self::Installation { remedy, .. } => Some(remedy.clone()),
+            Self::Packages { remedy, .. } | Self::Settings { remedy, .. } | Self::Installation { remedy, .. } => Some(remedy.clone()),
             Self::NoMedium | Self::NoBundle(_) => Some("report this: the plan and its inputs do not belong together".to_owned()),
             Self::Source(error) => error.remedy(),
             Self::Image(error) => error.remedy(),
@@ -141,7 +153,7 @@ impl Failure for StageError {
 
     fn evidence(&self) -> Vec<String> {
         match self {
-            Self::Packages { tail, .. } => tail.clone(),
+            Self::Packages { tail, .. } | Self::Settings { tail, .. } => tail.clone(),
             Self::Installation { lines, .. } => lines.clone(),
             Self::Source(error) => error.evidence(),
             Self::Runner { source, .. } | Self::Ours { source, .. } => source.evidence(),

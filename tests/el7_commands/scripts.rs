@@ -16,8 +16,8 @@ pub struct Text {
     pub text: String,
 }
 
-/// Run on the host.
-const HOST: &[&str] = &["src/stages/tree.sh"];
+/// Run on the host, or in Debian alone.
+const HOST: &[&str] = &["src/stages/tree.sh", "src/installer/apply.sh"];
 /// Rust that holds scripts for any guest, and Rust that holds scripts for Debian's alone.
 const LITERALS: &[&str] = &["src/verify/booted.rs", "src/stages/provision.rs"];
 const DEBIAN: &[&str] = &["src/installer/deploy.rs"];
