@@ -281,6 +281,11 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "names-of-no-debian",
+        &[DEPLOY, "[system]\nroot = \"locked\"\ntimezone = \"Asia/Beijing\"\nlocale = \"en_US.utf8\"\nkeyboard = \"de-latin1\"\n"],
+    ),
+    ("names-of-no-el7", &[ANACONDA, "[system]\nroot = \"locked\"\ntimezone = \"UCT+1\"\nlocale = \"en_US\"\nkeyboard = \"de-latin1\"\n"]),
+    (
         "scripts-of-windows",
         &[
             DEPLOY,

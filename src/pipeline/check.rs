@@ -19,7 +19,7 @@ use crate::cache::Store;
 use crate::installer::anaconda::selection::selection;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
-use crate::recipe::{Media, Recipe};
+use crate::recipe::{Media, Recipe, doubts};
 use crate::sources::medium::{KnownMedium, known_as};
 use crate::sources::{self, Fetch, Host, Resolved, Web};
 
@@ -130,6 +130,7 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     let document = kickstart(recipe, rows);
     let selection = document.map(|document| selection(&document, recipe.disk.firmware));
     rows.extend(unverified(recipe).map(|what| Row::ok(Area::Sources, what)));
+    rows.extend(doubts(recipe).into_iter().map(|doubt| Row::warning(Area::Settings, doubt.what, Some(doubt.remedy))));
     let forecast = match resolved {
         Some(resolved) => {
             rows.extend(pins(resolved));

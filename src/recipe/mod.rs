@@ -18,6 +18,7 @@
 mod builtin;
 mod diagnostics;
 mod keys;
+mod known;
 mod layers;
 mod load;
 mod mask;
@@ -32,6 +33,7 @@ mod written;
 pub use builtin::{builtin, builtin_names, starter};
 pub use diagnostics::Diagnostics;
 pub use keys::GpgKey;
+pub use known::{Doubt, doubts};
 pub use load::{RecipeHost, load};
 pub use resolved::*;
 pub use shape::schema;

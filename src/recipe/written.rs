@@ -206,7 +206,7 @@ pub(super) struct System {
     pub timezone: String,
     /// Locale.
     pub locale: String,
-    /// Console keymap.
+    /// The keyboard: a keymap of the console in CentOS, a layout of XKB in Debian.
     pub keyboard: String,
     /// SELinux mode. Default: enforcing with anaconda; deploy knows only disabled.
     pub selinux: Option<Selinux>,

@@ -43,6 +43,8 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Area {
+    /// What the system is told to be.
+    Settings,
     /// What the installer reads.
     Kickstart,
     /// Media, archives and package indexes.
@@ -61,6 +63,7 @@ impl Area {
     /// The area's name in tables.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Settings => "settings",
             Self::Kickstart => "kickstart",
             Self::Sources => "sources",
             Self::Packages => "packages",

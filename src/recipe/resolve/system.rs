@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::super::known::{self, Knowledge, Target};
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{Account, Network, Password, Selinux, System, Toggle, User, syntax};
@@ -11,8 +12,8 @@ use crate::base::secret::Secret;
 /// No login.
 const LOCKED: Account = Account { password: Password::Locked, ssh_keys: Vec::new() };
 
-/// The `[system]` table.
-pub(super) fn system(judge: &mut Judge<'_>, written: &written::System) -> System {
+/// The `[system]` table, of a system of Debian's `suite` when Debian is deployed.
+pub(super) fn system(judge: &mut Judge<'_>, written: &written::System, suite: Option<&str>) -> System {
     let path = KeyPath::from("system");
     let deploy = judge.installer == Some(Installer::Deploy);
     if matches!(written.selinux, Some(Selinux::Enforcing | Selinux::Permissive)) {
@@ -25,14 +26,37 @@ pub(super) fn system(judge: &mut Judge<'_>, written: &written::System) -> System
     }
     System {
         hostname: judge.spelled(&path.at("hostname"), &written.hostname, syntax::hostname),
-        timezone: judge.spelled(&path.at("timezone"), &written.timezone, syntax::timezone),
-        locale: judge.spelled(&path.at("locale"), &written.locale, syntax::locale),
-        keyboard: judge.spelled(&path.at("keyboard"), &written.keyboard, syntax::keyboard),
+        timezone: known(judge, &path.at("timezone"), &written.timezone, suite, syntax::timezone, known::timezone),
+        locale: known(judge, &path.at("locale"), &written.locale, suite, syntax::locale, known::locale),
+        keyboard: known(judge, &path.at("keyboard"), &written.keyboard, suite, syntax::keyboard, known::keyboard),
         selinux: written.selinux.unwrap_or(if deploy { Selinux::Disabled } else { Selinux::Enforcing }),
         firewall: written.firewall.unwrap_or(if deploy { Toggle::Disabled } else { Toggle::Enabled }),
         root: root(judge, &path.at("root"), written.root.as_ref()),
         network: network(judge, &path.at("network"), &written.network),
     }
+}
+
+/// A name that is spelled right, and that the system has as far as is known.
+fn known(
+    judge: &mut Judge<'_>,
+    path: &KeyPath,
+    name: &str,
+    suite: Option<&str>,
+    speller: fn(&str) -> syntax::Verdict,
+    known: fn(&str, Target<'_>) -> Knowledge,
+) -> String {
+    let target = match judge.installer {
+        Some(Installer::Anaconda) => Some(Target::El7),
+        Some(Installer::Deploy) => suite.map(Target::Debian),
+        None => None,
+    };
+    if judge.verdict(path, speller(name)).is_some()
+        && let Some(target) = target
+        && let Knowledge::Wrong(fault) = known(name, target)
+    {
+        judge.wrong(path, fault.what, fault.help);
+    }
+    name.to_owned()
 }
 
 fn root(judge: &mut Judge<'_>, path: &KeyPath, written: Option<&written::Root>) -> Account {
