@@ -1,5 +1,6 @@
 //! What can be known of a build before its first boot: inputs, kickstart, contradictions, and the host.
 
+mod accounts;
 mod bundles;
 mod impossible;
 mod packages;
@@ -160,6 +161,7 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
         rows.extend(packages::packages(forecast, medium));
         rows.extend(packages::disk(recipe, forecast));
     }
+    rows.extend(accounts::rows(recipe, forecast.as_ref()));
     rows.extend(checks(recipe, forecast.as_ref()));
     preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     Ok(preflight)

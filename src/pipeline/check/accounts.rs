@@ -1,0 +1,273 @@
+//! Accounts that the system to come cannot have: names that are taken, groups and shells that nothing brings. Pure.
+
+use super::report::{Area, Row};
+use crate::pipeline::closure::Forecast;
+use crate::recipe::{Media, Recipe, User};
+
+/// Users that Debian's base packages make: base-passwd 3.6 (passwd.master), openssh-server, dbus, systemd, apt.
+const DEBIAN_USERS: &[&str] = &[
+    "root",
+    "daemon",
+    "bin",
+    "sys",
+    "sync",
+    "games",
+    "man",
+    "lp",
+    "mail",
+    "news",
+    "uucp",
+    "proxy",
+    "www-data",
+    "backup",
+    "list",
+    "irc",
+    "nobody",
+    "_apt",
+    "sshd",
+    "messagebus",
+    "systemd-network",
+    "systemd-timesync",
+];
+/// Groups that Debian's base packages make: base-passwd 3.6 (group.master), openssh-client, dbus, systemd, udev.
+const DEBIAN_GROUPS: &[&str] = &[
+    "root",
+    "daemon",
+    "bin",
+    "sys",
+    "adm",
+    "tty",
+    "disk",
+    "lp",
+    "mail",
+    "news",
+    "uucp",
+    "man",
+    "proxy",
+    "kmem",
+    "dialout",
+    "fax",
+    "voice",
+    "cdrom",
+    "floppy",
+    "tape",
+    "sudo",
+    "audio",
+    "dip",
+    "www-data",
+    "backup",
+    "operator",
+    "list",
+    "irc",
+    "src",
+    "shadow",
+    "utmp",
+    "video",
+    "sasl",
+    "plugdev",
+    "staff",
+    "games",
+    "users",
+    "nogroup",
+    "_ssh",
+    "messagebus",
+    "systemd-journal",
+    "systemd-network",
+    "systemd-timesync",
+    "input",
+    "sgx",
+    "kvm",
+    "render",
+];
+/// Users of EL 7's package `setup`, of `systemd`, `dbus` and `openssh-server`.
+const EL7_USERS: &[&str] = &[
+    "root",
+    "bin",
+    "daemon",
+    "adm",
+    "lp",
+    "sync",
+    "shutdown",
+    "halt",
+    "mail",
+    "operator",
+    "games",
+    "ftp",
+    "nobody",
+    "systemd-network",
+    "dbus",
+    "sshd",
+];
+/// Groups that packages of Debian make, and these packages.
+const PACKAGED_GROUPS: &[(&str, &[&str])] = &[
+    ("docker", &["docker.io", "docker-ce", "moby-engine", "podman-docker"]),
+    ("libvirt", &["libvirt-daemon-system"]),
+    ("wireshark", &["wireshark-common"]),
+    ("lxd", &["lxd"]),
+    ("vboxusers", &["virtualbox"]),
+    ("netdev", &["netbase", "avahi-daemon", "network-manager", "wpasupplicant", "ifupdown", "isc-dhcp-client", "bluez", "connman", "iwd"]),
+    ("bluetooth", &["bluez", "bluetooth"]),
+    ("ssl-cert", &["ssl-cert"]),
+    ("postgres", &["postgresql-common"]),
+];
+/// Shells that every system has, by the last part of their path.
+const SHELLS: &[&str] = &["sh", "bash", "rbash", "false", "true", "nologin"];
+/// Shells of packages, by the last part of their path, and packages that bring them.
+const PACKAGED_SHELLS: &[(&str, &[&str])] = &[
+    ("dash", &["dash"]),
+    ("zsh", &["zsh"]),
+    ("fish", &["fish"]),
+    ("ksh", &["ksh", "ksh93u+m", "mksh", "ksh2020"]),
+    ("mksh", &["mksh"]),
+    ("tcsh", &["tcsh"]),
+    ("csh", &["tcsh", "csh"]),
+    ("screen", &["screen"]),
+    ("tmux", &["tmux"]),
+    ("git-shell", &["git", "git-core"]),
+    ("scponly", &["scponly"]),
+];
+
+/// What the recipe's accounts ask for that is taken or will not be there, with the packages of the forecast.
+pub(super) fn rows(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
+    if recipe.own_kickstart().is_some() {
+        return Vec::new();
+    }
+    let is_debian = matches!(recipe.media, Media::Deploy { .. });
+    let forecast = forecast.filter(|forecast| forecast.refused.is_empty());
+    let mut rows = Vec::new();
+    for (index, user) in recipe.users.iter().enumerate() {
+        rows.extend(taken(user, is_debian));
+        // EL 7 gets the groups that it does not have.
+        if is_debian {
+            let before = &recipe.users[..index];
+            rows.extend(user.groups.iter().filter_map(|group| missing_group(user, group, before, forecast)));
+        }
+        rows.extend(missing_shell(recipe, user, forecast));
+    }
+    rows
+}
+
+fn taken(user: &User, is_debian: bool) -> Option<Row> {
+    let users = if is_debian { DEBIAN_USERS } else { EL7_USERS };
+    let name = user.name.as_str();
+    let what = if users.contains(&name) {
+        format!("the user `{name}` cannot be added: the system has one of that name")
+    } else if is_debian && DEBIAN_GROUPS.contains(&name) {
+        format!("the user `{name}` cannot be added: the system has a group of that name, and a user gets one")
+    } else {
+        return None;
+    };
+    Some(Row::wrong(Area::Settings, what, Some("take another name".to_owned())))
+}
+
+/// Whether `forecast` has one of `packages`. Without a forecast nothing is known.
+fn brings(forecast: Option<&Forecast>, packages: &[&str]) -> Option<bool> {
+    forecast.map(|forecast| packages.iter().any(|package| forecast.version_of(package).is_some()))
+}
+
+fn missing_group(user: &User, group: &str, before: &[User], forecast: Option<&Forecast>) -> Option<Row> {
+    if DEBIAN_GROUPS.contains(&group) || user.name == group || before.iter().any(|other| other.name == group) {
+        return None;
+    }
+    let what = format!("user `{}` is to be in the group `{group}`", user.name);
+    match PACKAGED_GROUPS.iter().find(|(known, _)| *known == group) {
+        Some((_, packages)) => (brings(forecast, packages) == Some(false)).then(|| {
+            let why = format!("{what}, and none of the packages makes it");
+            Row::wrong(Area::Settings, why, Some(format!("install {}, or take the user out of the group", packages[0])))
+        }),
+        None => {
+            let why = format!("{what}, and it is not known that a package makes it: without it the installation fails");
+            Some(Row::warning(Area::Settings, why, Some("make sure that a package of the recipe makes the group".to_owned())))
+        }
+    }
+}
+
+fn missing_shell(recipe: &Recipe, user: &User, forecast: Option<&Forecast>) -> Option<Row> {
+    let name = user.shell.rsplit('/').next().unwrap_or_default();
+    let is_put = recipe.files.iter().any(|file| file.path == user.shell);
+    let is_usual = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"].iter().any(|dir| user.shell.strip_prefix(dir) == Some(name));
+    if is_put || (is_usual && SHELLS.contains(&name)) {
+        return None;
+    }
+    let what = format!("user `{}` is to have the shell {}", user.name, user.shell);
+    match PACKAGED_SHELLS.iter().find(|(known, _)| *known == name && is_usual) {
+        Some((_, packages)) => (brings(forecast, packages) == Some(false)).then(|| {
+            let why = format!("{what}, and none of the packages brings it");
+            Row::wrong(Area::Settings, why, Some(format!("install {}, or take another shell", packages[0])))
+        }),
+        None => {
+            let why = format!("{what}, and it is not known that a package brings it");
+            Some(Row::warning(Area::Settings, why, Some("make sure that a package of the recipe brings the shell".to_owned())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use super::*;
+    use crate::pipeline::check::Verdict;
+    use crate::pipeline::closure::ForecastPackage;
+    use crate::recipe::{RecipeHost, load};
+
+    struct Text(String);
+
+    impl RecipeHost for Text {
+        fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
+            Ok(self.0.clone().into_bytes())
+        }
+
+        fn env(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    const DEBIAN: &str = "{ installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }";
+    const EL7: &str = "{ installer = \"anaconda\", iso = { path = \"c.iso\", sha256 = \"506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345\" } }";
+
+    fn said(media: &str, users: &str, packages: Option<&[&str]>) -> Vec<(Verdict, String)> {
+        let text = format!("schema = 1\nname = \"x\"\nmedia = {media}\nsystem = {{ root = \"locked\" }}\nuser = [{users}]\n");
+        let recipe = load("x.toml", &[], &Text(text)).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let package = |name: &&str| ForecastPackage { name: (*name).into(), ..ForecastPackage::default() };
+        let forecast = packages.map(|packages| Forecast { packages: packages.iter().map(package).collect(), ..Forecast::default() });
+        rows(&recipe, forecast.as_ref()).into_iter().map(|row| (row.verdict, row.what)).collect()
+    }
+
+    #[test]
+    fn what_an_account_asks_for_is_taken_or_missing_or_there() {
+        let docker = r#"{ name = "ada", groups = ["docker"] }"#;
+        let zsh = r#"{ name = "ada", shell = "/bin/zsh" }"#;
+        for (media, users, packages, expected) in [
+            (DEBIAN, r#"{ name = "ada", groups = ["sudo", "adm"], shell = "/usr/bin/bash" }"#, Some(&[][..]), ""),
+            (DEBIAN, r#"{ name = "backup" }"#, None, "the user `backup` cannot be added: the system has one of that name"),
+            (EL7, r#"{ name = "backup" }"#, None, ""),
+            (EL7, r#"{ name = "games" }"#, None, "the user `games` cannot be added: the system has one of that name"),
+            (
+                DEBIAN,
+                r#"{ name = "staff" }"#,
+                None,
+                "the user `staff` cannot be added: the system has a group of that name, and a user gets one",
+            ),
+            (DEBIAN, docker, Some(&["docker.io"]), ""),
+            (DEBIAN, docker, Some(&["vim"]), "user `ada` is to be in the group `docker`, and none of the packages makes it"),
+            (DEBIAN, docker, None, ""),
+            (EL7, docker, Some(&["vim"]), ""),
+            (DEBIAN, r#"{ name = "ada" }, { name = "bob", groups = ["ada"] }"#, Some(&[]), ""),
+            (DEBIAN, zsh, Some(&["vim"]), "user `ada` is to have the shell /bin/zsh, and none of the packages brings it"),
+            (EL7, zsh, Some(&["vim"]), "user `ada` is to have the shell /bin/zsh, and none of the packages brings it"),
+            (DEBIAN, zsh, Some(&["zsh"]), ""),
+        ] {
+            let expected: Vec<_> = if expected.is_empty() { vec![] } else { vec![(Verdict::Wrong, expected.to_owned())] };
+            assert_eq!(said(media, users, packages), expected, "{users}");
+        }
+        for (users, expected) in [
+            (r#"{ name = "ada", groups = ["bob"] }, { name = "bob" }"#, "user `ada` is to be in the group `bob`, and it is not known"),
+            (r#"{ name = "ada", shell = "/opt/sh" }"#, "user `ada` is to have the shell /opt/sh, and it is not known"),
+        ] {
+            let found = said(DEBIAN, users, Some(&[]));
+            assert!(found.len() == 1 && found[0].0 == Verdict::Warning && found[0].1.starts_with(expected), "{found:?}");
+        }
+    }
+}
