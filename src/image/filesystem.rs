@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -131,9 +132,9 @@ impl Root {
     /// It is not there, no regular file, larger than `max_bytes`, or damaged.
     pub fn read(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, ImageError> {
         let path = path.as_ref();
-        self.read_from(path, |size| {
+        self.read_part(path, |size| {
             if size <= max_bytes {
-                return Ok(0);
+                return Ok(0..size);
             }
             let what = format!("{} has {size} bytes, {max_bytes} at most are read", path.display());
             Err(ImageError::incompatible(&self.disk, None, what))
@@ -145,18 +146,26 @@ impl Root {
     /// # Errors
     /// It is not there, no regular file, or damaged.
     pub fn read_end(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, ImageError> {
-        self.read_from(path.as_ref(), |size| Ok(size.saturating_sub(max_bytes)))
+        self.read_part(path.as_ref(), |size| Ok(size.saturating_sub(max_bytes)..size))
     }
 
-    /// What `path` leads to, from the byte on that `start` gives for its size.
-    fn read_from(&self, path: &Path, start: impl FnOnce(u64) -> Result<u64, ImageError>) -> Result<Vec<u8>, ImageError> {
+    /// The first `max_bytes` of the regular file `path`, links followed; all of it, when it has no more.
+    ///
+    /// # Errors
+    /// It is not there, no regular file, or damaged.
+    pub fn read_start(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, ImageError> {
+        self.read_part(path.as_ref(), |size| Ok(0..size.min(max_bytes)))
+    }
+
+    /// The bytes of what `path` leads to that `part` gives for its size.
+    fn read_part(&self, path: &Path, part: impl FnOnce(u64) -> Result<Range<u64>, ImageError>) -> Result<Vec<u8>, ImageError> {
         let (volume, inner) = self.resolve(path, true)?;
         let failed = |error| self.failed(path, error);
         let mut file = volume.ext4.open(inner.as_path()).map_err(failed)?;
         let size = file.metadata().len();
-        let start = start(size)?;
-        file.seek_to(start).map_err(failed)?;
-        let mut bytes = vec![0; usize::try_from(size.saturating_sub(start)).unwrap_or_default()];
+        let part = part(size)?;
+        file.seek_to(part.start).map_err(failed)?;
+        let mut bytes = vec![0; usize::try_from(part.end.saturating_sub(part.start)).unwrap_or_default()];
         let mut filled = 0;
         while filled < bytes.len() {
             match file.read_bytes(&mut bytes[filled..]).map_err(failed)? {

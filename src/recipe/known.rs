@@ -192,6 +192,15 @@ pub(super) fn keyboard(name: &str, target: Target<'_>) -> Knowledge {
     }
 }
 
+/// Whether a keymap of the console and a layout of XKB, or two keymaps, are one keyboard.
+pub fn is_same_keyboard(one: &str, other: &str) -> bool {
+    let layout = |name: &'_ str| {
+        let keymap = names(KEYMAPS).filter_map(|line| line.split_once(' ')).find(|(keymap, _)| *keymap == name);
+        keymap.map_or_else(|| name.to_owned(), |(_, layout)| layout.to_owned())
+    };
+    layout(one) == layout(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

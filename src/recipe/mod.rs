@@ -33,7 +33,7 @@ mod written;
 pub use builtin::{builtin, builtin_names, starter};
 pub use diagnostics::Diagnostics;
 pub use keys::GpgKey;
-pub use known::{Doubt, doubts};
+pub use known::{Doubt, doubts, is_same_keyboard};
 pub use load::{RecipeHost, load};
 pub use resolved::*;
 pub use shape::schema;

@@ -242,7 +242,7 @@ pub enum Password {
 }
 
 /// The first interface's address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "kebab-case")]
 pub enum Network {
     /// From a DHCP server.

@@ -10,6 +10,7 @@ mod firewall;
 mod offline;
 mod promises;
 mod report;
+mod settings;
 mod units;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ pub use docker::is_version as is_docker_version;
 pub use error::VerifyError;
 pub use promises::Promises;
 pub use report::{CheckResult, Outcome, Report};
+pub use settings::{Account, Settings};
 
 use crate::base::event::Task;
 use crate::base::host::TooLittleMemory;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{CheckResult, Promises, units};
+use super::{CheckResult, Promises, settings, units};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::rounded;
 use crate::image::{Disk, FileKind, FreeSpace, ImageError, Root};
@@ -58,7 +58,10 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
         let name = "no deleted data in the free space";
         checks.push(no_leftovers(disk, name).unwrap_or_else(|error| CheckResult::could_not_run(name, error.to_string())));
     }
-    checks.extend(settings(&root, promises)?);
+    checks.extend(identity(&root, promises)?);
+    if let Some(wanted) = &promises.settings {
+        checks.extend(settings::judge(&root, wanted));
+    }
     checks.extend(kernel(&root, promises)?);
     checks.extend(promises.enabled.iter().map(|unit| units::enabled(&root, unit)));
     checks.extend(sealed(&root, &promises.resolv_conf)?);
@@ -94,7 +97,7 @@ fn no_leftovers(disk: &Disk, name: &str) -> Result<CheckResult, ImageError> {
     })
 }
 
-fn settings(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
+fn identity(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
     let mut checks = Vec::new();
     if let Some(release) = &promises.release {
         let text = text(root, "/etc/os-release")?;
@@ -106,7 +109,13 @@ fn settings(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageE
     }
     if let Some(timezone) = &promises.timezone {
         let zone = root.read_link("/etc/localtime").map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-        checks.push(CheckResult::equal("time zone", zone.split("zoneinfo/").nth(1).unwrap_or(&zone), timezone));
+        let found = zone.split("zoneinfo/").nth(1).unwrap_or(&zone);
+        checks.push(match root.exists("/etc/localtime") {
+            Ok(false) if found == timezone => {
+                CheckResult::failed("time zone", format!("/etc/localtime leads to {zone}, which is not there"))
+            }
+            _ => CheckResult::equal("time zone", found, timezone),
+        });
     }
     if let Some(wanted) = promises.selinux {
         checks.push(selinux(root, wanted)?);
@@ -334,6 +343,34 @@ mod tests {
             ("net.ipv6.conf.all.forwarding", "0"),
         ];
         assert_eq!(sysctl(&files), expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    }
+
+    #[test]
+    fn a_zone_must_be_there() {
+        let promises = Promises { timezone: Some("Asia/Shanghai".to_owned()), ..Promises::none() };
+        for (target, is_there, outcome) in [
+            ("/usr/share/zoneinfo/Asia/Shanghai", true, Outcome::Passed),
+            ("../usr/share/zoneinfo/Asia/Shanghai", true, Outcome::Passed),
+            ("/usr/share/zoneinfo/Asia/Shanghai", false, Outcome::Failed),
+            ("/usr/share/zoneinfo/UTC", true, Outcome::Failed),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let tree = dir.path().join("tree");
+            std::fs::create_dir_all(tree.join("usr/share/zoneinfo/Asia")).unwrap();
+            std::fs::create_dir_all(tree.join("etc")).unwrap();
+            std::fs::write(tree.join("etc/fstab"), "").unwrap();
+            std::os::unix::fs::symlink(target, tree.join("etc/localtime")).unwrap();
+            if is_there {
+                std::fs::write(tree.join("usr/share/zoneinfo/Asia/Shanghai"), "").unwrap();
+            }
+            let disk = dir.path().join("disk");
+            let made =
+                std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
+            assert!(made.unwrap().status.success());
+            let found = offline(&Disk::open(&disk).unwrap(), &promises).unwrap();
+            let zone = found.iter().find(|check| check.name == "time zone").unwrap();
+            assert_eq!(zone.outcome, outcome, "{target} {is_there}: {}", zone.detail);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::settings::Settings;
 use crate::recipe::{Check, Firmware, Media, Network, Recipe, Selinux, Toggle};
 
 /// Everything that is verified on an image.
@@ -16,6 +17,9 @@ pub struct Promises {
     pub hostname: Option<String>,
     /// What `/etc/localtime` leads to.
     pub timezone: Option<String>,
+    /// Locale, keyboard, address and accounts. Manifests of before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
     /// `SELINUX=` of `/etc/selinux/config`, where that file is.
     pub selinux: Option<Selinux>,
     /// Whether the packet filter holds nothing but Docker's rules.
@@ -50,6 +54,7 @@ impl Promises {
         Self {
             hostname: None,
             timezone: None,
+            settings: None,
             selinux: None,
             no_firewall: false,
             sysctl: BTreeMap::new(),
@@ -70,12 +75,13 @@ impl Promises {
             Media::Deploy { suite, .. } => Some(format!("VERSION_CODENAME={suite}")),
         };
         // Beside a kickstart of the user's own these are defaults that mean nothing.
-        let settings = recipe.own_kickstart().is_none().then_some(&recipe.system);
+        let system = recipe.own_kickstart().is_none().then_some(&recipe.system);
         Self {
-            hostname: settings.map(|system| system.hostname.clone()),
-            timezone: settings.map(|system| system.timezone.clone()),
-            selinux: settings.map(|system| system.selinux),
-            no_firewall: settings.is_some_and(|system| system.firewall == Toggle::Disabled),
+            hostname: system.map(|system| system.hostname.clone()),
+            timezone: system.map(|system| system.timezone.clone()),
+            settings: system.map(|_| Settings::of(recipe)),
+            selinux: system.map(|system| system.selinux),
+            no_firewall: system.is_some_and(|system| system.firewall == Toggle::Disabled),
             sysctl: recipe.kernel.sysctl.clone(),
             modules: recipe.kernel.modules.clone(),
             enabled: recipe.services.enable.clone(),
