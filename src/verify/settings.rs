@@ -211,8 +211,8 @@ fn network(root: &Root, wanted: &Network) -> Judged {
     let wanted = shown(wanted);
     let [debian, el7] = NETWORK;
     let (path, found) = match (text(root, debian)?, text(root, el7)?) {
-        (Some(text), _) => (debian, interfaces(&text)),
-        (None, Some(text)) => (el7, ifcfg(&text)),
+        (_, Some(text)) => (el7, ifcfg(&text)),
+        (Some(text), None) => (debian, interfaces(&text)),
         (None, None) => return Ok(Err(format!("neither {debian} nor {el7} is there"))),
     };
     Ok(match found {

@@ -40,6 +40,8 @@ def fetch_tree(packages, work, tree):
     command += ["--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT)]
     command += [f"--include={','.join(sorted(packages))}", host.SUITE, tree]
     host.run(*command, *([sources] if sources.stat().st_size else []), env={**os.environ, "TMPDIR": str(work)})
+    # EL 7 has every locale. Debian's C library has C alone, and a name is all that the stand-in's programs need of another.
+    copy(tree / "usr/lib/locale/C.utf8", tree / "usr/lib/locale/en_US.utf8")
 
 
 @contextlib.contextmanager
