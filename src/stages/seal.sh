@@ -23,6 +23,12 @@ wipe /var/lib/NetworkManager/secret_key /var/lib/NetworkManager/seen-bssids
 wipe /var/lib/yum/uuid /var/lib/rsyslog/imjournal.state
 wipe /etc/docker/key.json /var/lib/docker/engine-id /var/lib/docker/swarm
 wipe /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/70-persistent-cd.rules
+# Debian's open-iscsi makes its initiator's name when it is installed, and at the next start of iscsid when told so (startup-checks.sh of
+# 2.1.8). A name that the recipe wrote has not the package's head, and stays.
+name=/etc/iscsi/initiatorname.iscsi
+if grep -qs 'GenerateName=yes' /lib/open-iscsi/startup-checks.sh && grep -qs '^## DO NOT EDIT OR REMOVE THIS FILE!' "$name"; then
+    echo 'GenerateName=yes' > "$name"
+fi
 
 # The recipe's passwords, NAME:HASH. Not by chpasswd: that would write the day of the build beside them, and make another file, without the
 # label that this one has. A hash is of letters, digits, `$`, `.` and `/`, which mean nothing to sed here.

@@ -176,6 +176,26 @@ fn an_interface_is_not_bound_to_the_builds_card() {
     }
 }
 
+/// What the postinst of open-iscsi 2.1.8 writes goes where its startup-checks.sh makes a new one; what an administrator wrote stays.
+#[test]
+fn the_iscsi_initiator_gets_a_name_of_its_own() {
+    let packaged = "## DO NOT EDIT OR REMOVE THIS FILE!\nInitiatorName=iqn.1993-08.org.debian:01:5bc1\n";
+    let checks = "if grep -q \"^GenerateName=yes\" $NAMEFILE ; then\n";
+    for (checks, name, sealed) in [
+        (Some(checks), packaged, "GenerateName=yes\n"),
+        (Some(checks), "InitiatorName=iqn.2020-01.example:me\n", "InitiatorName=iqn.2020-01.example:me\n"),
+        (None, packaged, packaged),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("etc/iscsi/initiatorname.iscsi", name);
+        if let Some(checks) = checks {
+            sandbox.write("usr/lib/open-iscsi/startup-checks.sh", checks);
+        }
+        sandbox.run(SEALING);
+        assert_eq!(sandbox.read("etc/iscsi/initiatorname.iscsi"), sealed, "{name}");
+    }
+}
+
 #[test]
 fn the_builds_name_servers_go_and_the_recipes_come() {
     assert_eq!(sealed().read("etc/resolv.conf"), "");
