@@ -263,8 +263,8 @@ impl<'a> Installation<'a> {
         self.machine.look(&mut self.watch, self.task).await?;
         tokio::select! {
             biased;
-            Some(line) = self.report.next() => Ok(Came::Report(line)),
-            Some(line) = self.log.next() => Ok(Came::Log(line)),
+            Some(line) = self.report.next() => Ok(Came::Report(shown(&line))),
+            Some(line) = self.log.next() => Ok(Came::Log(shown(&line))),
             event = self.machine.watched(&mut self.watch, self.task) => Ok(match event? {
                 MachineEvent::ConsoleLine(line) | MachineEvent::ConsolePrompt(line) => Came::Console(line),
                 MachineEvent::Shutdown(reason) => Came::Ended(reason),
@@ -306,8 +306,8 @@ impl<'a> Installation<'a> {
         loop {
             let came = tokio::select! {
                 biased;
-                Some(line) = self.report.next() => Came::Report(line),
-                Some(line) = self.log.next() => Came::Log(line),
+                Some(line) = self.report.next() => Came::Report(shown(&line)),
+                Some(line) = self.log.next() => Came::Log(shown(&line)),
                 () = tokio::time::sleep(REST) => return Ok(()),
             };
             if let Turn::Failed(told) = self.hear(&came) {
@@ -362,6 +362,12 @@ impl<'a> Installation<'a> {
     }
 }
 
+/// A line of a port, without secrets: Anaconda logs the commands it runs, `usermod -p HASH` among them. Everything reads it so: the evidence, the
+/// user, and what judges it, which may show it.
+fn shown(line: &str) -> String {
+    anaconda::without_secrets(line.as_bytes()).trim_end_matches('\n').to_owned()
+}
+
 /// The limits of the step it is at, of which `left` is what the whole has left.
 fn limits(follow: &Follow, accelerator: Accelerator, left: Duration) -> Limits {
     Limits::new(follow.patience(), accelerator).within(left)
@@ -395,6 +401,22 @@ mod tests {
         assert_eq!(spec.ports, [LOG_PORT, REPORT_PORT]);
         // Provision steps may reach the network; the installer may not.
         assert!(matches!(spec.network, NetworkSpec::User { outside: false, ssh_forward: None, .. }) && !spec.reboots);
+    }
+
+    #[test]
+    fn the_lines_of_the_installer_are_shown_without_secrets_and_understood_all_the_same() {
+        for (line, expected) in [
+            ("", ""),
+            (
+                "01:08:29,255 INFO program:Running... usermod -p $6$salt$hash./ root",
+                "01:08:29,255 INFO program:Running... usermod -p $6$*********** root",
+            ),
+            ("21:15:23,251 DEBUG packaging: Installing libgcc (1/1973)", "21:15:23,251 DEBUG packaging: Installing libgcc (1/1973)"),
+            ("fetching http://me:token@host/x", "fetching http://********@host/x"),
+            ("goldsmith 0123456789abcdef done", "goldsmith 0123456789abcdef done"),
+        ] {
+            assert_eq!(shown(line), expected);
+        }
     }
 
     #[test]
