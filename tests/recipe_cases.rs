@@ -73,6 +73,17 @@ const SYSTEM: &str = "[system]\nroot = \"locked\"\n";
 /// Name, preamble, what follows it.
 const BAD: &[(&str, &[&str])] = &[
     ("empty", &[""]),
+    (
+        "secrets-published",
+        &[
+            DEPLOY,
+            "summary = \"root says hunter2\"\n",
+            "system = { root = { password_env = \"ROOT_PASSWORD\" } }\nkernel = { arguments = [\"quiet\", \"x=hunter2\"] }\n",
+            "[[check]]\nname = \"log in\"\ncommand = { run = \"\"\"\necho root:hunter2 | su\"\"\", stdout = \"hunter2\" }\n",
+            "[[check]]\nfile = { path = \"/etc/x\", contains = \"http://me:pw@host/\" }\n",
+            "[[check]]\nservice = { unit = \"hunter2\", active = true }\n",
+        ],
+    ),
     ("syntax", &["schema = 1\nname = \nsummary = \"x\n[media\n"]),
     ("syntax-duplicate-key", &["schema = 1\nname = \"a\"\nname = \"b\"\n"]),
     ("syntax-next-to-a-password", &["schema = 1\n[system]\nroot = { password = \"hunter2\" password_hash = \"hunter3\" }\n"]),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::mask::hide;
 use super::tree::{KeyPath, Node, Place, Source};
 use crate::base::failure::{Class, Failure};
 use crate::base::text::{counted, printable};
@@ -23,8 +24,13 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// The findings about the recipe called `reference`, in the order of its text.
-    pub(super) fn new(reference: &str, sources: Vec<Source>, findings: Findings) -> Self {
-        let Findings { mut problems, unshown, .. } = findings;
+    pub(super) fn new(reference: &str, mut sources: Vec<Source>, findings: Findings) -> Self {
+        let Findings { mut problems, unshown, hidden, .. } = findings;
+        for place in hidden {
+            if let Some(source) = sources.get_mut(place.source) {
+                source.shown = hide(&source.shown, &place);
+            }
+        }
         problems.sort_by(|a, b| a.labels.first().map(|label| &label.place).cmp(&b.labels.first().map(|label| &label.place)));
         Self { reference: printable(reference), sources, problems, unshown }
     }
@@ -171,6 +177,8 @@ fn snippet<'a>(source: &'a Source, labels: &[&'a Label], primary: bool) -> Snipp
 pub(super) struct Findings {
     problems: Vec<Problem>,
     spoiled: BTreeSet<KeyPath>,
+    /// Places of strings that are not to be shown.
+    hidden: Vec<Place>,
     unshown: usize,
 }
 
@@ -191,6 +199,11 @@ impl Findings {
             self.push(problem.show(tree.place(path), ""));
             self.spoil(path.clone());
         }
+    }
+
+    /// Do not show the string at `place`, whichever problem points there.
+    pub(super) fn hide(&mut self, place: Place) {
+        self.hidden.push(place);
     }
 
     /// What stands at `path` is not what the user meant: judge it no more.

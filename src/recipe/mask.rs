@@ -26,6 +26,14 @@ pub(super) fn mask(text: &str, tree: Option<&Node>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| " ".repeat(text.len()))
 }
 
+/// `text` with the string at `place` starred out.
+pub(super) fn hide(text: &str, place: &Place) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    star_string(&mut bytes, place);
+    // As in [`mask`].
+    String::from_utf8(bytes).unwrap_or_else(|_| " ".repeat(text.len()))
+}
+
 fn star(bytes: &mut [u8], start: usize, end: usize) {
     for byte in bytes.get_mut(start..end.max(start)).into_iter().flatten() {
         if !matches!(byte, b'\n' | b'\r') {

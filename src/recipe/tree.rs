@@ -203,6 +203,10 @@ impl Node {
 
     /// Whether something is written at `path`.
     pub(super) fn has(&self, path: &KeyPath) -> bool {
+        self.node(path).is_some()
+    }
+
+    fn node(&self, path: &KeyPath) -> Option<&Self> {
         fn below<'a>(node: &'a Node, step: &String) -> Option<&'a Node> {
             match &node.value {
                 Value::Table(table) => table.get(step).map(|entry| &entry.node),
@@ -210,7 +214,25 @@ impl Node {
                 _ => None,
             }
         }
-        path.0.iter().try_fold(self, below).is_some()
+        path.0.iter().try_fold(self, below)
+    }
+
+    /// Every text that is written at `path` or below it, with its path.
+    pub(super) fn strings(&self, path: &KeyPath) -> Vec<(KeyPath, String)> {
+        let mut found = Vec::new();
+        if let Some(node) = self.node(path) {
+            node.collect_strings(path, &mut found);
+        }
+        found
+    }
+
+    fn collect_strings(&self, path: &KeyPath, found: &mut Vec<(KeyPath, String)>) {
+        match &self.value {
+            Value::String(text) => found.push((path.clone(), text.clone())),
+            Value::Array(items) => items.iter().enumerate().for_each(|(index, item)| item.collect_strings(&path.at(index), found)),
+            Value::Table(table) => table.iter().for_each(|(key, entry)| entry.node.collect_strings(&path.at(key), found)),
+            Value::Integer(_) | Value::Boolean(_) | Value::Other(_) => {}
+        }
     }
 
     /// The source that the value at `path` is written in; the recipe itself when it is not written at all.

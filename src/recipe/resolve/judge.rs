@@ -60,6 +60,17 @@ impl<'a> Judge<'a> {
         self.findings.spoil(path.clone());
     }
 
+    /// What is at `path` gives a secret away. It is wrong, and is not shown.
+    pub fn leak(&mut self, path: &KeyPath, title: impl Into<String>, help: impl Into<String>) {
+        self.findings.hide(self.tree.place(path));
+        self.wrong(path, title, help);
+    }
+
+    /// Every text that is written below `path`, with its place.
+    pub fn strings(&self, path: &KeyPath) -> Vec<(KeyPath, String)> {
+        self.tree.strings(path)
+    }
+
     /// What is at `path` contradicts what is at `other`, which `because` says in a few words.
     pub fn clash(&mut self, path: &KeyPath, other: &KeyPath, because: &str, title: impl Into<String>, help: impl Into<String>) {
         if self.findings.is_spoiled(path) || self.findings.is_spoiled(other) {

@@ -9,6 +9,7 @@ mod judge;
 mod keys;
 mod own_kickstart;
 mod parts;
+mod published;
 mod repositories;
 mod system;
 

@@ -9,7 +9,7 @@ use super::super::{
     Services, StockRepositories, syntax,
 };
 use super::judge::Judge;
-use super::{checks, content, own_kickstart, repositories, system};
+use super::{checks, content, own_kickstart, published, repositories, system};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
 
@@ -25,7 +25,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
     let kickstart = own_kickstart::read(judge, &written.media);
     let name = judge.spelled(&KeyPath::from("name"), &written.name, syntax::name);
     let summary = written.summary.as_ref().map(|summary| judge.spelled(&KeyPath::from("summary"), summary, syntax::line));
-    Recipe {
+    let recipe = Recipe {
         summary: summary.unwrap_or_else(|| name.clone()),
         name,
         media: media(judge, &written.media, kickstart),
@@ -42,7 +42,9 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         checks: checks::checks(judge, &written.check),
         output: Output { compress: written.output.compress },
         inherited: Vec::new(),
-    }
+    };
+    published::refuse_secrets(judge, &recipe);
+    recipe
 }
 
 fn media(judge: &mut Judge<'_>, written: &written::Media, kickstart: Option<Content>) -> Media {
