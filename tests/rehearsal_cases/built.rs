@@ -65,11 +65,11 @@ const ROWS: &[Row] = &[
         name: "second kernel",
         medium: &["--bundle", "second-kernel"],
         machine: "",
-        // The newer one is booted, by the runner and by the boot loader, and both are there.
+        // The newer one is booted, by the runner and by the boot loader, and both are there. `updates` is an id of the stock repositories.
         recipe: concat!(
             "[[provision]]\nname = \"newer-kernel\"\n",
-            "files = [{ path = \"/etc/yum.repos.d/updates.repo\", content = \"[updates]\\nname=updates\\nbaseurl=file:///root/Docker/updates\\ngpgcheck=0\\n\" }]\n",
-            "script = \"yum -y --disablerepo='*' --enablerepo=updates upgrade\"\n",
+            "files = [{ path = \"/etc/yum.repos.d/newer.repo\", content = \"[newer]\\nname=newer\\nbaseurl=file:///root/Docker/updates\\ngpgcheck=0\\n\" }]\n",
+            "script = \"yum -y --disablerepo='*' --enablerepo=newer upgrade\"\n",
             check!("test \"$(rpm -q kernel | wc -l)\" = 2"),
             check!("test \"$(uname -r)\" = \"$(ls /lib/modules | sort -V | tail -n 1)\""),
         ),
