@@ -398,3 +398,24 @@ fn the_store_is_listed_and_cleaned() {
     cache("remove --all");
     cache("list").is(0, &format!("0 B in {place}\n"), "");
 }
+
+/// The read of a FIFO whose writer is silent comes back from no signal; the run ends all the same.
+#[test]
+fn a_read_that_does_not_come_back_ends_with_the_signal() {
+    for (args, signal, status, said) in [
+        (&["check", "recipe.toml"][..], Signal::INT, 130, "error: interrupted"),
+        (&["kickstart", "check", "recipe.toml"][..], Signal::TERM, 143, "error: terminated"),
+    ] {
+        let run = goldsmith(args.iter().copied());
+        let fifo = run.dir().join("recipe.toml");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let started = run.start();
+        // The other end is open as soon as the run reads, and stays open without a word.
+        let silent = File::options().write(true).open(&fifo).unwrap();
+        started.signal(signal);
+        let ended = started.end();
+        drop(silent);
+        assert_eq!(ended.status, status, "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+}

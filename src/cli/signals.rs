@@ -1,8 +1,9 @@
 //! SIGINT and SIGTERM: the first ends the run in order, the second at once.
 //!
-//! Ending in order is dropping the work: every machine, child process and unfinished directory goes with its owner. A drop
-//! cannot be waited for from the thread it runs on, so a watcher of its own thread ends the process at a second signal or after
-//! [`PATIENCE`]; children then die by their parent-death signal.
+//! Ending in order is dropping the work: every machine, child process and unfinished directory goes with its owner. That needs the thread
+//! which does the work, and it may be inside a call that does not come back: the read of a FIFO, a file system that does not answer, a drop.
+//! So a watcher on a thread of its own hears the signals, too, and ends the process at a second one or after [`PATIENCE`]; children then die
+//! by their parent-death signal.
 
 use std::future::Future;
 use std::io;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::exit;
+use super::{exit, printer, report};
 use crate::base::failure::{Class, Failure};
 
 /// How long an orderly end may take.
@@ -47,16 +48,11 @@ impl Failure for Ended {
 /// The signal.
 pub async fn or_ended<T>(work: impl Future<Output = T>) -> Result<T, Ended> {
     // When signals cannot be heard, their default action still ends the process.
-    let Ok(listening) = Listening::start() else { return Ok(work.await) };
-    let told = async {
-        let ended = listening.wait().await;
-        // Here and not below: `select!` drops the work before it gives a result.
-        watch_the_end(ended);
-        ended
-    };
+    let Ok(mut listening) = Listening::start() else { return Ok(work.await) };
+    watch();
     tokio::select! {
         biased;
-        ended = told => Err(ended),
+        ended = listening.wait() => Err(ended),
         done = work => Ok(done),
     }
 }
@@ -71,7 +67,7 @@ impl Listening {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn wait(mut self) -> Ended {
+    async fn wait(&mut self) -> Ended {
         tokio::select! {
             _ = self.interrupt.recv() => Ended::Interrupted,
             _ = self.terminate.recv() => Ended::Terminated,
@@ -79,18 +75,21 @@ impl Listening {
     }
 }
 
-fn watch_the_end(ended: Ended) {
+fn watch() {
     // Without the watcher the end is as orderly, only not bounded.
-    let _ = thread::Builder::new().name("end-watcher".into()).spawn(move || {
-        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            runtime.block_on(async {
-                if let Ok(listening) = Listening::start() {
-                    // Either way the time is up.
-                    let _ = tokio::time::timeout(PATIENCE, listening.wait()).await;
-                }
-            });
+    let _ = thread::Builder::new().name("end-watcher".into()).spawn(|| {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        let ended = runtime.block_on(async {
+            let mut listening = Listening::start().ok()?;
+            let ended = listening.wait().await;
+            // Either way the time is up.
+            let _ = tokio::time::timeout(PATIENCE, listening.wait()).await;
+            Some(ended)
+        });
+        if let Some(ended) = ended {
+            printer::err(&report::text(&ended, false));
+            std::process::exit(i32::from(exit::code(ended.class())));
         }
-        std::process::exit(i32::from(exit::code(ended.class())));
     });
 }
 
@@ -106,6 +105,8 @@ mod tests {
     use super::*;
 
     const CHILD: &str = "GOLDSMITH_TEST_SIGNALS";
+    /// Seconds that the work itself does not come back.
+    const BLOCKED: u64 = 7200;
 
     /// Work that says when it begins, and whose drop takes as long as the variable says.
     struct Slow(Duration);
@@ -124,6 +125,10 @@ mod tests {
         let Some(seconds) = std::env::var(CHILD).ok().and_then(|text| text.parse().ok()) else { return };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let result = runtime.block_on(or_ended(async {
+            if seconds == BLOCKED {
+                crate::cli::printer::err("working\ndropping\n");
+                thread::sleep(Duration::from_secs(seconds));
+            }
             let _slow = Slow(Duration::from_secs(seconds));
             // A timer is due only after the signal handlers stand.
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -158,6 +163,8 @@ mod tests {
             (3600, Signal::INT, Some(Signal::INT), 130),
             (3600, Signal::TERM, Some(Signal::INT), 143),
             (3600, Signal::TERM, None, 143),
+            (BLOCKED, Signal::INT, None, 130),
+            (BLOCKED, Signal::TERM, Some(Signal::TERM), 143),
         ] {
             let (mut child, mut lines) = start(seconds);
             assert!(lines.any(|line| line == "working"));
