@@ -222,6 +222,7 @@ fn the_artifact_is_used_at_its_console_and_by_ssh_and_stays_as_it_was() {
     };
     let (before, desk, port) = (state(), Desk::new(), free_port());
     let mut session = desk.run_on_terminal(&["run", fixture.artifact.to_str().unwrap(), "--ssh", &port.to_string()]);
+    session.wait_for("log in as root with a password", SOON);
     session.wait_for(&format!("ssh -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@127.0.0.1"), SOON);
     session.wait_for("master login: ", Duration::from_secs(300));
     session.say("root\r");

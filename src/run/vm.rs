@@ -15,7 +15,7 @@ use super::logins::Logins;
 use super::source::Source;
 use crate::base::host::TooLittleMemory;
 use crate::base::size::ByteSize;
-use crate::image::{Disk, Firmware};
+use crate::image::{Disk, Firmware, Format};
 use crate::machine::probe::{Probe, probe};
 use crate::machine::spec::{Accelerator, Boot, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
@@ -91,8 +91,8 @@ pub async fn start(path: &Path, store: Option<&Path>, options: &Options) -> Resu
     let private = tempfile::Builder::new().prefix("goldsmith-run-").tempdir();
     let private = private.map_err(disk::unwritable(&std::env::temp_dir(), false))?;
     let disk = if options.keep { disk::kept(&source).await? } else { disk::throw_away(&source, private.path()).await? };
-    // Before QEMU writes to it. What a kept disk has changed counts.
-    let logins = Disk::open(&disk.drive.path).ok().and_then(|disk| Logins::of(&disk));
+    // Before QEMU writes to it. What a kept disk has changed counts. It is our own overlay, and a throw-away one is not beside its image.
+    let logins = Disk::open_own(&disk.drive.path, Format::Qcow2).ok().and_then(|disk| Logins::of(&disk));
     let spec = spec(&source, options, probe.accelerator, &disk);
     let launched = Machine::launch(&spec, &private.path().join("machine")).await;
     let mut machine = launched.map_err(|error| port_taken(error, options.ssh))?;
