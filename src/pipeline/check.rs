@@ -256,7 +256,23 @@ fn checks(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+    use crate::recipe::RecipeHost;
+
+    /// A host with one file, whose name does not matter, for the tests of all areas.
+    pub(super) struct Text(pub String);
+
+    impl RecipeHost for Text {
+        fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
+            Ok(self.0.clone().into_bytes())
+        }
+
+        fn env(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
 
     #[test]
     fn a_medium_that_was_never_seen_is_marked() {

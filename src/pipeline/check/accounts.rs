@@ -204,25 +204,11 @@ fn missing_shell(recipe: &Recipe, user: &User, forecast: Option<&Forecast>) -> O
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::path::Path;
-
+    use super::super::tests::Text;
     use super::*;
     use crate::pipeline::check::Verdict;
     use crate::pipeline::closure::ForecastPackage;
-    use crate::recipe::{RecipeHost, load};
-
-    struct Text(String);
-
-    impl RecipeHost for Text {
-        fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
-            Ok(self.0.clone().into_bytes())
-        }
-
-        fn env(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::recipe::load;
 
     const DEBIAN: &str = "{ installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }";
     const EL7: &str = "{ installer = \"anaconda\", iso = { path = \"c.iso\", sha256 = \"506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345\" } }";

@@ -97,24 +97,10 @@ pub(super) fn rows(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::path::Path;
-
+    use super::super::tests::Text;
     use super::*;
     use crate::pipeline::closure::ForecastPackage;
-    use crate::recipe::{RecipeHost, load};
-
-    struct Text(String);
-
-    impl RecipeHost for Text {
-        fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
-            Ok(self.0.clone().into_bytes())
-        }
-
-        fn env(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::recipe::load;
 
     #[test]
     fn what_machines_would_share_is_told() {

@@ -117,24 +117,10 @@ fn package(forecast: &Forecast, name: &str, wanted: Option<&str>, installed: boo
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::path::Path;
-
+    use super::super::tests::Text;
     use super::*;
     use crate::pipeline::closure::ForecastPackage;
-    use crate::recipe::{RecipeHost, load};
-
-    struct Text(String);
-
-    impl RecipeHost for Text {
-        fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {
-            Ok(self.0.clone().into_bytes())
-        }
-
-        fn env(&self, _: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::recipe::load;
 
     const RECIPE: &str = r#"
 schema = 1
