@@ -1,5 +1,6 @@
 //! The one integration binary: one link, one run, modules by subject.
 
+mod apt_choice;
 mod architecture;
 mod recipe_cases;
 mod el7_commands;

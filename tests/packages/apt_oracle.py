@@ -2,10 +2,12 @@
 """Asks apt-get which packages mmdebstrap would put into a Debian tree, without installing one.
 
     apt_oracle.py [--state DIR] SUITE PACKAGE…
+    apt_oracle.py --state DIR --requests FILE SUITE
 
 Writes one line of JSON: {"suite", "asked": [PACKAGE], "essential": {NAME: VERSION}, "packages": {NAME: VERSION}, "indexes": [FILE]}.
 `packages` is everything, `essential` the part of it that is there whatever is asked for. `indexes` are the Packages files that apt read,
-expanded; with `--state` they stay, and a second run does not fetch them again.
+expanded; with `--state` they stay, and a second run does not fetch them again. With `--requests` each line of FILE is what is asked for, and has
+a line of JSON; `refused` is what apt says when it has no answer.
 
 It goes as mmdebstrap 1.3 does with `--variant=apt` and goldsmith's options: `dist-upgrade` of a system without packages, which apt takes to
 mean the essential packages and itself, then `install` of the others beside those, without what is only recommended. Packages come from
@@ -58,6 +60,10 @@ def of_stanzas(text):
                     yield uri, suite, fields.get("components", []), key[0] if len(key) == 1 else None
 
 
+class Refused(Exception):
+    """apt does not do what it is asked."""
+
+
 class Apt:
     """apt with a state of its own."""
 
@@ -75,6 +81,7 @@ class Apt:
             "Dir::State::lists": state / "lists",
             "Dir::State::status": self.status,
             "Dir::Cache": state / "cache",
+            "Dir::Cache::pkgcache": "pkgcache.bin",
             "Dir::Log": state,
             "Dir::Etc::SourceList": state / "sources.list",
             "Dir::Etc::SourceParts": "/dev/null",
@@ -96,7 +103,7 @@ class Apt:
         command = [program, *self.options(), *words]
         result = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"})
         if result.returncode:
-            raise SystemExit(f"{program} {' '.join(words[:3])}: {result.stderr}")
+            raise Refused(f"{program} {' '.join(words[:3])}: {result.stderr}")
         return result.stdout
 
     def update(self, lines):
@@ -114,7 +121,7 @@ class Apt:
         """What is new after this: name to version."""
         said = self.run("apt-get", "-s", *words)
         if re.search("^Remv ", said, re.MULTILINE):
-            raise SystemExit(f"apt-get {words[0]} removes packages: {said}")
+            raise Refused(f"apt-get {words[0]} removes packages: {said}")
         return {name.split(":")[0]: version for name, version, _ in INSTALLED.findall(said)}
 
     def install(self, packages):
@@ -126,20 +133,29 @@ class Apt:
 def main():
     parser = argparse.ArgumentParser(description="Ask apt-get which packages mmdebstrap would put into a Debian tree.")
     parser.add_argument("--state", type=pathlib.Path, help="a directory that keeps the indexes")
+    parser.add_argument("--requests", type=pathlib.Path, help="a file with the packages of a request on each line")
     parser.add_argument("suite")
     parser.add_argument("package", nargs="*")
     arguments = parser.parse_args()
     lines = sources(arguments.suite)
     if not lines:
         sys.exit(f"this host's apt has no source for {arguments.suite}")
+    requests = [line.split() for line in arguments.requests.read_text().splitlines()] if arguments.requests else [arguments.package]
     with tempfile.TemporaryDirectory(prefix="apt-oracle-") as scratch:
         apt = Apt((arguments.state or pathlib.Path(scratch)).resolve())
         apt.update(lines)
+        apt.status.write_text("")
         essential = apt.simulate("dist-upgrade")
         apt.install(essential)
-        others = apt.simulate("install", *arguments.package)
-        answer = {"suite": arguments.suite, "asked": arguments.package, "essential": essential, "packages": essential | others}
-        print(json.dumps(answer | {"indexes": apt.indexes()}))
+        for asked in requests:
+            answer = {"suite": arguments.suite, "asked": asked, "essential": essential, "packages": {}, "indexes": apt.indexes()}
+            try:
+                answer["packages"] = essential | apt.simulate("install", *asked)
+            except Refused as refused:
+                if not arguments.requests:
+                    sys.exit(str(refused))
+                answer["refused"] = str(refused)
+            print(json.dumps(answer))
 
 
 main()

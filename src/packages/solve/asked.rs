@@ -130,7 +130,10 @@ impl Index<'_> {
     /// The packages a text asks for: of each name one of those returned together.
     fn asked_packages(&self, text: &str) -> Vec<Vec<PackageId>> {
         if self.universe.scheme == Scheme::Debian {
-            let matches = self.matching(text);
+            let matches = match self.matching(text) {
+                matches if matches.is_empty() => self.only_provider(text),
+                matches => matches,
+            };
             return if matches.is_empty() { Vec::new() } else { vec![self.best(matches)] };
         }
         if let Some(name) = self.universe.names.get(text) {
@@ -160,6 +163,17 @@ impl Index<'_> {
         providers.retain(|id| self.is_allowed(*id));
         order::sort_as_yum(self, None, &vec![false; self.universe.packages.len()], &mut providers);
         if providers.is_empty() { Vec::new() } else { vec![providers] }
+    }
+
+    /// The packages that provide a virtual one, when they are all of one name: apt takes that, and asks the user when there are several (apt 2.6,
+    /// apt-pkg/cacheset.cc, `FromPackage`).
+    fn only_provider(&self, text: &str) -> Vec<PackageId> {
+        let Some(name) = self.universe.names.get(text) else { return Vec::new() };
+        let candidate = |id: &PackageId| self.is_allowed(*id) && !self.is_superseded(*id);
+        let providers: Vec<PackageId> = self.providers(name).map(|(id, _)| id).filter(candidate).collect();
+        let mut names: Vec<Name> = providers.iter().map(|id| self.universe.package(*id).name).collect();
+        names.dedup();
+        if names.len() == 1 { providers } else { Vec::new() }
     }
 
     /// The newest package of a name, or what obsoletes it (yum 3.4.3, yum/__init__.py, `install`, its `checkForObsolete`).

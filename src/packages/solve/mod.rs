@@ -1,12 +1,14 @@
 //! Which packages a system gets for what is asked, or why it cannot have them.
 //!
 //! ```text
-//! Question ─asked→ Choices ─provider, order→ resolvo → packages ─notices→ Closure
+//! Question ─asked→ Choices ─greedy: as apt─────────────→ packages ─notices→ Closure
+//!                         └ else ─provider, order→ resolvo ┘
 //!                                              └ no way ─explain, words→ Refused
 //! ```
 
 mod asked;
 mod explain;
+mod greedy;
 mod index;
 mod notices;
 mod order;
@@ -116,6 +118,12 @@ pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refu
     let mut reasons = Vec::new();
     if !question.ignore_missing {
         reasons.extend(missing.iter().cloned());
+    }
+    if reasons.is_empty()
+        && let Some(packages) = greedy::as_apt(&index, &meaning.choices)
+    {
+        let notices = notices::of(&index, question, &packages);
+        return Ok(Closure { packages, notices: missing.into_iter().map(|reason| Notice::Missing(reason.text)).chain(notices).collect() });
     }
     let packages = loop {
         match solve(&index, &meaning.choices) {

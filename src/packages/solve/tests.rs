@@ -325,6 +325,39 @@ fn debian_alternatives_come_in_their_order() {
     );
 }
 
+/// What apt does is not always what a solver would find: it never looks back.
+#[test]
+fn debian_packages_are_taken_in_apts_order() {
+    let universe = universe(
+        Scheme::Debian,
+        "[main]
+        front 1 amd64 | needs agent / tool, helper
+        helper 1 amd64 | needs tool
+        agent 1 amd64
+        tool 1 amd64
+        default-mta 1 amd64 | provides mta-of-the-day
+        shell 1 amd64 | provides awk
+        other 1 amd64 | provides awk
+        old 1 amd64 | conflicts tool
+        picky 1 amd64 | needs old / tool",
+    );
+    expect(
+        &universe,
+        &[
+            // The helper would bring the tool, but the first alternative is taken before that is known.
+            ("front", "agent 1 front 1 helper 1 tool 1"),
+            // What is asked for is there before what others need is looked for.
+            ("front tool", "front 1 helper 1 tool 1"),
+            ("mta-of-the-day", "default-mta 1"),
+            ("awk", "the recipe asks for awk\n  it is a virtual package: name one of those that provide it, other, shell"),
+            // Something that is there excludes the first alternative.
+            ("tool picky", "picky 1 tool 1"),
+            // apt would have to look back; the solver does.
+            ("picky tool", "picky 1 tool 1"),
+        ],
+    );
+}
+
 #[test]
 fn no_explanation_is_longer_than_people_read() {
     // A chain of 5,000 that ends in nothing, and layers of ten in which each needs one of the next.

@@ -114,7 +114,10 @@ impl Words<'_, '_> {
         let because = match &asked.what {
             What::Package(name) => match self.index.all_matching(name).first() {
                 Some(id) => self.excluded(*id).unwrap_or_else(|| self.nowhere(name)),
-                None => self.unknown_form(name).or_else(|| self.other_versions(name)).unwrap_or_else(|| self.nowhere(name)),
+                None => {
+                    let known = self.unknown_form(name).or_else(|| self.other_versions(name)).or_else(|| self.several_providers(name));
+                    known.unwrap_or_else(|| self.nowhere(name))
+                }
             },
             What::Group { .. } | What::Environment(_) | What::Essential => self.no_group(&text),
         };
@@ -131,6 +134,18 @@ impl Words<'_, '_> {
         let id = self.index.named_in_another_form(text)?;
         let [.., name_version_release, whole, _] = self.index.forms(id);
         Some(format!("yum does not know the form `{text}`: write `{name_version_release}` or `{whole}`"))
+    }
+
+    /// That a Debian package is a virtual one, which several others provide: apt wants one of them to be named.
+    fn several_providers(&self, text: &str) -> Option<String> {
+        let universe = self.index.universe;
+        let name = universe.names.get(text).filter(|_| universe.scheme == Scheme::Debian)?;
+        let mut names: Vec<&str> = self.index.providers(name).map(|(id, _)| universe.text(universe.package(id).name)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+        let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+        (!names.is_empty()).then(|| format!("it is a virtual package: name one of those that provide it, {shown}{more}"))
     }
 
     /// The versions there are of a package that is asked for with another one.
