@@ -30,7 +30,7 @@ use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
 use crate::plan::{Plan, PlannedStage, Texts, Work, plan};
 use crate::recipe::{Build, BuildNetwork, Media, Network, Recipe, Supply};
-use crate::sources::{self, Fetch, Host, Resolved, Web};
+use crate::sources::{self, DebianRepository, Fetch, Host, Resolved, Web};
 use crate::stages::{self, Layer, Step};
 use crate::verify::{self, Promises, Report};
 
@@ -124,19 +124,19 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
     preflight::require(request, &resolved, &plan)?;
     standing::tell_unusable(request.store, &plan, events);
-    let installs = first_to_run(request.store, &plan) == 0;
+    let next = first_to_run(request.store, &plan);
+    let installs = next == 0;
     if installs {
         foresee(recipe, &resolved, host, events).await?;
     }
     // A finished layer may have been made before the recipe named keys.
     prove_packages(&mut resolved, host, events).await?;
-    if installs {
-        gather(&mut resolved, host, events).await?;
-    }
+    let debian = if installs { gather(recipe, &mut resolved, host, events).await? } else { None };
 
     let evidence = scratch.path().join(failure::EVIDENCE);
     let bench = Bench { subnet: subnet(recipe), ..bench(&recipe.build, request.keep_on_failure, scratch, &evidence, events).await? };
-    let (sealed, stages) = run_stages(&plan, &resolved, request, &bench, events).await?;
+    let inputs = Inputs { resolved: &resolved, debian: debian.as_ref() };
+    let (sealed, stages) = run_stages((&plan, next), inputs, request, &bench, events).await?;
 
     let draft = Draft::begin(request.target)?;
     let image = draft.path().join(format!("{}.qcow2", recipe.name));
@@ -177,14 +177,32 @@ async fn prove_packages(resolved: &mut Resolved, host: Host<'_>, events: &Events
     Ok(())
 }
 
-/// Fetch what was chosen of the online repositories: what foresees is done, the packages go together.
-async fn gather(resolved: &mut Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
-    if resolved.chosen.is_some() {
-        let task = events.task("fetch");
-        sources::gather(resolved, host, &task).await?;
-        task.done();
+/// What an installation reads.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    resolved: &'a Resolved,
+    /// Debian's packages, for the deploy installer.
+    debian: Option<&'a DebianRepository>,
+}
+
+/// Fetch what was chosen of the online repositories: what foresees is done, the packages go together. Debian's become a repository.
+async fn gather(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, events: &Events) -> Result<Option<DebianRepository>, AnyFailure> {
+    let task = || events.task("fetch");
+    match &recipe.media {
+        Media::Deploy { suite, .. } => {
+            let task = task();
+            let repository = sources::gather_debian(resolved, suite, host, &task).await?;
+            task.done();
+            Ok(Some(repository))
+        }
+        Media::Anaconda { .. } if resolved.chosen.is_some() => {
+            let task = task();
+            sources::gather(resolved, host, &task).await?;
+            task.done();
+            Ok(None)
+        }
+        Media::Anaconda { .. } => Ok(None),
     }
-    Ok(())
 }
 
 /// Verify an image that is there already, on a machine as `build` says, and leave evidence beside it when that fails.
@@ -270,15 +288,15 @@ fn subnet(recipe: &Recipe) -> Option<Subnet> {
 
 /// Every stage's layer, from the store or made now; the last one, and what the manifest says of them.
 async fn run_stages(
-    plan: &Plan,
-    resolved: &Resolved,
+    (plan, first): (&Plan, usize),
+    inputs: Inputs<'_>,
     request: &Request<'_>,
     bench: &Bench<'_>,
     events: &Events,
 ) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
     let mut records = Vec::new();
     // Nothing below the last finished layer is looked at: an installation is not run for a sealed layer that is there.
-    let mut next = first_to_run(request.store, plan);
+    let mut next = first;
     let mut base = None;
     for stage in &plan.stages[..next] {
         let seconds = events.task(&*stage.name).reused();
@@ -287,7 +305,7 @@ async fn run_stages(
     }
     while let Some(stage) = plan.stages.get(next) {
         let task = events.task(&*stage.name);
-        let (layers, reused) = run_stage(&plan.stages[next..], base.as_ref(), resolved, request, bench, &task).await?;
+        let (layers, reused) = run_stage(&plan.stages[next..], base.as_ref(), inputs, request, bench, &task).await?;
         let seconds = if reused { task.reused() } else { task.done() };
         for stage in &plan.stages[next..next + layers.len()] {
             request.store.describe(&stage.id, &format!("{} of {}", stage.name, request.recipe.name));
@@ -309,7 +327,7 @@ async fn run_stages(
 async fn run_stage(
     pending: &[PlannedStage],
     base: Option<&Layer>,
-    resolved: &Resolved,
+    inputs: Inputs<'_>,
     request: &Request<'_>,
     bench: &Bench<'_>,
     task: &Task,
@@ -322,12 +340,12 @@ async fn run_stage(
     };
     // From here on a failure leaves evidence, if only the run's journal.
     fs::create_dir_all(bench.evidence).map_err(failure::unwritable(bench.evidence))?;
-    match (&stage.work, base) {
-        (Work::Deploy(work), _) => stages::deploy(work, resolved, vacancy.path(), bench, task).await?,
-        (Work::Anaconda(work), _) => stages::anaconda(work, resolved, vacancy.path(), bench, task).await?,
-        (Work::Provision(_), Some(base)) => return provision(pending, base, vacancy, request, bench, task).await,
-        (Work::Seal(work), Some(base)) => stages::seal(work, base, vacancy.path(), bench, task).await?,
-        (_, None) => return Err(failure::EmptyPlan.into()),
+    match (&stage.work, base, inputs.debian) {
+        (Work::Deploy(work), _, Some(packages)) => stages::deploy(work, packages, vacancy.path(), bench, task).await?,
+        (Work::Anaconda(work), ..) => stages::anaconda(work, inputs.resolved, vacancy.path(), bench, task).await?,
+        (Work::Provision(_), Some(base), _) => return provision(pending, base, vacancy, request, bench, task).await,
+        (Work::Seal(work), Some(base), _) => stages::seal(work, base, vacancy.path(), bench, task).await?,
+        (Work::Deploy(_), _, None) | (_, None, _) => return Err(failure::EmptyPlan.into()),
     }
     Ok((vec![finish(vacancy, base, bench)?], false))
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,41 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
         .map(|line| line.split(' ').next().unwrap())
         .collect();
     assert_eq!(verbs, ["reuse", "reuse", "run", "run", "publish"], "{plan}");
+}
+
+/// goldsmith without any network: its namespace has an interface that is down.
+fn offline(arguments: &[&str]) -> Output {
+    let command = goldsmith(arguments);
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--map-root-user", "--map-auto", "--net", "--"]).arg(command.get_program()).args(command.get_args());
+    unshare.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).output().unwrap()
+}
+
+/// The packages are in the store, so nothing has to be reached: not to see that all is there, and not to build (what takes minutes is a part of
+/// ci/full).
+#[test]
+fn a_network_is_needed_for_packages_alone() {
+    let _slot = machines();
+    let fixture = fixture();
+    let output = fixture.artifact.to_str().unwrap();
+    let key = root_override(&fixture.key);
+    let again = offline(&["build", "debian-12-docker", "-o", output, "--set", &key]);
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && String::from_utf8_lossy(&again.stdout).ends_with(": up to date\n"), "{said}");
+    assert!(said.contains("cannot be reached: the packages are chosen from the index of "), "{said}");
+    // Other settings, the same packages: all that an installation reads is there.
+    let other = ["--set", &key, "--set", "system.timezone=\"UTC\"", "--json"];
+    let checked = offline(&[&["check", "debian-12-docker"][..], &other].concat());
+    let rows = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && rows.contains("all in the store"), "{rows}{}", String::from_utf8_lossy(&checked.stderr));
+    if std::env::var_os("OFFLINE_BUILD").is_some() {
+        let target = place().join("offline");
+        let build =
+            ["build", "debian-12-docker", "--force", "-o", target.to_str().unwrap(), "--set", &key, "--set", "system.timezone=\"UTC\""];
+        let built = offline(&build);
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        assert!(target.join("debian-12-docker.qcow2").is_file());
+    }
 }
 
 #[test]

@@ -32,6 +32,8 @@ const LINE_BYTES: usize = 16 * 1024;
 /// Every program goldsmith may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tool {
+    /// apt's package manager: fetches the signed indexes of suites and verifies them with the host's keys (`apt-get update`).
+    AptGet,
     /// apt's own downloader: the host's proxies and authentication apply (`apt-helper download-file`).
     AptHelper,
     /// `createrepo_c`: makes the metadata of a repository of RPM packages.
@@ -60,6 +62,7 @@ impl Tool {
     /// The name it is looked up by in `PATH`.
     pub fn program(self) -> &'static str {
         match self {
+            Self::AptGet => "apt-get",
             Self::AptHelper => "apt-helper",
             Self::CreaterepoC => "createrepo_c",
             Self::E2fsck => "e2fsck",
@@ -77,7 +80,7 @@ impl Tool {
     /// The Debian package that brings it.
     pub fn package(self) -> &'static str {
         match self {
-            Self::AptHelper => "apt",
+            Self::AptGet | Self::AptHelper => "apt",
             Self::CreaterepoC => "createrepo-c",
             Self::E2fsck | Self::Mke2fs => "e2fsprogs",
             Self::Gpgv => "gpgv",

@@ -85,6 +85,8 @@ const PROGRAMS: &[Program] = &[
     Program { name: "qemu-img", tool: Tool::QemuImg, version_flag: "--version", at_least: (5, 1), only_for: None },
     // Before 3.0 it ended with 0 after a write that failed.
     Program { name: "qemu-io", tool: Tool::QemuIo, version_flag: "--version", at_least: (5, 1), only_for: None },
+    // `-o APT::Update::Error-Mode=any` came with 2.1.16.
+    Program { name: "apt-get", tool: Tool::AptGet, version_flag: "--version", at_least: (2, 1), only_for: Some("recipes of Debian") },
     // Formats and modes as in Debian 12.
     Program { name: "mmdebstrap", tool: Tool::Mmdebstrap, version_flag: "--version", at_least: (1, 3), only_for: None },
     // `-d`, a tree to fill the file system from, came with 1.43.

@@ -119,7 +119,15 @@ fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
         let awaited = chosen.awaited.as_ref().map_or_else(|| "all in the store".to_owned(), ToString::to_string);
         Row::ok(Area::Sources, format!("{} for {id}, {awaited}", counted(chosen.packages.len(), "package")))
     });
-    pinned.chain(world).chain(chosen)
+    let suites = found.apt.iter().map(|suite| {
+        let made = suite.release.date.as_deref().map(|date| format!(" of {date}")).unwrap_or_default();
+        Row::ok(Area::Sources, format!("debian {}, index{made}, sha256 {}", suite.source.suite, suite.sha256.short()))
+    });
+    let debian = found.debian.iter().map(|choice| {
+        let awaited = choice.awaited.as_ref().map_or_else(|| "all in the store".to_owned(), ToString::to_string);
+        Row::ok(Area::Sources, format!("{}, {awaited}", counted(choice.packages.len(), "package")))
+    });
+    suites.chain(pinned).chain(world).chain(chosen).chain(debian)
 }
 
 /// Everything but the host: the kickstart, the inputs that were found, the packages, the disk, and the checks.

@@ -17,7 +17,7 @@ use crate::installer::anaconda::{self, selection::Selection};
 use crate::installer::deploy;
 use crate::packages::solve::{Chosen, Closure, Why};
 use crate::packages::yum::{self, Failed, Replay, Trouble};
-use crate::packages::{Notice, Question, Refused, Scheme, Universe, resolve};
+use crate::packages::{Notice, Question, Refused, Universe, resolve};
 use crate::recipe::{Media, Recipe};
 use crate::sources::{Host, Resolved};
 
@@ -73,15 +73,9 @@ pub struct ForecastNotice {
 }
 
 impl Forecast {
-    /// Ask `question` of `universe`; afterwards `upgrade` it, when that is wanted.
+    /// Ask `question` of `universe`, as yum would; afterwards `upgrade` it, when that is wanted.
     fn of(universe: &Universe, question: &Question, upgrade: Option<&Upgrading>) -> Self {
         let solved = resolve(universe, question);
-        if universe.scheme == Scheme::Debian {
-            return match solved {
-                Ok(closure) => Self::with(universe, &closure.packages, &closure.notices),
-                Err(refused) => Self { refused: refusals(&refused), ..Self::default() },
-            };
-        }
         let (packages, mut notices) = match taken(universe, question, yum::replay(universe, question), solved) {
             Ok(taken) => taken,
             Err(refused) => return Self { refused, ..Self::default() },
@@ -246,7 +240,9 @@ pub async fn forecast(
     task: &Task,
 ) -> Result<Option<Forecast>, AnyFailure> {
     match (&recipe.media, selection) {
-        (Media::Deploy { .. }, _) => debian::forecast(&deploy::packages(recipe), resolved, host, task).await.map(Some),
+        // Whoever chose has said why there is no choice.
+        (Media::Deploy { .. }, _) if resolved.debian.is_none() => Ok(None),
+        (Media::Deploy { .. }, _) => Ok(Some(debian::find(&deploy::packages(recipe), resolved, host, task).await?.forecast)),
         (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, anaconda::upgrade(recipe), resolved, host, task).await,
         (Media::Anaconda { .. }, None) => Ok(None),
     }
@@ -288,7 +284,7 @@ async fn found_before<T: Serialize + DeserializeOwned>(
 mod tests {
     use super::*;
     use crate::packages::yum::Failure;
-    use crate::packages::{Asked, Package, What};
+    use crate::packages::{Asked, Package, Scheme, What};
 
     #[test]
     fn the_solver_stands_in_when_yum_could_not_be_followed() {

@@ -32,6 +32,11 @@ pub(super) async fn describe(
         }
     }
     let (sha256, bytes) = File::open(image).and_then(Sha256Digest::of_reader).map_err(|source| ImageError::read(image, source))?;
+    // What they list is pinned package by package; they say where that came from.
+    let suites = resolved.apt.iter().map(|suite| {
+        let name = format!("debian {}", suite.source.suite);
+        Pin { name, sha256: suite.sha256, urls: vec![suite.source.in_release()] }
+    });
     Ok(Manifest {
         schema: SCHEMA,
         name: recipe.name.clone(),
@@ -51,7 +56,7 @@ pub(super) async fn describe(
         // OK to default: a recipe is plain data, which JSON always takes.
         recipe: serde_json::to_value(recipe).unwrap_or_default(),
         promises,
-        inputs: resolved.pins.0.into_iter().map(input).collect(),
+        inputs: suites.chain(resolved.pins.0).map(input).collect(),
         signatures: resolved.proofs.into_iter().map(record).collect(),
         stages,
         tools,

@@ -81,6 +81,11 @@ impl AptSource {
         self.below("InRelease")
     }
 
+    /// Where a package is, by its path below the repository's address.
+    pub fn within(&self, path: &str) -> String {
+        format!("{}/{path}", self.uri.trim_end_matches('/'))
+    }
+
     /// Where a file of the suite is, by its path below the suite's directory.
     pub fn below(&self, path: &str) -> String {
         format!("{}/dists/{}/{path}", self.uri.trim_end_matches('/'), self.suite)

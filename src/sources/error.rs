@@ -200,6 +200,16 @@ pub enum SourceError {
         /// What apt's downloader said.
         source: ProcessError,
     },
+    /// apt does not trust a suite's signed index.
+    #[error("apt does not trust the suite {suite} of this host's package sources: {url}")]
+    Untrusted {
+        /// The suite.
+        suite: String,
+        /// The index.
+        url: String,
+        /// What apt said.
+        source: ProcessError,
+    },
     /// A suite lists no index of packages.
     #[error("the suite {suite} has no {index}")]
     NoIndex {
@@ -309,7 +319,7 @@ impl Failure for SourceError {
             Self::Tool(error) => error.class(),
             Self::Index(error) => error.class(),
             Self::Store(error) => error.class(),
-            Self::Scratch { .. } | Self::NoRoom { .. } | Self::NoClient { .. } => Class::Host,
+            Self::Scratch { .. } | Self::NoRoom { .. } | Self::NoClient { .. } | Self::Untrusted { .. } => Class::Host,
             _ => Class::Input,
         }
     }
@@ -363,6 +373,10 @@ impl Failure for SourceError {
             }
             Self::BadIndexSignature { .. } => "try again when the mirror has all of the newer index, or take another mirror".to_owned(),
             Self::Unreachable { .. } => "check the network and the host's package sources: apt-get update".to_owned(),
+            Self::Untrusted { .. } => {
+                "if it says NO_PUBKEY, install the distribution's keys: apt-get install debian-archive-keyring; if it says expired, take another mirror"
+                    .to_owned()
+            }
             Self::NoIndex { .. } => "check the host's package sources: /etc/apt/sources.list.d".to_owned(),
             Self::Unfetched { key, sha256, failures, .. } => {
                 format!("{}; or get the file yourself (sha256 {sha256}) and say where it is: --set {key}='\"FILE\"'", reach(failures))
@@ -385,7 +399,7 @@ impl Failure for SourceError {
 
     fn evidence(&self) -> Vec<String> {
         match self {
-            Self::Unreachable { source, .. } | Self::Tool(source) => source.evidence(),
+            Self::Unreachable { source, .. } | Self::Untrusted { source, .. } | Self::Tool(source) => source.evidence(),
             Self::Unfetched { failures, .. } | Self::NoMirror { failures, .. } if failures.len() > 1 => {
                 failures.iter().map(|(url, why)| format!("{url}: {why}")).collect()
             }

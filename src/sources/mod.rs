@@ -6,9 +6,11 @@
 mod apt;
 mod aside;
 pub mod bundle;
+mod debian;
 mod digests;
 mod error;
 mod fetch;
+mod in_release;
 mod indexes;
 pub mod iso9660;
 mod magic;
@@ -21,6 +23,7 @@ mod upstream;
 mod verified;
 
 pub use apt::AptSource;
+pub use debian::{DebianChoice, DebianPackage, DebianRepository, gather_debian};
 pub use error::SourceError;
 pub(crate) use fetch::shown;
 pub use fetch::{Awaited, Fetch, Proxies, Web};

@@ -14,7 +14,7 @@ use super::fetch::{Awaited, Fetch, Remote, Web, fetch, look, shown};
 use super::medium::{self, Medium};
 use super::signatures::{self, Keyring, Proof};
 use super::upstream::{self, Chosen, Upstream};
-use super::{Pin, Pins, SourceError, Unresolved, VerifiedFile};
+use super::{DebianChoice, Pin, Pins, SourceError, Unresolved, VerifiedFile, in_release};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
@@ -59,10 +59,10 @@ pub struct Resolved {
     pub chosen: Option<BTreeMap<String, Chosen>>,
     /// Who signed the packages of repositories that have keys; those of online ones once [`super::prove`] was asked.
     pub proofs: Vec<Proof>,
-    /// When the newest of the package indexes was made, in seconds since 1970: no package is younger.
-    pub epoch: u64,
-    /// Where packages come from; empty when the installer's medium has them.
+    /// Debian's suites; empty when the installer's medium has the packages.
     pub apt: Vec<Suite>,
+    /// What was chosen of them; nothing while it is not known.
+    pub debian: Option<DebianChoice>,
 }
 
 /// A suite that packages come from.
@@ -70,8 +70,10 @@ pub struct Resolved {
 pub struct Suite {
     /// Where it is.
     pub source: AptSource,
-    /// What it consists of.
+    /// What it consists of, as apt has verified it.
     pub release: Release,
+    /// What its signed index hashes to.
+    pub sha256: Sha256Digest,
 }
 
 /// Find and pin every input of `recipe`.
@@ -167,12 +169,13 @@ async fn suites(suite: &str, host: Host<'_>, found: &mut Resolved, task: &Task) 
         sources if sources.is_empty() => default_sources(suite, host.scratch).await?,
         sources => sources,
     };
-    for (index, source) in sources.into_iter().enumerate() {
-        task.step(&format!("pin {}", source.suite));
-        let (sha256, release) = in_release(&source, &host.scratch.join(format!("InRelease-{index}"))).await?;
-        found.epoch = found.epoch.max(release.date.as_deref().and_then(seconds).unwrap_or_default());
-        found.pins.0.push(Pin { name: format!("debian {}", source.suite), sha256, urls: Vec::new() });
-        found.apt.push(Suite { source, release });
+    task.step(&format!("fetch the signed index of {suite}"));
+    let asked = sources.into_iter().enumerate().map(|(index, source)| async move {
+        let dir = host.scratch.join(format!("apt-{index}"));
+        in_release::suite(source, &dir, host, task).await
+    });
+    for suite in join_all(asked).await {
+        found.apt.push(suite?);
     }
     Ok(())
 }
@@ -293,26 +296,6 @@ async fn default_sources(suite: &str, scratch: &Path) -> Result<Vec<AptSource>, 
     }
 }
 
-async fn in_release(source: &AptSource, path: &Path) -> Result<(Sha256Digest, Release), SourceError> {
-    let url = source.in_release();
-    Invocation::new(Tool::AptHelper)
-        .arg("download-file")
-        .arg(source.for_apt(&url).reveal())
-        .arg(path)
-        .within(FETCH_TIME)
-        .output()
-        .await
-        .map_err(|error| SourceError::Unreachable { url: url.clone(), source: source.masked_error(error) })?;
-    let text = fs::read(path).map_err(|source| SourceError::Scratch { path: path.to_owned(), source })?;
-    Ok((Sha256Digest::of(&text), Release::read(&url, &text[..])?))
-}
-
-/// The `Date` field of a Release file in seconds since 1970 (RFC 2822, which does not know the zone `UTC` that Debian writes).
-fn seconds(date: &str) -> Option<u64> {
-    let time = jiff::fmt::rfc2822::parse(&date.replace("UTC", "+0000")).ok()?;
-    time.timestamp().as_second().try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,10 +334,5 @@ mod tests {
         assert_eq!(fs::canonicalize(get(&none, nowhere, Some(abc)).unwrap()).unwrap(), fs::canonicalize(&stored).unwrap());
         fs::write(&stored, "damaged").unwrap();
         assert!(matches!(get(&none, nowhere, Some(abc)), Err(SourceError::Unfetched { .. })) && !stored.exists());
-    }
-
-    #[test]
-    fn a_release_tells_its_date() {
-        assert_eq!((seconds("Sat, 12 Jul 2025 09:07:05 UTC"), seconds("today")), (Some(1_752_311_225), None));
     }
 }

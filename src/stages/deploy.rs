@@ -2,11 +2,12 @@
 //!
 //! Everything that can be done natively is; the guest is only booted for what needs the machine: GRUB asks it for its devices.
 
-use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use super::{RAW, StageError, drive};
 use crate::base::event::Task;
@@ -18,10 +19,12 @@ use crate::installer::deploy::FAILED;
 use crate::machine::runner::{Bench, Mode, RunnerTask};
 use crate::plan::DeployWork;
 use crate::recipe;
-use crate::sources::Resolved;
+use crate::sources::DebianRepository;
 
 /// Assembles the tree; see its head. Part of the stage's id.
 pub const TREE: &str = include_str!("tree.sh");
+/// What is escaped of a path in sources.list(5): all but what stands for itself in a URI (RFC 3986, section 2.3), and slashes.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Lines of mmdebstrap's output that an error keeps.
 const TAIL_LINES: usize = 20;
 /// What an installation takes of the store at the least: the tree, and the disk made of it.
@@ -29,11 +32,11 @@ pub const INSTALL_BYTES: u64 = 3 << 30;
 /// What an installation runs of the host.
 pub const INSTALL_TOOLS: [Tool; 4] = [Tool::Mmdebstrap, Tool::Mke2fs, Tool::Unshare, Tool::Shell];
 
-/// Install into a new layer in `dir`, with packages from where `sources` says.
+/// Install into a new layer in `dir`, with `packages` alone: no network is needed.
 ///
 /// # Errors
-/// The host lacks a tool or space, packages cannot be had or installed, or the boot loader cannot be installed.
-pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+/// The host lacks a tool or space, the packages cannot be installed, or the boot loader cannot.
+pub async fn deploy(work: &DeployWork, packages: &DebianRepository, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
     let disk = dir.join(RAW);
     let layout = layout(&work.disk)?;
     let scratch = |path: &Path| {
@@ -42,8 +45,8 @@ pub async fn deploy(work: &DeployWork, sources: &Resolved, dir: &Path, bench: &B
     };
     drop(create_raw(&disk, layout.disk_size, INSTALL_BYTES)?);
     let place = bench.scratch.join("deploy");
-    lay_out(work, sources, &place).map_err(scratch(&place))?;
-    let mke2fs = assemble(work, &layout, sources, &place, &disk, bench.deadline, task).await?;
+    lay_out(work, packages, &place).map_err(scratch(&place))?;
+    let mke2fs = assemble(work, &layout, packages.epoch, &place, &disk, bench.deadline, task).await?;
     let mut file = File::options().read(true).write(true).open(&disk).map_err(scratch(&disk))?;
     mke2fs.settle_times(&file, &disk)?;
     if let Some(esp) = layout.partition(Role::Esp) {
@@ -71,11 +74,10 @@ pub(super) fn table_kind(table: recipe::PartitionTable) -> TableKind {
 }
 
 /// Put down what `tree.sh` reads.
-fn lay_out(work: &DeployWork, Resolved { pins, apt: suites, .. }: &Resolved, place: &Path) -> io::Result<()> {
+fn lay_out(work: &DeployWork, packages: &DebianRepository, place: &Path) -> io::Result<()> {
     let files = place.join("settings/files");
     fs::create_dir_all(&files)?;
-    fs::write(place.join("pins"), pins.0.iter().map(|pin| format!("{}\n", pin.sha256)).collect::<String>())?;
-    fs::write(place.join("sources.list"), suites.iter().map(|suite| suite.source.line().reveal().to_owned() + "\n").collect::<String>())?;
+    fs::write(place.join("sources.list"), source_line(&packages.dir))?;
     fs::write(place.join("settings/apply.sh"), &work.tree.script)?;
     for (index, file) in work.tree.files.iter().enumerate() {
         fs::write(files.join(index.to_string()), file.content.bytes())?;
@@ -83,25 +85,27 @@ fn lay_out(work: &DeployWork, Resolved { pins, apt: suites, .. }: &Resolved, pla
     Ok(())
 }
 
+/// The line of sources.list(5) that names a repository of ours. apt copies the packages into the tree, which sees no directory of the host; their
+/// digests come from indexes that were verified before.
+fn source_line(dir: &Path) -> String {
+    // apt takes escapes of URIs here (apt 2.6, methods/copy.cc, `URIAcquire`), and a space would end the address.
+    let escaped = percent_encoding::percent_encode(dir.as_os_str().as_encoded_bytes(), PATH);
+    format!("deb [trusted=yes] copy:{escaped} ./\n")
+}
+
 /// Tree and filesystem, in one namespace: the tree's files belong to ids that only exist there.
 async fn assemble(
     work: &DeployWork,
     layout: &Layout,
-    sources: &Resolved,
+    epoch: u64,
     place: &Path,
     disk: &Path,
     deadline: Duration,
     task: &Task,
 ) -> Result<Mke2fs, StageError> {
     let root = layout.root();
-    let mke2fs = Mke2fs {
-        offset: root.start,
-        size: root.size,
-        label: "root".to_owned(),
-        uuid: work.ids.root,
-        hash_seed: work.ids.root,
-        epoch: sources.epoch,
-    };
+    let mke2fs =
+        Mke2fs { offset: root.start, size: root.size, label: "root".to_owned(), uuid: work.ids.root, hash_seed: work.ids.root, epoch };
     let mut invocation = Invocation::new(Tool::Shell)
         .args(["-c", TREE, "tree.sh"])
         .arg(Tool::Mke2fs.find()?)
@@ -117,7 +121,6 @@ async fn assemble(
     let mut lines: Vec<String> = Vec::new();
     let result = invocation
         .run_with(|line| {
-            let line = &*sources.apt.iter().fold(Cow::Borrowed(line), |line, suite| suite.source.masked(&line).into());
             task.line("mmdebstrap", line);
             if line.starts_with(FAILED) {
                 // No step: the failure will tell it.
@@ -137,7 +140,6 @@ async fn assemble(
 /// What apt, dpkg, mmdebstrap and mke2fs say when they fail, whose fault it is, and what to do. The first row that fits is the cause: a
 /// full disk makes apt say other things too.
 const FAILURES: &[(&str, Class, &str)] = &[
-    ("goldsmith: the package indexes", Class::Input, "run again: the mirror was being updated"),
     ("unshare: ", Class::Host, "let this user have namespaces; `goldsmith doctor` names what is in the way"),
     ("No space left on device", Class::Host, ROOM),
     ("You don't have enough free space in", Class::Host, ROOM),

@@ -1,8 +1,7 @@
 //! `InRelease` and `Release`: which indexes a suite consists of, by digest.
 //!
-//! Debian repository format, wiki.debian.org/DebianRepository/Format, "Release" files. The signature is not looked at: apt, which fetches
-//! the packages that go into an image, checks it and refuses, and the build holds what apt took against the pin
-//! (src/stages/tree.sh). A file whose signature nobody checked can make a preview wrong, and nothing else.
+//! Debian repository format, wiki.debian.org/DebianRepository/Format, "Release" files. The signature is not looked at
+//! here: apt has verified it before the file is read (src/sources/in_release.rs).
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Which packages of the online repositories an installation takes.
+//! Which packages of the online repositories an installation takes: of Debian's suites, or of those that a recipe adds to a medium.
 //!
 //! They are solved for with all that is online; the installer then sees only what was chosen. So a package whose newest version
 //! cannot be installed does no harm: yum takes the newest it sees, and that is the one that goes with the others.
@@ -7,15 +7,15 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{found_before, rpm};
+use super::{debian, found_before, rpm};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::{AnyFailure, Class, Failure};
-use crate::installer::anaconda;
 use crate::installer::anaconda::selection::{Selection, selection};
+use crate::installer::{anaconda, deploy};
 use crate::kickstart::parse;
 use crate::packages::{Package, PackageId, resolve};
-use crate::recipe::Recipe;
+use crate::recipe::{Media, Recipe};
 use crate::sources::{Host, RemotePackage, Resolved, SourceError};
 
 /// What the store calls a choice. The number is that of [`Choice`]'s form and of the rules that lead to it.
@@ -73,6 +73,14 @@ struct Choice {
 /// # Errors
 /// An index cannot be had or is not what it must be.
 pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Result<Choosing, AnyFailure> {
+    if let Media::Deploy { suite, .. } = &recipe.media {
+        let debian::Found { forecast, choice } = debian::find(&deploy::packages(recipe), resolved, host, task).await?;
+        if !forecast.refused.is_empty() {
+            return Ok(Choosing::Refused(forecast.refused.into_iter().map(|refusal| refusal.text).collect()));
+        }
+        resolved.choose_debian(suite, choice, host);
+        return Ok(Choosing::Done);
+    }
     if resolved.upstreams.is_empty() {
         return Ok(Choosing::Done);
     }

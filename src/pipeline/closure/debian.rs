@@ -1,32 +1,75 @@
 //! What mmdebstrap will install: what no Debian system is without, apt, and what is asked for, without what is only recommended.
 
-use super::{Forecast, remembered};
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Forecast, found_before, refusals};
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
-use crate::packages::debian::add_packages;
-use crate::packages::{Asked, Question, Scheme, Universe, What};
-use crate::sources::{Host, PackageIndex, Resolved, SourceError, indexes};
+use crate::packages::debian::{add_packages, pick};
+use crate::packages::solve::Closure;
+use crate::packages::{Asked, Question, Scheme, Universe, What, resolve};
+use crate::sources::{DebianChoice, Host, PackageIndex, Resolved, SourceError, indexes};
 
 /// The architecture of goldsmith's machines.
 const ARCH: &str = "amd64";
+/// What the store calls what was found. The number is that of [`Found`]'s form and of the rules that lead to it.
+const KIND: &str = "debian-1";
 
-pub(super) async fn forecast(packages: &[String], resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Forecast, AnyFailure> {
-    let mut found = Vec::new();
-    for suite in &resolved.apt {
-        found.extend(indexes(suite, ARCH, host, task).await?);
+/// The packages of an installation, for people and for the fetch.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Found {
+    pub(super) forecast: Forecast,
+    /// Empty when the forecast is refused.
+    pub(super) choice: DebianChoice,
+}
+
+/// A package index, and the index of its suite in [`Resolved::apt`].
+type SuiteIndex = (usize, PackageIndex);
+
+pub(super) async fn find(packages: &[String], resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Found, AnyFailure> {
+    let mut found: Vec<SuiteIndex> = Vec::new();
+    for (number, suite) in resolved.apt.iter().enumerate() {
+        found.extend(indexes(suite, ARCH, host, task).await?.into_iter().map(|index| (number, index)));
     }
-    let digests: Vec<_> = found.iter().map(|index| index.sha256).collect();
+    let digests: Vec<_> = found.iter().map(|(_, index)| index.sha256).collect();
+    let question = question(packages);
+    task.step("work out the packages");
+    found_before(KIND, host.store, &digests, &question, async { answer(&found, &question) }).await
+}
+
+/// What an installation of `packages` asks for.
+fn question(packages: &[String]) -> Question {
     let asked = |what| Asked { what, by: "the recipe".to_owned() };
     let package = |name: &str| asked(What::Package(name.to_owned()));
     let base = [Asked { what: What::Essential, by: "Debian".to_owned() }, Asked { by: "mmdebstrap".to_owned(), ..package("apt") }];
-    let question = Question { asked: base.into_iter().chain(packages.iter().map(|name| package(name))).collect(), ..Question::default() };
-    task.step("work out the packages");
-    remembered(host.store, &digests, &question, None, async { universe(&found) }).await
+    Question { asked: base.into_iter().chain(packages.iter().map(|name| package(name))).collect(), ..Question::default() }
 }
 
-fn universe(found: &[PackageIndex]) -> Result<Universe, AnyFailure> {
+fn answer(found: &[SuiteIndex], question: &Question) -> Result<Found, AnyFailure> {
+    let universe = universe(found)?;
+    let Closure { packages, notices } = match resolve(&universe, question) {
+        Ok(closure) => closure,
+        Err(refused) => {
+            return Ok(Found { forecast: Forecast { refused: refusals(&refused), ..Forecast::default() }, ..Found::default() });
+        }
+    };
+    let mut picked = Vec::new();
+    for ((suite, index), repository) in found.iter().zip(0..) {
+        let of_this = packages.iter().map(|chosen| universe.package(chosen.id)).filter(|package| package.repository == repository);
+        let wanted: HashSet<_> =
+            of_this.map(|package| [package.name, package.version, package.arch].map(|name| universe.text(name))).collect();
+        let input = index.input().map_err(SourceError::from)?;
+        let some = pick(input, &|name, version, arch| wanted.contains(&[name, version, arch])).map_err(SourceError::from)?;
+        picked.extend(some.into_iter().map(|package| (*suite, package)));
+    }
+    Ok(Found { forecast: Forecast::with(&universe, &packages, &notices), choice: DebianChoice::of(picked) })
+}
+
+fn universe(found: &[SuiteIndex]) -> Result<Universe, AnyFailure> {
     let mut universe = Universe::new(Scheme::Debian);
-    for index in found {
+    for (_, index) in found {
         let repository = universe.repository(&index.name, 1000);
         let input = index.input().map_err(SourceError::from)?;
         add_packages(&mut universe, repository, ARCH, input, &mut |_, _| ()).map_err(SourceError::from)?;
