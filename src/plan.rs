@@ -1,4 +1,4 @@
-//! Decides the stages and their content ids. Pure.
+//! Decides the stages of a build and their content ids: each is a [`Job`], a value that can be printed and compared. Pure.
 //!
 //! A stage's id is the digest of everything that can change its result, its base's id included:
 //!
@@ -14,52 +14,95 @@
 //! recipe's name enters the last id alone, and the store's secret, which salts passwords, only what seals: two stores, or two recipes that
 //! differ in later steps, have the same installation.
 
+mod key;
+
 use serde::Serialize;
 
 use crate::base::digest::Sha256Digest;
-use crate::base::fingerprint::Fingerprint;
 use crate::base::secret::Secret;
 use crate::installer::accounts::Accounts;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds, Tree};
-use crate::recipe::{Disk, FileEntry, FilesystemKind, Firmware, GpgKey, Media, ProvisionStep, Recipe, Supply};
+use crate::recipe::{Disk, FileEntry, FilesystemKind, Firmware, Media, ProvisionStep, Recipe};
 use crate::sources::Pins;
+
+pub use key::Key;
 
 /// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk, what the runner brings) makes another result out of the
 /// same inputs. A test of the stages holds what they run against `tests/golden/engine.txt`, which names this number.
 pub const ENGINE: u32 = 2;
 
+/// Version of what a [`Job`] is in JSON.
+pub const SCHEMA: u32 = 1;
+
 /// What is to be done, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The stages; the first is an installation, the last seals.
-    pub stages: Vec<PlannedStage>,
+    /// The installation.
+    pub install: Planned<Install>,
+    /// The provision steps.
+    pub steps: Vec<Planned<ProvisionStep>>,
+    /// Sealing.
+    pub seal: Planned<SealWork>,
     /// The artifact's id.
     pub content_id: Sha256Digest,
 }
 
-/// One stage.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlannedStage {
-    /// For people: `install`, `provision NAME`, `seal`.
-    pub name: String,
-    /// Digest of everything that can change its result.
-    pub id: Sha256Digest,
-    /// What is to be done.
-    pub work: Work,
+impl Plan {
+    /// The jobs of all stages, in order.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        std::iter::once(&self.install.job).chain(self.steps.iter().map(|step| &step.job)).chain([&self.seal.job])
+    }
 }
 
-/// What a stage does.
+/// A stage: the job, and what its execution reads.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Work {
+pub struct Planned<W> {
+    /// What identifies the result.
+    pub job: Job,
+    /// What is to be done.
+    pub work: W,
+}
+
+/// One stage of a build as a value: what is made, of what. Two hosts whose jobs are equal make the same layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Job {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// For people: `install`, `provision NAME`, `seal`.
+    pub stage: String,
+    /// The layer's id: the digest of `key`.
+    pub id: Sha256Digest,
+    /// The layer it is made on; none for an installation.
+    pub base: Option<Sha256Digest>,
+    /// What is read, by digest.
+    pub inputs: Vec<JobInput>,
+    /// Everything that can change the result.
+    pub key: Key,
+}
+
+/// Something that a job reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobInput {
+    /// What it is to the job: the name of a pin, `file /etc/motd`, `script`.
+    pub name: String,
+    /// Its digest.
+    pub sha256: Sha256Digest,
+}
+
+impl Job {
+    fn new(stage: String, base: Option<Sha256Digest>, inputs: Vec<JobInput>, key: Key) -> Self {
+        Self { schema: SCHEMA, stage, id: key.id(), base, inputs, key }
+    }
+}
+
+/// How a system comes onto an empty disk.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Install {
     /// Make a tree, a disk of it, and install the boot loader.
     Deploy(Box<DeployWork>),
-    /// Have Anaconda install onto an empty disk.
+    /// Have Anaconda install.
     Anaconda(Box<AnacondaWork>),
-    /// Run a step in the booted system.
-    Provision(Box<ProvisionStep>),
-    /// Take out what must not be shared, set the passwords and close the disk.
-    Seal(SealWork),
 }
 
 /// An installation by the deploy installer.
@@ -115,43 +158,41 @@ pub struct Texts<'a> {
 /// # Errors
 /// There is no kickstart for the recipe, or no way to seal what Anaconda would make of it.
 pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, AnacondaError> {
-    let (mut id, work) = match &recipe.media {
+    let mut inputs: Vec<JobInput> = pins.0.iter().map(|pin| JobInput { name: pin.name.clone(), sha256: pin.sha256 }).collect();
+    let (key, work) = match &recipe.media {
         Media::Deploy { suite, .. } => {
             // The filesystems' ids are derived from the installation's id, so its key is made with others in their place.
             let nameless = FilesystemIds::derive(Sha256Digest::of(b""));
-            let id = deploy_id(recipe, pins, &deploy_work(recipe, suite, nameless), texts.tree);
-            (id, Work::Deploy(Box::new(deploy_work(recipe, suite, FilesystemIds::derive(id)))))
+            let key = key::of_deploy(pins, &deploy_work(recipe, suite, nameless), texts.tree);
+            let work = deploy_work(recipe, suite, FilesystemIds::derive(key.id()));
+            inputs.extend(recipe.files.iter().map(file));
+            (key, Install::Deploy(Box::new(work)))
         }
         Media::Anaconda { .. } => {
             let work = anaconda_work(recipe)?;
-            (anaconda_id(pins, &work), Work::Anaconda(Box::new(work)))
+            inputs.push(JobInput { name: "kickstart".to_owned(), sha256: Sha256Digest::of(&work.kickstart) });
+            (key::of_anaconda(pins, &work), Install::Anaconda(Box::new(work)))
         }
     };
-    let mut stages = vec![PlannedStage { name: "install".to_owned(), id, work }];
+    let install = Planned { job: Job::new("install".to_owned(), None, inputs, key), work };
+    let mut base = install.job.id;
+    let mut steps = Vec::new();
     for step in &recipe.provision {
-        id = digest(&ProvisionKey { engine: ENGINE, stage: "provision", base: id, step, network: recipe.build.network });
-        stages.push(PlannedStage { name: format!("provision {}", step.name), id, work: Work::Provision(Box::new(step.clone())) });
+        let script = step.script.iter().map(|script| JobInput { name: "script".to_owned(), sha256: Sha256Digest::of(script.bytes()) });
+        let inputs = step.files.iter().map(file).chain(script).collect();
+        let job = Job::new(format!("provision {}", step.name), Some(base), inputs, key::of_step(base, step, recipe.build.network));
+        base = job.id;
+        steps.push(Planned { job, work: step.clone() });
     }
     let work = SealWork { resolv_conf: deploy::resolv_conf(recipe), passwords: accounts.lines() };
-    id = digest(&SealKey {
-        engine: ENGINE,
-        stage: "seal",
-        base: id,
-        script: Sha256Digest::of(texts.sealing.as_bytes()),
-        resolv_conf: work.resolv_conf.as_deref(),
-        passwords: work.passwords.as_ref().map(|lines| Sha256Digest::of(lines.reveal().as_bytes())),
-    });
-    stages.push(PlannedStage { name: "seal".to_owned(), id, work: Work::Seal(work) });
-    let content_id = digest(&ContentKey {
-        engine: ENGINE,
-        last_stage: id,
-        name: &recipe.name,
-        checks: &recipe.checks,
-        output: &recipe.output,
-        summary: &recipe.summary,
-        signed_with: SignedWith::of_recipe(recipe),
-    });
-    Ok(Plan { stages, content_id })
+    let key = key::of_seal(base, &work, texts.sealing);
+    let seal = Planned { job: Job::new("seal".to_owned(), Some(base), Vec::new(), key), work };
+    let content_id = key::of_content(seal.job.id, recipe).id();
+    Ok(Plan { install, steps, seal, content_id })
+}
+
+fn file(file: &FileEntry) -> JobInput {
+    JobInput { name: format!("file {}", file.path), sha256: Sha256Digest::of(file.content.bytes()) }
 }
 
 fn deploy_work(recipe: &Recipe, suite: &str, ids: FilesystemIds) -> DeployWork {
@@ -200,129 +241,4 @@ fn refuse_unreachable(disk: &Disk) -> Result<(), AnacondaError> {
         );
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct DeployKey<'a> {
-    engine: u32,
-    stage: &'static str,
-    pins: &'a Pins,
-    suite: &'a str,
-    assembly: Sha256Digest,
-    packages: &'a [String],
-    files: &'a [FileEntry],
-    script: Sha256Digest,
-    boot_loader: Sha256Digest,
-    disk: &'a Disk,
-}
-
-#[derive(Serialize)]
-struct AnacondaKey<'a> {
-    engine: u32,
-    stage: &'static str,
-    installer: &'static str,
-    pins: &'a Pins,
-    /// By digest: a kickstart of the user's own may hold password hashes.
-    kickstart: Sha256Digest,
-    arguments: &'a str,
-    disk: &'a Disk,
-}
-
-#[derive(Serialize)]
-struct ProvisionKey<'a> {
-    engine: u32,
-    stage: &'static str,
-    base: Sha256Digest,
-    step: &'a ProvisionStep,
-    network: crate::recipe::BuildNetwork,
-}
-
-#[derive(Serialize)]
-struct SealKey<'a> {
-    engine: u32,
-    stage: &'static str,
-    base: Sha256Digest,
-    script: Sha256Digest,
-    resolv_conf: Option<&'a str>,
-    /// By digest: they are hashes whose salt is one store's, so that this id and those after it are, too.
-    passwords: Option<Sha256Digest>,
-}
-
-#[derive(Serialize)]
-struct ContentKey<'a> {
-    engine: u32,
-    last_stage: Sha256Digest,
-    name: &'a str,
-    checks: &'a [crate::recipe::Check],
-    output: &'a crate::recipe::Output,
-    summary: &'a str,
-    /// The manifest says who signed the packages: an artifact of before the recipe named keys has another one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    signed_with: Vec<SignedWith<'a>>,
-}
-
-/// What the packages of a repository must be signed with.
-#[derive(Serialize)]
-struct SignedWith<'a> {
-    repository: &'a str,
-    upstream: Option<&'a str>,
-    /// Each is known by its file's digest, its fingerprint, or both. Where it is fetched from does not matter.
-    keys: Vec<(Option<&'a Sha256Digest>, Option<&'a Fingerprint>)>,
-}
-
-impl<'a> SignedWith<'a> {
-    /// Of all repositories of a recipe that name keys.
-    fn of_recipe(recipe: &'a Recipe) -> Vec<Self> {
-        let mut all = Vec::new();
-        for repository in &recipe.repositories {
-            match &repository.supply {
-                Supply::Archive(_) => all.push(Self::of(&repository.id, None, &repository.gpg_keys)),
-                Supply::Upstream(upstreams) => {
-                    all.extend(upstreams.iter().map(|upstream| Self::of(&repository.id, Some(&upstream.name), &upstream.gpg_keys)));
-                }
-            }
-        }
-        all.retain(|signed| !signed.keys.is_empty());
-        all
-    }
-
-    fn of(repository: &'a str, upstream: Option<&'a str>, keys: &'a [GpgKey]) -> Self {
-        let known_by = |key: &'a GpgKey| match key {
-            GpgKey::File { sha256, fingerprint, .. } => (Some(sha256), fingerprint.as_ref()),
-            GpgKey::Url { fingerprint, .. } => (None, Some(fingerprint)),
-        };
-        Self { repository, upstream, keys: keys.iter().map(known_by).collect() }
-    }
-}
-
-fn deploy_id(recipe: &Recipe, pins: &Pins, work: &DeployWork, tree: &str) -> Sha256Digest {
-    digest(&DeployKey {
-        engine: ENGINE,
-        stage: "install",
-        pins,
-        suite: &work.suite,
-        assembly: Sha256Digest::of(tree.as_bytes()),
-        packages: &work.tree.packages,
-        files: &work.tree.files,
-        script: Sha256Digest::of(work.tree.script.as_bytes()),
-        boot_loader: Sha256Digest::of(work.boot_loader.as_bytes()),
-        disk: &recipe.disk,
-    })
-}
-
-fn anaconda_id(pins: &Pins, work: &AnacondaWork) -> Sha256Digest {
-    digest(&AnacondaKey {
-        engine: ENGINE,
-        stage: "install",
-        installer: "anaconda",
-        pins,
-        kickstart: Sha256Digest::of(&work.kickstart),
-        arguments: work.arguments,
-        disk: &work.disk,
-    })
-}
-
-fn digest(key: &impl Serialize) -> Sha256Digest {
-    // OK to unwrap: the keys are structs with string keys only, which JSON always takes.
-    Sha256Digest::of(&serde_json::to_vec(key).expect("a stage key is plain data"))
 }

@@ -10,9 +10,11 @@ use goldsmith::base::failure::Failure;
 use goldsmith::installer::accounts::Accounts;
 use goldsmith::installer::anaconda::AnacondaError;
 use goldsmith::installer::deploy::{self, FilesystemIds, Tree};
-use goldsmith::plan::{Plan, Texts, Work, plan};
+use goldsmith::plan::{Install, Plan, Texts, plan};
 use goldsmith::recipe::{self, Recipe, RecipeHost};
 use goldsmith::sources::{Pin, Pins};
+
+use crate::support::golden;
 
 pub struct NoHost;
 
@@ -173,25 +175,42 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
         ("processors", planned(&["build.cpus=7"], b"pin", b"secret"), false, false),
         ("memory", planned(&["build.memory=\"4G\""], b"pin", b"secret"), false, false),
     ] {
-        assert_eq!((changed.stages[0].id != base.stages[0].id, changed.content_id != base.content_id), (install, content), "{what}");
+        assert_eq!((changed.install.job.id != base.install.job.id, changed.content_id != base.content_id), (install, content), "{what}");
     }
     let step = r#"provision=[{name="a", script="true"}]"#;
     // Of another store the salt alone is another, and with it the last layer and the image.
     let [here, there] = [&b"this store"[..], b"another store"].map(|secret| planned(&[password, step], b"pin", secret));
-    let ids = |plan: &Plan| plan.stages.iter().map(|stage| stage.id).collect::<Vec<_>>();
+    let ids = |plan: &Plan| plan.jobs().map(|job| job.id).collect::<Vec<_>>();
     assert_eq!(ids(&here)[..2], ids(&there)[..2]);
     assert!(ids(&here)[2] != ids(&there)[2] && here.content_id != there.content_id);
     // A filesystem is named after its installation.
-    let root = |plan: &Plan| match &plan.stages[0].work {
-        Work::Deploy(work) => work.ids.root,
+    let root = |plan: &Plan| match &plan.install.work {
+        Install::Deploy(work) => work.ids.root,
         other => panic!("{other:?}"),
     };
     assert_eq!(root(&base), root(&planned(&["name=\"another\""], b"pin", b"secret")));
     assert_ne!(root(&base), root(&planned(&[], b"newer", b"secret")));
     let steps = planned(&[step], b"pin", b"secret");
-    assert_eq!(steps.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>(), ["install", "provision a", "seal"]);
-    assert_eq!(steps.stages[0].id, base.stages[0].id);
-    assert_ne!(steps.stages[2].id, base.stages[1].id);
+    assert_eq!(steps.jobs().map(|job| job.stage.as_str()).collect::<Vec<_>>(), ["install", "provision a", "seal"]);
+    assert_eq!(steps.install.job.id, base.install.job.id);
+    assert_ne!(steps.seal.job.id, base.seal.job.id);
+}
+
+/// Jobs are printed, compared and sent elsewhere: their form is a promise, and no text of the recipe is in them.
+#[test]
+fn jobs_are_values() {
+    let token = r#"file=[{path="/etc/token", content="token-file"}]"#;
+    let step = r#"provision=[{name="tools", script="echo token-script", files=[{path="/etc/step", content="token-step"}]}]"#;
+    let planned = planned(&[token, step, r#"system.root={password_env="ROOT_PASSWORD"}"#], b"pin", b"secret");
+    let jobs: Vec<_> = planned.jobs().collect();
+    let text = serde_json::to_string_pretty(&jobs).unwrap() + "\n";
+    golden("plan/jobs.json", &text);
+    for secret in ["token", "secret of"] {
+        assert!(!text.replace("/etc/token", "").contains(secret), "{secret} is in {text}");
+    }
+    for (job, base) in jobs.iter().zip(std::iter::once(None).chain(jobs.iter().map(|job| Some(job.id)))) {
+        assert_eq!((job.id, job.base), (Sha256Digest::of(job.key.text().as_bytes()), base), "{}", job.stage);
+    }
 }
 
 fn anaconda_with(overrides: &[&str], pin: &[u8]) -> Result<Plan, AnacondaError> {
@@ -205,8 +224,8 @@ fn anaconda_with(overrides: &[&str], pin: &[u8]) -> Result<Plan, AnacondaError> 
 fn an_installation_by_anaconda_is_keyed_by_its_content() {
     let planned = |overrides: &[&str], pin: &[u8]| anaconda_with(overrides, pin).unwrap();
     let base = planned(&[], b"pin");
-    assert_eq!(base.stages.iter().map(|stage| stage.name.as_str()).collect::<Vec<_>>(), ["install", "seal"]);
-    let Work::Anaconda(work) = &base.stages[0].work else { panic!("{:?}", base.stages[0].work) };
+    assert_eq!(base.jobs().map(|job| job.stage.as_str()).collect::<Vec<_>>(), ["install", "seal"]);
+    let Install::Anaconda(work) = &base.install.work else { panic!("{:?}", base.install.work) };
     assert_eq!(work.repositories, ["kubernetes"]);
     assert!(work.kickstart.windows(8).any(|word| word == b"poweroff"));
     let key = |digit: &str, place: &str| {
@@ -228,7 +247,7 @@ fn an_installation_by_anaconda_is_keyed_by_its_content() {
         ("the password", planned(&["system.root={password_env=\"OTHER_PASSWORD\"}"], b"pin"), false, true),
         ("memory", planned(&["build.memory=\"4G\""], b"pin"), false, false),
     ] {
-        assert_eq!((changed.stages[0].id != base.stages[0].id, changed.content_id != base.content_id), (install, content), "{what}");
+        assert_eq!((changed.install.job.id != base.install.job.id, changed.content_id != base.content_id), (install, content), "{what}");
     }
 }
 

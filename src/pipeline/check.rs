@@ -11,7 +11,8 @@ mod signatures;
 use std::path::Path;
 
 use super::closure::{Choosing, Forecast, choose, forecast};
-use super::{first_to_run, host, plan_of, preflight};
+use super::standing::start;
+use super::{host, plan_of, preflight};
 use crate::artifact::{self, ArtifactError, Found, Overwrite};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};
@@ -70,7 +71,7 @@ pub async fn check(
     preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
     let plan = planned.ok().flatten();
-    let installs = plan.as_ref().is_none_or(|plan| first_to_run(store, plan) == 0);
+    let installs = plan.as_ref().is_none_or(|plan| start(store, plan).is_none());
     let mut lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, installs);
     lacks.extend(unpublishable(target, plan.map(|plan| plan.content_id), overwrite).map(Into::into));
     preflight.rows.extend(match lacks.is_empty() {

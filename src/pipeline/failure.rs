@@ -129,21 +129,6 @@ impl Failure for Unproved {
     }
 }
 
-/// A plan without an installation: the planner's fault.
-#[derive(Debug, thiserror::Error)]
-#[error("the plan has a stage without a base")]
-pub(super) struct EmptyPlan;
-
-impl Failure for EmptyPlan {
-    fn class(&self) -> Class {
-        Class::Bug
-    }
-
-    fn remedy(&self) -> Option<String> {
-        None
-    }
-}
-
 /// A file of the run could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be written: {source}", path.display())]

@@ -17,7 +17,7 @@ use crate::sources::Resolved;
 use crate::stages;
 
 use super::Request;
-use super::standing::first_to_run;
+use super::standing::start;
 
 /// How a user asks for a smaller machine.
 pub(super) const SMALLER: &str = "--set build.memory='\"1G\"'";
@@ -53,7 +53,7 @@ pub(super) fn tell_kickstart(recipe: &Recipe, events: &Events) {
 /// # Errors
 /// One of them is missing.
 pub(super) fn require(request: &Request<'_>, resolved: &Resolved, plan: &Plan) -> Result<(), AnyFailure> {
-    let installs = first_to_run(request.store, plan) == 0;
+    let installs = start(request.store, plan).is_none();
     // Trying is the proof. What is dropped here was really made, and goes with the directories that were made for it.
     drop(Draft::begin(request.target)?);
     lacks(request.recipe, Some(resolved), request.store, request.target, installs).into_iter().next().map_or(Ok(()), Err)

@@ -23,19 +23,32 @@ pub fn standing(store: &Store, plan: &Plan) -> Vec<Standing> {
         Some(Err(unusable)) => Standing::Unusable(unusable.to_string()),
         None => Standing::Missing,
     };
-    plan.stages.iter().map(|stage| look(&stage.id)).collect()
+    plan.jobs().map(|job| look(&job.id)).collect()
 }
 
-/// The index of the first stage whose layer is to be made: a later layer that can be used stands for all below it.
-pub fn first_to_run(store: &Store, plan: &Plan) -> usize {
-    standing(store, plan).iter().rposition(|standing| matches!(standing, Standing::Usable(_))).map_or(0, |last| last + 1)
+/// The last layer of a plan that can be used: it stands for all below it.
+#[derive(Debug)]
+pub(super) struct Finished {
+    /// How many of the plan's jobs it stands for.
+    pub(super) jobs: usize,
+    /// The layer.
+    pub(super) layer: Layer,
+}
+
+/// What a build of `plan` begins with; nothing when the installation has to be run.
+pub(super) fn start(store: &Store, plan: &Plan) -> Option<Finished> {
+    let usable = |(index, standing)| match standing {
+        Standing::Usable(layer) => Some(Finished { jobs: index + 1, layer }),
+        _ => None,
+    };
+    standing(store, plan).into_iter().enumerate().filter_map(usable).next_back()
 }
 
 /// Tell which layers are made again although the store has them.
 pub(super) fn tell_unusable(store: &Store, plan: &Plan, events: &Events) {
-    for (stage, standing) in plan.stages.iter().zip(standing(store, plan)) {
+    for (job, standing) in plan.jobs().zip(standing(store, plan)) {
         if let Standing::Unusable(why) = standing {
-            events.warn(format!("{}: its layer in the store cannot be used and is made again: {why}", stage.name));
+            events.warn(format!("{}: its layer in the store cannot be used and is made again: {why}", job.stage));
         }
     }
 }

@@ -29,40 +29,42 @@ pub struct Step<'a> {
     pub id: String,
 }
 
-/// Run `steps` on `base`. `keep` is called with the index of each step as soon as its layer is complete.
+/// Run `steps` on `base`. `begin` is called with the index of each step before it, and gives its task; the first one's has the boot in it, too.
+/// `keep` is called with both as soon as the step's layer is complete.
 ///
 /// # Errors
 /// The machine or a step failed; the layers of the steps before it have been kept.
 pub async fn provision(
     base: &Layer,
     steps: &[Step<'_>],
-    mut keep: impl FnMut(usize) -> Result<(), AnyFailure>,
+    mut begin: impl FnMut(usize) -> Task,
+    mut keep: impl FnMut(usize, Task) -> Result<(), AnyFailure>,
     bench: &Bench<'_>,
-    task: &Task,
 ) -> Result<(), StageError> {
     let Some(first) = steps.first() else { return Ok(()) };
+    let mut task = begin(0);
     let overlay = first.dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
     let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| payload(index, step.step)).collect();
-    let guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, task).await;
+    let guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, &task).await;
     let mut guest = guest.map_err(|error| StageError::from(error).doing("provisioning"))?;
     for (index, step) in steps.iter().enumerate() {
         task.step(&step.step.name);
         let failed = |error| StageError::from(error).doing(&format!("provision step `{}`", step.step.name));
-        guest.run_to_success(&tasks[index].name, task).await.map_err(failed)?;
-        guest.freeze(task).await.map_err(failed)?;
+        guest.run_to_success(&tasks[index].name, &task).await.map_err(failed)?;
+        guest.freeze(&task).await.map_err(failed)?;
         let Some(next) = steps.get(index + 1) else { break };
         let overlay = next.dir.join(OVERLAY);
         let size = image::Disk::open_own(&step.dir.join(OVERLAY), Format::Qcow2)?.info().virtual_size;
         image::create_overlay_unchecked(&Path::new("..").join(&step.id).join(OVERLAY), Format::Qcow2, size, &overlay).await?;
         guest.machine().blockdev_snapshot(&node(index), &overlay, &node(index + 1)).await?;
-        guest.thaw(task).await.map_err(failed)?;
-        keep(index).map_err(StageError::Keep)?;
+        guest.thaw(&task).await.map_err(failed)?;
+        keep(index, std::mem::replace(&mut task, begin(index + 1))).map_err(StageError::Keep)?;
     }
     // The last layer has no overlay that takes QEMU's writes: it is complete when QEMU has let go of it.
     guest.discard().await;
-    keep(steps.len() - 1).map_err(StageError::Keep)
+    keep(steps.len() - 1, task).map_err(StageError::Keep)
 }
 
 fn node(index: usize) -> String {

@@ -7,6 +7,7 @@ use crate::base::failure::AnyFailure;
 use crate::cli::args::Plan;
 use crate::cli::{Context, host, printer};
 use crate::pipeline::{self, Standing};
+use crate::plan::Job;
 use crate::sources::Fetch;
 
 /// Say which stages a build would run, which layers it has, and what pins them.
@@ -21,22 +22,18 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let (resolved, plan) =
         pipeline::resolve_and_plan(&recipe, pipeline::host(&store, &scratch, &web, Fetch::Look), &Events::none()).await?;
     let standing = pipeline::standing(&store, &plan);
-    let first_to_run = pipeline::first_to_run(&store, &plan);
+    // A later layer that can be used stands for all below it.
+    let first_to_run = standing.iter().rposition(|standing| matches!(standing, Standing::Usable(_))).map_or(0, |last| last + 1);
     if context.json {
-        let stages: Vec<_> = plan
-            .stages
-            .iter()
-            .zip(&standing)
-            .enumerate()
-            .map(|(index, (stage, standing))| {
-                let (layer, unusable) = match standing {
-                    Standing::Usable(_) => (true, None),
-                    Standing::Unusable(why) => (false, Some(why)),
-                    Standing::Missing => (false, None),
-                };
-                json!({"name": stage.name, "id": stage.id, "run": index >= first_to_run, "layer": layer, "unusable": unusable})
-            })
-            .collect();
+        let stage = |(index, (job, standing)): (usize, (&Job, &Standing))| {
+            let (layer, unusable) = match standing {
+                Standing::Usable(_) => (true, None),
+                Standing::Unusable(why) => (false, Some(why)),
+                Standing::Missing => (false, None),
+            };
+            json!({"name": job.stage, "id": job.id, "run": index >= first_to_run, "layer": layer, "unusable": unusable, "job": job})
+        };
+        let stages: Vec<_> = plan.jobs().zip(&standing).enumerate().map(stage).collect();
         let inherited: serde_json::Map<_, _> = recipe.inherited.iter().map(|from| (from.list.clone(), json!(from.items))).collect();
         let document =
             json!({"schema": 1, "content_id": plan.content_id, "inherited": inherited, "inputs": resolved.pins, "stages": stages});
@@ -49,14 +46,14 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     for pin in &resolved.pins.0 {
         text.push_str(&format!("{:<8} {:<32} sha256 {}\n", "input", pin.name, pin.sha256.short()));
     }
-    for (stage, standing) in plan.stages.iter().zip(&standing) {
+    for (job, standing) in plan.jobs().zip(&standing) {
         // A layer that can be used has all those below it.
         let (what, why) = match standing {
             Standing::Usable(_) => ("reuse", "the store has its layer".to_owned()),
             Standing::Unusable(why) => ("run", format!("the layer in the store cannot be used: {why}")),
             Standing::Missing => ("run", "the store has no layer of this id".to_owned()),
         };
-        text.push_str(&format!("{what:<8} {:<32} id     {}  {why}\n", stage.name, stage.id.short()));
+        text.push_str(&format!("{what:<8} {:<32} id     {}  {why}\n", job.stage, job.id.short()));
     }
     text.push_str(&format!("{:<8} {:<32} id     {}\n", "publish", recipe.name, plan.content_id.short()));
     Ok(printer::out(&text)?)

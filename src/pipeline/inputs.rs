@@ -1,0 +1,86 @@
+//! From a recipe to its plan, and from its plan to what an installation reads: found, foreseen, verified, fetched.
+
+use std::path::Path;
+
+use super::check::{self, Verdict};
+use super::jobs::Installation;
+use crate::base::event::Events;
+use crate::base::failure::AnyFailure;
+use crate::cache::{Scratch, Store};
+use crate::installer::accounts::Accounts;
+use crate::plan::{Install, Plan, Texts, plan};
+use crate::recipe::Recipe;
+use crate::sources::{self, Fetch, Host, Resolved, Web};
+use crate::stages;
+
+/// A recipe's inputs and its plan.
+///
+/// # Errors
+/// An input is missing or wrong, or this version has no plan for the recipe.
+pub async fn resolve_and_plan(recipe: &Recipe, host: Host<'_>, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
+    let task = events.task("resolve");
+    let mut resolved = sources::resolve(recipe, host, &task).await?;
+    check::require_choice(recipe, &mut resolved, host, &task).await?;
+    let plan = plan_of(recipe, &resolved, host.store)?;
+    task.done();
+    Ok((resolved, plan))
+}
+
+pub(super) fn plan_of(recipe: &Recipe, resolved: &Resolved, store: &Store) -> Result<Plan, AnyFailure> {
+    let accounts = Accounts::derive(recipe, &store.secret()?);
+    Ok(plan(recipe, &resolved.pins, &accounts, Texts { tree: stages::TREE, sealing: stages::SEALING })?)
+}
+
+/// What this host brings to the resolution of a recipe's inputs.
+pub fn host<'a>(store: &'a Store, scratch: &'a Scratch, web: &'a Web, fetch: Fetch) -> Host<'a> {
+    Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store, web, fetch }
+}
+
+/// Refuse what cannot end well before an installation begins, and tell what may not.
+pub(super) async fn foresee(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
+    let task = events.task("check");
+    let found = check::foresee(recipe, Some(resolved), host, &task).await?;
+    for row in found.rows.iter().filter(|row| row.verdict == Verdict::Warning) {
+        events.warn(format!("{}: {}", row.area.name(), row.what));
+    }
+    found.refuse()?;
+    task.done();
+    Ok(())
+}
+
+/// Verify the signatures of what was chosen of the online repositories.
+pub(super) async fn prove_packages(resolved: &mut Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
+    if resolved.upstreams.iter().any(|upstream| !upstream.keys().is_empty()) {
+        let task = events.task("verify the packages");
+        sources::prove(resolved, host, &task).await?;
+        let proved = resolved.proofs.iter().filter(|proof| proof.upstream.is_some());
+        proved.filter_map(check::weak).for_each(|weak| events.warn(weak));
+        task.done();
+    }
+    Ok(())
+}
+
+/// Fetch what was chosen of the online repositories: what foresees is done, the packages go together. What `install` then reads.
+pub(super) async fn gather<'a>(
+    install: &'a Install,
+    resolved: &mut Resolved,
+    host: Host<'_>,
+    events: &Events,
+) -> Result<Installation<'a>, AnyFailure> {
+    match install {
+        Install::Deploy(work) => {
+            let task = events.task("fetch");
+            let packages = sources::gather_debian(resolved, &work.suite, host, &task).await?;
+            task.done();
+            Ok(Installation::Deploy(work, packages))
+        }
+        Install::Anaconda(work) => {
+            if resolved.chosen.is_some() {
+                let task = events.task("fetch");
+                sources::gather(resolved, host, &task).await?;
+                task.done();
+            }
+            Ok(Installation::Anaconda(work))
+        }
+    }
+}

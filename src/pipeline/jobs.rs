@@ -1,0 +1,178 @@
+//! Has the stages execute the jobs of a plan, each on the layer before it; what the store has is taken from there.
+
+use std::fs;
+use std::path::Path;
+
+use super::standing::Finished;
+use super::{Request, failure};
+use crate::artifact::{EVENTS_FILE, StageRecord};
+use crate::base::event::{Events, Task};
+use crate::base::failure::AnyFailure;
+use crate::cache::{Lookup, Vacancy};
+use crate::machine::runner::Bench;
+use crate::plan::{AnacondaWork, DeployWork, Job, Plan, Planned};
+use crate::recipe::ProvisionStep;
+use crate::sources::{DebianRepository, Resolved};
+use crate::stages::{self, Layer, Step};
+
+/// Where a build begins.
+pub(super) enum Start<'a> {
+    /// With the installation.
+    Install(Installation<'a>),
+    /// Above the last layer that is finished.
+    Above(Finished),
+}
+
+/// An installation, and what it reads.
+pub(super) enum Installation<'a> {
+    /// By the deploy installer, of these packages.
+    Deploy(&'a DeployWork, DebianRepository),
+    /// By Anaconda, of the medium and the bundles that were resolved.
+    Anaconda(&'a AnacondaWork),
+}
+
+/// Run what is left of `plan`. The sealed layer, and what the manifest says of each stage.
+///
+/// # Errors
+/// A stage failed.
+pub(super) async fn run(
+    plan: &Plan,
+    start: Start<'_>,
+    resolved: &Resolved,
+    request: &Request<'_>,
+    bench: &Bench<'_>,
+    events: &Events,
+) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
+    let run = Run { resolved, request, bench, events };
+    let mut records = Vec::new();
+    let (mut done, mut top) = match start {
+        // Nothing below the last finished layer is looked at: an installation is not run for a sealed layer that is there.
+        Start::Above(Finished { jobs, layer }) => {
+            records.extend(plan.jobs().take(jobs).map(|job| record(job, events.task(&*job.stage).reused(), true)));
+            (jobs, layer)
+        }
+        Start::Install(installation) => {
+            let (layer, record) = run.install(&plan.install.job, &installation).await?;
+            records.push(record);
+            (1, layer)
+        }
+    };
+    // Steps that follow each other share a boot, so several layers come at a time.
+    while let Some(steps @ [_, ..]) = plan.steps.get(done - 1..) {
+        let (layer, made) = run.provision(steps, top).await?;
+        done += made.len();
+        top = layer;
+        records.extend(made);
+    }
+    if done < plan.jobs().count() {
+        let (layer, record) = run.seal(plan, &top).await?;
+        top = layer;
+        records.push(record);
+    }
+    Ok((top, records))
+}
+
+fn record(job: &Job, seconds: f64, reused: bool) -> StageRecord {
+    StageRecord { name: job.stage.clone(), id: job.id, reused, seconds }
+}
+
+/// What all jobs of a build have in common.
+struct Run<'a> {
+    resolved: &'a Resolved,
+    request: &'a Request<'a>,
+    bench: &'a Bench<'a>,
+    events: &'a Events,
+}
+
+impl Run<'_> {
+    async fn install(&self, job: &Job, installation: &Installation<'_>) -> Result<(Layer, StageRecord), AnyFailure> {
+        let task = self.events.task(&*job.stage);
+        let vacancy = match self.lookup(job, &task).await? {
+            Lookup::Hit(layer) => return Ok((layer, record(job, task.reused(), true))),
+            Lookup::Miss(vacancy) => vacancy,
+        };
+        match installation {
+            Installation::Deploy(work, packages) => stages::deploy(work, packages, vacancy.path(), self.bench, &task).await?,
+            Installation::Anaconda(work) => stages::anaconda(work, self.resolved, vacancy.path(), self.bench, &task).await?,
+        }
+        let layer = self.finish(job, vacancy, None)?;
+        Ok((layer, record(job, task.done(), false)))
+    }
+
+    async fn seal(&self, plan: &Plan, base: &Layer) -> Result<(Layer, StageRecord), AnyFailure> {
+        let Planned { job, work } = &plan.seal;
+        let task = self.events.task(&*job.stage);
+        let vacancy = match self.lookup(job, &task).await? {
+            Lookup::Hit(layer) => return Ok((layer, record(job, task.reused(), true))),
+            Lookup::Miss(vacancy) => vacancy,
+        };
+        stages::seal(work, base, vacancy.path(), self.bench, &task).await?;
+        let layer = self.finish(job, vacancy, Some(base))?;
+        Ok((layer, record(job, task.done(), false)))
+    }
+
+    /// Run the first of `steps` and those after it that have no layer either; or find that another process has made the first. The last layer,
+    /// and a record for each.
+    async fn provision(&self, steps: &[Planned<ProvisionStep>], base: Layer) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
+        let mut task = Some(self.events.task(&*steps[0].job.stage));
+        let mut vacancies = Vec::new();
+        for step in steps {
+            let first = task.as_ref().filter(|_| vacancies.is_empty());
+            match self.lookup_with(&step.job, first).await? {
+                Lookup::Miss(vacancy) => vacancies.push(Some(vacancy)),
+                Lookup::Hit(layer) if vacancies.is_empty() => {
+                    let seconds = task.take().map(Task::reused).unwrap_or_default();
+                    return Ok((layer, vec![record(&step.job, seconds, true)]));
+                }
+                Lookup::Hit(_) => break,
+            }
+        }
+        let place = |vacancy: &Option<Vacancy>| vacancy.as_ref().map(|vacancy| vacancy.path().to_owned()).unwrap_or_default();
+        let pending: Vec<Step> = steps
+            .iter()
+            .zip(&vacancies)
+            .map(|(step, vacancy)| Step { step: &step.work, dir: place(vacancy), id: step.job.id.to_string() })
+            .collect();
+        let (mut top, mut records) = (base.clone(), Vec::new());
+        let begin = |index: usize| task.take().unwrap_or_else(|| self.events.task(&*steps[index].job.stage));
+        let keep = |index: usize, task: Task| -> Result<(), AnyFailure> {
+            let job = &steps[index].job;
+            if let Some(vacancy) = vacancies[index].take() {
+                top = self.finish(job, vacancy, Some(&top))?;
+                records.push(record(job, task.done(), false));
+            }
+            Ok(())
+        };
+        stages::provision(&base, &pending, begin, keep, self.bench).await?;
+        Ok((top, records))
+    }
+
+    async fn lookup(&self, job: &Job, task: &Task) -> Result<Lookup<Layer>, AnyFailure> {
+        self.lookup_with(job, Some(task)).await
+    }
+
+    /// The job's layer, or the permission to make it. `task` tells when another process makes it.
+    async fn lookup_with(&self, job: &Job, task: Option<&Task>) -> Result<Lookup<Layer>, AnyFailure> {
+        let waiting = || {
+            if let Some(task) = task {
+                task.step("another goldsmith is making this layer; waiting for it");
+            }
+        };
+        let found = self.request.store.lookup(&job.id, |dir: &Path| Layer::open(dir).ok(), waiting).await?;
+        if matches!(found, Lookup::Miss(_)) {
+            // From here on a failure leaves evidence, if only the run's journal.
+            fs::create_dir_all(self.bench.evidence).map_err(failure::unwritable(self.bench.evidence))?;
+        }
+        Ok(found)
+    }
+
+    /// Complete the layer in the making, which was made on `base`, and give it its name. It keeps the journal of its making, which is not published.
+    fn finish(&self, job: &Job, vacancy: Vacancy, base: Option<&Layer>) -> Result<Layer, AnyFailure> {
+        let journal = self.bench.scratch.join(EVENTS_FILE);
+        fs::copy(journal, vacancy.path().join(EVENTS_FILE)).map_err(failure::unwritable(vacancy.path()))?;
+        Layer::complete(vacancy.path(), base)?;
+        let layer = Layer::open(&vacancy.keep()?)?;
+        self.request.store.describe(&job.id, &format!("{} of {}", job.stage, self.request.recipe.name));
+        Ok(layer)
+    }
+}

@@ -1,0 +1,63 @@
+//! The machine that proves an image, and the proof.
+
+use std::path::Path;
+
+use super::failure::Unproved;
+use crate::base::event::Events;
+use crate::base::failure::AnyFailure;
+use crate::cache::{Scratch, Store};
+use crate::machine::probe::probe;
+use crate::machine::runner::Bench;
+use crate::machine::spec::Subnet;
+use crate::recipe::{Build, BuildNetwork, Network, Recipe};
+use crate::verify::{self, Promises, Report};
+
+/// The host's accelerator and the recipe's machine.
+pub(super) async fn bench<'a>(
+    build: &Build,
+    hold: bool,
+    scratch: &'a Scratch,
+    evidence: &'a Path,
+    events: &Events,
+) -> Result<Bench<'a>, AnyFailure> {
+    let task = events.task("probe the accelerator");
+    let found = probe().await?;
+    if found.reason.is_some() {
+        events.note(found.to_string());
+    }
+    task.done();
+    Ok(Bench {
+        accelerator: found.accelerator,
+        cpus: build.cpus,
+        memory: build.memory,
+        deadline: build.deadline,
+        outside: build.network == BuildNetwork::Open,
+        subnet: None,
+        hold,
+        scratch: scratch.path(),
+        evidence,
+    })
+}
+
+/// The address the image gives itself: provision steps reach the network from there.
+pub(super) fn subnet(recipe: &Recipe) -> Option<Subnet> {
+    match recipe.system.network {
+        Network::Static { address, prefix, gateway, .. } => Some(Subnet { guest: address, prefix, gateway }),
+        Network::Dhcp => None,
+    }
+}
+
+/// The report of an image that keeps every promise.
+pub(super) async fn prove(
+    image: &Path,
+    store: &Store,
+    promises: &Promises,
+    bench: &Bench<'_>,
+    events: &Events,
+) -> Result<Report, AnyFailure> {
+    let task = events.task("verify");
+    let report = verify::verify(image, Some(store.root()), promises, bench, &task).await?;
+    Unproved::refuse(&report, bench.scratch)?;
+    task.done();
+    Ok(report)
+}
