@@ -12,6 +12,7 @@ pub mod gzip;
 pub mod host;
 pub mod journal;
 pub mod lock;
+pub mod namespaces;
 pub mod process;
 pub mod read_at;
 pub mod secret;

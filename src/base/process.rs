@@ -177,7 +177,7 @@ impl Invocation {
         self
     }
 
-    /// Run it as root of a PID and mount namespace of its own that dies with us, children and all; an ordinary user also gets a
+    /// Run it as root of namespaces of its own (PID, mount, UTS, IPC) that die with us, children and all; an ordinary user also gets a
     /// user namespace with the ids of `/etc/subuid`. `unshare(1)` of util-linux 2.38: `--kill-child`, `--map-auto`.
     #[must_use]
     pub fn contained(mut self) -> Self {
@@ -308,7 +308,7 @@ impl Invocation {
         if !rustix::process::geteuid().is_root() {
             words.extend(["--user", "--map-root-user", "--map-auto"]);
         }
-        words.extend(["--pid", "--fork", "--kill-child=KILL", "--mount", "--mount-proc", "--"]);
+        words.extend(["--pid", "--fork", "--kill-child=KILL", "--mount", "--mount-proc", "--uts", "--ipc", "--"]);
         words
     }
 }

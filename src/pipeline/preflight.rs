@@ -6,6 +6,7 @@ use crate::artifact::{Draft, Place};
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
+use crate::base::namespaces::NoNamespaces;
 use crate::base::process::Tool;
 use crate::cache::Store;
 use crate::image;
@@ -77,6 +78,9 @@ pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store,
     let verifying: &[Tool] = if signed { &[Tool::Gpgv] } else { &[] };
     for tool in TOOLS.iter().chain(installing).chain(gathering).chain(verifying) {
         look(tool.find().map(drop).map_err(Into::into));
+    }
+    if deploys {
+        look(NoNamespaces::refuse().map_err(Into::into));
     }
     if recipe.disk.firmware == Firmware::Uefi {
         look(find_uefi().map(drop).map_err(Into::into));
