@@ -1,3 +1,5 @@
+//! Tests of the module beside this file.
+
 use super::*;
 
 /// What grub-mkconfig 2.06 of Debian 12 writes, its menu shortened to one kernel; `GRUB_DEFAULT=0`.

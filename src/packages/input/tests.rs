@@ -1,3 +1,5 @@
+//! Tests of the module beside this file.
+
 use std::io::Write;
 
 use super::*;

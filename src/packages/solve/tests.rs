@@ -1,3 +1,5 @@
+//! Tests of the module beside this file.
+
 use super::super::model::{Need, Package, Relation, Universe};
 use super::super::version::{Op, Scheme};
 use super::*;

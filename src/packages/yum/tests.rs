@@ -1,3 +1,5 @@
+//! Tests of the module beside this file.
+
 use super::super::solve::tests::{question, universe};
 use super::super::version::Scheme;
 use super::super::{resolve, solve::Chosen};

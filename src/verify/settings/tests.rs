@@ -1,3 +1,5 @@
+//! Tests of the module beside this file.
+
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;

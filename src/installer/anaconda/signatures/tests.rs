@@ -1,3 +1,5 @@
+//! Tests of the module beside this file.
+
 use Weight::{Clue, Proof};
 
 use super::*;
