@@ -7,6 +7,7 @@ pub mod debian;
 pub mod openpgp;
 pub mod rpm;
 
+mod brought;
 mod checksum;
 mod error;
 mod grouped;
@@ -16,6 +17,7 @@ pub mod solve;
 pub mod version;
 pub mod yum;
 
+pub use brought::{Brought, full_name};
 pub use checksum::{Checksum, NotAChecksum};
 pub use error::{At, IndexError, Problem};
 pub use input::{Input, Listed};

@@ -6,11 +6,12 @@ mod identities;
 mod impossible;
 mod packages;
 mod report;
+mod services;
 mod signatures;
 
 use std::path::Path;
 
-use super::closure::{Choosing, Forecast, choose, forecast};
+use super::closure::{Choosing, Forecast, brought, choose, forecast};
 use super::standing::start;
 use super::{host, plan_of, preflight};
 use crate::artifact::{self, ArtifactError, Found, Overwrite};
@@ -19,9 +20,10 @@ use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
 use crate::cache::Store;
-use crate::installer::anaconda::selection::selection;
+use crate::installer::anaconda::selection::{Selection, selection};
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
+use crate::packages::Brought;
 use crate::recipe::{Media, Recipe, doubts};
 use crate::sources::medium::{KnownMedium, known_as};
 use crate::sources::{self, Fetch, Host, Resolved, Web};
@@ -158,10 +160,13 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
         }
         None => Ok(None),
     };
-    let forecast = forecast.unwrap_or_else(|failure| {
+    let forecast: Option<Forecast> = forecast.unwrap_or_else(|failure| {
         rows.push(Row::failed(Area::Packages, &failure));
         None
     });
+    if let (Some(resolved), Some(forecast)) = (resolved, forecast.as_ref().filter(|forecast| forecast.refused.is_empty())) {
+        rows.extend(named(recipe, selection.as_ref(), (resolved, forecast), host, task).await);
+    }
     if let Some(unseen) = selection.map(|selection| selection.unseen).filter(|unseen| !unseen.is_empty()) {
         let what = format!("the packages are not foretold: they depend on {}", unseen.join(", "));
         rows.push(Row::warning(Area::Packages, what, None));
@@ -176,6 +181,28 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     rows.extend(checks(recipe, forecast.as_ref()));
     preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     Ok(preflight)
+}
+
+/// What the recipe names and no package brings. That a list of files cannot be had stands in the way of nothing.
+async fn named(
+    recipe: &Recipe,
+    selection: Option<&Selection>,
+    (resolved, forecast): (&Resolved, &Forecast),
+    host: Host<'_>,
+    task: &Task,
+) -> Vec<Row> {
+    if !services::names_any(recipe) {
+        return Vec::new();
+    }
+    let has_all = |brought: &Brought| services::has_all(recipe, brought);
+    match brought(recipe, selection, (resolved, forecast), &has_all, host, task).await {
+        Ok(Some(brought)) => services::rows(recipe, &brought),
+        Ok(None) => Vec::new(),
+        Err(failure) => {
+            let what = format!("whether the packages bring the recipe's units and modules is not known: {failure}");
+            vec![Row::warning(Area::Settings, what, failure.get().remedy())]
+        }
+    }
 }
 
 /// What the medium is, and how well goldsmith knows it. Of one that is still to be fetched its digest tells.

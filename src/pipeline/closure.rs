@@ -2,6 +2,7 @@
 
 mod choice;
 mod debian;
+mod files;
 mod rpm;
 
 use std::fmt::Debug;
@@ -22,6 +23,7 @@ use crate::recipe::{Media, Recipe};
 use crate::sources::{Host, Resolved};
 
 pub use choice::{Choosing, choose};
+pub use files::brought;
 
 /// What the store calls a forecast. The number is that of [`Forecast`]'s form and of the rules that lead to it.
 const KIND: &str = "closure-4";

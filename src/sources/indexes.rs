@@ -1,10 +1,11 @@
-//! The package indexes of a suite: fetched once, kept by the digest of their content.
+//! The package indexes of a suite, and its lists of files: fetched once, kept by the digest of their content.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use super::apt::AptSource;
+use super::aside::beside;
 use super::resolve::Host;
 use super::{SourceError, Suite};
 use crate::base::digest::Sha256Digest;
@@ -12,7 +13,7 @@ use crate::base::event::Task;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::base::size::rounded;
 use crate::packages::debian::IndexFile;
-use crate::packages::{IndexError, Input};
+use crate::packages::{Brought, IndexError, Input, Listed};
 
 /// For ten megabytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(600);
@@ -22,6 +23,10 @@ const LIMIT: u64 = 512 << 20;
 /// expand (measured on bookworm's main: 0.75 s against 0.15 s).
 const KIND: &str = "packages-1";
 const ZSTD_LEVEL: i32 = 3;
+/// What the store calls lines of a list of files, under the SHA-256 of the compressed list. The number is that of [`Brought::counts`].
+const CONTENTS: &str = "contents-1";
+/// Bytes that an expanded list of files may have; that of bookworm's packages without architecture has 520 MB.
+const CONTENTS_LIMIT: u64 = 2 << 30;
 
 /// The index of one component of a suite.
 pub struct PackageIndex {
@@ -70,10 +75,76 @@ pub async fn indexes(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) -> 
     Ok(found)
 }
 
+/// Which of a suite's packages bring which files, as far as a recipe may name them: lines of a path without a slash at its beginning, a space, and
+/// names of packages separated by commas. From the store, or fetched and kept there; nothing when the suite has no such list.
+///
+/// # Errors
+/// It cannot be fetched, or is not what the suite's Release file says.
+pub async fn contents(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) -> Result<Vec<u8>, SourceError> {
+    let mut lines = Vec::new();
+    for component in &suite.source.components {
+        let Some(index) = suite.release.contents(component, arch) else { continue };
+        let kept = match host.store.recall(CONTENTS, &index.sha256) {
+            Some(kept) => kept,
+            None => {
+                let name = format!("{} {component} of {arch}", suite.source.suite);
+                task.step(&format!("fetch the list of files {name} ({})", rounded(index.size)));
+                let file = download(&suite.source, &index, host).await?;
+                let kept = told_of(format!("the list of files {name}"), file, index.listed()).await?;
+                host.store.remember(CONTENTS, &index.sha256, &kept);
+                kept
+            }
+        };
+        lines.extend(kept);
+    }
+    Ok(lines)
+}
+
+/// The lines of a list of files that tell of units, programs and modules.
+async fn told_of(name: String, file: File, listed: Listed) -> Result<Vec<u8>, SourceError> {
+    let filtered = beside(move |_| {
+        let input = Input::new(&name, file, Some(listed), CONTENTS_LIMIT)?;
+        let (mut kept, mut rest) = (Vec::new(), Vec::new());
+        let mut line = |line: &[u8]| {
+            let Ok(text) = std::str::from_utf8(line) else { return };
+            // A path may hold spaces; the column behind it does not.
+            let Some((path, packages)) = text.rsplit_once([' ', '\t']) else { return };
+            let path = path.trim_end();
+            if Brought::counts(path) {
+                let names: Vec<&str> = packages.split(',').map(|package| package.rsplit('/').next().unwrap_or(package)).collect();
+                kept.extend(format!("{path} {}\n", names.join(",")).into_bytes());
+            }
+        };
+        input.pieces(&mut |piece| {
+            rest.extend_from_slice(piece);
+            if let Some(end) = memchr::memrchr(b'\n', &rest) {
+                rest[..end].split(|byte| *byte == b'\n').for_each(&mut line);
+                rest.drain(..=end);
+            }
+        })?;
+        Ok::<_, IndexError>(kept)
+    });
+    Ok(filtered.await?)
+}
+
 /// Fetch an index and compress it anew.
 async fn fetch(source: &AptSource, name: &str, index: &IndexFile, host: Host<'_>) -> Result<Vec<u8>, SourceError> {
-    let path = host.scratch.join("Packages");
-    let scratch = |source: io::Error| SourceError::Scratch { path: path.clone(), source };
+    let scratch = |source: io::Error| SourceError::Scratch { path: host.scratch.to_owned(), source };
+    let file = download(source, index, host).await?;
+    let input = Input::new(&format!("the package index {name}"), file, Some(index.listed()), LIMIT)?;
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(scratch)?;
+    let mut written = Ok(());
+    input.pieces(&mut |piece| {
+        if written.is_ok() {
+            written = encoder.write_all(piece);
+        }
+    })?;
+    written.and_then(|()| encoder.finish()).map_err(scratch)
+}
+
+/// Fetch an index with apt's own client.
+async fn download(source: &AptSource, index: &IndexFile, host: Host<'_>) -> Result<File, SourceError> {
+    let path = host.scratch.join("index");
     let mut failed: Option<(String, ProcessError)> = None;
     for place in &index.paths {
         let url = source.below(place);
@@ -90,14 +161,5 @@ async fn fetch(source: &AptSource, name: &str, index: &IndexFile, host: Host<'_>
     if let Some((url, source)) = failed {
         return Err(SourceError::Unreachable { url, source });
     }
-    let file = File::open(&path).map_err(scratch)?;
-    let input = Input::new(&format!("the package index {name}"), file, Some(index.listed()), LIMIT)?;
-    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(scratch)?;
-    let mut written = Ok(());
-    input.pieces(&mut |piece| {
-        if written.is_ok() {
-            written = encoder.write_all(piece);
-        }
-    })?;
-    written.and_then(|()| encoder.finish()).map_err(scratch)
+    File::open(&path).map_err(|source| SourceError::Scratch { path, source })
 }

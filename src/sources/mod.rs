@@ -27,7 +27,7 @@ pub use debian::{DebianChoice, DebianPackage, DebianRepository, gather_debian};
 pub use error::SourceError;
 pub(crate) use fetch::shown;
 pub use fetch::{Awaited, Fetch, Proxies, Web};
-pub use indexes::{PackageIndex, indexes};
+pub use indexes::{PackageIndex, contents, indexes};
 pub use resolve::{Host, Resolved, Suite, resolve};
 pub use signatures::{Proof, Signers};
 pub use unresolved::Unresolved;

@@ -88,6 +88,12 @@ impl Release {
         [".xz", ".gz", ""].iter().find_map(|extension| self.index(&format!("{component}/binary-{arch}/Packages{extension}")))
     }
 
+    /// The list of the files of a component's packages, compressed, when the suite has one; `arch` is `all` for packages without architecture
+    /// (Debian repository format, "Contents" indices).
+    pub fn contents(&self, component: &str, arch: &str) -> Option<IndexFile> {
+        [".xz", ".gz"].iter().find_map(|extension| self.index(&format!("{component}/Contents-{arch}{extension}")))
+    }
+
     fn index(&self, path: &str) -> Option<IndexFile> {
         let (sha256, size) = *self.files.get(path)?;
         let mut paths = vec![path.to_owned()];

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Forecast, Upgrading, remembered};
+use super::{Forecast, Upgrading, found_before, remembered};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
@@ -10,7 +10,9 @@ use crate::installer::anaconda::Upgrade;
 use crate::installer::anaconda::selection::Selection;
 use crate::kickstart::{PackageEntry, PackageKind};
 use crate::packages::rpm::{Entry, Kind, Repomd, add_comps, add_filelists, add_primary};
-use crate::packages::{Asked, Checksum, IndexError, Input, PackageFile, PackageId, Question, Scheme, Universe, What, missing_files};
+use crate::packages::{
+    Asked, Brought, Checksum, IndexError, Input, PackageFile, PackageId, Question, Scheme, Universe, What, missing_files,
+};
 use crate::sources::bundle::Bundle;
 use crate::sources::medium::Medium;
 use crate::sources::{Host, RemotePackage, Resolved, SourceError, Upstream};
@@ -72,18 +74,7 @@ pub(super) async fn forecast(
     if resolved.chosen.is_none() && !resolved.upstreams.is_empty() {
         return Ok(None);
     }
-    let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
-    let mut digests = Vec::new();
-    for (id, cost) in &selection.repositories {
-        if let Some(bundle) = resolved.bundles.get(id) {
-            repos.push(Repo::open(id, *cost, Place::Bundle(bundle))?);
-        } else if let Some(chosen) = resolved.chosen.as_ref().and_then(|chosen| chosen.get(id)) {
-            let own = resolved.upstreams.iter().filter(|upstream| upstream.repository() == id);
-            repos.extend(own.map(|upstream| Repo::of_the_world(upstream, *cost, Some(&chosen.packages))));
-            digests.extend(chosen.packages.iter().map(|package| package.sha256));
-        }
-    }
-    digests.extend(repos.iter().flat_map(Repo::identity));
+    let (repos, digests) = visible(selection, medium, resolved)?;
     let question = question(selection);
     task.step("work out the packages");
     let universe = async { Ok(universe(&repos, &question, host, task).await?.universe) };
@@ -96,6 +87,64 @@ pub(super) async fn forecast(
         packages: upgrade.packages.iter().map(|package| (*package).to_owned()).collect(),
     });
     remembered(host.store, &digests, &question, upgrading.as_ref(), universe).await.map(Some)
+}
+
+/// The repositories that the installer sees, and what they and the chosen packages hash to.
+fn visible<'a>(
+    selection: &Selection,
+    medium: &'a Medium,
+    resolved: &'a Resolved,
+) -> Result<(Vec<Repo<'a>>, Vec<Sha256Digest>), SourceError> {
+    let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
+    let mut digests = Vec::new();
+    for (id, cost) in &selection.repositories {
+        if let Some(bundle) = resolved.bundles.get(id) {
+            repos.push(Repo::open(id, *cost, Place::Bundle(bundle))?);
+        } else if let Some(chosen) = resolved.chosen.as_ref().and_then(|chosen| chosen.get(id)) {
+            let own = resolved.upstreams.iter().filter(|upstream| upstream.repository() == id);
+            repos.extend(own.map(|upstream| Repo::of_the_world(upstream, *cost, Some(&chosen.packages))));
+            digests.extend(chosen.packages.iter().map(|package| package.sha256));
+        }
+    }
+    digests.extend(repos.iter().flat_map(Repo::identity));
+    Ok((repos, digests))
+}
+
+/// What the store calls what packages bring. The number is that of [`Brought`] and of the rules that lead to it.
+const BROUGHT: &str = "brought-1";
+
+/// What the packages of `forecast` bring, as the repositories' lists of files say; nothing when a repository has no such list, or the packages are
+/// not known.
+pub(super) async fn brought(
+    selection: &Selection,
+    resolved: &Resolved,
+    forecast: &Forecast,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Option<Brought>, AnyFailure> {
+    let Some(medium) = resolved.medium.as_ref() else { return Ok(None) };
+    let (repos, digests) = visible(selection, medium, resolved)?;
+    let packages: BTreeSet<_> = forecast.packages.iter().map(|package| (&*package.name, &*package.version, &*package.arch)).collect();
+    if repos.iter().any(|repo| !repo.lists_files()) {
+        return Ok(None);
+    }
+    task.step("look through the lists of files");
+    let find = async {
+        let mut universe = universe(&repos, &question(selection), host, task).await?.universe;
+        let counts = |file: &str| Brought::counts(file.trim_start_matches('/'));
+        for (repo, number) in repos.iter().zip(0..) {
+            repo.each(Kind::Filelists, host, task, |input| add_filelists(&mut universe, number, input, &counts)).await?;
+        }
+        let mut brought = Brought::default();
+        for package in &universe.packages {
+            let [name, version, arch] = [package.name, package.version, package.arch].map(|text| universe.text(text));
+            if packages.contains(&(name, version, arch)) {
+                package.provides.iter().map(|provided| universe.text(provided.name)).for_each(|file| brought.add(file));
+            }
+        }
+        Ok(brought)
+    };
+    found_before(BROUGHT, host.store, &digests, &packages, find).await.map(Some)
 }
 
 /// The repositories that packages can be chosen of, with all they have: the medium, the bundles, and online ones. What the medium has need not be
@@ -237,6 +286,14 @@ impl<'a> Repo<'a> {
     /// What makes it another one: what it is called, and what its repomd.xml hashes to.
     pub(super) fn identity(&self) -> [Sha256Digest; 2] {
         [Sha256Digest::of(self.id.as_bytes()), self.sha256]
+    }
+
+    /// Whether all files of its packages can be known.
+    fn lists_files(&self) -> bool {
+        match self.place {
+            Place::World(upstream, _) => upstream.has(Kind::Filelists),
+            Place::Medium(_) | Place::Bundle(_) => self.repomd.entry(Kind::Filelists).is_some(),
+        }
     }
 
     /// Hand the index of a kind to `read`, when the repository has one.

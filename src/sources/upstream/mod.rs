@@ -206,6 +206,11 @@ impl Upstream {
         self.sha256
     }
 
+    /// Whether the repository has an index of a kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.repomd.entry(kind).is_some()
+    }
+
     /// Hand the index of a kind to `read`, when the repository has one: from the store, or fetched, which a look does too.
     ///
     /// # Errors

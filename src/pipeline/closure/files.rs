@@ -1,0 +1,60 @@
+//! What the packages of a forecast bring that a recipe may name, from the repositories' lists of files alone.
+
+use std::collections::HashSet;
+
+use super::{Forecast, rpm};
+use crate::base::event::Task;
+use crate::base::failure::AnyFailure;
+use crate::installer::anaconda::selection::Selection;
+use crate::packages::Brought;
+use crate::recipe::{Media, Recipe};
+use crate::sources::{Host, Resolved, contents};
+
+/// The lists of files of Debian, the smaller one first; the second is only read when the first does not have all.
+const CONTENTS: [&str; 2] = ["amd64", "all"];
+
+/// What the packages of `forecast` bring; `has_all` tells when enough is known. Nothing when it cannot be seen.
+///
+/// # Errors
+/// A list of files cannot be had, or is not what it must be.
+pub async fn brought(
+    recipe: &Recipe,
+    selection: Option<&Selection>,
+    (resolved, forecast): (&Resolved, &Forecast),
+    has_all: &dyn Fn(&Brought) -> bool,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Option<Brought>, AnyFailure> {
+    match (&recipe.media, selection) {
+        (Media::Deploy { .. }, _) => of_suites(resolved, forecast, has_all, host, task).await.map(Some),
+        (Media::Anaconda { .. }, Some(selection)) => rpm::brought(selection, resolved, forecast, host, task).await,
+        (Media::Anaconda { .. }, None) => Ok(None),
+    }
+}
+
+/// By names alone: the lists do not tell versions, and one of a suite's updates has the files of the one before.
+async fn of_suites(
+    resolved: &Resolved,
+    forecast: &Forecast,
+    has_all: &dyn Fn(&Brought) -> bool,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Brought, AnyFailure> {
+    let names: HashSet<&str> = forecast.packages.iter().map(|package| package.name.as_str()).collect();
+    let mut brought = Brought::default();
+    for arch in CONTENTS {
+        for suite in &resolved.apt {
+            let lines = contents(suite, arch, host, task).await?;
+            for line in lines.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok()) {
+                let Some((path, packages)) = line.rsplit_once(' ') else { continue };
+                if packages.split(',').any(|package| names.contains(package)) {
+                    brought.add(path);
+                }
+            }
+        }
+        if has_all(&brought) {
+            break;
+        }
+    }
+    Ok(brought)
+}
