@@ -15,12 +15,13 @@ mod manifest;
 mod preflight;
 mod proof;
 mod published;
+mod request;
 mod standing;
 
 use std::fs::{self, File};
 use std::path::Path;
 
-use crate::artifact::{self, Artifact, Draft, EVENTS_FILE, Found, Overwrite};
+use crate::artifact::{self, Artifact, Draft, EVENTS_FILE, Found};
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
@@ -28,52 +29,25 @@ use crate::base::journal::JsonLog;
 use crate::cache::{Scratch, Store};
 use crate::image::{Disk, ImageError};
 use crate::machine::runner::Bench;
-use crate::recipe::{Build, Recipe};
-use crate::sources::{Fetch, Web};
+use crate::recipe::Build;
+use crate::sources::Fetch;
 use crate::verify::{Promises, Report};
 
-use inputs::{foresee, gather, plan_of, prove_packages};
+use inputs::{foresee, gather, prove_packages};
 use jobs::Start;
 use proof::{bench, prove, subnet};
-use published::{PublicLog, private_paths};
+use published::PublicLog;
 
 pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
 pub use closure::ForecastPackage;
 pub use failure::{BuildFailed, Unproved};
-pub use inputs::{host, resolve_and_plan};
+pub use inputs::resolve_and_plan;
 pub use published::HostPaths;
+pub use request::{Built, Request, host};
 pub use standing::{Standing, standing};
 
 /// The published part of a run's journal, in its scratch directory.
 const PUBLIC_EVENTS: &str = "published.ndjson";
-
-/// A build that is wanted.
-#[derive(Debug)]
-pub struct Request<'a> {
-    /// What is to be built.
-    pub recipe: &'a Recipe,
-    /// Where layers are kept.
-    pub store: &'a Store,
-    /// How the network is reached.
-    pub web: &'a Web,
-    /// The directory the artifact is to be.
-    pub target: &'a Path,
-    /// What may happen to another artifact there.
-    pub overwrite: Overwrite,
-    /// Directories of this host that are not named in what is published.
-    pub host_paths: &'a HostPaths,
-    /// Leave a failed machine running until the run is interrupted.
-    pub keep_on_failure: bool,
-}
-
-/// How a build ended well.
-#[derive(Debug)]
-pub enum Built {
-    /// It was there already.
-    UpToDate(Artifact),
-    /// It was made and proved.
-    New(Artifact),
-}
 
 /// Build, prove and publish.
 ///
@@ -84,7 +58,7 @@ pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyF
     let create = |name| File::create(scratch.path().join(name)).map_err(failure::unwritable(scratch.path()));
     // All of it, for the layers in the store and for the evidence of a failure; and what may be published.
     let events = events.with(Box::new(JsonLog::new(create(EVENTS_FILE)?)));
-    let events = events.with(Box::new(PublicLog::new(create(PUBLIC_EVENTS)?, private_paths(request))));
+    let events = events.with(Box::new(PublicLog::new(create(PUBLIC_EVENTS)?, request.private_paths())));
     let built = build_in(request, &scratch, &events).await;
     built.map_err(|failed| BuildFailed::keep(failed, scratch.path(), request.target).into())
 }

@@ -15,22 +15,19 @@
 //! differ in later steps, have the same installation.
 
 mod key;
+mod work;
 
 use serde::Serialize;
 
 use crate::base::digest::Sha256Digest;
-use crate::base::secret::Secret;
 use crate::installer::accounts::Accounts;
 use crate::installer::anaconda::{self, AnacondaError};
-use crate::installer::deploy::{self, FilesystemIds, Tree};
+use crate::installer::deploy::{self, FilesystemIds};
 use crate::recipe::{Disk, FileEntry, FilesystemKind, Firmware, Media, ProvisionStep, Recipe};
 use crate::sources::Pins;
 
 pub use key::Key;
-
-/// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk, what the runner brings) makes another result out of the
-/// same inputs. A test of the stages holds what they run against `tests/golden/engine.txt`, which names this number.
-pub const ENGINE: u32 = 2;
+pub use work::{AnacondaWork, DeployWork, ENGINE, Install, SealWork};
 
 /// Version of what a [`Job`] is in JSON.
 pub const SCHEMA: u32 = 1;
@@ -94,54 +91,6 @@ impl Job {
     fn new(stage: String, base: Option<Sha256Digest>, inputs: Vec<JobInput>, key: Key) -> Self {
         Self { schema: SCHEMA, stage, id: key.id(), base, inputs, key }
     }
-}
-
-/// How a system comes onto an empty disk.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Install {
-    /// Make a tree, a disk of it, and install the boot loader.
-    Deploy(Box<DeployWork>),
-    /// Have Anaconda install.
-    Anaconda(Box<AnacondaWork>),
-}
-
-/// An installation by the deploy installer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DeployWork {
-    /// The suite.
-    pub suite: String,
-    /// What makes the tree.
-    pub tree: Tree,
-    /// Names of its filesystems.
-    pub ids: FilesystemIds,
-    /// The disk's layout.
-    pub disk: Disk,
-    /// The script that installs the boot loader.
-    pub boot_loader: String,
-}
-
-/// An installation by Anaconda.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AnacondaWork {
-    /// The whole kickstart; a secret, since the user's own may hold password hashes.
-    pub kickstart: Vec<u8>,
-    /// What the installer's kernel is told.
-    pub arguments: &'static str,
-    /// Ids of the recipe's repositories, in order: the directories of the volume.
-    pub repositories: Vec<String>,
-    /// The disk's layout.
-    pub disk: Disk,
-    /// The kickstart is the user's own: it may lay out the disk otherwise.
-    pub own_kickstart: bool,
-}
-
-/// What sealing puts into the image.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SealWork {
-    /// What `/etc/resolv.conf` is to say; else it is emptied.
-    pub resolv_conf: Option<String>,
-    /// The passwords, as [`Accounts::lines`] writes them.
-    pub passwords: Option<Secret>,
 }
 
 /// Texts of the stages that are part of their ids.

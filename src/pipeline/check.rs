@@ -12,8 +12,9 @@ mod signatures;
 use std::path::Path;
 
 use super::closure::{Choosing, Forecast, brought, choose, forecast};
+use super::preflight;
+use super::request::{host, plan_of};
 use super::standing::start;
-use super::{host, plan_of, preflight};
 use crate::artifact::{self, ArtifactError, Found, Overwrite};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};

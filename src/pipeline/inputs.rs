@@ -1,17 +1,13 @@
 //! From a recipe to its plan, and from its plan to what an installation reads: found, foreseen, verified, fetched.
 
-use std::path::Path;
-
 use super::check::{self, Verdict};
 use super::jobs::Installation;
+use super::request::plan_of;
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
-use crate::cache::{Scratch, Store};
-use crate::installer::accounts::Accounts;
-use crate::plan::{Install, Plan, Texts, plan};
+use crate::plan::{Install, Plan};
 use crate::recipe::Recipe;
-use crate::sources::{self, Fetch, Host, Resolved, Web};
-use crate::stages;
+use crate::sources::{self, Host, Resolved};
 
 /// A recipe's inputs and its plan.
 ///
@@ -24,16 +20,6 @@ pub async fn resolve_and_plan(recipe: &Recipe, host: Host<'_>, events: &Events) 
     let plan = plan_of(recipe, &resolved, host.store)?;
     task.done();
     Ok((resolved, plan))
-}
-
-pub(super) fn plan_of(recipe: &Recipe, resolved: &Resolved, store: &Store) -> Result<Plan, AnyFailure> {
-    let accounts = Accounts::derive(recipe, &store.secret()?);
-    Ok(plan(recipe, &resolved.pins, &accounts, Texts { tree: stages::TREE, sealing: stages::SEALING })?)
-}
-
-/// What this host brings to the resolution of a recipe's inputs.
-pub fn host<'a>(store: &'a Store, scratch: &'a Scratch, web: &'a Web, fetch: Fetch) -> Host<'a> {
-    Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store, web, fetch }
 }
 
 /// Refuse what cannot end well before an installation begins, and tell what may not.

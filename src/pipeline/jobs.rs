@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::failure;
+use super::request::Request;
 use super::standing::Finished;
-use super::{Request, failure};
 use crate::artifact::{EVENTS_FILE, StageRecord};
 use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;

@@ -79,8 +79,9 @@ mod tests {
     use std::io;
     use std::path::PathBuf;
 
+    use super::super::EVENTS_FILE;
     use super::super::published::{HostPaths, PublicLog};
-    use super::super::{EVENTS_FILE, plan_of};
+    use super::super::request::plan_of;
     use super::*;
     use crate::artifact::{Draft, Overwrite};
     use crate::base::event::Events;

@@ -17,7 +17,7 @@ use crate::recipe::{Firmware, Media, Recipe, Supply};
 use crate::sources::Resolved;
 use crate::stages;
 
-use super::Request;
+use super::request::Request;
 use super::standing::start;
 
 /// How a user asks for a smaller machine.

@@ -4,10 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::Request;
 use crate::base::event::{Event, Listener};
 use crate::base::journal::JsonLog;
-use crate::recipe::{Media, Supply};
 
 /// Directories of the build host, and what stands for each in a text that is published. The longest comes first.
 #[derive(Debug, Clone, Default)]
@@ -44,23 +42,6 @@ impl HostPaths {
     pub(super) fn hide(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (path, word)| text.replace(path, word))
     }
-}
-
-/// The directories of this host that a build's warnings and progress may name.
-pub(super) fn private_paths(request: &Request<'_>) -> HostPaths {
-    let recipe = request.recipe;
-    let iso = match &recipe.media {
-        Media::Anaconda { iso, .. } => iso.path.as_deref(),
-        Media::Deploy { .. } => None,
-    };
-    let archives = recipe.repositories.iter().filter_map(|repository| match &repository.supply {
-        Supply::Archive(archive) => archive.path.as_deref(),
-        Supply::Upstream(_) => None,
-    });
-    let inputs = iso.into_iter().chain(archives).filter_map(Path::parent);
-    let known = request.host_paths.with(request.store.root(), "STORE");
-    let known = request.target.parent().into_iter().fold(known, |known, parent| known.with(parent, "OUTPUT"));
-    inputs.fold(known, |known, dir| known.with(dir, "INPUT"))
 }
 
 /// The journal that is published as `build.ndjson`: begins, ends, progress and warnings, without paths of the host. Notes and lines of output

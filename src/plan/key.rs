@@ -4,7 +4,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{AnacondaWork, DeployWork, ENGINE, SealWork};
+use super::work::{AnacondaWork, DeployWork, ENGINE, SealWork};
 use crate::base::digest::Sha256Digest;
 use crate::base::fingerprint::Fingerprint;
 use crate::recipe::{BuildNetwork, Check, Disk, FileEntry, GpgKey, Output, ProvisionStep, Recipe, Supply};

@@ -35,10 +35,14 @@ pub struct Scan {
     pub texts: Vec<(String, Site)>,
 }
 
+/// A word, a literal or a mark of the language.
 #[derive(Debug, Clone, PartialEq)]
-enum Token {
+pub(super) enum Token {
+    /// A name or a keyword; of a raw identifier what follows its `r#`.
     Word(String),
+    /// A literal text, as the program has it.
     Text(String),
+    /// Any other character.
     Mark(char),
     /// `::`
     Path,
@@ -231,7 +235,7 @@ impl Reader<'_> {
 }
 
 /// The tokens of `text`, each with its line.
-fn tokens(text: &str) -> Vec<(Token, usize)> {
+pub(super) fn tokens(text: &str) -> Vec<(Token, usize)> {
     let mut lexer = Lexer { chars: text.chars().peekable(), line: 1 };
     let mut tokens = Vec::new();
     while let Some(token) = lexer.next() {

@@ -1,0 +1,71 @@
+//! What a build is given, and what comes of it.
+
+use std::path::Path;
+
+use super::published::HostPaths;
+use crate::artifact::{Artifact, Overwrite};
+use crate::base::failure::AnyFailure;
+use crate::cache::{Scratch, Store};
+use crate::installer::accounts::Accounts;
+use crate::plan::{Plan, Texts, plan};
+use crate::recipe::{Media, Recipe, Supply};
+use crate::sources::{Fetch, Host, Resolved, Web};
+use crate::stages;
+
+/// A build that is wanted.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// What is to be built.
+    pub recipe: &'a Recipe,
+    /// Where layers are kept.
+    pub store: &'a Store,
+    /// How the network is reached.
+    pub web: &'a Web,
+    /// The directory the artifact is to be.
+    pub target: &'a Path,
+    /// What may happen to another artifact there.
+    pub overwrite: Overwrite,
+    /// Directories of this host that are not named in what is published.
+    pub host_paths: &'a HostPaths,
+    /// Leave a failed machine running until the run is interrupted.
+    pub keep_on_failure: bool,
+}
+
+impl Request<'_> {
+    /// The directories of this host that a build's warnings and progress may name.
+    pub(super) fn private_paths(&self) -> HostPaths {
+        let recipe = self.recipe;
+        let iso = match &recipe.media {
+            Media::Anaconda { iso, .. } => iso.path.as_deref(),
+            Media::Deploy { .. } => None,
+        };
+        let archives = recipe.repositories.iter().filter_map(|repository| match &repository.supply {
+            Supply::Archive(archive) => archive.path.as_deref(),
+            Supply::Upstream(_) => None,
+        });
+        let inputs = iso.into_iter().chain(archives).filter_map(Path::parent);
+        let known = self.host_paths.with(self.store.root(), "STORE");
+        let known = self.target.parent().into_iter().fold(known, |known, parent| known.with(parent, "OUTPUT"));
+        inputs.fold(known, |known, dir| known.with(dir, "INPUT"))
+    }
+}
+
+/// How a build ended well.
+#[derive(Debug)]
+pub enum Built {
+    /// It was there already.
+    UpToDate(Artifact),
+    /// It was made and proved.
+    New(Artifact),
+}
+
+/// What this host brings to the resolution of a recipe's inputs.
+pub fn host<'a>(store: &'a Store, scratch: &'a Scratch, web: &'a Web, fetch: Fetch) -> Host<'a> {
+    Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store, web, fetch }
+}
+
+/// The plan of a recipe whose inputs are pinned.
+pub(super) fn plan_of(recipe: &Recipe, resolved: &Resolved, store: &Store) -> Result<Plan, AnyFailure> {
+    let accounts = Accounts::derive(recipe, &store.secret()?);
+    Ok(plan(recipe, &resolved.pins, &accounts, Texts { tree: stages::TREE, sealing: stages::SEALING })?)
+}
