@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod commands;
+mod context;
 pub mod doctor;
 pub mod environment;
 pub mod exit;
@@ -21,49 +22,17 @@ pub mod terminal;
 use std::ffi::OsString;
 use std::panic;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
 
-use crate::base::event::{Event, Listener};
 use crate::base::failure::{AnyFailure, Class, Failure};
-use crate::base::journal::{self, JsonLog};
 
 use crate::recipe;
 
 use args::{Args, Command};
 use environment::Environment;
 
-/// What every command may ask of its surroundings.
-#[derive(Debug)]
-pub struct Context {
-    /// The environment, read once.
-    pub environment: Environment,
-    /// `--json`: standard output is for machines.
-    pub json: bool,
-    /// `-v`.
-    pub verbose: bool,
-}
-
-impl Context {
-    /// The listeners that show a run to the caller: records on standard output with `--json`, else bars or lines on standard error.
-    pub fn listeners(&self) -> Vec<Box<dyn Listener>> {
-        if self.json {
-            let log = Arc::new(JsonLog::new(std::io::LineWriter::new(printer::Stdout)));
-            vec![Box::new(move |event: &Event| log.hear(event))]
-        } else {
-            vec![progress::listener(printer::stderr_shows_bars(&self.environment), self.verbose)]
-        }
-    }
-
-    fn report(&self, failure: &dyn Failure) {
-        if self.json {
-            // Nobody is left to be told when standard output is gone too.
-            let _ = printer::out(&journal::line(&report::record(failure)));
-        }
-        printer::err(&report::text(failure, printer::stderr_has_colour(&self.environment)));
-    }
-}
+pub use context::Context;
 
 /// Run goldsmith with the words of its command line, the program's name first.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {

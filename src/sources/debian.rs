@@ -7,6 +7,8 @@
 //! The repository that mmdebstrap is given has no signature: every package in it hashes to what an index says that apt has verified on this
 //! host (`in_release.rs`). So a finished set of packages goes on being usable when a mirror has moved on, and without a network.
 
+mod choice;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -14,19 +16,20 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::apt::AptSource;
 use super::aside::beside;
 use super::fetch::{Awaited, require_room};
-use super::resolve::{Host, Resolved, stored};
+use super::host::Host;
+use super::resolved::Resolved;
+use super::verified::stored;
 use super::{Pin, SourceError, Suite};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Task, Unit};
 use crate::base::process::{Invocation, Tool};
 use crate::base::text::counted;
 use crate::cache::FileLookup;
-use crate::packages::debian::Picked;
+
+pub use choice::{DebianChoice, DebianPackage};
 
 /// Packages that one run of apt's downloader fetches. More than one, since it then keeps its connections; not all, so that what is fetched is
 /// kept from time to time.
@@ -38,53 +41,6 @@ const AR_MAGIC: &[u8; 8] = b"!<arch>\n";
 const AR_HEADER_BYTES: usize = 60;
 /// Where a member's header has its time, in decimal seconds since 1970.
 const AR_TIME: std::ops::Range<usize> = 16..28;
-
-/// A package that was chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DebianPackage {
-    /// Its file's name in the repository that is made: `NAME_VERSION_ARCH.deb`.
-    pub file_name: String,
-    /// The index of its suite in [`Resolved::apt`].
-    pub suite: usize,
-    /// Where the file is below the suite's address.
-    pub path: String,
-    /// What it hashes to.
-    pub sha256: Sha256Digest,
-    /// Its bytes.
-    pub bytes: u64,
-}
-
-/// The packages that an installation takes of Debian's suites.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DebianChoice {
-    /// The packages, in the order of their file names.
-    pub packages: Vec<DebianPackage>,
-    /// The `Packages` index of these alone. Each paragraph is as its suite has it, but for `Filename`. It has the digests of all files, so
-    /// its own digest pins them.
-    pub index: String,
-    /// What is still to be fetched of them.
-    #[serde(skip)]
-    pub awaited: Option<Awaited>,
-}
-
-impl DebianChoice {
-    /// Of packages that were picked of the suites with these numbers.
-    pub fn of(picked: impl IntoIterator<Item = (usize, Picked)>) -> Self {
-        let mut picked: Vec<(usize, Picked)> = picked.into_iter().collect();
-        picked.sort_by_key(|(_, package)| package.file_name());
-        // The same package may be in a suite and in its updates.
-        picked.dedup_by(|(_, a), (_, b)| a.file_name() == b.file_name());
-        let index = picked.iter().map(|(_, package)| package.paragraph.as_str()).collect::<Vec<_>>().join("\n");
-        let packages = picked.into_iter().map(|(suite, package)| DebianPackage {
-            file_name: package.file_name(),
-            suite,
-            path: package.path,
-            sha256: package.sha256,
-            bytes: package.bytes,
-        });
-        Self { packages: packages.collect(), index, awaited: None }
-    }
-}
 
 /// A directory with the packages of an installation, which apt takes for a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,6 +191,7 @@ fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packages::debian::Picked;
 
     fn picked(name: &str, version: &str, paragraph: &str) -> Picked {
         Picked {

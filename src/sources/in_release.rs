@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apt::AptSource;
-use super::resolve::Host;
+use super::host::Host;
 use super::{SourceError, Suite};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;

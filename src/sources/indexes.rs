@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::apt::AptSource;
 use super::aside::beside;
-use super::resolve::Host;
+use super::host::Host;
 use super::{SourceError, Suite};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;

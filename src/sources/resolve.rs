@@ -1,6 +1,5 @@
 //! From a recipe to its pins.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,71 +9,20 @@ use futures_util::future::join_all;
 
 use super::apt::{self, AptSource};
 use super::bundle::Bundle;
-use super::fetch::{Awaited, Fetch, Remote, Web, fetch, look, shown};
+use super::fetch::{Awaited, Fetch, Remote, fetch, look};
+use super::host::Host;
 use super::medium::{self, Medium};
+use super::resolved::Resolved;
 use super::signatures::{self, Keyring, Proof};
-use super::upstream::{self, Chosen, Upstream};
-use super::{DebianChoice, Pin, Pins, SourceError, Unresolved, VerifiedFile, in_release};
-use crate::base::digest::Sha256Digest;
+use super::upstream::{self};
+use super::verified::stored;
+use super::{SourceError, Unresolved, VerifiedFile, in_release};
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
-use crate::cache::Store;
-use crate::packages::debian::Release;
 use crate::recipe::{FileSource, Media, Recipe, Repository, Supply};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
-
-/// What the host brings to the resolution.
-#[derive(Debug, Clone, Copy)]
-pub struct Host<'a> {
-    /// The directory of apt's configuration: `/etc/apt`.
-    pub apt: &'a Path,
-    /// A directory for scratch files.
-    pub scratch: &'a Path,
-    /// Where is kept what was found out before.
-    pub store: &'a Store,
-    /// How the network is reached.
-    pub web: &'a Web,
-    /// Whether what is missing is fetched, or only looked for.
-    pub fetch: Fetch,
-}
-
-/// A recipe's inputs, found.
-#[derive(Debug, Default)]
-pub struct Resolved {
-    /// Every input by digest.
-    pub pins: Pins,
-    /// What is still to be fetched, by its pin's name: it is none of the files below. Only with [`Fetch::Look`].
-    pub awaited: Vec<(String, Awaited)>,
-    /// The installation medium.
-    pub iso: Option<VerifiedFile>,
-    /// The same, open: it is one that can install.
-    pub medium: Option<Medium>,
-    /// The bundles of the recipe's repositories, by their id.
-    pub bundles: BTreeMap<String, Bundle>,
-    /// The online repositories that packages may be chosen of, in the order of the recipe.
-    pub upstreams: Vec<Upstream>,
-    /// What was chosen of them, by the id of the recipe's repository; nothing while it is not known.
-    pub chosen: Option<BTreeMap<String, Chosen>>,
-    /// Who signed the packages of repositories that have keys; those of online ones once [`super::prove`] was asked.
-    pub proofs: Vec<Proof>,
-    /// Debian's suites; empty when the installer's medium has the packages.
-    pub apt: Vec<Suite>,
-    /// What was chosen of them; nothing while it is not known.
-    pub debian: Option<DebianChoice>,
-}
-
-/// A suite that packages come from.
-#[derive(Debug)]
-pub struct Suite {
-    /// Where it is.
-    pub source: AptSource,
-    /// What it consists of, as apt has verified it.
-    pub release: Release,
-    /// What its signed index hashes to.
-    pub sha256: Sha256Digest,
-}
 
 /// Find and pin every input of `recipe`.
 ///
@@ -99,20 +47,6 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     }
     errors.extend(unreached);
     if errors.is_empty() { Ok(found) } else { Err(Unresolved { found: Box::new(found), errors }) }
-}
-
-impl Resolved {
-    fn pin(&mut self, name: &str, sha256: Sha256Digest, source: &FileSource) {
-        self.pins.0.push(Pin { name: name.to_owned(), sha256, urls: source.urls.iter().map(|url| shown(url)).collect() });
-    }
-
-    fn await_one(&mut self, name: &str, awaited: Awaited, source: &FileSource) {
-        // Nothing is awaited that is not pinned.
-        if let Some(sha256) = source.sha256 {
-            self.pin(name, sha256, source);
-        }
-        self.awaited.push((name.to_owned(), awaited));
-    }
 }
 
 async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
@@ -254,16 +188,6 @@ async fn find(what: &str, key: &str, source: &FileSource, host: Host<'_>, task: 
     }
 }
 
-/// What was fetched before, when it is still what it was.
-pub(super) async fn stored(what: &str, sha256: Sha256Digest, store: &Store, task: &Task) -> Result<Option<PathBuf>, SourceError> {
-    let Some(path) = store.peek_file(&sha256) else { return Ok(None) };
-    match VerifiedFile::of(what, &path, Some(sha256), store, task).await {
-        // The disk has forgotten what it was given.
-        Err(SourceError::WrongDigest { .. }) => store.discard_file(&sha256).map(|()| None).map_err(Into::into),
-        verified => verified.map(|file| Some(file.path().to_owned())),
-    }
-}
-
 /// Debian's entries for `suite` among the host's; a file that cannot be read has none for us.
 fn host_sources(apt: &Path, suite: &str) -> Vec<AptSource> {
     let parts = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -299,7 +223,10 @@ async fn default_sources(suite: &str, scratch: &Path) -> Result<Vec<AptSource>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::digest::Sha256Digest;
     use crate::base::event::Events;
+    use crate::cache::Store;
+    use crate::sources::Web;
 
     #[test]
     fn an_input_is_the_local_file_or_what_was_fetched_or_an_error_that_names_it() {

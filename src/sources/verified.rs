@@ -48,3 +48,13 @@ pub(super) fn refuse_other(what: &str, path: &Path, found: Sha256Digest, pinned:
         _ => Ok(()),
     }
 }
+
+/// What was fetched before, when it is still what it was.
+pub(super) async fn stored(what: &str, sha256: Sha256Digest, store: &Store, task: &Task) -> Result<Option<PathBuf>, SourceError> {
+    let Some(path) = store.peek_file(&sha256) else { return Ok(None) };
+    match VerifiedFile::of(what, &path, Some(sha256), store, task).await {
+        // The disk has forgotten what it was given.
+        Err(SourceError::WrongDigest { .. }) => store.discard_file(&sha256).map(|()| None).map_err(Into::into),
+        verified => verified.map(|file| Some(file.path().to_owned())),
+    }
+}

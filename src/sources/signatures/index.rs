@@ -14,7 +14,7 @@ use crate::packages::{Scheme, Universe};
 use crate::sources::SourceError;
 use crate::sources::bundle::Bundle;
 use crate::sources::fetch::{Way, Web, small};
-use crate::sources::resolve::Host;
+use crate::sources::host::Host;
 
 /// What the store calls the signature of a repomd.xml, which it is kept with: another one's does not fit it.
 const KIND: &str = "index-signature-1";

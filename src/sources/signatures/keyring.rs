@@ -10,8 +10,7 @@ use crate::packages::openpgp::{KeyBlock, keys};
 use crate::recipe::GpgKey;
 use crate::sources::SourceError;
 use crate::sources::fetch::{Way, shown, small};
-use crate::sources::resolve::Host;
-use crate::sources::upstream::patience;
+use crate::sources::host::Host;
 
 /// What the store calls a key that was fetched.
 const KIND: &str = "gpg-key-1";
@@ -100,7 +99,7 @@ async fn blocks_of(wanted: &GpgKey, key: &str, host: Host<'_>, task: &Task) -> R
                 return named(blocks, *fingerprint, &name);
             }
             let what = format!("the key {fingerprint}");
-            let fetched = small(&what, Way::Mirrors(key), std::slice::from_ref(url), BYTES, &patience(host), task).await;
+            let fetched = small(&what, Way::Mirrors(key), std::slice::from_ref(url), BYTES, &host.patience(), task).await;
             let bytes = fetched.map_err(|error| error.to_string())?;
             let blocks = named(keys(&bytes).map_err(|why| format!("{name} {why}"))?, *fingerprint, &name)?;
             let bytes: Vec<u8> = blocks.iter().flat_map(|block| block.bytes.clone()).collect();

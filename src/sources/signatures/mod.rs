@@ -29,7 +29,7 @@ use super::SourceError;
 use super::aside::beside;
 use super::bundle::{Bundle, FileRecord};
 use super::fetch::require_room;
-use super::resolve::Host;
+use super::host::Host;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Task, Unit};
 use crate::base::fingerprint::Fingerprint;

@@ -11,20 +11,22 @@
 //!
 //! Groups (comps.xml) are not read here: those of the installation medium are the ones that the installer sees.
 
+mod choose;
 mod gather;
 mod prove;
+mod transfer;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::bundle::{FILE_BYTES, digest_of};
-use super::fetch::{Awaited, Fetch, Remote, Way, Web, fetch, host_of, small};
-use super::resolve::{Host, stored};
+use super::SourceError;
+use super::bundle::FILE_BYTES;
+use super::fetch::{Awaited, Remote, Way, fetch, small};
+use super::host::Host;
 use super::signatures::{Keyring, of_index};
-use super::{Pin, Resolved, SourceError};
+use super::verified::stored;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::fingerprint::Fingerprint;
@@ -129,7 +131,7 @@ async fn index(
             let path = kept(remote, host, task).await?;
             fs::read(&path).map_err(|source| SourceError::Unreadable { what: what.clone(), path, source })?
         }
-        None => small(&what, Way::Mirrors(&key), &urls, REPOMD_BYTES, &patience(host), task).await?,
+        None => small(&what, Way::Mirrors(&key), &urls, REPOMD_BYTES, &host.patience(), task).await?,
     };
     let repomd = Repomd::read(&what, &bytes[..])?;
     if repomd.entry(Kind::Primary).is_none() {
@@ -152,15 +154,7 @@ async fn index(
 async fn kept(remote: Remote<'_>, host: Host<'_>, task: &Task) -> Result<PathBuf, SourceError> {
     match stored(remote.what, remote.sha256, host.store, task).await? {
         Some(path) => Ok(path),
-        None => fetch(remote, host.store, &patience(host), task).await,
-    }
-}
-
-/// Whoever only looks wants to know soon.
-pub(super) fn patience(host: Host<'_>) -> Web {
-    match host.fetch {
-        Fetch::Now => host.web.clone(),
-        Fetch::Look => Web { pauses: Vec::new(), ..host.web.clone() },
+        None => fetch(remote, host.store, &host.patience(), task).await,
     }
 }
 
@@ -269,54 +263,6 @@ impl Upstream {
     }
 }
 
-impl Resolved {
-    /// Take `packages` for the recipe's repositories: what was chosen is pinned, wherever it comes from.
-    ///
-    /// # Errors
-    /// Two of a repository have the same file name.
-    pub fn choose(&mut self, packages: &[RemotePackage], host: Host<'_>) -> Result<(), SourceError> {
-        let mut chosen: BTreeMap<String, Chosen> = BTreeMap::new();
-        // In the order of the recipe; one of which nothing is taken is a repository too.
-        let mut ids: Vec<&str> = Vec::new();
-        for upstream in &self.upstreams {
-            if !ids.contains(&upstream.repository.as_str()) {
-                ids.push(&upstream.repository);
-            }
-        }
-        for id in ids {
-            let own = |package: &&RemotePackage| {
-                self.upstreams.iter().any(|upstream| upstream.name == package.upstream && upstream.repository == id)
-            };
-            let mut packages: Vec<RemotePackage> = packages.iter().filter(own).cloned().collect();
-            packages.sort_by(|a, b| a.file_name.cmp(&b.file_name));
-            if let Some(twins) = packages.windows(2).find(|pair| pair[0].file_name == pair[1].file_name) {
-                let what = format!("{} is in {} too, and another one", twins[0].href, twins[1].upstream);
-                return Err(unfit(&format!("primary.xml of {}", twins[0].upstream), what));
-            }
-            let sha256 = digest_of(packages.iter().map(|package| (package.sha256, package.bytes, package.file_name.as_str())));
-            self.pins.0.push(Pin { name: format!("packages {id}"), sha256, urls: Vec::new() });
-            let awaited = self.awaited_of(&packages, host);
-            chosen.insert(id.to_owned(), Chosen { packages, awaited });
-        }
-        self.chosen = Some(chosen);
-        Ok(())
-    }
-
-    fn awaited_of(&self, packages: &[RemotePackage], host: Host<'_>) -> Option<Awaited> {
-        let missing: Vec<&RemotePackage> = packages.iter().filter(|package| host.store.peek_file(&package.sha256).is_none()).collect();
-        let mut hosts: Vec<String> = Vec::new();
-        for package in &missing {
-            let upstream = self.upstreams.iter().find(|upstream| upstream.name == package.upstream);
-            let host = upstream.and_then(|upstream| upstream.urls.first()).map(|url| host_of(url)).unwrap_or_default();
-            if !hosts.contains(&host) {
-                hosts.push(host);
-            }
-        }
-        let bytes = missing.iter().fold(0, |sum: u64, package| sum.saturating_add(package.bytes));
-        (!missing.is_empty()).then(|| Awaited { host: hosts.join(" and "), bytes: Some(bytes) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,6 +270,7 @@ mod tests {
     use crate::base::failure::{Class, Failure};
     use crate::cache::Store;
     use crate::sources::Proxies;
+    use crate::sources::{Fetch, Resolved, Web};
 
     fn upstream(name: &str) -> Upstream {
         Upstream {

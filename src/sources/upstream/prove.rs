@@ -1,9 +1,9 @@
 //! Whether the packages that were chosen are signed with the keys that the recipe names.
 
-use super::gather::fetch_all;
+use super::transfer::fetch_all;
 use super::{RemotePackage, Upstream};
 use crate::base::event::Task;
-use crate::sources::resolve::Host;
+use crate::sources::host::Host;
 use crate::sources::signatures::{Keyring, Proof, Signers, Wanted, all, known_as, recall, remember, verify};
 use crate::sources::{Resolved, SourceError};
 

@@ -1,0 +1,31 @@
+//! What the host brings to the resolution of a recipe's inputs.
+
+use std::path::Path;
+
+use super::fetch::{Fetch, Web};
+use crate::cache::Store;
+
+/// What the host brings to the resolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Host<'a> {
+    /// The directory of apt's configuration: `/etc/apt`.
+    pub apt: &'a Path,
+    /// A directory for scratch files.
+    pub scratch: &'a Path,
+    /// Where is kept what was found out before.
+    pub store: &'a Store,
+    /// How the network is reached.
+    pub web: &'a Web,
+    /// Whether what is missing is fetched, or only looked for.
+    pub fetch: Fetch,
+}
+
+impl Host<'_> {
+    /// How the network is reached by this resolution: whoever only looks wants to know soon.
+    pub(super) fn patience(&self) -> Web {
+        match self.fetch {
+            Fetch::Now => self.web.clone(),
+            Fetch::Look => Web { pauses: Vec::new(), ..self.web.clone() },
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The inputs of a recipe once they are found: the value that `resolve` makes, and that choosing and gathering packages fill.
+
+use std::collections::BTreeMap;
+
+use super::apt::AptSource;
+use super::bundle::Bundle;
+use super::debian::DebianChoice;
+use super::fetch::{Awaited, shown};
+use super::medium::Medium;
+use super::signatures::Proof;
+use super::upstream::{Chosen, Upstream};
+use super::{Pin, Pins, VerifiedFile};
+use crate::base::digest::Sha256Digest;
+use crate::packages::debian::Release;
+use crate::recipe::FileSource;
+
+/// A recipe's inputs, found.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// Every input by digest.
+    pub pins: Pins,
+    /// What is still to be fetched, by its pin's name: it is none of the files below. Only with [`Fetch::Look`].
+    pub awaited: Vec<(String, Awaited)>,
+    /// The installation medium.
+    pub iso: Option<VerifiedFile>,
+    /// The same, open: it is one that can install.
+    pub medium: Option<Medium>,
+    /// The bundles of the recipe's repositories, by their id.
+    pub bundles: BTreeMap<String, Bundle>,
+    /// The online repositories that packages may be chosen of, in the order of the recipe.
+    pub upstreams: Vec<Upstream>,
+    /// What was chosen of them, by the id of the recipe's repository; nothing while it is not known.
+    pub chosen: Option<BTreeMap<String, Chosen>>,
+    /// Who signed the packages of repositories that have keys; those of online ones once [`super::prove`] was asked.
+    pub proofs: Vec<Proof>,
+    /// Debian's suites; empty when the installer's medium has the packages.
+    pub apt: Vec<Suite>,
+    /// What was chosen of them; nothing while it is not known.
+    pub debian: Option<DebianChoice>,
+}
+
+/// A suite that packages come from.
+#[derive(Debug)]
+pub struct Suite {
+    /// Where it is.
+    pub source: AptSource,
+    /// What it consists of, as apt has verified it.
+    pub release: Release,
+    /// What its signed index hashes to.
+    pub sha256: Sha256Digest,
+}
+
+impl Resolved {
+    pub(super) fn pin(&mut self, name: &str, sha256: Sha256Digest, source: &FileSource) {
+        self.pins.0.push(Pin { name: name.to_owned(), sha256, urls: source.urls.iter().map(|url| shown(url)).collect() });
+    }
+
+    pub(super) fn await_one(&mut self, name: &str, awaited: Awaited, source: &FileSource) {
+        // Nothing is awaited that is not pinned.
+        if let Some(sha256) = source.sha256 {
+            self.pin(name, sha256, source);
+        }
+        self.awaited.push((name.to_owned(), awaited));
+    }
+}
