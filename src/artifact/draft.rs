@@ -6,7 +6,7 @@ use std::path::Path;
 use super::directory::{Artifact, EVENTS_FILE, MANIFEST_FILE, SUMS_FILE, check_image, open_regular};
 use super::error::ArtifactError;
 use super::manifest::{Manifest, is_file_name};
-use super::place::{Place, replaces};
+use super::place::{Overwrite, Place, replaces};
 use crate::base::atomic::{self, NewDir};
 use crate::base::digest::Sha256Digest;
 
@@ -26,15 +26,6 @@ impl Drop for Made {
     fn drop(&mut self) {
         self.0.remove_made();
     }
-}
-
-/// What publishing may do with an artifact of another content id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overwrite {
-    /// Refuse.
-    Refuse,
-    /// Replace it (`--force`).
-    Force,
 }
 
 impl Draft {

@@ -19,7 +19,7 @@ mod manifest;
 mod place;
 
 pub use directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, SUMS_FILE, evidence_dir, existing, open};
-pub use draft::{Draft, Overwrite};
+pub use draft::Draft;
 pub use error::ArtifactError;
 pub use manifest::{ImageRecord, InputRecord, Manifest, SCHEMA, SignatureRecord, StageRecord, Verification};
-pub use place::{Place, replaces};
+pub use place::{Overwrite, Place, replaces};

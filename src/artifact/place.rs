@@ -10,7 +10,6 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::directory::{EVENTS_FILE, Found, MANIFEST_FILE, SUMS_FILE, existing, read_manifest};
-use super::draft::Overwrite;
 use super::error::ArtifactError;
 use crate::base::atomic::NewDir;
 use crate::base::digest::Sha256Digest;
@@ -106,6 +105,15 @@ impl Place {
             _ => Err(error),
         }
     }
+}
+
+/// What publishing may do with an artifact of another content id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Refuse.
+    Refuse,
+    /// Replace it (`--force`).
+    Force,
 }
 
 /// Whether publishing at `target` replaces an artifact: one of the content id `wanted`, or, with [`Overwrite::Force`], any.

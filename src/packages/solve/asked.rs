@@ -9,6 +9,22 @@ use super::super::version::{Parts, Scheme};
 use super::index::{Colour, Index};
 use super::order;
 
+/// What is asked of a universe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Question {
+    /// What is to be there.
+    pub asked: Vec<Asked>,
+    /// What is taken out of what `asked` amounts to; a package may still come in because another needs it (yum 3.4.3,
+    /// yum/transactioninfo.py, `deselect`: Anaconda's `-NAME`).
+    pub deselected: Vec<What>,
+    /// What is to be there however `deselected` reads.
+    pub required: Vec<Asked>,
+    /// Patterns of packages that count as not there at all (yum.conf(5), exclude).
+    pub forbidden: Vec<String>,
+    /// Leave out what no repository has (`%packages --ignoremissing`).
+    pub ignore_missing: bool,
+}
+
 /// Something that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {

@@ -7,8 +7,9 @@
 use super::super::model::{PackageId, Relation};
 use super::super::version::Scheme;
 use super::asked::Choice;
+use super::chosen::{Chosen, Why};
 use super::index::Index;
-use super::{Chosen, Why, order};
+use super::order;
 
 /// How deep needs are followed; Debian's reach a few hundred.
 const DEPTH: usize = 2000;

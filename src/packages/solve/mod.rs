@@ -7,6 +7,7 @@
 //! ```
 
 mod asked;
+mod chosen;
 mod explain;
 mod greedy;
 mod index;
@@ -22,8 +23,8 @@ use std::fmt;
 use resolvo::{Problem, Solver, UnsolvableOrCancelled};
 
 use super::model::{PackageId, Relation, Universe};
-pub use asked::{Asked, What};
-pub use notices::Notice;
+pub use asked::{Asked, Question, What};
+pub use chosen::{Chosen, Closure, Notice, Why};
 pub use words::Reason;
 
 use asked::{Choice, Meaning};
@@ -32,61 +33,6 @@ use index::Index;
 use provider::Provider;
 use reasons::with_reasons;
 use words::Words;
-
-/// What is asked of a universe.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Question {
-    /// What is to be there.
-    pub asked: Vec<Asked>,
-    /// What is taken out of what `asked` amounts to; a package may still come in because another needs it (yum 3.4.3,
-    /// yum/transactioninfo.py, `deselect`: Anaconda's `-NAME`).
-    pub deselected: Vec<What>,
-    /// What is to be there however `deselected` reads.
-    pub required: Vec<Asked>,
-    /// Patterns of packages that count as not there at all (yum.conf(5), exclude).
-    pub forbidden: Vec<String>,
-    /// Leave out what no repository has (`%packages --ignoremissing`).
-    pub ignore_missing: bool,
-}
-
-/// The packages a system gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closure {
-    /// Every package, by its place in the universe.
-    pub packages: Vec<Chosen>,
-    /// What a user would want to know.
-    pub notices: Vec<Notice>,
-}
-
-/// A package that a system gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chosen {
-    /// The package.
-    pub id: PackageId,
-    /// Why.
-    pub why: Why,
-}
-
-/// Why a system gets a package.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
-    /// Somebody asks for it, with these words.
-    Asked(String),
-    /// This one needs it.
-    Needed(PackageId),
-}
-
-impl Closure {
-    /// Bytes to fetch.
-    pub fn download(&self, universe: &Universe) -> u64 {
-        self.packages.iter().map(|chosen| universe.package(chosen.id).download).sum()
-    }
-
-    /// Bytes on the disk once installed, as the packages' headers tell.
-    pub fn installed(&self, universe: &Universe) -> u64 {
-        self.packages.iter().map(|chosen| universe.package(chosen.id).installed).sum()
-    }
-}
 
 /// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

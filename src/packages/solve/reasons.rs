@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 use super::super::model::{Need, PackageId};
 use super::asked::Choice;
+use super::chosen::{Chosen, Why};
 use super::index::Index;
-use super::{Chosen, Why};
 
 /// Times that a superfluous package is looked for; real answers have none or one.
 const ROUNDS: usize = 16;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use super::{Inspection, Summary};
+use super::inspection::{Inspection, Summary};
 use crate::base::digest::Sha256Digest;
 use crate::cache::Store;
 

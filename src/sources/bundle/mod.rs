@@ -15,6 +15,7 @@
 mod archive;
 mod compare;
 mod header;
+mod inspection;
 mod listing;
 mod make;
 mod memory;
@@ -26,8 +27,6 @@ pub(super) mod yum;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 use super::aside::aside;
 use super::verified::refuse_other;
@@ -44,10 +43,12 @@ pub use listing::FileRecord;
 pub use traps::{Target, Trap, TrapKind};
 
 pub(super) use archive::FILE_BYTES;
+pub use inspection::Maker;
 pub(super) use listing::digest_of;
 pub(super) use make::repodata;
 pub(super) use unpack::TIME;
 
+use inspection::{Inspection, Summary};
 use listing::Listing;
 use problem::Stop;
 
@@ -74,37 +75,6 @@ impl Place {
             Self::Archive(path) | Self::Directory(path) => path,
         }
     }
-}
-
-/// Who made a bundle's metadata.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Maker {
-    /// Whoever made the bundle.
-    Carried,
-    /// goldsmith, since there was none.
-    Made,
-    /// goldsmith, since yum 3.4.3 of EL 7 cannot use what there was.
-    Remade,
-}
-
-/// What was found out about a bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Inspection {
-    summary: Summary,
-    /// Path to content of the files in `repodata`, those of SQLite left out.
-    repodata: BTreeMap<String, Vec<u8>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Summary {
-    maker: Maker,
-    /// The directory of the bundle that is the repository; empty for its own.
-    top: String,
-    /// In the order of their paths, with metadata that was made.
-    files: Vec<FileRecord>,
-    /// Of carried metadata what does not fit and does no harm, of metadata that was made anew why.
-    said: Vec<String>,
 }
 
 impl Bundle {

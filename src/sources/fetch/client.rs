@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url};
 
-use super::Proxies;
+use super::web::Proxies;
 use crate::sources::SourceError;
 
 /// Redirects that are followed; browsers follow 20.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Web;
+use super::web::Web;
 use crate::base::event::Task;
 
 /// How often a server is tried again that has not answered at all: the host may have no network.

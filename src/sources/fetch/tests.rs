@@ -7,9 +7,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use std::time::Duration;
+
 use super::*;
 use crate::base::event::{Event, Events};
 use crate::base::failure::{Class, Failure};
+use crate::base::secret::Secret;
 
 /// What a server is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

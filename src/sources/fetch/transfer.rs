@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use reqwest::header::{IF_RANGE, RANGE};
 use reqwest::{Client, Response};
 
-use super::Web;
 use super::answer::{Answer, validator};
 use super::client::{host, shown, words};
 use super::part::{Origin, Part};
 use super::patience::Patience;
+use super::web::Web;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Task, Unit};
 use crate::base::size::rounded;

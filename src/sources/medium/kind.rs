@@ -3,33 +3,10 @@
 use std::fmt;
 
 use super::TreeInfo;
+use super::edition::Edition;
 use super::releases::{self, KnownMedium};
 use crate::base::text::printable;
 use crate::sources::iso9660::Volume;
-
-/// What a distribution calls the sizes of its media.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edition {
-    /// The packages of a minimal installation.
-    Minimal,
-    /// Those of every common installation.
-    Dvd,
-    /// The installer alone: packages come over the network.
-    NetInstall,
-    /// Everything there is.
-    Everything,
-}
-
-impl fmt::Display for Edition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Minimal => "Minimal",
-            Self::Dvd => "DVD",
-            Self::NetInstall => "NetInstall",
-            Self::Everything => "Everything",
-        })
-    }
-}
 
 /// What a medium is.
 #[derive(Debug, Clone, PartialEq, Eq)]

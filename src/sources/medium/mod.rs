@@ -2,6 +2,7 @@
 //!
 //! All ISOs of CentOS 7 have one label, so what a medium is is told by its volume's size and its content ([`Kind`]).
 
+mod edition;
 mod kind;
 mod label;
 mod metadata;
@@ -19,7 +20,8 @@ use super::iso9660::{Entry, Iso, IsoError, IsoFile};
 use crate::base::digest::Sha256Digest;
 use crate::base::read_at::ReadAt;
 
-pub use kind::{Edition, Kind};
+pub use edition::Edition;
+pub use kind::Kind;
 pub use label::{LabelError, TAKEN, device_label};
 pub use releases::{KnownMedium, known_as};
 pub use treeinfo::TreeInfo;

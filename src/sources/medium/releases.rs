@@ -3,7 +3,7 @@
 //! Names and sizes of volumes: osinfo-db, tests/isodata/centos/centos7.0 (snapshot 62326e12). Digests: the vendor's sha256sum.txt as at least two
 //! independent public repositories quote it; a digest that was found in one alone, or not at all, is `None`.
 
-use super::Edition;
+use super::edition::Edition;
 use crate::base::digest::Sha256Digest;
 
 /// The label of all of them, whatever the edition and the minor release.

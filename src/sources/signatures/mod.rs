@@ -38,6 +38,7 @@ use crate::packages::rpm::header::LEAD_MAGIC;
 
 pub(super) use index::of_index;
 pub(super) use keyring::Keyring;
+pub(super) use package::Wanted;
 
 /// What the store calls a proof. The number is that of [`Signers`]' form and of the rules that lead to it.
 const KIND: &str = "signatures-2";
@@ -76,19 +77,6 @@ impl Signers {
         other.keys.into_iter().for_each(|(key, count)| *self.keys.entry(key).or_default() += count);
         self.weak.extend(other.weak);
     }
-}
-
-/// A package that is to be verified.
-#[derive(Debug)]
-pub(super) struct Wanted<'a> {
-    /// What it is called, for people.
-    pub name: &'a str,
-    /// Where it is; its bytes are known by their digest.
-    pub path: PathBuf,
-    /// With which of these keys it must be signed.
-    pub keyring: &'a Keyring,
-    /// Its digest comes from an index that is signed with one of the keys.
-    pub is_indexed: bool,
 }
 
 /// Verify packages, a few at a time: for each, in their order, who signed it, or why it is refused in words that fit after its name.

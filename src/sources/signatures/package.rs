@@ -2,15 +2,28 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::Wanted;
+use super::Keyring;
 use super::gpgv::{Answer, Data, ask};
 use crate::base::fingerprint::Fingerprint;
 use crate::packages::openpgp::HashAlgorithm;
 use crate::packages::rpm::signed::{self, Covers, Signed};
 use crate::sources::SourceError;
 use crate::sources::aside::beside;
+
+/// A package that is to be verified.
+#[derive(Debug)]
+pub(in crate::sources) struct Wanted<'a> {
+    /// What it is called, for people.
+    pub name: &'a str,
+    /// Where it is; its bytes are known by their digest.
+    pub path: PathBuf,
+    /// With which of these keys it must be signed.
+    pub keyring: &'a Keyring,
+    /// Its digest comes from an index that is signed with one of the keys.
+    pub is_indexed: bool,
+}
 
 /// Who signed a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
