@@ -214,6 +214,7 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     ("disk-small-and-swapped", &[DEPLOY, LOCKED, "[disk]\nsize = \"1G\"\nswap = \"1G\"\n"]),
     ("disk-no-sizes", &[DEPLOY, LOCKED, "[disk]\nsize = \"big\"\nswap = \"1000\"\n"]),
+    ("sizes-without-units", &[DEPLOY, LOCKED, "[disk]\nsize = 20\nswap = \"512\"\n[build]\nmemory = 2048\ndeadline = 30\ncpus = \"2\"\n"]),
     ("disk-uefi-on-mbr", &[DEPLOY, LOCKED, "[disk]\nfirmware = \"uefi\"\ntable = \"mbr\"\nsize = \"3T\"\n"]),
     ("build", &[DEPLOY, LOCKED, "[build]\nmemory = \"512M\"\ndeadline = \"soon\"\nnetwork = \"yes\"\n"]),
     ("build-memory-of-anaconda", &[ANACONDA, SYSTEM, "[build]\nmemory = \"1G\"\ndeadline = \"25h\"\n"]),

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -30,8 +31,19 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(parent)
 }
 
+/// A file in `parent` that disappears unless it gets a name. Its error is the kernel's alone: tempfile adds the path of the file that could
+/// not be made, which means nothing to a user.
+fn nameless(parent: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut refused = None;
+    let made = tempfile::Builder::new().make_in(parent, |path| {
+        let made = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
+        made.inspect_err(|error| refused = error.raw_os_error())
+    });
+    made.map_err(|error| refused.map_or(error, io::Error::from_raw_os_error))
+}
+
 fn staged(parent: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    let mut file = nameless(parent)?;
     file.write_all(bytes)?;
     fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     file.as_file().sync_all()?;
@@ -51,7 +63,7 @@ impl NewFile {
     /// # Errors
     /// The directory cannot be written.
     pub fn beside(target: &Path) -> io::Result<Self> {
-        Ok(Self { staging: tempfile::NamedTempFile::new_in(parent_of(target))?, target: target.to_owned() })
+        Ok(Self { staging: nameless(parent_of(target))?, target: target.to_owned() })
     }
 
     /// What the content is written to.

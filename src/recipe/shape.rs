@@ -10,6 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
 use super::diagnostics::{Findings, Problem};
+use super::syntax::likely_unit;
 use super::tree::{KeyPath, Node, Place, Value};
 use super::written;
 use crate::base::text::suggestion;
@@ -276,6 +277,7 @@ impl Fitting<'_> {
             (Value::Table(_), _) if path.0.iter().take(2).eq(["kernel", "sysctl"]) => {
                 Some(r#"quote the whole key, like `"net.ipv4.ip_forward" = 1`"#.to_owned())
             }
+            (Value::Integer(number), _) if shape.string && shape.words.is_empty() && *number >= 0 => with_unit(path, *number),
             (Value::Integer(_) | Value::Boolean(_) | Value::Other(_), _) if shape.string && shape.words.is_empty() => {
                 Some("put it in quotes".to_owned())
             }
@@ -354,6 +356,16 @@ impl Fitting<'_> {
 
 fn range(least: i64, most: i64) -> String {
     if least == most { least.to_string() } else { format!("from {least} to {most}") }
+}
+
+/// The text to write for a number, where a size or a time span is meant.
+fn with_unit(path: &KeyPath, number: i64) -> Option<String> {
+    let unit = |unit: &str| Some(format!("put it in quotes, with a unit: \"{number}{unit}\""));
+    match path.0.last().map(String::as_str) {
+        Some("size" | "swap" | "memory") => unit(likely_unit(u64::try_from(number).unwrap_or(0))),
+        Some("deadline") => unit("m"),
+        _ => Some("put it in quotes".to_owned()),
+    }
 }
 
 fn with_suggestion(problem: Problem, meant: Option<&str>) -> Problem {

@@ -210,10 +210,19 @@ pub(super) fn mode(text: &str) -> Verdict<u32> {
     }
 }
 
+/// The unit that a bare number of a size was probably meant to have: `20` is a disk in GiB, `2048` is memory in MiB.
+pub(super) fn likely_unit(number: u64) -> &'static str {
+    if number < 256 { "G" } else { "M" }
+}
+
 /// A size in whole MiB, which partitions are made of.
 pub(super) fn size(text: &str) -> Verdict<ByteSize> {
     match text.parse::<ByteSize>() {
         Ok(size) if size.bytes() % ByteSize::mib(1).bytes() == 0 => Ok(size),
+        Ok(bytes) if !text.contains(|c: char| c.is_ascii_alphabetic()) => {
+            let meant = format!("add a unit: \"{}{}\"", text.trim(), likely_unit(bytes.bytes()));
+            fault(format!("`{text}` is a number of bytes, and not a whole number of MiB"), meant)
+        }
         Ok(_) => fault(format!("`{text}` is not a whole number of MiB"), "write it with M or G, like \"8G\""),
         Err(_) => fault(format!("`{text}` is not a size"), "write a whole number with M or G, like \"8G\""),
     }
