@@ -27,77 +27,6 @@ fn commands() -> Vec<Vec<String>> {
 fn every_command_has_its_help_and_it_fits_a_terminal() {
     let commands = commands();
     assert!(commands.len() > 13, "{commands:?}");
-    for words in commands {
-        let ended = goldsmith(words.iter().map(String::as_str).chain(["--help"])).end();
-        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{words:?}");
-        for line in ended.stdout.lines() {
-            assert!(line.chars().count() <= 80, "{words:?}: {line}");
-        }
-        let name = if words.is_empty() { "goldsmith".to_owned() } else { words.join("-") };
-        golden(&format!("help/{name}.txt"), &ended.stdout);
-    }
-}
-
-#[test]
-fn the_definition_is_sound_and_every_argument_has_help() {
-    Args::command().debug_assert();
-}
-
-#[test]
-fn wrong_words_are_usage_errors_with_a_hint() {
-    for (args, said) in [
-        (&["biuld", "x"][..], "tip: a similar subcommand exists: 'build'"),
-        (&["build"], "required arguments were not provided"),
-        (&["run", "x", "--ssh", "0"], "0 is not in 1..=65535"),
-        (&["run", "x", "--memory", "2 cups"], "`2 cups` is not a size; write a whole number with K, M, G or T"),
-        (&["completions", "csh"], "possible values: bash"),
-        (&["verify", "x", "--set", "a=1"], "--recipe <RECIPE>"),
-        (&[], "Usage: goldsmith"),
-    ] {
-        let ended = goldsmith(args.iter().copied()).end();
-        assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{args:?}");
-        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
-    }
-}
-
-#[test]
-fn the_version_is_said() {
-    goldsmith(["--version"]).end().is(0, concat!("goldsmith ", env!("CARGO_PKG_VERSION"), "\n"), "");
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
-    for args in ["help", "completions zsh", "man", "build --help"] {
-        let script = format!("{{ '{GOLDSMITH}' {args}; echo $? >status; }} | head -c 1 >first; cat status");
-        Run::program("/bin/sh", ["-c", &script]).end().is(0, "0\n", "");
-        // The pipe is closed before the first byte.
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        goldsmith(args.split(' ')).stdout_to(writer).end().is(0, "", "");
-    }
-    let full = || File::options().write(true).open("/dev/full").unwrap();
-    let said = "error: standard output cannot be written: No space left on device (os error 28)\n  help: free some space where standard output goes\n";
-    goldsmith(["man"]).stdout_to(full()).end().is(7, "", said);
-    assert_eq!(goldsmith(["--help"]).stdout_to(full()).end().status, 7);
-}
-
-#[test]
-fn completions_are_scripts_that_their_shell_accepts() {
-    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        let ended = goldsmith(["completions", shell]).end();
-        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
-        assert!(ended.stdout.contains("keep-on-failure"), "{shell}: {}", ended.stdout);
-    }
-    let bash = goldsmith(["completions", "bash"]).end().stdout;
-    let asked =
-        format!("{bash}\nCOMP_WORDS=(goldsmith kick); COMP_CWORD=1; _goldsmith goldsmith kick goldsmith; echo \"${{COMPREPLY[*]}}\"");
-    Run::program("/bin/bash", ["-c", &asked]).end().is(0, "kickstart\n", "");
-}
-
-#[test]
-fn manual_pages_are_printed_or_written_one_for_each_command() {
-    let page = goldsmith(["man"]).end();
-    assert_eq!((page.status, page.stderr.as_str()), (0, ""));
     assert!(page.stdout.contains(".TH goldsmith 1") && page.stdout.contains("Exit codes"), "{}", page.stdout);
     let ended = goldsmith(["man", "-o", "pages/deep"]).end();
     ended.is(0, "", "");
@@ -418,4 +347,83 @@ fn a_read_that_does_not_come_back_ends_with_the_signal() {
         assert_eq!(ended.status, status, "{}", ended.stderr);
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
+}
+
+/// The name of a recipe, or its file, in the place of an image or a kickstart: the message says what it is, and the command that was meant.
+#[test]
+fn a_recipe_in_the_wrong_place_is_named_as_one() {
+    let recipe = "schema = 1\nextends = \"debian-12-docker\"\nname = \"lab\"\n";
+    for command in [&["run"][..], &["verify"], &["image", "inspect"]] {
+        for (image, status, error, help) in [
+            (
+                "debian-12-docker",
+                3,
+                "there is no image debian-12-docker: the recipe `debian-12-docker` is not built in this directory",
+                "build it with `goldsmith build debian-12-docker`, or give the path of an image",
+            ),
+            (
+                "lab/lab.qcow2",
+                3,
+                "there is no image lab/lab.qcow2: the recipe `lab.toml` is not built in this directory",
+                "build it with `goldsmith build lab.toml`, or give the path of an image",
+            ),
+            (
+                "lab.toml",
+                2,
+                "lab.toml is a recipe, not an image",
+                "build it with `goldsmith build lab.toml`, then give the directory which that made",
+            ),
+        ] {
+            let words = command.iter().copied().chain([image]);
+            let ended = goldsmith(words).file("lab.toml", recipe).end();
+            ended.is(status, "", &format!("error: {error}\n  help: {help}\n"));
+        }
+    }
+    let said = "error: lab.toml is a recipe, not a kickstart\n  \
+                help: check the recipe with `goldsmith check lab.toml`; `goldsmith kickstart render lab.toml` shows the kickstart that it makes\n";
+    goldsmith(["kickstart", "check", "lab.toml"]).file("lab.toml", recipe).end().is(2, "", said);
+}
+
+#[test]
+fn a_starter_goes_to_standard_output_or_into_a_new_directory() {
+    let printed = goldsmith(["init", "-"]).end();
+    printed.is(0, goldsmith::recipe::starter(), "");
+    assert_eq!(std::fs::read_dir(printed.dir()).unwrap().count(), 0);
+    let written = goldsmith(["init", "a/b.toml"]).end();
+    written.is(0, "a/b.toml written; edit it, then run: goldsmith build a/b.toml\n", "");
+    let names: Vec<_> = std::fs::read_dir(written.dir().join("a")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["b.toml"]);
+    // The name of the temporary file is nobody's business.
+    let refused = goldsmith(["init", "/proc/b.toml"]).end();
+    assert!(refused.status == 7 && refused.stderr.starts_with("error: /proc/b.toml cannot be written: "), "{}", refused.stderr);
+    assert!(!refused.stderr.contains(".tmp"), "{}", refused.stderr);
+}
+
+/// With `--json` everything on standard output is a record, wrong words and wrong recipes included.
+#[test]
+fn errors_are_records_with_their_places() {
+    let record = |args: &[&str], recipe: &str| -> serde_json::Value {
+        let ended = goldsmith(args.iter().copied()).file("r.toml", recipe).end();
+        let record: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stdout));
+        assert_eq!((ended.status, &record["event"]), (2, &"error".into()), "{record}");
+        assert!(record["elapsed"].as_f64().unwrap() >= 0.0 && record["time"].is_string() && record["schema"] == 1, "{record}");
+        record
+    };
+    let words = record(&["biuld", "r.toml", "--json"], "");
+    assert_eq!((&words["what"], &words["class"]), (&"unrecognized subcommand 'biuld'".into(), &"usage".into()));
+    assert_eq!(words["remedy"], "a similar subcommand exists: 'build'");
+    let missing = record(&["--json", "build"], "");
+    assert_eq!(missing["what"], "the following required arguments were not provided: <RECIPE>");
+    let recipe = "schema = 1\nextends = \"debian-12-docker\"\nname = \"é\"\ndisk = { size = 20 }\n";
+    let wrong = record(&["plan", "--json", "r.toml"], recipe);
+    let findings = wrong["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 2, "{wrong}");
+    assert_eq!((&findings[0]["file"], &findings[0]["line"], &findings[0]["column"]), (&"r.toml".into(), &3.into(), &8.into()));
+    assert_eq!(
+        findings[1],
+        serde_json::json!({"file": "r.toml", "line": 4, "column": 17, "message": "`disk.size` must be a string, not an integer",
+        "help": ["put it in quotes, with a unit: \"20G\""]})
+    );
+    // Help is help, and no record.
+    assert!(goldsmith(["--json", "--help"]).end().stdout.starts_with("Turns one"));
 }

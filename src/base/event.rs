@@ -91,6 +91,8 @@ pub enum Outcome {
     Reused,
     /// It failed, or was dropped on the way out of a failure.
     Failed,
+    /// The user ended the run.
+    Interrupted,
 }
 
 /// A listener.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 /// Whose fault an error is. It decides the exit code, and nothing else does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -26,6 +28,21 @@ pub enum Class {
     Terminated,
 }
 
+/// One thing that is wrong in a text of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file, as it was named; `--set` for an override.
+    pub file: Option<String>,
+    /// Its line, from 1.
+    pub line: Option<usize>,
+    /// The character in the line, from 1.
+    pub column: Option<usize>,
+    /// What is wrong: one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: Vec<String>,
+}
+
 /// An error that is part of the product: besides *what failed, where and why* (its `Display`) it says whose fault it is and what to do now.
 pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// Whose fault it is.
@@ -36,6 +53,11 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
 
     /// Lines that prove the cause (an installer's log, a console's tail), oldest first.
     fn evidence(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// For machines: each thing that is wrong in a file, with its place. Empty when it is about no text of the user's.
+    fn findings(&self) -> Vec<Finding> {
         Vec::new()
     }
 

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -30,7 +30,12 @@ enum State<W> {
 impl<W: Write> JsonLog<W> {
     /// Begin a log; its clock starts now. Each record is one `write`.
     pub fn new(writer: W) -> Self {
-        Self { begun: Instant::now(), state: Mutex::new(State::Open(writer)) }
+        Self::since(Instant::now(), writer)
+    }
+
+    /// As [`Self::new`], with a clock that started when the run began.
+    pub fn since(begun: Instant, writer: W) -> Self {
+        Self { begun, state: Mutex::new(State::Open(writer)) }
     }
 
     /// Write one record of `body`, which must serialise as a map.
@@ -64,9 +69,9 @@ impl<W: Write + Send> Listener for JsonLog<W> {
     }
 }
 
-/// `body` as a record that stands alone, with its line end; its `elapsed` is 0.
-pub fn line(body: &impl Serialize) -> String {
-    stamped(body, Timestamp::now(), 0.0)
+/// `body` as a record that stands alone, with its line end, `elapsed` after the run began.
+pub fn line(body: &impl Serialize, elapsed: Duration) -> String {
+    stamped(body, Timestamp::now(), elapsed.as_secs_f64())
 }
 
 fn stamped(body: &impl Serialize, time: Timestamp, elapsed: f64) -> String {

@@ -67,9 +67,36 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// `text` in lines of at most `width` characters, broken between words. A longer word has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_wrapped_between_words() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("one two  three", &["one two", "three"]),
+            ("a muchtoolongword b", &["a", "muchtoolongword", "b"]),
+            ("äöü äöü x", &["äöü äöü", "x"]),
+        ] {
+            assert_eq!(wrapped(text, 8), expected, "{text}");
+        }
+    }
 
     #[test]
     fn suggestions_are_close_or_absent() {

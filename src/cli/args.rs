@@ -38,7 +38,13 @@ const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
 
 fn vm_memory(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|error: NotASize| error.to_string())?;
-    if size < LEAST_MEMORY { Err(format!("{LEAST_MEMORY} is the least")) } else { Ok(size) }
+    match size.bytes() {
+        least if least >= LEAST_MEMORY.bytes() => Ok(size),
+        bytes if text.trim().bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(format!("without a unit this is {bytes} bytes, and {LEAST_MEMORY} is the least; write `{bytes}M` for MiB"))
+        }
+        _ => Err(format!("{LEAST_MEMORY} is the least")),
+    }
 }
 
 /// Turns one recipe into a golden VM image, proved by booting it
@@ -94,7 +100,7 @@ pub enum Command {
 /// `init`.
 #[derive(Debug, clap::Args)]
 pub struct Init {
-    /// The file to write; an existing one is left alone
+    /// The file to write, `-` for standard output; an existing file is left alone
     #[arg(default_value = "recipe.toml")]
     pub file: PathBuf,
 }

@@ -1,12 +1,16 @@
 //! What every command may ask of its surroundings.
 
-use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::json;
 
 use super::environment::Environment;
 use super::{printer, progress, report};
-use crate::base::event::{Event, Listener};
+use crate::base::event::Listener;
 use crate::base::failure::Failure;
 use crate::base::journal::{self, JsonLog};
+use crate::verify::CheckResult;
 
 /// What every command may ask of its surroundings.
 #[derive(Debug)]
@@ -17,24 +21,39 @@ pub struct Context {
     pub json: bool,
     /// `-v`.
     pub verbose: bool,
+    /// When the run began.
+    pub begun: Instant,
 }
 
 impl Context {
     /// The listeners that show a run to the caller: records on standard output with `--json`, else bars or lines on standard error.
     pub fn listeners(&self) -> Vec<Box<dyn Listener>> {
         if self.json {
-            let log = Arc::new(JsonLog::new(std::io::LineWriter::new(printer::Stdout)));
-            vec![Box::new(move |event: &Event| log.hear(event))]
+            let log = JsonLog::since(self.begun, std::io::LineWriter::new(printer::Stdout));
+            vec![Box::new(progress::Told(Box::new(progress::Thinned::new(log))))]
         } else {
-            vec![progress::listener(printer::stderr_shows_bars(&self.environment), self.verbose)]
+            vec![Box::new(progress::Told(progress::listener(printer::stderr_shows_bars(&self.environment), self.verbose)))]
         }
+    }
+
+    /// A record of this run, with its line end; `body` must serialise as a map.
+    pub fn record(&self, body: &impl Serialize) -> String {
+        journal::line(body, self.begun.elapsed())
+    }
+
+    /// A record for each check of an image.
+    pub fn checks(&self, checks: &[CheckResult]) -> String {
+        let record = |check: &CheckResult| {
+            self.record(&json!({"event": "check", "name": check.name, "outcome": check.outcome, "detail": check.detail}))
+        };
+        checks.iter().map(record).collect()
     }
 
     /// Tell of a failure: a record with `--json`, words in any case.
     pub(super) fn report(&self, failure: &dyn Failure) {
         if self.json {
             // Nobody is left to be told when standard output is gone too.
-            let _ = printer::out(&journal::line(&report::record(failure)));
+            let _ = printer::out(&self.record(&report::record(failure)));
         }
         printer::err(&report::text(failure, printer::stderr_has_colour(&self.environment)));
     }

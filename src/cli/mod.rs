@@ -17,15 +17,18 @@ pub mod printer;
 pub mod progress;
 pub mod report;
 pub mod signals;
+pub mod subject;
 pub mod terminal;
 
 use std::ffi::OsString;
 use std::panic;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
 
 use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::journal;
 
 use crate::recipe;
 
@@ -43,11 +46,21 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn enter(words: Vec<OsString>) -> u8 {
+    let begun = Instant::now();
+    // Words that cannot be read tell at least this.
+    let wants_json = words.iter().any(|word| word == "--json");
     let args = match Args::try_parse_from(words) {
         Ok(args) => args,
-        Err(error) => return printer::usage(&error),
+        Err(error) => {
+            if wants_json && error.use_stderr() {
+                let record = report::record(&WrongWords(error.to_string()));
+                // What follows goes to standard error, for people.
+                let _ = printer::out(&journal::line(&record, begun.elapsed()));
+            }
+            return printer::usage(&error);
+        }
     };
-    let context = Context { environment: Environment::read(), json: args.json, verbose: args.verbose };
+    let context = Context { environment: Environment::read(), json: args.json, verbose: args.verbose, begun };
     match run(args.command, &context) {
         Ok(()) => exit::DONE,
         Err(failure) => {
@@ -60,7 +73,8 @@ fn enter(words: Vec<OsString>) -> u8 {
 fn run(command: Command, context: &Context) -> Result<(), AnyFailure> {
     // One thread, and it is the first: children die with the thread that spawned them (see `base::process`).
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NoRuntime)?;
-    let result = runtime.block_on(signals::or_ended(dispatch(command, context)));
+    let resumes = matches!(command, Command::Build(_));
+    let result = runtime.block_on(signals::or_ended(dispatch(command, context), resumes));
     // A blocking read must not hold up the end.
     runtime.shutdown_background();
     result?
@@ -81,6 +95,31 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure>
         Command::Schema => Ok(printer::out(&format!("{:#}\n", recipe::schema()))?),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),
+    }
+}
+
+/// A command line that clap refused, as a record has it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.what())]
+struct WrongWords(String);
+
+impl WrongWords {
+    /// The first paragraph: clap puts usage and hints behind an empty line.
+    fn what(&self) -> String {
+        let paragraph: Vec<&str> = self.0.split("\n\n").next().unwrap_or_default().lines().map(str::trim).collect();
+        let text = paragraph.join(" ");
+        text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+    }
+}
+
+impl Failure for WrongWords {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let tip = self.0.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+        Some(tip.unwrap_or("see `goldsmith --help`").to_owned())
     }
 }
 

@@ -73,6 +73,12 @@ impl Write for Stdout {
     }
 }
 
+/// The columns of the terminal that standard output goes to; nothing for a file or a pipe, whose lines are not broken.
+pub fn stdout_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
 /// Whether standard error can show bars: a terminal that can move its cursor.
 pub fn stderr_shows_bars(environment: &Environment) -> bool {
     io::stderr().is_terminal() && !environment.dumb_terminal

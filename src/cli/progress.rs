@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use super::printer;
+use super::{printer, signals};
 use crate::base::event::{Event, Listener, Outcome, Unit};
 use crate::base::size::rounded;
 use crate::base::text::printable;
@@ -15,12 +15,61 @@ use crate::base::text::printable;
 /// The least time between two plain lines of progress; what begins and ends is always said.
 const PLAIN_PERIOD: Duration = Duration::from_secs(30);
 
+/// The least time between two records of a task's progress.
+const THIN_PERIOD: Duration = Duration::from_secs(1);
+
 /// A listener for standard error: bars where they can be drawn, else plain lines. `verbose` also shows lines of output.
 pub fn listener(bars: bool, verbose: bool) -> Box<dyn Listener> {
     if bars {
         Box::new(Bars::new(ProgressDrawTarget::stderr(), verbose))
     } else {
         Box::new(Lines { begun: Instant::now(), state: Mutex::new(Plain::new(verbose)) })
+    }
+}
+
+/// Says of what failed after a signal that it was interrupted.
+pub struct Told(pub Box<dyn Listener>);
+
+impl Listener for Told {
+    fn hear(&self, event: &Event) {
+        match event {
+            Event::End { task, title, outcome: Outcome::Failed, seconds } if signals::is_ending() => {
+                self.0.hear(&Event::End { task: *task, title: title.clone(), outcome: Outcome::Interrupted, seconds: *seconds });
+            }
+            _ => self.0.hear(event),
+        }
+    }
+}
+
+/// Passes on a task's progress once in a while, and everything else: a download counts a thousand times in a second.
+pub struct Thinned<L> {
+    to: L,
+    said: Mutex<HashMap<u64, Instant>>,
+}
+
+impl<L> Thinned<L> {
+    /// A listener before `to`.
+    pub fn new(to: L) -> Self {
+        Self { to, said: Mutex::new(HashMap::new()) }
+    }
+}
+
+impl<L: Listener> Listener for Thinned<L> {
+    fn hear(&self, event: &Event) {
+        match event {
+            // The last of a count that has an end is never lost.
+            Event::Progress { task, done, total, .. } if *total != Some(*done) => {
+                let mut said = locked(&self.said);
+                let last = said.get(task);
+                if last.is_some_and(|last| last.elapsed() < THIN_PERIOD) {
+                    return;
+                }
+                said.insert(*task, Instant::now());
+            }
+            Event::End { task, .. } => drop(locked(&self.said).remove(task)),
+            _ => {}
+        }
+        self.to.hear(event);
     }
 }
 
@@ -175,6 +224,7 @@ fn ending(outcome: Outcome, seconds: f64) -> String {
         Outcome::Done => format!("done in {}", duration(seconds)),
         Outcome::Reused => "cached".into(),
         Outcome::Failed => format!("failed after {}", duration(seconds)),
+        Outcome::Interrupted => format!("interrupted after {}", duration(seconds)),
     }
 }
 
@@ -218,6 +268,7 @@ mod tests {
             (124, end(Outcome::Done, 124.4), Some("install: done in 2 min 4 s")),
             (124, end(Outcome::Reused, 0.0), Some("install: cached")),
             (124, end(Outcome::Failed, 9.44), Some("install: failed after 9.4 s")),
+            (124, end(Outcome::Interrupted, 31.2), Some("install: interrupted after 31 s")),
             (200, progress("late", 0, None, Unit::Steps), Some("task 1: late")),
         ];
         let mut plain = Plain::new(true);
@@ -225,6 +276,24 @@ mod tests {
             assert_eq!(plain.line(event, Duration::from_secs(*at)).as_deref(), *expected, "{event:?}");
         }
         assert_eq!(Plain::new(false).line(&line("x"), Duration::ZERO), None);
+    }
+
+    #[test]
+    fn progress_is_thinned_and_nothing_else_is() {
+        let heard = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let ear = std::sync::Arc::clone(&heard);
+        let thinned = Thinned::new(move |event: &Event| locked(&ear).push(event.clone()));
+        for done in 0..=1000 {
+            thinned.hear(&progress("copy", done, Some(1000), Unit::Steps));
+        }
+        thinned.hear(&Event::Note { text: "a".into() });
+        thinned.hear(&Event::Note { text: "b".into() });
+        let heard = locked(&heard);
+        assert_eq!(heard.first(), Some(&progress("copy", 0, Some(1000), Unit::Steps)));
+        assert!(heard.contains(&progress("copy", 1000, Some(1000), Unit::Steps)), "the end is lost");
+        let count = |wanted: fn(&Event) -> bool| heard.iter().filter(|event| wanted(event)).count();
+        assert!(count(|event| matches!(event, Event::Progress { .. })) < 500, "{}", heard.len());
+        assert_eq!(count(|event| matches!(event, Event::Note { .. })), 2);
     }
 
     #[test]

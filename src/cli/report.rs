@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::exit;
-use crate::base::failure::Failure;
+use crate::base::failure::{Failure, Finding};
 use crate::base::text::printable;
 
 /// Where bugs are to be reported.
@@ -38,6 +38,7 @@ pub struct ErrorRecord {
     what: String,
     evidence: Vec<String>,
     remedy: Option<String>,
+    findings: Vec<Finding>,
     evidence_dir: Option<String>,
 }
 
@@ -50,6 +51,7 @@ pub fn record(failure: &dyn Failure) -> ErrorRecord {
         what: failure.to_string(),
         evidence: failure.evidence(),
         remedy: failure.remedy(),
+        findings: failure.findings(),
         evidence_dir: failure.evidence_dir().map(|dir| dir.to_string_lossy().into_owned()),
     }
 }
@@ -100,7 +102,7 @@ mod tests {
     fn the_record_has_class_and_exit_code() {
         assert_eq!(
             serde_json::to_string(&record(&Broken("install failed"))).unwrap(),
-            r#"{"event":"error","class":"machine","exit":4,"what":"install failed","evidence":["\u001b[2Jkernel panic"],"remedy":"look at the console","evidence_dir":"out.failed-1"}"#
+            r#"{"event":"error","class":"machine","exit":4,"what":"install failed","evidence":["\u001b[2Jkernel panic"],"remedy":"look at the console","findings":[],"evidence_dir":"out.failed-1"}"#
         );
     }
 

@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -18,22 +19,50 @@ use crate::base::failure::{Class, Failure};
 /// How long an orderly end may take.
 pub const PATIENCE: Duration = Duration::from_millis(2800);
 
+/// Whether a signal has told the run to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal has told the run to end: what fails from then on was interrupted.
+pub fn is_ending() -> bool {
+    ENDING.load(Ordering::Relaxed)
+}
+
 /// The run was told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
-    /// By SIGINT: ctrl-C.
-    #[error("interrupted")]
-    Interrupted,
-    /// By SIGTERM.
-    #[error("terminated")]
-    Terminated,
+#[error("{}{}", by.word(), if *resumes { "; run the same command to go on" } else { "" })]
+pub struct Ended {
+    by: By,
+    /// Whether the same command goes on where this one ended.
+    resumes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// SIGINT: ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl Ended {
+    /// Told to end by something that means the same as SIGTERM.
+    pub const TERMINATED: Self = Self { by: By::Terminate, resumes: false };
+}
+
+impl By {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Interrupt => "interrupted",
+            Self::Terminate => "terminated",
+        }
+    }
 }
 
 impl Failure for Ended {
     fn class(&self) -> Class {
-        match self {
-            Self::Interrupted => Class::Interrupted,
-            Self::Terminated => Class::Terminated,
+        match self.by {
+            By::Interrupt => Class::Interrupted,
+            By::Terminate => Class::Terminated,
         }
     }
 
@@ -42,17 +71,17 @@ impl Failure for Ended {
     }
 }
 
-/// Do `work`, unless a signal comes first: then drop it.
+/// Do `work`, unless a signal comes first: then drop it. `resumes` tells whether the same command would go on from there.
 ///
 /// # Errors
 /// The signal.
-pub async fn or_ended<T>(work: impl Future<Output = T>) -> Result<T, Ended> {
+pub async fn or_ended<T>(work: impl Future<Output = T>, resumes: bool) -> Result<T, Ended> {
     // When signals cannot be heard, their default action still ends the process.
     let Ok(mut listening) = Listening::start() else { return Ok(work.await) };
-    watch();
+    watch(resumes);
     tokio::select! {
         biased;
-        ended = listening.wait() => Err(ended),
+        by = listening.wait() => Err(Ended { by, resumes }),
         done = work => Ok(done),
     }
 }
@@ -67,24 +96,27 @@ impl Listening {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn wait(&mut self) -> Ended {
-        tokio::select! {
-            _ = self.interrupt.recv() => Ended::Interrupted,
-            _ = self.terminate.recv() => Ended::Terminated,
-        }
+    async fn wait(&mut self) -> By {
+        let by = tokio::select! {
+            _ = self.interrupt.recv() => By::Interrupt,
+            _ = self.terminate.recv() => By::Terminate,
+        };
+        // Before the work is dropped, whose tasks then say how they ended.
+        ENDING.store(true, Ordering::Relaxed);
+        by
     }
 }
 
-fn watch() {
+fn watch(resumes: bool) {
     // Without the watcher the end is as orderly, only not bounded.
-    let _ = thread::Builder::new().name("end-watcher".into()).spawn(|| {
+    let _ = thread::Builder::new().name("end-watcher".into()).spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let ended = runtime.block_on(async {
             let mut listening = Listening::start().ok()?;
-            let ended = listening.wait().await;
+            let by = listening.wait().await;
             // Either way the time is up.
             let _ = tokio::time::timeout(PATIENCE, listening.wait()).await;
-            Some(ended)
+            Some(Ended { by, resumes })
         });
         if let Some(ended) = ended {
             printer::err(&report::text(&ended, false));
@@ -124,17 +156,20 @@ mod tests {
     fn child() {
         let Some(seconds) = std::env::var(CHILD).ok().and_then(|text| text.parse().ok()) else { return };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let result = runtime.block_on(or_ended(async {
-            if seconds == BLOCKED {
-                crate::cli::printer::err("working\ndropping\n");
-                thread::sleep(Duration::from_secs(seconds));
-            }
-            let _slow = Slow(Duration::from_secs(seconds));
-            // A timer is due only after the signal handlers stand.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            crate::cli::printer::err("working\n");
-            std::future::pending::<()>().await;
-        }));
+        let result = runtime.block_on(or_ended(
+            async {
+                if seconds == BLOCKED {
+                    crate::cli::printer::err("working\ndropping\n");
+                    thread::sleep(Duration::from_secs(seconds));
+                }
+                let _slow = Slow(Duration::from_secs(seconds));
+                // A timer is due only after the signal handlers stand.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                crate::cli::printer::err("working\n");
+                std::future::pending::<()>().await;
+            },
+            false,
+        ));
         std::process::exit(i32::from(exit::code(result.unwrap_err().class())) - 100);
     }
 

@@ -100,7 +100,7 @@ pub async fn hung_up() -> Ended {
             _ = hangup.recv() => {}
             _ = quit.recv() => {}
         }
-        return Ended::Terminated;
+        return Ended::TERMINATED;
     }
     // Signals that cannot be heard have their default action.
     std::future::pending().await

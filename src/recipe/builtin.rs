@@ -18,6 +18,14 @@ pub fn builtin(name: &str) -> Option<&'static str> {
     BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
+/// Whether `text` was meant as a recipe: `schema` or `extends` is among the keys that it begins with. It need not be right TOML.
+pub fn reads_as_recipe(text: &str) -> bool {
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    // `name = "a"`; no line of a kickstart looks like it, and neither does a `[table]`.
+    let key = |line: &'_ str| line.split_once('=').map(|(key, _)| key.trim().to_owned()).filter(|key| !key.contains([' ', '[']));
+    lines.map_while(key).any(|key| matches!(key.trim_matches('"'), "schema" | "extends"))
+}
+
 /// A commented recipe to start from: what `goldsmith init` writes.
 pub fn starter() -> &'static str {
     include_str!("starter.toml")

@@ -7,7 +7,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snip
 
 use super::mask::hide;
 use super::tree::{KeyPath, Node, Place, Source};
-use crate::base::failure::{Class, Failure};
+use crate::base::failure::{Class, Failure, Finding};
 use crate::base::text::{counted, printable};
 
 /// How many errors are kept; beyond, they are only counted. A text of a megabyte can hold a hundred thousand.
@@ -89,6 +89,10 @@ impl Failure for Diagnostics {
     fn evidence(&self) -> Vec<String> {
         self.render(false).lines().map(str::to_owned).collect()
     }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.problems.iter().map(|problem| problem.finding(&self.sources)).collect()
+    }
 }
 
 /// One thing that is wrong.
@@ -128,6 +132,18 @@ impl Problem {
     pub(super) fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
+    }
+
+    /// For machines: the first place is what it is about.
+    fn finding(&self, sources: &[Source]) -> Finding {
+        let place = self.labels.first().and_then(|label| Some((sources.get(label.place.source)?, label.place.start)));
+        let place = place.map(|(source, start)| {
+            let before = &source.shown[..source.shown.floor_char_boundary(start)];
+            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            (source.name.clone(), 1 + before.matches('\n').count(), 1 + before[line_start..].chars().count())
+        });
+        let (file, line, column) = place.map_or((None, None, None), |(file, line, column)| (Some(file), Some(line), Some(column)));
+        Finding { file, line, column, message: self.title.clone(), help: self.help.clone() }
     }
 
     fn group<'a>(&'a self, sources: &'a [Source]) -> Group<'a> {

@@ -30,7 +30,7 @@ mod syntax;
 mod tree;
 mod written;
 
-pub use builtin::{builtin, builtin_names, starter};
+pub use builtin::{builtin, builtin_names, reads_as_recipe, starter};
 pub use diagnostics::Diagnostics;
 pub use keys::GpgKey;
 pub use known::{Doubt, doubts, is_same_keyboard};

@@ -5,9 +5,8 @@ use serde_json::json;
 use crate::artifact::{Artifact, Overwrite};
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
-use crate::base::journal;
 use crate::base::size::rounded;
-use crate::base::text::counted;
+use crate::base::text::{counted, shell_line};
 use crate::cli::args::Build;
 use crate::cli::{Context, host, printer};
 use crate::pipeline::{self, Built, Request};
@@ -32,19 +31,28 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
         keep_on_failure: args.keep_on_failure,
     };
     let built = pipeline::build(&request, &Events::new(context.listeners())).await?;
+    let (Built::UpToDate(artifact) | Built::New(artifact)) = &built;
+    printer::err(&next(artifact));
     if context.json {
         let (artifact, made) = match &built {
             Built::UpToDate(artifact) => (artifact, false),
             Built::New(artifact) => (artifact, true),
         };
         let record = json!({"event": "artifact", "image": artifact.image_path(), "content_id": artifact.manifest.content_id, "made": made});
-        return Ok(printer::out(&journal::line(&record))?);
+        return Ok(printer::out(&(context.checks(&artifact.manifest.checks) + &context.record(&record)))?);
     }
     let text = match built {
         Built::UpToDate(artifact) => format!("{}: up to date\n", artifact.image_path().display()),
         Built::New(artifact) => summary(&artifact),
     };
     Ok(printer::out(&text)?)
+}
+
+/// The command that comes next: `run` names the artifact's directory.
+fn next(artifact: &Artifact) -> String {
+    let image = artifact.image_path();
+    let dir = image.parent().unwrap_or(&image).to_string_lossy();
+    format!("next: {}\n", shell_line(["goldsmith", "run", &dir]))
 }
 
 fn summary(artifact: &Artifact) -> String {

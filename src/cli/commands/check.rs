@@ -2,9 +2,9 @@
 
 use crate::artifact::Overwrite;
 use crate::base::event::Events;
-use crate::base::failure::AnyFailure;
+use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
-use crate::base::text::printable;
+use crate::base::text::{counted, printable};
 use crate::cli::args::Check;
 use crate::cli::{Context, host, printer};
 use crate::pipeline::{self, ForecastPackage, Preflight, Verdict};
@@ -24,7 +24,27 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), AnyFailure> {
         text.push_str(&packages(&preflight));
     }
     printer::out(&text)?;
-    Ok(preflight.refuse()?)
+    preflight.refuse().map_err(|why| CannotBuild { recipe: recipe.name, problems: preflight.problems(), class: why.class() })?;
+    Ok(())
+}
+
+/// The end of a check that found problems, which standard output has.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot build {recipe}: {}", counted(*problems, "problem"))]
+struct CannotBuild {
+    recipe: String,
+    problems: usize,
+    class: Class,
+}
+
+impl Failure for CannotBuild {
+    fn class(&self) -> Class {
+        self.class
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("correct what is marked `wrong`".to_owned())
+    }
 }
 
 /// For machines: one document.

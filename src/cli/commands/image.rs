@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
+
 use crate::artifact;
+use crate::base::event::SCHEMA;
 use crate::base::failure::AnyFailure;
 use crate::base::size::rounded;
-use crate::base::text::printable;
+use crate::base::text::{printable, wrapped};
 use crate::cli::args::Image;
-use crate::cli::{Context, host, printer};
+use crate::cli::{Context, host, printer, subject};
 use crate::image::inspect::{Inspection, MachineId, System, inspect};
 
 /// Do what was asked of images.
@@ -16,17 +19,40 @@ use crate::image::inspect::{Inspection, MachineId, System, inspect};
 /// The image cannot be read.
 pub fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
     let Image::Inspect { image } = command;
+    subject::require_image(image)?;
     // An artifact's directory stands for its image.
     let path = artifact::open(image).map_or_else(|_| image.clone(), |artifact| artifact.image_path());
     let inspection = inspect(&path, host::store_place(context).as_deref())?;
-    let text = if context.json { format!("{:#}\n", serde_json::json!(inspection)) } else { table(&inspection) };
+    let text = if context.json { format!("{:#}\n", document(&inspection)) } else { table(&inspection, printer::stdout_columns()) };
     Ok(printer::out(&text)?)
 }
 
-fn table(inspection: &Inspection) -> String {
+/// For machines: one document. A pair of the library becomes an object with names.
+fn document(inspection: &Inspection) -> Value {
+    let mut document = json!(inspection);
+    document["schema"] = json!(SCHEMA);
+    let filesystem = |(partition, kind): &(u32, Option<_>)| json!({"partition": partition, "filesystem": kind});
+    document["filesystems"] = inspection.filesystems.iter().map(filesystem).collect();
+    document
+}
+
+/// Columns of the names.
+const NAMES: usize = 15;
+
+/// For people: a name and a value in each row; on a terminal, which has `columns`, broken between words.
+fn table(inspection: &Inspection, columns: Option<usize>) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| {
-        let _ = writeln!(text, "{name:<14} {}", printable(value));
+        let value = printable(value);
+        let mut lines = match columns {
+            Some(columns) => wrapped(&value, columns.saturating_sub(NAMES).max(NAMES)),
+            None => vec![value.clone()],
+        }
+        .into_iter();
+        let _ = writeln!(text, "{name:<14} {}", lines.next().unwrap_or_default());
+        for line in lines {
+            let _ = writeln!(text, "{:<14} {line}", "");
+        }
     };
     let disk = &inspection.disk;
     row("file", &inspection.path.to_string_lossy());

@@ -5,7 +5,7 @@ use crate::base::size::rounded;
 use crate::base::text::{counted, printable};
 use crate::cli::args::Run;
 use crate::cli::terminal::{self, Terminal};
-use crate::cli::{Context, host, printer};
+use crate::cli::{Context, host, printer, subject};
 use crate::image::Firmware;
 use crate::machine::spec::Accelerator;
 use crate::run::{self, Attended, Facts, LocalVm, Logins, Options, Streams};
@@ -18,6 +18,7 @@ pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
     if context.json {
         return Err(NoJson.into());
     }
+    subject::require_image(&args.image)?;
     let options = Options { keep: args.keep, ssh: args.ssh, memory: args.memory, cpus: args.cpus };
     let mut vm = run::start(&args.image, host::store_place(context).as_deref(), &options).await?;
     printer::err(&greeting(vm.facts(), args, terminal::is_there()));

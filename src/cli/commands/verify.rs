@@ -1,11 +1,13 @@
 //! `goldsmith verify IMAGE`.
 
+use serde_json::json;
+
 use crate::artifact;
-use crate::base::event::{Events, SCHEMA};
+use crate::base::event::Events;
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::text::{counted, printable};
 use crate::cli::args::Verify;
-use crate::cli::{Context, host, printer};
+use crate::cli::{Context, host, printer, subject};
 use crate::pipeline;
 use crate::verify::{Outcome, Promises, Report};
 
@@ -14,6 +16,7 @@ use crate::verify::{Outcome, Promises, Report};
 /// # Errors
 /// A check failed or could not be run; or nobody says what to check.
 pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
+    subject::require_image(&args.image)?;
     let found = artifact::open(&args.image);
     let (image, promises, build) = match (&args.recipe, found) {
         (Some(reference), found) => {
@@ -31,8 +34,13 @@ pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
     };
     let store = host::store(None, context)?;
     let report = pipeline::verify(&image, &promises, &build, &store, &Events::new(context.listeners())).await?;
-    let text = if context.json { serde_json::json!({"schema": SCHEMA, "report": report}).to_string() + "\n" } else { table(&report) };
+    let text = if context.json { records(&report, context) } else { table(&report) };
     Ok(printer::out(&text)?)
+}
+
+/// For machines: a record for each check, and one with all of them.
+fn records(report: &Report, context: &Context) -> String {
+    context.checks(&report.checks) + &context.record(&json!({"event": "report", "report": report}))
 }
 
 fn table(report: &Report) -> String {
@@ -51,7 +59,7 @@ fn table(report: &Report) -> String {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("it is not known what this image promises: {0}")]
+#[error("no checks to run: {0}")]
 struct NoPromises(String);
 
 impl Failure for NoPromises {

@@ -125,6 +125,11 @@ impl Preflight {
         Self { schema: SCHEMA, recipe: recipe.to_owned(), rows: Vec::new(), packages: Vec::new() }
     }
 
+    /// How many rows are wrong.
+    pub fn problems(&self) -> usize {
+        self.rows.iter().filter(|row| row.verdict == Verdict::Wrong).count()
+    }
+
     /// The failure that a check ends with, when something is wrong.
     ///
     /// # Errors

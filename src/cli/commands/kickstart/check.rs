@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::sarif;
 use crate::base::failure::{AnyFailure, Class, Failure};
-use crate::base::text::{counted, printable};
+use crate::base::text::{counted, printable, shell_line};
 use crate::cli::args::KickstartCheck;
 use crate::cli::{Context, host, printer};
 use crate::kickstart::{Diagnostic, Document, Found, Includes, Lint, LintFinding, Severity, lint, parse};
+use crate::recipe;
 
 /// Bytes of the largest file that is read; kickstarts have some thousand.
 const MAX_BYTES: u64 = 8 << 20;
@@ -60,7 +61,11 @@ pub fn run(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
 fn check(path: &Path, allowed: &[String]) -> Result<Checked, AnyFailure> {
     let unreadable = |source| Unreadable { path: path.to_owned(), source };
     let text = if path == Path::new("-") { text(io::stdin().lock()) } else { File::open(path).and_then(text) };
-    let document = parse(&path.to_string_lossy(), &text.map_err(unreadable)?, &OnThisHost);
+    let text = text.map_err(unreadable)?;
+    if recipe::reads_as_recipe(&text) {
+        return Err(IsRecipe { path: path.to_owned() }.into());
+    }
+    let document = parse(&path.to_string_lossy(), &text, &OnThisHost);
     let lints = lint(&document).into_iter().filter(|found| !allowed.iter().any(|id| id == found.lint.id)).collect();
     Ok(Checked { path: path.to_owned(), document, lints })
 }
@@ -189,6 +194,29 @@ impl Failure for Denied {
 
     fn remedy(&self) -> Option<String> {
         Some("correct what is marked `warning[LINT]`, or leave a lint out with --allow LINT".to_owned())
+    }
+}
+
+/// A kickstart was wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is a recipe, not a kickstart", path.display())]
+struct IsRecipe {
+    path: PathBuf,
+}
+
+impl Failure for IsRecipe {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let path = self.path.to_string_lossy();
+        if path == "-" {
+            return Some("save it in a file, then check it with `goldsmith check FILE`".to_owned());
+        }
+        let check = shell_line(["goldsmith", "check", &path]);
+        let render = shell_line(["goldsmith", "kickstart", "render", &path]);
+        Some(format!("check the recipe with `{check}`; `{render}` shows the kickstart that it makes"))
     }
 }
 
