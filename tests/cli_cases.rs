@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::process::{Command, Stdio};
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 use goldsmith::cli::args::Args;
 use goldsmith::kickstart::Lint;
 use rustix::process::Signal;
@@ -27,7 +27,109 @@ fn commands() -> Vec<Vec<String>> {
 fn every_command_has_its_help_and_it_fits_a_terminal() {
     let commands = commands();
     assert!(commands.len() > 13, "{commands:?}");
-    assert!(page.stdout.contains(".TH goldsmith 1") && page.stdout.contains("Exit codes"), "{}", page.stdout);
+    for words in commands {
+        let ended = goldsmith(words.iter().map(String::as_str).chain(["--help"])).end();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{words:?}");
+        for line in ended.stdout.lines() {
+            assert!(line.chars().count() <= 80, "{words:?}: {line}");
+        }
+        let name = if words.is_empty() { "goldsmith".to_owned() } else { words.join("-") };
+        golden(&format!("help/{name}.txt"), &ended.stdout);
+    }
+}
+
+#[test]
+fn the_definition_is_sound_and_every_argument_has_help() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn wrong_words_are_usage_errors_with_a_hint() {
+    for (args, said) in [
+        (&["biuld", "x"][..], "tip: a similar subcommand exists: 'build'"),
+        (&["build"], "required arguments were not provided"),
+        (&["run", "x", "--ssh", "0"], "0 is not in 1..=65535"),
+        (&["run", "x", "--memory", "2048"], "without a unit this is 2048 bytes, and 64M is the least; write `2048M` for MiB"),
+        (&["run", "x", "--memory", "2 cups"], "`2 cups` is not a size; write a whole number with K, M, G or T"),
+        (&["completions", "csh"], "possible values: bash"),
+        (&["verify", "x", "--set", "a=1"], "--recipe <RECIPE>"),
+        (&[], "Usage: goldsmith"),
+    ] {
+        let ended = goldsmith(args.iter().copied()).end();
+        assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{args:?}");
+        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_version_is_said() {
+    goldsmith(["--version"]).end().is(0, concat!("goldsmith ", env!("CARGO_PKG_VERSION"), "\n"), "");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
+    for args in ["help", "completions zsh", "man", "build --help"] {
+        let script = format!("{{ '{GOLDSMITH}' {args}; echo $? >status; }} | head -c 1 >first; cat status");
+        Run::program("/bin/sh", ["-c", &script]).end().is(0, "0\n", "");
+        // The pipe is closed before the first byte.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        goldsmith(args.split(' ')).stdout_to(writer).end().is(0, "", "");
+    }
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let said = "error: standard output cannot be written: No space left on device (os error 28)\n  help: free some space where standard output goes\n";
+    goldsmith(["man"]).stdout_to(full()).end().is(7, "", said);
+    assert_eq!(goldsmith(["--help"]).stdout_to(full()).end().status, 7);
+}
+
+#[test]
+fn completions_are_scripts_that_their_shell_accepts() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ended = goldsmith(["completions", shell]).end();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+        assert!(ended.stdout.contains("keep-on-failure"), "{shell}: {}", ended.stdout);
+    }
+    let bash = goldsmith(["completions", "bash"]).end().stdout;
+    let asked =
+        format!("{bash}\nCOMP_WORDS=(goldsmith kick); COMP_CWORD=1; _goldsmith goldsmith kick goldsmith; echo \"${{COMPREPLY[*]}}\"");
+    Run::program("/bin/bash", ["-c", &asked]).end().is(0, "kickstart\n", "");
+    // Built-in recipes, files beside them, and keys of `--set`: bash itself is asked.
+    for (words, found) in [
+        ("goldsmith build deb", "debian-12-docker"),
+        ("goldsmith check centos-7.9", "centos-7.9-docker"),
+        ("goldsmith plan x --set disk.si", "disk.size="),
+        ("goldsmith build --set system.root.password_e", "system.root.password_env="),
+    ] {
+        let list: Vec<&str> = words.split(' ').collect();
+        let (last, before) = (list.len() - 1, list[list.len() - 2]);
+        // `compopt` works inside a completion alone.
+        let asked = format!(
+            "compopt() {{ :; }}\n{bash}\nCOMP_WORDS=({words}); COMP_CWORD={last}; _goldsmith goldsmith {} {before}; echo \"${{COMPREPLY[*]}}\"",
+            list[last]
+        );
+        Run::program("/bin/bash", ["-c", &asked]).end().is(0, &format!("{found}\n"), "");
+    }
+    for (shell, words) in [
+        ("bash", "compopt -o plusdirs"),
+        ("zsh", "{_files; compadd -- centos-7.5-docker "),
+        ("zsh", "disk.size= "),
+        ("zsh", ":DIR:_files -/"),
+        ("fish", "from build\" -a \"centos-7.5-docker "),
+        ("fish", "__fish_complete_directories"),
+    ] {
+        assert!(goldsmith(["completions", shell]).end().stdout.contains(words), "{shell}: {words}");
+    }
+}
+
+#[test]
+fn manual_pages_are_printed_or_written_one_for_each_command() {
+    let page = goldsmith(["man"]).end();
+    assert_eq!((page.status, page.stderr.as_str()), (0, ""));
+    for words in
+        [".TH goldsmith 1", env!("CARGO_PKG_VERSION"), ".SH EXAMPLES", ".SH \"EXIT STATUS\"", ".SH \"ENVIRONMENT\"", ".SH \"FILES\""]
+    {
+        assert!(page.stdout.contains(words), "{words}: {}", page.stdout);
+    }
     let ended = goldsmith(["man", "-o", "pages/deep"]).end();
     ended.is(0, "", "");
     for words in commands() {
@@ -397,6 +499,54 @@ fn a_starter_goes_to_standard_output_or_into_a_new_directory() {
     let refused = goldsmith(["init", "/proc/b.toml"]).end();
     assert!(refused.status == 7 && refused.stderr.starts_with("error: /proc/b.toml cannot be written: "), "{}", refused.stderr);
     assert!(!refused.stderr.contains(".tmp"), "{}", refused.stderr);
+}
+
+/// Each help has examples, and each example is a command line that goldsmith takes.
+#[test]
+fn every_help_has_examples_that_are_command_lines() {
+    for words in commands() {
+        let help = goldsmith(words.iter().map(String::as_str).chain(["--help"])).end().stdout;
+        let examples: Vec<&str> = help.split_once("Examples:\n").map(|(_, rest)| rest.lines().collect()).unwrap_or_default();
+        assert!(!examples.is_empty(), "{words:?} has no example: {help}");
+        for example in examples {
+            let line = example.split(['|', '>']).next().unwrap().trim().replace('*', "a");
+            let parsed = Args::try_parse_from(shell_words::split(&line).unwrap());
+            assert!(parsed.is_ok(), "{words:?}: {line}: {}", parsed.unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn help_knows_topics_and_commands() {
+    for topic in &goldsmith::cli::topics::TOPICS {
+        let ended = goldsmith(["help", topic.name]).end();
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{}", topic.name);
+        assert!(ended.stdout.starts_with(&topic.text()), "{}", topic.name);
+        for place in [&["--help"][..], &["help", "help"]] {
+            assert!(goldsmith(place.iter().copied()).end().stdout.contains(topic.name), "{place:?} lacks {}", topic.name);
+        }
+    }
+    for words in
+        commands().iter().filter(|words| words.len() != 1 || !goldsmith::cli::topics::TOPICS.iter().any(|topic| topic.name == words[0]))
+    {
+        let by_flag = goldsmith(words.iter().map(String::as_str).chain(["--help"])).end();
+        goldsmith(["help"].into_iter().chain(words.iter().map(String::as_str))).end().is(0, &by_flag.stdout, "");
+    }
+    let said = "error: there is no command and no topic `exit-code`\n  help: did you mean `goldsmith help exit-codes`?\n";
+    goldsmith(["help", "exit-code"]).end().is(2, "", said);
+}
+
+/// The real program reads the pages: groff has nothing to warn of.
+#[test]
+fn groff_takes_the_manual_pages() {
+    let pages = goldsmith(["man", "-o", "pages"]).end();
+    pages.is(0, "", "");
+    for entry in std::fs::read_dir(pages.dir().join("pages")).unwrap() {
+        let path = entry.unwrap().path();
+        let output = Command::new("groff").args(["-man", "-Tutf8", "-ww"]).arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{}: {said}", path.display());
+    }
 }
 
 /// With `--json` everything on standard output is a record, wrong words and wrong recipes included.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use clap::Parser;
 use goldsmith::base::failure::{Class, Failure};
+use goldsmith::cli::args::Args;
+use goldsmith::cli::topics::TOPICS;
 use goldsmith::recipe::*;
 use proptest::prelude::*;
 
@@ -702,10 +705,46 @@ fn what_a_recipe_adds_takes_nothing_away() {
     assert_eq!((recipe.packages.install.join(" "), recipe.checks.len()), ("htop docker.io".to_owned(), 1));
 }
 
-/// Every TOML block of the README: whole recipes as they are, parts on top of a built-in recipe.
+/// A file of the repository.
+fn page(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The fenced blocks of a Markdown text, with their languages.
+fn blocks(text: &str) -> Vec<&str> {
+    text.split("\n```").skip(1).step_by(2).collect()
+}
+
+/// The walk-through is the same in both languages, to the last byte of what is typed.
+#[test]
+fn the_chinese_walk_through_has_the_code_of_the_english_one() {
+    let (readme, chinese) = (page("README.md"), page("recipes/centos-7.5-docker.zh-CN.md"));
+    let english = readme.split_once("## CentOS 7.5 with Docker 18.09.6, step by step\n").unwrap().1.split_once("\n## ").unwrap().0;
+    assert_eq!(blocks(&chinese), blocks(english));
+    assert!(blocks(english).len() > 5 && readme.contains("(recipes/centos-7.5-docker.zh-CN.md)"));
+}
+
+/// What is typed in the README and the reference is a command line that goldsmith takes.
+#[test]
+fn the_commands_of_the_readme_and_the_reference_are_command_lines() {
+    let mut count = 0;
+    for text in [page("README.md")].into_iter().chain(TOPICS.iter().map(|topic| topic.markdown())) {
+        for line in blocks(&text).into_iter().filter_map(|block| block.strip_prefix("sh\n")).flat_map(str::lines) {
+            let line = line.split(['|', '>', '#']).next().unwrap();
+            if line.starts_with("goldsmith ") {
+                let parsed = Args::try_parse_from(shell_words::split(line).unwrap());
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 15, "{count}");
+}
+
+/// Every TOML block of the README and the reference: whole recipes as they are, parts on top of a built-in recipe.
 #[test]
 fn the_examples_of_the_readme_are_recipes() {
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let text: String = [page("README.md")].into_iter().chain(TOPICS.iter().map(|topic| topic.markdown())).collect();
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1\n";
     let examples: Vec<&str> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(examples.len() > 2, "{examples:?}");
@@ -715,7 +754,7 @@ fn the_examples_of_the_readme_are_recipes() {
         } else {
             format!("schema = 1\nname = \"example\"\nextends = \"centos-7.5-docker\"\n{example}")
         };
-        let files = [("example.toml", whole.as_str()), ("/home/me/.ssh/id_ed25519.pub", key)];
+        let files = [("example.toml", whole.as_str()), ("/home/me/.ssh/id_ed25519.pub", key), ("my.ks", "poweroff\n")];
         let keys = ["RPM-GPG-KEY-tools", "RPM-GPG-KEY-CentOS-7"].map(|name| (name, include_str!("fuzz/corpus/key.asc")));
         let machine = Machine::with(&[files.as_slice(), keys.as_slice()].concat());
         load("example.toml", &[], &machine).unwrap_or_else(|error| panic!("{}", error.render(false)));

@@ -3,23 +3,21 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueHint};
 
+use super::examples;
 use crate::base::size::{ByteSize, NotASize};
 use crate::kickstart::Lint;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-    0  done, or nothing to do
-    1  a bug of goldsmith
-    2  the command line, a recipe or a kickstart is wrong
-    3  an input is missing or wrong; a source or the network failed
-    4  the machine, the installation or a provision step failed
-    5  the image failed a check
-    6  a check could not be run
-    7  the host lacks a tool, space, memory or a permission
-  130  interrupted
-  143  terminated";
+const TOPICS: &str = "\
+Topics of `goldsmith help TOPIC`:
+  recipe, stages, kickstart, packages, artifact, store, output, environment,
+  exit-codes
+
+Examples:
+  goldsmith doctor
+  goldsmith check debian-12-docker
+  goldsmith build debian-12-docker";
 
 const RUN: &str = "\
 Start a local VM from an image, on its serial console
@@ -49,7 +47,7 @@ fn vm_memory(text: &str) -> Result<ByteSize, String> {
 
 /// Turns one recipe into a golden VM image, proved by booting it
 #[derive(Debug, Parser)]
-#[command(name = "goldsmith", version, max_term_width = 80, help_expected = true, after_help = EXIT_CODES)]
+#[command(name = "goldsmith", version, max_term_width = 80, help_expected = true, disable_help_subcommand = true, after_help = TOPICS)]
 pub struct Args {
     /// Write JSON to standard output: one event per line, or one document
     #[arg(long, global = true, help_heading = "Everywhere")]
@@ -66,42 +64,65 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented starter recipe
+    #[command(after_help = examples::INIT)]
     Init(Init),
     /// Build, prove and publish the image of a recipe
+    #[command(after_help = examples::BUILD)]
     Build(Build),
     /// Check whether a recipe can be built
+    #[command(after_help = examples::CHECK)]
     Check(Check),
     /// Show what a build would do, and why
+    #[command(after_help = examples::PLAN)]
     Plan(Plan),
     /// Work with kickstarts
     #[command(subcommand)]
+    #[command(after_help = examples::KICKSTART)]
     Kickstart(Kickstart),
     /// Check an image against its promises, on throw-away copies
+    #[command(after_help = examples::VERIFY)]
     Verify(Verify),
     /// Work with images
     #[command(subcommand)]
+    #[command(after_help = examples::IMAGE)]
     Image(Image),
     /// Start a local VM from an image, on its serial console
-    #[command(long_about = RUN)]
+    #[command(long_about = RUN, after_help = examples::RUN)]
     Run(Run),
     /// See and remove what the store keeps
     #[command(subcommand)]
+    #[command(after_help = examples::CACHE)]
     Cache(Cache),
     /// Tell whether this host can build, and how to mend it
+    #[command(after_help = examples::DOCTOR)]
     Doctor(Doctor),
     /// Print the JSON Schema of recipes
+    #[command(after_help = examples::SCHEMA)]
     Schema,
     /// Print a completion script for a shell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(Completions),
     /// Print or write the manual pages
+    #[command(after_help = examples::MAN)]
     Man(Man),
+    /// Print the help of a command, or a topic of the reference
+    #[command(after_help = examples::HELP)]
+    Help(Help),
+}
+
+/// `help`.
+#[derive(Debug, clap::Args)]
+pub struct Help {
+    /// A topic (recipe, stages, kickstart, packages, artifact, store, output, environment, exit-codes), or a command
+    #[arg(value_name = "TOPIC|COMMAND")]
+    pub words: Vec<String>,
 }
 
 /// `init`.
 #[derive(Debug, clap::Args)]
 pub struct Init {
     /// The file to write, `-` for standard output; an existing file is left alone
-    #[arg(default_value = "recipe.toml")]
+    #[arg(default_value = "recipe.toml", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 }
 
@@ -109,6 +130,7 @@ pub struct Init {
 #[derive(Debug, clap::Args)]
 pub struct RecipeArgs {
     /// A recipe file, or the name of a built-in recipe
+    #[arg(value_hint = ValueHint::FilePath)]
     pub recipe: String,
     /// Override a field for this run: path.to.key=value; text needs no quotes, else as in TOML
     #[arg(long, value_name = "KEY=VALUE")]
@@ -119,7 +141,7 @@ pub struct RecipeArgs {
 #[derive(Debug, clap::Args)]
 pub struct StoreArgs {
     /// Keep layers and downloads here [default: ~/.cache/goldsmith]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub store: Option<PathBuf>,
 }
 
@@ -130,7 +152,7 @@ pub struct Build {
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// Publish the artifact as this directory [default: ./NAME]
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
     /// Replace an artifact of another content that is there
     #[arg(long)]
@@ -150,7 +172,7 @@ pub struct Check {
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// The directory the artifact would be [default: ./NAME]
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
     /// Check for a build with --force, which replaces an artifact of another content
     #[arg(long)]
@@ -178,10 +200,13 @@ pub struct Plan {
 #[derive(Debug, Subcommand)]
 pub enum Kickstart {
     /// Print the kickstart that a recipe's installer will read
+    #[command(after_help = examples::KICKSTART_RENDER)]
     Render(RecipeArgs),
     /// Tell whether the installer of CentOS 7.5 would accept files
+    #[command(after_help = examples::KICKSTART_CHECK)]
     Check(KickstartCheck),
     /// List what `kickstart check` warns of: why, what to do, who says so
+    #[command(after_help = examples::KICKSTART_LINTS)]
     Lints(KickstartLints),
 }
 
@@ -189,7 +214,7 @@ pub enum Kickstart {
 #[derive(Debug, clap::Args)]
 pub struct KickstartCheck {
     /// Kickstart files; `-` is standard input
-    #[arg(required = true)]
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
     /// Fail when a lint finds something
     #[arg(long)]
@@ -218,6 +243,7 @@ fn lint_names() -> PossibleValuesParser {
 #[derive(Debug, clap::Args)]
 pub struct Verify {
     /// An image, or an artifact's directory
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub image: PathBuf,
     /// The recipe whose promises to check, a file or a built-in name
     #[arg(long)]
@@ -231,8 +257,10 @@ pub struct Verify {
 #[derive(Debug, Subcommand)]
 pub enum Image {
     /// Show format, partitions and file systems, without mounting
+    #[command(after_help = examples::IMAGE_INSPECT)]
     Inspect {
         /// An image, or an artifact's directory
+        #[arg(value_hint = ValueHint::AnyPath)]
         image: PathBuf,
     },
 }
@@ -241,6 +269,7 @@ pub enum Image {
 #[derive(Debug, clap::Args)]
 pub struct Run {
     /// An image, or an artifact's directory
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub image: PathBuf,
     /// Keep what the VM changes in NAME.run.qcow2 beside the image, and continue
     /// with it the next time
@@ -261,6 +290,7 @@ pub struct Run {
 #[derive(Debug, Subcommand)]
 pub enum Cache {
     /// List layers, fetched files, beginnings of files, and what is remembered
+    #[command(after_help = examples::CACHE_LIST)]
     List {
         /// The store.
         #[command(flatten)]
@@ -273,6 +303,7 @@ pub enum Cache {
     #[command(override_usage = "goldsmith cache remove <ID>...
        goldsmith cache remove [--layers] [--files] [--unused-for <DAYS>]
        goldsmith cache remove --all")]
+    #[command(after_help = examples::CACHE_REMOVE)]
     Remove(CacheRemove),
 }
 
@@ -307,7 +338,7 @@ pub struct Doctor {
     #[command(flatten)]
     pub store: StoreArgs,
     /// Judge the space where artifacts will be published
-    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = ".")]
     pub output: PathBuf,
 }
 
@@ -322,6 +353,6 @@ pub struct Completions {
 #[derive(Debug, clap::Args)]
 pub struct Man {
     /// Write a page for every command into this directory
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
 }

@@ -75,6 +75,22 @@ impl Failure for NoStore {
     }
 }
 
+/// The names of the variables that are read, as `goldsmith help environment` has them.
+#[cfg(test)]
+pub fn names_read() -> std::collections::BTreeSet<String> {
+    let names = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let lookup = |name: &str| {
+        // Proxies are also read in capitals, which the text says of all of them.
+        let is_capital_of_another = name.ends_with("_PROXY");
+        if !is_capital_of_another {
+            names.borrow_mut().insert(name.to_owned());
+        }
+        None
+    };
+    Environment::from_lookup(lookup);
+    names.into_inner()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

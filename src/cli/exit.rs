@@ -1,4 +1,4 @@
-//! Exit codes: stable, one per class of cause. The README has the table of commands and codes.
+//! Exit codes: stable, one per class of cause. `goldsmith help exit-codes` tells what they mean.
 
 use crate::base::failure::Class;
 
@@ -22,6 +22,9 @@ pub const HOST: u8 = 7;
 pub const INTERRUPTED: u8 = 130;
 /// Asked to end: 128 + SIGTERM.
 pub const TERMINATED: u8 = 143;
+
+/// All of them.
+pub const ALL: [u8; 10] = [DONE, BUG, USAGE, INPUT, MACHINE, IMAGE, CANNOT_CHECK, HOST, INTERRUPTED, TERMINATED];
 
 /// The exit code for a failure's class.
 pub const fn code(class: Class) -> u8 {

@@ -11,6 +11,7 @@ pub mod commands;
 mod context;
 pub mod doctor;
 pub mod environment;
+pub mod examples;
 pub mod exit;
 pub mod host;
 pub mod printer;
@@ -19,6 +20,7 @@ pub mod report;
 pub mod signals;
 pub mod subject;
 pub mod terminal;
+pub mod topics;
 
 use std::ffi::OsString;
 use std::panic;
@@ -95,6 +97,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure>
         Command::Schema => Ok(printer::out(&format!("{:#}\n", recipe::schema()))?),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),
+        Command::Help(args) => commands::help::run(&args),
     }
 }
 

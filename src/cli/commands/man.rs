@@ -9,32 +9,77 @@ use crate::base::atomic;
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::cli::args::{Args, Man};
 use crate::cli::printer;
+use crate::cli::topics::{TOPICS, Topic, escaped};
 
-/// Print goldsmith(1), or write it and a page for each command into a directory.
+/// Print goldsmith(1), or write it, a page for each command and one for each topic into a directory.
 ///
 /// # Errors
 /// The place cannot be written.
 pub fn run(args: &Man) -> Result<(), AnyFailure> {
-    let mut command = Args::command().disable_help_subcommand(true);
+    let mut command = Args::command();
     command.build();
     let Some(dir) = &args.output else {
         return Ok(printer::out(&page(&command)?)?);
     };
     std::fs::create_dir_all(dir).map_err(|source| ManError { path: dir.clone(), source })?;
-    Ok(write(&command, dir)?)
+    write(&command, dir)?;
+    for topic in &TOPICS {
+        put(&dir.join(format!("goldsmith-{}.7", topic.name)), &topic_page(topic))?;
+    }
+    Ok(())
 }
 
 fn write(command: &clap::Command, dir: &Path) -> Result<(), ManError> {
-    let path = dir.join(clap_mangen::Man::new(command.clone()).get_filename());
-    atomic::write(&path, page(command)?.as_bytes()).map_err(|source| ManError { path, source })?;
+    put(&dir.join(clap_mangen::Man::new(command.clone()).get_filename()), &page(command)?)?;
     command.get_subcommands().try_for_each(|sub| write(sub, dir))
 }
 
+fn put(path: &Path, text: &str) -> Result<(), ManError> {
+    atomic::write(path, text.as_bytes()).map_err(|source| ManError { path: path.to_owned(), source })
+}
+
+/// The page of a command, in the order of man-pages(7). What is the same for all commands comes from the topics.
 fn page(command: &clap::Command) -> Result<String, ManError> {
+    let man = clap_mangen::Man::new(command.clone()).source(concat!("goldsmith ", env!("CARGO_PKG_VERSION"))).manual("goldsmith");
+    let path = PathBuf::from(man.get_filename());
     let mut page = Vec::new();
-    let man = clap_mangen::Man::new(command.clone());
-    man.render(&mut page).map_err(|source| ManError { path: man.get_filename().into(), source })?;
-    Ok(String::from_utf8_lossy(&page).into_owned())
+    let mut render = || {
+        man.render_title(&mut page)?;
+        man.render_name_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_description_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+        if command.has_subcommands() {
+            man.render_subcommands_section(&mut page)?;
+        }
+        Ok(())
+    };
+    render().map_err(|source| ManError { path, source })?;
+    let mut text = String::from_utf8_lossy(&page).into_owned();
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    if let Some((_, examples)) = help.split_once("Examples:\n") {
+        let examples: Vec<_> = examples.lines().map(|line| escaped(line.trim())).collect();
+        text.push_str(&format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", examples.join("\n")));
+    }
+    for (heading, topic) in [("EXIT STATUS", "exit-codes"), ("ENVIRONMENT", "environment"), ("FILES", "store")] {
+        let topic = Topic::named(topic).map(Topic::roff_section).unwrap_or_default();
+        text.push_str(&format!(".SH \"{heading}\"\n{topic}"));
+    }
+    let pages: Vec<_> = TOPICS.iter().map(|topic| format!("\\fBgoldsmith\\-{}\\fR(7)", escaped(topic.name))).collect();
+    text.push_str(&format!(".SH \"SEE ALSO\"\n{}\n", pages.join(",\n")));
+    Ok(text)
+}
+
+/// The page of a topic.
+fn topic_page(topic: &Topic) -> String {
+    let name = format!("goldsmith-{}", topic.name);
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        ".TH {name} 7 \"\" \"goldsmith {version}\" \"goldsmith\"\n.SH NAME\n{} \\- {}\n.SH DESCRIPTION\n{}.SH \"SEE ALSO\"\n\\fBgoldsmith\\fR(1)\n",
+        escaped(&name),
+        escaped(topic.about),
+        topic.roff()
+    )
 }
 
 /// A page could not be written.

@@ -12,3 +12,4 @@ pub mod cache;
 pub mod doctor;
 pub mod completions;
 pub mod man;
+pub mod help;

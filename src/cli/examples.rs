@@ -1,0 +1,34 @@
+//! The examples of `--help` and of the manual pages. A test reads each of them as a command line.
+
+macro_rules! examples {
+    ($($name:ident: $($line:literal),+;)*) => {
+        $(#[doc = concat!("Examples of `", stringify!($name), "`.")] pub const $name: &str = concat!("Examples:" $(, "\n  ", $line)+);)*
+    };
+}
+
+examples! {
+    INIT: "goldsmith init", "goldsmith init recipes/node.toml", "goldsmith init - | less";
+    BUILD: "goldsmith build debian-12-docker",
+        "goldsmith build node.toml -o images/node --set system.hostname=node-1",
+        "goldsmith build centos-7.5-docker --json > build.ndjson";
+    CHECK: "goldsmith check node.toml", "goldsmith check centos-7.5-docker-online --packages";
+    PLAN: "goldsmith plan node.toml", "goldsmith plan debian-12-docker --json";
+    KICKSTART: "goldsmith kickstart check my.ks";
+    KICKSTART_RENDER: "goldsmith kickstart render centos-7.5-docker > centos.ks";
+    KICKSTART_CHECK: "goldsmith kickstart check my.ks",
+        "goldsmith kickstart check --deny-lints --allow rtc-local-time *.ks",
+        "goldsmith kickstart check --sarif my.ks > findings.sarif";
+    KICKSTART_LINTS: "goldsmith kickstart lints", "goldsmith kickstart lints rtc-local-time";
+    VERIFY: "goldsmith verify debian-12-docker", "goldsmith verify disk.qcow2 --recipe node.toml";
+    IMAGE: "goldsmith image inspect debian-12-docker";
+    IMAGE_INSPECT: "goldsmith image inspect debian-12-docker", "goldsmith image inspect disk.raw --json";
+    RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
+    CACHE: "goldsmith cache list";
+    CACHE_LIST: "goldsmith cache list", "goldsmith cache list --json";
+    CACHE_REMOVE: "goldsmith cache remove --unused-for 30", "goldsmith cache remove 4f2a91", "goldsmith cache remove --all";
+    DOCTOR: "goldsmith doctor", "goldsmith doctor -o images";
+    SCHEMA: "goldsmith schema > recipe.schema.json";
+    COMPLETIONS: "goldsmith completions bash > goldsmith.bash";
+    MAN: "goldsmith man | man -l -", "goldsmith man -o ~/.local/share/man/man1";
+    HELP: "goldsmith help recipe", "goldsmith help exit-codes", "goldsmith help image inspect";
+}
