@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::super::parser::{Command, Span};
+use super::row::{Hit, Lint};
 use super::sheet::{Sheet, is_of};
 use super::shell::Simple;
-use super::{Hit, Lint};
 
 pub(super) const LINTS: &[Lint] = &[
     Lint {

@@ -1,8 +1,8 @@
 //! How the installation ends, and how the system boots.
 
 use super::accounts::method;
+use super::row::{Hit, Lint};
 use super::sheet::{Sheet, kernel_arguments};
-use super::{Hit, Lint};
 
 pub(super) const LINTS: &[Lint] = &[
     Lint {

@@ -15,34 +15,22 @@ mod accounts;
 mod ending;
 mod network;
 mod packages;
+mod row;
 mod scripts;
 mod sheet;
 mod shell;
 mod storage;
 mod words;
 
-use super::parser::{Diagnostic, Document, Severity, Span};
+use super::parser::{Diagnostic, Document, Severity};
 pub use network::{NetworkCall, network_calls};
+pub use row::Lint;
+
+use row::Hit;
 use sheet::Sheet;
 
 /// Findings kept of one lint in one file.
 const KEPT: usize = 20;
-
-/// One thing that is looked for.
-#[derive(Debug)]
-pub struct Lint {
-    /// Its name: words with hyphens, the same for ever.
-    pub id: &'static str,
-    /// What it looks for, in a few words.
-    pub what: &'static str,
-    /// What happens then.
-    pub why: &'static str,
-    /// What to do.
-    pub remedy: &'static str,
-    /// The file or document that says so.
-    pub source: &'static str,
-    check: fn(&Sheet<'_>) -> Vec<Hit>,
-}
 
 /// Something a lint found.
 #[derive(Debug, Clone)]
@@ -55,22 +43,6 @@ pub struct LintFinding {
     pub file: String,
     /// Where it is; nothing when it is about something that is not there.
     pub place: Option<Diagnostic>,
-}
-
-/// What a check gives back: where, and what is there.
-struct Hit {
-    span: Option<Span>,
-    message: String,
-}
-
-impl Hit {
-    fn at(span: Span, message: impl Into<String>) -> Hit {
-        Hit { span: Some(span), message: message.into() }
-    }
-
-    fn of_file(message: impl Into<String>) -> Hit {
-        Hit { span: None, message: message.into() }
-    }
 }
 
 impl Lint {

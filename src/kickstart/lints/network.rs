@@ -1,9 +1,9 @@
 //! Addresses and names of interfaces.
 
 use super::super::parser::{Command, Document, Span};
+use super::row::{Hit, Lint};
 use super::sheet::{Sheet, kernel_arguments};
 use super::shell::Simple;
-use super::{Hit, Lint};
 
 pub(super) const LINTS: &[Lint] = &[
     Lint {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::super::parser::{Command, PackageKind, Span};
+use super::row::{Hit, Lint};
 use super::sheet::Sheet;
-use super::{Hit, Lint};
 
 pub(super) const LINTS: &[Lint] = &[
     Lint {

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::super::parser::{SectionKind, Span};
+use super::row::{Hit, Lint};
 use super::sheet::{Script, Sheet};
 use super::shell::{Simple, Word};
-use super::{Hit, Lint};
 
 pub(super) const LINTS: &[Lint] = &[
     Lint {

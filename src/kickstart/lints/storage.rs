@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::super::parser::{Command, Document};
+use super::row::{Hit, Lint};
 use super::sheet::{STORAGE, Sheet, disks};
-use super::{Hit, Lint};
 
 pub(super) const LINTS: &[Lint] = &[
     Lint {

@@ -1,8 +1,8 @@
 //! Words that are read otherwise than they look.
 
 use super::super::parser::Command;
+use super::row::{Hit, Lint};
 use super::sheet::Sheet;
-use super::{Hit, Lint};
 
 pub(super) const LINTS: &[Lint] = &[Lint {
     id: "comment-in-word",
