@@ -7,6 +7,7 @@
 
 mod ext4;
 mod fat;
+mod runs;
 
 use std::ops::Range;
 use std::path::Path;
@@ -19,6 +20,8 @@ use super::superblock::FilesystemType;
 use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
 
+use runs::Unknown;
+
 /// Bytes of a cluster of the overlay: qemu-img's default.
 const CLUSTER_BYTES: u64 = 64 << 10;
 /// A partition without a filesystem that is no larger belongs to a boot loader: GRUB's on GPT has 1 MiB, PowerPC's 8.
@@ -27,8 +30,6 @@ const BOOT_LOADER_BYTES: u64 = 16 << 20;
 const WRITE_BYTES: u64 = 1 << 30;
 /// Writes of one run of qemu-io: their words fit a command line, of which Linux takes 2 MiB.
 const WRITES_PER_RUN: usize = 10_000;
-/// Runs of a filesystem that are kept: 64 MiB of memory. 8 GiB whose every second block is free have a quarter of it.
-const MAX_RUNS: usize = 4 << 20;
 /// The page at the start of a swap area: label, UUID and sizes (`mkswap(8)`; include/linux/swap.h, `union swap_header`).
 const SWAP_HEADER_BYTES: u64 = 4096;
 
@@ -39,20 +40,6 @@ pub struct FreeSpace {
     pub runs: Vec<Range<u64>>,
     /// Partitions whose free space cannot be told, each in words: `partition 3 (xfs)`.
     pub unread: Vec<String>,
-}
-
-/// Why a filesystem's free space is not known. Each filesystem's reader says it in words without the disk's name.
-enum Unknown {
-    /// The filesystem may be fine, but this reader does not know its form.
-    Incompatible(String),
-    /// The filesystem is damaged.
-    Corrupt(String),
-}
-
-impl From<std::io::Error> for Unknown {
-    fn from(error: std::io::Error) -> Self {
-        Self::Corrupt(format!("it cannot be read: {error}"))
-    }
 }
 
 impl FreeSpace {
@@ -154,25 +141,6 @@ fn writes(run: &Range<u64>) -> Vec<String> {
     starts.map(|start| format!("write -q -z {start} {}", (run.end - start).min(WRITE_BYTES))).collect()
 }
 
-/// Runs in rising order. Those that touch become one.
-#[derive(Debug, Default)]
-struct Runs(Vec<Range<u64>>);
-
-impl Runs {
-    /// Add a run that begins where the last one ends, or later.
-    fn push(&mut self, run: Range<u64>) -> Result<(), Unknown> {
-        if let Some(last) = self.0.last_mut().filter(|last| last.end == run.start) {
-            last.end = run.end;
-            return Ok(());
-        }
-        if self.0.len() == MAX_RUNS {
-            return Err(Unknown::Incompatible(format!("its free space has more than {MAX_RUNS} pieces")));
-        }
-        self.0.push(run);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,15 +153,6 @@ mod tests {
             writes(&(10..10 + 2 * gib + 1)),
             [format!("write -q -z 10 {gib}"), format!("write -q -z {} {gib}", 10 + gib), format!("write -q -z {} 1", 10 + 2 * gib)]
         );
-    }
-
-    #[test]
-    fn runs_that_touch_are_one() {
-        let mut runs = Runs::default();
-        for run in [0..1, 1..3, 4..5, 5..6] {
-            assert!(runs.push(run).is_ok());
-        }
-        assert_eq!(runs.0, [0..3, 4..6]);
     }
 
     #[test]

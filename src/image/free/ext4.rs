@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Runs, Unknown};
+use super::runs::{Runs, Unknown};
 use crate::base::read_at::ReadAt;
 use crate::image::superblock::Superblock;
 

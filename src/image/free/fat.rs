@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Runs, Unknown};
+use super::runs::{Runs, Unknown};
 use crate::base::read_at::ReadAt;
 
 /// Bytes of the allocation table that are read at once: a whole number of entries of 12, of 16 and of 32 bits.
