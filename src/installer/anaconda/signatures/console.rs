@@ -1,6 +1,6 @@
 //! Signatures on the serial console: the initramfs' own, and the questions nobody answers.
 
-use super::{Signature, Speaker, Weight};
+use super::row::{Signature, Speaker, Weight};
 use Speaker::Anyone;
 use Weight::{Clue, Echo, Proof};
 

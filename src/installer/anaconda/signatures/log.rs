@@ -1,6 +1,6 @@
 //! Signatures on the log's port, the most telling first.
 
-use super::{Signature, Speaker, Weight};
+use super::row::{Signature, Speaker, Weight};
 use Speaker::{Anyone, Crash, Installer, Kernel, Output, Warning};
 use Weight::{Clue, Echo, Proof};
 

@@ -2,6 +2,7 @@
 
 use Weight::{Clue, Proof};
 
+use super::row::{begins, without_module};
 use super::*;
 
 /// For every row of the log, in the table's order: a line that is its own, and a neighbour that is not, both as `LEVEL program:message`. Real
