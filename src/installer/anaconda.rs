@@ -9,41 +9,35 @@
 //!
 //! Not done here, because sealing does it for every installer: machine-id, host keys, logs, caches, resolv.conf.
 
-mod own;
+mod error;
 pub mod log;
+mod names;
+mod own;
 pub mod phases;
+mod repo;
+mod report;
 mod scripts;
 pub mod selection;
 pub mod signatures;
 mod storage;
 
+pub use error::AnacondaError;
+pub use names::{NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
 pub use own::{Notes, notes};
+pub use report::Report;
 
-use crate::base::failure::{Class, Failure};
-use crate::base::text::counted;
+use error::{InField, constant};
+use repo::repo;
+
 use crate::kickstart::{
-    Address, Bootloader, CryptHash, Diagnostic, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages,
-    Repo, SectionKind, SelinuxMode, Services, Severity, Source, Url, User, ValueError, Word,
+    Address, Bootloader, CryptHash, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages, SectionKind,
+    SelinuxMode, Services, Source, User, Word,
 };
 use crate::recipe::{self, Media, Password, Recipe, Selinux, Toggle};
 pub use scripts::{Upgrade, upgrade};
 
-/// Label of the FAT volume that brings the recipe's repositories. Each is a directory of the volume, named by the repository's id and
-/// holding `repodata/` at its top, whatever directories the archive had around it.
-pub const VOLUME_LABEL: &str = "GOLDSMITH";
-
-/// Where `%pre` mounts the volume in the installer's root.
-const VOLUME_DIR: &str = "/run/goldsmith/volume";
-
-/// Virtio-serial port that the scripts write [`Report`]s to, a line each.
-pub const REPORT_PORT: &str = "org.goldsmith.runner.0";
-
 /// Virtio-serial port of Anaconda's own log. The name is fixed (pyanaconda/anaconda_log.py); `inst.virtiolog` is not implemented in 7.5.
 pub const LOG_PORT: &str = "org.fedoraproject.anaconda.log.0";
-
-/// The file in the initramfs that holds the run's nonce. `*cfg` in the initramfs' root is copied to the installer's root before it
-/// takes over (dracut/anaconda-copy-ks.sh); other names would stay behind.
-pub const NONCE_FILE: &str = "/goldsmith-nonce.cfg";
 
 /// The kernel command line that the installer is booted with, but for the medium's label ([`kernel_arguments`]). The recipe has no say in it.
 ///
@@ -70,107 +64,6 @@ const INSTALLED_ARGUMENTS: [&str; 4] = ["console=tty0", "console=ttyS0,115200", 
 /// Packages of the `core` group that no machine of goldsmith's needs: firmware of wireless cards, a boot splash, and a second, rescue
 /// initramfs of 50 MB whose name would keep the machine-id.
 const UNWANTED: [&str; 3] = ["plymouth", "dracut-config-rescue", "iwl*-firmware"];
-
-/// A line of the scripts' report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Report {
-    /// What is done now.
-    Step(String),
-    /// What failed, and why. Nothing that comes later makes it good.
-    Fail(String),
-    /// All was done; holds the nonce, which must be that of this run.
-    Ok(String),
-}
-
-impl Report {
-    /// Read a line without its end; `None` for what the scripts do not say.
-    pub fn parse(line: &str) -> Option<Self> {
-        let (word, rest) = line.split_once(' ')?;
-        let rest = rest.to_owned();
-        match word {
-            "step" => Some(Self::Step(rest)),
-            "fail" => Some(Self::Fail(rest)),
-            "ok" => Some(Self::Ok(rest)),
-            _ => None,
-        }
-    }
-}
-
-/// Why a recipe cannot be installed by Anaconda.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AnacondaError {
-    /// A value has no place in a kickstart.
-    #[error("{field}: {source}")]
-    Value {
-        /// The recipe's field.
-        field: String,
-        /// What is wrong.
-        source: ValueError,
-    },
-    /// A setting this installer cannot make.
-    #[error("{field}: {why}")]
-    Refused {
-        /// The recipe's field.
-        field: String,
-        /// What is wrong.
-        why: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// The recipe's kickstart cannot be used.
-    #[error("the kickstart {name} cannot be used: {} in it", counted(errors(findings).count(), "error"))]
-    Own {
-        /// The file.
-        name: String,
-        /// All that was found in it, by place; at least one is an error.
-        findings: Vec<Diagnostic>,
-    },
-}
-
-fn errors(findings: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
-    findings.iter().filter(|found| found.severity == Severity::Error)
-}
-
-/// Errors that are shown as evidence.
-const SHOWN: usize = 20;
-
-impl AnacondaError {
-    fn refused(field: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Refused { field: field.into(), why: why.into(), remedy: remedy.into() }
-    }
-}
-
-impl Failure for AnacondaError {
-    fn class(&self) -> Class {
-        Class::Usage
-    }
-
-    fn remedy(&self) -> Option<String> {
-        match self {
-            Self::Value { source, .. } => source.remedy(),
-            Self::Refused { remedy, .. } => Some(remedy.clone()),
-            Self::Own { name, .. } => Some(format!("correct {name}")),
-        }
-    }
-
-    fn evidence(&self) -> Vec<String> {
-        match self {
-            Self::Own { findings, .. } => errors(findings).take(SHOWN).map(ToString::to_string).collect(),
-            Self::Value { .. } | Self::Refused { .. } => Vec::new(),
-        }
-    }
-}
-
-/// Tell which field a wrong value came from.
-trait InField<T> {
-    fn in_field(self, field: impl Into<String>) -> Result<T, AnacondaError>;
-}
-
-impl<T> InField<T> for Result<T, ValueError> {
-    fn in_field(self, field: impl Into<String>) -> Result<T, AnacondaError> {
-        self.map_err(|source| AnacondaError::Value { field: field.into(), source })
-    }
-}
 
 /// The kickstart that makes the recipe's image, up to provisioning and sealing: goldsmith's, or the user's own with goldsmith's
 /// sections after it. The user's is bytes, as it is for Anaconda; goldsmith's is ASCII.
@@ -235,32 +128,6 @@ fn rendered(recipe: &Recipe) -> Result<Kickstart, AnacondaError> {
         packages: packages(recipe, kdump)?,
         pre: vec![scripts::pre(recipe)?],
         post: scripts::post(recipe)?,
-    })
-}
-
-/// A word of ours.
-fn constant(text: &str) -> Result<Word, AnacondaError> {
-    Word::new(text).in_field("(goldsmith)")
-}
-
-/// Ids that are taken: by Anaconda for its base repository, and by the files of centos-release 7.
-const TAKEN_IDS: [&str; 8] = ["anaconda", "base", "updates", "extras", "centosplus", "cr", "fasttrack", "c7-media"];
-
-fn repo(repository: &recipe::Repository) -> Result<Repo, AnacondaError> {
-    let id = &repository.id;
-    let field = format!("repository `{}`", id.escape_debug());
-    // What yum takes in an id, less `:`, which a FAT volume cannot hold.
-    if id.is_empty() || id.starts_with('.') || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
-        return Err(AnacondaError::refused(field, "its id is not of letters, digits, `-`, `_` and `.`", "rename it"));
-    }
-    if TAKEN_IDS.contains(&id.to_ascii_lowercase().as_str()) {
-        return Err(AnacondaError::refused(field, "CentOS has a repository of this id already", "rename it"));
-    }
-    Ok(Repo {
-        name: Word::new(&**id).in_field(&*field)?,
-        baseurl: Url::new(format!("file://{VOLUME_DIR}/{id}")).in_field(&*field)?,
-        // Of a package that is on the medium too, the recipe's copy is meant.
-        cost: Some(10),
     })
 }
 

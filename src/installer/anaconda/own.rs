@@ -17,7 +17,8 @@ mod machine;
 use crate::kickstart::{Command, Diagnostic, Document, Included, Post, Script, Severity, lint, parse};
 use crate::recipe::{Content, Recipe};
 
-use super::{AnacondaError, repo, scripts};
+use super::error::AnacondaError;
+use super::{repo::repo, scripts};
 
 /// `own` and goldsmith's sections for `recipe`.
 ///

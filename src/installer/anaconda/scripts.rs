@@ -10,7 +10,8 @@ use crate::kickstart::{Post, Script, ends_or_hides_a_line};
 use crate::recipe::{Kept, Recipe, Selinux, StockRepositories};
 
 use super::super::MAKE_DIRECTORY;
-use super::{AnacondaError, InField, NONCE_FILE, REPORT_PORT, VOLUME_DIR, VOLUME_LABEL};
+use super::error::{AnacondaError, InField};
+use super::names::{NONCE_FILE, REPORT_PORT, VOLUME_DIR, VOLUME_LABEL};
 
 const REPORT: &str = include_str!("../../../kickstart/report.sh");
 const PRE: &str = include_str!("../../../kickstart/pre.sh");

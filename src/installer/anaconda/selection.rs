@@ -3,7 +3,7 @@
 use crate::kickstart::{Document, Included, PackageEntry, PackageKind};
 use crate::recipe::Firmware;
 
-use super::VOLUME_DIR;
+use super::names::VOLUME_DIR;
 
 /// What is asked of the repositories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use crate::base::size::ByteSize;
 use crate::kickstart::{DiskLabel, Filesystem, FsType, LogicalVolume, Part, Purpose, Storage, VolumeGroup, Word};
 use crate::recipe::{Disk, FilesystemKind, Firmware, PartitionTable};
 
-use super::{AnacondaError, constant};
+use super::error::{AnacondaError, constant};
 
 /// The system disk: the first on virtio. Its name follows the order of the PCI slots.
 const DISK: &str = "vda";
