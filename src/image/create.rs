@@ -5,10 +5,11 @@ use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use super::disk::Format;
 use super::error::ImageError;
 use crate::base::host;
 use crate::base::process::{Invocation, ProcessError, Tool};
+
+use super::format::Format;
 
 /// Whether a flat copy's clusters are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

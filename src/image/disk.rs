@@ -7,34 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::ImageError;
+use super::format::Format;
 use super::qcow2::{MAGIC, Qcow2, Reach};
 use super::read_at::{RawFile, Slice};
 use crate::base::read_at::ReadAt;
-
-/// How an image file keeps a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// The disk's bytes as they are.
-    Raw,
-    /// QEMU's copy-on-write format.
-    Qcow2,
-}
-
-impl Format {
-    /// The name `qemu-img -f` takes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Qcow2 => "qcow2",
-        }
-    }
-
-    /// The format with that name.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::Raw, Self::Qcow2].into_iter().find(|format| format.name() == name)
-    }
-}
 
 /// What an image file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

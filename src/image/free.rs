@@ -13,8 +13,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::create::{create_overlay, directory_of, local, require_space};
-use super::disk::{Disk, Format};
+use super::disk::Disk;
 use super::error::ImageError;
+use super::format::Format;
 use super::partition::{Partition, PartitionTable};
 use super::superblock::FilesystemType;
 use crate::base::process::{Invocation, Tool};

@@ -6,6 +6,7 @@
 mod error;
 
 mod disk;
+mod format;
 mod qcow2;
 mod read_at;
 
@@ -29,9 +30,10 @@ pub use crate::base::read_at::ReadAt;
 pub use boot::BootEntry;
 pub use boot_files::BootFiles;
 pub use create::{Compress, check, create_overlay, create_overlay_unchecked, create_raw, flatten_to_qcow2, free_bytes, require_space};
-pub use disk::{Disk, DiskInfo, Format};
+pub use disk::{Disk, DiskInfo};
 pub use error::ImageError;
 pub use filesystem::{FileKind, Metadata, Root};
+pub use format::Format;
 pub use free::{FreeSpace, clear};
 pub use layout::{Firmware, Layout, PlannedPartition, Role};
 pub use partition::{Partition, PartitionTable, TableKind, gpt_type, mbr_type};

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use self::cache::Cache;
 use self::header::{BackingFile, Compression, Header};
-use super::disk::Format;
 use super::error::{BACKING, ImageError};
+use super::format::Format;
 use super::read_at::RawFile;
 use crate::base::read_at::ReadAt;
 

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::create::{directory_of, local, require_space};
-use super::disk::{Disk, Format};
+use super::disk::Disk;
 use super::error::ImageError;
+use super::format::Format;
 use super::partition::PartitionTable;
 use super::read_at::RawFile;
 use super::superblock::{FilesystemType, Superblock};
