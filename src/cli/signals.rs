@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -108,11 +109,13 @@ impl Listening {
 }
 
 fn watch(resumes: bool) {
+    let (listens, listening) = mpsc::channel();
     // Without the watcher the end is as orderly, only not bounded.
-    let _ = thread::Builder::new().name("end-watcher".into()).spawn(move || {
+    let watcher = thread::Builder::new().name("end-watcher".into()).spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let ended = runtime.block_on(async {
             let mut listening = Listening::start().ok()?;
+            drop(listens);
             let by = listening.wait().await;
             // Either way the time is up.
             let _ = tokio::time::timeout(PATIENCE, listening.wait()).await;
@@ -123,6 +126,10 @@ fn watch(resumes: bool) {
             std::process::exit(i32::from(exit::code(ended.class())));
         }
     });
+    // The work begins when the watcher listens: a signal between the two would be heard by one of them alone. Nothing is ever sent.
+    if watcher.is_ok() {
+        let _: Result<(), _> = listening.recv();
+    }
 }
 
 #[cfg(test)]
