@@ -1,4 +1,4 @@
-//! Names of time zones, locales and keyboards: those that the wanted system has, and what was meant by another.
+//! Names of suites, time zones, locales and keyboards: those that the wanted system has, and what was meant by another.
 //!
 //! The lists beside this file say where they are from. Where a list is complete for the system, a name that is not in it is wrong; where
 //! the system may have more or fewer names, the name is in doubt, and `check` says so.
@@ -36,6 +36,29 @@ const CITIES: [(&str, &str); 12] = [
     ("seattle", "America/Los_Angeles"),
     ("munich", "Europe/Berlin"),
 ];
+
+/// Debian's releases from 8 on, and the names that move from one release to the next (distro-info-data 0.58, debian.csv; Debian Reference,
+/// 2.1.4).
+const SUITES: [&str; 16] = [
+    "jessie",
+    "stretch",
+    "buster",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "experimental",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+    "rc-buggy",
+];
+/// What a name of [`SUITES`] may have behind it (the directories of Debian's archive below `dists`).
+const SUITE_ENDINGS: [&str; 4] = ["-updates", "-backports", "-security", "-proposed-updates"];
 
 /// The system that is to have the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +106,7 @@ pub fn doubts(recipe: &Recipe) -> Vec<Doubt> {
         Media::Deploy { suite, .. } => Target::Debian(suite),
     };
     let system = &recipe.system;
-    let found = [timezone(&system.timezone, target), locale(&system.locale, target), keyboard(&system.keyboard, target)];
+    let found = [suite(target), timezone(&system.timezone, target), locale(&system.locale, target), keyboard(&system.keyboard, target)];
     let doubts = found.into_iter().filter_map(|found| match found {
         Knowledge::Doubtful(Fault { what, help }) => Some(Doubt { what, remedy: help }),
         Knowledge::Known | Knowledge::Wrong(_) => None,
@@ -101,6 +124,17 @@ fn has(list: &str, name: &str) -> bool {
 
 fn fault(what: String, meant: Option<&str>, otherwise: &str) -> Fault {
     Fault { what, help: meant.map_or_else(|| otherwise.to_owned(), |meant| format!("did you mean `{meant}`?")) }
+}
+
+/// Whether Debian has the suite. Debian will have more of them, and so has who mirrors it, so that no name is wrong for certain.
+fn suite(target: Target<'_>) -> Knowledge {
+    let Target::Debian(name) = target else { return Knowledge::Known };
+    let release = SUITE_ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+    if SUITES.contains(&release) {
+        return Knowledge::Known;
+    }
+    let what = format!("`{name}` in `media.suite` is no suite of Debian that goldsmith knows");
+    Knowledge::Doubtful(fault(what, suggestion(name, SUITES), "write the release's code name, like \"bookworm\""))
 }
 
 /// Whether the tz database has `name`.
@@ -215,6 +249,21 @@ mod tests {
             Knowledge::Wrong(fault) => format!("wrong: {}", fault.help),
             Knowledge::Doubtful(fault) => format!("doubtful: {}", fault.help),
         }
+    }
+
+    #[test]
+    fn suites_are_known_or_in_doubt() {
+        for (name, expected) in [
+            ("bookworm", "ok"),
+            ("trixie-backports", "ok"),
+            ("stable", "ok"),
+            ("bokworm", "doubtful: did you mean `bookworm`?"),
+            ("Bookworm", "doubtful: did you mean `bookworm`?"),
+            ("jammy", "doubtful: write the release's code name, like \"bookworm\""),
+        ] {
+            assert_eq!(told(suite(Target::Debian(name))), expected, "{name}");
+        }
+        assert_eq!(told(suite(Target::El7)), "ok");
     }
 
     #[test]
