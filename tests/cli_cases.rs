@@ -577,3 +577,21 @@ fn errors_are_records_with_their_places() {
     // Help is help, and no record.
     assert!(goldsmith(["--json", "--help"]).end().stdout.starts_with("Turns one"));
 }
+
+/// No network is one cause, and told once, whatever the number of inputs that are missing for it. Nothing is called `.invalid` (RFC 6761, 6.4).
+#[test]
+fn one_cause_is_told_once() {
+    let sets = [
+        "system.root=locked",
+        "media.iso.urls=[\"https://nowhere.invalid/x.iso\"]",
+        "repository=[{ id = \"a\", upstream = [{ name = \"b\", urls = [\"https://nowhere.invalid/\"] }] }]",
+    ];
+    let words = ["check", "centos-7.5-docker"].into_iter().chain(sets.iter().flat_map(|set| ["--set", set]));
+    let ended = goldsmith(words).end();
+    let wrong: Vec<&str> = ended.stdout.lines().filter(|line| line.starts_with("wrong ")).collect();
+    let row = "wrong     sources    no server's name can be resolved, so these inputs cannot be fetched:";
+    assert_eq!((ended.status, &wrong[..]), (3, &[row][..]), "{}{}", ended.stdout, ended.stderr);
+    for about in ["- the installation medium\n", "- repomd.xml of b\n"] {
+        assert!(ended.stdout.contains(about), "{about}: {}", ended.stdout);
+    }
+}

@@ -7,7 +7,7 @@ use crate::base::size::rounded;
 use crate::base::text::{counted, printable};
 use crate::cli::args::Check;
 use crate::cli::{Context, host, printer};
-use crate::pipeline::{self, ForecastPackage, Preflight, Verdict};
+use crate::pipeline::{self, ForecastPackage, Preflight, Row, Verdict};
 
 /// Tell everything that can be known of a build before its first boot, and fail when it cannot end well.
 ///
@@ -55,7 +55,14 @@ fn json(preflight: &Preflight) -> String {
 /// For people: a line for each row, and one more for what mends it.
 fn table(preflight: &Preflight) -> String {
     let mut text = String::new();
+    let unresolved: Vec<&Row> = preflight.rows.iter().filter(|row| is_unresolved(row)).collect();
+    if unresolved.len() > 1 {
+        text.push_str(&without_names(&unresolved));
+    }
     for row in &preflight.rows {
+        if unresolved.len() > 1 && is_unresolved(row) {
+            continue;
+        }
         let verdict = match row.verdict {
             Verdict::Ok => "ok",
             Verdict::Warning => "warning",
@@ -73,6 +80,25 @@ fn table(preflight: &Preflight) -> String {
             text.push_str(&format!("                     help: {}\n", printable(remedy)));
         }
     }
+    text
+}
+
+/// What a resolver says when there is no network: the text of getaddrinfo(3), and before it that of Rust's standard library (1.91).
+const NO_NAMES: &str = "failed to lookup address information";
+
+fn is_unresolved(row: &Row) -> bool {
+    row.verdict == Verdict::Wrong && row.what.contains(NO_NAMES)
+}
+
+/// One row for all that has one cause: no server's name can be resolved. What each row is about stands before its first colon.
+fn without_names(rows: &[&Row]) -> String {
+    let mut text = format!("{:<8}  {:<9}  no server's name can be resolved, so these inputs cannot be fetched:\n", "wrong", "sources");
+    for row in rows {
+        let about = row.what.split(": ").next().unwrap_or_default();
+        let about = [" cannot be fetched", " cannot be used"].into_iter().find_map(|end| about.strip_suffix(end)).unwrap_or(about);
+        text.push_str(&format!("                     - {}\n", printable(about)));
+    }
+    text.push_str("                     help: check the network and its name server\n");
     text
 }
 
