@@ -28,3 +28,27 @@ pub enum IsoError {
     #[error(transparent)]
     Io(#[from] io::Error),
 }
+
+/// Why a record cannot be understood; the directory it stands in is known by the caller.
+#[derive(Debug)]
+pub(super) enum Problem {
+    What(&'static str),
+    Io(io::Error),
+}
+
+impl Problem {
+    /// The error, with its place.
+    pub(super) fn at(self, corrupt: &impl Fn(&'static str) -> IsoError) -> IsoError {
+        match self {
+            Self::What(what) => corrupt(what),
+            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => corrupt("it points past the end of the image"),
+            Self::Io(error) => error.into(),
+        }
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use super::Extent;
+use super::extent::Extent;
 use crate::base::read_at::{ReadAt, sought};
 
 /// A file of an image, read where it lies.

@@ -12,6 +12,7 @@
 //! The crate `hadris-iso` 2.5 was weighed: its look-up knows no Rock Ridge names, which CentOS media have, and it brings 50 crates.
 
 mod error;
+mod extent;
 mod file;
 mod record;
 mod susp;
@@ -28,22 +29,13 @@ pub use error::IsoError;
 pub use file::IsoFile;
 pub use volume::Volume;
 
+use error::Problem;
+use extent::Extent;
 use record::Record;
 use susp::RockRidge;
 
-/// Bytes of a logical block and of a sector.
-const BLOCK: u64 = 2048;
 /// Bytes of a directory that are read at most: ten thousand packages take 2 MiB.
 const DIRECTORY_BYTES: u64 = 16 << 20;
-
-/// A run of the image's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Extent {
-    /// Offset of the first byte.
-    start: u64,
-    /// Length in bytes.
-    bytes: u64,
-}
 
 /// What an entry of a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +207,7 @@ impl Iso {
     }
 
     /// The entry of a record; `None` for a directory that is only here because it was relocated (RRIP 4.1.5.3).
-    fn entry(&self, record: &Record<'_>) -> Result<Option<Entry>, susp::Problem> {
+    fn entry(&self, record: &Record<'_>) -> Result<Option<Entry>, Problem> {
         let rock_ridge = match self.names {
             Names::RockRidge { skip } => RockRidge::read(&*self.bytes, record.system_use.get(skip..).unwrap_or_default())?,
             _ => RockRidge::default(),

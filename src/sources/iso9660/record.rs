@@ -1,7 +1,7 @@
 //! Directory records (ECMA-119 9.1).
 
-use super::susp::Problem;
-use super::{BLOCK, Extent};
+use super::error::Problem;
+use super::extent::{BLOCK, Extent};
 use crate::base::read_at::ReadAt;
 
 /// Bytes of a record before the identifier.

@@ -1,9 +1,8 @@
 //! System use areas (SUSP) and what Rock Ridge (RRIP) says in them.
 
-use std::io;
-
+use super::error::{IsoError, Problem};
+use super::extent::{BLOCK, Extent};
 use super::record::Record;
-use super::{BLOCK, Extent, IsoError};
 use crate::base::read_at::ReadAt;
 
 /// Continuation areas that one record may have: a name and a link of 255 bytes take two.
@@ -19,30 +18,6 @@ const NM_SELF_OR_PARENT: u8 = 2 | 4;
 const S_IFMT: u32 = 0o170_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFDIR: u32 = 0o040_000;
-
-/// Why a record cannot be understood; the directory it stands in is known by the caller.
-#[derive(Debug)]
-pub(super) enum Problem {
-    What(&'static str),
-    Io(io::Error),
-}
-
-impl Problem {
-    /// The error, with its place.
-    pub(super) fn at(self, corrupt: &impl Fn(&'static str) -> IsoError) -> IsoError {
-        match self {
-            Self::What(what) => corrupt(what),
-            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => corrupt("it points past the end of the image"),
-            Self::Io(error) => error.into(),
-        }
-    }
-}
-
-impl From<io::Error> for Problem {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 /// What Rock Ridge says of an entry.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::error::IsoError;
+use super::extent::{BLOCK, Extent};
 use super::record::Record;
-use super::{BLOCK, Extent, IsoError};
 use crate::base::read_at::ReadAt;
 
 /// The sector of the first descriptor (ECMA-119 6.2.1).
