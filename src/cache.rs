@@ -172,6 +172,19 @@ impl Store {
         (path.is_dir() && self.hold(&path)).then_some(path)
     }
 
+    /// Hold what is at `path`, and note that it was used; false when it is gone, or about to be.
+    fn hold(&self, path: &Path) -> bool {
+        self.holds.hold(path, &self.lock(path))
+    }
+
+    /// The lock of who makes or removes the layer or file at `path`. Its time of change tells when it was used last: the thing's own times
+    /// are part of what a file is known by.
+    fn lock(&self, path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_file = path.parent().is_some_and(|parent| parent.ends_with("files"));
+        self.root.join("v1/locks").join(if is_file { format!("file-{name}") } else { name.into_owned() })
+    }
+
     /// The layer `id` as `open` gives it, or the permission to make it, also when `open` finds that it cannot be used. While another process
     /// makes it, wait; `waiting` is called once before that.
     ///

@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::Store;
-
 /// How often a name is tried again while its remover has the lock, and how long between: it is gone after a system call or two.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -21,9 +19,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Holds(Arc<Mutex<BTreeMap<PathBuf, File>>>);
 
-impl Store {
-    /// Hold what is at `path`, and note that it was used; false when it is gone, or about to be.
-    pub(super) fn hold(&self, path: &Path) -> bool {
+impl Holds {
+    /// Hold what is at `path`, and note on `lock`, the file of its lock, that it was used; false when it is gone, or about to be.
+    pub(super) fn hold(&self, path: &Path, lock: &Path) -> bool {
         for _ in 0..TRIES {
             let Ok(file) = File::open(path) else { return false };
             match file.try_lock_shared() {
@@ -31,8 +29,8 @@ impl Store {
                 // Where there are no locks, nothing is removed either.
                 Err(TryLockError::Error(_)) => return true,
                 Ok(()) if is_still(&file, path) => {
-                    self.touch(path);
-                    self.holds.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), file);
+                    touch(lock);
+                    self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), file);
                     return true;
                 }
                 Ok(()) => {}
@@ -40,20 +38,12 @@ impl Store {
         }
         false
     }
+}
 
-    /// The lock of who makes or removes the layer or file at `path`. Its time of change tells when it was used last: the thing's own times
-    /// are part of what a file is known by.
-    pub(super) fn lock(&self, path: &Path) -> PathBuf {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_file = path.parent().is_some_and(|parent| parent.ends_with("files"));
-        self.root.join("v1/locks").join(if is_file { format!("file-{name}") } else { name.into_owned() })
-    }
-
-    fn touch(&self, path: &Path) {
-        // What cannot be noted makes it look older than it is, nothing else.
-        let lock = File::options().create(true).truncate(false).write(true).open(self.lock(path));
-        let _ = lock.and_then(|lock| lock.set_modified(SystemTime::now()));
-    }
+fn touch(lock: &Path) {
+    // What cannot be noted makes it look older than it is, nothing else.
+    let lock = File::options().create(true).truncate(false).write(true).open(lock);
+    let _ = lock.and_then(|lock| lock.set_modified(SystemTime::now()));
 }
 
 /// Whether `path` still leads to `file`.
