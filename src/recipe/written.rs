@@ -4,6 +4,7 @@
 //! keeps the schema, which the walker in `shape.rs` reads, and the Rust types in step.
 
 mod check;
+mod value;
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) use check::{Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
+pub(super) use value::SysctlValue;
 
 use super::resolved::{BuildNetwork, Distribution, FilesystemKind, Firmware, PartitionTable, Selinux, StockRepositories, Toggle};
+
+use value::yes;
 
 /// One golden VM image: what it is made from, what is in it, and what is checked before it is published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -297,18 +301,6 @@ pub(super) struct Kernel {
     pub arguments: Vec<String>,
 }
 
-/// A kernel parameter's value; true is 1 and false is 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum SysctlValue {
-    /// 0 or 1.
-    Boolean(bool),
-    /// A number.
-    Integer(#[schemars(range(min = i64::MIN, max = i64::MAX))] i64),
-    /// Anything else.
-    Text(String),
-}
-
 /// What is installed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -473,10 +465,6 @@ impl Default for Output {
     fn default() -> Self {
         Self { compress: true }
     }
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn bash() -> String {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SysctlValue, yes};
+use super::value::{SysctlValue, yes};
 
 /// A promise verified on the finished image: a name, if you like, and exactly one other key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
