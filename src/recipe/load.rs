@@ -1,10 +1,10 @@
 //! From a reference to a recipe: read it and what it extends, lay the overrides on top, hold it against the schema, judge it.
 
-use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::builtin::{builtin, builtin_names};
 use super::diagnostics::{Diagnostics, Findings, Problem};
+use super::host::RecipeHost;
 use super::layers;
 use super::mask::mask;
 use super::resolve::{self, Judge, cannot_read};
@@ -22,27 +22,6 @@ const MAX_LINE: usize = 16 << 10;
 const MAX_LAYERS: usize = 8;
 /// The recipe format this goldsmith reads.
 const SCHEMA: i64 = 1;
-
-/// What a recipe may ask of the machine it is loaded on.
-pub trait RecipeHost {
-    /// All bytes of a file; `path` is absolute or relative to the working directory.
-    ///
-    /// # Errors
-    /// Those of reading; [`io::ErrorKind::FileTooLarge`] when there are more than `limit` bytes, before more than that are in memory.
-    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
-
-    /// The absolute path of `path` after all symbolic links are followed; an empty `path` is the working directory. A host without links
-    /// may keep this default, which is `path` itself.
-    ///
-    /// # Errors
-    /// Those of following it, such as that there is no such file.
-    fn real_path(&self, path: &Path) -> io::Result<PathBuf> {
-        Ok(path.to_owned())
-    }
-
-    /// The value of an environment variable, when it is set and UTF-8.
-    fn env(&self, name: &str) -> Option<String>;
-}
 
 /// Load the recipe that `reference` names: a path when it holds a `/` or ends in `.toml`, else the name of a compiled-in recipe.
 /// `overrides` are the `path.to.key=value` of `--set`, in their order.

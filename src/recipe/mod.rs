@@ -20,6 +20,7 @@ mod diagnostics;
 mod keys;
 mod known;
 mod layers;
+mod host;
 mod load;
 mod mask;
 mod resolve;
@@ -32,8 +33,9 @@ mod written;
 
 pub use builtin::{builtin, builtin_names, reads_as_recipe, starter};
 pub use diagnostics::Diagnostics;
+pub use host::RecipeHost;
 pub use keys::GpgKey;
 pub use known::{Doubt, doubts, is_same_keyboard};
-pub use load::{RecipeHost, load};
+pub use load::load;
 pub use resolved::*;
 pub use shape::schema;

@@ -4,8 +4,8 @@ use super::super::tree::KeyPath;
 use super::super::written;
 use super::super::{Check, CheckKind, Content, syntax};
 use super::content::unix_lines;
+use super::fields::{sha256, sysctl_value};
 use super::judge::Judge;
-use super::parts::{sha256, sysctl_value};
 
 /// The keys of a check that say what is checked.
 const KINDS: [&str; 7] = ["docker", "command", "service", "package", "file", "sysctl", "port"];

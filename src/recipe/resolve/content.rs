@@ -3,8 +3,8 @@
 use super::super::tree::KeyPath;
 use super::super::written;
 use super::super::{BuildNetwork, Content, FileEntry, ProvisionStep, syntax};
+use super::fields::package_names;
 use super::judge::Judge;
-use super::parts::package_names;
 use crate::base::digest::Sha256Digest;
 
 /// The files of an array of tables at `path`.

@@ -5,6 +5,7 @@
 
 mod checks;
 mod content;
+mod fields;
 mod judge;
 mod keys;
 mod own_kickstart;

@@ -3,9 +3,9 @@
 use super::super::tree::KeyPath;
 use super::super::written;
 use super::super::{GpgKey, Kept, Repository, Supply, Upstream, syntax};
+use super::fields::{file_source, sha256};
 use super::judge::Judge;
 use super::keys::keys;
-use super::parts::{file_source, sha256};
 
 /// The `[[repository]]` tables.
 pub(super) fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<Repository> {
