@@ -117,7 +117,7 @@ pub(super) fn template(text: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spec::{command as known_command, commands};
+    use super::super::dialect::{command as known_command, commands};
     use super::*;
 
     #[test]

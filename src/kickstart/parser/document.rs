@@ -6,7 +6,6 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::shlex::Argument;
 use super::span::{SourceFile, Span};
 use super::spec::CommandSpec;
-use super::view::{Addon, PackageSelection, ScriptSection};
 
 /// A parsed file with everything it includes. `Display` is the file's own text, unchanged.
 #[derive(Debug, Clone)]
@@ -368,24 +367,6 @@ impl Document {
     /// Every section, those of included files too.
     pub fn sections(&self) -> impl Iterator<Item = &Section> {
         self.walk().filter_map(|item| if let Item::Section(section) = item { Some(section) } else { None })
-    }
-
-    /// Every script in order.
-    pub fn scripts(&self) -> impl Iterator<Item = ScriptSection<'_>> {
-        let sections = self.sections().filter(|section| section.kind.is_script() && section.header.is_some());
-        sections.map(|section| ScriptSection { document: self, section })
-    }
-
-    /// Every `%packages` section in order.
-    pub fn packages(&self) -> impl Iterator<Item = PackageSelection<'_>> {
-        let sections = self.sections().filter(|section| section.kind == SectionKind::Packages && section.header.is_some());
-        sections.map(|section| PackageSelection { section })
-    }
-
-    /// Every `%addon` section in order.
-    pub fn addons(&self) -> impl Iterator<Item = Addon<'_>> {
-        let sections = self.sections().filter(|section| section.kind == SectionKind::Addon && section.header.is_some());
-        sections.map(|section| Addon { document: self, section })
     }
 
     /// Every `%include` and `%ksappend`, wherever it stands.

@@ -6,16 +6,16 @@
 use std::ops::Range;
 
 use super::advice;
-use super::document::{BodyLine, Command, Content, Item, Section, SectionKind};
+use super::dialect::{ANACONDA, PACKAGES, POST, SCRIPT, command, commands};
+use super::document::{BodyLine, Command, Content, Include, Included, Item, Section, SectionKind};
 use super::findings::Findings;
-use super::include::{Includes, pre_scripts};
+use super::include::{DEEPEST, Includes, MOST_BYTES, MOST_FILES, is_made_later, pre_scripts};
 use super::optparse::{self, Style, clip, similar};
 use super::packages;
 use super::rules::{Context, History, check, conflicts};
 use super::shlex::{self, Argument, ShlexError};
 use super::span::{SourceFile, Span, is_space};
-use super::spec::{Arguments, CommandSpec, Reading, command, commands};
-use super::system::{ANACONDA, PACKAGES, POST, SCRIPT};
+use super::spec::{Arguments, CommandSpec, Reading};
 
 /// The state of one parse.
 pub(super) struct Machine<'a> {
@@ -378,6 +378,64 @@ impl<'a> Machine<'a> {
             ShlexError::OpenEscape(at) => (at, "there is nothing behind the backslash"),
         };
         self.findings.error(span.part(at..at + 1), message.into(), None);
+    }
+
+    /// An `%include` line.
+    fn include(&mut self, first: &Argument, rest: &[Argument], span: Span) -> Include {
+        let Some(path) = rest.first().filter(|path| !path.value.is_empty()) else {
+            self.findings.error(first.span, "%include needs the path of a file".into(), None);
+            return Include { span, path: String::new(), path_span: first.span, content: Included::Missing };
+        };
+        let content = self.included(&path.value, path.span);
+        Include { span, path: path.value.clone(), path_span: path.span, content }
+    }
+
+    fn included(&mut self, path: &str, span: Span) -> Included {
+        if self.stack.len() > DEEPEST {
+            self.findings.error(span, format!("includes are nested more than {DEEPEST} deep"), None);
+            return Included::Missing;
+        }
+        let from = self.stack.last().and_then(|file| self.findings.files.get(*file)).map(|file| file.name.clone()).unwrap_or_default();
+        let Some(found) = self.includes.read(path, &from) else {
+            if is_made_later(path) || self.pre.contains(path) {
+                return Included::Unknown;
+            }
+            let help = Some("no %pre script names it, so nothing will make it either".into());
+            self.findings.error(span, format!("there is no file `{}`", clip(path)), help);
+            return Included::Missing;
+        };
+        if self.stack.iter().filter_map(|file| self.findings.files.get(*file)).any(|file| file.name == found.name) {
+            self.findings.error(span, format!("`{}` includes itself", clip(path)), None);
+            return Included::Missing;
+        }
+        self.bytes = self.bytes.saturating_add(found.text.len());
+        if self.findings.files.len() >= MOST_FILES || self.bytes > MOST_BYTES {
+            self.findings.error(span, format!("more than {MOST_FILES} files or {} MiB are included", MOST_BYTES >> 20), None);
+            return Included::Missing;
+        }
+        let file = self.findings.files.len();
+        self.pre.push_str(&pre_scripts(&found.text));
+        self.findings.files.push(SourceFile::new(&found.name, &found.text));
+        let before = self.state;
+        let items = self.file(file);
+        if let (None, Some(kind), 1) = (before, self.state, self.stack.len()) {
+            let help = Some("the installer skips all lines that follow".into());
+            self.findings.warning(span, format!("`{}` leaves a section {} open", clip(path), kind.mark()), help);
+        }
+        Included::Read { file, items }
+    }
+
+    /// A `%ksappend` line: fetched before anything is parsed.
+    fn append(&mut self, line: &str, first: &Argument, rest: &[Argument], span: Span) -> Include {
+        let (path, path_span) = rest.first().map_or((String::new(), first.span), |url| (url.value.clone(), url.span));
+        // The URL is what stands behind the first space; a tab is none.
+        let content = if line.trim_matches(is_space).contains(' ') {
+            Included::Unknown
+        } else {
+            self.findings.error(first.span, "%ksappend needs a URL".into(), None);
+            Included::Missing
+        };
+        Include { span, path, path_span, content }
     }
 }
 

@@ -20,6 +20,7 @@
 mod advice;
 mod anaconda;
 mod diagnostic;
+mod dialect;
 mod document;
 mod findings;
 mod include;

@@ -1,19 +1,16 @@
 //! What lines may say together: the conditions of the tables, and those that need code of their own.
 //!
-//! Each function is the `parse` of the class its row in [`storage`](super::storage) or [`system`](super::system) names.
+//! Each function is the `parse` of the class that a row of the [`dialect`](super::dialect) names.
 
 use std::collections::{HashMap, HashSet};
 
+use super::dialect::REALM_JOIN;
 use super::document::{Command, OptionUse, Value};
 use super::findings::Findings;
 use super::optparse::{self, Style, python_int};
 use super::shlex::{self, Argument};
 use super::span::{Span, is_space};
-use super::spec::{CommandSpec, Identity, Rule};
-use super::system::REALM_JOIN;
-
-/// A condition with code of its own.
-pub(super) type Custom = fn(&Command, &mut Context<'_>);
+use super::spec::{CommandSpec, Custom, Identity, Rule};
 
 /// What a condition may look at and write to.
 pub(super) struct Context<'a> {
@@ -92,10 +89,39 @@ pub(super) fn check(command: &Command, context: &mut Context<'_>) {
                     context.error(command.name_span, format!("{} needs {}", spec.names[0], all.join(" or ")));
                 }
             }
-            Rule::Custom(custom) => custom(command, context),
+            Rule::Custom(custom) => own(*custom)(command, context),
         }
     }
     identity(command, spec.identity, context);
+}
+
+/// The code of a condition that has code of its own.
+fn own(custom: Custom) -> fn(&Command, &mut Context<'_>) {
+    match custom {
+        Custom::AutoPart => autopart,
+        Custom::Partition => partition,
+        Custom::Raid => raid,
+        Custom::VolumeGroup => volgroup,
+        Custom::LogicalVolume => logvol,
+        Custom::Btrfs => btrfs,
+        Custom::Mount => mount,
+        Custom::IgnoreDisk => ignoredisk,
+        Custom::Snapshot => snapshot,
+        Custom::Multipath => multipath,
+        Custom::HardDrive => harddrive,
+        Custom::Url => url,
+        Custom::OstreeSetup => ostreesetup,
+        Custom::Bootloader => bootloader,
+        Custom::DriverDisk => driverdisk,
+        Custom::Install => install,
+        Custom::Keyboard => keyboard,
+        Custom::Network => network,
+        Custom::Realm => realm,
+        Custom::RootPassword => rootpw,
+        Custom::Services => services,
+        Custom::Timezone => timezone,
+        Custom::Vnc => vnc,
+    }
 }
 
 fn needs(command: &Command, one: &str, other: &str, context: &mut Context<'_>) {
@@ -153,7 +179,7 @@ pub(super) fn conflicts(command: &Command, context: &mut Context<'_>) {
     context.history.seen.entry(spec.names[0]).or_insert(command.span);
 }
 
-pub(super) fn autopart(command: &Command, context: &mut Context<'_>) {
+fn autopart(command: &Command, context: &mut Context<'_>) {
     // Callbacks set the type only once a line, and --nolvm is one of them.
     let typed = command.options.iter().find(|used| matches!(used.name, "type" | "nolvm"));
     if let Some(used) = typed {
@@ -172,7 +198,7 @@ pub(super) fn autopart(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn partition(command: &Command, context: &mut Context<'_>) {
+fn partition(command: &Command, context: &mut Context<'_>) {
     let tmpfs = command.option("fstype").and_then(OptionUse::text) == Some("tmpfs");
     if let (true, Some(used)) = (tmpfs, command.given("grow").or(command.given("maxsize"))) {
         context.error(used.span, "part: --fstype=tmpfs excludes --grow and --maxsize");
@@ -184,7 +210,7 @@ fn preexists(command: &Command) -> bool {
     command.option("useexisting").is_some() || command.option("noformat").is_some()
 }
 
-pub(super) fn raid(command: &Command, context: &mut Context<'_>) {
+fn raid(command: &Command, context: &mut Context<'_>) {
     match (command.arguments.len(), preexists(command)) {
         (1, false) => context.error(command.name_span, "raid needs the partitions it is made of"),
         (2.., true) => context.error(command.arguments[1].span, "raid: an array that exists is given no partitions"),
@@ -201,7 +227,7 @@ pub(super) fn raid(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn volgroup(command: &Command, context: &mut Context<'_>) {
+fn volgroup(command: &Command, context: &mut Context<'_>) {
     match (command.arguments.len(), preexists(command)) {
         (1, false) => context.error(command.name_span, "volgroup needs the partitions it is made of"),
         (2.., true) => context.error(command.arguments[1].span, "volgroup: a volume group that exists is given no partitions"),
@@ -215,7 +241,7 @@ pub(super) fn volgroup(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn logvol(command: &Command, context: &mut Context<'_>) {
+fn logvol(command: &Command, context: &mut Context<'_>) {
     if let (Some(used), false) = (command.option("resize"), preexists(command)) {
         context.error(used.span, "logvol: --resize needs --useexisting");
     }
@@ -246,14 +272,14 @@ pub(super) fn logvol(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn btrfs(command: &Command, context: &mut Context<'_>) {
+fn btrfs(command: &Command, context: &mut Context<'_>) {
     if command.arguments.len() == 1 {
         let what = if command.option("subvol").is_some() { "parent volume" } else { "partitions it is made of" };
         context.error(command.name_span, format!("btrfs needs the {what}"));
     }
 }
 
-pub(super) fn mount(command: &Command, context: &mut Context<'_>) {
+fn mount(command: &Command, context: &mut Context<'_>) {
     if let [_, point] = command.arguments.as_slice()
         && point.value.to_lowercase() != "none"
         && !point.value.starts_with('/')
@@ -265,7 +291,7 @@ pub(super) fn mount(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn ignoredisk(command: &Command, context: &mut Context<'_>) {
+fn ignoredisk(command: &Command, context: &mut Context<'_>) {
     // An empty list counts as given, and lists of earlier lines stay.
     let given = [
         context.lasting(command, "drives").is_some(),
@@ -277,7 +303,7 @@ pub(super) fn ignoredisk(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn snapshot(command: &Command, context: &mut Context<'_>) {
+fn snapshot(command: &Command, context: &mut Context<'_>) {
     if let Some(origin) = command.arguments.first() {
         let parts: Vec<_> = origin.value.split('/').collect();
         if parts.len() != 2 || parts.iter().any(|part| part.is_empty()) {
@@ -294,14 +320,14 @@ pub(super) fn snapshot(command: &Command, context: &mut Context<'_>) {
 }
 
 /// What a second line adds to the list of devices has no paths, and the parser dies of it at the third (multipath.py:104).
-pub(super) fn multipath(command: &Command, context: &mut Context<'_>) {
+fn multipath(command: &Command, context: &mut Context<'_>) {
     let lines = ["first", "second"];
     if !lines.iter().any(|line| context.history.defined.insert(("multipath", (*line).to_owned()))) {
         context.error_with(command.name_span, "a third `multipath` line", "the parser of 7.5 dies of it (AttributeError)");
     }
 }
 
-pub(super) fn harddrive(command: &Command, context: &mut Context<'_>) {
+fn harddrive(command: &Command, context: &mut Context<'_>) {
     let biospart = context.lasting(command, "biospart").is_some();
     let partition = context.lasting(command, "partition").is_some();
     if biospart == partition {
@@ -310,7 +336,7 @@ pub(super) fn harddrive(command: &Command, context: &mut Context<'_>) {
 }
 
 /// What earlier lines said stays, so the two addresses may stand on different lines (url.py:170).
-pub(super) fn url(command: &Command, context: &mut Context<'_>) {
+fn url(command: &Command, context: &mut Context<'_>) {
     let given = [context.lasts(command, "url"), context.lasts(command, "mirrorlist")];
     let here = command.given("url").or(command.given("mirrorlist")).map_or(command.name_span, |used| used.span);
     match given {
@@ -325,7 +351,7 @@ pub(super) fn url(command: &Command, context: &mut Context<'_>) {
 }
 
 /// The password of an earlier line stays (vnc.py:119-125).
-pub(super) fn vnc(command: &Command, context: &mut Context<'_>) {
+fn vnc(command: &Command, context: &mut Context<'_>) {
     let span = command.option("password").map_or(command.name_span, |used| used.value_span);
     // `len` of Python 2 counts bytes.
     if let Some(Value::Text(password)) = context.lasting(command, "password")
@@ -336,7 +362,7 @@ pub(super) fn vnc(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn ostreesetup(command: &Command, context: &mut Context<'_>) {
+fn ostreesetup(command: &Command, context: &mut Context<'_>) {
     let schemes = ["file:", "http:", "https:"];
     if let Some(url) =
         command.option("url").filter(|url| !url.text().is_some_and(|url| schemes.iter().any(|scheme| url.starts_with(scheme))))
@@ -345,13 +371,13 @@ pub(super) fn ostreesetup(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn bootloader(command: &Command, context: &mut Context<'_>) {
+fn bootloader(command: &Command, context: &mut Context<'_>) {
     if let Some(drive) = command.option("boot-drive").filter(|drive| drive.text().is_some_and(|drive| drive.contains(','))) {
         context.error(drive.value_span, "bootloader: --boot-drive is one drive");
     }
 }
 
-pub(super) fn driverdisk(command: &Command, context: &mut Context<'_>) {
+fn driverdisk(command: &Command, context: &mut Context<'_>) {
     let used = command.given("source").or(command.given("biospart"));
     match (used, command.arguments.first()) {
         (Some(used), Some(_)) => context.error(used.span, "driverdisk takes a partition or an option, not both"),
@@ -360,20 +386,20 @@ pub(super) fn driverdisk(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn install(command: &Command, context: &mut Context<'_>) {
+fn install(command: &Command, context: &mut Context<'_>) {
     if let Some(used) = command.option("root-device").filter(|used| !used.is_true()) {
         context.error(used.span, "install: --root-device is empty");
     }
 }
 
-pub(super) fn keyboard(command: &Command, context: &mut Context<'_>) {
+fn keyboard(command: &Command, context: &mut Context<'_>) {
     let layouts = context.lasts(command, "xlayouts");
     if command.arguments.is_empty() && command.given("vckeymap").is_none() && !layouts {
         context.error_with(command.name_span, "keyboard names no layout", "write --vckeymap=us, --xlayouts=us or a keymap's name");
     }
 }
 
-pub(super) fn network(command: &Command, context: &mut Context<'_>) {
+fn network(command: &Command, context: &mut Context<'_>) {
     if let Some(used) = command.option("interfacename")
         && let Some(wrong) = bad_interface_name(used.text().unwrap_or_default())
     {
@@ -409,7 +435,7 @@ fn bad_interface_name(name: &str) -> Option<&'static str> {
     }
 }
 
-pub(super) fn realm(command: &Command, context: &mut Context<'_>) {
+fn realm(command: &Command, context: &mut Context<'_>) {
     if context.history.joined {
         context.error(command.name_span, "only one realm can be joined");
         return;
@@ -435,7 +461,7 @@ pub(super) fn realm(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn rootpw(command: &Command, context: &mut Context<'_>) {
+fn rootpw(command: &Command, context: &mut Context<'_>) {
     if command.arguments.len() != 1 && command.option("lock").is_none() {
         let span = command.arguments.get(1).map_or(command.name_span, |word: &Argument| word.span);
         let help = match command.arguments.is_empty() && context.line.contains('#') {
@@ -446,7 +472,7 @@ pub(super) fn rootpw(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn services(command: &Command, context: &mut Context<'_>) {
+fn services(command: &Command, context: &mut Context<'_>) {
     let disabled = context.lasting(command, "disabled").is_some();
     let enabled = context.lasting(command, "enabled").is_some();
     if !disabled && !enabled {
@@ -454,7 +480,7 @@ pub(super) fn services(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-pub(super) fn timezone(command: &Command, context: &mut Context<'_>) {
+fn timezone(command: &Command, context: &mut Context<'_>) {
     let servers = context.lasts(command, "ntpservers");
     // A lone `--` is an argument as well, by which the command is not empty.
     let is_alone = shlex::split(context.line, command.span, true).is_ok_and(|words| words.len() == 1);

@@ -105,6 +105,34 @@ pub(super) enum Identity {
     Fatal(&'static [&'static str]),
 }
 
+/// The conditions with code of their own: [`rules`](super::rules) has a function for each, which is named like the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Custom {
+    AutoPart,
+    Partition,
+    Raid,
+    VolumeGroup,
+    LogicalVolume,
+    Btrfs,
+    Mount,
+    IgnoreDisk,
+    Snapshot,
+    Multipath,
+    HardDrive,
+    Url,
+    OstreeSetup,
+    Bootloader,
+    DriverDisk,
+    Install,
+    Keyboard,
+    Network,
+    Realm,
+    RootPassword,
+    Services,
+    Timezone,
+    Vnc,
+}
+
 /// A condition on the options of one line. An option counts when its value is not empty and not 0, as Python counts.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rule {
@@ -117,7 +145,7 @@ pub(super) enum Rule {
     /// At least one of them.
     OneOf(&'static [&'static str]),
     /// A condition with code of its own.
-    Custom(super::rules::Custom),
+    Custom(Custom),
 }
 
 /// A command.
@@ -175,49 +203,5 @@ impl CommandSpec {
     pub fn has_secrets(&self) -> bool {
         const SECRET: [&str; 4] = ["rootpw", "sshpw", "user", "realm"];
         SECRET.contains(&self.names[0])
-    }
-}
-
-/// Every command of the dialect (`commandMap` of pykickstart/handlers/rhel7.py).
-pub(super) fn commands() -> impl Iterator<Item = &'static CommandSpec> {
-    super::storage::COMMANDS.iter().chain(super::system::COMMANDS)
-}
-
-/// The command of that name.
-pub(super) fn command(name: &str) -> Option<&'static CommandSpec> {
-    commands().find(|spec| spec.names.contains(&name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_unique_and_rules_speak_of_options_that_exist() {
-        let mut names: Vec<_> = commands().flat_map(|spec| spec.names).collect();
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
-        assert_eq!(count, 67, "commands of handlers/rhel7.py");
-        for spec in commands() {
-            let mut options: Vec<_> = spec.options.iter().flat_map(|option| option.names).collect();
-            let count = options.len();
-            options.sort_unstable();
-            options.dedup();
-            assert_eq!(options.len(), count, "{:?}", spec.names);
-            assert!(options.iter().all(|name| name.starts_with("--")), "{:?}", spec.names);
-            let known = |name: &&str| spec.options.iter().any(|option| option.names[0] == format!("--{name}"));
-            for rule in spec.rules {
-                let named: Vec<&str> = match rule {
-                    Rule::NotBoth(a, b) | Rule::Needs(a, b) => vec![a, b],
-                    Rule::AnyNeeds(some, one) => some.iter().copied().chain([*one]).collect(),
-                    Rule::OneOf(some) => some.to_vec(),
-                    Rule::Custom(_) => vec![],
-                };
-                assert!(named.iter().all(known), "{:?}: {named:?}", spec.names);
-            }
-            assert!(spec.conflicts.iter().all(|other| command(other).is_some_and(|other_spec| other_spec.names[0] == *other)));
-        }
     }
 }

@@ -5,8 +5,7 @@
 //! `clearpart --cdl` (.5), `autopart --nohome` and `raid --chunksize` (.11), `snapshot` (.12), `hmc` (.14), `mount` (.15).
 //! `nvdimm` came with .19, after 7.5.
 
-use super::rules;
-use super::spec::{Arguments, CommandSpec, Identity, Kind, OptionSpec, Reading, Rule, flag, integer, list, option, text};
+use super::spec::{Arguments, CommandSpec, Custom, Identity, Kind, OptionSpec, Reading, Rule, flag, integer, list, option, text};
 
 /// What the four commands that make devices must not follow (`F20_Partition.parse` and its like).
 const NOT_AFTER: &[&str] = &["autopart", "mount"];
@@ -154,7 +153,7 @@ const REPO: &[OptionSpec] = &[
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new(&["autopart"], "autopart.py: RHEL7_AutoPart", Arguments::None)
         .options(AUTOPART)
-        .rules(&[Rule::Custom(rules::autopart)])
+        .rules(&[Rule::Custom(Custom::AutoPart)])
         .conflicts(&["partition", "raid", "volgroup", "logvol", "reqpart", "mount"]),
     CommandSpec::new(&["partition", "part"], "partition.py: RHEL7_Partition", Arguments::One("mount point"))
         .options(PARTITION)
@@ -163,13 +162,13 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
             Rule::Needs("resize", "size"),
             Rule::NotBoth("mkfsoptions", "noformat"),
             Rule::NotBoth("mkfsoptions", "fsprofile"),
-            Rule::Custom(rules::partition),
+            Rule::Custom(Custom::Partition),
         ])
         .conflicts(NOT_AFTER)
         .identity(Identity::Argument),
     CommandSpec::new(&["raid"], "raid.py: RHEL7_Raid", Arguments::Some("mount point"))
         .options(RAID)
-        .rules(&[Rule::NotBoth("mkfsoptions", "noformat"), Rule::NotBoth("mkfsoptions", "fsprofile"), Rule::Custom(rules::raid)])
+        .rules(&[Rule::NotBoth("mkfsoptions", "noformat"), Rule::NotBoth("mkfsoptions", "fsprofile"), Rule::Custom(Custom::Raid)])
         .conflicts(NOT_AFTER)
         .identity(Identity::Options(&["device"])),
     CommandSpec::new(&["volgroup"], "volgroup.py: RHEL7_VolGroup", Arguments::Some("volume group's name"))
@@ -180,7 +179,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
             integer(&["--reserved-space"]),
             integer(&["--reserved-percent"]),
         ])
-        .rules(&[Rule::Custom(rules::volgroup)])
+        .rules(&[Rule::Custom(Custom::VolumeGroup)])
         .conflicts(NOT_AFTER)
         .identity(Identity::Argument),
     CommandSpec::new(&["logvol"], "logvol.py: RHEL7_LogVol", Arguments::Some("mount point"))
@@ -193,7 +192,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
             Rule::NotBoth("size", "percent"),
             Rule::NotBoth("mkfsoptions", "noformat"),
             Rule::NotBoth("mkfsoptions", "fsprofile"),
-            Rule::Custom(rules::logvol),
+            Rule::Custom(Custom::LogicalVolume),
         ])
         .conflicts(NOT_AFTER)
         .identity(Identity::Options(&["vgname", "name"])),
@@ -203,7 +202,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
             Rule::NotBoth("mkfsoptions", "noformat"),
             Rule::NotBoth("mkfsoptions", "useexisting"),
             Rule::Needs("subvol", "name"),
-            Rule::Custom(rules::btrfs),
+            Rule::Custom(Custom::Btrfs),
         ])
         .identity(Identity::Argument),
     CommandSpec::new(&["reqpart"], "reqpart.py: RHEL7_ReqPart", Arguments::Ignored)
@@ -211,22 +210,22 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         .conflicts(&["autopart", "mount"]),
     CommandSpec::new(&["mount"], "mount.py: RHEL7_Mount", Arguments::Two("device and mount point"))
         .options(&[text(&["--reformat"]), text(&["--mkfsoptions"]), text(&["--mountoptions"])])
-        .rules(&[Rule::Custom(rules::mount)])
+        .rules(&[Rule::Custom(Custom::Mount)])
         .conflicts(&["autopart", "partition", "raid", "volgroup", "logvol", "reqpart"]),
     CommandSpec::new(&["clearpart"], "clearpart.py: RHEL7_ClearPart", Arguments::Ignored).options(CLEARPART),
     CommandSpec::new(&["ignoredisk"], "ignoredisk.py: F14_IgnoreDisk", Arguments::Ignored)
         .options(&[list(&["--drives"]), list(&["--only-use"]), flag(&["--interactive"])])
-        .rules(&[Rule::Custom(rules::ignoredisk)]),
+        .rules(&[Rule::Custom(Custom::IgnoreDisk)]),
     CommandSpec::new(&["zerombr"], "zerombr.py: F9_ZeroMbr", Arguments::None),
     CommandSpec::new(&["snapshot"], "snapshot.py: RHEL7_Snapshot", Arguments::One("origin, VG/LV"))
         .options(&[text(&["--name"]).required(), option(&["--when"], Kind::Known(&["post-install", "pre-install"])).required()])
-        .rules(&[Rule::Custom(rules::snapshot)]),
+        .rules(&[Rule::Custom(Custom::Snapshot)]),
     CommandSpec::new(&["dmraid"], "dmraid.py: FC6_DmRaid", Arguments::Ignored)
         .options(&[text(&["--name"]).required(), text(&["--dev"]).required()])
         .identity(Identity::Options(&["name", "dev"])),
     CommandSpec::new(&["multipath"], "multipath.py: FC6_MultiPath", Arguments::Ignored)
         .options(&[text(&["--name"]).required(), text(&["--device"]).required(), text(&["--rule"]).required()])
-        .rules(&[Rule::Custom(rules::multipath)]),
+        .rules(&[Rule::Custom(Custom::Multipath)]),
     CommandSpec::new(&["fcoe"], "fcoe.py: RHEL7_Fcoe", Arguments::None)
         .options(&[text(&["--nic"]).required(), flag(&["--dcb"]), flag(&["--autovlan"])])
         .identity(Identity::Options(&["nic"])),
@@ -239,7 +238,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new(&["hmc"], "hmc.py: RHEL7_Hmc", Arguments::None),
     CommandSpec::new(&["harddrive"], "harddrive.py: FC3_HardDrive", Arguments::Ignored)
         .options(&[text(&["--biospart"]), text(&["--partition"]), text(&["--dir"]).required()])
-        .rules(&[Rule::Custom(rules::harddrive)]),
+        .rules(&[Rule::Custom(Custom::HardDrive)]),
     CommandSpec::new(&["nfs"], "nfs.py: FC6_NFS", Arguments::Ignored).options(&[
         text(&["--server"]).required(),
         text(&["--dir"]).required(),
@@ -247,7 +246,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     ]),
     CommandSpec::new(&["url"], "url.py: F18_Url", Arguments::Ignored)
         .options(&[text(&["--url"]), text(&["--mirrorlist"]), text(&["--proxy"]), flag(&["--noverifyssl"])])
-        .rules(&[Rule::Custom(rules::url)]),
+        .rules(&[Rule::Custom(Custom::Url)]),
     CommandSpec::new(&["liveimg"], "liveimg.py: F19_Liveimg", Arguments::Ignored).options(&[
         text(&["--url"]).required(),
         text(&["--proxy"]),
@@ -262,7 +261,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
             text(&["--ref"]).required(),
             flag(&["--nogpg"]),
         ])
-        .rules(&[Rule::Custom(rules::ostreesetup)]),
+        .rules(&[Rule::Custom(Custom::OstreeSetup)]),
     CommandSpec::new(&["repo"], "repo.py: RHEL7_Repo", Arguments::None)
         .options(REPO)
         .rules(&[Rule::NotBoth("baseurl", "mirrorlist")])

@@ -3,8 +3,7 @@
 //! Sources as in [`storage`](super::storage). After 1.99.66 came `reboot --kexec` (.3), `sshkey` and `sshpw --sshkey` (.7),
 //! `network --no-activate` (.8), `timezone` without a zone (.9), `network --bindto` (.13) and `firewall --use-system-defaults` (.18).
 
-use super::rules;
-use super::spec::{Arguments, CommandSpec, Identity, Kind, OptionSpec, Reading, Rule, flag, integer, list, option, text};
+use super::spec::{Arguments, CommandSpec, Custom, Identity, Kind, OptionSpec, Reading, Rule, flag, integer, list, option, text};
 
 const BOOTLOADER: &[OptionSpec] = &[
     text(&["--append"]),
@@ -104,7 +103,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new(&["autostep"], "autostep.py: FC3_AutoStep", Arguments::Ignored).options(&[flag(&["--autoscreenshot"])]),
     CommandSpec::new(&["bootloader"], "bootloader.py: RHEL7_Bootloader", Arguments::Ignored)
         .options(BOOTLOADER)
-        .rules(&[Rule::Custom(rules::bootloader)]),
+        .rules(&[Rule::Custom(Custom::Bootloader)]),
     CommandSpec::new(&["text", "cmdline", "graphical"], "displaymode.py: FC3_DisplayMode", Arguments::None),
     CommandSpec::new(&["device"], "device.py: F8_Device", Arguments::One("module name"))
         .options(&[text(&["--opts"])])
@@ -112,7 +111,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new(&["deviceprobe"], "deviceprobe.py: FC3_DeviceProbe", Arguments::Any).reading(Reading::Words),
     CommandSpec::new(&["driverdisk"], "driverdisk.py: F14_DriverDisk", Arguments::Optional("partition"))
         .options(&[text(&["--source"]), text(&["--biospart"])])
-        .rules(&[Rule::NotBoth("source", "biospart"), Rule::Custom(rules::driverdisk)]),
+        .rules(&[Rule::NotBoth("source", "biospart"), Rule::Custom(Custom::DriverDisk)]),
     CommandSpec::new(&["eula"], "eula.py: F20_Eula", Arguments::None)
         .options(&[flag(&["--agreed", "--agree", "--accepted", "--accept"])])
         .rules(&[Rule::OneOf(&["agreed"])]),
@@ -127,10 +126,10 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         .identity(Identity::Options(&["name"])),
     CommandSpec::new(&["install"], "upgrade.py: F11_Upgrade", Arguments::None)
         .options(&[text(&["--root-device"])])
-        .rules(&[Rule::Custom(rules::install)]),
+        .rules(&[Rule::Custom(Custom::Install)]),
     CommandSpec::new(&["keyboard"], "keyboard.py: F18_Keyboard", Arguments::Optional("keymap"))
         .options(&[text(&["--vckeymap"]), list(&["--xlayouts"]), list(&["--switch"])])
-        .rules(&[Rule::Custom(rules::keyboard)]),
+        .rules(&[Rule::Custom(Custom::Keyboard)]),
     CommandSpec::new(&["lang"], "lang.py: F19_Lang", Arguments::One("locale")).options(&[list(&["--addsupport"])]),
     CommandSpec::new(&["logging"], "logging.py: FC6_Logging", Arguments::Ignored)
         .options(&[
@@ -142,9 +141,9 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new(&["mediacheck"], "mediacheck.py: FC4_MediaCheck", Arguments::None),
     CommandSpec::new(&["network"], "network.py: RHEL7_Network", Arguments::Ignored)
         .options(NETWORK)
-        .rules(&[Rule::Needs("bridgeopts", "bridgeslaves"), Rule::Custom(rules::network)])
+        .rules(&[Rule::Needs("bridgeopts", "bridgeslaves"), Rule::Custom(Custom::Network)])
         .identity(Identity::Options(&["device"])),
-    CommandSpec::new(&["realm"], "realm.py: F19_Realm", Arguments::Any).reading(Reading::Words).rules(&[Rule::Custom(rules::realm)]),
+    CommandSpec::new(&["realm"], "realm.py: F19_Realm", Arguments::Any).reading(Reading::Words).rules(&[Rule::Custom(Custom::Realm)]),
     CommandSpec::new(&["reboot", "poweroff", "shutdown", "halt"], "reboot.py: RHEL7_Reboot", Arguments::Ignored)
         .options(&[flag(&["--eject"]), flag(&["--kexec"])]),
     CommandSpec::new(&["rescue"], "rescue.py: F10_Rescue", Arguments::Ignored)
@@ -152,7 +151,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         .rules(&[Rule::NotBoth("nomount", "romount")]),
     CommandSpec::new(&["rootpw"], "rootpw.py: F18_RootPw", Arguments::Any)
         .options(&[flag(&["--iscrypted"]), flag(&["--lock"]), flag(&["--plaintext"])])
-        .rules(&[Rule::Custom(rules::rootpw)]),
+        .rules(&[Rule::Custom(Custom::RootPassword)]),
     CommandSpec::new(&["selinux"], "selinux.py: FC3_SELinux", Arguments::Ignored).options(&[
         flag(&["--disabled"]),
         flag(&["--enforcing"]),
@@ -160,7 +159,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     ]),
     CommandSpec::new(&["services"], "services.py: FC6_Services", Arguments::Ignored)
         .options(&[list(&["--disabled"]), list(&["--enabled"])])
-        .rules(&[Rule::Custom(rules::services)]),
+        .rules(&[Rule::Custom(Custom::Services)]),
     CommandSpec::new(&["skipx"], "skipx.py: FC3_SkipX", Arguments::None),
     CommandSpec::new(&["sshkey"], "sshkey.py: F22_SshKey", Arguments::One("public key, quoted"))
         .options(&[text(&["--username"]).required()])
@@ -170,7 +169,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         .identity(Identity::Fatal(&["username"])),
     CommandSpec::new(&["timezone"], "timezone.py: RHEL7_Timezone", Arguments::Optional("time zone"))
         .options(&[flag(&["--isUtc", "--utc"]), flag(&["--nontp"]), list(&["--ntpservers"])])
-        .rules(&[Rule::Custom(rules::timezone)]),
+        .rules(&[Rule::Custom(Custom::Timezone)]),
     CommandSpec::new(&["unsupported_hardware"], "unsupported_hardware.py: RHEL6_UnsupportedHardware", Arguments::None),
     CommandSpec::new(&["updates"], "updates.py: F7_Updates", Arguments::Optional("location")),
     CommandSpec::new(&["upgrade"], "pyanaconda/kickstart.py: Upgrade", Arguments::Any)
@@ -178,7 +177,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new(&["user"], "user.py: F19_User", Arguments::Ignored).options(USER).identity(Identity::Options(&["name"])),
     CommandSpec::new(&["vnc"], "vnc.py: RHEL7_Vnc", Arguments::Ignored)
         .options(&[text(&["--password"]), text(&["--host"]), text(&["--port"])])
-        .rules(&[Rule::Custom(rules::vnc)]),
+        .rules(&[Rule::Custom(Custom::Vnc)]),
     CommandSpec::new(&["xconfig"], "xconfig.py: F14_XConfig", Arguments::None).options(&[
         text(&["--defaultdesktop"]),
         text(&["--server"]),

@@ -4,11 +4,31 @@ use super::document::{BodyLine, Content, Document, PackageEntry, Section, Sectio
 use super::document::{Command, OptionUse};
 use super::span::Span;
 
+impl Document {
+    /// Every script in order.
+    pub fn scripts(&self) -> impl Iterator<Item = ScriptSection<'_>> {
+        let sections = self.sections().filter(|section| section.kind.is_script() && section.header.is_some());
+        sections.map(|section| ScriptSection { document: self, section })
+    }
+
+    /// Every `%packages` section in order.
+    pub fn packages(&self) -> impl Iterator<Item = PackageSelection<'_>> {
+        let sections = self.sections().filter(|section| section.kind == SectionKind::Packages && section.header.is_some());
+        sections.map(|section| PackageSelection { section })
+    }
+
+    /// Every `%addon` section in order.
+    pub fn addons(&self) -> impl Iterator<Item = Addon<'_>> {
+        let sections = self.sections().filter(|section| section.kind == SectionKind::Addon && section.header.is_some());
+        sections.map(|section| Addon { document: self, section })
+    }
+}
+
 /// A script section.
 #[derive(Debug, Clone, Copy)]
 pub struct ScriptSection<'a> {
-    pub(super) document: &'a Document,
-    pub(super) section: &'a Section,
+    document: &'a Document,
+    section: &'a Section,
 }
 
 impl<'a> ScriptSection<'a> {
@@ -56,7 +76,7 @@ impl<'a> ScriptSection<'a> {
 /// A `%packages` section. A file may have several; their entries add up.
 #[derive(Debug, Clone, Copy)]
 pub struct PackageSelection<'a> {
-    pub(super) section: &'a Section,
+    section: &'a Section,
 }
 
 impl<'a> PackageSelection<'a> {
@@ -75,8 +95,8 @@ impl<'a> PackageSelection<'a> {
 /// An `%addon` section.
 #[derive(Debug, Clone, Copy)]
 pub struct Addon<'a> {
-    pub(super) document: &'a Document,
-    pub(super) section: &'a Section,
+    document: &'a Document,
+    section: &'a Section,
 }
 
 impl<'a> Addon<'a> {
