@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use super::super::model::{PackageId, Relation};
 use super::super::solve::Why;
+use super::failure::{Failure, Unmet};
 use super::providers::Contest;
 use super::sack::Want;
-use super::{Failure, NotTaken, Unmet, Yum};
+use super::work::{NotTaken, Yum};
 
 /// What came of a need.
 enum Need {

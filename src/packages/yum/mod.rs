@@ -16,6 +16,7 @@ mod advice;
 mod arch;
 mod depsolve;
 mod evr;
+mod failure;
 mod names;
 mod obsoletes;
 mod providers;
@@ -23,16 +24,15 @@ mod sack;
 mod select;
 mod transaction;
 mod upgrade;
+mod work;
 
-use std::collections::{HashSet, VecDeque};
-
-use super::model::{Name, PackageId, Relation, Universe};
+use super::model::Universe;
 use super::solve::{Asked, Chosen, Notice, Question, What, Why};
-use obsoletes::Obsoletes;
 use sack::Sack;
-use transaction::Transaction;
+use work::Yum;
 
 pub use advice::{Trouble, explain, explain_upgrade};
+pub use failure::{Failed, Failure, Unmet};
 pub use upgrade::upgrade;
 
 /// What yum installs.
@@ -42,112 +42,6 @@ pub struct Replay {
     pub packages: Vec<Chosen>,
     /// What was taken out and comes back.
     pub notices: Vec<Notice>,
-}
-
-/// How far yum gets before it gives up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
-    /// All that it complains of.
-    pub failures: Vec<Failure>,
-    /// The packages that it has taken by then.
-    pub taken: Vec<PackageId>,
-}
-
-impl Failed {
-    /// Whether yum may succeed: goldsmith gave up following it.
-    pub fn is_unknown(&self) -> bool {
-        self.failures == [Failure::GaveUp]
-    }
-}
-
-/// Why yum gives up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// No package, group or environment is called so.
-    Missing(Asked),
-    /// A need that no package meets which yum would take.
-    Unmet {
-        /// Who needs it.
-        package: PackageId,
-        /// What.
-        need: Relation,
-        /// Why nobody meets it.
-        cause: Unmet,
-    },
-    /// A package conflicts with another.
-    Conflict {
-        /// Whose conflict it is.
-        package: PackageId,
-        /// The conflict.
-        relation: Relation,
-        /// The other.
-        other: PackageId,
-    },
-    /// Two versions of a package were taken.
-    TwoVersions {
-        /// One.
-        one: PackageId,
-        /// The other.
-        other: PackageId,
-    },
-    /// yum goes round in circles (yum.conf(5), depsolve_loop_limit).
-    Endless,
-    /// The replay was stopped, so what yum does is not known. Then nothing else is told.
-    GaveUp,
-}
-
-/// Why nobody meets a need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unmet {
-    /// Nobody provides it.
-    Nobody,
-    /// A newer version of its provider was taken before.
-    NewerIsThere {
-        /// The provider.
-        older: PackageId,
-        /// What was taken.
-        newer: PackageId,
-    },
-    /// Another package stands in for its provider, and does not provide it.
-    Obsoleted {
-        /// The provider.
-        package: PackageId,
-        /// What stands in for it.
-        by: PackageId,
-    },
-    /// The same version of its provider is there for another architecture, and both cannot be.
-    SamePlace {
-        /// The provider.
-        package: PackageId,
-        /// What is there.
-        there: PackageId,
-    },
-}
-
-/// Why a package is not taken.
-enum NotTaken {
-    /// This one is there already.
-    SamePlace(PackageId),
-    /// This one stands in for it.
-    Obsoleted { package: PackageId, by: PackageId },
-}
-
-/// yum at work.
-struct Yum<'u> {
-    sack: Sack<'u>,
-    obsoletes: Obsoletes,
-    transaction: Transaction,
-    /// Ids of groups that are selected.
-    selected: HashSet<String>,
-    /// Packages of groups that come since another was taken, and that one.
-    pending: VecDeque<(PackageId, PackageId)>,
-    /// The package that was taken last for a need.
-    last: Option<PackageId>,
-    /// Needed files that somebody provided once.
-    files: HashSet<Name>,
-    failures: Vec<Failure>,
-    /// Steps that it may still take.
-    steps: u64,
 }
 
 /// Steps that a replay may take: packages that are read, needs that are looked at, and packages that are compared for a need. The flagship with
@@ -173,21 +67,7 @@ fn replay_within(universe: &Universe, question: &Question, steps: &mut u64) -> R
     yum.end().map(|packages| Replay { packages, notices })
 }
 
-impl<'u> Yum<'u> {
-    fn new(sack: Sack<'u>, steps: u64) -> Self {
-        Self {
-            steps: steps.saturating_sub(sack.universe.packages.len() as u64),
-            obsoletes: Obsoletes::of(&sack),
-            sack,
-            transaction: Transaction::default(),
-            selected: HashSet::new(),
-            pending: VecDeque::new(),
-            last: None,
-            files: HashSet::new(),
-            failures: Vec::new(),
-        }
-    }
-
+impl Yum<'_> {
     /// What is there in the end, or what went wrong.
     fn end(mut self) -> Result<Vec<Chosen>, Failed> {
         if self.failures.is_empty() {

@@ -7,7 +7,7 @@ use super::evr::{Bound, Evr, within};
 use super::names::{Dialect, Glob, is_pattern};
 use super::providers::Contest;
 use super::sack::Want;
-use super::{NotTaken, Yum};
+use super::work::{NotTaken, Yum};
 
 impl Yum<'_> {
     /// Ask for a package by any of its forms, by a pattern, by a capability or a file (yum 3.4.3, yum/__init__.py, `install`); false when

@@ -1,5 +1,6 @@
 //! Tests of the module beside this file.
 
+use super::super::model::PackageId;
 use super::super::solve::tests::{question, universe};
 use super::super::version::Scheme;
 use super::super::{resolve, solve::Chosen};

@@ -4,7 +4,8 @@ use super::super::model::{PackageId, Universe};
 use super::super::solve::{Chosen, Why};
 use super::arch::Arch;
 use super::sack::Sack;
-use super::{Failed, STEPS, Yum};
+use super::work::Yum;
+use super::{Failed, STEPS};
 
 /// The packages that are there after `yum upgrade` of a system with these `installed`, from these repositories alone (their indexes into
 /// [`Universe::repositories`]) and without what the patterns in `excluded` name.
