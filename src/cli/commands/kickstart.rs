@@ -1,6 +1,7 @@
 //! `goldsmith kickstart …`.
 
 mod check;
+mod findings;
 mod lints;
 mod sarif;
 

@@ -6,34 +6,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::findings::{Checked, Finding};
 use super::sarif;
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::text::{counted, printable, shell_line};
 use crate::cli::args::KickstartCheck;
 use crate::cli::{Context, host, printer};
-use crate::kickstart::{Diagnostic, Document, Found, Includes, Lint, LintFinding, Severity, lint, parse};
+use crate::kickstart::{Found, Includes, lint, parse};
 use crate::recipe;
 
 /// Bytes of the largest file that is read; kickstarts have some thousand.
 const MAX_BYTES: u64 = 8 << 20;
-
-/// A file and everything that is to be said of it.
-pub(super) struct Checked {
-    path: PathBuf,
-    document: Document,
-    lints: Vec<LintFinding>,
-}
-
-/// What is said of a file: by its parser, or by a lint.
-pub(super) struct Finding<'a> {
-    pub file: &'a str,
-    pub severity: Severity,
-    pub message: &'a str,
-    pub help: Option<&'a str>,
-    pub lint: Option<&'static Lint>,
-    /// Nothing when it is about something that is not there.
-    pub place: Option<&'a Diagnostic>,
-}
 
 /// Tell what the installer of CentOS 7.5 would say of each file, and what it would trip over; fail when it would refuse one.
 pub fn run(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
@@ -92,36 +75,6 @@ fn text_of(path: &Path) -> Option<String> {
 /// The parser of 7.5 reads bytes. What is not UTF-8 can only be in texts that it does not look into.
 fn text(source: impl Read) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&host::read_at_most(source, MAX_BYTES)?).into_owned())
-}
-
-impl Checked {
-    /// Everything that is said of the file: first what is missing in it, then by place.
-    pub fn findings(&self) -> Vec<Finding<'_>> {
-        let parsed = self.document.diagnostics().iter().map(|found| Finding {
-            file: &found.file,
-            severity: found.severity,
-            message: &found.message,
-            help: found.help.as_deref(),
-            lint: None,
-            place: Some(found),
-        });
-        let linted = self.lints.iter().map(|found| Finding {
-            file: &found.file,
-            severity: Severity::Warning,
-            message: &found.message,
-            help: Some(found.lint.remedy),
-            lint: Some(found.lint),
-            place: found.place.as_ref(),
-        });
-        let mut findings: Vec<Finding<'_>> = parsed.chain(linted).collect();
-        findings.sort_by_key(|found| found.place.map(|place| place.span));
-        findings
-    }
-
-    /// Where the file is that findings call `name`: this one, or one of its includes, which are called by their paths.
-    pub fn path_of<'a>(&'a self, name: &'a str) -> &'a Path {
-        if name == self.document.name() { &self.path } else { Path::new(name) }
-    }
 }
 
 /// A file's findings for people: what and where, the line, a mark below it. A lint says why and what to do once in each file.
