@@ -3,7 +3,7 @@
 //! # The flow
 //!
 //! ```text
-//! file ─recipe::load→ Recipe ─sources::resolve→ Resolved (Pins, VerifiedFiles) ─plan::plan→ Plan
+//! file ─recipe::load→ Recipe ─sources::resolve→ Resolved (Pins, VerifiedFiles) ─plan::plan→ Plan, a Job for each stage
 //!      ─stages, each a layer from the cache or a machine's work→ sealed Layer ─image::flatten→ qcow2
 //!      ─verify::verify (disk read, system booted, boot path walked)→ Report ─artifact::Draft::publish→ Artifact
 //! ```
@@ -12,7 +12,8 @@
 //!
 //! # The house
 //!
-//! The modules below stand in reading order, and each may import those above it only as far as `tests/architecture` says:
+//! The modules below stand in reading order, and each may import those above it only as far as `tests/architecture` says. No file imports itself through others: what two files need of each other
+//! has a file of its own, which both import.
 //!
 //! - [`base`] has what means the same everywhere: sizes, digests, events, failures, the wrapper around external programs.
 //! - [`recipe`] knows what the user wants, [`kickstart`] the language of one installer, [`installer`] how the first becomes what

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{debian, found_before, rpm};
+use super::forecast::found_before;
+use super::{debian, rpm};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::{AnyFailure, Class, Failure};

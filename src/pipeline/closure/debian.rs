@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Forecast, found_before, refusals};
+use super::forecast::{Forecast, found_before, refusals};
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
 use crate::packages::debian::{add_packages, pick};

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{Forecast, rpm};
+use super::forecast::Forecast;
+use super::rpm;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
 use crate::installer::anaconda::selection::Selection;

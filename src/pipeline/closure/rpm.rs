@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Forecast, Upgrading, found_before, remembered};
+use super::forecast::{Forecast, Upgrading, found_before, remembered};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;

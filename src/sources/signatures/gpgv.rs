@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use super::{Keyring, place};
+use super::Keyring;
 use crate::base::fingerprint::Fingerprint;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::packages::openpgp::{HashAlgorithm, Signature};
@@ -85,6 +85,13 @@ pub(super) async fn ask(signature: &Signature, data: Data<'_>, keyring: &Keyring
         Err(ProcessError::Failed { .. }) => Ok(judge(&String::from_utf8_lossy(&said), false, signature.hash, keyring.fingerprints())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The directory of the scratch directory that gpgv and its files are in.
+pub(super) fn place(scratch: &Path) -> Result<PathBuf, SourceError> {
+    let dir = scratch.join("gpgv");
+    std::fs::create_dir_all(&dir).map_err(|source| SourceError::Scratch { path: dir.clone(), source })?;
+    Ok(dir)
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> SourceError {

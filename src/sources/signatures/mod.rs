@@ -20,7 +20,7 @@ mod package;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -199,11 +199,4 @@ pub(super) fn remember(key: &Sha256Digest, signers: &Signers, host: Host<'_>) {
     if let Ok(bytes) = serde_json::to_vec(signers) {
         host.store.remember(KIND, key, &bytes);
     }
-}
-
-/// The directory of the scratch directory that gpgv and its files are in.
-fn place(scratch: &Path) -> Result<PathBuf, SourceError> {
-    let dir = scratch.join("gpgv");
-    std::fs::create_dir_all(&dir).map_err(|source| SourceError::Scratch { path: dir.clone(), source })?;
-    Ok(dir)
 }
