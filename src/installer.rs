@@ -5,4 +5,4 @@ pub mod anaconda;
 pub mod deploy;
 
 /// The shell function `make_directory PATH`, which reads `$target`. Works in the guests of both installers.
-pub const MAKE_DIRECTORY: &str = include_str!("../../kickstart/directory.sh");
+pub const MAKE_DIRECTORY: &str = include_str!("../kickstart/directory.sh");

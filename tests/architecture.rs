@@ -105,6 +105,9 @@ fn violations(path: &str, text: &str) -> Vec<String> {
     for site in &scan.allows {
         say(site, "`allow` of a lint; use `#[expect(…, reason = …)]`".into());
     }
+    if path.ends_with("/mod.rs") {
+        found.push(format!("{path}: write `x.rs` beside `x/` instead of a mod.rs in it"));
+    }
     let lines = text.lines().count();
     let limit = if path == "main.rs" { MAX_LINES_OF_MAIN } else { MAX_LINES };
     if lines > limit {
@@ -216,8 +219,8 @@ fn each_rule_fires_where_it_must_and_only_there() {
         ("recipe/x.rs", "fn f<'a>(x: &'a str) { let c = '\\''; crate::image::f() }", &[(1, "`image`")]),
         ("recipe/x.rs", "use super::super::machine::x;", &[(1, "`machine`")]),
         ("recipe/x.rs", "use super::resolved;\nmod tests { use super::super::resolved; }", &[]),
-        ("recipe/mod.rs", "use super::machine;\npub(super) fn f() {}", &[(1, "`machine`")]),
-        ("recipe/mod.rs", "mod tests { use super::*; use super::super::machine; }", &[(1, "`machine`")]),
+        ("recipe.rs", "use super::machine;\npub(super) fn f() {}", &[(1, "`machine`")]),
+        ("recipe.rs", "mod tests { use super::*; use super::super::machine; }", &[(1, "`machine`")]),
         ("recipe/x.rs", "pub(crate) fn f() {}\npub(in crate::recipe) fn g() {}", &[]),
         ("recipe/x.rs", "use crate as me;\nuse crate::*;\nuse crate::{self as me};", &[(1, "renamed"), (2, "whole"), (3, "renamed")]),
         ("pipeline.rs", "use crate::stages;\nuse crate::cli;", &[(2, "`pipeline` may not import `cli`")]),
@@ -245,6 +248,7 @@ fn each_rule_fires_where_it_must_and_only_there() {
         ),
         ("base/x.rs", "fn allow(x: u8) { allow(x) }", &[]),
         ("base/x.rs", &long, &[(0, "601 lines, more than 600")]),
+        ("base/x/mod.rs", "", &[(0, "instead of a mod.rs")]),
         ("main.rs", &long_main, &[(0, "31 lines, more than 30")]),
     ];
     for (path, text, expected) in cases {
