@@ -162,7 +162,7 @@ impl Build {
         let taken = begun.elapsed();
         let mut said = String::new();
         std::io::Read::read_to_string(&mut self.child.stderr.take().unwrap(), &mut said).unwrap();
-        assert_eq!((status.code(), said.as_str()), (Some(130), "error: interrupted\n"));
+        assert_eq!((status.code(), said.as_str()), (Some(130), "error: interrupted; run the same command to go on\n"));
         assert!(taken < Duration::from_secs(3), "{taken:?}");
         gone(&self.place, &spaces);
         assert_eq!(names(&self.place.join("store/v1/scratch")), [""; 0]);
