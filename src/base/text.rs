@@ -27,18 +27,6 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The six bits that a digit of base64 stands for (RFC 4648, section 4); nothing for the padding and for what is no digit.
-pub fn base64_digit(digit: u8) -> Option<u8> {
-    Some(match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    })
-}
-
 /// `text` with everything a terminal would act upon made visible: guests and files are not trusted with our terminal.
 /// Escape sequences (ECMA-48 CSI and OSC) are dropped whole, other control characters but tab become `\u{fffd}`.
 pub fn printable(text: &str) -> String {

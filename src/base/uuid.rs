@@ -15,9 +15,7 @@ impl Uuid {
         let digest = Sha256Digest::of(&[seed.as_bytes(), what.as_bytes()].concat());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest.as_bytes()[..16]);
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        Self(bytes)
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid().into_bytes())
     }
 
     /// Its first 32 bits: a FAT serial number, an MBR disk signature.
@@ -29,13 +27,7 @@ impl Uuid {
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        uuid::Uuid::from_bytes(self.0).hyphenated().fmt(f)
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::mask::is_variable_name;
 use crate::base::fingerprint::{Fingerprint, NotAFingerprint};
 use crate::base::size::ByteSize;
-use crate::base::text::base64_digit;
 
 /// Why a text is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -391,30 +393,10 @@ pub(super) fn ssh_key(text: &str) -> Verdict {
     }
     // RFC 4253, 6.6: the blob begins with the length and the name of the key type.
     let head: Vec<u8> = [&(kind.len() as u32).to_be_bytes()[..], kind.as_bytes()].concat();
-    match decode_base64(blob) {
+    match STANDARD.decode(blob).ok() {
         Some(bytes) if bytes.starts_with(&head) && bytes.len() > head.len() + 32 => Ok(()),
         _ => fault("this public key is cut short or garbled", help),
     }
-}
-
-/// RFC 4648, section 4, with padding.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(digits.len());
-    let (mut bits, mut count) = (0u32, 0);
-    for digit in digits.bytes() {
-        let value = base64_digit(digit)?;
-        bits = (bits << 6 | u32::from(value)) & 0xffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@
 
 use std::fmt::Write;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::base::text::{counted, shell_quote};
 use crate::kickstart::{Post, Script, ends_or_hides_a_line};
 use crate::recipe::{Kept, Recipe, Selinux, StockRepositories};
@@ -343,21 +346,7 @@ fn plain_text(bytes: &[u8]) -> Option<&str> {
 
 /// RFC 4648 base 64 in lines of 76 characters.
 fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len() / 54 * 73 + 80);
-    for line in bytes.chunks(57) {
-        for group in line.chunks(3) {
-            let mut quad = [0; 3];
-            quad[..group.len()].copy_from_slice(group);
-            let bits = u32::from_be_bytes([0, quad[0], quad[1], quad[2]]);
-            for place in 0..4 {
-                let index = (bits >> (18 - 6 * place)) & 63;
-                out.push(if place <= group.len() { ALPHABET[index as usize].into() } else { '=' });
-            }
-        }
-        out.push('\n');
-    }
-    out
+    bytes.chunks(57).map(|line| STANDARD.encode(line) + "\n").collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! ASCII armor: binary data as text (RFC 4880, section 6).
 
-use crate::base::text::base64_digit;
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// The initial value and the generator of the checksum (section 6.1).
 const CRC_INIT: u32 = 0x00b7_04ce;
@@ -73,28 +75,13 @@ fn crc(data: &[u8]) -> u32 {
     })
 }
 
-/// What base64 stands for (section 6.3).
+/// What base64 stands for (section 6.3). Padding may be missing, and bits behind the last byte are not looked at, as by GnuPG.
 fn decoded(digits: &str) -> Option<Vec<u8>> {
-    let digits = digits.as_bytes();
-    let plain = digits.strip_suffix(b"==").or_else(|| digits.strip_suffix(b"=")).unwrap_or(digits);
-    let mut data = Vec::with_capacity(plain.len() / 4 * 3 + 2);
-    for group in plain.chunks(4) {
-        let mut bits: u32 = 0;
-        for place in 0..4 {
-            bits = bits << 6 | group.get(place).map_or(Some(0), |digit| base64_digit(*digit).map(u32::from))?;
-        }
-        let bytes = bits.to_be_bytes();
-        // One digit alone is not even one byte.
-        data.extend_from_slice(
-            &bytes[1..match group.len() {
-                4 => 4,
-                3 => 3,
-                2 => 2,
-                _ => return None,
-            }],
-        );
-    }
-    Some(data)
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+    );
+    LENIENT.decode(digits).ok()
 }
 
 #[cfg(test)]
