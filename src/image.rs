@@ -6,7 +6,6 @@
 mod error;
 
 mod disk;
-mod format;
 mod qcow2;
 mod read_at;
 
@@ -27,16 +26,16 @@ mod superblock;
 pub mod inspect;
 
 pub use crate::base::read_at::ReadAt;
+pub use crate::hardware::{Firmware, Format, TableKind};
 pub use boot::BootEntry;
 pub use boot_files::BootFiles;
 pub use create::{Compress, check, create_overlay, create_overlay_unchecked, create_raw, flatten_to_qcow2, free_bytes, require_space};
 pub use disk::{Disk, DiskInfo};
 pub use error::ImageError;
 pub use filesystem::{FileKind, Metadata, Root};
-pub use format::Format;
 pub use free::{FreeSpace, clear};
-pub use layout::{Firmware, Layout, PlannedPartition, Role};
-pub use partition::{Partition, PartitionTable, TableKind, gpt_type, mbr_type};
+pub use layout::{Layout, PlannedPartition, Role};
+pub use partition::{Partition, PartitionTable, gpt_type, mbr_type};
 pub use read_at::Slice;
 pub use replay::{replay, replayed};
 pub use superblock::FilesystemType;

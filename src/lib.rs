@@ -16,6 +16,7 @@
 //! has a file of its own, which both import.
 //!
 //! - [`base`] has what means the same everywhere: sizes, digests, events, failures, the wrapper around external programs.
+//! - [`hardware`] has words that a recipe, a disk and a machine share: firmware, partition table, format of an image file.
 //! - [`recipe`] knows what the user wants, [`kickstart`] the language of one installer, [`installer`] how the first becomes what
 //!   an installer reads. All three are pure: no file, no process, no clock.
 //! - [`packages`] knows what a repository offers and what a system gets of it; pure as well.
@@ -42,6 +43,7 @@
 //! `NAME.failed-TIME` instead.
 
 pub mod base;
+pub mod hardware;
 pub mod recipe;
 pub mod kickstart;
 pub mod installer;

@@ -20,7 +20,7 @@ pub use provision::{Step, provision};
 pub use seal::{SEALING, seal};
 
 use crate::image::Format;
-use crate::machine::spec::{self, Drive};
+use crate::machine::spec::Drive;
 
 /// The disk of an installation layer.
 const RAW: &str = "disk.raw";
@@ -28,10 +28,6 @@ const RAW: &str = "disk.raw";
 const OVERLAY: &str = "disk.qcow2";
 
 fn drive(path: PathBuf, format: Format) -> Drive {
-    let format = match format {
-        Format::Raw => spec::Format::Raw,
-        Format::Qcow2 => spec::Format::Qcow2,
-    };
     Drive::scratch(path, format, "disk")
 }
 

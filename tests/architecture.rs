@@ -12,15 +12,16 @@ use scanner::{Site, scan};
 /// The modules of `src/` in reading order, each with what it may import. This is the map; the code has to follow it.
 const TABLE: &[(&str, &[&str])] = &[
     ("base", &[]),
-    ("recipe", &["base"]),
+    ("hardware", &[]),
+    ("recipe", &["base", "hardware"]),
     ("kickstart", &["base"]),
     ("installer", &["base", "recipe", "kickstart"]),
     ("packages", &["base"]),
     ("cache", &["base"]),
     ("sources", &["base", "recipe", "packages", "cache"]),
     ("plan", &["base", "recipe", "installer", "packages", "sources"]),
-    ("machine", &["base"]),
-    ("image", &["base", "packages"]),
+    ("machine", &["base", "hardware"]),
+    ("image", &["base", "hardware", "packages"]),
     // `recipe` is more than the design's table says: planned work carries the recipe's own value types (a disk's layout, a provision
     // step); twins of them in `plan` would add words and no safety.
     ("stages", &["base", "recipe", "plan", "installer", "sources", "machine", "image"]),

@@ -510,7 +510,7 @@ fn the_centos_recipe_holds_every_value_of_the_lab() {
     assert_eq!(recipe.packages.install, packages);
     assert_eq!((recipe.packages.upgrade, recipe.packages.stock_repositories), (true, StockRepositories::Disable));
     assert_eq!(recipe.services.enable, ["docker"]);
-    assert_eq!((recipe.disk.table, recipe.disk.filesystem, recipe.disk.lvm), (PartitionTable::Gpt, FilesystemKind::Ext4, false));
+    assert_eq!((recipe.disk.table, recipe.disk.filesystem, recipe.disk.lvm), (TableKind::Gpt, FilesystemKind::Ext4, false));
     assert_eq!(recipe.checks[0].name, "docker 18.09.6");
     let unset = load("centos-7.5-docker", &[], &Machine::default()).unwrap_err();
     assert!(unset.render(false).contains("ROOT_PASSWORD"), "no password is a default");

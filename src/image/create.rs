@@ -9,7 +9,7 @@ use super::error::ImageError;
 use crate::base::host;
 use crate::base::process::{Invocation, ProcessError, Tool};
 
-use super::format::Format;
+use crate::hardware::Format;
 
 /// Whether a flat copy's clusters are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

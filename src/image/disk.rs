@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::ImageError;
-use super::format::Format;
 use super::qcow2::{MAGIC, Qcow2, Reach};
 use super::read_at::{RawFile, Slice};
 use crate::base::read_at::ReadAt;
+use crate::hardware::Format;
 
 /// What an image file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

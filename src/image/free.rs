@@ -15,11 +15,11 @@ use std::path::Path;
 use super::create::{create_overlay, directory_of, local, require_space};
 use super::disk::Disk;
 use super::error::ImageError;
-use super::format::Format;
 use super::partition::{Partition, PartitionTable};
 use super::superblock::FilesystemType;
 use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
+use crate::hardware::Format;
 
 use runs::Unknown;
 

@@ -9,10 +9,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::ImageError;
-use super::partition::{SECTOR_BYTES, TableKind, gpt_type, mbr_type};
+use super::partition::{SECTOR_BYTES, gpt_type, mbr_type};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::rounded;
 use crate::base::uuid::Uuid;
+use crate::hardware::{Firmware, TableKind};
 
 /// Every partition begins and ends at a multiple of this (what parted, sgdisk and Anaconda do).
 const ALIGNMENT_BYTES: u64 = 1 << 20;
@@ -22,15 +23,6 @@ const BIOS_BOOT_BYTES: u64 = 1 << 20;
 const ESP_BYTES: u64 = 64 << 20;
 /// A root smaller than this holds no distribution.
 const MIN_ROOT_BYTES: u64 = 256 << 20;
-
-/// What boots the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Firmware {
-    /// A boot sector.
-    Bios,
-    /// A file on the EFI system partition.
-    Uefi,
-}
 
 /// What a partition is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

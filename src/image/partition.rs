@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::disk::Disk;
 use super::error::ImageError;
 use super::read_at::Slice;
+use crate::hardware::TableKind;
 
 /// GPT partition types goldsmith knows (UEFI specification 2.10, table 5.7; Discoverable Partitions Specification).
 pub mod gpt_type {
@@ -36,16 +37,6 @@ pub(crate) const SECTOR_BYTES: u64 = 512;
 const MAX_GPT_ENTRIES: u32 = 1024;
 /// Most logical partitions of an MBR that are read: Linux's own bound is 256 minors.
 const MAX_LOGICAL: u32 = 256;
-
-/// Kind of partition table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TableKind {
-    /// GUID partition table.
-    Gpt,
-    /// Master boot record.
-    Mbr,
-}
 
 /// A partition table as read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::cache::Cache;
 use self::header::{BackingFile, Compression, Header};
 use super::error::{BACKING, ImageError};
-use super::format::Format;
 use super::read_at::RawFile;
 use crate::base::read_at::ReadAt;
+use crate::hardware::Format;
 
 pub(crate) use self::header::MAGIC;
 

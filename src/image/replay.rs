@@ -13,12 +13,12 @@ use std::time::Duration;
 use super::create::{directory_of, local, require_space};
 use super::disk::Disk;
 use super::error::ImageError;
-use super::format::Format;
 use super::partition::PartitionTable;
 use super::read_at::RawFile;
 use super::superblock::{FilesystemType, Superblock};
 use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
+use crate::hardware::Format;
 
 /// What copying and replaying one filesystem may take at the least. A system of 1.5 GB was copied in 2 s.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::base::digest::Sha256Digest;
 use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
-use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Network, PartitionTable, Recipe, StockRepositories, Toggle};
+use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Network, Recipe, StockRepositories, TableKind, Toggle};
 
 use super::MAKE_DIRECTORY;
 
@@ -300,8 +300,8 @@ pub fn boot_loader(recipe: &Recipe, ids: &FilesystemIds) -> String {
     if recipe.disk.swap.bytes() > 0 {
         // Where `image::Layout` puts it: after the boot partition that a GPT has and an MBR has not.
         let device = match recipe.disk.table {
-            PartitionTable::Gpt => "/dev/vda2",
-            PartitionTable::Mbr => "/dev/vda1",
+            TableKind::Gpt => "/dev/vda2",
+            TableKind::Mbr => "/dev/vda1",
         };
         let _ = writeln!(script, "mkswap --uuid {} {device}", ids.swap);
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::base::size::ByteSize;
 
+pub use crate::hardware::Format;
+
 /// One virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineSpec {
@@ -101,24 +103,6 @@ impl Drive {
     /// A disk that is only read: an ISO, a volume of files.
     pub fn read_only(path: impl Into<PathBuf>, format: Format, node: impl Into<String>) -> Self {
         Self { access: Access::ReadOnly, discard: false, ..Self::scratch(path, format, node) }
-    }
-}
-
-/// A disk image's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the field's own")]
-pub enum Format {
-    Raw,
-    Qcow2,
-}
-
-impl Format {
-    /// QEMU's name of it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Qcow2 => "qcow2",
-        }
     }
 }
 

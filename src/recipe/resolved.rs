@@ -16,6 +16,7 @@ use super::GpgKey;
 use crate::base::digest::Sha256Digest;
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
+pub use crate::hardware::{Firmware, TableKind};
 
 /// The wanted image.
 ///
@@ -373,7 +374,7 @@ pub struct Disk {
     /// Virtual size.
     pub size: ByteSize,
     /// Partition table.
-    pub table: PartitionTable,
+    pub table: TableKind,
     /// What boots it.
     pub firmware: Firmware,
     /// Filesystem of `/`.
@@ -384,24 +385,6 @@ pub struct Disk {
     pub swap: ByteSize,
     /// `/` grows to a larger disk at the first boot (deploy with a GPT only).
     pub grow: bool,
-}
-
-/// Partition table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names are the field's own")]
-pub enum PartitionTable {
-    Gpt,
-    Mbr,
-}
-
-/// What boots the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names are the field's own")]
-pub enum Firmware {
-    Bios,
-    Uefi,
 }
 
 /// Filesystem of `/`.

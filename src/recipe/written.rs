@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use check::{Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
 pub(super) use value::SysctlValue;
 
-use super::resolved::{BuildNetwork, Distribution, FilesystemKind, Firmware, PartitionTable, Selinux, StockRepositories, Toggle};
+use super::resolved::{BuildNetwork, Distribution, FilesystemKind, Firmware, Selinux, StockRepositories, TableKind, Toggle};
 
 use value::yes;
 
@@ -386,7 +386,7 @@ pub(super) struct Disk {
     /// Virtual size, at least "2G".
     pub size: String,
     /// Partition table.
-    pub table: PartitionTable,
+    pub table: TableKind,
     /// What boots it.
     pub firmware: Firmware,
     /// Filesystem of `/`; deploy makes only ext4.
@@ -404,7 +404,7 @@ impl Default for Disk {
     fn default() -> Self {
         Self {
             size: "8G".into(),
-            table: PartitionTable::Gpt,
+            table: TableKind::Gpt,
             firmware: Firmware::Bios,
             filesystem: FilesystemKind::Ext4,
             lvm: false,

@@ -27,7 +27,7 @@ use crate::image::fat::Volume;
 use crate::image::{Format, create_raw};
 use crate::installer::anaconda::{self, LOG_PORT, NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
 use crate::machine::runner::{Bench, append_files, nonce};
-use crate::machine::spec::{self, Accelerator, Boot, Drive, MachineSpec, NetworkSpec};
+use crate::machine::spec::{Accelerator, Boot, Drive, MachineSpec, NetworkSpec};
 use crate::machine::watch::{Limits, Watch};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 use crate::plan::AnacondaWork;
@@ -148,8 +148,8 @@ async fn volume(ids: &[String], bundles: &BTreeMap<String, Bundle>, place: &Path
 /// from. The network leads nowhere; a card must be there, because the kickstart configures one.
 fn machine(bench: &Bench<'_>, disk: &Path, iso: &Path, volume: Option<&Path>, boot: Boot) -> MachineSpec {
     let mut spec = bench.spec(NAME, drive(disk.to_owned(), Format::Raw), boot);
-    spec.drives.push(Drive::read_only(iso, spec::Format::Raw, "medium"));
-    spec.drives.extend(volume.map(|volume| Drive::read_only(volume, spec::Format::Raw, "volume")));
+    spec.drives.push(Drive::read_only(iso, Format::Raw, "medium"));
+    spec.drives.extend(volume.map(|volume| Drive::read_only(volume, Format::Raw, "volume")));
     spec.ports = vec![LOG_PORT.to_owned(), REPORT_PORT.to_owned()];
     spec.network = NetworkSpec::User { outside: false, subnet: bench.subnet, ssh_forward: None };
     spec

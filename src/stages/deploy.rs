@@ -14,7 +14,7 @@ use crate::base::event::Task;
 use crate::base::failure::Class;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::image::ext4::Mke2fs;
-use crate::image::{BootFiles, Firmware, Format, Layout, Role, TableKind, create_raw, fat};
+use crate::image::{BootFiles, Format, Layout, Role, create_raw, fat};
 use crate::installer::deploy::FAILED;
 use crate::machine::runner::{Bench, Mode, RunnerTask};
 use crate::plan::DeployWork;
@@ -58,19 +58,7 @@ pub async fn deploy(work: &DeployWork, packages: &DebianRepository, dir: &Path, 
 }
 
 fn layout(disk: &recipe::Disk) -> Result<Layout, StageError> {
-    let firmware = match disk.firmware {
-        recipe::Firmware::Bios => Firmware::Bios,
-        recipe::Firmware::Uefi => Firmware::Uefi,
-    };
-    Ok(Layout::plan(disk.size.bytes(), firmware, table_kind(disk.table), disk.swap.bytes())?)
-}
-
-/// A recipe's partition table, in the words of disks.
-pub(super) fn table_kind(table: recipe::PartitionTable) -> TableKind {
-    match table {
-        recipe::PartitionTable::Gpt => TableKind::Gpt,
-        recipe::PartitionTable::Mbr => TableKind::Mbr,
-    }
+    Ok(Layout::plan(disk.size.bytes(), disk.firmware, disk.table, disk.swap.bytes())?)
 }
 
 /// Put down what `tree.sh` reads.

@@ -10,7 +10,7 @@ use crate::base::text::shell_line;
 use crate::image::{self, BootFiles, Format};
 use crate::machine::firmware::find_uefi;
 use crate::machine::runner::{Bench, Guest, Mode, RunnerTask};
-use crate::machine::spec::{self, Boot, Drive, FirmwareFiles, FlashFile};
+use crate::machine::spec::{Boot, Drive, FirmwareFiles, FlashFile};
 use crate::machine::watch::Watch;
 use crate::machine::{Machine, MachineEvent};
 use crate::recipe::{CheckKind, Firmware};
@@ -62,7 +62,7 @@ pub async fn system(image: &Path, promises: &Promises, bench: &Bench<'_>, task: 
     image::create_overlay(image, Format::Qcow2, &overlay).await?;
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
     let tasks = questions(promises);
-    let disk = Drive::scratch(&overlay, spec::Format::Qcow2, "disk");
+    let disk = Drive::scratch(&overlay, Format::Qcow2, "disk");
     let mut guest = bench.boot("verify-system", disk, files.parts(), Mode::Live, &tasks, task).await?;
     let mut answers = Vec::new();
     for question in &tasks {
@@ -121,7 +121,7 @@ pub async fn boot_path(image: &Path, promises: &Promises, bench: &Bench<'_>, tas
 async fn boot_once(image: &Path, promises: &Promises, bench: &Bench<'_>, machine: &str, task: &Task) -> Result<Reached, VerifyError> {
     let overlay = bench.scratch.join(format!("{machine}.qcow2"));
     image::create_overlay(image, Format::Qcow2, &overlay).await?;
-    let disk = Drive::scratch(&overlay, spec::Format::Qcow2, "disk");
+    let disk = Drive::scratch(&overlay, Format::Qcow2, "disk");
     let firmware = match promises.firmware {
         Firmware::Bios => FirmwareFiles::Bios,
         Firmware::Uefi => match uefi(bench.scratch) {

@@ -11,7 +11,7 @@ use goldsmith::base::size::ByteSize;
 use goldsmith::installer::accounts::Accounts;
 use goldsmith::installer::anaconda::{self, KERNEL_ARGUMENTS, VOLUME_LABEL};
 use goldsmith::kickstart::{Document, SectionKind, lint, parse};
-use goldsmith::recipe::{Content, FilesystemKind, Firmware, Media, Network, PartitionTable, Password, Recipe, Selinux, Toggle};
+use goldsmith::recipe::{Content, FilesystemKind, Firmware, Media, Network, Password, Recipe, Selinux, TableKind, Toggle};
 use goldsmith::verify::Promises;
 
 use crate::kickstart_cases::own::THEIRS;
@@ -45,10 +45,10 @@ fn combined() -> Vec<Case> {
             }
         }
         for (firmware, table, filesystem, lvm) in [
-            (Firmware::Uefi, PartitionTable::Gpt, FilesystemKind::Xfs, false),
-            (Firmware::Uefi, PartitionTable::Gpt, FilesystemKind::Ext4, true),
-            (Firmware::Bios, PartitionTable::Gpt, FilesystemKind::Xfs, true),
-            (Firmware::Bios, PartitionTable::Mbr, FilesystemKind::Ext4, false),
+            (Firmware::Uefi, TableKind::Gpt, FilesystemKind::Xfs, false),
+            (Firmware::Uefi, TableKind::Gpt, FilesystemKind::Ext4, true),
+            (Firmware::Bios, TableKind::Gpt, FilesystemKind::Xfs, true),
+            (Firmware::Bios, TableKind::Mbr, FilesystemKind::Ext4, false),
         ] {
             let mut recipe = golden.clone();
             recipe.disk.size = ByteSize::gib(16);

@@ -7,7 +7,7 @@ use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
 use goldsmith::recipe::{
     Account, Build, BuildNetwork, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media, Network, Output,
-    Packages, PartitionTable, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, Toggle, Upstream, User,
+    Packages, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, TableKind, Toggle, Upstream, User,
 };
 
 /// The recipe of the lab: CentOS 7.5 with Docker 18.09.6 from an offline repository.
@@ -59,7 +59,7 @@ pub fn lab() -> Recipe {
         files: Vec::new(),
         disk: Disk {
             size: ByteSize::gib(8),
-            table: PartitionTable::Gpt,
+            table: TableKind::Gpt,
             firmware: Firmware::Bios,
             filesystem: FilesystemKind::Ext4,
             lvm: false,
@@ -108,7 +108,7 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
             "lvm-xfs-swap-mbr",
             with(|recipe| {
                 recipe.disk = Disk {
-                    table: PartitionTable::Mbr,
+                    table: TableKind::Mbr,
                     filesystem: FilesystemKind::Xfs,
                     lvm: true,
                     swap: ByteSize::gib(1),

@@ -2,7 +2,7 @@
 
 use crate::base::size::ByteSize;
 use crate::kickstart::{DiskLabel, Filesystem, FsType, LogicalVolume, Part, Purpose, Storage, VolumeGroup, Word};
-use crate::recipe::{Disk, FilesystemKind, Firmware, PartitionTable};
+use crate::recipe::{Disk, FilesystemKind, Firmware, TableKind};
 
 use super::error::{AnacondaError, constant};
 
@@ -26,7 +26,7 @@ pub(super) fn storage(disk: &Disk) -> Result<Storage, AnacondaError> {
             "set grow = false",
         ));
     }
-    if (disk.firmware, disk.table) == (Firmware::Uefi, PartitionTable::Mbr) {
+    if (disk.firmware, disk.table) == (Firmware::Uefi, TableKind::Mbr) {
         return Err(AnacondaError::refused("disk.table", "Anaconda boots UEFI from a GPT", "set table = \"gpt\""));
     }
     let swap = mib_rounded_up(disk.swap)?;
@@ -40,8 +40,8 @@ pub(super) fn storage(disk: &Disk) -> Result<Storage, AnacondaError> {
     let mut part = |purpose, size_mib, grow| parts.push(Part { purpose, size_mib, grow });
     match (disk.firmware, disk.table) {
         (Firmware::Uefi, _) => part(Purpose::EfiSystem, EFI_SYSTEM, false),
-        (Firmware::Bios, PartitionTable::Gpt) => part(Purpose::BiosBoot, 1, false),
-        (Firmware::Bios, PartitionTable::Mbr) => {}
+        (Firmware::Bios, TableKind::Gpt) => part(Purpose::BiosBoot, 1, false),
+        (Firmware::Bios, TableKind::Mbr) => {}
     }
     let mut groups = Vec::new();
     if disk.lvm {
@@ -56,8 +56,8 @@ pub(super) fn storage(disk: &Disk) -> Result<Storage, AnacondaError> {
     }
     fits(disk.size, &parts)?;
     let label = match disk.table {
-        PartitionTable::Gpt => DiskLabel::Gpt,
-        PartitionTable::Mbr => DiskLabel::Msdos,
+        TableKind::Gpt => DiskLabel::Gpt,
+        TableKind::Mbr => DiskLabel::Msdos,
     };
     Ok(Storage { disk: constant(DISK)?, label, parts, groups })
 }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn disk(size: ByteSize, swap: ByteSize) -> Disk {
-        Disk { size, table: PartitionTable::Gpt, firmware: Firmware::Bios, filesystem: FilesystemKind::Ext4, lvm: false, swap, grow: false }
+        Disk { size, table: TableKind::Gpt, firmware: Firmware::Bios, filesystem: FilesystemKind::Ext4, lvm: false, swap, grow: false }
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         assert!(storage(&ok).is_ok());
         for (wrong, field) in [
             (Disk { grow: true, ..ok.clone() }, "disk.grow"),
-            (Disk { firmware: Firmware::Uefi, table: PartitionTable::Mbr, ..ok.clone() }, "disk.table"),
+            (Disk { firmware: Firmware::Uefi, table: TableKind::Mbr, ..ok.clone() }, "disk.table"),
             (disk(ByteSize::mib(2576), ByteSize(0)), "disk.size"),
             (disk(ByteSize::gib(8), ByteSize::gib(7)), "disk.size"),
             (disk(ByteSize::gib(8), ByteSize(u64::MAX)), "disk.swap"),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{
-    Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, PartitionTable, Recipe,
-    Services, StockRepositories, syntax,
+    Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, Recipe, Services,
+    StockRepositories, TableKind, syntax,
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
@@ -153,11 +153,11 @@ fn disk(judge: &mut Judge<'_>, written: &written::Disk) -> Disk {
         let title = format!("swap of {swap} leaves nothing of a disk of {size}");
         judge.clash(&at("swap"), &at("size"), "the whole disk", title, "make `swap` smaller or `size` larger");
     }
-    if written.table == PartitionTable::Mbr && size.is_some_and(|size| size > MAX_MBR_DISK) {
+    if written.table == TableKind::Mbr && size.is_some_and(|size| size > MAX_MBR_DISK) {
         let title = format!("an MBR partition table ends at {MAX_MBR_DISK}");
         judge.clash(&at("size"), &at("table"), "MBR is chosen here", title, "say `table = \"gpt\"`");
     }
-    if written.firmware == Firmware::Uefi && written.table == PartitionTable::Mbr {
+    if written.firmware == Firmware::Uefi && written.table == TableKind::Mbr {
         judge.clash(
             &at("table"),
             &at("firmware"),
@@ -191,12 +191,12 @@ fn grow(judge: &mut Judge<'_>, written: &written::Disk) -> bool {
         let title = "CentOS 7 cannot grow `/` at the first boot: its media have no growpart, and its sfdisk cannot change a GPT";
         judge.not_for_anaconda(&path, title, help);
         // systemd-repart 252 says "Disk … has no GPT disk label, not repartitioning." and ends well: the disk would stay small in silence.
-        if judge.installer == Some(Installer::Deploy) && written.table == PartitionTable::Mbr {
+        if judge.installer == Some(Installer::Deploy) && written.table == TableKind::Mbr {
             let title = "`/` cannot grow in an MBR partition table: systemd-repart changes a GPT only";
             judge.clash(&path, &KeyPath::from("disk.table"), "MBR is chosen here", title, "say `table = \"gpt\"`, or remove `grow`");
         }
     }
-    written.grow.unwrap_or(judge.installer == Some(Installer::Deploy) && written.table == PartitionTable::Gpt)
+    written.grow.unwrap_or(judge.installer == Some(Installer::Deploy) && written.table == TableKind::Gpt)
 }
 
 fn build(judge: &mut Judge<'_>, written: &written::Build) -> Build {

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::super::StageError;
-use super::super::deploy::table_kind;
 use crate::base::event::Task;
 use crate::base::text::counted;
 use crate::image::inspect::{Inspection, inspect_disk};
@@ -47,7 +46,7 @@ pub(super) async fn inspect(disk: &Path, work: &AnacondaWork, dir: &Path, scratc
 fn wrong(found: &Inspection, planned: Option<&Disk>) -> Option<String> {
     let Some(table) = &found.partition_table else { return Some("there is no partition table".to_owned()) };
     if let Some(planned) = planned {
-        let kind = table_kind(planned.table);
+        let kind = planned.table;
         if table.kind != kind {
             return Some(format!("the partition table is {}, and {} was planned", named(table.kind), named(kind)));
         }
@@ -80,7 +79,7 @@ mod tests {
     use crate::base::size::ByteSize;
     use crate::image::inspect::{MachineId, RootFilesystem, System};
     use crate::image::{BootEntry, DiskInfo, Format, Partition, PartitionTable};
-    use crate::recipe::{FilesystemKind, PartitionTable as Planned};
+    use crate::recipe::{FilesystemKind, TableKind as Planned};
 
     fn good() -> Inspection {
         let partition = |index: u32, type_id: &str| Partition {
