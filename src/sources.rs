@@ -30,7 +30,7 @@ pub use error::SourceError;
 pub(crate) use fetch::shown;
 pub use fetch::{Awaited, Fetch, Proxies, Web};
 pub use host::Host;
-pub use indexes::{PackageIndex, contents, indexes};
+pub use indexes::{PackageIndex, contents, index_digests, indexes};
 pub use resolve::resolve;
 pub use resolved::{Resolved, Suite};
 pub use signatures::{Proof, Signers};

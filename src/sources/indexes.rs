@@ -32,8 +32,6 @@ const CONTENTS_LIMIT: u64 = 2 << 30;
 pub struct PackageIndex {
     /// What people call it: `bookworm main`.
     pub name: String,
-    /// What its expanded content hashes to.
-    pub sha256: Sha256Digest,
     /// The content, compressed.
     bytes: Vec<u8>,
 }
@@ -56,11 +54,7 @@ pub async fn indexes(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) -> 
     let mut found = Vec::new();
     for component in &suite.source.components {
         let name = format!("{} {component}", suite.source.suite);
-        let release = &suite.release;
-        let both = release.packages(component, arch).zip(release.compressed_packages(component, arch));
-        let Some((expanded, compressed)) = both else {
-            return Err(SourceError::NoIndex { suite: suite.source.suite.clone(), index: format!("{component}/binary-{arch}/Packages") });
-        };
+        let (expanded, compressed) = listed(suite, component, arch)?;
         let bytes = match host.store.recall(KIND, &expanded.sha256) {
             Some(bytes) => bytes,
             None => {
@@ -70,9 +64,24 @@ pub async fn indexes(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) -> 
                 bytes
             }
         };
-        found.push(PackageIndex { name, sha256: expanded.sha256, bytes });
+        found.push(PackageIndex { name, bytes });
     }
     Ok(found)
+}
+
+/// What the indexes of a suite for `arch` hash to, expanded: known without them.
+///
+/// # Errors
+/// The suite has no such index.
+pub fn index_digests(suite: &Suite, arch: &str) -> Result<Vec<Sha256Digest>, SourceError> {
+    suite.source.components.iter().map(|component| Ok(listed(suite, component, arch)?.0.sha256)).collect()
+}
+
+/// The index of a component, expanded and as it is fetched.
+fn listed(suite: &Suite, component: &str, arch: &str) -> Result<(IndexFile, IndexFile), SourceError> {
+    let release = &suite.release;
+    let both = release.packages(component, arch).zip(release.compressed_packages(component, arch));
+    both.ok_or_else(|| SourceError::NoIndex { suite: suite.source.suite.clone(), index: format!("{component}/binary-{arch}/Packages") })
 }
 
 /// Which of a suite's packages bring which files, as far as a recipe may name them: lines of a path without a slash at its beginning, a space, and

@@ -10,7 +10,7 @@ use crate::base::failure::AnyFailure;
 use crate::packages::debian::{add_packages, pick};
 use crate::packages::solve::Closure;
 use crate::packages::{Asked, Question, Scheme, Universe, What, resolve};
-use crate::sources::{DebianChoice, Host, PackageIndex, Resolved, SourceError, indexes};
+use crate::sources::{DebianChoice, Host, PackageIndex, Resolved, SourceError, index_digests, indexes};
 
 /// The architecture of goldsmith's machines.
 const ARCH: &str = "amd64";
@@ -29,14 +29,20 @@ pub(super) struct Found {
 type SuiteIndex = (usize, PackageIndex);
 
 pub(super) async fn find(packages: &[String], resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Found, AnyFailure> {
-    let mut found: Vec<SuiteIndex> = Vec::new();
-    for (number, suite) in resolved.apt.iter().enumerate() {
-        found.extend(indexes(suite, ARCH, host, task).await?.into_iter().map(|index| (number, index)));
+    let mut digests = Vec::new();
+    for suite in &resolved.apt {
+        digests.extend(index_digests(suite, ARCH)?);
     }
-    let digests: Vec<_> = found.iter().map(|(_, index)| index.sha256).collect();
     let question = question(packages);
-    task.step("work out the packages");
-    found_before(KIND, host.store, &digests, &question, async { answer(&found, &question) }).await
+    let find = async {
+        let mut found: Vec<SuiteIndex> = Vec::new();
+        for (number, suite) in resolved.apt.iter().enumerate() {
+            found.extend(indexes(suite, ARCH, host, task).await?.into_iter().map(|index| (number, index)));
+        }
+        task.step("work out the packages");
+        answer(&found, &question)
+    };
+    found_before(KIND, host.store, &digests, &question, find).await
 }
 
 /// What an installation of `packages` asks for.
