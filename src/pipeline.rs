@@ -44,7 +44,7 @@ pub use failure::{BuildFailed, Unproved};
 pub use inputs::resolve_and_plan;
 pub use published::HostPaths;
 pub use request::{Built, Request, host};
-pub use standing::{Standing, standing};
+pub use standing::{Standing, first_to_run, standing};
 
 /// The published part of a run's journal, in its scratch directory.
 const PUBLIC_EVENTS: &str = "published.ndjson";
@@ -81,9 +81,10 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     }
     // What publishing would refuse after the work is refused before it.
     artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
-    preflight::require(request, &resolved, &plan)?;
-    standing::tell_unusable(request.store, &plan, events);
-    let start = standing::start(request.store, &plan);
+    let standings = standing(request.store, &plan);
+    preflight::require(request, &resolved, first_to_run(&standings) == 0)?;
+    standing::tell_unusable(&plan, &standings, events);
+    let start = standing::start(standings);
     if start.is_none() {
         foresee(recipe, &resolved, host, events).await?;
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 use super::closure::{Choosing, Forecast, brought, choose, forecast};
 use super::preflight;
 use super::request::{host, plan_of};
-use super::standing::start;
+use super::standing::{first_to_run, standing};
 use crate::artifact::{self, ArtifactError, Found, Overwrite};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};
@@ -27,7 +27,7 @@ use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::packages::Brought;
 use crate::recipe::{Media, Recipe, doubts};
 use crate::sources::medium::{KnownMedium, known_as};
-use crate::sources::{self, Fetch, Host, Resolved, Web};
+use crate::sources::{self, Awaited, Fetch, Host, Resolved, Web};
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 pub(super) use signatures::{unverified, weak};
@@ -74,7 +74,7 @@ pub async fn check(
     preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
     let plan = planned.ok().flatten();
-    let installs = plan.as_ref().is_none_or(|plan| start(store, plan).is_none());
+    let installs = plan.as_ref().is_none_or(|plan| first_to_run(&standing(store, plan)) == 0);
     let mut lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, installs);
     lacks.extend(unpublishable(target, plan.map(|plan| plan.content_id), overwrite).map(Into::into));
     preflight.rows.extend(match lacks.is_empty() {
@@ -120,7 +120,7 @@ fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
         Row::ok(Area::Sources, format!("{}, sha256 {}{}", pin.name, pin.sha256.short(), awaited.unwrap_or_default()))
     });
     let chosen = found.chosen.iter().flatten().map(|(id, chosen)| {
-        let awaited = chosen.awaited.as_ref().map_or_else(|| "all in the store".to_owned(), ToString::to_string);
+        let awaited = still_to_fetch(chosen.awaited.as_ref());
         Row::ok(Area::Sources, format!("{} for {id}, {awaited}", counted(chosen.packages.len(), "package")))
     });
     let suites = found.apt.iter().map(|suite| {
@@ -128,10 +128,15 @@ fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
         Row::ok(Area::Sources, format!("debian {}, index{made}, sha256 {}", suite.source.suite, suite.sha256.short()))
     });
     let debian = found.debian.iter().map(|choice| {
-        let awaited = choice.awaited.as_ref().map_or_else(|| "all in the store".to_owned(), ToString::to_string);
+        let awaited = still_to_fetch(choice.awaited.as_ref());
         Row::ok(Area::Sources, format!("{}, {awaited}", counted(choice.packages.len(), "package")))
     });
     suites.chain(pinned).chain(world).chain(chosen).chain(debian)
+}
+
+/// What is to be fetched of chosen packages.
+fn still_to_fetch(awaited: Option<&Awaited>) -> String {
+    awaited.map_or_else(|| "all in the store".to_owned(), ToString::to_string)
 }
 
 /// Everything but the host: the kickstart, the inputs that were found, the packages, the disk, and the checks.

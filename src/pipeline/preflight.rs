@@ -12,13 +12,11 @@ use crate::cache::Store;
 use crate::image;
 use crate::installer::anaconda;
 use crate::machine::firmware::find_uefi;
-use crate::plan::Plan;
 use crate::recipe::{Firmware, Media, Recipe, Supply};
 use crate::sources::Resolved;
 use crate::stages;
 
 use super::request::Request;
-use super::standing::start;
 
 /// How a user asks for a smaller machine.
 pub(super) const SMALLER: &str = "--set build.memory='\"1G\"'";
@@ -49,12 +47,11 @@ pub(super) fn tell_kickstart(recipe: &Recipe, events: &Events) {
     }
 }
 
-/// Make sure of the tools, of the place of the artifact, and of space there and in the store.
+/// Make sure of the tools, of the place of the artifact, and of space there and in the store; `installs` tells whether an installation has to be run.
 ///
 /// # Errors
 /// One of them is missing.
-pub(super) fn require(request: &Request<'_>, resolved: &Resolved, plan: &Plan) -> Result<(), AnyFailure> {
-    let installs = start(request.store, plan).is_none();
+pub(super) fn require(request: &Request<'_>, resolved: &Resolved, installs: bool) -> Result<(), AnyFailure> {
     // Trying is the proof. What is dropped here was really made, and goes with the directories that were made for it.
     drop(Draft::begin(request.target)?);
     lacks(request.recipe, Some(resolved), request.store, request.target, installs).into_iter().next().map_or(Ok(()), Err)

@@ -35,18 +35,24 @@ pub(super) struct Finished {
     pub(super) layer: Layer,
 }
 
-/// What a build of `plan` begins with; nothing when the installation has to be run.
-pub(super) fn start(store: &Store, plan: &Plan) -> Option<Finished> {
-    let usable = |(index, standing)| match standing {
-        Standing::Usable(layer) => Some(Finished { jobs: index + 1, layer }),
+/// How many jobs of a plan, from its beginning, need not be run: a later layer that can be used stands for all below it.
+pub fn first_to_run(standings: &[Standing]) -> usize {
+    standings.iter().rposition(|standing| matches!(standing, Standing::Usable(_))).map_or(0, |last| last + 1)
+}
+
+/// What a build begins with; nothing when the installation has to be run.
+pub(super) fn start(mut standings: Vec<Standing>) -> Option<Finished> {
+    let jobs = first_to_run(&standings);
+    standings.truncate(jobs);
+    match standings.pop() {
+        Some(Standing::Usable(layer)) => Some(Finished { jobs, layer }),
         _ => None,
-    };
-    standing(store, plan).into_iter().enumerate().filter_map(usable).next_back()
+    }
 }
 
 /// Tell which layers are made again although the store has them.
-pub(super) fn tell_unusable(store: &Store, plan: &Plan, events: &Events) {
-    for (job, standing) in plan.jobs().zip(standing(store, plan)) {
+pub(super) fn tell_unusable(plan: &Plan, standings: &[Standing], events: &Events) {
+    for (job, standing) in plan.jobs().zip(standings) {
         if let Standing::Unusable(why) = standing {
             events.warn(format!("{}: its layer in the store cannot be used and is made again: {why}", job.stage));
         }

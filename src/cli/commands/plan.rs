@@ -22,8 +22,7 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let (resolved, plan) =
         pipeline::resolve_and_plan(&recipe, pipeline::host(&store, &scratch, &web, Fetch::Look), &Events::none()).await?;
     let standing = pipeline::standing(&store, &plan);
-    // A later layer that can be used stands for all below it.
-    let first_to_run = standing.iter().rposition(|standing| matches!(standing, Standing::Usable(_))).map_or(0, |last| last + 1);
+    let first_to_run = pipeline::first_to_run(&standing);
     if context.json {
         let stage = |(index, (job, standing)): (usize, (&Job, &Standing))| {
             let (layer, unusable) = match standing {
