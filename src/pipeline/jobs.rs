@@ -11,10 +11,10 @@ use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::cache::{Lookup, Vacancy};
 use crate::machine::runner::Bench;
-use crate::plan::{AnacondaWork, DeployWork, Job, Plan, Planned};
+use crate::plan::{AnacondaWork, DeployWork, Job, Plan, Planned, SealWork};
 use crate::recipe::ProvisionStep;
 use crate::sources::{DebianRepository, Resolved};
-use crate::stages::{self, Layer, Step};
+use crate::stages::{self, Layer, StageError, Step};
 
 /// Where a build begins.
 pub(super) enum Start<'a> {
@@ -66,7 +66,7 @@ pub(super) async fn run(
         records.extend(made);
     }
     if done < plan.jobs().count() {
-        let (layer, record) = run.seal(plan, &top).await?;
+        let (layer, record) = run.seal(&plan.seal, &top).await?;
         top = layer;
         records.push(record);
     }
@@ -87,58 +87,57 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn install(&self, job: &Job, installation: &Installation<'_>) -> Result<(Layer, StageRecord), AnyFailure> {
-        let task = self.events.task(&*job.stage);
-        let vacancy = match self.lookup(job, &task).await? {
-            Lookup::Hit(layer) => return Ok((layer, record(job, task.reused(), true))),
-            Lookup::Miss(vacancy) => vacancy,
+        let make = async |dir: &Path, task: &Task| match installation {
+            Installation::Deploy(work, packages) => stages::deploy(work, packages, dir, self.bench, task).await,
+            Installation::Anaconda(work) => stages::anaconda(work, self.resolved, dir, self.bench, task).await,
         };
-        match installation {
-            Installation::Deploy(work, packages) => stages::deploy(work, packages, vacancy.path(), self.bench, &task).await?,
-            Installation::Anaconda(work) => stages::anaconda(work, self.resolved, vacancy.path(), self.bench, &task).await?,
-        }
-        let layer = self.finish(job, vacancy, None)?;
-        Ok((layer, record(job, task.done(), false)))
+        self.one(job, None, make).await
     }
 
-    async fn seal(&self, plan: &Plan, base: &Layer) -> Result<(Layer, StageRecord), AnyFailure> {
-        let Planned { job, work } = &plan.seal;
+    async fn seal(&self, Planned { job, work }: &Planned<SealWork>, base: &Layer) -> Result<(Layer, StageRecord), AnyFailure> {
+        self.one(job, Some(base), async |dir: &Path, task: &Task| stages::seal(work, base, dir, self.bench, task).await).await
+    }
+
+    /// The layer of a job that has a machine for itself: made on `base`, or found when another process has made it.
+    async fn one(
+        &self,
+        job: &Job,
+        base: Option<&Layer>,
+        make: impl AsyncFnOnce(&Path, &Task) -> Result<(), StageError>,
+    ) -> Result<(Layer, StageRecord), AnyFailure> {
         let task = self.events.task(&*job.stage);
-        let vacancy = match self.lookup(job, &task).await? {
-            Lookup::Hit(layer) => return Ok((layer, record(job, task.reused(), true))),
-            Lookup::Miss(vacancy) => vacancy,
-        };
-        stages::seal(work, base, vacancy.path(), self.bench, &task).await?;
-        let layer = self.finish(job, vacancy, Some(base))?;
-        Ok((layer, record(job, task.done(), false)))
+        match self.lookup(job, Some(&task)).await? {
+            Lookup::Hit(layer) => Ok((layer, record(job, task.reused(), true))),
+            Lookup::Miss(vacancy) => {
+                make(vacancy.path(), &task).await?;
+                let layer = self.finish(job, vacancy, base)?;
+                Ok((layer, record(job, task.done(), false)))
+            }
+        }
     }
 
     /// Run the first of `steps` and those after it that have no layer either; or find that another process has made the first. The last layer,
     /// and a record for each.
     async fn provision(&self, steps: &[Planned<ProvisionStep>], base: Layer) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
-        let mut task = Some(self.events.task(&*steps[0].job.stage));
+        let task = self.events.task(&*steps[0].job.stage);
         let mut vacancies = Vec::new();
         for step in steps {
-            let first = task.as_ref().filter(|_| vacancies.is_empty());
-            match self.lookup_with(&step.job, first).await? {
-                Lookup::Miss(vacancy) => vacancies.push(Some(vacancy)),
-                Lookup::Hit(layer) if vacancies.is_empty() => {
-                    let seconds = task.take().map(Task::reused).unwrap_or_default();
-                    return Ok((layer, vec![record(&step.job, seconds, true)]));
-                }
+            let first = vacancies.is_empty().then_some(&task);
+            match self.lookup(&step.job, first).await? {
+                Lookup::Miss(vacancy) => vacancies.push(vacancy),
+                Lookup::Hit(layer) if vacancies.is_empty() => return Ok((layer, vec![record(&step.job, task.reused(), true)])),
                 Lookup::Hit(_) => break,
             }
         }
-        let place = |vacancy: &Option<Vacancy>| vacancy.as_ref().map(|vacancy| vacancy.path().to_owned()).unwrap_or_default();
-        let pending: Vec<Step> = steps
-            .iter()
-            .zip(&vacancies)
-            .map(|(step, vacancy)| Step { step: &step.work, dir: place(vacancy), id: step.job.id.to_string() })
-            .collect();
+        let pending = steps.iter().zip(&vacancies);
+        let pending = pending.map(|(step, vacancy)| Step { step: &step.work, dir: vacancy.path().to_owned(), id: step.job.id.to_string() });
+        let pending: Vec<Step> = pending.collect();
+        let (mut first, mut vacancies) = (Some(task), vacancies.into_iter());
         let (mut top, mut records) = (base.clone(), Vec::new());
-        let begin = |index: usize| task.take().unwrap_or_else(|| self.events.task(&*steps[index].job.stage));
+        let begin = |index: usize| first.take().unwrap_or_else(|| self.events.task(&*steps[index].job.stage));
         let keep = |index: usize, task: Task| -> Result<(), AnyFailure> {
             let job = &steps[index].job;
-            if let Some(vacancy) = vacancies[index].take() {
+            if let Some(vacancy) = vacancies.next() {
                 top = self.finish(job, vacancy, Some(&top))?;
                 records.push(record(job, task.done(), false));
             }
@@ -148,12 +147,8 @@ impl Run<'_> {
         Ok((top, records))
     }
 
-    async fn lookup(&self, job: &Job, task: &Task) -> Result<Lookup<Layer>, AnyFailure> {
-        self.lookup_with(job, Some(task)).await
-    }
-
     /// The job's layer, or the permission to make it. `task` tells when another process makes it.
-    async fn lookup_with(&self, job: &Job, task: Option<&Task>) -> Result<Lookup<Layer>, AnyFailure> {
+    async fn lookup(&self, job: &Job, task: Option<&Task>) -> Result<Lookup<Layer>, AnyFailure> {
         let waiting = || {
             if let Some(task) = task {
                 task.step("another goldsmith is making this layer; waiting for it");
