@@ -103,7 +103,7 @@ async fn fetch(missing: &[&DebianPackage], suites: &[Suite], host: Host<'_>, tas
     let step = format!("fetch {}", counted(missing.len(), "package"));
     let mut done = 0;
     for some in missing.chunks(AT_A_TIME) {
-        fs::create_dir_all(&dir).map_err(unwritable(&dir))?;
+        fs::create_dir_all(&dir).map_err(SourceError::unwritable(&dir))?;
         let told = |more: u64| task.progress(&step, done + more, Some(missing.len() as u64), Unit::Steps);
         told(0);
         download(some, &sources, &dir, told).await?;
@@ -145,20 +145,21 @@ async fn keep(package: &DebianPackage, fetched: &Path, host: Host<'_>, task: &Ta
     let waiting = || task.step(&format!("another goldsmith fetches {}; waiting for it", package.file_name));
     let FileLookup::Miss(vacancy) = host.store.lookup_file(&package.sha256, waiting).await? else { return Ok(()) };
     let path = fetched.to_owned();
-    let (sha256, bytes) = beside(move |_| File::open(path).and_then(Sha256Digest::of_reader)).await.map_err(unwritable(fetched))?;
+    let (sha256, bytes) =
+        beside(move |_| File::open(path).and_then(Sha256Digest::of_reader)).await.map_err(SourceError::unwritable(fetched))?;
     if sha256 != package.sha256 || bytes != package.bytes {
         let expected = package.sha256;
         return Err(SourceError::WrongDigest { what: package.file_name.clone(), path: fetched.to_owned(), found: sha256, expected });
     }
-    fs::rename(fetched, vacancy.part()).map_err(unwritable(fetched))?;
+    fs::rename(fetched, vacancy.part()).map_err(SourceError::unwritable(fetched))?;
     vacancy.keep()?;
     Ok(())
 }
 
 /// Make the repository in `dir`. apt takes it for the release `suite` (Debian repository format, "Flat Repository Format").
 fn lay_out(dir: &Path, suite: &str, index: &str, files: &[(String, PathBuf)]) -> Result<DebianRepository, SourceError> {
-    fs::create_dir_all(dir).map_err(unwritable(dir))?;
-    let write = |name: &str, text: &str| fs::write(dir.join(name), text).map_err(unwritable(&dir.join(name)));
+    fs::create_dir_all(dir).map_err(SourceError::unwritable(dir))?;
+    let write = |name: &str, text: &str| fs::write(dir.join(name), text).map_err(SourceError::unwritable(&dir.join(name)));
     write("Packages", index)?;
     let mut release = format!("Suite: {suite}\nCodename: {suite}\nArchitectures: amd64\nComponents: main\n");
     let _ = writeln!(release, "SHA256:\n {} {} Packages", Sha256Digest::of(index.as_bytes()), index.len());
@@ -168,7 +169,7 @@ fn lay_out(dir: &Path, suite: &str, index: &str, files: &[(String, PathBuf)]) ->
         let unfit = |source: io::Error| SourceError::Unreadable { what: format!("the package {name}"), path: file.clone(), source };
         epoch = epoch.max(built_at(&mut File::open(file).map_err(unfit)?).map_err(unfit)?);
         // A file of apt's own name for it, in a store whose names are digests.
-        symlink(file, dir.join(name)).map_err(unwritable(&dir.join(name)))?;
+        symlink(file, dir.join(name)).map_err(SourceError::unwritable(&dir.join(name)))?;
     }
     Ok(DebianRepository { dir: dir.to_owned(), epoch })
 }
@@ -181,11 +182,6 @@ fn built_at(package: &mut impl Read) -> io::Result<u64> {
     let time = std::str::from_utf8(&header[AR_TIME]).ok().and_then(|text| text.trim_end().parse().ok());
     time.filter(|_| magic == AR_MAGIC)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it does not begin as a Debian package does"))
-}
-
-fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
-    let path = path.to_owned();
-    move |source| SourceError::Scratch { path, source }
 }
 
 #[cfg(test)]

@@ -304,6 +304,12 @@ fn reach(failures: &[(String, String)]) -> &'static str {
 }
 
 impl SourceError {
+    /// The scratch file at `path` could not be made.
+    pub(super) fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Scratch { path, source }
+    }
+
     /// The file at `path` is not `kind`; look what it is instead.
     pub(super) fn wrong_kind(what: &str, kind: &'static str, path: &Path) -> Self {
         match magic::identify(path) {

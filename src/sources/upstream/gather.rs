@@ -41,7 +41,7 @@ async fn assemble(
 ) -> Result<Bundle, SourceError> {
     let what = format!("the repository {id}");
     let dir = host.scratch.join("upstream").join(id);
-    fs::create_dir_all(&dir).map_err(unwritable(&dir))?;
+    fs::create_dir_all(&dir).map_err(SourceError::unwritable(&dir))?;
     let copies: Vec<(PathBuf, PathBuf)> =
         chosen.packages.iter().filter_map(|package| Some((files.get(&package.sha256)?.clone(), dir.join(&package.file_name)))).collect();
     let total = chosen.packages.iter().fold(0, |sum: u64, package| sum.saturating_add(package.bytes));
@@ -49,7 +49,7 @@ async fn assemble(
     let copied = aside(task, &step, total, move |meter| {
         copies.iter().try_for_each(|(from, to)| {
             let copied = File::open(from).and_then(|from| copy(&mut meter.measure(from), to));
-            copied.map_err(unwritable(to))
+            copied.map_err(SourceError::unwritable(to))
         })
     });
     copied.await?;
@@ -63,9 +63,4 @@ fn copy(from: &mut impl io::Read, to: &Path) -> io::Result<()> {
     let mut file = File::create_new(to)?;
     io::copy(from, &mut file)?;
     file.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + bundle::TIME))
-}
-
-fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
-    let path = path.to_owned();
-    move |source| SourceError::Scratch { path, source }
 }
