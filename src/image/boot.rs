@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use self::script::{Statement, Word};
 use super::error::ImageError;
-use super::filesystem::Root;
+use super::root::Root;
 
 /// Largest configuration that is read; a real one has some 10 KiB.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::filesystem::FsError;
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
 use crate::base::size::rounded;
@@ -139,6 +140,21 @@ impl ImageError {
 
     pub(crate) fn absent(path: &Path, what: impl Into<String>) -> Self {
         Self::Absent { path: path.to_owned(), what: what.into() }
+    }
+
+    /// An error of the filesystem that begins at byte `start` of the disk `disk`. `place` is its type and the path that was asked for;
+    /// none while it is opened.
+    pub(super) fn filesystem(disk: &Path, start: u64, place: Option<(&str, &Path)>, error: FsError) -> Self {
+        let said = |what: String| place.map_or(what.clone(), |(_, path)| format!("{}: {what}", path.display()));
+        match error {
+            FsError::Absent => Self::absent(disk, place.map_or("filesystem".to_owned(), |(_, path)| path.display().to_string())),
+            FsError::Io(source) => Self::read(disk, source),
+            FsError::Incompatible(what) => Self::incompatible(disk, None, said(what)),
+            FsError::Corrupt { offset, what } => {
+                let kind = place.map_or(String::new(), |(kind, _)| format!("{kind}, "));
+                Self::corrupt(disk, offset.map(|offset| start.saturating_add(offset)), format!("{kind}{}", said(what)))
+            }
+        }
     }
 
     pub(crate) fn layout(what: impl Into<String>, why: impl Into<String>) -> Self {

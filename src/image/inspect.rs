@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::boot::BootEntry;
 use super::disk::{Disk, DiskInfo};
 use super::error::ImageError;
-use super::filesystem::{FileKind, Root};
+use super::filesystem::FileKind;
 use super::partition::PartitionTable;
+use super::root::Root;
 use super::superblock::FilesystemType;
 
 /// Small text files of a system that are read.
@@ -138,7 +139,7 @@ fn inspect_system(root: &Root, problems: &mut Vec<String>) -> Result<System, Ima
     Ok(System {
         root: RootFilesystem {
             partition: root.partition(),
-            filesystem: FilesystemType::Ext4,
+            filesystem: root.kind(),
             label: root.label().to_owned(),
             uuid: root.uuid(),
             clean: root.is_clean(),

@@ -1,0 +1,336 @@
+//! The files of a disk image as its system sees them: links resolved, `/boot` in its place.
+//!
+//! `/boot` on a partition of its own is seen in its place when `/etc/fstab` names it. Symbolic links are followed inside the image and
+//! nowhere else. btrfs, LVM and LUKS are refused by name.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::disk::Disk;
+use super::error::ImageError;
+use super::filesystem::{Entry, FileKind, Filesystem, FsError, Metadata};
+use super::superblock::FilesystemType;
+use super::volume::Volume;
+
+/// Links followed for one path (Linux: 40, `MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
+/// Entries that one walk sees. A damaged directory can contain itself; a real system has some 100 000.
+const MAX_WALK_ENTRIES: usize = 1_000_000;
+/// `/etc/fstab` that is read.
+const MAX_FSTAB_BYTES: u64 = 64 << 10;
+
+/// The files of a disk image. It is not [`Send`]: open and use it within one blocking task.
+pub struct Root {
+    disk: PathBuf,
+    root: Mounted,
+    boot: Option<Mounted>,
+}
+
+/// A filesystem in its place.
+struct Mounted {
+    filesystem: Box<dyn Filesystem>,
+    /// Index of its partition; 0 on a disk without a partition table.
+    partition: u32,
+    /// Byte of the disk at which it begins.
+    start: u64,
+}
+
+impl Root {
+    /// Find and open the root filesystem: the first that holds a system.
+    ///
+    /// # Errors
+    /// There is none that can be read, or the disk is damaged.
+    pub fn open(disk: &Disk) -> Result<Self, ImageError> {
+        let volumes = Volume::all(disk)?;
+        let mut unread = Vec::new();
+        for volume in &volumes {
+            if let Some(filesystem) = volume.open()? {
+                let root = Mounted { filesystem, partition: volume.partition(), start: volume.start() };
+                let mut found = Self { disk: disk.path().to_owned(), root, boot: None };
+                if found.holds_a_system()? {
+                    found.boot = found.find_boot(&volumes)?;
+                    return Ok(found);
+                }
+            } else if let Some(kind @ (FilesystemType::Xfs | FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks)) =
+                volume.kind()
+            {
+                unread.push((volume.start(), kind));
+            }
+        }
+        match unread.first() {
+            Some((start, kind)) => {
+                let what = format!("its root filesystem may be in {}, which cannot be read yet; ext4 can", kind.name());
+                Err(ImageError::incompatible(disk.path(), *start, what))
+            }
+            None => Err(ImageError::absent(disk.path(), "root filesystem: no ext4 partition holds /etc/os-release or /etc/fstab")),
+        }
+    }
+
+    /// Whether it was unmounted cleanly: nothing waits in the journal and no error is on record.
+    pub fn is_clean(&self) -> bool {
+        self.root.filesystem.is_clean() && self.boot.as_ref().is_none_or(|boot| boot.filesystem.is_clean())
+    }
+
+    /// The type of the root filesystem.
+    pub fn kind(&self) -> FilesystemType {
+        self.root.filesystem.kind()
+    }
+
+    /// The filesystem's label; may be empty.
+    pub fn label(&self) -> &str {
+        self.root.filesystem.label()
+    }
+
+    /// The filesystem's UUID, as `root=UUID=` writes it.
+    pub fn uuid(&self) -> String {
+        self.root.filesystem.uuid()
+    }
+
+    /// Index of its partition; 0 on a disk without a partition table.
+    pub fn partition(&self) -> u32 {
+        self.root.partition
+    }
+
+    /// The disk image it is in.
+    pub fn disk(&self) -> &Path {
+        &self.disk
+    }
+
+    /// The whole of the regular file `path`, links followed.
+    ///
+    /// # Errors
+    /// It is not there, no regular file, larger than `max_bytes`, or damaged.
+    pub fn read(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, ImageError> {
+        let path = path.as_ref();
+        self.read_part(path, |size| {
+            if size <= max_bytes {
+                return Ok(0..size);
+            }
+            let what = format!("{} has {size} bytes, {max_bytes} at most are read", path.display());
+            Err(ImageError::incompatible(&self.disk, None, what))
+        })
+    }
+
+    /// The last `max_bytes` of the regular file `path`, links followed; all of it, when it has no more.
+    ///
+    /// # Errors
+    /// It is not there, no regular file, or damaged.
+    pub fn read_end(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, ImageError> {
+        self.read_part(path.as_ref(), |size| Ok(size.saturating_sub(max_bytes)..size))
+    }
+
+    /// The first `max_bytes` of the regular file `path`, links followed; all of it, when it has no more.
+    ///
+    /// # Errors
+    /// It is not there, no regular file, or damaged.
+    pub fn read_start(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>, ImageError> {
+        self.read_part(path.as_ref(), |size| Ok(0..size.min(max_bytes)))
+    }
+
+    /// The bytes of what `path` leads to that `part` gives for its size.
+    fn read_part(&self, path: &Path, part: impl FnOnce(u64) -> Result<Range<u64>, ImageError>) -> Result<Vec<u8>, ImageError> {
+        let (mounted, inner) = self.resolve(path, true)?;
+        let failed = |error| self.failed(mounted, path, error);
+        let mut file = mounted.filesystem.open(&inner).map_err(failed)?;
+        let part = part(file.size())?;
+        let mut bytes = vec![0; usize::try_from(part.end.saturating_sub(part.start)).unwrap_or_default()];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(part.start + filled as u64, &mut bytes[filled..]).map_err(failed)? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    /// As [`Root::read`], but `None` when there is nothing of that name.
+    ///
+    /// # Errors
+    /// As [`Root::read`].
+    pub fn read_if_there(&self, path: impl AsRef<Path>, max_bytes: u64) -> Result<Option<Vec<u8>>, ImageError> {
+        match self.read(path, max_bytes) {
+            Err(ImageError::Absent { .. }) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    /// Whether `path` leads to something, links followed.
+    ///
+    /// # Errors
+    /// The filesystem is damaged.
+    pub fn exists(&self, path: impl AsRef<Path>) -> Result<bool, ImageError> {
+        match self.metadata(path) {
+            Err(ImageError::Absent { .. }) => Ok(false),
+            result => result.map(|_| true),
+        }
+    }
+
+    /// What `path` leads to, links followed.
+    ///
+    /// # Errors
+    /// It is not there, or the filesystem is damaged.
+    pub fn metadata(&self, path: impl AsRef<Path>) -> Result<Metadata, ImageError> {
+        self.metadata_of(path.as_ref(), true)
+    }
+
+    /// What `path` itself is; a link at its end is not followed.
+    ///
+    /// # Errors
+    /// As [`Root::metadata`].
+    pub fn symlink_metadata(&self, path: impl AsRef<Path>) -> Result<Metadata, ImageError> {
+        self.metadata_of(path.as_ref(), false)
+    }
+
+    /// Where the link `path` points, as written.
+    ///
+    /// # Errors
+    /// It is not there, no link, or the filesystem is damaged.
+    pub fn read_link(&self, path: impl AsRef<Path>) -> Result<PathBuf, ImageError> {
+        let path = path.as_ref();
+        let (mounted, inner) = self.resolve(path, false)?;
+        mounted.filesystem.read_link(&inner).map_err(|error| self.failed(mounted, path, error))
+    }
+
+    /// The names in the directory `path`, sorted, without `.` and `..`.
+    ///
+    /// # Errors
+    /// It is not there, no directory, or damaged.
+    pub fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<OsString>, ImageError> {
+        Ok(self.entries(path.as_ref())?.into_iter().map(|entry| entry.name).collect())
+    }
+
+    /// Visit everything below `path`, in the order of names, a directory before what it holds. Links are visited, not followed.
+    ///
+    /// # Errors
+    /// As [`Root::read_dir`].
+    pub fn walk(&self, path: impl AsRef<Path>, mut visit: impl FnMut(&Path, &Metadata)) -> Result<(), ImageError> {
+        let mut waiting = vec![path.as_ref().to_owned()];
+        let mut seen = 0;
+        while let Some(dir) = waiting.pop() {
+            let mut below = Vec::new();
+            // A directory's entries are visited when it is, so that parents come first; its directories follow, depth first.
+            for entry in self.entries(&dir)? {
+                let path = dir.join(&entry.name);
+                visit(&path, &entry.metadata);
+                if entry.metadata.kind == FileKind::Directory {
+                    below.push(path);
+                }
+                seen += 1;
+                if seen > MAX_WALK_ENTRIES {
+                    return Err(self.endless(&dir));
+                }
+            }
+            waiting.extend(below.into_iter().rev());
+        }
+        Ok(())
+    }
+
+    fn metadata_of(&self, path: &Path, follow: bool) -> Result<Metadata, ImageError> {
+        let (mounted, inner) = self.resolve(path, follow)?;
+        mounted.filesystem.metadata(&inner).map_err(|error| self.failed(mounted, path, error))
+    }
+
+    /// What a directory holds, by name, without `.` and `..`.
+    fn entries(&self, path: &Path) -> Result<Vec<Entry>, ImageError> {
+        let (mounted, inner) = self.resolve(path, true)?;
+        mounted.filesystem.read_dir(&inner).map_err(|error| self.failed(mounted, path, error))
+    }
+
+    /// The filesystem that holds `path`, and the path in it: absolute, without links (but for the last part, unless `follow`) and dots.
+    fn resolve(&self, path: &Path, follow: bool) -> Result<(&Mounted, PathBuf), ImageError> {
+        let mut left: VecDeque<OsString> = components(path);
+        let mut real = PathBuf::from("/");
+        let mut links = 0;
+        while let Some(part) = left.pop_front() {
+            if part == ".." {
+                real.pop();
+                continue;
+            }
+            real.push(&part);
+            if left.is_empty() && !follow {
+                break;
+            }
+            let (mounted, inner) = self.locate(&real);
+            let metadata = mounted.filesystem.metadata(&inner).map_err(|error| self.failed(mounted, path, error))?;
+            if metadata.kind != FileKind::Symlink {
+                continue;
+            }
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(ImageError::absent(&self.disk, format!("{}: its links lead nowhere", path.display())));
+            }
+            let target = mounted.filesystem.read_link(&inner).map_err(|error| self.failed(mounted, path, error))?;
+            real.pop();
+            if target.is_absolute() {
+                real = PathBuf::from("/");
+            }
+            let mut target = components(&target);
+            target.append(&mut left);
+            left = target;
+        }
+        Ok(self.locate(&real))
+    }
+
+    fn locate(&self, real: &Path) -> (&Mounted, PathBuf) {
+        match (&self.boot, real.strip_prefix("/boot")) {
+            (Some(boot), Ok(inner)) => (boot, Path::new("/").join(inner)),
+            _ => (&self.root, real.to_owned()),
+        }
+    }
+
+    /// The filesystem that `/etc/fstab` mounts on `/boot`, when it is one of `volumes`.
+    fn find_boot(&self, volumes: &[Volume]) -> Result<Option<Mounted>, ImageError> {
+        let fstab = self.read_if_there("/etc/fstab", MAX_FSTAB_BYTES)?.unwrap_or_default();
+        let fstab = String::from_utf8_lossy(&fstab);
+        // fstab(5): a line that begins with `#` is a comment. Debian's installer writes `# /boot was on /dev/vda1 during installation`.
+        let entries = fstab.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+        let mut lines = entries.map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let Some(source) =
+            lines.find(|words| words.get(1) == Some(&"/boot")).and_then(|words| words.first().map(|word| (*word).to_owned()))
+        else {
+            return Ok(None);
+        };
+        for volume in volumes {
+            if let Some(filesystem) = volume.open()?
+                && volume.is_named(&*filesystem, &source)
+            {
+                return Ok(Some(Mounted { filesystem, partition: volume.partition(), start: volume.start() }));
+            }
+        }
+        Err(ImageError::incompatible(&self.disk, None, format!("its /boot is {source}, which is no ext4 partition of this disk")))
+    }
+
+    fn holds_a_system(&self) -> Result<bool, ImageError> {
+        for path in ["/etc/os-release", "/usr/lib/os-release", "/etc/fstab"] {
+            // A link is as good: /etc/os-release is one, and it may lead out of this filesystem.
+            match self.root.filesystem.metadata(Path::new(path)) {
+                Ok(_) => return Ok(true),
+                Err(FsError::Absent) => {}
+                Err(error) => return Err(self.failed(&self.root, Path::new(path), error)),
+            }
+        }
+        Ok(false)
+    }
+
+    fn failed(&self, mounted: &Mounted, path: &Path, error: FsError) -> ImageError {
+        ImageError::filesystem(&self.disk, mounted.start, Some((mounted.filesystem.kind().name(), path)), error)
+    }
+
+    fn endless(&self, path: &Path) -> ImageError {
+        ImageError::corrupt(&self.disk, None, format!("{} holds more than {MAX_WALK_ENTRIES} files", path.display()))
+    }
+}
+
+fn components(path: &Path) -> VecDeque<OsString> {
+    let parts = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsStr::from_bytes(b"..").to_owned()),
+        _ => None,
+    });
+    parts.collect()
+}
