@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a word of images, machines or recipes; everything else may lean on it.
 
+pub mod aside;
 pub mod atomic;
 pub mod claim;
 pub mod digest;

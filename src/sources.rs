@@ -4,7 +4,6 @@
 //! one need not ask again whether the bytes are the right ones.
 
 mod apt;
-mod aside;
 pub mod bundle;
 mod debian;
 mod digests;

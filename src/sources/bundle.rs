@@ -28,9 +28,9 @@ pub(super) mod yum;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::aside::aside;
 use super::verified::refuse_other;
 use super::{SourceError, VerifiedFile, magic};
+use crate::base::aside::aside;
 use crate::base::atomic::{Existing, NewDir};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;

@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apt::AptSource;
-use super::aside::beside;
 use super::fetch::{Awaited, require_room};
 use super::host::Host;
 use super::resolved::Resolved;
 use super::verified::stored;
 use super::{Pin, SourceError, Suite};
+use crate::base::aside::beside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Task, Unit};
 use crate::base::process::{Invocation, Tool};

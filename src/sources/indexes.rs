@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::apt::AptSource;
-use super::aside::beside;
 use super::host::Host;
 use super::{SourceError, Suite};
+use crate::base::aside::beside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, ProcessError, Tool};

@@ -26,10 +26,10 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::SourceError;
-use super::aside::beside;
 use super::bundle::{Bundle, FileRecord};
 use super::fetch::require_room;
 use super::host::Host;
+use crate::base::aside::beside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Task, Unit};
 use crate::base::fingerprint::Fingerprint;

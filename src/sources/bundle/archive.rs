@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use super::names;
 use super::problem::{Problem, Problems, Stop};
+use crate::base::aside::Meter;
 use crate::base::size::rounded;
-use crate::sources::aside::Meter;
 use crate::sources::packing::{self, unpacked};
 
 /// Entries of an archive, at most. Docker with all it needs is some hundred packages.

@@ -12,10 +12,10 @@ use super::archive::{self, ENTRIES, FILE_BYTES, Found, TOTAL_BYTES};
 use super::header::{self, PackageHeader};
 use super::names::{self, Seen};
 use super::problem::{Problem, Problems, Stop};
+use crate::base::aside::Meter;
 use crate::base::digest::{HashingWriter, Sha256Digest};
 use crate::base::size::rounded;
 use crate::base::text::counted;
-use crate::sources::aside::Meter;
 
 /// The directory of a repository's metadata.
 pub(super) const REPODATA: &str = "repodata";

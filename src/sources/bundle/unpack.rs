@@ -11,8 +11,8 @@ use super::archive::Found;
 use super::listing::FileRecord;
 use super::problem::{Problem, Stop};
 use super::{archive, names};
+use crate::base::aside::Meter;
 use crate::base::digest::HashingWriter;
-use crate::sources::aside::Meter;
 
 /// The time of every file: the first that FAT has, 1980-01-01. Times of archives would make unlike disks of like inputs.
 pub(in crate::sources) const TIME: Duration = Duration::from_secs(315_532_800);

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::Keyring;
 use super::gpgv::{Answer, Data, ask};
+use crate::base::aside::beside;
 use crate::base::fingerprint::Fingerprint;
 use crate::packages::openpgp::HashAlgorithm;
 use crate::packages::rpm::signed::{self, Covers, Signed};
 use crate::sources::SourceError;
-use crate::sources::aside::beside;
 
 /// A package that is to be verified.
 #[derive(Debug)]

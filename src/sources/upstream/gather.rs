@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use super::transfer::fetch_all;
 use super::{Chosen, RemotePackage, prove};
+use crate::base::aside::aside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
-use crate::sources::aside::aside;
 use crate::sources::bundle::{self, Bundle};
 use crate::sources::host::Host;
 use crate::sources::{Resolved, SourceError};

@@ -1,6 +1,6 @@
 //! Work that keeps a processor busy for seconds, done beside the runtime's thread, which goes on listening for ctrl-C.
 //!
-//! No program may be started there: see `base::process`.
+//! No program may be started there: see [`super::process`].
 
 use std::io::{self, Read};
 use std::pin::pin;
@@ -8,28 +8,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::base::event::{Task, Unit};
+use super::event::{Task, Unit};
 
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(100);
 
 /// What the work and its waiter know of each other.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub struct Meter {
     done: AtomicU64,
     stopped: AtomicBool,
 }
 
 impl Meter {
     /// Count what is read from `reader`, and end it with an error when nobody waits any more.
-    pub(super) fn measure<R: Read>(self: &Arc<Self>, reader: R) -> Measured<R> {
+    pub fn measure<R: Read>(self: &Arc<Self>, reader: R) -> Measured<R> {
         Measured { reader, meter: Arc::clone(self) }
     }
 }
 
 /// A reader that counts.
 #[derive(Debug)]
-pub(super) struct Measured<R> {
+pub struct Measured<R> {
     reader: R,
     meter: Arc<Meter>,
 }
@@ -54,12 +54,7 @@ impl Drop for StopOnDrop {
 }
 
 /// Do `work` on another thread and tell how far it is: `step`, of `total` bytes. Dropped, the work ends at its next read.
-pub(super) async fn aside<T: Send + 'static>(
-    task: &Task,
-    step: &str,
-    total: u64,
-    work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static,
-) -> T {
+pub async fn aside<T: Send + 'static>(task: &Task, step: &str, total: u64, work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static) -> T {
     let meter = Arc::new(Meter::default());
     let mut working = pin!(metered(Arc::clone(&meter), work));
     loop {
@@ -71,7 +66,7 @@ pub(super) async fn aside<T: Send + 'static>(
 }
 
 /// The same in silence, for work that is one of many.
-pub(super) async fn beside<T: Send + 'static>(work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static) -> T {
+pub async fn beside<T: Send + 'static>(work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static) -> T {
     metered(Arc::default(), work).await
 }
 
