@@ -22,6 +22,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use crate::artifact::{self, Artifact, Draft, EVENTS_FILE, Found};
+use crate::base::aside::aside;
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
@@ -74,8 +75,12 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     let (mut resolved, plan) = resolve_and_plan(recipe, host, events).await?;
     if let Found::SameId(manifest) = artifact::existing(request.target, &plan.content_id) {
         let artifact = Artifact { dir: request.target.to_owned(), manifest: *manifest };
-        match artifact.check_image() {
-            Ok(()) => return Ok(Built::UpToDate(artifact)),
+        let task = events.task("check the image that is there");
+        match artifact.check_image(&task).await {
+            Ok(()) => {
+                task.done();
+                return Ok(Built::UpToDate(artifact));
+            }
             Err(damage) => events.warn(format!("it is built again: {damage}")),
         }
     }
@@ -107,9 +112,11 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
     let report = prove(&image, request.store, &promises, &bench, events).await?;
 
     let task = events.task("publish");
-    let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, &image).await?;
+    let image = manifest::image_record(&recipe.name, &image, &task).await?;
+    let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, image).await;
     fs::copy(scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
-    let artifact = draft.publish(&manifest, request.overwrite)?;
+    let overwrite = request.overwrite;
+    let artifact = aside(&task, "check the image", manifest.image.bytes, move |meter| draft.publish(&manifest, overwrite, meter)).await?;
     task.done();
     Ok(Built::New(artifact))
 }

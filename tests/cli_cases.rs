@@ -1,6 +1,7 @@
 //! The command line as a user meets it.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use clap::{CommandFactory, Parser};
@@ -449,6 +450,25 @@ fn a_read_that_does_not_come_back_ends_with_the_signal() {
         assert_eq!(ended.status, status, "{}", ended.stderr);
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
+}
+
+/// The image is so large that its digest takes minutes.
+#[test]
+fn a_signal_ends_the_reading_of_a_large_image_in_order() {
+    let length = 1u64 << 36;
+    let (reads, writes) = std::io::pipe().unwrap();
+    let manifest = include_str!("golden/manifest.json").replace("\"bytes\": 5,", &format!("\"bytes\": {length},"));
+    let run = goldsmith(["verify", "out", "--json"]).file("out/manifest.json", &manifest).stdout_to(writes);
+    File::create(run.dir().join("out/debian-12-docker.qcow2")).unwrap().set_len(length).unwrap();
+    let started = run.start();
+    let mut records = BufReader::new(reads).lines().map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+    assert!(records.any(|record| record["event"] == "progress" && record["done"].as_u64() > Some(0)));
+    started.signal(Signal::INT);
+    let ended = started.end();
+    // When time forces the end, no task says how it ended.
+    let end = records.find(|record| record["event"] == "end").expect("the end was forced");
+    assert_eq!((&end["title"], &end["outcome"]), (&"check the image".into(), &"interrupted".into()));
+    assert_eq!((ended.status, ended.stderr.contains("error: interrupted\n")), (130, true), "{}", ended.stderr);
 }
 
 /// The name of a recipe, or its file, in the place of an image or a kickstart: the message says what it is, and the command that was meant.

@@ -4,13 +4,16 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::OFlags;
 
 use super::error::ArtifactError;
 use super::manifest::Manifest;
+use crate::base::aside::{Meter, aside};
 use crate::base::digest::Sha256Digest;
+use crate::base::event::Task;
 
 /// The manifest's file name.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -97,12 +100,14 @@ impl Artifact {
         self.dir.join(&self.manifest.image.file)
     }
 
-    /// Read the whole image and compare it with the manifest.
+    /// Read the whole image and compare it with the manifest. Other work goes on meanwhile, and `task` tells how far it is.
     ///
     /// # Errors
     /// It differs, or cannot be read.
-    pub fn check_image(&self) -> Result<(), ArtifactError> {
-        check_image(&self.dir, &self.manifest).map(drop)
+    pub async fn check_image(&self, task: &Task) -> Result<(), ArtifactError> {
+        let artifact = self.clone();
+        let step = format!("check {}", self.manifest.image.file);
+        aside(task, &step, self.manifest.image.bytes, move |meter| check_image(&artifact.dir, &artifact.manifest, meter).map(drop)).await
     }
 }
 
@@ -151,7 +156,7 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, String> {
 }
 
 /// The digest of the image in `dir`, once it and its length are those of the manifest.
-pub(super) fn check_image(dir: &Path, manifest: &Manifest) -> Result<Sha256Digest, ArtifactError> {
+pub(super) fn check_image(dir: &Path, manifest: &Manifest, meter: &Arc<Meter>) -> Result<Sha256Digest, ArtifactError> {
     let path = dir.join(&manifest.image.file);
     let damaged = |why: String| ArtifactError::Damaged { path: path.clone(), why };
     let file = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
@@ -159,7 +164,7 @@ pub(super) fn check_image(dir: &Path, manifest: &Manifest) -> Result<Sha256Diges
     if bytes != manifest.image.bytes {
         return Err(damaged(format!("it has {bytes} bytes instead of {}", manifest.image.bytes)));
     }
-    let (digest, _) = Sha256Digest::of_reader(file).map_err(ArtifactError::io(&path, "read"))?;
+    let (digest, _) = Sha256Digest::of_reader(meter.measure(file)).map_err(ArtifactError::io(&path, "read"))?;
     if digest != manifest.image.sha256 {
         return Err(damaged(format!("its sha256 is {} instead of {}", digest.short(), manifest.image.sha256.short())));
     }
@@ -254,10 +259,11 @@ mod tests {
         let artifact = open(&dir).unwrap();
         assert_eq!(open(&image).unwrap(), artifact);
         assert_eq!(artifact.image_path(), image);
-        artifact.check_image().unwrap();
+        let check = || check_image(&artifact.dir, &artifact.manifest, &Arc::default());
+        check().unwrap();
         for (bytes, why) in [("imagE", "sha256"), ("images", "6 bytes instead of 5")] {
             fs::write(&image, bytes).unwrap();
-            let error = artifact.check_image().unwrap_err().to_string();
+            let error = check().unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }
         fs::write(dir.join("foreign.qcow2"), "").unwrap();

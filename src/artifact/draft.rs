@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::directory::{Artifact, EVENTS_FILE, MANIFEST_FILE, SUMS_FILE, check_image, open_regular};
 use super::error::ArtifactError;
 use super::manifest::{Manifest, is_file_name};
 use super::place::{Overwrite, Place, replaces};
+use crate::base::aside::Meter;
 use crate::base::atomic::{self, NewDir};
 use crate::base::digest::Sha256Digest;
 
@@ -47,19 +49,19 @@ impl Draft {
 
     /// Complete the directory with manifest and digests, and give it its name.
     ///
-    /// The image is read once more: what is published is what the manifest describes. An artifact of the same content id is
+    /// The image is read once more, and `meter` counts its bytes: what is published is what the manifest describes. An artifact of the same content id is
     /// replaced, one of another only with [`Overwrite::Force`]; what is not an artifact, or holds files that no artifact has,
     /// is never replaced.
     ///
     /// # Errors
     /// As said above, or the files cannot be written. The target is then as it was.
-    pub fn publish(self, manifest: &Manifest, overwrite: Overwrite) -> Result<Artifact, ArtifactError> {
+    pub fn publish(self, manifest: &Manifest, overwrite: Overwrite, meter: &Arc<Meter>) -> Result<Artifact, ArtifactError> {
         let replacing = replaces(self.place.0.target(), &manifest.content_id, overwrite)?;
         let text = manifest.to_json().map_err(|error| ArtifactError::BadDraft { why: error.to_string() })?;
         let manifest_path = self.path().join(MANIFEST_FILE);
         atomic::write(&manifest_path, text.as_bytes()).map_err(ArtifactError::io(&manifest_path, "written"))?;
         let sums_path = self.path().join(SUMS_FILE);
-        let sums = sums(self.path(), manifest)?;
+        let sums = sums(self.path(), manifest, meter)?;
         atomic::write(&sums_path, sums.as_bytes()).map_err(ArtifactError::io(&sums_path, "written"))?;
         let Self { dir, place } = self;
         let target = place.0.target().to_owned();
@@ -74,7 +76,7 @@ impl Draft {
 }
 
 /// `SHA256SUMS` of every file in `dir`, as sha256sum(1) reads it in text mode, sorted by name.
-fn sums(dir: &Path, manifest: &Manifest) -> Result<String, ArtifactError> {
+fn sums(dir: &Path, manifest: &Manifest, meter: &Arc<Meter>) -> Result<String, ArtifactError> {
     let bad = |why: String| ArtifactError::BadDraft { why };
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(ArtifactError::io(dir, "read"))? {
@@ -95,7 +97,7 @@ fn sums(dir: &Path, manifest: &Manifest) -> Result<String, ArtifactError> {
     for name in names {
         let path = dir.join(&name);
         let digest = if name == manifest.image.file {
-            check_image(dir, manifest)?
+            check_image(dir, manifest, meter)?
         } else {
             let file = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
             Sha256Digest::of_reader(file).map_err(ArtifactError::io(&path, "read"))?.0
@@ -136,7 +138,7 @@ mod tests {
     fn a_published_artifact_is_whole_and_sha256sum_accepts_it() {
         let temp = tempfile::tempdir().unwrap();
         let target = temp.path().join("out");
-        let artifact = draft(&target).publish(&manifest("a"), Overwrite::Refuse).unwrap();
+        let artifact = draft(&target).publish(&manifest("a"), Overwrite::Refuse, &Arc::default()).unwrap();
         assert_eq!(super::super::open(&target).unwrap(), artifact);
         assert_eq!(names(&target), [SUMS_FILE, EVENTS_FILE, "debian-12-docker.qcow2", MANIFEST_FILE]);
         assert_eq!(names(temp.path()), ["out"]);
@@ -155,20 +157,20 @@ mod tests {
         let target = temp.path().join("out");
         let id = || super::super::open(&target).unwrap().manifest.content_id;
         fs::create_dir(&target).unwrap();
-        draft(&target).publish(&manifest("a"), Refuse).unwrap();
-        draft(&target).publish(&manifest("a"), Refuse).unwrap();
-        let error = draft(&target).publish(&manifest("b"), Refuse).unwrap_err();
+        draft(&target).publish(&manifest("a"), Refuse, &Arc::default()).unwrap();
+        draft(&target).publish(&manifest("a"), Refuse, &Arc::default()).unwrap();
+        let error = draft(&target).publish(&manifest("b"), Refuse, &Arc::default()).unwrap_err();
         assert!(matches!(error, ArtifactError::OtherId { .. }) && id() == manifest("a").content_id, "{error}");
-        draft(&target).publish(&manifest("b"), Force).unwrap();
+        draft(&target).publish(&manifest("b"), Force, &Arc::default()).unwrap();
         assert_eq!(id(), manifest("b").content_id);
         fs::write(target.join("notes.txt"), "mine").unwrap();
         for (content, overwrite) in [("b", Refuse), ("b", Force), ("c", Force)] {
-            let error = draft(&target).publish(&manifest(content), overwrite).unwrap_err();
+            let error = draft(&target).publish(&manifest(content), overwrite, &Arc::default()).unwrap_err();
             assert!(error.to_string().contains("`notes.txt`"), "{error}");
             assert!(matches!(error, ArtifactError::HoldsForeign { .. }), "{error}");
         }
         fs::remove_file(target.join(MANIFEST_FILE)).unwrap();
-        let error = draft(&target).publish(&manifest("b"), Force).unwrap_err();
+        let error = draft(&target).publish(&manifest("b"), Force, &Arc::default()).unwrap_err();
         assert!(matches!(error, ArtifactError::NotOurs { .. }), "{error}");
         assert_eq!(fs::read(target.join("notes.txt")).unwrap(), b"mine");
         assert_eq!(names(temp.path()), ["out"]);
@@ -183,7 +185,7 @@ mod tests {
         // One in the making keeps the directories that another one was begun with.
         let (first, second) = (draft(&target), draft(&target));
         drop(first);
-        second.publish(&manifest("a"), Overwrite::Refuse).unwrap();
+        second.publish(&manifest("a"), Overwrite::Refuse, &Arc::default()).unwrap();
         assert_eq!(names(target.parent().unwrap()), ["out"]);
         drop(Draft::begin(&target.with_file_name("other")).unwrap());
         assert_eq!(names(target.parent().unwrap()), ["out"]);
@@ -195,8 +197,8 @@ mod tests {
         let link = temp.path().join("link");
         fs::create_dir(temp.path().join("real")).unwrap();
         std::os::unix::fs::symlink("real", &link).unwrap();
-        draft(&link).publish(&manifest("a"), Overwrite::Refuse).unwrap();
-        draft(&link).publish(&manifest("b"), Overwrite::Force).unwrap();
+        draft(&link).publish(&manifest("a"), Overwrite::Refuse, &Arc::default()).unwrap();
+        draft(&link).publish(&manifest("b"), Overwrite::Force, &Arc::default()).unwrap();
         assert!(link.is_symlink() && super::super::open(&temp.path().join("real")).is_ok());
     }
 
@@ -216,7 +218,7 @@ mod tests {
         for (why, spoil) in spoil {
             let draft = draft(&target);
             spoil(draft.path(), &image);
-            let error = draft.publish(&manifest("a"), Overwrite::Refuse).unwrap_err().to_string();
+            let error = draft.publish(&manifest("a"), Overwrite::Refuse, &Arc::default()).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
             assert!(names(temp.path()).is_empty());
         }

@@ -5,14 +5,26 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::artifact::{ImageRecord, InputRecord, Manifest, SCHEMA, SignatureRecord, StageRecord, Verification};
+use crate::base::aside::aside;
 use crate::base::digest::Sha256Digest;
-use crate::base::failure::AnyFailure;
+use crate::base::event::Task;
 use crate::base::process::Tool;
 use crate::image::{Disk, ImageError};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::sources::{self, Pin, Proof, Resolved};
 use crate::verify::{Promises, Report};
+
+/// What the manifest says of the image file `image` of the recipe `name`. It is read whole, and `task` tells how far that is.
+pub(super) async fn image_record(name: &str, image: &Path, task: &Task) -> Result<ImageRecord, ImageError> {
+    let unreadable = |source| ImageError::read(image, source);
+    let file = File::open(image).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let read = aside(task, "find the image's sha256", length, move |meter| Sha256Digest::of_reader(meter.measure(file))).await;
+    let (sha256, bytes) = read.map_err(unreadable)?;
+    let virtual_bytes = Disk::open(image)?.info().virtual_size;
+    Ok(ImageRecord { file: format!("{name}.qcow2"), sha256, bytes, virtual_bytes, format: "qcow2".to_owned() })
+}
 
 /// The manifest of `image`, which passed `report`.
 pub(super) async fn describe(
@@ -22,8 +34,8 @@ pub(super) async fn describe(
     stages: Vec<StageRecord>,
     promises: Promises,
     report: Report,
-    image: &Path,
-) -> Result<Manifest, AnyFailure> {
+    image: ImageRecord,
+) -> Manifest {
     let mut tools = BTreeMap::new();
     let verifier = (!resolved.proofs.is_empty()).then_some(Tool::Gpgv);
     for tool in [Tool::QemuSystem, Tool::QemuImg, Tool::Mmdebstrap, Tool::Mke2fs].into_iter().chain(verifier) {
@@ -31,26 +43,19 @@ pub(super) async fn describe(
             tools.insert(tool.program().to_owned(), version);
         }
     }
-    let (sha256, bytes) = File::open(image).and_then(Sha256Digest::of_reader).map_err(|source| ImageError::read(image, source))?;
     // What they list is pinned package by package; they say where that came from.
     let suites = resolved.apt.iter().map(|suite| {
         let name = format!("debian {}", suite.source.suite);
         Pin { name, sha256: suite.sha256, urls: vec![suite.source.in_release()] }
     });
-    Ok(Manifest {
+    Manifest {
         schema: SCHEMA,
         name: recipe.name.clone(),
         content_id: plan.content_id,
         created: Manifest::now(),
         goldsmith: env!("CARGO_PKG_VERSION").to_owned(),
         verification: Verification { verified: true, reason: None },
-        image: ImageRecord {
-            file: format!("{}.qcow2", recipe.name),
-            sha256,
-            bytes,
-            virtual_bytes: Disk::open(image)?.info().virtual_size,
-            format: "qcow2".to_owned(),
-        },
+        image,
         checks: report.checks,
         docker_info: report.docker_info,
         // OK to default: a recipe is plain data, which JSON always takes.
@@ -60,7 +65,7 @@ pub(super) async fn describe(
         signatures: resolved.proofs.into_iter().map(record).collect(),
         stages,
         tools,
-    })
+    }
 }
 
 /// An input, without what only this host has: apt's sources may be directories of it, and may hold passwords.
@@ -78,6 +83,7 @@ mod tests {
     use std::fs;
     use std::io;
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     use super::super::EVENTS_FILE;
     use super::super::published::{HostPaths, PublicLog};
@@ -150,7 +156,6 @@ command = { run = "test -e /etc/inline" }
         task.line("guest", "token-guest");
         task.step(&format!("copy {}", at("home/store/v1/layers").display()));
         events.warn(format!("{} is slow", recipes.display()));
-        task.done();
 
         let image = draft.path().join("lab.qcow2");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -158,8 +163,10 @@ command = { run = "test -e /etc/inline" }
             let create = Invocation::new(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("1M");
             create.run_with(|_| {}).await.unwrap();
             let report = Report { checks: Vec::new(), docker_info: None };
-            let manifest = describe(&recipe, &plan, resolved, Vec::new(), Promises::of(&recipe), report, &image).await.unwrap();
-            draft.publish(&manifest, Overwrite::Refuse).unwrap();
+            let image = image_record("lab", &image, &task).await.unwrap();
+            let manifest = describe(&recipe, &plan, resolved, Vec::new(), Promises::of(&recipe), report, image).await;
+            task.done();
+            draft.publish(&manifest, Overwrite::Refuse, &Arc::default()).unwrap();
         });
 
         let mut names = Vec::new();

@@ -17,6 +17,7 @@ use crate::verify::{Outcome, Promises, Report};
 /// A check failed or could not be run; or nobody says what to check.
 pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
     subject::require_image(&args.image)?;
+    let events = Events::new(context.listeners());
     let found = artifact::open(&args.image);
     let (image, promises, build) = match (&args.recipe, found) {
         (Some(reference), found) => {
@@ -25,7 +26,9 @@ pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
             (image, Promises::of(&recipe), recipe.build)
         }
         (None, Ok(artifact)) => {
-            artifact.check_image()?;
+            let task = events.task("check the image");
+            artifact.check_image(&task).await?;
+            task.done();
             let build = serde_json::from_value(artifact.manifest.recipe["build"].clone());
             let build = build.map_err(|error| NoPromises(format!("its manifest names no machine ({error})")))?;
             (artifact.image_path(), artifact.manifest.promises, build)
@@ -33,7 +36,7 @@ pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
         (None, Err(why)) => return Err(NoPromises(why.to_string()).into()),
     };
     let store = host::store(None, context)?;
-    let report = pipeline::verify(&image, &promises, &build, &store, &Events::new(context.listeners())).await?;
+    let report = pipeline::verify(&image, &promises, &build, &store, &events).await?;
     let text = if context.json { records(&report, context) } else { table(&report) };
     Ok(printer::out(&text)?)
 }
