@@ -92,7 +92,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure>
         Command::Run(args) => commands::run::run(&args, context).await,
         Command::Kickstart(command) => commands::kickstart::run(&command, context),
         Command::Verify(args) => commands::verify::run(&args, context).await,
-        Command::Image(command) => commands::image::run(&command, context),
+        Command::Image(command) => commands::image::run(&command, context).await,
         Command::Cache(command) => commands::cache::run(&command, context),
         Command::Schema => Ok(printer::out(&format!("{:#}\n", recipe::schema()))?),
         Command::Completions(args) => commands::completions::run(&args),

@@ -316,8 +316,8 @@ fn the_root_filesystem_is_read_with_links_kept_inside() {
         assert!(root.read("/noise", 1000).unwrap_err().to_string().contains("/noise has 2000000 bytes, 1000 at most are read"));
         assert!(root.read("/etc", 1000).is_err());
 
-        let mut ours = Vec::new();
-        root.walk("/", |path, metadata| ours.push((path.to_owned(), metadata.size * u64::from(metadata.kind == FileKind::File)))).unwrap();
+        let found = root.walk("/").unwrap().map(Result::unwrap);
+        let mut ours: Vec<_> = found.map(|(path, file)| (path, file.size * u64::from(file.kind == FileKind::File))).collect();
         ours.retain(|(path, _)| path != Path::new("/lost+found"));
         ours.sort();
         let mut theirs: Vec<_> = run(&dir, "find @/tree -mindepth 1 -printf /%P~%y~%s\\n")
@@ -485,7 +485,7 @@ fn damaged_filesystems_end_in_values_or_errors() {
             bytes[at] = next(256) as u8;
         }
         let read = Root::open(&Disk::in_memory("d", bytes)).and_then(|root| {
-            root.walk("/", |_, _| {})?;
+            root.walk("/")?.collect::<Result<Vec<_>, _>>()?;
             BootEntry::read(&root)
         });
         errors += usize::from(read.is_err());

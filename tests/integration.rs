@@ -7,6 +7,7 @@ mod el7_commands;
 mod kickstart_cases;
 mod kickstart_parser;
 mod image_cases;
+mod inside_cases;
 mod free_space_cases;
 mod package_cases;
 mod machine_cases;

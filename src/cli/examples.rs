@@ -20,8 +20,14 @@ examples! {
         "goldsmith kickstart check --sarif my.ks > findings.sarif";
     KICKSTART_LINTS: "goldsmith kickstart lints", "goldsmith kickstart lints rtc-local-time";
     VERIFY: "goldsmith verify debian-12-docker", "goldsmith verify disk.qcow2 --recipe node.toml";
-    IMAGE: "goldsmith image inspect debian-12-docker";
+    IMAGE: "goldsmith image inspect debian-12-docker", "goldsmith image cat debian-12-docker /etc/os-release";
     IMAGE_INSPECT: "goldsmith image inspect debian-12-docker", "goldsmith image inspect disk.raw --json";
+    IMAGE_LS: "goldsmith image ls debian-12-docker /etc", "goldsmith image ls disk.qcow2 /boot --long";
+    IMAGE_CAT: "goldsmith image cat debian-12-docker /etc/os-release", "goldsmith image cat disk.qcow2 /boot/vmlinuz > vmlinuz";
+    IMAGE_CP: "goldsmith image cp debian-12-docker /var/log logs", "goldsmith image cp disk.qcow2 /etc/fstab /etc/passwd /tmp";
+    IMAGE_FIND: "goldsmith image find debian-12-docker --mode 6000 --long",
+        "goldsmith image find disk.qcow2 /usr --kind file --at-least 10M",
+        "goldsmith image find disk.qcow2 --name '*.pem'";
     RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
     CACHE: "goldsmith cache list";
     CACHE_LIST: "goldsmith cache list", "goldsmith cache list --json";

@@ -79,6 +79,11 @@ pub fn stdout_columns() -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
+/// Whether standard output goes to a terminal, which would act on what an image holds.
+pub fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Whether standard error can show bars: a terminal that can move its cursor.
 pub fn stderr_shows_bars(environment: &Environment) -> bool {
     io::stderr().is_terminal() && !environment.dumb_terminal

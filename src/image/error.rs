@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::filesystem::FsError;
+use super::filesystem::{FileKind, FsError};
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
 use crate::base::size::rounded;
@@ -70,6 +70,18 @@ pub enum ImageError {
         path: PathBuf,
         /// What is not there.
         what: String,
+    },
+    /// A file of the image is of another kind than what was asked of it needs.
+    #[error("{} in {} is a {}, not a {}", printable(&file.to_string_lossy()), path.display(), found.name(), wanted.name())]
+    OtherKind {
+        /// The image on the host.
+        path: PathBuf,
+        /// The file of the image.
+        file: PathBuf,
+        /// What it is.
+        found: FileKind,
+        /// What was wanted.
+        wanted: FileKind,
     },
     /// What was asked for cannot be made: it contradicts itself or does not fit.
     #[error("cannot make {what}: {why}")]
@@ -174,7 +186,7 @@ impl Failure for ImageError {
         match self {
             Self::Write { .. } | Self::NoSpace { .. } => Class::Host,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
-            Self::NotFollowed { .. } => Class::Input,
+            Self::NotFollowed { .. } | Self::OtherKind { .. } => Class::Input,
             Self::Read { .. } | Self::Incompatible { .. } | Self::Corrupt { .. } | Self::Absent { .. } | Self::Unfit { .. } => Class::Input,
             Self::Layout { .. } => Class::Usage,
             Self::Tool(error) => error.class(),
@@ -187,7 +199,7 @@ impl Failure for ImageError {
             Self::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some(format!("make {} readable for you", path.display()))
             }
-            Self::Read { .. } | Self::Absent { .. } => None,
+            Self::Read { .. } | Self::Absent { .. } | Self::OtherKind { .. } => None,
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space, or choose another directory".to_owned())
             }

@@ -89,6 +89,20 @@ pub enum FileKind {
     Socket,
 }
 
+impl FileKind {
+    /// The field's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "link",
+            Self::Device => "device",
+            Self::Pipe => "pipe",
+            Self::Socket => "socket",
+        }
+    }
+}
+
 /// What a file's inode says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Metadata {

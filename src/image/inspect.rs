@@ -174,7 +174,7 @@ fn enabled_units(root: &Root) -> Result<Vec<String>, ImageError> {
 /// The names in a directory; none when there is no directory.
 fn names(root: &Root, path: &str) -> Result<Vec<String>, ImageError> {
     match root.read_dir(path) {
-        Err(ImageError::Absent { .. }) => Ok(Vec::new()),
+        Err(ImageError::Absent { .. } | ImageError::OtherKind { .. }) => Ok(Vec::new()),
         result => Ok(result?.iter().map(|name| name.to_string_lossy().into_owned()).collect()),
     }
 }

@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::disk::Disk;
 use super::error::ImageError;
-use super::filesystem::{Entry, FileKind, Filesystem, FsError, Metadata};
+use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Metadata};
 use super::superblock::FilesystemType;
 use super::volume::Volume;
 
@@ -130,11 +131,21 @@ impl Root {
         self.read_part(path.as_ref(), |size| Ok(0..size.min(max_bytes)))
     }
 
+    /// Open the regular file `path`, links followed.
+    ///
+    /// # Errors
+    /// It is not there, no regular file, or damaged.
+    pub fn open_file(&self, path: impl AsRef<Path>) -> Result<OpenFile<'_>, ImageError> {
+        let path = path.as_ref().to_owned();
+        let (mounted, content) = self.content(&path)?;
+        let failed = Box::new(move |error| self.failed(mounted, &path, error));
+        Ok(OpenFile { content, failed, position: 0 })
+    }
+
     /// The bytes of what `path` leads to that `part` gives for its size.
     fn read_part(&self, path: &Path, part: impl FnOnce(u64) -> Result<Range<u64>, ImageError>) -> Result<Vec<u8>, ImageError> {
-        let (mounted, inner) = self.resolve(path, true)?;
+        let (mounted, mut file) = self.content(path)?;
         let failed = |error| self.failed(mounted, path, error);
-        let mut file = mounted.filesystem.open(&inner).map_err(failed)?;
         let part = part(file.size())?;
         let mut bytes = vec![0; usize::try_from(part.end.saturating_sub(part.start)).unwrap_or_default()];
         let mut filled = 0;
@@ -201,44 +212,57 @@ impl Root {
     /// # Errors
     /// It is not there, no directory, or damaged.
     pub fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<OsString>, ImageError> {
-        Ok(self.entries(path.as_ref())?.into_iter().map(|entry| entry.name).collect())
+        Ok(self.entries(path)?.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// Visit everything below `path`, in the order of names, a directory before what it holds. Links are visited, not followed.
+    /// What the directory `path` holds, sorted by name, without `.` and `..`. Links are not followed.
     ///
     /// # Errors
-    /// As [`Root::read_dir`].
-    pub fn walk(&self, path: impl AsRef<Path>, mut visit: impl FnMut(&Path, &Metadata)) -> Result<(), ImageError> {
-        let mut waiting = vec![path.as_ref().to_owned()];
-        let mut seen = 0;
-        while let Some(dir) = waiting.pop() {
-            let mut below = Vec::new();
-            // A directory's entries are visited when it is, so that parents come first; its directories follow, depth first.
-            for entry in self.entries(&dir)? {
-                let path = dir.join(&entry.name);
-                visit(&path, &entry.metadata);
-                if entry.metadata.kind == FileKind::Directory {
-                    below.push(path);
-                }
-                seen += 1;
-                if seen > MAX_WALK_ENTRIES {
-                    return Err(self.endless(&dir));
-                }
+    /// It is not there, no directory, or damaged.
+    pub fn entries(&self, path: impl AsRef<Path>) -> Result<Vec<Entry>, ImageError> {
+        let path = path.as_ref();
+        let (mounted, inner) = self.resolve_to(path, FileKind::Directory)?;
+        let entries = mounted.filesystem.read_dir(&inner).map_err(|error| self.failed(mounted, path, error))?;
+        // Whoever joins a name to a path relies on this.
+        match entries.iter().find(|entry| !is_name(&entry.name)) {
+            Some(entry) => {
+                let what = format!("{} holds the name {:?}, which no file can have", path.display(), entry.name);
+                Err(ImageError::corrupt(&self.disk, None, what))
             }
-            waiting.extend(below.into_iter().rev());
+            None => Ok(entries),
         }
-        Ok(())
+    }
+
+    /// Everything below `path`, in the order of names, a directory before what it holds. Links are told, not followed.
+    ///
+    /// # Errors
+    /// `path` is not there, no directory, or damaged. An item is an error when a directory below cannot be read; it is the last one then.
+    pub fn walk(&self, path: impl AsRef<Path>) -> Result<Walk<'_>, ImageError> {
+        let mut walk = Walk { root: self, waiting: Vec::new(), seen: 0 };
+        walk.enter(path.as_ref())?;
+        Ok(walk)
+    }
+
+    /// The content of the regular file that `path` leads to.
+    fn content(&self, path: &Path) -> Result<(&Mounted, Box<dyn Content + '_>), ImageError> {
+        let (mounted, inner) = self.resolve_to(path, FileKind::File)?;
+        let content = mounted.filesystem.open(&inner).map_err(|error| self.failed(mounted, path, error))?;
+        Ok((mounted, content))
+    }
+
+    /// As [`Root::resolve`], links followed, for what must be a `wanted`.
+    fn resolve_to(&self, path: &Path, wanted: FileKind) -> Result<(&Mounted, PathBuf), ImageError> {
+        let (mounted, inner) = self.resolve(path, true)?;
+        let found = mounted.filesystem.metadata(&inner).map_err(|error| self.failed(mounted, path, error))?.kind;
+        if found == wanted {
+            return Ok((mounted, inner));
+        }
+        Err(ImageError::OtherKind { path: self.disk.clone(), file: path.to_owned(), found, wanted })
     }
 
     fn metadata_of(&self, path: &Path, follow: bool) -> Result<Metadata, ImageError> {
         let (mounted, inner) = self.resolve(path, follow)?;
         mounted.filesystem.metadata(&inner).map_err(|error| self.failed(mounted, path, error))
-    }
-
-    /// What a directory holds, by name, without `.` and `..`.
-    fn entries(&self, path: &Path) -> Result<Vec<Entry>, ImageError> {
-        let (mounted, inner) = self.resolve(path, true)?;
-        mounted.filesystem.read_dir(&inner).map_err(|error| self.failed(mounted, path, error))
     }
 
     /// The filesystem that holds `path`, and the path in it: absolute, without links (but for the last part, unless `follow`) and dots.
@@ -320,10 +344,70 @@ impl Root {
     fn failed(&self, mounted: &Mounted, path: &Path, error: FsError) -> ImageError {
         ImageError::filesystem(&self.disk, mounted.start, Some((mounted.filesystem.kind().name(), path)), error)
     }
+}
 
-    fn endless(&self, path: &Path) -> ImageError {
-        ImageError::corrupt(&self.disk, None, format!("{} holds more than {MAX_WALK_ENTRIES} files", path.display()))
+/// Everything below a directory: see [`Root::walk`].
+pub struct Walk<'a> {
+    root: &'a Root,
+    /// What is to be told, the next one last.
+    waiting: Vec<(PathBuf, Metadata)>,
+    seen: usize,
+}
+
+impl Walk<'_> {
+    fn enter(&mut self, dir: &Path) -> Result<(), ImageError> {
+        let entries = self.root.entries(dir)?;
+        self.seen += entries.len();
+        if self.seen > MAX_WALK_ENTRIES {
+            let what = format!("{} holds more than {MAX_WALK_ENTRIES} files", dir.display());
+            return Err(ImageError::corrupt(&self.root.disk, None, what));
+        }
+        self.waiting.extend(entries.into_iter().rev().map(|entry| (dir.join(&entry.name), entry.metadata)));
+        Ok(())
     }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Result<(PathBuf, Metadata), ImageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (path, metadata) = self.waiting.pop()?;
+        if metadata.kind == FileKind::Directory
+            && let Err(error) = self.enter(&path)
+        {
+            self.waiting.clear();
+            return Some(Err(error));
+        }
+        Some(Ok((path, metadata)))
+    }
+}
+
+/// A regular file of an image, read from its beginning: see [`Root::open_file`]. Errors of the image travel inside those of
+/// [`std::io::Read`]; [`ImageError::read`] takes them out.
+pub struct OpenFile<'a> {
+    content: Box<dyn Content + 'a>,
+    failed: Box<dyn Fn(FsError) -> ImageError + 'a>,
+    position: u64,
+}
+
+impl OpenFile<'_> {
+    /// Size in bytes.
+    pub fn size(&self) -> u64 {
+        self.content.size()
+    }
+}
+
+impl Read for OpenFile<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.content.read_at(self.position, buf).map_err(&self.failed)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+/// Whether a directory can hold `name`.
+fn is_name(name: &OsStr) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.as_bytes().iter().any(|byte| matches!(byte, b'/' | 0))
 }
 
 fn components(path: &Path) -> VecDeque<OsString> {

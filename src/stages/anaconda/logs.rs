@@ -65,7 +65,7 @@ fn found(root: &Root, scripts: &[String]) -> Result<Vec<PathBuf>, ImageError> {
     let mut paths: Vec<PathBuf> = scripts.iter().map(PathBuf::from).collect();
     for (place, begin, end) in PLACES {
         let names = match root.read_dir(place) {
-            Err(ImageError::Absent { .. }) => continue,
+            Err(ImageError::Absent { .. } | ImageError::OtherKind { .. }) => continue,
             names => names?,
         };
         let names = names.iter().filter_map(|name| name.to_str()).filter(|name| name.starts_with(begin) && name.ends_with(end));

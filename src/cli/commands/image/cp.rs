@@ -1,0 +1,72 @@
+//! `goldsmith image cp IMAGE PATH… TARGET`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::opened::{absolute, root};
+use crate::base::event::SCHEMA;
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::size::rounded;
+use crate::base::text::{counted, printable};
+use crate::cli::{Context, printer};
+use crate::image::{self, Copied};
+
+/// Why nothing was copied.
+#[derive(Debug, thiserror::Error)]
+enum NoTarget {
+    #[error("{} is no directory, so it cannot take several files", .0.display())]
+    NoDirectory(PathBuf),
+    #[error("{} has no name of its own", .0.display())]
+    Nameless(PathBuf),
+}
+
+impl Failure for NoTarget {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::NoDirectory(_) => "make that directory first".to_owned(),
+            Self::Nameless(_) => "give a new name as the target".to_owned(),
+        })
+    }
+}
+
+/// Copy the files and directories out of the image; the last of `words` is where they go.
+///
+/// # Errors
+/// The image cannot be read, something is not there, or the target cannot be written or is there already.
+pub(super) async fn run(image: &Path, words: &[PathBuf], context: &Context) -> Result<(), AnyFailure> {
+    // clap asks for two words at least.
+    let Some((target, paths)) = words.split_last() else { return Ok(()) };
+    let is_directory = target.is_dir();
+    if paths.len() > 1 && !is_directory {
+        return Err(NoTarget::NoDirectory(target.clone()).into());
+    }
+    let root = root(image, context)?;
+    let mut all = Copied::default();
+    for path in paths {
+        let place = match (is_directory, path.file_name()) {
+            (true, Some(name)) => target.join(name),
+            (true, None) => return Err(NoTarget::Nameless(path.clone()).into()),
+            (false, _) => target.clone(),
+        };
+        let copied = image::copy_out(&root, &absolute(path), &place).await?;
+        all.files += copied.files;
+        all.bytes += copied.bytes;
+        all.left_out.extend(copied.left_out);
+    }
+    for (path, kind) in &all.left_out {
+        printer::err(&format!("warning: {} is a {}, which is not copied\n", printable(&path.to_string_lossy()), kind.name()));
+    }
+    let text = if context.json {
+        let left_out: Vec<_> = all.left_out.iter().map(|(path, kind)| json!({"path": path.to_string_lossy(), "kind": kind})).collect();
+        format!("{:#}\n", json!({"schema": SCHEMA, "files": all.files, "bytes": all.bytes, "left_out": left_out}))
+    } else {
+        let files = counted(usize::try_from(all.files).unwrap_or(usize::MAX), "file");
+        format!("{}: {files}, {}\n", target.display(), rounded(all.bytes))
+    };
+    Ok(printer::out(&text)?)
+}
