@@ -79,6 +79,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
         match artifact.check_image(&task).await {
             Ok(()) => {
                 task.done();
+                proof::tell(&artifact.manifest.checks, events);
                 return Ok(Built::UpToDate(artifact));
             }
             Err(damage) => events.warn(format!("it is built again: {damage}")),

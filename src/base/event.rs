@@ -46,6 +46,15 @@ pub enum Event {
         /// The line.
         text: String,
     },
+    /// A check of an image has its answer.
+    Check {
+        /// What was promised, for people.
+        name: String,
+        /// How it ended, in one word.
+        outcome: &'static str,
+        /// What was found. It can hold words of a guest: show it through [`super::text::printable`].
+        detail: String,
+    },
     /// Something the user should know.
     Note {
         /// The sentence.
@@ -147,6 +156,11 @@ impl Events {
     /// Tell the user something.
     pub fn note(&self, text: impl Into<String>) {
         self.say(&Event::Note { text: text.into() });
+    }
+
+    /// Tell how a check of an image ended; `outcome` is one word.
+    pub fn check(&self, name: &str, outcome: &'static str, detail: &str) {
+        self.say(&Event::Check { name: name.to_owned(), outcome, detail: detail.to_owned() });
     }
 
     /// Warn the user of something.

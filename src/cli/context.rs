@@ -3,14 +3,12 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::environment::Environment;
 use super::{printer, progress, report};
 use crate::base::event::Listener;
 use crate::base::failure::Failure;
 use crate::base::journal::{self, JsonLog};
-use crate::verify::CheckResult;
 
 /// What every command may ask of its surroundings.
 #[derive(Debug)]
@@ -39,14 +37,6 @@ impl Context {
     /// A record of this run, with its line end; `body` must serialise as a map.
     pub fn record(&self, body: &impl Serialize) -> String {
         journal::line(body, self.begun.elapsed())
-    }
-
-    /// A record for each check of an image.
-    pub fn checks(&self, checks: &[CheckResult]) -> String {
-        let record = |check: &CheckResult| {
-            self.record(&json!({"event": "check", "name": check.name, "outcome": check.outcome, "detail": check.detail}))
-        };
-        checks.iter().map(record).collect()
     }
 
     /// Tell of a failure: a record with `--json`, words in any case.

@@ -116,6 +116,8 @@ impl Plain {
                 Some(format!("{}: {}", self.title(*task), if words.is_empty() { "under way".into() } else { words.join(", ") }))
             }
             Event::Line { task, source, text } => self.verbose.then(|| format!("{}: {source}: {}", self.title(*task), printable(text))),
+            // What failed is told at the end, by the error.
+            Event::Check { .. } => None,
             Event::Note { text } => Some(printable(text)),
             Event::Warning { text } => Some(format!("warning: {}", printable(text))),
             Event::End { task, title, outcome, seconds } => {
@@ -177,6 +179,7 @@ impl Listener for Bars {
                     self.say(&format!("{title}: {source}: {}", printable(text)));
                 }
             }
+            Event::Check { .. } => {}
             Event::Note { text } => self.say(&printable(text)),
             Event::Warning { text } => self.say(&format!("warning: {}", printable(text))),
             Event::End { task, title, outcome, seconds } => {

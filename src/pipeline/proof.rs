@@ -10,7 +10,7 @@ use crate::machine::probe::probe;
 use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
 use crate::recipe::{Build, BuildNetwork, Network, Recipe};
-use crate::verify::{self, Promises, Report};
+use crate::verify::{self, CheckResult, Promises, Report};
 
 /// The host's accelerator and the recipe's machine.
 pub(super) async fn bench<'a>(
@@ -57,7 +57,15 @@ pub(super) async fn prove(
 ) -> Result<Report, AnyFailure> {
     let task = events.task("verify");
     let report = verify::verify(image, Some(store.root()), promises, bench, &task).await?;
+    tell(&report.checks, events);
     Unproved::refuse(&report, bench.scratch)?;
     task.done();
     Ok(report)
+}
+
+/// Tell how each check ended: machines read that of an image that failed, too.
+pub(super) fn tell(checks: &[CheckResult], events: &Events) {
+    for check in checks {
+        events.check(&check.name, check.outcome.word(), &check.detail);
+    }
 }

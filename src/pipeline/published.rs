@@ -69,7 +69,8 @@ impl<W: Write> PublicLog<W> {
                 Event::Progress { task: *task, step: hide(step), done: *done, total: *total, unit: *unit }
             }
             Event::Warning { text } => Event::Warning { text: hide(text) },
-            Event::Note { .. } | Event::Line { .. } => return None,
+            // The manifest has the checks.
+            Event::Note { .. } | Event::Line { .. } | Event::Check { .. } => return None,
         })
     }
 }

@@ -16,6 +16,18 @@ pub enum Outcome {
     Skipped,
 }
 
+impl Outcome {
+    /// The word that reports use, as serde writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::CouldNotRun => "could-not-run",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// One check and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckResult {

@@ -37,13 +37,8 @@ pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
     };
     let store = host::store(None, context)?;
     let report = pipeline::verify(&image, &promises, &build, &store, &events).await?;
-    let text = if context.json { records(&report, context) } else { table(&report) };
+    let text = if context.json { context.record(&json!({"event": "report", "report": report})) } else { table(&report) };
     Ok(printer::out(&text)?)
-}
-
-/// For machines: a record for each check, and one with all of them.
-fn records(report: &Report, context: &Context) -> String {
-    context.checks(&report.checks) + &context.record(&json!({"event": "report", "report": report}))
 }
 
 fn table(report: &Report) -> String {
