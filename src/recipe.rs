@@ -15,6 +15,7 @@
 //!
 //! This module does no I/O: files and environment variables come through [`RecipeHost`].
 
+mod audit_rules;
 mod builtin;
 mod diagnostics;
 mod keys;

@@ -25,7 +25,8 @@ const TABLE: &[(&str, &[&str])] = &[
     // `recipe` is more than the design's table says: planned work carries the recipe's own value types (a disk's layout, a provision
     // step); twins of them in `plan` would add words and no safety.
     ("stages", &["base", "recipe", "plan", "installer", "sources", "machine", "image"]),
-    ("verify", &["base", "recipe", "machine", "image"]),
+    ("audit", &["base", "image"]),
+    ("verify", &["base", "recipe", "machine", "image", "audit"]),
     ("artifact", &["base", "packages", "plan", "image", "verify"]),
     (
         "pipeline",
@@ -41,6 +42,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "machine",
             "image",
             "stages",
+            "audit",
             "verify",
             "artifact",
         ],
@@ -60,6 +62,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "machine",
             "image",
             "stages",
+            "audit",
             "verify",
             "artifact",
             "pipeline",

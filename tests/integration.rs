@@ -15,6 +15,7 @@ mod machine_qemu;
 mod cli_cases;
 mod closure_cases;
 mod yum_cases;
+mod audit_cases;
 mod ci_scripts;
 mod default_image;
 mod deploy_cases;

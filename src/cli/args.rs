@@ -294,6 +294,21 @@ pub enum Image {
     /// Find files of the image
     #[command(after_help = examples::IMAGE_FIND)]
     Find(ImageFind),
+    /// Look for identities, secrets and traces that copies should not share
+    ///
+    /// A fault keeps a build from being published, unless a `[[waiver]]` of the
+    /// recipe allows it with a reason; the command ends with 5 then. A notice is
+    /// worth a look. An artifact's own waivers and accounts are known; of another
+    /// image every password and key is a fault.
+    #[command(after_help = examples::IMAGE_AUDIT)]
+    Audit {
+        /// An image, or an artifact's directory
+        #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "rules")]
+        image: Option<PathBuf>,
+        /// List what is looked for, and why
+        #[arg(long, conflicts_with = "image")]
+        rules: bool,
+    },
 }
 
 /// `image ls`.

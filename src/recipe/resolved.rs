@@ -53,6 +53,8 @@ pub struct Recipe {
     pub provision: Vec<ProvisionStep>,
     /// Promises verified on the finished image.
     pub checks: Vec<Check>,
+    /// What the audit would refuse and is meant to be in the image.
+    pub waivers: Vec<Waiver>,
     /// The deliverable.
     pub output: Output,
     /// The lists of the recipe that this one extends, which it adds to. For people: they stand in the fields above.
@@ -510,6 +512,17 @@ pub enum CheckKind {
         /// Whether something must listen there (true) or must not.
         listening: bool,
     },
+}
+
+/// Something that the audit would refuse and is meant to be in the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waiver {
+    /// The id of the rule.
+    pub rule: String,
+    /// The path that may be there; `*` is any text between two `/`. Every path when there is none.
+    pub path: Option<String>,
+    /// Why it is meant to be there.
+    pub reason: String,
 }
 
 /// The deliverable.

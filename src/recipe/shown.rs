@@ -119,6 +119,7 @@ impl Serialize for Recipe {
         map.serialize_entry("build", &self.build)?;
         map.serialize_entry("provision", &self.provision.iter().map(ToldStep::from).collect::<Vec<_>>())?;
         map.serialize_entry("checks", &self.checks)?;
+        map.serialize_entry("waivers", &self.waivers)?;
         map.serialize_entry("output", &self.output)?;
         map.end()
     }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::audit_rules::AUDIT_RULES;
 use super::mask::is_variable_name;
 use crate::base::fingerprint::{Fingerprint, NotAFingerprint};
 use crate::base::size::ByteSize;
+use crate::base::text::suggestion;
 
 /// Why a text is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +114,18 @@ pub(super) fn account_name(text: &str) -> Verdict {
 pub(super) fn owner(text: &str) -> Verdict {
     let fits = text.split_once(':').is_some_and(|(user, group)| account_name(user).is_ok() && account_name(group).is_ok());
     ensure(fits, text, "an owner", "write user and group, like \"root:root\"")
+}
+
+/// The id of a rule of the audit.
+pub(super) fn audit_rule(text: &str) -> Verdict {
+    if AUDIT_RULES.contains(&text) {
+        return Ok(());
+    }
+    let help = match suggestion(text, AUDIT_RULES) {
+        Some(meant) => format!("did you mean `{meant}`? `goldsmith image audit --rules` lists all of them"),
+        None => "`goldsmith image audit --rules` lists them".to_owned(),
+    };
+    fault(format!("the audit has no rule `{text}`"), help)
 }
 
 /// An absolute path in the image, of a file or directory below `/`.

@@ -67,9 +67,24 @@ pub(super) struct Recipe {
     /// Promises verified on the finished image.
     #[serde(default)]
     pub check: Vec<Check>,
+    /// What the audit would refuse and is meant to be in the image.
+    #[serde(default)]
+    pub waiver: Vec<Waiver>,
     /// The deliverable.
     #[serde(default)]
     pub output: Output,
+}
+
+/// Something that the audit would refuse and is meant to be in the image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Waiver {
+    /// The id of the rule, such as "private-keys"; `goldsmith image audit --rules` lists them.
+    pub rule: String,
+    /// The path that may be there; `*` is any text between two `/`. Default: every path.
+    pub path: Option<String>,
+    /// Why it is meant to be there, in one line. It is published with the image.
+    pub reason: String,
 }
 
 /// Another recipe: a path relative to this file, or the name of a compiled-in recipe; or a table.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{CheckResult, Promises, settings, units};
+use crate::audit::{self, Finding, Severity};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::rounded;
-use crate::image::{Disk, FileKind, FreeSpace, ImageError, Root};
+use crate::image::{Disk, FreeSpace, ImageError, Root};
 use crate::recipe::{CheckKind, Selinux};
 
 /// Larger configuration files do not occur; a larger file under such a name is not read.
@@ -16,36 +17,6 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Directories of configuration fragments, strongest first (sysctl.d(5), modules-load.d(5)).
 const FRAGMENTS: [&str; 4] = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"];
-
-/// What sealing takes out and what would do harm, were it there. A pattern's parts may each hold one `*`.
-const SEALED: &[(&str, &[&str])] = &[
-    ("no ssh host keys", &["/etc/ssh/ssh_host_*"]),
-    ("no random seed", &["/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed", "/var/lib/systemd/credential.secret"]),
-    ("no second machine-id", &["/var/lib/dbus/machine-id", "/var/lib/NetworkManager/secret_key", "/var/lib/yum/uuid"]),
-    ("no Docker engine identity", &["/etc/docker/key.json", "/var/lib/docker/engine-id", "/var/lib/docker/swarm"]),
-    (
-        "no network of the build",
-        // Other rules of that number are packages' own files: 70-persistent-ipoib.rules of EL7's rdma-core.
-        &[
-            "/var/lib/dhcp/*.lease*",
-            "/var/lib/dhclient/*.lease*",
-            "/var/lib/NetworkManager/*.lease",
-            "/etc/udev/rules.d/70-persistent-net.rules",
-            "/etc/udev/rules.d/70-persistent-cd.rules",
-        ],
-    ),
-    (
-        "no histories",
-        &["/root/.*_history", "/home/*/.*_history", "/root/.ssh/known_hosts", "/home/*/.ssh/known_hosts", "/root/.docker/config.json"],
-    ),
-    ("no package caches", &["/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*_InRelease", "/var/cache/yum/*"]),
-    (
-        "no installer leftovers",
-        &["/root/anaconda-ks.cfg", "/root/original-ks.cfg", "/tmp/*", "/goldsmith", "/etc/apt/apt.conf.d/99mmdebstrap"],
-    ),
-    ("no former accounts", &["/etc/passwd-", "/etc/shadow-"]),
-    ("no journal of the build", &["/var/log/journal/*", "/var/log/anaconda/*"]),
-];
 
 /// Judge the promises that `disk` can answer at rest.
 ///
@@ -65,6 +36,7 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     checks.extend(kernel(&root, promises)?);
     checks.extend(promises.enabled.iter().map(|unit| units::enabled(&root, unit)));
     checks.extend(sealed(&root, &promises.resolv_conf)?);
+    checks.extend(audited(&root, promises)?);
     for check in &promises.checks {
         if let CheckKind::File { path, exists, contains, sha256, mode } = &check.kind {
             let wanted = Wanted { exists: *exists, contains: contains.as_deref(), sha256: *sha256, mode: *mode };
@@ -225,40 +197,26 @@ fn sealed(root: &Root, resolv_conf: &str) -> Result<Vec<CheckResult>, ImageError
         Ok(found) => CheckResult::equal("no name servers of the build", found.trim(), resolv_conf.trim()),
         Err(error) => CheckResult::could_not_run("no name servers of the build", error.to_string()),
     });
-    for (name, patterns) in SEALED {
-        let mut found = Vec::new();
-        for pattern in *patterns {
-            found.extend(matching(root, pattern)?);
-        }
-        let detail = if found.is_empty() { patterns.join(", ") } else { String::new() };
-        checks.push(verdict(name, found.is_empty(), &detail, &format!("found {}", found.join(", "))));
-    }
     Ok(checks)
 }
 
-/// Existing paths that fit `pattern`, in which each part may hold one `*`.
-fn matching(root: &Root, pattern: &str) -> Result<Vec<String>, ImageError> {
-    let mut found = vec![String::new()];
-    for part in pattern.split('/').skip(1) {
-        let mut next = Vec::new();
-        for dir in found {
-            if let Some((head, tail)) = part.split_once('*') {
-                if !root.metadata(if dir.is_empty() { "/" } else { &dir }).is_ok_and(|metadata| metadata.kind == FileKind::Directory) {
-                    continue;
-                }
-                for name in root.read_dir(if dir.is_empty() { "/" } else { &dir })? {
-                    let name = name.to_string_lossy();
-                    if name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail) {
-                        next.push(format!("{dir}/{name}"));
-                    }
-                }
-            } else if root.symlink_metadata(format!("{dir}/{part}")).is_ok() {
-                next.push(format!("{dir}/{part}"));
-            }
+/// The audit's verdict, a check for each rule that guards publishing. What the recipe waives is told in the check.
+fn audited(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
+    let findings = audit::files(root, &promises.allowed)?;
+    // Machine-id and free space are judged above, more closely.
+    let judged =
+        audit::rules().iter().filter(|rule| rule.severity == Severity::Fault && !["machine-id", "deleted-data"].contains(&rule.id));
+    let check = |rule: &audit::Rule| {
+        let found = findings.iter().filter(|finding| finding.rule.id == rule.id);
+        let (waived, faults): (Vec<_>, Vec<_>) = found.partition(|finding| promises.waivers.iter().any(|waiver| waiver.covers(finding)));
+        let told = |findings: &[&Finding]| findings.iter().map(|finding| finding.to_string()).collect::<Vec<_>>().join(", ");
+        match (faults.is_empty(), waived.is_empty()) {
+            (false, _) => CheckResult::failed(rule.promise, format!("found {}: {}", told(&faults), rule.remedy)),
+            (true, false) => CheckResult::passed(rule.promise, format!("the recipe waives {}", told(&waived))),
+            (true, true) => CheckResult::passed(rule.promise, "found none"),
         }
-        found = next;
-    }
-    Ok(found)
+    };
+    Ok(judged.map(check).collect())
 }
 
 struct Wanted<'a> {
@@ -383,6 +341,32 @@ mod tests {
         let expected = [("net.ipv4.ip_forward", "1"), ("net.ipv4.tcp_rmem", "4096 87380 6291456"), ("vm.swappiness", "10")];
         assert_eq!(values, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
         assert_eq!(dotted("net/ipv4/conf/eth0.100/forwarding"), "net.ipv4.conf.eth0/100.forwarding");
+    }
+
+    /// What the recipe waives is told and no fault.
+    #[test]
+    fn the_audit_guards_publishing_unless_the_recipe_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        std::fs::create_dir_all(tree.join("etc")).unwrap();
+        std::fs::write(tree.join("etc/fstab"), "").unwrap();
+        for name in ["a.key", "b.key"] {
+            std::fs::write(tree.join("etc").join(name), "-----BEGIN PRIVATE KEY-----\n").unwrap();
+        }
+        let disk = dir.path().join("disk");
+        let made = std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
+        assert!(made.unwrap().status.success());
+        let waiver = |path: &str| audit::Waiver { rule: "private-keys".into(), path: Some(path.into()), reason: "a test's".into() };
+        for (waivers, outcome, told) in [
+            (vec![], Outcome::Failed, "found /etc/a.key (BEGIN PRIVATE KEY), /etc/b.key (BEGIN PRIVATE KEY): give the key"),
+            (vec![waiver("/etc/b*")], Outcome::Failed, "found /etc/a.key (BEGIN PRIVATE KEY): give the key"),
+            (vec![waiver("/etc/*.key")], Outcome::Passed, "the recipe waives /etc/a.key"),
+        ] {
+            let promises = Promises { waivers, ..Promises::none() };
+            let found = offline(&Disk::open(&disk).unwrap(), &promises).unwrap();
+            let check = found.iter().find(|check| check.name == "no private keys").unwrap();
+            assert_eq!((check.outcome, check.detail.starts_with(told)), (outcome, true), "{}", check.detail);
+        }
     }
 
     /// One question that cannot be put leaves the others their answers.

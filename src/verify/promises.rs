@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
-use crate::recipe::{Check, Firmware, Media, Network, Recipe, Selinux, Toggle};
+use crate::audit::{Allowed, Waiver};
+use crate::recipe::{Account, Check, Firmware, Media, Network, Password, Recipe, Selinux, Toggle};
 
 /// Everything that is verified on an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,32 @@ pub struct Promises {
     pub release: Option<String>,
     /// The recipe's own checks.
     pub checks: Vec<Check>,
+    /// Whom the image lets in. Manifests of before do not say; then everybody may be.
+    #[serde(default = "everybody")]
+    pub allowed: Allowed,
+    /// What the audit finds and is meant to be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
+}
+
+fn everybody() -> Allowed {
+    Allowed { others: true, ..Allowed::default() }
+}
+
+/// Accounts that the recipe gives a password, and those that it gives keys.
+fn allowed(recipe: &Recipe) -> Allowed {
+    if recipe.own_kickstart().is_some() {
+        return everybody();
+    }
+    let root = ("root", &recipe.system.root);
+    let accounts: Vec<_> = recipe.users.iter().map(|user| (user.name.as_str(), &user.account)).chain([root]).collect();
+    let named =
+        |has: fn(&Account) -> bool| accounts.iter().filter(|(_, account)| has(account)).map(|(name, _)| (*name).to_owned()).collect();
+    Allowed {
+        others: false,
+        passwords: named(|account| !matches!(account.password, Password::Locked)),
+        keys: named(|account| !account.ssh_keys.is_empty()),
+    }
 }
 
 impl Promises {
@@ -65,6 +92,8 @@ impl Promises {
             resolv_conf: String::new(),
             release: None,
             checks: Vec::new(),
+            allowed: everybody(),
+            waivers: Vec::new(),
         }
     }
 
@@ -97,6 +126,12 @@ impl Promises {
             },
             release,
             checks: recipe.checks.clone(),
+            allowed: allowed(recipe),
+            waivers: recipe
+                .waivers
+                .iter()
+                .map(|waiver| Waiver { rule: waiver.rule.clone(), path: waiver.path.clone(), reason: waiver.reason.clone() })
+                .collect(),
         }
     }
 }

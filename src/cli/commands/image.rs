@@ -1,5 +1,6 @@
 //! `goldsmith image …`: see into an image without mounting or booting it.
 
+mod audit;
 mod cat;
 mod cp;
 mod find;
@@ -23,5 +24,6 @@ pub async fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
         Image::Cat { image, paths } => cat::run(image, paths, context).await,
         Image::Cp { image, paths } => cp::run(image, paths, context).await,
         Image::Find(args) => find::run(args, context).await,
+        Image::Audit { image, .. } => audit::run(image.as_deref(), context),
     }
 }

@@ -261,7 +261,7 @@ mod tests {
     }
 
     /// Keys that keep their meaning beside a kickstart of one's own.
-    const SAID_HERE: [&str; 13] = [
+    const SAID_HERE: [&str; 14] = [
         "schema",
         "extends",
         "name",
@@ -271,6 +271,7 @@ mod tests {
         "build",
         "provision",
         "check",
+        "waiver",
         "output",
         "disk.size",
         "disk.firmware",

@@ -6,7 +6,7 @@ use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{
     Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, Recipe, Services,
-    StockRepositories, TableKind, syntax,
+    StockRepositories, TableKind, Waiver, syntax,
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
@@ -40,11 +40,25 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         build: build(judge, &written.build),
         provision: content::provision(judge, &written.provision, written.build.network),
         checks: checks::checks(judge, &written.check),
+        waivers: waivers(judge, &written.waiver),
         output: Output { compress: written.output.compress },
         inherited: Vec::new(),
     };
     published::refuse_secrets(judge, &recipe);
     recipe
+}
+
+fn waivers(judge: &mut Judge<'_>, written: &[written::Waiver]) -> Vec<Waiver> {
+    let path = KeyPath::from("waiver");
+    let one = |(index, waiver): (usize, &written::Waiver)| {
+        let path = path.at(index);
+        Waiver {
+            rule: judge.spelled(&path.at("rule"), &waiver.rule, syntax::audit_rule),
+            path: waiver.path.as_ref().map(|pattern| judge.spelled(&path.at("path"), pattern, syntax::absolute_path)),
+            reason: judge.spelled(&path.at("reason"), &waiver.reason, syntax::line),
+        }
+    };
+    written.iter().enumerate().map(one).collect()
 }
 
 fn media(judge: &mut Judge<'_>, written: &written::Media, kickstart: Option<Content>) -> Media {

@@ -17,15 +17,23 @@ pub(super) fn file(named: &Path) -> Result<PathBuf, AnyFailure> {
     Ok(artifact::open(named).map_or_else(|_| named.to_owned(), |artifact| artifact.image_path()))
 }
 
+/// The disk that `named` stands for.
+///
+/// # Errors
+/// The image cannot be read.
+pub(super) fn disk(named: &Path, context: &Context) -> Result<Disk, AnyFailure> {
+    let path = file(named)?;
+    // Files under an overlay are named relative to where it really is.
+    let real = fs::canonicalize(&path).map_err(|source| ImageError::read(&path, source))?;
+    Ok(Disk::open_with(&real, host::store_place(context).as_deref())?)
+}
+
 /// The files of the image that `named` stands for.
 ///
 /// # Errors
 /// The image cannot be read, or holds no system.
 pub(super) fn root(named: &Path, context: &Context) -> Result<Root, AnyFailure> {
-    let path = file(named)?;
-    // Files under an overlay are named relative to where it really is.
-    let real = fs::canonicalize(&path).map_err(|source| ImageError::read(&path, source))?;
-    Ok(Root::open(&Disk::open_with(&real, host::store_place(context).as_deref())?)?)
+    Ok(Root::open(&disk(named, context)?)?)
 }
 
 /// `path` from the root of the image on, as a user may write it without the first `/`.

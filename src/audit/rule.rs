@@ -1,0 +1,54 @@
+//! What a rule of the audit is.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::accounts::Allowed;
+use crate::image::{ImageError, Metadata, Root};
+
+/// Where something was found, and what was found there beside the path.
+pub(super) type Places = Vec<(PathBuf, String)>;
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The image is not published with it.
+    Fault,
+    /// It is worth a look.
+    Notice,
+}
+
+/// What is looked for, and why.
+#[derive(Debug)]
+pub struct Rule {
+    /// Names it in reports and waivers: `ssh-host-keys`.
+    pub id: &'static str,
+    /// What an image without it keeps: `no ssh host keys`.
+    pub promise: &'static str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// What it does to those who start the image.
+    pub why: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+    pub(super) look: Look,
+}
+
+/// How a rule looks.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// At paths that should not be there: see [`super::paths`].
+    Paths(&'static [&'static str]),
+    /// At files that should be empty.
+    Filled(&'static [&'static str]),
+    /// At the content of each small file that people and services write: what is wrong with it, if anything.
+    Content(fn(&Path, &str) -> Option<String>),
+    /// At what the inode of each file says.
+    Inode(fn(&Path, &Metadata) -> Option<String>),
+    /// At the blocks that no file uses.
+    FreeBlocks,
+    /// At the accounts.
+    Accounts(fn(&Root, &Allowed) -> Result<Places, ImageError>),
+}
