@@ -170,6 +170,37 @@ fn trees_are_copied_whole_or_not_at_all() {
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("copy/lost+found/large: "), "{again:?}");
 }
 
+/// This host's own database, as dpkg-query reads it.
+#[test]
+fn packages_are_those_that_dpkg_knows() {
+    let place = tempfile::tempdir().unwrap();
+    let tree = place.path().join("tree");
+    fs::create_dir_all(tree.join("etc")).unwrap();
+    fs::write(tree.join("etc/fstab"), "").unwrap();
+    fs::create_dir_all(tree.join("var/lib/dpkg")).unwrap();
+    fs::copy("/var/lib/dpkg/status", tree.join("var/lib/dpkg/status")).unwrap();
+    make_disk(&tree, &place.path().join("disk"));
+    let output = Command::new(GOLDSMITH).args(["image", "packages", "disk", "--json"]).current_dir(&place).output().unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |package: &serde_json::Value, key: &str| package[key].as_str().unwrap().to_owned();
+    let of = |package: &serde_json::Value| {
+        ["name", "version", "architecture", "source", "summary"].map(|key| text(package, key)).join("\t")
+            + &format!("\t{}", package["bytes"].as_u64().map_or(String::new(), |bytes| (bytes / 1024).to_string()))
+    };
+    let mut ours: Vec<String> = found["packages"].as_array().unwrap().iter().map(of).collect();
+    let format =
+        "-f=${db:Status-Status} ${Package}\t${Version}\t${Architecture}\t${source:Package}\t${binary:Summary}\t${Installed-Size}\n";
+    let theirs = Command::new("dpkg-query").arg("--admindir").arg(tree.join("var/lib/dpkg")).args(["-W", format]).output().unwrap();
+    let theirs = String::from_utf8(theirs.stdout).unwrap();
+    let mut theirs: Vec<String> = theirs.lines().filter_map(|line| line.strip_prefix("installed ")).map(str::to_owned).collect();
+    ours.sort();
+    theirs.sort();
+    assert!(theirs.len() > 50, "{theirs:?}");
+    assert_eq!(ours, theirs);
+    let none = Place::new().image(&["packages", "disk"]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("disk has no package database: neither /var/lib/dpkg/status nor one of RPM"));
+}
+
 /// A copy that takes minutes: 256 GiB of zeros are read.
 #[test]
 fn a_copy_that_is_interrupted_leaves_nothing() {

@@ -294,6 +294,15 @@ pub enum Image {
     /// Find files of the image
     #[command(after_help = examples::IMAGE_FIND)]
     Find(ImageFind),
+    /// List the packages that the image has installed
+    ///
+    /// dpkg's database is read; RPM's are not read yet.
+    #[command(after_help = examples::IMAGE_PACKAGES)]
+    Packages {
+        /// An image, or an artifact's directory
+        #[arg(value_hint = ValueHint::AnyPath)]
+        image: PathBuf,
+    },
     /// Look for identities, secrets and traces that copies should not share
     ///
     /// A fault keeps a build from being published, unless a `[[waiver]]` of the

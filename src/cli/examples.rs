@@ -25,6 +25,7 @@ examples! {
     IMAGE_LS: "goldsmith image ls debian-12-docker /etc", "goldsmith image ls disk.qcow2 /boot --long";
     IMAGE_CAT: "goldsmith image cat debian-12-docker /etc/os-release", "goldsmith image cat disk.qcow2 /boot/vmlinuz > vmlinuz";
     IMAGE_CP: "goldsmith image cp debian-12-docker /var/log logs", "goldsmith image cp disk.qcow2 /etc/fstab /etc/passwd /tmp";
+    IMAGE_PACKAGES: "goldsmith image packages debian-12-docker", "goldsmith image packages disk.qcow2 --json";
     IMAGE_AUDIT: "goldsmith image audit debian-12-docker", "goldsmith image audit disk.qcow2 --json", "goldsmith image audit --rules";
     IMAGE_FIND: "goldsmith image find debian-12-docker --mode 6000 --long",
         "goldsmith image find disk.qcow2 /usr --kind file --at-least 10M",

@@ -1,5 +1,6 @@
 //! Debian package repositories.
 
+mod installed;
 mod packages;
 mod pick;
 mod record;
@@ -7,6 +8,7 @@ mod relation;
 mod release;
 mod stanza;
 
+pub use installed::installed;
 pub use packages::add_packages;
 pub use pick::{Picked, pick};
 pub use release::{IndexFile, Release};

@@ -8,6 +8,7 @@ mod inspect;
 mod listing;
 mod ls;
 mod opened;
+mod packages;
 
 use crate::base::failure::AnyFailure;
 use crate::cli::Context;
@@ -24,6 +25,7 @@ pub async fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
         Image::Cat { image, paths } => cat::run(image, paths, context).await,
         Image::Cp { image, paths } => cp::run(image, paths, context).await,
         Image::Find(args) => find::run(args, context).await,
+        Image::Packages { image } => packages::run(image, context),
         Image::Audit { image, .. } => audit::run(image.as_deref(), context),
     }
 }
