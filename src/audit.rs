@@ -113,6 +113,25 @@ pub fn files(root: &Root, allowed: &Allowed) -> Result<Vec<Finding>, ImageError>
     Ok(findings.collect())
 }
 
+/// What the rules would find of a file that is still to be put at `path`, owned by root, with the permission bits `mode`.
+pub fn of_file(path: &Path, mode: u32, content: &[u8]) -> Vec<Finding> {
+    let metadata = Metadata { kind: FileKind::File, mode, uid: 0, gid: 0, size: content.len() as u64 };
+    let text = is_looked_into(path, &metadata).then(|| String::from_utf8_lossy(content));
+    let fits =
+        |patterns: &[&str]| path.ancestors().any(|path| patterns.iter().any(|pattern| paths::fits(pattern, &path.to_string_lossy())));
+    let found = |rule: &'static Rule| {
+        let detail = match (&rule.look, &text) {
+            (Look::Paths(patterns), _) => fits(patterns).then(String::new),
+            (Look::Filled(patterns), _) => (fits(patterns) && !content.is_empty()).then(String::new),
+            (Look::Inode(look), _) => look(path, &metadata),
+            (Look::Content(look), Some(text)) => look(path, text),
+            _ => None,
+        };
+        detail.map(|detail| Finding { rule, path: path.to_owned(), detail })
+    };
+    rules().iter().filter_map(found).collect()
+}
+
 fn named(paths: Vec<PathBuf>) -> Places {
     paths.into_iter().map(|path| (path, String::new())).collect()
 }
@@ -131,10 +150,15 @@ fn filled(root: &Root, paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, ImageError> 
 
 /// The text of a file that people and services write, when it is small. Bytes that are no text do no harm: what is looked for is ASCII.
 fn small_text(root: &Root, path: &Path, metadata: &Metadata) -> Result<Option<String>, ImageError> {
-    let is_small = metadata.kind == FileKind::File && (1..=CONTENT_BYTES).contains(&metadata.size);
-    // The package database has the texts of packages, by the thousand.
-    if !is_small || path.starts_with("/var/lib/dpkg") || !WRITTEN.iter().any(|dir| path.starts_with(dir)) {
+    if !is_looked_into(path, metadata) {
         return Ok(None);
     }
     Ok(Some(String::from_utf8_lossy(&root.read(path, CONTENT_BYTES)?).into_owned()))
+}
+
+/// Whether rules look at what the file holds.
+fn is_looked_into(path: &Path, metadata: &Metadata) -> bool {
+    let is_small = metadata.kind == FileKind::File && (1..=CONTENT_BYTES).contains(&metadata.size);
+    // The package database has the texts of packages, by the thousand.
+    is_small && !path.starts_with("/var/lib/dpkg") && WRITTEN.iter().any(|dir| path.starts_with(dir))
 }

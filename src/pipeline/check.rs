@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bundles;
+mod audited;
 mod identities;
 mod impossible;
 mod packages;
@@ -184,6 +185,7 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     }
     rows.extend(accounts::rows(recipe, forecast.as_ref()));
     rows.extend(identities::rows(recipe, forecast.as_ref()));
+    rows.extend(audited::rows(recipe));
     rows.extend(checks(recipe, forecast.as_ref()));
     preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     Ok(preflight)
