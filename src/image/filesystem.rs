@@ -27,6 +27,12 @@ pub(crate) trait Filesystem {
     /// Whether it was unmounted cleanly: nothing waits in a journal and no error is on record.
     fn is_clean(&self) -> bool;
 
+    /// How much room it has, and how much of it is free.
+    ///
+    /// # Errors
+    /// It is damaged.
+    fn usage(&self) -> Result<Usage, FsError>;
+
     /// What the inode of `path` says. A link at its end is not followed.
     ///
     /// # Errors
@@ -50,6 +56,12 @@ pub(crate) trait Filesystem {
     /// # Errors
     /// It is not there, no regular file, or damaged.
     fn open<'a>(&'a self, path: &Path) -> Result<Box<dyn Content + 'a>, FsError>;
+
+    /// The extended attributes of `path`, sorted by name, with their prefix: `security.selinux`. A link at its end is not followed.
+    ///
+    /// # Errors
+    /// It is not there, or damaged.
+    fn xattrs(&self, path: &Path) -> Result<Vec<Xattr>, FsError>;
 }
 
 /// A regular file's bytes. It is read with `&mut self`, because readers keep their place among the extents.
@@ -74,6 +86,18 @@ pub struct Entry {
     pub name: OsString,
     /// What its inode says.
     pub metadata: Metadata,
+}
+
+/// An extended attribute: its name with the prefix, and its value.
+pub type Xattr = (OsString, Vec<u8>);
+
+/// Room of a filesystem, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// All of it.
+    pub size: u64,
+    /// What no file uses.
+    pub free: u64,
 }
 
 /// What a path is.
@@ -116,6 +140,8 @@ pub struct Metadata {
     pub gid: u32,
     /// Size in bytes.
     pub size: u64,
+    /// When its content was last changed: seconds since 1970, perhaps negative.
+    pub modified: i64,
 }
 
 /// Why a reader could not answer.

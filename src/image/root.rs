@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::disk::Disk;
 use super::error::ImageError;
-use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Metadata};
+use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Metadata, Usage, Xattr};
 use super::superblock::FilesystemType;
 use super::volume::Volume;
 
@@ -88,6 +88,14 @@ impl Root {
     /// The filesystem's UUID, as `root=UUID=` writes it.
     pub fn uuid(&self) -> String {
         self.root.filesystem.uuid()
+    }
+
+    /// How much room the root filesystem has.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn usage(&self) -> Result<Usage, ImageError> {
+        self.root.filesystem.usage().map_err(|error| self.failed(&self.root, Path::new("/"), error))
     }
 
     /// Index of its partition; 0 on a disk without a partition table.
@@ -205,6 +213,16 @@ impl Root {
         let path = path.as_ref();
         let (mounted, inner) = self.resolve(path, false)?;
         mounted.filesystem.read_link(&inner).map_err(|error| self.failed(mounted, path, error))
+    }
+
+    /// The extended attributes of `path` itself, sorted by name; a link at its end is not followed.
+    ///
+    /// # Errors
+    /// It is not there, or the filesystem is damaged.
+    pub fn xattrs(&self, path: impl AsRef<Path>) -> Result<Vec<Xattr>, ImageError> {
+        let path = path.as_ref();
+        let (mounted, inner) = self.resolve(path, false)?;
+        mounted.filesystem.xattrs(&inner).map_err(|error| self.failed(mounted, path, error))
     }
 
     /// The names in the directory `path`, sorted, without `.` and `..`.

@@ -61,6 +61,9 @@ pub(crate) struct Superblock {
     pub(crate) uuid: Uuid,
     /// It was unmounted, and nobody has found an error in it.
     pub(crate) is_clean: bool,
+    /// Bytes of all blocks, and of those that no file uses.
+    pub(crate) size: u64,
+    pub(crate) free: u64,
 }
 
 /// `s_state`: unmounted cleanly; errors detected.
@@ -83,6 +86,8 @@ impl Superblock {
         let incompat = u32_at(0x60);
         let high = if incompat & INCOMPAT_64BIT != 0 { u64::from(u32_at(0x150)) } else { 0 };
         let blocks = high << 32 | u64::from(u32_at(0x4));
+        let free_high = if incompat & INCOMPAT_64BIT != 0 { u64::from(u32_at(0x158)) } else { 0 };
+        let free = free_high << 32 | u64::from(u32_at(0xc));
         let (block_bits, per_group) = (u32_at(0x18).saturating_add(10), u64::from(u32_at(0x20)));
         if !(10..=16).contains(&block_bits) || per_group == 0 {
             return Err("its superblock makes no sense".to_owned());
@@ -102,6 +107,9 @@ impl Superblock {
             label: String::from_utf8_lossy(label).into_owned(),
             uuid: Uuid(uuid),
             is_clean: state & STATE_VALID != 0 && state & STATE_ERROR == 0 && incompat & INCOMPAT_RECOVER == 0,
+            size: blocks << block_bits,
+            // Linux counts anew, so a wrong count does no harm.
+            free: free.min(blocks) << block_bits,
         })
     }
 }

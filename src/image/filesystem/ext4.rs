@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ext4_view::{Ext4, Ext4Error};
 
-use super::{Content, Entry, FileKind, Filesystem, FsError, MAX_ENTRIES, Metadata};
+use super::{Content, Entry, FileKind, Filesystem, FsError, MAX_ENTRIES, Metadata, Usage, Xattr};
 use crate::image::read_at::Slice;
 use crate::image::superblock::{FilesystemType, Superblock};
 
@@ -51,6 +51,10 @@ impl Filesystem for Ext4Reader {
         self.superblock.is_clean
     }
 
+    fn usage(&self) -> Result<Usage, FsError> {
+        Ok(Usage { size: self.superblock.size, free: self.superblock.free })
+    }
+
     fn metadata(&self, path: &Path) -> Result<Metadata, FsError> {
         Ok(metadata_from(&self.ext4.symlink_metadata(path)?))
     }
@@ -78,6 +82,10 @@ impl Filesystem for Ext4Reader {
     fn open<'a>(&'a self, path: &Path) -> Result<Box<dyn Content + 'a>, FsError> {
         Ok(Box::new(self.ext4.open(path)?))
     }
+
+    fn xattrs(&self, _: &Path) -> Result<Vec<Xattr>, FsError> {
+        Err(FsError::Incompatible("extended attributes of ext4 are not read".to_owned()))
+    }
 }
 
 impl Content for ext4_view::File {
@@ -94,7 +102,14 @@ impl Content for ext4_view::File {
 }
 
 fn metadata_from(raw: &ext4_view::Metadata) -> Metadata {
-    Metadata { kind: kind_of(raw.file_type()), mode: u32::from(raw.mode()) & 0o7777, uid: raw.uid(), gid: raw.gid(), size: raw.len() }
+    Metadata {
+        kind: kind_of(raw.file_type()),
+        mode: u32::from(raw.mode()) & 0o7777,
+        uid: raw.uid(),
+        gid: raw.gid(),
+        size: raw.len(),
+        modified: raw.modified().seconds(),
+    }
 }
 
 fn kind_of(kind: ext4_view::FileType) -> FileKind {

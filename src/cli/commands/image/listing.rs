@@ -121,7 +121,7 @@ mod tests {
             (FileKind::Symlink, 0o777, "lrwxrwxrwx"),
             (FileKind::File, 0, "----------"),
         ] {
-            assert_eq!(symbolic(&Metadata { kind, mode, uid: 0, gid: 0, size: 0 }), expected);
+            assert_eq!(symbolic(&Metadata { kind, mode, uid: 0, gid: 0, size: 0, modified: 0 }), expected);
         }
     }
 
