@@ -108,7 +108,7 @@ pub fn evidence(ended: &Ended) -> PathBuf {
 
 /// Whether this host lets us do something that a test needs; says so when not.
 #[expect(clippy::print_stderr, reason = "a test that is passed over must say why")]
-fn possible(command: &[&str], why: &str) -> bool {
+pub fn possible(command: &[&str], why: &str) -> bool {
     let tried = Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()).output();
     let possible = tried.is_ok_and(|output| output.status.success());
     if !possible {

@@ -26,6 +26,7 @@ mod signature_cases;
 mod source_cases;
 mod online_cases;
 mod volume_cases;
+mod xfs_cases;
 mod faults;
 mod facts;
 mod fixture;

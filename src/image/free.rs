@@ -8,6 +8,7 @@
 mod ext4;
 mod fat;
 mod runs;
+mod xfs;
 
 use std::ops::Range;
 use std::path::Path;
@@ -39,12 +40,12 @@ const SWAP_HEADER_BYTES: u64 = 4096;
 pub struct FreeSpace {
     /// Runs of the disk's bytes, in rising order, not touching each other.
     pub runs: Vec<Range<u64>>,
-    /// Partitions whose free space cannot be told, each in words: `partition 3 (xfs)`.
+    /// Partitions whose free space cannot be told, each in words: `partition 3 (btrfs)`.
     pub unread: Vec<String>,
 }
 
 impl FreeSpace {
-    /// Read the free space of every partition of `disk`: ext4, FAT and swap. What lies between partitions, and small partitions without a
+    /// Read the free space of every partition of `disk`: ext4, XFS, FAT and swap. What lies between partitions, and small partitions without a
     /// filesystem, belong to boot loaders and are left alone. The rest of a block or cluster that a file fills in part is not free: ext4
     /// fills it with zeros, FAT does not.
     ///
@@ -90,9 +91,8 @@ impl FreeSpace {
             Some(FilesystemType::Ext4) => ext4::free_runs(&bytes),
             Some(FilesystemType::Vfat) => fat::free_runs(&bytes),
             Some(FilesystemType::Swap) => Ok(after_swap_header(bytes.len())),
-            Some(FilesystemType::Xfs | FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks) => {
-                Err(Unknown::Incompatible(String::new()))
-            }
+            Some(FilesystemType::Xfs) => xfs::free_runs(&bytes),
+            Some(FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks) => Err(Unknown::Incompatible(String::new())),
         };
         let name = kind.map_or("unknown", FilesystemType::name);
         match runs {
@@ -168,9 +168,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named() {
         let mut bytes = vec![0u8; 1 << 20];
-        bytes[..4].copy_from_slice(b"XFSB");
-        let free = FreeSpace::of(&Disk::in_memory("xfs", bytes)).unwrap();
-        assert_eq!(free, FreeSpace { runs: Vec::new(), unread: vec!["partition 0 (xfs)".to_owned()] });
+        bytes[..6].copy_from_slice(b"LUKS\xba\xbe");
+        let free = FreeSpace::of(&Disk::in_memory("luks", bytes)).unwrap();
+        assert_eq!(free, FreeSpace { runs: Vec::new(), unread: vec!["partition 0 (crypto_LUKS)".to_owned()] });
         for (size, byte, unread) in [(17 << 20, 7, 1), (17 << 20, 0, 0), (1 << 20, 7, 0)] {
             let mut bytes = vec![0u8; size];
             bytes[size / 2] = byte;

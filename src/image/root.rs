@@ -55,18 +55,16 @@ impl Root {
                     found.boot = found.find_boot(&volumes)?;
                     return Ok(found);
                 }
-            } else if let Some(kind @ (FilesystemType::Xfs | FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks)) =
-                volume.kind()
-            {
+            } else if let Some(kind @ (FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks)) = volume.kind() {
                 unread.push((volume.start(), kind));
             }
         }
         match unread.first() {
             Some((start, kind)) => {
-                let what = format!("its root filesystem may be in {}, which cannot be read yet; ext4 can", kind.name());
+                let what = format!("its root filesystem may be in {}, which cannot be read yet; ext4 and XFS can", kind.name());
                 Err(ImageError::incompatible(disk.path(), *start, what))
             }
-            None => Err(ImageError::absent(disk.path(), "root filesystem: no ext4 partition holds /etc/os-release or /etc/fstab")),
+            None => Err(ImageError::absent(disk.path(), "root filesystem: no ext4 or XFS partition holds /etc/os-release or /etc/fstab")),
         }
     }
 
@@ -344,7 +342,7 @@ impl Root {
                 return Ok(Some(Mounted { filesystem, partition: volume.partition(), start: volume.start() }));
             }
         }
-        Err(ImageError::incompatible(&self.disk, None, format!("its /boot is {source}, which is no ext4 partition of this disk")))
+        Err(ImageError::incompatible(&self.disk, None, format!("its /boot is {source}, which is no ext4 or XFS partition of this disk")))
     }
 
     fn holds_a_system(&self) -> Result<bool, ImageError> {

@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::error::ImageError;
 use super::filesystem::ext4::Ext4Reader;
+use super::filesystem::xfs::XfsReader;
 use super::filesystem::{Filesystem, FsError};
 use super::partition::{Partition, PartitionTable};
 use super::superblock::FilesystemType;
@@ -54,6 +55,7 @@ impl<'a> Volume<'a> {
         let bytes = self.disk.slice(self.partition.start, self.partition.size);
         let opened: Result<Box<dyn Filesystem>, FsError> = match self.kind {
             Some(FilesystemType::Ext4) => Ext4Reader::open(bytes).map(|reader| Box::new(reader) as _),
+            Some(FilesystemType::Xfs) => XfsReader::open(bytes).map(|reader| Box::new(reader) as _),
             _ => return Ok(None),
         };
         opened.map(Some).map_err(|error| self.failed(error))

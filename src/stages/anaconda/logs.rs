@@ -216,9 +216,9 @@ mod tests {
         for (at, bytes, told) in [
             (1024 + 0x20, &[0; 4][..], Some("its superblock makes no sense")),
             (1024 + 0x38, &[0; 2], None),
-            (0, b"XFSB", Some("may be in xfs, which cannot be read yet")),
+            (0, b"XFSB", Some("XFS of version 0 is not read")),
             // A table of one partition that lies outside.
-            (446, &[0, 0, 0, 0, 0x83, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0, 0], Some("may be in xfs")),
+            (446, &[0, 0, 0, 0, 0x83, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0, 0], Some("XFS of version 0 is not read")),
             (510, &[0x55, 0xaa], Some("")),
         ] {
             file.write_all_at(bytes, at).unwrap();

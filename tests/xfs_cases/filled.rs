@@ -1,0 +1,231 @@
+//! Version 5, filled by the kernel: what we read is what the kernel shows.
+
+use std::fs::{self, FileTimes, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt, lchown, symlink};
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, SystemTime};
+
+use goldsmith::image::inspect::inspect;
+use rustix::fs::{CWD, FallocateFlags, FileType, Mode, XattrFlags, lsetxattr, mknodat};
+
+use super::*;
+
+const KIB: u64 = 1 << 10;
+
+/// Fill the tree `top`: `many` names in one directory, a file in `pieces` extents.
+fn fill(top: &Path, many: usize, pieces: u64) {
+    fs::create_dir_all(top.join("etc")).unwrap();
+    fs::write(top.join("etc/fstab"), "# nothing\n").unwrap();
+    fill_directories(top, many);
+    fill_files(top, pieces);
+    fill_kinds(top);
+    fill_attributes(top);
+}
+
+fn fill_directories(top: &Path, many: usize) {
+    // Names in the inode, in one block, in a leaf, and in a tree of leaves; with holes where names were removed.
+    for (directory, count) in [("names-none", 0), ("names-few", 3), ("names-block", 40), ("names-leaf", 400), ("names-many", many)] {
+        fs::create_dir(top.join(directory)).unwrap();
+        for number in 0..count {
+            fs::write(top.join(directory).join(format!("{number:0width$}", width = 1 + number % 97)), "").unwrap();
+        }
+    }
+    for number in (0..many).step_by(3).chain(many / 4..many / 2) {
+        let _ = fs::remove_file(top.join("names-many").join(format!("{number:0width$}", width = 1 + number % 97)));
+    }
+    fs::create_dir(top.join("names-odd")).unwrap();
+    for odd in [&b"\xff\xfe\x80"[..], b"new\nline", b" ", b"...", b"\x01", &[b'n'; 255], &[0xc3; 254]] {
+        fs::write(top.join("names-odd").join(name(odd)), odd).unwrap();
+    }
+    let mut deep = top.to_owned();
+    for level in 0..40 {
+        deep.push(format!("deep-{level}"));
+        fs::create_dir(&deep).unwrap();
+    }
+    fs::write(deep.join("bottom"), "bottom").unwrap();
+}
+
+fn fill_files(top: &Path, pieces: u64) {
+    let noise: Vec<u8> = (0..40_000u32).flat_map(|number| *Sha256Digest::of(&number.to_le_bytes()).as_bytes()).collect();
+    fs::write(top.join("file-empty"), "").unwrap();
+    fs::write(top.join("file-small"), "x").unwrap();
+    fs::write(top.join("file-large"), &noise).unwrap();
+    let holes = File::create(top.join("file-holes")).unwrap();
+    for (at, len) in [(0, 10), (100 * KIB + 7, 5000), (5 << 20, 1), (9 << 20, 70_000)] {
+        holes.write_all_at(&noise[..len], at).unwrap();
+    }
+    holes.set_len(10 << 20).unwrap();
+    File::create(top.join("file-hole")).unwrap().set_len(3 << 20).unwrap();
+    let endless = File::create(top.join("file-endless")).unwrap();
+    endless.write_all_at(b"begin", 0).unwrap();
+    endless.write_all_at(b"far", (1 << 62) - 100_000).unwrap();
+    endless.set_len(1 << 62).unwrap();
+    // Every second block of 4 KiB: each is an extent.
+    let fragments = File::create(top.join("file-fragments")).unwrap();
+    for piece in 0..pieces {
+        fragments.write_all_at(&noise[piece as usize * 16..][..4096], piece * 2 * 4 * KIB).unwrap();
+    }
+    // Space that is reserved and holds old bytes, or was written in part.
+    let reserved = File::create(top.join("file-reserved")).unwrap();
+    rustix::fs::fallocate(&reserved, FallocateFlags::empty(), 0, 8 << 20).unwrap();
+    reserved.write_all_at(&noise[..100_000], 3 << 20).unwrap();
+    let behind = File::create(top.join("file-reserved-behind")).unwrap();
+    behind.write_all_at(b"end", 0).unwrap();
+    rustix::fs::fallocate(&behind, FallocateFlags::KEEP_SIZE, 0, 4 << 20).unwrap();
+    fs::hard_link(top.join("file-large"), top.join("file-second-name")).unwrap();
+    for (index, len) in [1usize, 59, 60, 300, 700, 1000, 1023].into_iter().enumerate() {
+        symlink("l".repeat(len), top.join(format!("link-{index}"))).unwrap();
+    }
+    for (index, seconds) in [-2_000_000_000i64, -1, 0, 1_600_000_000, 2_147_483_647, 2_147_483_648, 10_000_000_000].into_iter().enumerate()
+    {
+        let path = top.join(format!("time-{index}"));
+        fs::write(&path, "").unwrap();
+        let duration = Duration::new(seconds.unsigned_abs(), 0);
+        let time = if seconds < 0 { SystemTime::UNIX_EPOCH - duration } else { SystemTime::UNIX_EPOCH + duration };
+        let nanoseconds = if index % 2 == 0 { Duration::from_nanos(999_999_999) } else { Duration::ZERO };
+        File::options().write(true).open(&path).unwrap().set_times(FileTimes::new().set_modified(time + nanoseconds)).unwrap();
+    }
+}
+
+fn fill_kinds(top: &Path) {
+    let mode = |bits: u32| Mode::from_raw_mode(bits);
+    let nodes = [
+        ("kind-block", FileType::BlockDevice, 0x0801),
+        ("kind-character", FileType::CharacterDevice, 0x0103),
+        ("kind-pipe", FileType::Fifo, 0),
+    ];
+    for (name, kind, device) in nodes {
+        mknodat(CWD, top.join(name), kind, mode(0o640), device).unwrap();
+    }
+    drop(UnixListener::bind(top.join("kind-socket")).unwrap());
+    for (name, bits) in [("mode-setuid", 0o4755), ("mode-setgid", 0o2711), ("mode-none", 0o0), ("mode-all", 0o7777)] {
+        fs::write(top.join(name), name).unwrap();
+        lchown(top.join(name), Some(4_000_000_000), Some(123_456)).unwrap();
+        fs::set_permissions(top.join(name), Permissions::from_mode(bits)).unwrap();
+    }
+    fs::create_dir(top.join("mode-sticky")).unwrap();
+    fs::set_permissions(top.join("mode-sticky"), Permissions::from_mode(0o1777)).unwrap();
+}
+
+fn fill_attributes(top: &Path) {
+    let set = |path: &str, name: &str, value: &[u8]| {
+        lsetxattr(top.join(path), name, value, XattrFlags::empty()).unwrap_or_else(|error| panic!("{path} {name}: {error}"));
+    };
+    for name in ["attributes-inside", "attributes-leaf", "attributes-many", "attributes-large", "attributes-gone"] {
+        fs::write(top.join(name), name).unwrap();
+    }
+    symlink("nowhere", top.join("attributes-link")).unwrap();
+    fs::create_dir(top.join("attributes-directory")).unwrap();
+    for (name, value) in
+        [("user.a", &b"1"[..]), ("user.empty", b""), ("trusted.b", b"\0\xff"), ("security.selinux", b"system_u:object_r:etc_t:s0\0")]
+    {
+        set("attributes-inside", name, value);
+    }
+    for path in ["attributes-link", "attributes-directory"] {
+        set(path, "security.selinux", b"system_u:object_r:bin_t:s0\0");
+        set(path, "trusted.overlay.opaque", b"y");
+    }
+    for number in 0..12usize {
+        set("attributes-leaf", &format!("user.leaf-{number}"), &vec![number as u8; number * 20]);
+    }
+    // In a tree of leaves, of several levels where blocks are small.
+    for number in 0..400usize {
+        let prefix = ["user", "trusted", "security"][number % 3];
+        set("attributes-many", &format!("{prefix}.{number}-{}", "n".repeat(number % 200)), &vec![number as u8; number % 250]);
+    }
+    for (number, size) in [256usize, 1000, 3000, 4096, 5000, 65_535, 65_536].into_iter().enumerate() {
+        set("attributes-large", &format!("user.{number}"), &vec![number as u8 + 1; size]);
+    }
+    set("attributes-gone", "user.gone", &[7; 3000]);
+    rustix::fs::lremovexattr(top.join("attributes-gone"), "user.gone").unwrap();
+    // An access list: owner, user 1000, group, mask, others (include/uapi/linux/posix_acl_xattr.h).
+    let entry = |tag: u16, bits: u16, id: u32| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat();
+    let list = [entry(1, 6, !0), entry(2, 4, 1000), entry(4, 4, !0), entry(16, 6, !0), entry(32, 0, !0)].concat();
+    set("attributes-inside", "system.posix_acl_access", &[&2u32.to_le_bytes()[..], &list].concat());
+}
+
+#[test]
+fn what_the_kernel_wrote_is_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    if !can_mount(&dir) {
+        return;
+    }
+    for (options, many, pieces) in [
+        ("", 30_000, 6_000),
+        // EL7's mkfs.xfs 4.5 makes these features.
+        ("-m bigtime=0,finobt=0,rmapbt=0,reflink=0,inobtcount=0 -i sparse=0", 3_000, 400),
+        ("-b size=1k -n size=16k -m rmapbt=1", 3_000, 3_000),
+        ("-b size=2k -i size=1024,nrext64=1 -d agcount=9", 3_000, 400),
+        ("-i size=2048,nrext64=1 -n size=64k -l su=64k -s size=4096", 3_000, 400),
+        ("-b size=2k -m uuid=0f0e0d0c-0b0a-0908-0706-050403020100", 1_000, 30),
+        ("-b size=64k -m reflink=0", 1_000, 30),
+    ] {
+        run(&dir, &format!("rm -f @/disk && truncate -s 400M @/disk && mkfs.xfs -q -f -L name {options} @/disk"));
+        {
+            // Inodes beyond 2^32 have eight bytes in names; a small disk cannot have them.
+            let mount = Mount::new(&dir, "");
+            fill(&mount.path(), many, pieces);
+            if !options.contains("reflink=0") {
+                run(&dir, "cp --reflink=always @/m/file-large @/m/file-shared && echo more >> @/m/file-shared");
+            }
+        }
+        let mut expected = {
+            let mount = Mount::new(&dir, ",ro");
+            shown_by_kernel(&mount.path())
+        };
+        run(&dir, "xfs_repair -n @/disk");
+        let root = open(&dir);
+        assert_same(&shown_by_us(&root), &expected, options);
+        let blkid = run(&dir, "blkid -p -o value -s UUID -s LABEL @/disk");
+        assert_eq!(blkid, format!("name\n{}\n", root.uuid()), "{options}");
+        assert_eq!((root.label(), root.is_clean(), root.kind().name()), ("name", true, "xfs"), "{options}");
+        assert_free_space(&dir, options);
+        // Free space that became zeros is missed by nobody, also when it is used again.
+        let disk = dir.path().join("disk");
+        let free = FreeSpace::of(&Disk::open(&disk).unwrap()).unwrap();
+        let file = File::options().write(true).open(&disk).unwrap();
+        for run in &free.runs {
+            for start in (run.start..run.end).step_by(1 << 20) {
+                file.write_all_at(&vec![0; (run.end - start).min(1 << 20) as usize], start).unwrap();
+            }
+        }
+        run(&dir, "xfs_repair -n @/disk");
+        let mount = Mount::new(&dir, "");
+        run(&dir, "mkdir @/m/more && cp @/m/file-large @/m/more && touch $(seq -f @/m/more/%g 2000) && rm -r @/m/more");
+        let mut after = shown_by_kernel(&mount.path());
+        for tree in [&mut after, &mut expected] {
+            tree.remove(Path::new("/"));
+        }
+        assert_same(&after, &expected, options);
+    }
+    let inspection = inspect(&dir.path().join("disk"), None).unwrap();
+    assert_eq!(inspection.system.unwrap().root.label, "name");
+    assert!(inspection.problems.iter().all(|problem| problem.contains("GRUB")), "{:?}", inspection.problems);
+}
+
+#[test]
+fn another_id_and_a_boot_partition_are_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    run(&dir, "truncate -s 600M @/disk && sgdisk -n 1:0:+250M -n 2:0:+300M @/disk");
+    run(&dir, "mkdir @/root @/root/etc @/root/boot @/boot && echo kernel > @/boot/vmlinuz-1");
+    run(&dir, "echo 'UUID=0f0e0d0c-0b0a-0908-0706-050403020100 /boot xfs defaults 0 0' > @/root/etc/fstab");
+    // xfs_admin gives another id: blocks keep the first one (meta_uuid).
+    run(&dir, "truncate -s 250M @/first && mkfs.xfs -q -p @/proto-boot @/first 2>/dev/null || true");
+    let prototype = |files: &str| format!("/dev/null\n0 0\nd--755 0 0\n{files}\n$\n");
+    fs::write(dir.path().join("proto-boot"), prototype("vmlinuz-1 ---644 0 0 @/boot/vmlinuz-1").replace('@', dir.path().to_str().unwrap()))
+        .unwrap();
+    fs::write(
+        dir.path().join("proto-root"),
+        prototype("boot d--755 0 0\n$\netc d--755 0 0\nfstab ---644 0 0 @/root/etc/fstab\n$").replace('@', dir.path().to_str().unwrap()),
+    )
+    .unwrap();
+    run(&dir, "rm @/first; truncate -s 250M @/first && mkfs.xfs -q -p @/proto-boot @/first");
+    run(&dir, "xfs_admin -U 0f0e0d0c-0b0a-0908-0706-050403020100 @/first");
+    assert!(run(&dir, "xfs_db -r -c version @/first").contains("META_UUID"));
+    run(&dir, "truncate -s 300M @/second && mkfs.xfs -q -p @/proto-root @/second");
+    run(&dir, "dd if=@/first of=@/disk bs=1M seek=1 conv=notrunc,sparse status=none");
+    run(&dir, "dd if=@/second of=@/disk bs=1M seek=251 conv=notrunc,sparse status=none");
+    let root = open(&dir);
+    assert_eq!((root.partition(), root.read("/boot/vmlinuz-1", 100).unwrap()), (2, b"kernel\n".to_vec()));
+    assert!(FreeSpace::of(&Disk::open(&dir.path().join("disk")).unwrap()).unwrap().unread.is_empty());
+}
