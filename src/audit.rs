@@ -115,7 +115,7 @@ pub fn files(root: &Root, allowed: &Allowed) -> Result<Vec<Finding>, ImageError>
 
 /// What the rules would find of a file that is still to be put at `path`, owned by root, with the permission bits `mode`.
 pub fn of_file(path: &Path, mode: u32, content: &[u8]) -> Vec<Finding> {
-    let metadata = Metadata { kind: FileKind::File, mode, uid: 0, gid: 0, size: content.len() as u64 };
+    let metadata = Metadata { kind: FileKind::File, mode, uid: 0, gid: 0, size: content.len() as u64, modified: 0 };
     let text = is_looked_into(path, &metadata).then(|| String::from_utf8_lossy(content));
     let fits =
         |patterns: &[&str]| path.ancestors().any(|path| patterns.iter().any(|pattern| paths::fits(pattern, &path.to_string_lossy())));

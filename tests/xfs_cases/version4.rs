@@ -5,11 +5,14 @@ use std::os::unix::fs::FileExt;
 
 use super::*;
 
+/// A file's path, kind, mode and owner, and its content or target.
+type Planned = (PathBuf, FileKind, u32, u32, Option<Vec<u8>>);
+
 /// What a prototype puts into a disk: its text, and what our reader must show.
 struct Prototype<'a> {
     dir: &'a TempDir,
     text: String,
-    tree: Vec<(PathBuf, FileKind, u32, u32, Option<Vec<u8>>)>,
+    tree: Vec<Planned>,
 }
 
 impl Prototype<'_> {

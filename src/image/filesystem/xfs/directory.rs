@@ -120,7 +120,7 @@ impl Names<'_> {
     fn visit_block(&self, raw: &Block, visit: &mut Visit<'_>) -> Result<ControlFlow<()>, FsError> {
         let version = usize::from(self.superblock.is_v5);
         let magic = raw.u32(0)?;
-        self.superblock.check(&raw, &Signature { sum: 4, address: Some(8), uuid: 24, owner: Some((40, self.directory.number)) })?;
+        self.superblock.check(raw, &Signature { sum: 4, address: Some(8), uuid: 24, owner: Some((40, self.directory.number)) })?;
         let end = if magic == NAMES_MAGIC[version] {
             raw.len()
         } else if magic == ONE_BLOCK_MAGIC[version] {

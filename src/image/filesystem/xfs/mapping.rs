@@ -151,7 +151,7 @@ impl<'a> Mapping<'a> {
         if raw.u32(0)? != TREE_MAGIC[usize::from(is_v5)] || raw.u16(4)? != level {
             return Err(raw.corrupt(0, format!("this is no block of level {level}")));
         }
-        self.superblock.check(&raw, &Signature { sum: 64, address: Some(24), uuid: 40, owner: Some((56, self.owner)) })?;
+        self.superblock.check(raw, &Signature { sum: 64, address: Some(24), uuid: 40, owner: Some((56, self.owner)) })?;
         Ok(if is_v5 { 72 } else { 24 })
     }
 }
