@@ -201,6 +201,36 @@ fn packages_are_those_that_dpkg_knows() {
     assert!(String::from_utf8_lossy(&none.stderr).contains("disk has no package database: neither /var/lib/dpkg/status nor one of RPM"));
 }
 
+/// EL 7's database: rpm itself says what is in it.
+#[test]
+fn packages_are_those_that_rpm_knows() {
+    let place = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packages/installed.py");
+    let made = Command::new("python3").arg(script).arg(place.path().join("made")).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let expected = fs::read_to_string(place.path().join("made/expected")).unwrap();
+    for kind in ["512-1234", "4096-1234", "4096-4321", "65536-1234"] {
+        let tree = place.path().join(kind);
+        fs::create_dir_all(tree.join("etc")).unwrap();
+        fs::write(tree.join("etc/fstab"), "").unwrap();
+        fs::create_dir_all(tree.join("var/lib/rpm")).unwrap();
+        fs::copy(place.path().join("made").join(kind).join("Packages"), tree.join("var/lib/rpm/Packages")).unwrap();
+        let disk = place.path().join(format!("{kind}.disk"));
+        make_disk(&tree, &disk);
+        let output = Command::new(GOLDSMITH).args(["image", "packages", "--json"]).arg(&disk).output().unwrap();
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let of = |package: &serde_json::Value| {
+            let text = |key: &str| package[key].as_str().unwrap().to_owned();
+            // rpm has no format for the name of the source package alone.
+            let source = format!("{}-1.0-1.el7.src.rpm", text("source"));
+            [text("name"), text("version"), text("architecture"), text("summary"), package["bytes"].to_string(), source].join("\t")
+        };
+        let mut ours: Vec<String> = found["packages"].as_array().unwrap().iter().map(of).collect();
+        ours.sort();
+        assert_eq!(ours, expected.lines().collect::<Vec<_>>(), "{kind}");
+    }
+}
+
 /// A copy that takes minutes: 256 GiB of zeros are read.
 #[test]
 fn a_copy_that_is_interrupted_leaves_nothing() {

@@ -296,7 +296,8 @@ pub enum Image {
     Find(ImageFind),
     /// List the packages that the image has installed
     ///
-    /// dpkg's database is read; RPM's are not read yet.
+    /// The databases of dpkg and of RPM up to 4.15 (EL 7) are read; RPM's later ones
+    /// are not read yet.
     #[command(after_help = examples::IMAGE_PACKAGES)]
     Packages {
         /// An image, or an artifact's directory

@@ -11,20 +11,19 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::base::text::printable;
 use crate::cli::{Context, printer};
-use crate::packages::{Input, Installed, debian};
+use crate::image::Root;
+use crate::packages::{Input, Installed, debian, rpm};
 
 /// dpkg's database.
 const DPKG: &str = "/var/lib/dpkg/status";
 /// Bytes of it that are read: 300,000 packages have fewer.
 const DPKG_BYTES: u64 = 256 << 20;
-/// RPM's databases: Berkeley DB, SQLite, and SUSE's own format (rpm 4.18, lib/backend).
-const RPM: [&str; 5] = [
-    "/var/lib/rpm/Packages",
-    "/var/lib/rpm/rpmdb.sqlite",
-    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
-    "/usr/lib/sysimage/rpm/Packages.db",
-    "/var/lib/rpm/Packages.db",
-];
+/// RPM's database in Berkeley DB, which it was until 4.15, and bytes of it that are read: a full desktop has 200 MB.
+const BERKELEY: &str = "/var/lib/rpm/Packages";
+const BERKELEY_BYTES: u64 = 1 << 30;
+/// RPM's later databases: SQLite, and SUSE's own format (rpm 4.18, lib/backend).
+const LATER: [&str; 4] =
+    ["/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/Packages.db", "/var/lib/rpm/Packages.db"];
 
 /// Why no package can be listed.
 #[derive(Debug, thiserror::Error)]
@@ -56,18 +55,25 @@ impl Failure for NoDatabase {
 /// # Errors
 /// The image cannot be read, or has no package database that can be.
 pub(super) fn run(image: &Path, context: &Context) -> Result<(), AnyFailure> {
-    let root = root(image, context)?;
-    let Some(status) = root.read_if_there(DPKG, DPKG_BYTES)? else {
-        for database in RPM {
-            if root.exists(database)? {
-                return Err(NoDatabase::Rpm { image: image.to_owned(), database }.into());
-            }
-        }
-        return Err(NoDatabase::None(image.to_owned()).into());
-    };
-    let packages = debian::installed(Input::new(DPKG, &status[..], None, DPKG_BYTES)?)?;
+    let packages = installed(&root(image, context)?, image)?;
     let text = if context.json { format!("{:#}\n", json!({"schema": SCHEMA, "packages": packages})) } else { table(&packages) };
     Ok(printer::out(&text)?)
+}
+
+/// What the first database says that is there.
+fn installed(root: &Root, image: &Path) -> Result<Vec<Installed>, AnyFailure> {
+    if let Some(status) = root.read_if_there(DPKG, DPKG_BYTES)? {
+        return Ok(debian::installed(Input::new(DPKG, &status[..], None, DPKG_BYTES)?)?);
+    }
+    if let Some(database) = root.read_if_there(BERKELEY, BERKELEY_BYTES)? {
+        return Ok(rpm::installed(BERKELEY, &database)?);
+    }
+    for database in LATER {
+        if root.exists(database)? {
+            return Err(NoDatabase::Rpm { image: image.to_owned(), database }.into());
+        }
+    }
+    Err(NoDatabase::None(image.to_owned()).into())
 }
 
 fn table(packages: &[Installed]) -> String {
