@@ -166,6 +166,28 @@ fn every_structure_of_version_5_is_checked() {
 }
 
 #[test]
+fn a_directory_is_in_its_parent_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    fs::write(&empty, "").unwrap();
+    let (root, etc) = ("/dev/null\n0 0\nd--755 0 0\n", format!("etc d--755 0 0\nfstab ---644 0 0 {}\n$\n", empty.display()));
+    let nested = "a d--755 0 0\nb d--755 0 0\nc d--755 0 0\n$\n$\n$\n";
+    fs::write(dir.path().join("proto"), format!("{root}{nested}{etc}$\n")).unwrap();
+    let number = |path: &str| {
+        let text = run(&dir, &format!("xfs_db -r -c 'path {path}' -c inode @/disk"));
+        text.trim().rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    for (from, to) in [("/a/b", "/a"), ("/a/b", "/a/b"), ("/a", "/"), ("/a/b", "/etc"), ("/", "/")] {
+        run(&dir, "rm -f @/disk; truncate -s 64M @/disk; mkfs.xfs -q -m crc=0 -n ftype=0 -p @/proto @/disk");
+        let target = number(to);
+        let before = shown_by_us(&open(&dir)).len();
+        run(&dir, &format!("xfs_db -x -c 'path {from}' -c 'write -d u.sfdir2.list[0].inumber.i4 {target}' @/disk"));
+        let error = open(&dir).walk("/").unwrap().take(10 * before).find_map(Result::err).expect("an endless directory").to_string();
+        assert!(error.contains("and says that its parent is"), "{from} to {to}: {error}");
+    }
+}
+
+#[test]
 fn sizes_that_lie_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let disk = dir.path().join("disk");

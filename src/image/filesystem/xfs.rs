@@ -27,7 +27,7 @@ pub(in crate::image) use block::Block;
 pub(in crate::image) use log::is_clean;
 pub(in crate::image) use superblock::{Signature, Superblock};
 
-use super::{Content, Entry, FileKind, Filesystem, FsError, MAX_ENTRIES, Metadata, Usage, Xattr};
+use super::{Content, Entry, FileKind, Filesystem, FsError, Metadata, Usage, Xattr};
 use crate::base::read_at::ReadAt;
 use crate::image::read_at::Slice;
 use crate::image::superblock::FilesystemType;
@@ -102,15 +102,10 @@ impl XfsReader {
     /// The inode of `path`.
     fn resolve(&self, path: &Path) -> Result<Inode, FsError> {
         let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else { return self.inode(self.superblock.root) };
-        let number = match self.known(path) {
-            Some(number) => number,
-            None => self.find(&self.directory(parent)?, name)?.ok_or(FsError::Absent)?,
-        };
-        let inode = self.inode(number)?;
-        if inode.metadata.kind == FileKind::Directory {
-            self.remember(path, number);
+        match self.known(path) {
+            Some(number) => self.inode(number),
+            None => self.step(&self.directory(parent)?, name, path),
         }
-        Ok(inode)
     }
 
     /// The inode of the directory `path`: from the nearest one that is known, one name after the other.
@@ -121,9 +116,23 @@ impl XfsReader {
         for path in unknown.into_iter().rev() {
             // The root has no name.
             let Some(name) = path.file_name() else { continue };
-            inode = self.inode(self.find(&inode, name)?.ok_or(FsError::Absent)?)?;
+            inode = self.step(&inode, name, path)?;
             if inode.metadata.kind != FileKind::Directory {
                 return Err(FsError::Absent);
+            }
+        }
+        Ok(inode)
+    }
+
+    /// The inode that `parent` calls `name`, which is that of `path`.
+    ///
+    /// A directory that is found in another than its own parent is refused: paths in it could be endless.
+    fn step(&self, parent: &Inode, name: &OsStr, path: &Path) -> Result<Inode, FsError> {
+        let inode = self.inode(self.find(parent, name)?.ok_or(FsError::Absent)?)?;
+        if inode.metadata.kind == FileKind::Directory {
+            let own = directory::parent(&self.bytes, &self.superblock, &inode)?;
+            if own != parent.number || inode.number == self.superblock.root {
+                return Err(inode.corrupt(format!("it is in the directory {}, and says that its parent is {own}", parent.number)));
             }
             self.remember(path, inode.number);
         }
@@ -212,9 +221,6 @@ impl Filesystem for XfsReader {
         let directory = self.expect(path, FileKind::Directory)?;
         let mut entries = Vec::new();
         directory::visit(&self.bytes, &self.superblock, &directory, &mut |name, number| {
-            if entries.len() >= MAX_ENTRIES {
-                return Err(directory.corrupt(format!("it holds more than {MAX_ENTRIES} names")));
-            }
             entries.push(Entry { name: OsStr::from_bytes(name).to_owned(), metadata: self.inode(number)?.metadata });
             Ok(ControlFlow::Continue(()))
         })?;

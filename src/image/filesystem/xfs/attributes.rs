@@ -108,16 +108,23 @@ struct Blocks<'a> {
 impl Blocks<'_> {
     fn read(mut self, found: &mut Found<'_>) -> Result<(), FsError> {
         let mut block = self.first_leaf()?;
-        // Leaves can lead in a circle.
-        for _ in 0..self.superblock.blocks {
+        // Leaves that lead in a circle come back to a leaf that is remembered, which is a later one each time (Brent's algorithm).
+        let (mut remembered, mut until, mut seen) = (0, 1u64, 0u64);
+        loop {
             let next = block.u32(0)?;
             self.read_leaf(&block, found)?;
             if next == 0 {
                 return Ok(());
             }
+            if next == remembered {
+                return Err(self.inode.corrupt("its attributes lead in a circle"));
+            }
+            seen += 1;
+            if seen == until {
+                (remembered, until) = (next, 2 * until);
+            }
             block = self.block(next)?;
         }
-        Err(self.inode.corrupt("its attributes lead in a circle"))
     }
 
     /// The leaf of the lowest hashes.

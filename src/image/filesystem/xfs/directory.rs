@@ -10,7 +10,7 @@ use super::inode::{Fork, Inode};
 use super::mapping::{Mapping, Run, Source};
 use super::superblock::{Signature, Superblock};
 use crate::base::read_at::ReadAt;
-use crate::image::filesystem::FsError;
+use crate::image::filesystem::{FsError, MAX_ENTRIES};
 
 /// Where the blocks of names end in a directory (`XFS_DIR2_LEAF_OFFSET`).
 const NAMES_END_BYTES: u64 = 1 << 35;
@@ -28,8 +28,36 @@ pub(super) type Visit<'a> = dyn FnMut(&[u8], u64) -> Result<ControlFlow<()>, FsE
 /// Visit all names of `directory` but `.` and `..`, in no order, until `visit` breaks.
 ///
 /// # Errors
-/// The directory is damaged, or `visit` fails.
+/// The directory is damaged or holds more than [`MAX_ENTRIES`] names, or `visit` fails.
 pub(super) fn visit(bytes: &dyn ReadAt, superblock: &Superblock, directory: &Inode, visit: &mut Visit<'_>) -> Result<(), FsError> {
+    let mut count = 0;
+    visit_all(bytes, superblock, directory, &mut |name, number| {
+        if name == b"." || name == b".." {
+            return Ok(ControlFlow::Continue(()));
+        }
+        count += 1;
+        if count > MAX_ENTRIES {
+            return Err(directory.corrupt(format!("it holds more than {MAX_ENTRIES} names")));
+        }
+        visit(name, number)
+    })
+}
+
+/// The inode that `directory` calls `..`.
+///
+/// # Errors
+/// The directory is damaged.
+pub(super) fn parent(bytes: &dyn ReadAt, superblock: &Superblock, directory: &Inode) -> Result<u64, FsError> {
+    let mut found = None;
+    // It is among the first names.
+    visit_all(bytes, superblock, directory, &mut |name, number| {
+        found = (name == b"..").then_some(number);
+        Ok(if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    found.ok_or_else(|| directory.corrupt("it has no name for its parent"))
+}
+
+fn visit_all(bytes: &dyn ReadAt, superblock: &Superblock, directory: &Inode, visit: &mut Visit<'_>) -> Result<(), FsError> {
     match directory.data()? {
         Fork::Local(raw) => visit_inside(&raw, superblock, directory, visit).map(drop),
         fork => Names { bytes, superblock, directory, mapping: Mapping::new(bytes, superblock, directory.number, &fork)? }.visit(visit),
@@ -42,6 +70,10 @@ fn visit_inside(raw: &Block, superblock: &Superblock, directory: &Inode, visit: 
     let end = end.ok_or_else(|| directory.corrupt("its names do not fit into it"))?;
     let (count, is_wide) = (raw.u8(0)?, raw.u8(1)? != 0);
     let number_bytes = if is_wide { 8 } else { 4 };
+    let parent = if is_wide { raw.u64(2)? } else { u64::from(raw.u32(2)?) };
+    if visit(b"..", parent)?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
     let mut at = 2 + number_bytes;
     for _ in 0..count {
         let len = usize::from(raw.u8(at)?);
@@ -140,11 +172,9 @@ impl Names<'_> {
             }
             if raw.u16(at)? != UNUSED {
                 let name = raw.bytes(at + 9, usize::from(raw.u8(at + 8)?))?;
-                if name != b"." && name != b".." {
-                    check_name(raw, at, name)?;
-                    if visit(name, raw.u64(at)?)?.is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
+                check_name(raw, at, name)?;
+                if visit(name, raw.u64(at)?)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
             }
             at += size;
