@@ -111,7 +111,7 @@ fn fill_attributes(top: &Path) {
     let set = |path: &str, name: &str, value: &[u8]| {
         lsetxattr(top.join(path), name, value, XattrFlags::empty()).unwrap_or_else(|error| panic!("{path} {name}: {error}"));
     };
-    for name in ["attributes-inside", "attributes-leaf", "attributes-many", "attributes-large", "attributes-gone"] {
+    for name in ["attributes-inside", "attributes-leaf", "attributes-many", "attributes-large", "attributes-apart", "attributes-gone"] {
         fs::write(top.join(name), name).unwrap();
     }
     symlink("nowhere", top.join("attributes-link")).unwrap();
@@ -136,12 +136,38 @@ fn fill_attributes(top: &Path) {
     for (number, size) in [256usize, 1000, 3000, 4096, 5000, 65_535, 65_536].into_iter().enumerate() {
         set("attributes-large", &format!("user.{number}"), &vec![number as u8 + 1; size]);
     }
+    // In turn, so that the values of one file lie apart.
+    for number in 0..40 {
+        for path in ["attributes-apart", "attributes-gone"] {
+            set(path, &format!("user.apart-{number}"), &[number; 5000]);
+        }
+    }
     set("attributes-gone", "user.gone", &[7; 3000]);
     rustix::fs::lremovexattr(top.join("attributes-gone"), "user.gone").unwrap();
     // An access list: owner, user 1000, group, mask, others (include/uapi/linux/posix_acl_xattr.h).
     let entry = |tag: u16, bits: u16, id: u32| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat();
     let list = [entry(1, 6, !0), entry(2, 4, 1000), entry(4, 4, !0), entry(16, 6, !0), entry(32, 0, !0)].concat();
     set("attributes-inside", "system.posix_acl_access", &[&2u32.to_le_bytes()[..], &list].concat());
+}
+
+/// The forms that are to be read are there.
+fn assert_forms(dir: &TempDir) {
+    for (path, field, form) in [
+        ("names-few", "core.format", "1 (local)"),
+        ("names-block", "core.size", "4096"),
+        ("names-many", "core.format", "3 (btree)"),
+        ("file-large", "core.format", "2 (extents)"),
+        ("file-fragments", "u3.bmbt.level", "2"),
+        ("link-1", "core.format", "1 (local)"),
+        ("link-6", "core.format", "2 (extents)"),
+        ("attributes-inside", "core.aformat", "1 (local)"),
+        ("attributes-leaf", "core.naextents", "1"),
+        ("attributes-apart", "core.aformat", "3 (btree)"),
+        ("time-0", "v3.bigtime", "1"),
+    ] {
+        let printed = run(dir, &format!("xfs_db -r -c 'path /{path}' -c 'print {field}' @/disk"));
+        assert_eq!(printed.trim(), format!("{field} = {form}"), "{path}");
+    }
 }
 
 #[test]
@@ -162,8 +188,9 @@ fn what_the_kernel_wrote_is_read_back() {
     ] {
         run(&dir, &format!("rm -f @/disk && truncate -s 400M @/disk && mkfs.xfs -q -f -L name {options} @/disk"));
         {
-            // Inodes beyond 2^32 have eight bytes in names; a small disk cannot have them.
             let mount = Mount::new(&dir, "");
+            // Old bytes wherever something new will be.
+            tried(&dir, r"tr '\0' '\245' < /dev/zero > @/m/old; sync; rm @/m/old");
             fill(&mount.path(), many, pieces);
             if !options.contains("reflink=0") {
                 run(&dir, "cp --reflink=always @/m/file-large @/m/file-shared && echo more >> @/m/file-shared");
@@ -174,6 +201,9 @@ fn what_the_kernel_wrote_is_read_back() {
             shown_by_kernel(&mount.path())
         };
         run(&dir, "xfs_repair -n @/disk");
+        if options.is_empty() {
+            assert_forms(&dir);
+        }
         let root = open(&dir);
         assert_same(&shown_by_us(&root), &expected, options);
         let blkid = run(&dir, "blkid -p -o value -s UUID -s LABEL @/disk");
@@ -201,6 +231,29 @@ fn what_the_kernel_wrote_is_read_back() {
     let inspection = inspect(&dir.path().join("disk"), None).unwrap();
     assert_eq!(inspection.system.unwrap().root.label, "name");
     assert!(inspection.problems.iter().all(|problem| problem.contains("GRUB")), "{:?}", inspection.problems);
+}
+
+#[test]
+fn inodes_of_more_than_32_bits_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    if !can_mount(&dir) {
+        return;
+    }
+    // Of its 4 TiB only what is written is there.
+    run(&dir, "truncate -s 4T @/disk && mkfs.xfs -q -l size=64m @/disk");
+    {
+        let mount = Mount::new(&dir, "");
+        run(&dir, "mkdir @/m/etc && echo > @/m/etc/fstab && cd @/m && mkdir -p $(seq -f %g/in/deeper 12) && touch $(seq -f %g/in/file 12)");
+        let inode = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().metadata().unwrap().ino();
+        assert!(fs::read_dir(mount.path()).unwrap().map(inode).any(|inode| inode > u64::from(u32::MAX)));
+    }
+    let expected = {
+        let mount = Mount::new(&dir, ",ro");
+        shown_by_kernel(&mount.path())
+    };
+    let root = open(&dir);
+    assert_same(&shown_by_us(&root), &expected, "large");
+    assert_free_space(&dir, "large");
 }
 
 #[test]
