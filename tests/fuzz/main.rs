@@ -14,6 +14,7 @@
 
 mod mutate;
 mod targets;
+mod xfs;
 
 use std::collections::HashSet;
 use std::fs::{self, File};

@@ -10,6 +10,8 @@ use goldsmith::packages::{
     Asked, Group, IndexError, Input, Need, Op, Package, PackageId, Question, Relation, Scheme, Universe, What, debian, openpgp, resolve,
 };
 
+use crate::xfs;
+
 /// Something that reads text.
 pub struct Target {
     pub name: &'static str,
@@ -170,6 +172,10 @@ const ARMOR: &[&str] = &[
     "\u{4}",
 ];
 
+/// Sectors with an offset in them, and values that trouble a structure.
+const XFS: &[&str] =
+    &[" 0:", "0:", "00", "ff", "ffff", "ffffffff", "7fffffff", "80000000", "00000001", "01", "\n8 ", "\n0 ", ":494e", "3:0", "feedbabe"];
+
 pub const TARGETS: &[Target] = &[
     Target {
         name: "kickstart",
@@ -237,6 +243,7 @@ pub const TARGETS: &[Target] = &[
         words: ARMOR,
         run: read_openpgp,
     },
+    Target { name: "xfs", seeds: &["fuzz/corpus/xfs-4", "fuzz/corpus/xfs-5"], prepare: None, words: XFS, run: xfs::read },
     Target { name: "closure", seeds: &["fuzz/corpus/closure"], prepare: None, words: CLOSURE, run: resolve_closure },
     Target { name: "versions", seeds: &["fuzz/corpus/versions"], prepare: None, words: VERSION, run: compare_versions },
 ];
@@ -245,7 +252,7 @@ pub const TARGETS: &[Target] = &[
 const LIMIT: u64 = 4 << 20;
 
 /// A message without numbers and without what it quotes of the input, which may hold any mark itself and be cut off.
-fn own_words(message: &str) -> String {
+pub fn own_words(message: &str) -> String {
     let quotes = |c| matches!(c, '`' | '<' | '>');
     let words = match (message.find(quotes), message.rfind(quotes)) {
         (Some(first), Some(_)) if message.contains('…') => message[..first].to_owned(),
@@ -256,7 +263,7 @@ fn own_words(message: &str) -> String {
 }
 
 /// About how many: 0, 1, 2 or 3, 4 to 7, and so on.
-fn about(count: usize) -> u32 {
+pub fn about(count: usize) -> u32 {
     usize::BITS - count.leading_zeros()
 }
 

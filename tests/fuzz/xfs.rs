@@ -1,0 +1,132 @@
+//! The fuzz target `xfs`: a small filesystem as text, spoilt, made whole again where only checksums are wrong, and read all over.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::io::Read;
+
+use goldsmith::image::{Disk, FileKind, FreeSpace, ImageError, Root};
+
+use crate::targets::{about, own_words};
+
+/// Bytes of the disk.
+const SIZE: usize = 16 << 20;
+/// What is looked at of one disk.
+const FILES: usize = 300;
+const BYTES: u64 = 64 << 10;
+/// Sizes of the seeds' blocks and inodes: only those are given right checksums.
+const BLOCK: usize = 4096;
+const INODE: usize = 512;
+
+/// Read the filesystem that `text` says; xfs.py says how.
+pub fn read(text: &[u8]) -> String {
+    let mut disk = vec![0; SIZE];
+    let mut touched = BTreeSet::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        put(&mut disk, &mut touched, &String::from_utf8_lossy(line));
+    }
+    mend(&mut disk, &touched);
+    let disk = Disk::in_memory("disk", disk);
+    let root = Root::open(&disk).map(|root| look(&root));
+    let free = FreeSpace::of(&disk).map(|free| {
+        assert!(free.runs.iter().all(|run| run.start < run.end && run.end <= SIZE as u64));
+        assert!(free.runs.windows(2).all(|pair| pair[0].end < pair[1].start));
+        (about(free.runs.len()), free.unread.iter().map(|why| own_words(why)).collect::<Vec<_>>())
+    });
+    format!("{} {}", said(root), said(free))
+}
+
+/// Walk through all of it.
+fn look(root: &Root) -> String {
+    let usage = root.usage().unwrap();
+    assert!(usage.free <= usage.size && usage.size <= SIZE as u64);
+    let mut shown = BTreeSet::new();
+    let walk = match root.walk("/") {
+        Ok(walk) => walk,
+        Err(error) => return said::<()>(Err(error)),
+    };
+    for item in walk.take(FILES) {
+        let (path, metadata) = match item {
+            Ok(item) => item,
+            Err(error) => {
+                shown.insert(said::<()>(Err(error)));
+                break;
+            }
+        };
+        shown.insert(match metadata.kind {
+            FileKind::File => said(root.open_file(&path).map(|file| {
+                let mut bytes = Vec::new();
+                let result = file.take(BYTES).read_to_end(&mut bytes).map(about).map_err(|error| own_words(&error.to_string()));
+                assert!(bytes.len() as u64 <= metadata.size);
+                result
+            })),
+            FileKind::Symlink => said(root.read_link(&path).map(|target| about(target.as_os_str().len()))),
+            kind => format!("{kind:?}"),
+        });
+        let xattrs = root.xattrs(&path).map(|xattrs| (about(xattrs.len()), about(xattrs.iter().map(|(_, value)| value.len()).sum())));
+        shown.insert(said(xattrs));
+    }
+    shown.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+fn said<T: Debug>(result: Result<T, ImageError>) -> String {
+    match result {
+        Ok(found) => format!("{found:?}"),
+        Err(error) => {
+            let text = error.to_string();
+            assert!(text.len() < 4_000, "{text}");
+            own_words(&text)
+        }
+    }
+}
+
+/// Put the sector that `line` says into `disk`; what is no sector says nothing.
+fn put(disk: &mut [u8], touched: &mut BTreeSet<usize>, line: &str) {
+    let mut words = line.split(' ');
+    let Some(sector) = words.next().and_then(|word| usize::from_str_radix(word, 16).ok()).filter(|sector| *sector < SIZE / 512) else {
+        return;
+    };
+    touched.insert(sector);
+    for (offset, digits) in words.filter_map(|word| word.split_once(':')) {
+        let Ok(offset) = usize::from_str_radix(offset, 16) else { continue };
+        let bytes = digits.as_bytes().chunks(2).map_while(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        for (at, byte) in (offset.min(512)..512).zip(bytes) {
+            disk[sector * 512 + at] = byte;
+        }
+    }
+}
+
+/// Make checksums right: those of sectors of the beginning, of inodes, and of blocks, each where its magic says that it has one.
+fn mend(disk: &mut [u8], touched: &BTreeSet<usize>) {
+    for sector in touched {
+        let place = sector * 512;
+        let magic: [u8; 10] = disk[place..place + 10].try_into().unwrap();
+        let (len, sum) = match &magic {
+            [b'X', b'F', b'S', b'B', ..] => (512, 224),
+            [b'X', b'A', b'G', b'F', ..] => (512, 216),
+            [b'X', b'A', b'F', b'L', ..] => (512, 32),
+            [b'I', b'N', _, _, 3, ..] => (INODE, 100),
+            _ => continue,
+        };
+        mend_one(&mut disk[place..place + len], sum);
+    }
+    for block in touched.iter().map(|sector| sector * 512 / BLOCK).collect::<BTreeSet<_>>() {
+        let bytes = &mut disk[block * BLOCK..(block + 1) * BLOCK];
+        let magic: [u8; 10] = bytes[..10].try_into().unwrap();
+        let sum = match &magic {
+            [b'X', b'D', b'B' | b'D', b'3', ..] => 4,
+            [b'B', b'M', b'A', b'3', ..] => 64,
+            [b'A', b'B', b'3', b'B', ..] => 52,
+            [b'X', b'S', b'L', b'M', ..] | [b'X', b'A', b'R', b'M', ..] | [.., 0x3b, 0xee] | [.., 0x3e, 0xbe] => 12,
+            _ => continue,
+        };
+        mend_one(bytes, sum);
+    }
+}
+
+fn mend_one(bytes: &mut [u8], sum: usize) {
+    bytes[sum..sum + 4].fill(0);
+    let crc = !bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })
+    });
+    bytes[sum..sum + 4].copy_from_slice(&crc.to_le_bytes());
+}
