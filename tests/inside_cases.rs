@@ -170,6 +170,21 @@ fn trees_are_copied_whole_or_not_at_all() {
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("copy/lost+found/large: "), "{again:?}");
 }
 
+/// A directory that holds itself: what is below it has no end.
+#[test]
+fn a_walk_ends_in_a_directory_that_holds_itself() {
+    let place = Place::new();
+    let linked = Command::new("/usr/sbin/debugfs").args(["-w", "-R", "ln /etc /etc/self", "disk"]).current_dir(&place.0).output().unwrap();
+    assert!(linked.status.success());
+    for words in [&["find", "disk"][..], &["cp", "disk", "/etc", "copy"], &["audit", "disk"]] {
+        let output = place.image(words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{words:?}: {said}");
+        assert!(said.contains("is damaged: 128 directories lie in each other, as if one held itself"), "{said}");
+    }
+    assert!(!place.at("copy").exists());
+}
+
 /// This host's own database, as dpkg-query reads it.
 #[test]
 fn packages_are_those_that_dpkg_knows() {

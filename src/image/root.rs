@@ -18,6 +18,8 @@ use super::volume::Volume;
 
 /// Links followed for one path (Linux: 40, `MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
+/// Directories one in the other that a walk enters. A real system has some 30; a damaged directory can contain itself.
+const MAX_DEPTH: usize = 128;
 /// Entries that one walk sees. A damaged directory can contain itself; a real system has some 100 000.
 const MAX_WALK_ENTRIES: usize = 1_000_000;
 /// `/etc/fstab` that is read.
@@ -237,7 +239,13 @@ impl Root {
     /// It is not there, no directory, or damaged.
     pub fn entries(&self, path: impl AsRef<Path>) -> Result<Vec<Entry>, ImageError> {
         let path = path.as_ref();
-        let (mounted, inner) = self.resolve_to(path, FileKind::Directory)?;
+        self.resolve_to(path, FileKind::Directory)?;
+        self.entries_of(path, &self.real_path(path, true)?)
+    }
+
+    /// What the directory `path` holds, which is really at `real`: a walk knows that, and need not resolve each part once more.
+    fn entries_of(&self, path: &Path, real: &Path) -> Result<Vec<Entry>, ImageError> {
+        let (mounted, inner) = self.locate(real);
         let entries = mounted.filesystem.read_dir(&inner).map_err(|error| self.failed(mounted, path, error))?;
         // Whoever joins a name to a path relies on this.
         match entries.iter().find(|entry| !is_name(&entry.name)) {
@@ -254,8 +262,10 @@ impl Root {
     /// # Errors
     /// `path` is not there, no directory, or damaged. An item is an error when a directory below cannot be read; it is the last one then.
     pub fn walk(&self, path: impl AsRef<Path>) -> Result<Walk<'_>, ImageError> {
-        let mut walk = Walk { root: self, waiting: Vec::new(), seen: 0 };
-        walk.enter(path.as_ref())?;
+        let path = path.as_ref();
+        self.resolve_to(path, FileKind::Directory)?;
+        let mut walk = Walk { root: self, base: path.to_owned(), real: self.real_path(path, true)?, waiting: Vec::new(), seen: 0 };
+        walk.enter(path)?;
         Ok(walk)
     }
 
@@ -283,6 +293,11 @@ impl Root {
 
     /// The filesystem that holds `path`, and the path in it: absolute, without links (but for the last part, unless `follow`) and dots.
     fn resolve(&self, path: &Path, follow: bool) -> Result<(&Mounted, PathBuf), ImageError> {
+        Ok(self.locate(&self.real_path(path, follow)?))
+    }
+
+    /// `path` without links (but for the last part, unless `follow`) and dots.
+    fn real_path(&self, path: &Path, follow: bool) -> Result<PathBuf, ImageError> {
         let mut left: VecDeque<OsString> = components(path);
         let mut real = PathBuf::from("/");
         let mut links = 0;
@@ -313,7 +328,7 @@ impl Root {
             target.append(&mut left);
             left = target;
         }
-        Ok(self.locate(&real))
+        Ok(real)
     }
 
     fn locate(&self, real: &Path) -> (&Mounted, PathBuf) {
@@ -365,6 +380,10 @@ impl Root {
 /// Everything below a directory: see [`Root::walk`].
 pub struct Walk<'a> {
     root: &'a Root,
+    /// Where it began, as it was named.
+    base: PathBuf,
+    /// Where that really is. Below it no link is followed.
+    real: PathBuf,
     /// What is to be told, the next one last.
     waiting: Vec<(PathBuf, Metadata)>,
     seen: usize,
@@ -372,7 +391,12 @@ pub struct Walk<'a> {
 
 impl Walk<'_> {
     fn enter(&mut self, dir: &Path) -> Result<(), ImageError> {
-        let entries = self.root.entries(dir)?;
+        if dir.components().count() > MAX_DEPTH {
+            let what = format!("{MAX_DEPTH} directories lie in each other, as if one held itself");
+            return Err(ImageError::corrupt(&self.root.disk, None, what));
+        }
+        let real = dir.strip_prefix(&self.base).map_or_else(|_| dir.to_owned(), |below| self.real.join(below));
+        let entries = self.root.entries_of(dir, &real)?;
         self.seen += entries.len();
         if self.seen > MAX_WALK_ENTRIES {
             let what = format!("{} holds more than {MAX_WALK_ENTRIES} files", dir.display());
