@@ -102,16 +102,17 @@ async fn copy_tree(root: &Root, path: &Path, into: &Path, copied: &mut Copied) -
 async fn copy_content(root: &Root, path: &Path, file: &File, target: &Path, copied: &mut Copied) -> Result<(), ImageError> {
     let failed = |source| ImageError::write(target, source);
     let mut content = root.open_file(path)?;
-    let (mut chunk, mut at, mut turn) = (vec![0; CHUNK_BYTES], 0, 0);
+    let (mut chunk, mut at, mut turn) = (Vec::with_capacity(CHUNK_BYTES), 0, 0);
     loop {
-        let count = fill(&mut content, &mut chunk).map_err(|source| ImageError::read(root.disk(), source))?;
-        if count == 0 {
+        chunk.clear();
+        let read = content.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
+        if read.map_err(|source| ImageError::read(root.disk(), source))? == 0 {
             break;
         }
-        if chunk[..count].iter().any(|byte| *byte != 0) {
-            file.write_all_at(&chunk[..count], at).map_err(failed)?;
+        if chunk.iter().any(|byte| *byte != 0) {
+            file.write_all_at(&chunk, at).map_err(failed)?;
         }
-        at += count as u64;
+        at += chunk.len() as u64;
         turn += 1;
         if turn % CHUNKS_PER_TURN == 0 {
             tokio::task::yield_now().await;
@@ -119,18 +120,6 @@ async fn copy_content(root: &Root, path: &Path, file: &File, target: &Path, copi
     }
     copied.bytes += at;
     file.set_len(at).map_err(failed)
-}
-
-/// Read until `chunk` is full or the content ends; how many bytes were read.
-fn fill(content: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < chunk.len() {
-        match content.read(&mut chunk[filled..])? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(filled)
 }
 
 fn set_mode(file: &File, metadata: &Metadata) -> io::Result<()> {

@@ -145,25 +145,20 @@ impl Root {
     /// It is not there, no regular file, or damaged.
     pub fn open_file(&self, path: impl AsRef<Path>) -> Result<OpenFile<'_>, ImageError> {
         let path = path.as_ref().to_owned();
-        let (mounted, content) = self.content(&path)?;
+        let (mounted, inner) = self.locate(&self.real_of_kind(&path, FileKind::File)?);
+        let content = mounted.filesystem.open(&inner).map_err(|error| self.failed(mounted, &path, error))?;
         let failed = Box::new(move |error| self.failed(mounted, &path, error));
         Ok(OpenFile { content, failed, position: 0 })
     }
 
     /// The bytes of what `path` leads to that `part` gives for its size.
     fn read_part(&self, path: &Path, part: impl FnOnce(u64) -> Result<Range<u64>, ImageError>) -> Result<Vec<u8>, ImageError> {
-        let (mounted, mut file) = self.content(path)?;
-        let failed = |error| self.failed(mounted, path, error);
-        let part = part(file.size())?;
-        let mut bytes = vec![0; usize::try_from(part.end.saturating_sub(part.start)).unwrap_or_default()];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match file.read_at(part.start + filled as u64, &mut bytes[filled..]).map_err(failed)? {
-                0 => break,
-                count => filled += count,
-            }
-        }
-        bytes.truncate(filled);
+        let mut file = self.open_file(path)?;
+        let part = part(file.content.size())?;
+        let length = part.end.saturating_sub(part.start);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        file.position = part.start;
+        file.take(length).read_to_end(&mut bytes).map_err(|source| ImageError::read(&self.disk, source))?;
         Ok(bytes)
     }
 
@@ -239,8 +234,7 @@ impl Root {
     /// It is not there, no directory, or damaged.
     pub fn entries(&self, path: impl AsRef<Path>) -> Result<Vec<Entry>, ImageError> {
         let path = path.as_ref();
-        self.resolve_to(path, FileKind::Directory)?;
-        self.entries_of(path, &self.real_path(path, true)?)
+        self.entries_of(path, &self.real_of_kind(path, FileKind::Directory)?)
     }
 
     /// What the directory `path` holds, which is really at `real`: a walk knows that, and need not resolve each part once more.
@@ -263,27 +257,22 @@ impl Root {
     /// `path` is not there, no directory, or damaged. An item is an error when a directory below cannot be read; it is the last one then.
     pub fn walk(&self, path: impl AsRef<Path>) -> Result<Walk<'_>, ImageError> {
         let path = path.as_ref();
-        self.resolve_to(path, FileKind::Directory)?;
-        let mut walk = Walk { root: self, base: path.to_owned(), real: self.real_path(path, true)?, waiting: Vec::new(), seen: 0 };
+        let real = self.real_of_kind(path, FileKind::Directory)?;
+        let mut walk = Walk { root: self, base: path.to_owned(), real, waiting: Vec::new(), seen: 0 };
         walk.enter(path)?;
         Ok(walk)
     }
 
-    /// The content of the regular file that `path` leads to.
-    fn content(&self, path: &Path) -> Result<(&Mounted, Box<dyn Content + '_>), ImageError> {
-        let (mounted, inner) = self.resolve_to(path, FileKind::File)?;
-        let content = mounted.filesystem.open(&inner).map_err(|error| self.failed(mounted, path, error))?;
-        Ok((mounted, content))
-    }
-
-    /// As [`Root::resolve`], links followed, for what must be a `wanted`.
-    fn resolve_to(&self, path: &Path, wanted: FileKind) -> Result<(&Mounted, PathBuf), ImageError> {
-        let (mounted, inner) = self.resolve(path, true)?;
+    /// Where `path` really is, links followed; it must be a `wanted`.
+    fn real_of_kind(&self, path: &Path, wanted: FileKind) -> Result<PathBuf, ImageError> {
+        let real = self.real_path(path, true)?;
+        let (mounted, inner) = self.locate(&real);
         let found = mounted.filesystem.metadata(&inner).map_err(|error| self.failed(mounted, path, error))?.kind;
         if found == wanted {
-            return Ok((mounted, inner));
+            Ok(real)
+        } else {
+            Err(ImageError::OtherKind { path: self.disk.clone(), file: path.to_owned(), found, wanted })
         }
-        Err(ImageError::OtherKind { path: self.disk.clone(), file: path.to_owned(), found, wanted })
     }
 
     fn metadata_of(&self, path: &Path, follow: bool) -> Result<Metadata, ImageError> {
@@ -428,13 +417,6 @@ pub struct OpenFile<'a> {
     content: Box<dyn Content + 'a>,
     failed: Box<dyn Fn(FsError) -> ImageError + 'a>,
     position: u64,
-}
-
-impl OpenFile<'_> {
-    /// Size in bytes.
-    pub fn size(&self) -> u64 {
-        self.content.size()
-    }
 }
 
 impl Read for OpenFile<'_> {
