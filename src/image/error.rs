@@ -161,7 +161,8 @@ impl ImageError {
         match error {
             FsError::Absent => Self::absent(disk, place.map_or("filesystem".to_owned(), |(_, path)| path.display().to_string())),
             FsError::Io(source) => Self::read(disk, source),
-            FsError::Incompatible(what) => Self::incompatible(disk, None, said(what)),
+            // While it is opened, the place on the disk is all that tells which filesystem it is.
+            FsError::Incompatible(what) => Self::incompatible(disk, place.is_none().then_some(start), said(what)),
             FsError::Corrupt { offset, what } => {
                 let kind = place.map_or(String::new(), |(kind, _)| format!("{kind}, "));
                 Self::corrupt(disk, offset.map(|offset| start.saturating_add(offset)), format!("{kind}{}", said(what)))
@@ -186,8 +187,8 @@ impl Failure for ImageError {
         match self {
             Self::Write { .. } | Self::NoSpace { .. } => Class::Host,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
-            Self::NotFollowed { .. } | Self::OtherKind { .. } => Class::Input,
-            Self::Read { .. } | Self::Incompatible { .. } | Self::Corrupt { .. } | Self::Absent { .. } | Self::Unfit { .. } => Class::Input,
+            Self::Read { .. } | Self::Incompatible { .. } | Self::NotFollowed { .. } | Self::Corrupt { .. } => Class::Input,
+            Self::Absent { .. } | Self::OtherKind { .. } | Self::Unfit { .. } => Class::Input,
             Self::Layout { .. } => Class::Usage,
             Self::Tool(error) => error.class(),
         }

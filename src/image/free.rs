@@ -16,7 +16,7 @@ use std::path::Path;
 use super::create::{create_overlay, directory_of, local, require_space};
 use super::disk::Disk;
 use super::error::ImageError;
-use super::partition::{Partition, PartitionTable};
+use super::partition::Partition;
 use super::superblock::FilesystemType;
 use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
@@ -52,13 +52,9 @@ impl FreeSpace {
     /// # Errors
     /// The disk cannot be read, or a filesystem is damaged or was not unmounted.
     pub fn of(disk: &Disk) -> Result<Self, ImageError> {
-        let partitions = match PartitionTable::read(disk)? {
-            Some(table) => table.partitions,
-            None => vec![Partition::whole(disk)],
-        };
         let mut found = Self::default();
-        for partition in &partitions {
-            found.add(disk, partition)?;
+        for partition in Partition::all(disk)? {
+            found.add(disk, &partition)?;
         }
         found.runs.sort_by_key(|run| run.start);
         Ok(found)

@@ -67,10 +67,14 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// All of a disk that has no partition table, with the index 0.
-    pub(super) fn whole(disk: &Disk) -> Self {
+    /// The places of `disk` where a filesystem can be: its partitions, or all of a disk that has no partition table, with the index 0.
+    ///
+    /// # Errors
+    /// As [`PartitionTable::read`].
+    pub(super) fn all(disk: &Disk) -> Result<Vec<Self>, ImageError> {
         let none = String::new;
-        Self { index: 0, start: 0, size: disk.info().virtual_size, type_id: none(), name: none(), uuid: none() }
+        let whole = || Self { index: 0, start: 0, size: disk.info().virtual_size, type_id: none(), name: none(), uuid: none() };
+        Ok(PartitionTable::read(disk)?.map_or_else(|| vec![whole()], |table| table.partitions))
     }
 }
 

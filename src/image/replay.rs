@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::create::{directory_of, local, require_space};
 use super::disk::Disk;
 use super::error::ImageError;
-use super::partition::PartitionTable;
+use super::partition::Partition;
 use super::read_at::RawFile;
 use super::superblock::{FilesystemType, Superblock};
 use crate::base::process::{Invocation, Tool};
@@ -90,12 +90,8 @@ fn write_back(copy: &Path, target: &Path, start: u64) -> io::Result<()> {
 
 /// Copy out each ext4 of `disk` that was not unmounted, and replay its journal in the copy.
 async fn replay_copies(disk: &Disk, scratch: &Path) -> Result<Vec<Copied>, ImageError> {
-    let places = match PartitionTable::read(disk)? {
-        Some(table) => table.partitions.iter().map(|partition| (partition.start, partition.size)).collect(),
-        None => vec![(0, disk.info().virtual_size)],
-    };
     let mut copies = Vec::new();
-    for (start, size) in places {
+    for Partition { start, size, .. } in Partition::all(disk)? {
         let bytes = disk.slice(start, size);
         if FilesystemType::detect(&bytes) == Some(FilesystemType::Ext4) && Superblock::read(&bytes).is_ok_and(|found| !found.is_clean) {
             let path = scratch.join(format!("journal-{start}"));

@@ -5,7 +5,7 @@ use super::error::ImageError;
 use super::filesystem::ext4::Ext4Reader;
 use super::filesystem::xfs::XfsReader;
 use super::filesystem::{Filesystem, FsError};
-use super::partition::{Partition, PartitionTable};
+use super::partition::Partition;
 use super::superblock::FilesystemType;
 
 /// A place where a filesystem can be.
@@ -21,15 +21,11 @@ impl<'a> Volume<'a> {
     /// # Errors
     /// The partition table is damaged.
     pub(super) fn all(disk: &'a Disk) -> Result<Vec<Self>, ImageError> {
-        let partitions = match PartitionTable::read(disk)? {
-            Some(table) => table.partitions,
-            None => vec![Partition::whole(disk)],
-        };
         let volume = |partition: Partition| {
             let kind = FilesystemType::detect(&disk.slice(partition.start, partition.size));
             Self { disk, partition, kind }
         };
-        Ok(partitions.into_iter().map(volume).collect())
+        Ok(Partition::all(disk)?.into_iter().map(volume).collect())
     }
 
     /// Index of the partition; 0 on a disk without a partition table.
@@ -58,7 +54,7 @@ impl<'a> Volume<'a> {
             Some(FilesystemType::Xfs) => XfsReader::open(bytes).map(|reader| Box::new(reader) as _),
             _ => return Ok(None),
         };
-        opened.map(Some).map_err(|error| self.failed(error))
+        opened.map(Some).map_err(|error| ImageError::filesystem(self.disk.path(), self.partition.start, None, error))
     }
 
     /// Whether `source`, the first field of an fstab(5) entry, names `filesystem`, which is in this place.
@@ -71,13 +67,5 @@ impl<'a> Volume<'a> {
             format!("/dev/sda{}", self.partition.index),
         ];
         names.iter().any(|name| name.eq_ignore_ascii_case(source.trim_matches('"')))
-    }
-
-    /// An error of opening its filesystem.
-    fn failed(&self, error: FsError) -> ImageError {
-        match error {
-            FsError::Incompatible(what) => ImageError::incompatible(self.disk.path(), self.partition.start, what),
-            error => ImageError::filesystem(self.disk.path(), self.partition.start, None, error),
-        }
     }
 }
