@@ -11,6 +11,8 @@ mod offline;
 mod promises;
 mod report;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::path::Path;

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use goldsmith::audit;
 
-use crate::support::{GOLDSMITH, goldsmith};
+use crate::support::{GOLDSMITH, goldsmith, make_disk};
 
 /// The rule that has to find it, its path, its content.
 const PLANTED: &[(&str, &str, &str)] = &[
@@ -102,11 +102,6 @@ fn put(tree: &Path, path: &str, content: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, content).unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
-}
-
-fn make_disk(tree: &Path, disk: &Path) {
-    let made = Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([tree, disk]).arg("32M").output();
-    assert!(made.unwrap().status.success());
 }
 
 /// The exit status, and rule and path of each finding.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::support::{GOLDSMITH, goldsmith};
+use crate::support::{GOLDSMITH, goldsmith, make_disk};
 
 /// A disk without partitions, and the tree whose files it has.
 struct Place(TempDir);
@@ -70,11 +70,6 @@ impl Place {
     fn json(&self, words: &[&str]) -> serde_json::Value {
         serde_json::from_slice(&self.shows(words)).unwrap()
     }
-}
-
-fn make_disk(tree: &Path, disk: &Path) {
-    let made = Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([tree, disk]).arg("32M").output();
-    assert!(made.unwrap().status.success());
 }
 
 /// What is below `tree`, by path: bits of the mode that are kept, and content or target.

@@ -182,6 +182,12 @@ impl Ended {
     }
 }
 
+/// Make `disk`, an ext4 of 32 MiB without partitions, of the files in `tree`.
+pub fn make_disk(tree: &Path, disk: &Path) {
+    let made = Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([tree, disk]).arg("32M").output();
+    assert!(made.unwrap().status.success());
+}
+
 /// Compare `text` with the file `tests/golden/NAME`; with `REGENERATE=1` in the environment, write the file: the diff is the review.
 #[track_caller]
 pub fn golden(name: &str, text: &str) {

@@ -272,28 +272,25 @@ mod tests {
     use super::*;
     use crate::recipe::Check;
     use crate::verify::Outcome;
+    use crate::verify::tests::disk;
 
     /// EL7: what initscripts ships, ours, and an administrator's file behind its link.
     #[test]
     fn what_the_boot_will_set_is_read_in_its_order() {
         let dir = tempfile::tempdir().unwrap();
-        let tree = dir.path().join("tree");
-        for (path, text) in [
-            ("etc/fstab", ""),
-            ("etc/sysctl.conf", "# empty as it comes\nnet.ipv4.ip_forward = 0\n"),
-            ("etc/sysctl.d/99-goldsmith.conf", "net.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.ip_forward = 1\n"),
-            ("usr/lib/sysctl.d/00-system.conf", "net.bridge.bridge-nf-call-iptables = 0\nnet.ipv6.conf.all.forwarding = 0\n"),
-            ("usr/lib/sysctl.d/60-hidden.conf", "net.ipv6.conf.all.forwarding = 1\n"),
-            ("etc/sysctl.d/60-hidden.conf", "# nothing\n"),
-        ] {
-            std::fs::create_dir_all(tree.join(path).parent().unwrap()).unwrap();
-            std::fs::write(tree.join(path), text).unwrap();
-        }
-        std::os::unix::fs::symlink("../sysctl.conf", tree.join("etc/sysctl.d/99-sysctl.conf")).unwrap();
-        let disk = dir.path().join("disk");
-        let made = std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
-        assert!(made.unwrap().status.success());
-        let files = fragments(&Root::open(&Disk::open(&disk).unwrap()).unwrap(), "sysctl.d", ".conf").unwrap();
+        let disk = disk(
+            dir.path(),
+            &[
+                ("etc/fstab", ""),
+                ("etc/sysctl.conf", "# empty as it comes\nnet.ipv4.ip_forward = 0\n"),
+                ("etc/sysctl.d/99-goldsmith.conf", "net.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.ip_forward = 1\n"),
+                ("usr/lib/sysctl.d/00-system.conf", "net.bridge.bridge-nf-call-iptables = 0\nnet.ipv6.conf.all.forwarding = 0\n"),
+                ("usr/lib/sysctl.d/60-hidden.conf", "net.ipv6.conf.all.forwarding = 1\n"),
+                ("etc/sysctl.d/60-hidden.conf", "# nothing\n"),
+                ("etc/sysctl.d/99-sysctl.conf", "-> ../sysctl.conf"),
+            ],
+        );
+        let files = fragments(&Root::open(&disk).unwrap(), "sysctl.d", ".conf").unwrap();
         let expected = [
             ("net.bridge.bridge-nf-call-iptables", "1"),
             // The administrator's file comes last, so an image with such a line fails the check of this parameter.
@@ -313,19 +310,10 @@ mod tests {
             ("/usr/share/zoneinfo/UTC", true, Outcome::Failed),
         ] {
             let dir = tempfile::tempdir().unwrap();
-            let tree = dir.path().join("tree");
-            std::fs::create_dir_all(tree.join("usr/share/zoneinfo/Asia")).unwrap();
-            std::fs::create_dir_all(tree.join("etc")).unwrap();
-            std::fs::write(tree.join("etc/fstab"), "").unwrap();
-            std::os::unix::fs::symlink(target, tree.join("etc/localtime")).unwrap();
-            if is_there {
-                std::fs::write(tree.join("usr/share/zoneinfo/Asia/Shanghai"), "").unwrap();
-            }
-            let disk = dir.path().join("disk");
-            let made =
-                std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
-            assert!(made.unwrap().status.success());
-            let found = offline(&Disk::open(&disk).unwrap(), &promises).unwrap();
+            let link = format!("-> {target}");
+            let zone = if is_there { "usr/share/zoneinfo/Asia/Shanghai" } else { "usr/share/zoneinfo/Asia/" };
+            let disk = disk(dir.path(), &[("etc/fstab", ""), ("etc/localtime", link.as_str()), (zone, "")]);
+            let found = offline(&disk, &promises).unwrap();
             let zone = found.iter().find(|check| check.name == "time zone").unwrap();
             assert_eq!(zone.outcome, outcome, "{target} {is_there}: {}", zone.detail);
         }
@@ -347,15 +335,8 @@ mod tests {
     #[test]
     fn the_audit_guards_publishing_unless_the_recipe_says_why() {
         let dir = tempfile::tempdir().unwrap();
-        let tree = dir.path().join("tree");
-        std::fs::create_dir_all(tree.join("etc")).unwrap();
-        std::fs::write(tree.join("etc/fstab"), "").unwrap();
-        for name in ["a.key", "b.key"] {
-            std::fs::write(tree.join("etc").join(name), "-----BEGIN PRIVATE KEY-----\n").unwrap();
-        }
-        let disk = dir.path().join("disk");
-        let made = std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
-        assert!(made.unwrap().status.success());
+        let key = "-----BEGIN PRIVATE KEY-----\n";
+        let disk = disk(dir.path(), &[("etc/fstab", ""), ("etc/a.key", key), ("etc/b.key", key)]);
         let waiver = |path: &str| audit::Waiver { rule: "private-keys".into(), path: Some(path.into()), reason: "a test's".into() };
         for (waivers, outcome, told) in [
             (vec![], Outcome::Failed, "found /etc/a.key (BEGIN PRIVATE KEY), /etc/b.key (BEGIN PRIVATE KEY): give the key"),
@@ -363,7 +344,7 @@ mod tests {
             (vec![waiver("/etc/*.key")], Outcome::Passed, "the recipe waives /etc/a.key"),
         ] {
             let promises = Promises { waivers, ..Promises::none() };
-            let found = offline(&Disk::open(&disk).unwrap(), &promises).unwrap();
+            let found = offline(&disk, &promises).unwrap();
             let check = found.iter().find(|check| check.name == "no private keys").unwrap();
             assert_eq!((check.outcome, check.detail.starts_with(told)), (outcome, true), "{}", check.detail);
         }
@@ -373,12 +354,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_fails_no_check_and_stops_none() {
         let dir = tempfile::tempdir().unwrap();
-        let tree = dir.path().join("tree");
-        std::fs::create_dir_all(tree.join("etc/directory")).unwrap();
-        std::fs::write(tree.join("etc/fstab"), "text\n").unwrap();
-        let disk = dir.path().join("disk");
-        let made = std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
-        assert!(made.unwrap().status.success());
+        let disk = disk(dir.path(), &[("etc/fstab", "text\n"), ("etc/directory/", "")]);
         let file = |path: &str, contains: Option<&str>| Check {
             name: path.to_owned(),
             kind: CheckKind::File { path: path.to_owned(), exists: true, contains: contains.map(str::to_owned), sha256: None, mode: None },
@@ -390,7 +366,7 @@ mod tests {
             file("/etc/fstab", Some("text")),
         ];
         let promises = Promises { enabled: vec!["docker".to_owned()], checks, ..Promises::none() };
-        let found = offline(&Disk::open(&disk).unwrap(), &promises).unwrap();
+        let found = offline(&disk, &promises).unwrap();
         let outcome = |name: &str| found.iter().filter(|check| check.name == name).map(|check| check.outcome).collect::<Vec<_>>();
         assert_eq!(outcome("docker.service is enabled"), [Outcome::CouldNotRun]);
         assert_eq!(outcome("/etc/directory"), [Outcome::CouldNotRun, Outcome::Passed]);

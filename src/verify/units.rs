@@ -109,25 +109,8 @@ fn init_script(root: &Root, unit: &str) -> Result<Option<Found>, ImageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Disk;
     use crate::verify::Outcome;
-
-    /// A disk with these files; `-> TARGET` makes a link.
-    fn disk(dir: &std::path::Path, files: &[(&str, &str)]) -> std::path::PathBuf {
-        let tree = dir.join("tree");
-        for (path, text) in files {
-            let path = tree.join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            match text.strip_prefix("-> ") {
-                Some(target) => std::os::unix::fs::symlink(target, path).unwrap(),
-                None => std::fs::write(path, text).unwrap(),
-            }
-        }
-        let disk = dir.join("disk");
-        let made = std::process::Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("16M").output();
-        assert!(made.unwrap().status.success());
-        disk
-    }
+    use crate::verify::tests::disk;
 
     /// The layout of EL7: `/etc/init.d` and `/etc/rc5.d` are links into `/etc/rc.d`.
     #[test]
@@ -156,7 +139,7 @@ mod tests {
                 ("etc/systemd/system/getty.target.wants/getty@tty1.service", "-> /usr/lib/systemd/system/getty@.service"),
             ],
         );
-        let root = Root::open(&Disk::open(&image).unwrap()).unwrap();
+        let root = Root::open(&image).unwrap();
         for (unit, outcome, detail) in [
             ("network", Outcome::Passed, "/etc/rc5.d/S10network"),
             ("network.service", Outcome::Passed, "/etc/rc5.d/S10network"),

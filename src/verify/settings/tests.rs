@@ -1,28 +1,15 @@
 //! Tests of the module beside this file.
 
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
 use super::*;
-use crate::image::Disk;
 use crate::verify::Outcome;
+use crate::verify::tests::disk;
 
-/// A disk with these files; `-> TARGET` makes a link.
+/// The files of a disk.
 fn root(dir: &Path, files: &[(&str, &str)]) -> Root {
-    let tree = dir.join("tree");
-    for (path, text) in files.iter().chain(&[("etc/fstab", "")]) {
-        let path = tree.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        match text.strip_prefix("-> ") {
-            Some(target) => symlink(target, path).unwrap(),
-            None => std::fs::write(path, text).unwrap(),
-        }
-    }
-    let disk = dir.join("disk");
-    let made = Command::new("/usr/sbin/mke2fs").args(["-q", "-t", "ext4", "-d"]).args([&tree, &disk]).arg("32M").output();
-    assert!(made.unwrap().status.success());
-    Root::open(&Disk::open(&disk).unwrap()).unwrap()
+    Root::open(&disk(dir, &[files, &[("etc/fstab", "")]].concat())).unwrap()
 }
 
 fn none() -> Settings {
