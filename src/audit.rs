@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::{Disk, FileKind, FreeSpace, ImageError, Metadata, Root};
 
-pub use accounts::Allowed;
-pub use rule::{Rule, Severity};
+pub use rule::{Allowed, Rule, Severity};
 pub use rules::rules;
 
 use rule::{Look, Places};

@@ -49,9 +49,9 @@ impl Draft {
 
     /// Complete the directory with manifest and digests, and give it its name.
     ///
-    /// The image is read once more, and `meter` counts its bytes: what is published is what the manifest describes. An artifact of the same content id is
-    /// replaced, one of another only with [`Overwrite::Force`]; what is not an artifact, or holds files that no artifact has,
-    /// is never replaced.
+    /// The image is read once more, and `meter` counts its bytes: what is published is what the manifest describes. An artifact of the
+    /// same content id is replaced, one of another only with [`Overwrite::Force`]; what is not an artifact, or holds files that no
+    /// artifact has, is never replaced.
     ///
     /// # Errors
     /// As said above, or the files cannot be written. The target is then as it was.

@@ -2,64 +2,48 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
+use super::rule::{Allowed, Places};
 use crate::image::{ImageError, Root};
 
 /// Bytes of such a file that are read.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Whom the recipe lets in.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Allowed {
-    /// Whether passwords and keys of others are somebody else's to say: a kickstart's of the user's own.
-    pub others: bool,
-    /// Accounts that may have a password.
-    pub passwords: Vec<String>,
-    /// Accounts that may have authorized keys.
-    pub keys: Vec<String>,
-}
-
-/// Accounts that anybody can use: the password is empty (shadow(5), second field; passwd(5) the same).
-pub(super) fn empty_passwords(root: &Root, _: &Allowed) -> Result<Vec<(PathBuf, String)>, ImageError> {
-    let mut found = Vec::new();
-    for path in ["/etc/passwd", "/etc/shadow"] {
-        let lines = lines(root, path)?;
-        found.extend(
-            lines.iter().filter(|fields| fields[1].is_empty()).map(|fields| at(path, format!("{} has an empty password", fields[0]))),
-        );
-    }
-    Ok(found)
+/// Accounts that anybody can use: the password is empty.
+pub(super) fn empty_passwords(root: &Root, _: &Allowed) -> Result<Places, ImageError> {
+    by_password(root, |_, password| password.is_empty(), "has an empty password")
 }
 
 /// Accounts with a password that the recipe does not give them. `!` and `*` before or in place of a hash lock an account.
-pub(super) fn passwords(root: &Root, allowed: &Allowed) -> Result<Vec<(PathBuf, String)>, ImageError> {
-    let mut found = Vec::new();
+pub(super) fn passwords(root: &Root, allowed: &Allowed) -> Result<Places, ImageError> {
     if allowed.others {
-        return Ok(found);
+        return Ok(Places::new());
     }
+    let has_one = |password: &str| !password.is_empty() && password != "x" && !password.starts_with(['!', '*']);
+    let is_foreign = |name: &String, password: &str| has_one(password) && !allowed.passwords.contains(name);
+    by_password(root, is_foreign, "has a password that the recipe does not set")
+}
+
+/// Accounts of which `is_wrong` says so by their name and password: the second field of passwd(5) and of shadow(5).
+fn by_password(root: &Root, is_wrong: impl Fn(&String, &str) -> bool, what: &str) -> Result<Places, ImageError> {
+    let mut found = Places::new();
     for path in ["/etc/passwd", "/etc/shadow"] {
         let lines = lines(root, path)?;
-        let has_one = |fields: &&Vec<String>| {
-            !fields[1].is_empty() && fields[1] != "x" && !fields[1].starts_with(['!', '*']) && !allowed.passwords.contains(&fields[0])
-        };
-        found.extend(
-            lines.iter().filter(has_one).map(|fields| at(path, format!("{} has a password that the recipe does not set", fields[0]))),
-        );
+        let wrong = lines.iter().filter(|fields| is_wrong(&fields[0], &fields[1]));
+        found.extend(wrong.map(|fields| at(path, format!("{} {what}", fields[0]))));
     }
     Ok(found)
 }
 
 /// Accounts beside root that are root.
-pub(super) fn second_root(root: &Root, _: &Allowed) -> Result<Vec<(PathBuf, String)>, ImageError> {
+pub(super) fn second_root(root: &Root, _: &Allowed) -> Result<Places, ImageError> {
     let lines = lines(root, "/etc/passwd")?;
     let others = lines.iter().filter(|fields| fields[0] != "root" && fields.get(2).is_some_and(|uid| uid.parse() == Ok(0u32)));
     Ok(others.map(|fields| at("/etc/passwd", format!("{} has the user id 0", fields[0]))).collect())
 }
 
 /// Keys that let in somebody whom the recipe does not name.
-pub(super) fn authorized_keys(root: &Root, allowed: &Allowed) -> Result<Vec<(PathBuf, String)>, ImageError> {
-    let mut found = Vec::new();
+pub(super) fn authorized_keys(root: &Root, allowed: &Allowed) -> Result<Places, ImageError> {
+    let mut found = Places::new();
     if allowed.others {
         return Ok(found);
     }
@@ -85,7 +69,7 @@ fn at(path: &str, detail: String) -> (PathBuf, String) {
 /// The fields of each line that has two at least.
 fn lines(root: &Root, path: &str) -> Result<Vec<Vec<String>>, ImageError> {
     let bytes = root.read_if_there(path, MAX_BYTES)?.unwrap_or_default();
-    let lines =
-        String::from_utf8_lossy(&bytes).lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>();
-    Ok(lines.into_iter().filter(|fields| fields.len() > 1 && !fields[0].starts_with('#')).collect())
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>());
+    Ok(lines.filter(|fields| fields.len() > 1 && !fields[0].starts_with('#')).collect())
 }

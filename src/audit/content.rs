@@ -77,21 +77,20 @@ pub(super) fn repository_password(path: &Path, text: &str) -> Option<String> {
 /// A secret of a wireless network or of a VPN.
 pub(super) fn network_secret(path: &Path, text: &str) -> Option<String> {
     const PLACES: [&str; 3] = ["/etc/NetworkManager/system-connections", "/etc/wpa_supplicant", "/etc/sysconfig/network-scripts"];
-    let is_secret = |line: &str| {
-        let (key, value) = line.trim().split_once('=').unwrap_or_default();
-        matches!(key.trim(), "psk" | "password" | "private-key-password" | "WPA_PSK" | "KEY1" | "wep-key0") && !value.trim().is_empty()
-    };
-    (is_below(path, &PLACES) && text.lines().any(is_secret)).then(|| "a key of a network".to_owned())
+    const KEYS: [&str; 6] = ["psk", "password", "private-key-password", "WPA_PSK", "KEY1", "wep-key0"];
+    (is_below(path, &PLACES) && sets(text, &KEYS)).then(|| "a key of a network".to_owned())
 }
 
 /// A profile that names the card of the build machine.
 pub(super) fn hardware_address(path: &Path, text: &str) -> Option<String> {
     const PLACES: [&str; 2] = ["/etc/sysconfig/network-scripts", "/etc/NetworkManager/system-connections"];
-    let names_card = |line: &str| {
-        let (key, value) = line.trim().split_once('=').unwrap_or_default();
-        matches!(key.trim(), "HWADDR" | "mac-address") && !value.trim().is_empty()
-    };
-    (is_below(path, &PLACES) && text.lines().any(names_card)).then(|| "the address of a card".to_owned())
+    (is_below(path, &PLACES) && sets(text, &["HWADDR", "mac-address"])).then(|| "the address of a card".to_owned())
+}
+
+/// Whether a line of `text` gives one of `keys` a value: `KEY=VALUE`.
+fn sets(text: &str, keys: &[&str]) -> bool {
+    let mut entries = text.lines().filter_map(|line| line.split_once('='));
+    entries.any(|(key, value)| keys.contains(&key.trim()) && !value.trim().is_empty())
 }
 
 /// A registry's credentials in Docker's own file: an `auth` that is not empty.

@@ -1,14 +1,24 @@
-//! What a rule of the audit is.
+//! What a rule of the audit is, and what it has to know of the recipe.
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::accounts::Allowed;
 use crate::image::{ImageError, Metadata, Root};
 
 /// Where something was found, and what was found there beside the path.
 pub(super) type Places = Vec<(PathBuf, String)>;
+
+/// Whom the recipe lets in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// Whether passwords and keys of others are somebody else's to say: a kickstart's of the user's own.
+    pub others: bool,
+    /// Accounts that may have a password.
+    pub passwords: Vec<String>,
+    /// Accounts that may have authorized keys.
+    pub keys: Vec<String>,
+}
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

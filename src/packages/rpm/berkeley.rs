@@ -186,7 +186,7 @@ mod tests {
             (24, 1, "encrypted"),
             (512 + 20, 3, "page 1 has 3 items"),
             (512 + 21, 9, "page 1 has 2308 items"),
-            (512 + PAGE_HEAD + 2, 511u16 as u8, "lies outside its place"),
+            (512 + PAGE_HEAD + 2, 0xff, "lies outside its place"),
             (512 + 505, 9, "an item of type Some(9)"),
             (512 + 491 + 4, 9, "page 9 lies outside the file"),
             (512 + 491 + 8, 4, "a value has 3 bytes instead of 4"),
