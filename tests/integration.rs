@@ -30,4 +30,5 @@ mod xfs_cases;
 mod faults;
 mod facts;
 mod fixture;
+mod mounted_tree;
 mod support;

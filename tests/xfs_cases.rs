@@ -6,179 +6,21 @@ mod filled;
 mod version4;
 mod damage;
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use goldsmith::base::digest::Sha256Digest;
-use goldsmith::image::{Disk, FileKind, FreeSpace, Root, Xattr};
+use goldsmith::image::{Disk, FreeSpace, Root};
 use tempfile::TempDir;
 
 use crate::faults::possible;
-
-/// The end of a file that is compared when the file is too long to be read.
-const END: u64 = 1 << 20;
-/// A file that is longer is compared at its end only.
-const LONG: u64 = 1 << 30;
-
-/// Run `line` with `@` standing for the directory. Gives what it printed; it must succeed.
-#[track_caller]
-fn run(dir: &TempDir, line: &str) -> String {
-    let (success, text) = tried(dir, line);
-    assert!(success, "{line}: {text}");
-    text
-}
-
-/// As [`run`], but it may fail.
-fn tried(dir: &TempDir, line: &str) -> (bool, String) {
-    let line = line.replace('@', dir.path().to_str().unwrap());
-    let mut command = Command::new("sh");
-    // mkfs.xfs makes small filesystems and small logs only when it believes that xfstests asks (`validate_supported`, mkfs/xfs_mkfs.c).
-    command.args(["-c", &line]).envs([("TEST_DIR", "x"), ("TEST_DEV", "x"), ("QA_CHECK_FS", "x")]);
-    let output = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C").output().unwrap();
-    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-}
+use crate::mounted_tree::*;
 
 /// Whether this host lets us mount an XFS; says so when not.
 fn can_mount(dir: &TempDir) -> bool {
     run(dir, "truncate -s 32M @/tried && mkfs.xfs -q -f @/tried && mkdir -p @/m");
     let line = format!("mount -o loop {0}/tried {0}/m && umount {0}/m", dir.path().display());
     possible(&["sh", "-c", &line], "only root can mount an XFS")
-}
-
-/// A mounted `disk` of the directory, at `m`.
-struct Mount<'a>(&'a TempDir);
-
-impl<'a> Mount<'a> {
-    fn new(dir: &'a TempDir, options: &str) -> Self {
-        run(dir, &format!("mkdir -p @/m && mount -o loop{options} @/disk @/m"));
-        Self(dir)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("m")
-    }
-}
-
-impl Drop for Mount<'_> {
-    fn drop(&mut self) {
-        let unmounted = tried(self.0, "umount @/m");
-        assert!(unmounted.0 || std::thread::panicking(), "{}", unmounted.1);
-    }
-}
-
-/// What a path is: everything that a reader can say of it.
-#[derive(PartialEq, Eq)]
-struct Seen {
-    kind: FileKind,
-    /// Mode, owner, group, size, time of the last change.
-    numbers: (u32, u32, u32, u64, i64),
-    /// Digest of a file's content, or of a link's target.
-    content: Option<Sha256Digest>,
-    xattrs: Vec<Xattr>,
-}
-
-impl std::fmt::Debug for Seen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let xattrs: Vec<_> = self.xattrs.iter().map(|(name, value)| (name, value.len(), Sha256Digest::of(value).to_string())).collect();
-        write!(f, "{:?} {:?} {:?} {xattrs:?}", self.kind, self.numbers, self.content.map(|content| content.to_string()))
-    }
-}
-
-type Tree = BTreeMap<PathBuf, Seen>;
-
-/// What the kernel shows below `top`.
-fn shown_by_kernel(top: &Path) -> Tree {
-    let mut tree = Tree::new();
-    let mut waiting = vec![top.to_owned()];
-    while let Some(path) = waiting.pop() {
-        let metadata = path.symlink_metadata().unwrap();
-        let kind = match metadata.mode() >> 12 {
-            0o4 => FileKind::Directory,
-            0o10 => FileKind::File,
-            0o12 => FileKind::Symlink,
-            0o1 => FileKind::Pipe,
-            0o14 => FileKind::Socket,
-            _ => FileKind::Device,
-        };
-        let content = match kind {
-            FileKind::Symlink => Some(fs::read_link(&path).unwrap().into_os_string().into_vec()),
-            FileKind::File => {
-                let mut file = File::open(&path).unwrap();
-                if metadata.len() > LONG {
-                    file.seek(SeekFrom::End(-(END as i64))).unwrap();
-                }
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes).unwrap();
-                Some(bytes)
-            }
-            _ => None,
-        };
-        if kind == FileKind::Directory {
-            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        }
-        let numbers = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid(), metadata.len(), metadata.mtime());
-        let seen = Seen { kind, numbers, content: content.map(|content| Sha256Digest::of(&content)), xattrs: xattrs_by_kernel(&path) };
-        tree.insert(Path::new("/").join(path.strip_prefix(top).unwrap()), seen);
-    }
-    tree
-}
-
-/// Attributes of `path` itself. Linux shows an access list as `system.posix_acl_access` and, to root, as it is on the disk: as
-/// `trusted.SGI_ACL_FILE`.
-fn xattrs_by_kernel(path: &Path) -> Vec<Xattr> {
-    let mut list = vec![0; 1 << 16];
-    let count = rustix::fs::llistxattr(path, &mut list[..]).unwrap();
-    let names = list[..count].split(|byte| *byte == 0).filter(|name| !name.is_empty() && !name.starts_with(b"system."));
-    let mut found: Vec<Xattr> = names
-        .map(|name| {
-            let mut value = vec![0; 1 << 16];
-            let count = rustix::fs::lgetxattr(path, OsStr::from_bytes(name), &mut value[..]).unwrap();
-            value.truncate(count);
-            (OsStr::from_bytes(name).to_owned(), value)
-        })
-        .collect();
-    found.sort();
-    found
-}
-
-/// What our reader shows.
-fn shown_by_us(root: &Root) -> Tree {
-    let mut tree = Tree::new();
-    let top = ("/".into(), root.symlink_metadata("/").unwrap());
-    for (path, metadata) in std::iter::once(top).chain(root.walk("/").unwrap().map(Result::unwrap)) {
-        let path: PathBuf = path;
-        let content = match metadata.kind {
-            FileKind::Symlink => Some(root.read_link(&path).unwrap().into_os_string().into_vec()),
-            FileKind::File if metadata.size > LONG => Some(root.read_end(&path, END).unwrap()),
-            FileKind::File => {
-                let mut bytes = Vec::new();
-                root.open_file(&path).unwrap().read_to_end(&mut bytes).unwrap();
-                Some(bytes)
-            }
-            _ => None,
-        };
-        // A name in a list and the path itself say the same.
-        assert_eq!(root.symlink_metadata(&path).unwrap(), metadata, "{}", path.display());
-        let numbers = (metadata.mode, metadata.uid, metadata.gid, metadata.size, metadata.modified);
-        let content = content.map(|content| Sha256Digest::of(&content));
-        let seen = Seen { kind: metadata.kind, numbers, content, xattrs: root.xattrs(&path).unwrap() };
-        tree.insert(path, seen);
-    }
-    tree
-}
-
-fn assert_same(ours: &Tree, theirs: &Tree, what: &str) {
-    for (path, theirs) in theirs {
-        assert_eq!(ours.get(path), Some(theirs), "{what}: {}", path.display());
-    }
-    let more: Vec<_> = ours.keys().filter(|path| !theirs.contains_key(*path)).collect();
-    assert!(more.is_empty(), "{what}: {more:?}");
 }
 
 /// Our free runs are those of xfs_db, which lists an extent a line: group, block of the group, count.
@@ -211,13 +53,4 @@ fn assert_free_space(dir: &TempDir, what: &str) {
     assert!(free.unread.is_empty() && joined.len() > 1, "{what}: {:?}", free.unread);
     let usage = Root::open(&disk).unwrap().usage().unwrap();
     assert_eq!((usage.size, usage.free), (number("dblocks") * block, number("fdblocks") * block), "{what}");
-}
-
-/// The root that `disk` of the directory holds.
-fn open(dir: &TempDir) -> Root {
-    Root::open(&Disk::open(&dir.path().join("disk")).unwrap()).unwrap()
-}
-
-fn name(bytes: &[u8]) -> OsString {
-    OsString::from_vec(bytes.to_vec())
 }

@@ -1,7 +1,11 @@
 //! Version 4, filled by mkfs.xfs from a prototype and by xfs_db: what we read is what went in.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use goldsmith::image::{FileKind, Xattr};
 
 use super::*;
 
