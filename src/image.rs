@@ -38,7 +38,7 @@ pub use create::{Compress, check, create_overlay, create_overlay_unchecked, crea
 pub use disk::{Disk, DiskInfo};
 pub use error::ImageError;
 pub use extract::{Copied, copy_out};
-pub use filesystem::{Entry, FileKind, Metadata, Usage, Xattr};
+pub use filesystem::{Entry, FileKind, Identity, Metadata, Usage, Xattr};
 pub use free::{FreeSpace, clear};
 pub use layout::{Layout, PlannedPartition, Role};
 pub use owners::Owners;

@@ -27,6 +27,7 @@ mod source_cases;
 mod online_cases;
 mod volume_cases;
 mod xfs_cases;
+mod ext4_cases;
 mod faults;
 mod facts;
 mod fixture;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use goldsmith::base::digest::Sha256Digest;
-use goldsmith::image::{Disk, FileKind, Root, Xattr};
+use goldsmith::image::{Disk, FileKind, Identity, Root, Xattr};
 use tempfile::TempDir;
 
 /// The end of a file that is compared when the file is too long to be read.
@@ -54,7 +54,15 @@ impl<'a> Mount<'a> {
 
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
-        let unmounted = tried(self.0, "umount @/m");
+        // For a moment a child that another test starts has the files open that were open here.
+        let mut unmounted = tried(self.0, "umount @/m");
+        for _ in 0..100 {
+            if unmounted.0 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            unmounted = tried(self.0, "umount @/m");
+        }
         assert!(unmounted.0 || std::thread::panicking(), "{}", unmounted.1);
     }
 }
@@ -68,12 +76,13 @@ pub struct Seen {
     /// Digest of a file's content, or of a link's target.
     pub content: Option<Sha256Digest>,
     pub xattrs: Vec<Xattr>,
+    pub identity: Identity,
 }
 
 impl std::fmt::Debug for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let xattrs: Vec<_> = self.xattrs.iter().map(|(name, value)| (name, value.len(), Sha256Digest::of(value).to_string())).collect();
-        write!(f, "{:?} {:?} {:?} {xattrs:?}", self.kind, self.numbers, self.content.map(|content| content.to_string()))
+        write!(f, "{:?} {:?} {:?} {:?} {xattrs:?}", self.kind, self.identity, self.numbers, self.content.map(|content| content.to_string()))
     }
 }
 
@@ -110,18 +119,22 @@ pub fn shown_by_kernel(top: &Path) -> Tree {
             waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
         let numbers = (metadata.mode() & 0o7777, metadata.uid(), metadata.gid(), metadata.len(), metadata.mtime());
-        let seen = Seen { kind, numbers, content: content.map(|content| Sha256Digest::of(&content)), xattrs: xattrs_by_kernel(&path) };
+        let content = content.map(|content| Sha256Digest::of(&content));
+        let identity = Identity { inode: metadata.ino(), links: metadata.nlink() as u32 };
+        let seen = Seen { kind, numbers, content, xattrs: xattrs_by_kernel(&path), identity };
         tree.insert(Path::new("/").join(path.strip_prefix(top).unwrap()), seen);
     }
     tree
 }
 
-/// Attributes of `path` itself. Linux shows an access list as `system.posix_acl_access` and, to root, as it is on the disk: as
-/// `trusted.SGI_ACL_FILE`.
+/// Attributes of `path` itself. Linux shows an access list of XFS as `system.posix_acl_access` and, to root, as it is on the disk: as
+/// `trusted.SGI_ACL_FILE`. We show the second.
 fn xattrs_by_kernel(path: &Path) -> Vec<Xattr> {
     let mut list = vec![0; 1 << 16];
     let count = rustix::fs::llistxattr(path, &mut list[..]).unwrap();
-    let names = list[..count].split(|byte| *byte == 0).filter(|name| !name.is_empty() && !name.starts_with(b"system."));
+    let names: Vec<&[u8]> = list[..count].split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+    let is_xfs = names.iter().any(|name| name.starts_with(b"trusted.SGI_ACL"));
+    let names = names.into_iter().filter(|name| !is_xfs || !name.starts_with(b"system."));
     let mut found: Vec<Xattr> = names
         .map(|name| {
             let mut value = vec![0; 1 << 16];
@@ -154,7 +167,8 @@ pub fn shown_by_us(root: &Root) -> Tree {
         assert_eq!(root.symlink_metadata(&path).unwrap(), metadata, "{}", path.display());
         let numbers = (metadata.mode, metadata.uid, metadata.gid, metadata.size, metadata.modified);
         let content = content.map(|content| Sha256Digest::of(&content));
-        let seen = Seen { kind: metadata.kind, numbers, content, xattrs: root.xattrs(&path).unwrap() };
+        let seen =
+            Seen { kind: metadata.kind, numbers, content, xattrs: root.xattrs(&path).unwrap(), identity: root.identity(&path).unwrap() };
         tree.insert(path, seen);
     }
     tree

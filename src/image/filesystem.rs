@@ -40,6 +40,12 @@ pub(crate) trait Filesystem {
     /// Nothing has that name, or the filesystem is damaged.
     fn metadata(&self, path: &Path) -> Result<Metadata, FsError>;
 
+    /// Which inode `path` is, and how many names lead to it. A link at its end is not followed.
+    ///
+    /// # Errors
+    /// As [`Filesystem::metadata`]; or its reader has no numbers of inodes.
+    fn identity(&self, path: &Path) -> Result<Identity, FsError>;
+
     /// What the directory `path` holds, sorted by name, without `.` and `..`.
     ///
     /// # Errors
@@ -99,6 +105,15 @@ pub struct Usage {
     pub size: u64,
     /// What no file uses.
     pub free: u64,
+}
+
+/// What tells a file from all others, whatever names it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Identity {
+    /// The number of its inode.
+    pub inode: u64,
+    /// How many names lead to it.
+    pub links: u32,
 }
 
 /// What a path is.

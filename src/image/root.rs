@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::disk::Disk;
 use super::error::ImageError;
-use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Metadata, Usage, Xattr};
+use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Identity, Metadata, Usage, Xattr};
 use super::superblock::FilesystemType;
 use super::volume::Volume;
 
@@ -208,6 +208,16 @@ impl Root {
         let path = path.as_ref();
         let (mounted, inner) = self.resolve(path, false)?;
         mounted.filesystem.read_link(&inner).map_err(|error| self.failed(mounted, path, error))
+    }
+
+    /// Which inode `path` itself is, of its filesystem, and how many names lead to it; a link at its end is not followed.
+    ///
+    /// # Errors
+    /// It is not there, the filesystem is damaged, or its journal must be replayed first.
+    pub fn identity(&self, path: impl AsRef<Path>) -> Result<Identity, ImageError> {
+        let path = path.as_ref();
+        let (mounted, inner) = self.resolve(path, false)?;
+        mounted.filesystem.identity(&inner).map_err(|error| self.failed(mounted, path, error))
     }
 
     /// The extended attributes of `path` itself, sorted by name; a link at its end is not followed.

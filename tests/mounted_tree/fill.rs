@@ -60,11 +60,11 @@ pub fn fill_files(top: &Path, pieces: u64, end: u64) {
     }
     // Space that is reserved and holds old bytes, or was written in part.
     let reserved = File::create(top.join("file-reserved")).unwrap();
-    rustix::fs::fallocate(&reserved, FallocateFlags::empty(), 0, 8 << 20).unwrap();
+    reserve(&reserved, FallocateFlags::empty(), 8 << 20);
     reserved.write_all_at(&noise[..100_000], 3 << 20).unwrap();
     let behind = File::create(top.join("file-reserved-behind")).unwrap();
     behind.write_all_at(b"end", 0).unwrap();
-    rustix::fs::fallocate(&behind, FallocateFlags::KEEP_SIZE, 0, 4 << 20).unwrap();
+    reserve(&behind, FallocateFlags::KEEP_SIZE, 4 << 20);
     fs::hard_link(top.join("file-large"), top.join("file-second-name")).unwrap();
     for (index, len) in [1usize, 59, 60, 300, 700, 1000, 1023].into_iter().enumerate() {
         symlink("l".repeat(len), top.join(format!("link-{index}"))).unwrap();
@@ -77,6 +77,14 @@ pub fn fill_files(top: &Path, pieces: u64, end: u64) {
         let time = if seconds < 0 { SystemTime::UNIX_EPOCH - duration } else { SystemTime::UNIX_EPOCH + duration };
         let nanoseconds = if index % 2 == 0 { Duration::from_nanos(999_999_999) } else { Duration::ZERO };
         File::options().write(true).open(&path).unwrap().set_times(FileTimes::new().set_modified(time + nanoseconds)).unwrap();
+    }
+}
+
+/// Reserve `len` bytes for `file`, where the filesystem can: ext2 and ext3 cannot.
+fn reserve(file: &File, flags: FallocateFlags, len: u64) {
+    match rustix::fs::fallocate(file, flags, 0, len) {
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
+        Err(error) => panic!("{error}"),
     }
 }
 

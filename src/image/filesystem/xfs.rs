@@ -27,7 +27,7 @@ pub(in crate::image) use block::Block;
 pub(in crate::image) use log::is_clean;
 pub(in crate::image) use superblock::{Signature, Superblock};
 
-use super::{Content, Entry, FileKind, Filesystem, FsError, Metadata, Usage, Xattr};
+use super::{Content, Entry, FileKind, Filesystem, FsError, Identity, Metadata, Usage, Xattr};
 use crate::base::read_at::ReadAt;
 use crate::image::read_at::Slice;
 use crate::image::superblock::FilesystemType;
@@ -215,6 +215,11 @@ impl Filesystem for XfsReader {
 
     fn metadata(&self, path: &Path) -> Result<Metadata, FsError> {
         Ok(self.resolve(path)?.metadata)
+    }
+
+    fn identity(&self, path: &Path) -> Result<Identity, FsError> {
+        let inode = self.resolve(path)?;
+        Ok(Identity { inode: inode.number, links: inode.links })
     }
 
     fn read_dir(&self, path: &Path) -> Result<Vec<Entry>, FsError> {

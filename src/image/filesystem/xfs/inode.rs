@@ -21,6 +21,8 @@ const BIGTIME_START: i64 = i32::MIN as i64;
 pub(super) struct Inode {
     pub(super) number: u64,
     pub(super) metadata: Metadata,
+    /// Names that lead to it.
+    pub(super) links: u32,
     /// Its blocks are on a realtime device.
     pub(super) is_realtime: bool,
     raw: Block,
@@ -92,8 +94,10 @@ impl Inode {
             (raw.u64(40)? / NANOSECONDS).cast_signed() + BIGTIME_START
         };
         let metadata = Metadata { kind, mode: u32::from(mode) & 0o7777, uid: raw.u32(8)?, gid: raw.u32(12)?, size, modified };
+        // `di_onlink` and `di_nlink`.
+        let links = if version == 1 { u32::from(raw.u16(6)?) } else { raw.u32(16)? };
         let is_realtime = kind == FileKind::File && raw.u16(90)? & FLAG_REALTIME != 0;
-        Ok(Self { number, metadata, is_realtime, raw, data, attributes })
+        Ok(Self { number, metadata, links, is_realtime, raw, data, attributes })
     }
 
     /// Its content.

@@ -1,0 +1,26 @@
+//! ext4, ext3 and ext2 against those who know them: mke2fs, the kernel through a loop mount, debugfs, e2fsck.
+
+mod damage;
+mod filled;
+
+use std::fs;
+use std::path::Path;
+
+use goldsmith::image::{Disk, Root, Usage};
+use tempfile::TempDir;
+
+use crate::faults::possible;
+use crate::mounted_tree::*;
+
+/// Whether this host lets us mount an ext4; says so when not.
+fn can_mount(dir: &TempDir) -> bool {
+    run(dir, "truncate -s 8M @/tried && mke2fs -q -F -t ext4 @/tried && mkdir -p @/m");
+    let line = format!("mount -o loop {0}/tried {0}/m && umount {0}/m", dir.path().display());
+    possible(&["sh", "-c", &line], "only root can mount an ext4")
+}
+
+/// Our free and used bytes, as statfs(2) counts them: it leaves out the filesystem's own blocks, but not among the free ones.
+fn free_by_kernel(top: &Path) -> u64 {
+    let counted = rustix::fs::statvfs(top).unwrap();
+    counted.f_bfree * counted.f_frsize
+}
