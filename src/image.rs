@@ -22,6 +22,7 @@ mod boot_files;
 mod filesystem;
 mod extract;
 mod free;
+mod fstab;
 mod owners;
 mod root;
 mod volume;

@@ -28,6 +28,7 @@ mod online_cases;
 mod volume_cases;
 mod xfs_cases;
 mod ext4_cases;
+mod fat_cases;
 mod faults;
 mod facts;
 mod fixture;

@@ -4,6 +4,7 @@
 //! `..`. [`super::Root`] resolves links and mount points, and adds the name of the disk to errors.
 
 pub(super) mod ext4;
+pub(super) mod fat;
 pub(super) mod xfs;
 
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
-//! The files of a disk image as its system sees them: links resolved, `/boot` in its place.
+//! The files of a disk image as its system sees them: links resolved, filesystems mounted in their places.
 //!
-//! `/boot` on a partition of its own is seen in its place when `/etc/fstab` names it. Symbolic links are followed inside the image and
+//! Filesystems of the disk that `/etc/fstab` names are seen in their places. Symbolic links are followed inside the image and
 //! nowhere else. btrfs, LVM and LUKS are refused by name.
 
 use std::collections::VecDeque;
@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use super::disk::Disk;
 use super::error::ImageError;
 use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Identity, Metadata, Usage, Xattr};
+use super::fstab;
 use super::superblock::FilesystemType;
 use super::volume::Volume;
 
@@ -29,7 +30,9 @@ const MAX_FSTAB_BYTES: u64 = 64 << 10;
 pub struct Root {
     disk: PathBuf,
     root: Mounted,
-    boot: Option<Mounted>,
+    /// Filesystems on directories, by their paths.
+    mounts: Vec<(PathBuf, Mounted)>,
+    unmounted: Vec<String>,
 }
 
 /// A filesystem in its place.
@@ -41,6 +44,27 @@ struct Mounted {
     start: u64,
 }
 
+impl Mounted {
+    /// Open what `volume` holds; `None` when that cannot be read.
+    fn open(volume: &Volume) -> Result<Option<Self>, ImageError> {
+        let filesystem = volume.open()?;
+        Ok(filesystem.map(|filesystem| Self { filesystem, partition: volume.partition(), start: volume.start() }))
+    }
+
+    /// Open the one of `volumes` that fstab(5) calls `source`. When none has that name, and one could not be opened, the error says why.
+    fn find(volumes: &[Volume], source: &str) -> Result<Option<Self>, ImageError> {
+        let mut failed = None;
+        for volume in volumes {
+            match Self::open(volume) {
+                Ok(Some(mounted)) if volume.is_named(&*mounted.filesystem, source) => return Ok(Some(mounted)),
+                Ok(_) => {}
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(None), Err)
+    }
+}
+
 impl Root {
     /// Find and open the root filesystem: the first that holds a system.
     ///
@@ -50,11 +74,14 @@ impl Root {
         let volumes = Volume::all(disk)?;
         let mut unread = Vec::new();
         for volume in &volumes {
-            if let Some(filesystem) = volume.open()? {
-                let root = Mounted { filesystem, partition: volume.partition(), start: volume.start() };
-                let mut found = Self { disk: disk.path().to_owned(), root, boot: None };
+            // A FAT has no owners and links, so it is no root.
+            if volume.kind() == Some(FilesystemType::Vfat) {
+                continue;
+            }
+            if let Some(root) = Mounted::open(volume)? {
+                let mut found = Self { disk: disk.path().to_owned(), root, mounts: Vec::new(), unmounted: Vec::new() };
                 if found.holds_a_system()? {
-                    found.boot = found.find_boot(&volumes)?;
+                    found.mount(&volumes)?;
                     return Ok(found);
                 }
             } else if let Some(kind @ (FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks)) = volume.kind() {
@@ -70,9 +97,14 @@ impl Root {
         }
     }
 
-    /// Whether it was unmounted cleanly: nothing waits in the journal and no error is on record.
+    /// Whether its filesystems were unmounted cleanly: nothing waits in a journal and no error is on record.
     pub fn is_clean(&self) -> bool {
-        self.root.filesystem.is_clean() && self.boot.as_ref().is_none_or(|boot| boot.filesystem.is_clean())
+        self.root.filesystem.is_clean() && self.mounts.iter().all(|(_, mounted)| mounted.filesystem.is_clean())
+    }
+
+    /// What `/etc/fstab` mounts and is not seen here, each with the reason: `/srv (/dev/sdb1): no readable filesystem of this disk has that name`.
+    pub fn unmounted(&self) -> &[String] {
+        &self.unmounted
     }
 
     /// The type of the root filesystem.
@@ -331,32 +363,37 @@ impl Root {
     }
 
     fn locate(&self, real: &Path) -> (&Mounted, PathBuf) {
-        match (&self.boot, real.strip_prefix("/boot")) {
-            (Some(boot), Ok(inner)) => (boot, Path::new("/").join(inner)),
-            _ => (&self.root, real.to_owned()),
+        let mounts = self.mounts.iter().filter_map(|(point, mounted)| Some((point, mounted, real.strip_prefix(point).ok()?)));
+        // The innermost; of two on one directory the last hides the first, as `mount -a` leaves them.
+        match mounts.max_by_key(|(point, ..)| point.components().count()) {
+            Some((_, mounted, inner)) => (mounted, Path::new("/").join(inner)),
+            None => (&self.root, real.to_owned()),
         }
     }
 
-    /// The filesystem that `/etc/fstab` mounts on `/boot`, when it is one of `volumes`.
-    fn find_boot(&self, volumes: &[Volume]) -> Result<Option<Mounted>, ImageError> {
-        let fstab = self.read_if_there("/etc/fstab", MAX_FSTAB_BYTES)?.unwrap_or_default();
-        let fstab = String::from_utf8_lossy(&fstab);
-        // fstab(5): a line that begins with `#` is a comment. Debian's installer writes `# /boot was on /dev/vda1 during installation`.
-        let entries = fstab.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
-        let mut lines = entries.map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let Some(source) =
-            lines.find(|words| words.get(1) == Some(&"/boot")).and_then(|words| words.first().map(|word| (*word).to_owned()))
-        else {
-            return Ok(None);
-        };
-        for volume in volumes {
-            if let Some(filesystem) = volume.open()?
-                && volume.is_named(&*filesystem, &source)
-            {
-                return Ok(Some(Mounted { filesystem, partition: volume.partition(), start: volume.start() }));
+    /// Mount what `/etc/fstab` mounts and one of `volumes` holds.
+    fn mount(&mut self, volumes: &[Volume]) -> Result<(), ImageError> {
+        let text = self.read_if_there("/etc/fstab", MAX_FSTAB_BYTES)?.unwrap_or_default();
+        for mount in fstab::mounts(&String::from_utf8_lossy(&text)) {
+            let is_boot = mount.point == Path::new("/boot");
+            let what = || format!("{} ({})", mount.point.display(), mount.source);
+            if mount.is_manual && !is_boot {
+                self.unmounted.push(format!("{}: it is mounted on demand", what()));
+                continue;
+            }
+            match Mounted::find(volumes, &mount.source) {
+                Ok(Some(mounted)) => self.mounts.push((mount.point, mounted)),
+                // A kernel or its arguments would be missed there, and not looked for.
+                Err(error) if is_boot => return Err(error),
+                Ok(None) if is_boot => {
+                    let what = format!("its /boot is {}, which is no ext4, XFS or FAT partition of this disk", mount.source);
+                    return Err(ImageError::incompatible(&self.disk, None, what));
+                }
+                Ok(None) => self.unmounted.push(format!("{}: no readable filesystem of this disk has that name", what())),
+                Err(error) => self.unmounted.push(format!("{}: no readable filesystem of this disk has that name; {error}", what())),
             }
         }
-        Err(ImageError::incompatible(&self.disk, None, format!("its /boot is {source}, which is no ext4 or XFS partition of this disk")))
+        Ok(())
     }
 
     fn holds_a_system(&self) -> Result<bool, ImageError> {

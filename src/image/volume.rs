@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::error::ImageError;
 use super::filesystem::ext4::Ext4Reader;
+use super::filesystem::fat::FatReader;
 use super::filesystem::xfs::XfsReader;
 use super::filesystem::{Filesystem, FsError};
 use super::partition::Partition;
@@ -52,6 +53,7 @@ impl<'a> Volume<'a> {
         let opened: Result<Box<dyn Filesystem>, FsError> = match self.kind {
             Some(FilesystemType::Ext4) => Ext4Reader::open(bytes).map(|reader| Box::new(reader) as _),
             Some(FilesystemType::Xfs) => XfsReader::open(bytes).map(|reader| Box::new(reader) as _),
+            Some(FilesystemType::Vfat) => FatReader::open(bytes).map(|reader| Box::new(reader) as _),
             _ => return Ok(None),
         };
         opened.map(Some).map_err(|error| ImageError::filesystem(self.disk.path(), self.partition.start, None, error))
@@ -63,9 +65,11 @@ impl<'a> Volume<'a> {
             format!("UUID={}", filesystem.uuid()),
             format!("LABEL={}", filesystem.label()),
             format!("PARTUUID={}", self.partition.uuid),
+            format!("PARTLABEL={}", self.partition.name),
             format!("/dev/vda{}", self.partition.index),
             format!("/dev/sda{}", self.partition.index),
         ];
-        names.iter().any(|name| name.eq_ignore_ascii_case(source.trim_matches('"')))
+        // What has no label is not named by an empty one.
+        names.iter().any(|name| !name.ends_with('=') && name.eq_ignore_ascii_case(source))
     }
 }
