@@ -11,6 +11,7 @@ mod qcow2;
 mod read_at;
 
 mod layout;
+mod lvm;
 mod partition;
 
 mod create;

@@ -450,7 +450,9 @@ fn what_is_no_system_says_what_it_is() {
     };
     complaint("has no root filesystem: no ext4 or XFS partition holds /etc/os-release or /etc/fstab");
     disk.write_all_at(b"_BHRfS_M", MIB + 0x1_0040).unwrap();
-    complaint("its root filesystem may be in btrfs, which cannot be read yet; ext4 and XFS can");
+    complaint(
+        "its root filesystem may be in btrfs, which cannot be read; ext4 and XFS on partitions or linear and striped LVM can be read",
+    );
     for (name, content) in [("empty", &b""[..]), ("text", b"not a disk")] {
         fs::write(&path, content).unwrap();
         assert_eq!(inspect(&path, None).unwrap().problems.len(), 1, "{name}");

@@ -29,6 +29,7 @@ mod volume_cases;
 mod xfs_cases;
 mod ext4_cases;
 mod fat_cases;
+mod lvm_cases;
 mod faults;
 mod facts;
 mod fixture;

@@ -1,7 +1,8 @@
 //! The files of a disk image as its system sees them: links resolved, filesystems mounted in their places.
 //!
 //! Filesystems of the disk that `/etc/fstab` names are seen in their places. Symbolic links are followed inside the image and
-//! nowhere else. btrfs, LVM and LUKS are refused by name.
+//! nowhere else. btrfs and LUKS are refused by name, and LVM's volumes that are
+//! neither linear nor striped.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -84,13 +85,14 @@ impl Root {
                     found.mount(&volumes)?;
                     return Ok(found);
                 }
-            } else if let Some(kind @ (FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks)) = volume.kind() {
-                unread.push((volume.start(), kind));
+            } else if let Some(what) = volume.unread() {
+                unread.push((volume.start(), what));
             }
         }
         match unread.first() {
-            Some((start, kind)) => {
-                let what = format!("its root filesystem may be in {}, which cannot be read yet; ext4 and XFS can", kind.name());
+            Some((start, what)) => {
+                let what =
+                    format!("its root filesystem may be in {what}; ext4 and XFS on partitions or linear and striped LVM can be read");
                 Err(ImageError::incompatible(disk.path(), *start, what))
             }
             None => Err(ImageError::absent(disk.path(), "root filesystem: no ext4 or XFS partition holds /etc/os-release or /etc/fstab")),

@@ -1,4 +1,4 @@
-//! The places of a disk where a filesystem can be: its partitions, or all of a disk without a partition table.
+//! The places of a disk where a filesystem can be: its partitions, or all of a disk without a partition table, and logical volumes on them.
 
 use super::disk::Disk;
 use super::error::ImageError;
@@ -6,27 +6,69 @@ use super::filesystem::ext4::Ext4Reader;
 use super::filesystem::fat::FatReader;
 use super::filesystem::xfs::XfsReader;
 use super::filesystem::{Filesystem, FsError};
+use super::lvm;
 use super::partition::Partition;
+use super::read_at::Slice;
 use super::superblock::FilesystemType;
 
 /// A place where a filesystem can be.
 pub(super) struct Volume<'a> {
     disk: &'a Disk,
+    /// The partition; of a logical volume the one where it begins.
     partition: Partition,
+    /// What it is called whatever it holds: `/dev/vda1`, `PARTUUID=…`, `/dev/cl/root`.
+    names: Vec<String>,
+    bytes: Slice,
     kind: Option<FilesystemType>,
+    /// Why nothing in it can be read, when that is known.
+    problem: Option<String>,
 }
 
 impl<'a> Volume<'a> {
-    /// All of `disk`, in the order of the partition table.
+    /// All of `disk`, in the order of the partition table, then the logical volumes.
     ///
     /// # Errors
     /// The partition table is damaged.
     pub(super) fn all(disk: &'a Disk) -> Result<Vec<Self>, ImageError> {
-        let volume = |partition: Partition| {
-            let kind = FilesystemType::detect(&disk.slice(partition.start, partition.size));
-            Self { disk, partition, kind }
-        };
-        Ok(Partition::all(disk)?.into_iter().map(volume).collect())
+        let mut volumes: Vec<Self> = Partition::all(disk)?.into_iter().map(|partition| Self::of_partition(disk, partition)).collect();
+        let physical: Vec<usize> = (0..volumes.len()).filter(|at| volumes[*at].kind == Some(FilesystemType::Lvm)).collect();
+        let slices: Vec<Slice> = physical.iter().map(|at| volumes[*at].bytes.clone()).collect();
+        let (logical, problems) = lvm::volumes(&slices);
+        for (number, why) in problems {
+            volumes[physical[number]].problem = Some(format!("LVM, of which {why}"));
+        }
+        for logical in logical {
+            let on = &volumes[physical[logical.physical]];
+            let (bytes, problem) = match logical.bytes {
+                Ok(bytes) => (bytes, None),
+                Err(why) => (disk.slice(0, 0), Some(format!("the logical volume {}: {why}", logical.names[0]))),
+            };
+            let kind = FilesystemType::detect(&bytes);
+            let (partition, names) = (on.partition.clone(), logical.names.to_vec());
+            volumes.push(Self { disk, partition, names, bytes, kind, problem });
+        }
+        Ok(volumes)
+    }
+
+    fn of_partition(disk: &'a Disk, partition: Partition) -> Self {
+        let bytes = disk.slice(partition.start, partition.size);
+        let kind = FilesystemType::detect(&bytes);
+        let names = vec![
+            format!("PARTUUID={}", partition.uuid),
+            format!("PARTLABEL={}", partition.name),
+            format!("/dev/vda{}", partition.index),
+            format!("/dev/sda{}", partition.index),
+        ];
+        Self { disk, partition, names, bytes, kind, problem: None }
+    }
+
+    /// What it holds that cannot be read, in words; `None` when there is nothing that is known, or it can be read.
+    pub(super) fn unread(&self) -> Option<String> {
+        match (&self.problem, self.kind) {
+            (Some(problem), _) => Some(problem.clone()),
+            (None, Some(kind @ (FilesystemType::Btrfs | FilesystemType::Luks))) => Some(format!("{}, which cannot be read", kind.name())),
+            _ => None,
+        }
     }
 
     /// Index of the partition; 0 on a disk without a partition table.
@@ -49,7 +91,7 @@ impl<'a> Volume<'a> {
     /// # Errors
     /// The filesystem is damaged, or beyond what its reader knows.
     pub(super) fn open(&self) -> Result<Option<Box<dyn Filesystem>>, ImageError> {
-        let bytes = self.disk.slice(self.partition.start, self.partition.size);
+        let bytes = self.bytes.clone();
         let opened: Result<Box<dyn Filesystem>, FsError> = match self.kind {
             Some(FilesystemType::Ext4) => Ext4Reader::open(bytes).map(|reader| Box::new(reader) as _),
             Some(FilesystemType::Xfs) => XfsReader::open(bytes).map(|reader| Box::new(reader) as _),
@@ -61,15 +103,8 @@ impl<'a> Volume<'a> {
 
     /// Whether `source`, the first field of an fstab(5) entry, names `filesystem`, which is in this place.
     pub(super) fn is_named(&self, filesystem: &dyn Filesystem, source: &str) -> bool {
-        let names = [
-            format!("UUID={}", filesystem.uuid()),
-            format!("LABEL={}", filesystem.label()),
-            format!("PARTUUID={}", self.partition.uuid),
-            format!("PARTLABEL={}", self.partition.name),
-            format!("/dev/vda{}", self.partition.index),
-            format!("/dev/sda{}", self.partition.index),
-        ];
+        let own = [format!("UUID={}", filesystem.uuid()), format!("LABEL={}", filesystem.label())];
         // What has no label is not named by an empty one.
-        names.iter().any(|name| !name.ends_with('=') && name.eq_ignore_ascii_case(source))
+        self.names.iter().chain(&own).any(|name| !name.ends_with('=') && name.eq_ignore_ascii_case(source))
     }
 }

@@ -1,0 +1,157 @@
+//! LVM against lvm2, which makes groups without device mapper, and says where their volumes are.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use goldsmith::image::{Disk, Root};
+use tempfile::TempDir;
+
+use crate::faults::possible;
+use crate::mounted_tree::{run, tried};
+
+const MIB: u64 = 1 << 20;
+/// Bytes of the disk at which the physical volumes begin.
+const STARTS: [u64; 2] = [MIB, 201 * MIB];
+
+/// Two physical volumes of 200 MiB, as loop devices.
+struct Devices<'a> {
+    dir: &'a TempDir,
+    devices: [String; 2],
+}
+
+impl<'a> Devices<'a> {
+    fn new(dir: &'a TempDir) -> Self {
+        let device = |name: &str| run(dir, &format!("truncate -s 200M @/{name} && losetup -f --show @/{name}")).trim().to_owned();
+        Self { dir, devices: [device("pv-0"), device("pv-1")] }
+    }
+
+    /// Run a command of lvm2 that sees these devices only and leaves nothing on the host. `0` and `1` stand for them.
+    fn lvm(&self, command: &str) -> String {
+        let [first, second] = &self.devices;
+        let command = command.replace("PV0", first).replace("PV1", second);
+        let config = format!(
+            "devices {{ filter=[\"a|^{first}$|\",\"a|^{second}$|\",\"r|.*|\"] use_devicesfile=0 hints=\"none\" }} backup {{ backup=0 archive=0 }} \
+             activation {{ udev_sync=0 udev_rules=0 }}"
+        );
+        run(self.dir, &format!("DM_DISABLE_UDEV=1 lvm {command} --driverloaded n --config '{config}' 2>/dev/null"))
+    }
+
+    /// Write `image` to where lvm2 says that the volume `name` is.
+    fn put(&self, name: &str, image: &str) {
+        let image = fs::read(self.dir.path().join(image)).unwrap();
+        let said = self
+            .lvm(&format!("lvs --noheadings --units b --nosuffix --segments -o seg_start,seg_size,stripe_size,seg_pe_ranges cl/{name}"));
+        for line in said.lines().filter(|line| !line.trim().is_empty()) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let number = |at: usize| words[at].parse::<u64>().unwrap();
+            let (start, size, stripe) = (number(0), number(1), if number(2) == 0 { number(1) } else { number(2) });
+            for at in (0..size).step_by(65_536).filter(|at| ((start + at) as usize) < image.len()) {
+                let (turn, count) = (at / stripe, (words.len() - 3) as u64);
+                // `/dev/loop0:0-9`: extents of 4 MiB behind the first MiB.
+                let (device, extents) = words[3 + (turn % count) as usize].split_once(':').unwrap();
+                let extent: u64 = extents.split('-').next().unwrap().parse().unwrap();
+                let place = MIB + extent * 4 * MIB + turn / count * stripe + at % stripe;
+                let from = (start + at) as usize;
+                let physical = self.devices.iter().position(|known| known == device).unwrap();
+                let file = File::options().write(true).open(self.dir.path().join(format!("pv-{physical}"))).unwrap();
+                file.write_all_at(&image[from..image.len().min(from + 65_536)], place).unwrap();
+            }
+        }
+    }
+}
+
+impl Drop for Devices<'_> {
+    fn drop(&mut self) {
+        for device in &self.devices {
+            let _ = tried(self.dir, &format!("losetup -d {device}"));
+        }
+    }
+}
+
+/// Whether this host lets us make groups; says so when not.
+fn can_make(dir: &TempDir) -> bool {
+    let line = format!("truncate -s 1M {0}/tried && losetup -d $(losetup -f --show {0}/tried) && lvm version", dir.path().display());
+    possible(&["sh", "-c", &line], "only root with lvm2 and loop devices can make volume groups")
+}
+
+/// Put the physical volumes into a disk with two partitions.
+fn assemble(dir: &TempDir) {
+    run(dir, "rm -f @/disk; truncate -s 402M @/disk && sgdisk -n 1:1M:+200M -t 1:8e00 -n 2:201M:+200M -t 2:8e00 @/disk");
+    for (number, start) in STARTS.iter().enumerate() {
+        run(dir, &format!("dd if=@/pv-{number} of=@/disk bs=1M seek={} conv=notrunc,sparse status=none", start / MIB));
+    }
+}
+
+#[test]
+fn linear_and_striped_volumes_are_read_and_mounted() {
+    let dir = tempfile::tempdir().unwrap();
+    if !can_make(&dir) {
+        return;
+    }
+    let noise: Vec<u8> = (0..5_000_000u32).flat_map(u32::to_le_bytes).collect();
+    run(&dir, "mkdir -p @/root/etc @/root/srv @/root/home @/boot");
+    let fstab =
+        "/dev/mapper/cl-root--a / ext4 defaults 0 1\n/dev/cl/home /home ext4 defaults 0 2\n/dev/mapper/cl-thin /srv ext4 defaults 0 2\n";
+    fs::write(dir.path().join("root/etc/fstab"), fstab).unwrap();
+    for tree in ["root", "boot"] {
+        fs::write(dir.path().join(tree).join("noise"), &noise).unwrap();
+    }
+    let devices = Devices::new(&dir);
+    devices.lvm("pvcreate -y PV0 PV1");
+    devices.lvm("vgcreate cl PV0 PV1");
+    // Its second half is on the other physical volume, and begins elsewhere there.
+    devices.lvm("lvcreate -an -Zn -Wn -n first -l 3 cl PV1");
+    devices.lvm("lvcreate -an -Zn -Wn -n root-a -l 4 cl PV0");
+    devices.lvm("lvextend -l +8 cl/root-a PV1");
+    devices.lvm("lvcreate -an -Zn -Wn -n home -i 2 -I 64k -l 12 cl");
+    run(&dir, "truncate -s 48M @/root.ext4 @/home.ext4 && mke2fs -q -F -d @/root @/root.ext4 && mke2fs -q -F -d @/boot @/home.ext4");
+    devices.put("root-a", "root.ext4");
+    devices.put("home", "home.ext4");
+    assemble(&dir);
+    let root = Root::open(&Disk::open(&dir.path().join("disk")).unwrap()).unwrap();
+    for path in ["/noise", "/home/noise"] {
+        assert!(root.read(path, 100 * MIB).unwrap() == noise, "{path}");
+    }
+    assert_eq!(root.unmounted(), ["/srv (/dev/mapper/cl-thin): no readable filesystem of this disk has that name"]);
+    // The ring of metadata is full and begins anew.
+    for number in 0..400 {
+        devices.lvm(&format!("lvchange --addtag tag{number} cl/first"));
+        if number % 100 == 99 {
+            devices.lvm("vgck cl");
+        }
+        if number > 20 && number % 40 == 0 {
+            devices.lvm(&format!("lvchange {} cl/first", (0..number - 1).map(|tag| format!("--deltag tag{tag} ")).collect::<String>()));
+        }
+    }
+    assemble(&dir);
+    let disk = dir.path().join("disk");
+    assert_eq!(Root::open(&Disk::open(&disk).unwrap()).unwrap().read("/etc/fstab", 1000).unwrap(), fstab.as_bytes());
+
+    // One of the physical volumes is on another disk.
+    let file = File::options().write(true).open(&disk).unwrap();
+    file.write_all_at(&[0; 4096], STARTS[1]).unwrap();
+    let error = Root::open(&Disk::open(&disk).unwrap()).err().unwrap().to_string();
+    assert!(error.contains("the logical volume /dev/cl/first: it is on pv1, which is not on this disk"), "{error}");
+    // Neither copy of the metadata is whole.
+    file.write_all_at(&[0; 100], STARTS[0] + 4096 + 100_000).unwrap();
+    let damaged = vec![0x55; 900_000];
+    file.write_all_at(&damaged, STARTS[0] + 4096 + 512).unwrap();
+    let error = Root::open(&Disk::open(&disk).unwrap()).err().unwrap().to_string();
+    assert!(error.contains("LVM, of which its metadata fails its checksum"), "{error}");
+}
+
+#[test]
+fn what_is_neither_linear_nor_striped_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    if !can_make(&dir) {
+        return;
+    }
+    let devices = Devices::new(&dir);
+    devices.lvm("pvcreate -y PV0 PV1");
+    devices.lvm("vgcreate cl PV0 PV1");
+    // Of the types that are not read, one of the few that lvm2 makes without device mapper.
+    devices.lvm("lvcreate -an -Zn -Wn --type zero -n root -l 5 cl");
+    assemble(&dir);
+    let error = Root::open(&Disk::open(&dir.path().join("disk")).unwrap()).err().unwrap().to_string();
+    assert!(error.contains("the logical volume /dev/cl/root: it is of the type zero, which is not read"), "{error}");
+}
