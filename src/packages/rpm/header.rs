@@ -40,6 +40,13 @@ pub struct Section {
     data: Vec<u8>,
 }
 
+/// The index and the data of a header, wherever they are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Header<'a> {
+    index: &'a [u8],
+    data: &'a [u8],
+}
+
 /// An entry of the index.
 struct Entry<'a> {
     count: u64,
@@ -84,6 +91,13 @@ impl Section {
         [&self.intro[..], &self.index, &self.data].concat()
     }
 
+    /// Its entries.
+    pub fn entries(&self) -> Header<'_> {
+        Header { index: &self.index, data: &self.data }
+    }
+}
+
+impl<'a> Header<'a> {
     /// How many entries have this tag.
     pub fn count_of(&self, tag: u32) -> usize {
         self.index.chunks_exact(ENTRY_BYTES).filter(|entry| number(&entry[..4]) == u64::from(tag)).count()
@@ -96,19 +110,19 @@ impl Section {
 
     /// The first text with this tag and type, which is [`STRING`], or [`STRING_ARRAY`] for the first of several. None when it is empty, has
     /// more than 256 bytes, or is not UTF-8.
-    pub fn text(&self, tag: u32, kind: u32) -> Option<&str> {
+    pub fn text(&self, tag: u32, kind: u32) -> Option<&'a str> {
         let data = self.at(tag, kind)?.data;
         let end = data.iter().take(TEXT_BYTES).position(|byte| *byte == 0)?;
         std::str::from_utf8(&data[..end]).ok().filter(|text| !text.is_empty())
     }
 
     /// The first bytes ([`BIN`]) with this tag. None when they go on beyond the data.
-    pub fn blob(&self, tag: u32) -> Option<&[u8]> {
+    pub fn blob(&self, tag: u32) -> Option<&'a [u8]> {
         let entry = self.at(tag, BIN)?;
         entry.data.get(..usize::try_from(entry.count).ok()?)
     }
 
-    fn at(&self, tag: u32, kind: u32) -> Option<Entry<'_>> {
+    fn at(&self, tag: u32, kind: u32) -> Option<Entry<'a>> {
         let is = |entry: &&[u8]| number(&entry[..4]) == u64::from(tag) && number(&entry[4..8]) == u64::from(kind);
         let entry = self.index.chunks_exact(ENTRY_BYTES).find(is)?;
         Some(Entry { count: number(&entry[12..16]), data: self.data.get(usize::try_from(number(&entry[8..12])).ok()?..)? })

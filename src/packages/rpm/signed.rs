@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use md5::{Digest, Md5};
 use sha1::Sha1;
 
-use super::header::{INT32, LEAD_BYTES, LEAD_MAGIC, STRING, STRING_ARRAY, Section};
+use super::header::{Header, INT32, LEAD_BYTES, LEAD_MAGIC, STRING, STRING_ARRAY, Section};
 use crate::packages::Checksum;
 use crate::packages::openpgp::Signature;
 
@@ -104,17 +104,17 @@ pub fn read(reader: &mut impl Read) -> io::Result<Result<Signed, String>> {
         Ok(header) => header,
         Err(what) => return Ok(Err(what)),
     };
-    Ok(signatures(&signature).map(|signatures| Signed {
+    Ok(signatures(signature.entries()).map(|signatures| Signed {
         header_at,
         payload_at: header_at + header.bytes() as u64,
-        payload_digest: payload_digest(&header),
+        payload_digest: payload_digest(header.entries()),
         header: header.into_bytes(),
         signatures,
-        digests: (signature.text(SHA1, STRING).map(str::to_owned), signature.blob(MD5).map(<[u8]>::to_vec)),
+        digests: (signature.entries().text(SHA1, STRING).map(str::to_owned), signature.entries().blob(MD5).map(<[u8]>::to_vec)),
     }))
 }
 
-fn signatures(section: &Section) -> Result<Vec<(Covers, Signature)>, String> {
+fn signatures(section: Header<'_>) -> Result<Vec<(Covers, Signature)>, String> {
     let mut found = Vec::new();
     for (tag, covers) in TAGS {
         match section.count_of(tag) {
@@ -130,7 +130,7 @@ fn signatures(section: &Section) -> Result<Vec<(Covers, Signature)>, String> {
     Ok(found)
 }
 
-fn payload_digest(header: &Section) -> Option<Checksum> {
+fn payload_digest(header: Header<'_>) -> Option<Checksum> {
     let kind = match header.number(PAYLOAD_DIGEST_ALGORITHM, INT32)? {
         SHA256 => "sha256",
         SHA512 => "sha512",

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
-use crate::packages::rpm::header::{INT32, INT64, LEAD_BYTES, LEAD_MAGIC, STRING, Section};
+use crate::packages::rpm::header::{Header, INT32, INT64, LEAD_BYTES, LEAD_MAGIC, STRING, Section};
 use crate::sources::magic;
 
 /// Bytes that show what a file is that is no package.
@@ -75,14 +75,15 @@ pub(super) fn read(reader: &mut dyn Read, bytes: u64) -> io::Result<Result<Packa
     let padding = signature.padding();
     io::copy(&mut rest.by_ref().take(padding as u64), &mut io::sink())?;
     let before = (LEAD_BYTES + signature.bytes() + padding) as u64;
-    let size = signature.number(SIZE, INT32).or_else(|| signature.number(LONG_SIZE, INT64));
+    let entries = signature.entries();
+    let size = entries.number(SIZE, INT32).or_else(|| entries.number(LONG_SIZE, INT64));
     if let Some(whole) = size.map(|size| size.saturating_add(before)).filter(|whole| *whole > bytes) {
         return Ok(Err(format!("is cut short: it has {bytes} of {whole} bytes")));
     }
-    Ok(Section::read(&mut rest)?.and_then(|header| package(&header)))
+    Ok(Section::read(&mut rest)?.and_then(|header| package(header.entries())))
 }
 
-fn package(header: &Section) -> Result<PackageHeader, String> {
+fn package(header: Header<'_>) -> Result<PackageHeader, String> {
     let text = |tag, name| header.text(tag, STRING).map(str::to_owned).ok_or_else(|| format!("is damaged: its header has no {name}"));
     Ok(PackageHeader {
         name: text(NAME, "name")?,
