@@ -65,6 +65,20 @@ impl Signature {
         }
     }
 
+    /// The id of the key that it says it is by. Nothing proves it before the signature is verified with that key. None when it does not say.
+    pub fn issuer(&self) -> Option<[u8; 8]> {
+        let body = packets(&self.bytes).ok()?.first()?.body;
+        if self.version == 3 {
+            return body.get(7..15)?.try_into().ok();
+        }
+        // Section 5.2.3: version, class, two algorithms, then twice a length and as many bytes of notes, those that are signed and the others.
+        let length = |at: usize| Some(usize::from(u16::from_be_bytes(body.get(at..at + 2)?.try_into().ok()?)));
+        let signed = body.get(6..)?.get(..length(4)?)?;
+        let rest = 6 + signed.len();
+        let others = body.get(rest + 2..)?.get(..length(rest)?)?;
+        [signed, others].into_iter().find_map(issuer)
+    }
+
     fn of(packet: &Packet<'_>) -> Result<Self, String> {
         if packet.tag != SIGNATURE {
             return Err("is an OpenPGP packet, but not a signature".to_owned());
@@ -83,6 +97,27 @@ impl Signature {
     }
 }
 
+/// The id of the key that notes of a signature say (section 5.2.3.1): note 16 is the id, note 33 a version and the fingerprint, of which the last 8
+/// bytes are the id for keys of version 4 (RFC 9580, section 5.2.3.35).
+fn issuer(mut notes: &[u8]) -> Option<[u8; 8]> {
+    while let [first, rest @ ..] = notes {
+        let (length, rest) = match (first, rest) {
+            (0..192, _) => (usize::from(*first), rest),
+            (192..255, [second, rest @ ..]) => (((usize::from(*first) - 192) << 8) + usize::from(*second) + 192, rest),
+            (255, [a, b, c, d, rest @ ..]) => (usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).ok()?, rest),
+            _ => return None,
+        };
+        let (note, rest) = rest.split_at_checked(length)?;
+        match note {
+            // The highest bit says that a reader must know the note.
+            [16 | 144, id @ ..] => return id.try_into().ok(),
+            [33 | 161, 4, fingerprint @ ..] if fingerprint.len() == 20 => return fingerprint[12..].try_into().ok(),
+            _ => notes = rest,
+        }
+    }
+    None
+}
+
 /// The signatures in a file that has nothing else, armored or not.
 ///
 /// # Errors
@@ -99,6 +134,35 @@ pub fn detached(bytes: &[u8]) -> Result<Vec<Signature>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_is_named_by_either_note() {
+        let id = [1, 2, 3, 4, 5, 6, 7, 8];
+        let with_id = [&[9, 16][..], &id].concat();
+        let fingerprint = [&[22, 33, 4][..], &[0; 12], &id].concat();
+        let other = [&[5, 2][..], &[0; 4]].concat();
+        // A note of 200 bytes has a length of two bytes, or of five.
+        let long = [&[192, 8, 20][..], &[7; 199]].concat();
+        let longer = [&[255, 0, 0, 0, 200, 20][..], &[7; 199]].concat();
+        let v4 = |signed: &[u8], others: &[u8]| {
+            let length = |notes: &[u8]| (notes.len() as u16).to_be_bytes();
+            let body = [&[4, 0, 1, 8][..], &length(signed), signed, &length(others), others, &[0, 0]].concat();
+            [&[0x89][..], &(body.len() as u16).to_be_bytes(), &body].concat()
+        };
+        let v3 = [&[0x88, 19, 3, 5, 0, 0, 0, 0, 0][..], &id, &[1, 8, 0, 0]].concat();
+        for (bytes, expected) in [
+            (v3, Some(id)),
+            (v4(&other, &with_id), Some(id)),
+            (v4(&[&other[..], &fingerprint].concat(), &[]), Some(id)),
+            (v4(&[&long[..], &longer, &with_id].concat(), &[]), Some(id)),
+            (v4(&other, &[]), None),
+            (v4(&with_id[..9], &[]), None),
+            (v4(&[9], &with_id), Some(id)),
+            (v4(&[22, 33, 6], &[]), None),
+        ] {
+            assert_eq!(Signature::read(&bytes).unwrap().issuer(), expected, "{bytes:x?}");
+        }
+    }
 
     #[test]
     fn only_one_signature_over_binary_data_is_one() {
