@@ -12,8 +12,8 @@
 //!
 //! # The house
 //!
-//! The modules below stand in reading order, and each may import those above it only as far as `tests/architecture` says. No file imports itself through others: what two files need of each other
-//! has a file of its own, which both import.
+//! The modules below stand in reading order, and each may import those above it only as far as `tests/architecture` says. No file imports
+//! itself through others: what two files need of each other has a file of its own, which both import.
 //!
 //! - [`base`] has what means the same everywhere: sizes, digests, events, failures, the wrapper around external programs.
 //! - [`hardware`] has words that a recipe, a disk and a machine share: firmware, partition table, format of an image file.
@@ -23,8 +23,8 @@
 //! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
 //! - [`machine`] runs one QEMU and scripts as root in it, and does not know what for. [`image`] reads and writes disks at rest, and
 //!   does not know who runs them.
-//! - [`stages`] execute a plan, [`audit`] looks for what an image should not give away, [`verify`] judges the result without knowing how it was made, [`artifact`] is what is published,
-//!   [`run`] starts it again as a local VM.
+//! - [`inventory`] tells which packages an image has, [`audit`] what it should not give away. [`stages`] execute a plan, [`verify`] judges the
+//!   result without knowing how it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM.
 //! - [`cli`] is the only printer, the only reader of the environment and the only place that knows exit codes.
 //!
 //! # What is never there
@@ -53,6 +53,7 @@ pub mod sources;
 pub mod plan;
 pub mod machine;
 pub mod image;
+pub mod inventory;
 pub mod stages;
 pub mod audit;
 pub mod verify;

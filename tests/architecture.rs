@@ -22,6 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("plan", &["base", "recipe", "installer", "packages", "sources"]),
     ("machine", &["base", "hardware"]),
     ("image", &["base", "hardware", "packages"]),
+    ("inventory", &["base", "packages", "image"]),
     // `recipe` is more than the design's table says: planned work carries the recipe's own value types (a disk's layout, a provision
     // step); twins of them in `plan` would add words and no safety.
     ("stages", &["base", "recipe", "plan", "installer", "sources", "machine", "image"]),
@@ -61,6 +62,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "plan",
             "machine",
             "image",
+            "inventory",
             "stages",
             "audit",
             "verify",

@@ -1,7 +1,8 @@
-//! Package indexes and versions: held against the tools that own the formats (rpm, createrepo_c, libcomps, dpkg, apt), and against files
-//! made to break a reader.
+//! Package indexes, versions and databases: held against the tools that own the formats (rpm, createrepo_c, libcomps, dpkg, apt, SQLite,
+//! Berkeley DB), and against files made to break a reader.
 
 mod hostile;
+pub mod installed;
 mod repositories;
 mod suites;
 mod versions;

@@ -1,11 +1,9 @@
 //! Repositories of RPM packages as createrepo makes them.
 
-mod berkeley;
 mod comps;
 mod filelists;
 pub mod header;
 mod href;
-mod installed;
 mod primary;
 mod repomd;
 pub mod signed;
@@ -14,6 +12,5 @@ mod xml;
 pub use comps::add_comps;
 pub use filelists::add_filelists;
 pub use href::{address, local_path};
-pub use installed::installed;
 pub use primary::add_primary;
 pub use repomd::{Data, Entry, Kind, Repomd};

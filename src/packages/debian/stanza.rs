@@ -8,7 +8,7 @@ use crate::packages::error::{IndexError, Problem};
 use crate::packages::input::Input;
 
 /// The paragraphs of an index.
-pub(super) struct Stanzas<'a> {
+pub(in crate::packages) struct Stanzas<'a> {
     input: Input<'a>,
     empty_line: Finder<'static>,
     /// Bytes of the input's buffer that the paragraph given last lies in.
@@ -18,12 +18,12 @@ pub(super) struct Stanzas<'a> {
 }
 
 impl<'a> Stanzas<'a> {
-    pub(super) fn new(input: Input<'a>) -> Self {
+    pub(in crate::packages) fn new(input: Input<'a>) -> Self {
         Self { input, empty_line: Finder::new("\n\n"), given: 0, joined: Vec::new() }
     }
 
     /// The next paragraph, without the line ends after it; nothing at the end.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, Problem> {
+    pub(in crate::packages) fn next(&mut self) -> Result<Option<&[u8]>, Problem> {
         self.input.consume(std::mem::take(&mut self.given));
         self.input.begin_entry();
         self.joined.clear();
@@ -59,18 +59,18 @@ impl<'a> Stanzas<'a> {
     }
 
     /// The error that `problem` of `package`, met here, amounts to.
-    pub(super) fn error(&mut self, package: Option<String>, problem: Problem) -> IndexError {
+    pub(in crate::packages) fn error(&mut self, package: Option<String>, problem: Problem) -> IndexError {
         self.input.error(package, problem)
     }
 
     /// All paragraphs were read: check the whole.
-    pub(super) fn finish(self) -> Result<(), IndexError> {
+    pub(in crate::packages) fn finish(self) -> Result<(), IndexError> {
         self.input.finish()
     }
 }
 
 /// The fields of a paragraph: name and value, the latter with its continuation lines. A line that is no field has no name.
-pub(super) fn fields(stanza: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(in crate::packages) fn fields(stanza: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = stanza;
     std::iter::from_fn(move || {
         let mut end = 0;

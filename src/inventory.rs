@@ -1,0 +1,103 @@
+//! The packages of an image: the database of its package manager, found in its files and read.
+
+use crate::base::failure::{Class, Failure};
+use crate::image::{ImageError, Root};
+use crate::packages::installed::{
+    self, DATABASE_BYTES, DPKG_INFO, DPKG_STATUS, DPKG_STATUS_DIRECTORY, DatabaseError, EachFile, FileLists, Installation, RPM_PLACES,
+    RpmDatabase, SQLITE_JOURNAL, SQLITE_LOG,
+};
+
+/// Why the packages of an image cannot be told.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum InventoryError {
+    /// The files of the database cannot be read.
+    Image(#[from] ImageError),
+    /// What is in them cannot be.
+    Database(#[from] DatabaseError),
+}
+
+impl Failure for InventoryError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Image(error) => error.class(),
+            Self::Database(error) => error.class(),
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Image(error) => error.remedy(),
+            Self::Database(error) => error.remedy(),
+        }
+    }
+}
+
+/// What is installed in the system of `root`; `None` when it has no database of rpm or dpkg. Where it has both, dpkg's counts: Debian has rpm as a
+/// package, and no system of RPM packages has dpkg's database.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn installation(root: &Root) -> Result<Option<Installation>, InventoryError> {
+    read(root, None)
+}
+
+/// As [`installation`], and each file of each installed package is handed to `each`.
+///
+/// # Errors
+/// As [`installation`], or a package's list of files cannot be read.
+pub fn files(root: &Root, each: &mut EachFile<'_>) -> Result<Option<Installation>, InventoryError> {
+    read(root, Some(each))
+}
+
+fn read(root: &Root, mut each: Option<&mut EachFile<'_>>) -> Result<Option<Installation>, InventoryError> {
+    if let Some(found) = dpkg(root)? {
+        if let Some(each) = each {
+            dpkg_files(root, &found, each)?;
+        }
+        return Ok(Some(found));
+    }
+    for name in RPM_PLACES {
+        let Some(bytes) = root.read_if_there(name, DATABASE_BYTES)? else { continue };
+        let beside = |suffix: &str| root.read_if_there(format!("{name}{suffix}"), DATABASE_BYTES).map(Option::unwrap_or_default);
+        let (log, journal) = (beside(SQLITE_LOG)?, beside(SQLITE_JOURNAL)?);
+        let database = RpmDatabase { name, bytes: &bytes, log: &log, journal: &journal };
+        return Ok(Some(installed::rpm(&database, each.take())?));
+    }
+    Ok(None)
+}
+
+fn dpkg(root: &Root) -> Result<Option<Installation>, InventoryError> {
+    if let Some(status) = root.read_if_there(DPKG_STATUS, DATABASE_BYTES)? {
+        return Ok(Some(installed::dpkg(&[(DPKG_STATUS, &status)], None)?));
+    }
+    if !root.exists(DPKG_STATUS_DIRECTORY)? {
+        return Ok(None);
+    }
+    let mut files = Vec::new();
+    for name in root.read_dir(DPKG_STATUS_DIRECTORY)? {
+        let name = name.to_string_lossy().into_owned();
+        if !name.ends_with(".md5sums") {
+            let path = format!("{DPKG_STATUS_DIRECTORY}/{name}");
+            let bytes = root.read(&path, DATABASE_BYTES)?;
+            files.push((path, bytes));
+        }
+    }
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    Ok(Some(installed::dpkg(&files, None)?))
+}
+
+/// The files of dpkg's packages stand in lists of their own.
+fn dpkg_files(root: &Root, found: &Installation, each: &mut EachFile<'_>) -> Result<(), InventoryError> {
+    for package in &found.packages {
+        for name in installed::file_lists(package) {
+            let path = |kind: &str| format!("{DPKG_INFO}/{name}.{kind}");
+            let Some(list) = root.read_if_there(path("list"), DATABASE_BYTES)? else { continue };
+            let other = |kind: &str| root.read_if_there(path(kind), DATABASE_BYTES).map(Option::unwrap_or_default);
+            let (md5sums, conffiles) = (other("md5sums")?, other("conffiles")?);
+            FileLists { list: &list, md5sums: &md5sums, conffiles: &conffiles }.each(&path("list"), package, each)?;
+            break;
+        }
+    }
+    Ok(())
+}
