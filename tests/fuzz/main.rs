@@ -12,6 +12,7 @@
 //! FUZZ_REPLAY=FILE   try one input of the only target, once
 //! ```
 
+mod databases;
 mod mutate;
 mod targets;
 mod xfs;

@@ -57,7 +57,7 @@ pub fn mutated(dice: &mut Dice, pool: &[Vec<u8>], words: &[&str], longest: usize
     for _ in 0..1 + dice.roll(8) {
         let at = dice.roll(bytes.len() + 1);
         let until = (at + 1 + spread(dice)).min(bytes.len());
-        match dice.roll(12) {
+        match dice.roll(15) {
             0 if at < bytes.len() => bytes[at] ^= 1 << dice.roll(8),
             1 if at < bytes.len() => bytes[at] = dice.roll(256) as u8,
             2 if at < until => drop(bytes.drain(at..until)),
@@ -69,7 +69,15 @@ pub fn mutated(dice: &mut Dice, pool: &[Vec<u8>], words: &[&str], longest: usize
             5 | 6 => insert(&mut bytes, at, dice.pick(words).as_bytes()),
             7 => replace_word(dice, &mut bytes, at, words),
             8 | 9 => exchange_lines(dice, &mut bytes),
-            10 => {
+            10 => overwrite(&mut bytes, at, &number(dice)),
+            11 => {
+                // Of the bytes of a binary format, none moves.
+                let from = dice.roll(bytes.len() + 1);
+                let piece = bytes[from..(from + 1 + spread(dice)).min(bytes.len())].to_vec();
+                overwrite(&mut bytes, at, &piece);
+            }
+            12 => overwrite(&mut bytes, at, &vec![0; until - at.min(until)]),
+            13 => {
                 // The end of another.
                 let other = &pool[dice.roll(pool.len())];
                 let from = dice.roll(other.len() + 1);
@@ -97,6 +105,25 @@ fn spread(dice: &mut Dice) -> usize {
 
 fn insert(bytes: &mut Vec<u8>, at: usize, piece: &[u8]) {
     bytes.splice(at..at, piece.iter().copied());
+}
+
+fn overwrite(bytes: &mut [u8], at: usize, piece: &[u8]) {
+    bytes[at..].iter_mut().zip(piece).for_each(|(to, byte)| *to = *byte);
+}
+
+/// A number of 16 or 32 bits in either byte order, most often a small one.
+fn number(dice: &mut Dice) -> Vec<u8> {
+    let number = match dice.roll(4) {
+        0 => u32::MAX - dice.roll(4) as u32,
+        1 => 1 << dice.roll(32),
+        _ => dice.roll(40) as u32,
+    };
+    match dice.roll(4) {
+        0 => number.to_le_bytes().to_vec(),
+        1 => number.to_be_bytes().to_vec(),
+        2 => (number as u16).to_le_bytes().to_vec(),
+        _ => (number as u16).to_be_bytes().to_vec(),
+    }
 }
 
 /// Another word or number for the one at `at`.

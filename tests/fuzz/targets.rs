@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::io::Write;
 
+use super::databases;
 use goldsmith::kickstart;
 use goldsmith::packages::rpm::{self, Repomd};
 use goldsmith::packages::{
@@ -244,6 +245,14 @@ pub const TARGETS: &[Target] = &[
         run: read_openpgp,
     },
     Target { name: "xfs", seeds: &["fuzz/corpus/xfs-4", "fuzz/corpus/xfs-5"], prepare: None, words: XFS, run: xfs::read },
+    Target {
+        name: "rpmdb",
+        seeds: &["fuzz/corpus/databases"],
+        prepare: Some(databases::expanded),
+        words: BINARY,
+        run: databases::read_rpm,
+    },
+    Target { name: "dpkg", seeds: &["fuzz/corpus/status"], prepare: None, words: DEB822, run: databases::read_dpkg },
     Target { name: "closure", seeds: &["fuzz/corpus/closure"], prepare: None, words: CLOSURE, run: resolve_closure },
     Target { name: "versions", seeds: &["fuzz/corpus/versions"], prepare: None, words: VERSION, run: compare_versions },
 ];
