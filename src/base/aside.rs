@@ -25,6 +25,18 @@ impl Meter {
     pub fn measure<R: Read>(self: &Arc<Self>, reader: R) -> Measured<R> {
         Measured { reader, meter: Arc::clone(self) }
     }
+
+    /// Count `bytes` that were worked on.
+    ///
+    /// # Errors
+    /// Nobody waits any more ([`io::ErrorKind::ConnectionAborted`]): the work has to end.
+    pub fn count(&self, bytes: u64) -> io::Result<()> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// A reader that counts.
@@ -36,11 +48,9 @@ pub struct Measured<R> {
 
 impl<R: Read> Read for Measured<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.meter.stopped.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
+        self.meter.count(0)?;
         let read = self.reader.read(buf)?;
-        self.meter.done.fetch_add(read as u64, Ordering::Relaxed);
+        self.meter.count(read as u64)?;
         Ok(read)
     }
 }

@@ -35,6 +35,16 @@ pub trait ReadAt: Send + Sync {
         Ok(true)
     }
 
+    /// Whether the `len` bytes that begin at byte `offset` are zeros for a reason that can be told without reading them: nothing is stored
+    /// there. `false` says nothing about the bytes.
+    ///
+    /// # Errors
+    /// As [`ReadAt::read_at`].
+    fn is_hole(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let _ = (offset, len);
+        Ok(false)
+    }
+
     /// Whether there is no byte at all.
     fn is_empty(&self) -> bool {
         self.len() == 0

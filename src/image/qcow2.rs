@@ -241,6 +241,37 @@ impl Qcow2 {
         Ok(bytes)
     }
 
+    /// Whether `len` bytes from the disk's byte `offset` on are zeros, cluster by cluster: `backing` judges the bytes (offset, length) that the
+    /// backing file shows, `stored` those that this file has.
+    fn all_zero(
+        &self,
+        offset: u64,
+        len: u64,
+        backing: impl Fn(&dyn ReadAt, u64, u64) -> io::Result<bool>,
+        mut stored: impl FnMut(u64, u64) -> io::Result<bool>,
+    ) -> io::Result<bool> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.header.size).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut at = offset;
+        while at < end {
+            let inside = at & (self.cluster_size() - 1);
+            let count = (self.cluster_size() - inside).min(end - at);
+            let is_zero = match (self.locate(at >> self.header.cluster_bits)?, &self.backing) {
+                (Cluster::Zeros, _) | (Cluster::Unallocated, None) => true,
+                // A backing file may be smaller than what lies over it.
+                (Cluster::Unallocated, Some(below)) => {
+                    let there = below.len().saturating_sub(at).min(count);
+                    there == 0 || backing(&**below, at, there)?
+                }
+                (Cluster::Plain { .. } | Cluster::Compressed { .. }, _) => stored(at, count)?,
+            };
+            if !is_zero {
+                return Ok(false);
+            }
+            at += count;
+        }
+        Ok(true)
+    }
+
     /// Fill `buf` from within one cluster: `offset` is the disk's, `inside` the cluster's.
     fn read_part(&self, offset: u64, inside: usize, buf: &mut [u8]) -> io::Result<()> {
         match self.locate(offset >> self.header.cluster_bits)? {
@@ -286,32 +317,18 @@ impl ReadAt for Qcow2 {
 
     /// Clusters that are not there, or marked as zeros, are not read.
     fn is_zero(&self, offset: u64, len: u64) -> io::Result<bool> {
-        let end = offset.checked_add(len).filter(|end| *end <= self.header.size).ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut buf = Vec::new();
-        let mut at = offset;
-        while at < end {
-            let inside = at & (self.cluster_size() - 1);
-            let count = (self.cluster_size() - inside).min(end - at);
-            let is_zero = match (self.locate(at >> self.header.cluster_bits)?, &self.backing) {
-                (Cluster::Zeros, _) | (Cluster::Unallocated, None) => true,
-                // A backing file may be smaller than what lies over it.
-                (Cluster::Unallocated, Some(backing)) => {
-                    let there = backing.len().saturating_sub(at).min(count);
-                    there == 0 || backing.is_zero(at, there)?
-                }
-                (Cluster::Plain { .. } | Cluster::Compressed { .. }, _) => {
-                    // OK to truncate: a cluster has at most 2 MiB.
-                    buf.resize(count as usize, 0);
-                    self.read_at(at, &mut buf)?;
-                    buf.iter().all(|byte| *byte == 0)
-                }
-            };
-            if !is_zero {
-                return Ok(false);
-            }
-            at += count;
-        }
-        Ok(true)
+        let stored = |at, count| {
+            // OK to truncate: a cluster has at most 2 MiB.
+            buf.resize(count as usize, 0);
+            self.read_at(at, &mut buf)?;
+            Ok(buf.iter().all(|byte| *byte == 0))
+        };
+        self.all_zero(offset, len, |backing, at, count| backing.is_zero(at, count), stored)
+    }
+
+    fn is_hole(&self, offset: u64, len: u64) -> io::Result<bool> {
+        self.all_zero(offset, len, |backing, at, count| backing.is_hole(at, count), |_, _| Ok(false))
     }
 
     fn len(&self) -> u64 {

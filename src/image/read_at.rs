@@ -39,6 +39,17 @@ impl ReadAt for RawFile {
         self.file.read_exact_at(buf, offset)
     }
 
+    /// Told by lseek(2) with `SEEK_DATA`. Block devices and filesystems without it have no holes.
+    fn is_hole(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.len).ok_or(io::ErrorKind::UnexpectedEof)?;
+        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(data) => Ok(data >= end),
+            // No data up to the end of the file.
+            Err(rustix::io::Errno::NXIO) => Ok(true),
+            Err(_) => Ok(false),
+        }
+    }
+
     fn len(&self) -> u64 {
         self.len
     }
@@ -81,6 +92,12 @@ impl ReadAt for Slice {
         let end = offset.checked_add(len).filter(|end| *end <= self.len);
         end.ok_or(io::ErrorKind::UnexpectedEof)?;
         self.disk.is_zero(self.start + offset, len)
+    }
+
+    fn is_hole(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.len);
+        end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.disk.is_hole(self.start + offset, len)
     }
 
     fn len(&self) -> u64 {
@@ -149,6 +166,22 @@ mod tests {
         }
         assert_eq!(Slice::new(Arc::new(vec![0; 8]), 6, 100).len(), 2);
         assert_eq!(Slice::new(Arc::new(vec![0; 8]), 9, 100).len(), 0);
+    }
+
+    #[test]
+    fn holes_of_a_file_are_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sparse");
+        let file = File::create(&path).unwrap();
+        file.set_len(8 << 20).unwrap();
+        file.write_all_at(b"data", 4 << 20).unwrap();
+        let raw: Arc<dyn ReadAt> = Arc::new(RawFile::open(&path).unwrap());
+        let mib = |number: u64| number << 20;
+        for (offset, len, hole) in [(0, mib(4), true), (0, mib(4) + 1, false), (mib(4), 4, false), (mib(6), mib(2), true)] {
+            assert_eq!(raw.is_hole(offset, len).unwrap(), hole, "{offset} {len}");
+            assert_eq!(Slice::whole(Arc::clone(&raw)).is_hole(offset, len).unwrap(), hole, "{offset} {len}");
+        }
+        assert!(raw.is_hole(mib(8), 1).is_err() && Slice::new(raw, mib(1), mib(1)).is_hole(0, mib(2)).is_err());
     }
 
     #[test]

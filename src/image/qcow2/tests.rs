@@ -240,3 +240,19 @@ proptest! {
         let _ = read_all(&dir.path().join("disk"));
     }
 }
+
+#[test]
+fn holes_are_known_without_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("base"), image(false, None)).unwrap();
+    std::fs::write(dir.path().join("overlay"), image(true, Some(("base", "qcow2")))).unwrap();
+    let cluster = CLUSTER as u64;
+    for name in ["base", "overlay"] {
+        let qcow2 = Qcow2::open(&dir.path().join(name), &Reach::Anywhere).unwrap();
+        // Plain, zeros, two compressed ones, then nothing in either file.
+        for (first, count, hole) in [(0, 1, false), (1, 1, true), (1, 2, false), (3, 1, false), (4, 12, true)] {
+            assert_eq!(qcow2.is_hole(first * cluster, count * cluster).unwrap(), hole, "{name} {first} {count}");
+        }
+        assert!(qcow2.is_hole(15 * cluster, cluster + 1).is_err());
+    }
+}
