@@ -22,6 +22,7 @@ mod boot;
 mod boot_files;
 mod filesystem;
 mod extract;
+pub mod export;
 mod free;
 mod fstab;
 mod owners;

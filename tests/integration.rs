@@ -8,6 +8,7 @@ mod kickstart_cases;
 mod kickstart_parser;
 mod image_cases;
 mod inside_cases;
+mod export_cases;
 mod free_space_cases;
 mod package_cases;
 mod machine_cases;

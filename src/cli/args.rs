@@ -319,6 +319,52 @@ pub enum Image {
         #[arg(long, conflicts_with = "image")]
         rules: bool,
     },
+    /// Write the image in a format that others use
+    ///
+    /// Blocks that the filesystems do not use become zeros. The same image gives the
+    /// same file. TARGET must not be there yet.
+    #[command(after_help = examples::IMAGE_EXPORT)]
+    Export(ImageExport),
+}
+
+/// `image export`.
+#[derive(Debug, clap::Args)]
+pub struct ImageExport {
+    /// An image, or an artifact's directory
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub image: PathBuf,
+    /// The file to write
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub target: PathBuf,
+    /// The format [default: by the end of the target's name]
+    #[arg(short, long)]
+    pub format: Option<ExportKind>,
+    /// What compresses the clusters of qcow2 [default: zlib, which every QEMU reads; zstd needs 5.1]
+    #[arg(short, long, value_name = "HOW")]
+    pub compression: Option<ClusterCompression>,
+}
+
+/// The formats of `image export`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportKind {
+    /// For QEMU, libvirt, Proxmox and OpenStack (.qcow2)
+    Qcow2,
+    /// The bytes of the disk, with holes (.raw, .img)
+    Raw,
+    /// The bytes of the disk, compressed; zstd -d unpacks it (.raw.zst, .img.zst)
+    #[value(name = "raw.zst")]
+    RawZst,
+}
+
+/// What compresses the clusters of qcow2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ClusterCompression {
+    /// Deflate
+    Zlib,
+    /// Zstandard: smaller, and quicker to read
+    Zstd,
+    /// Nothing
+    None,
 }
 
 /// `image ls`.

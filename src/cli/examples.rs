@@ -30,6 +30,9 @@ examples! {
     IMAGE_FIND: "goldsmith image find debian-12-docker --mode 6000 --long",
         "goldsmith image find disk.qcow2 /usr --kind file --at-least 10M",
         "goldsmith image find disk.qcow2 --name '*.pem'";
+    IMAGE_EXPORT: "goldsmith image export debian-12-docker debian.qcow2",
+        "goldsmith image export debian-12-docker debian-zstd.qcow2 --compression zstd",
+        "goldsmith image export disk.qcow2 disk.raw.zst";
     RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
     CACHE: "goldsmith cache list";
     CACHE_LIST: "goldsmith cache list", "goldsmith cache list --json";

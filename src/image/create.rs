@@ -14,6 +14,8 @@ use crate::hardware::Format;
 /// Whether a flat copy's clusters are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compress {
+    /// With deflate, which every reader of qcow2 knows.
+    Zlib,
     /// With zstd (QEMU 5.1 and later read it).
     Zstd,
     /// Not at all.
@@ -95,9 +97,11 @@ pub async fn flatten_to_qcow2(
     mut on_progress: impl FnMut(u64),
 ) -> Result<(), ImageError> {
     let mut invocation = Invocation::new(Tool::QemuImg).args(["convert", "-p", "-f", format.name(), "-O", "qcow2"]);
-    if compress == Compress::Zstd {
-        invocation = invocation.args(["-c", "-o", "compression_type=zstd"]);
-    }
+    invocation = match compress {
+        Compress::Zlib => invocation.args(["-c", "-o", "compression_type=zlib"]),
+        Compress::Zstd => invocation.args(["-c", "-o", "compression_type=zstd"]),
+        Compress::Never => invocation,
+    };
     let invocation = invocation.arg(local(source)).arg(local(target));
     Ok(invocation.run_with(|line| percent(line).into_iter().for_each(&mut on_progress)).await?)
 }

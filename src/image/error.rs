@@ -31,6 +31,9 @@ pub enum ImageError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// What was to be written is there already.
+    #[error("{} is there already", .0.display())]
+    Exists(PathBuf),
     /// The image may be fine, but this is beyond what goldsmith reads.
     #[error("cannot read {}{}: {what}", path.display(), at(*.offset))]
     Incompatible {
@@ -185,7 +188,7 @@ impl From<ImageError> for io::Error {
 impl Failure for ImageError {
     fn class(&self) -> Class {
         match self {
-            Self::Write { .. } | Self::NoSpace { .. } => Class::Host,
+            Self::Write { .. } | Self::Exists(_) | Self::NoSpace { .. } => Class::Host,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
             Self::Read { .. } | Self::Incompatible { .. } | Self::NotFollowed { .. } | Self::Corrupt { .. } => Class::Input,
             Self::Absent { .. } | Self::OtherKind { .. } | Self::Unfit { .. } => Class::Input,
@@ -196,6 +199,7 @@ impl Failure for ImageError {
 
     fn remedy(&self) -> Option<String> {
         match self {
+            Self::Exists(_) => Some("give another name, or remove it first".to_owned()),
             Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => Some(format!("check the path {}", path.display())),
             Self::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some(format!("make {} readable for you", path.display()))

@@ -3,6 +3,7 @@
 mod audit;
 mod cat;
 mod cp;
+mod export;
 mod find;
 mod inspect;
 mod listing;
@@ -27,5 +28,6 @@ pub async fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
         Image::Find(args) => find::run(args, context).await,
         Image::Packages { image } => packages::run(image, context),
         Image::Audit { image, .. } => audit::run(image.as_deref(), context),
+        Image::Export(args) => export::run(args, context).await,
     }
 }

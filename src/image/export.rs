@@ -1,0 +1,106 @@
+//! Writes a disk as an image for others to use: unused blocks as zeros, on all processors, the same bytes every time.
+//!
+//! qcow2 is written by ourselves ([`qcow2`]): `qemu-img convert` with `-W`, which it needs to be quick, gives other bytes every time.
+
+mod clusters;
+mod content;
+mod job;
+mod pack;
+mod pool;
+mod qcow2;
+mod raw;
+mod zst;
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use self::content::{Content, Pieces};
+use self::job::Job;
+use super::create::{Compress, directory_of, require_space};
+use super::disk::Disk;
+use super::error::ImageError;
+use super::free::FreeSpace;
+use crate::base::aside::{Meter, aside};
+use crate::base::atomic::NewFile;
+use crate::base::event::Task;
+
+/// Bytes that a thread works on at once.
+const PIECE_BYTES: u64 = 1 << 20;
+/// What the tables of a file and the end of its last cluster take at most, beside a 2048th of the data.
+const TABLES_BYTES: u64 = 1 << 20;
+
+/// A kind of file that a disk can be exported as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// QEMU's own, its clusters compressed or not.
+    Qcow2(Compress),
+    /// The bytes of the disk; zeros are holes of the file.
+    Raw,
+    /// The bytes of the disk in zstd's seekable format.
+    RawZst,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Bytes of the disk.
+    pub virtual_size: u64,
+    /// Length of the file in bytes.
+    pub file_size: u64,
+    /// Bytes that the file occupies on the host.
+    pub allocated_size: u64,
+}
+
+/// Write `disk` to the new file `target`, whose directory must be there. `free` reads as zeros. The target appears whole or not at all, and
+/// `task` hears how far it is. Dropped, the work ends soon and leaves nothing.
+///
+/// # Errors
+/// `target` is there already, cannot be written, or has no space; or the disk cannot be read.
+pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: &Path, task: &Task) -> Result<Exported, ImageError> {
+    let failed = |source| ImageError::write(target, source);
+    if fs::symlink_metadata(target).is_ok() {
+        return Err(ImageError::Exists(target.to_owned()));
+    }
+    let content = Content::new(Arc::clone(disk.bytes()), free);
+    task.step("find the data");
+    let size = if format == ExportFormat::RawZst { zst::FRAME_BYTES } else { PIECE_BYTES };
+    let looked = tokio::task::spawn_blocking(move || content.pieces(size).map(|pieces| (content, pieces))).await;
+    let looked = looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let (content, pieces) = looked.map_err(|source| ImageError::read(disk.path(), source))?;
+    require_space(directory_of(target), needed(disk, format, &pieces))?;
+    let new = NewFile::beside(target).map_err(failed)?;
+    let file = new.file().try_clone().map_err(failed)?;
+    let job = Job { content, pieces, source: disk.path().into(), target: target.into() };
+    let total = job.pieces.bytes;
+    let work = move |meter: &Arc<Meter>| match format {
+        ExportFormat::Qcow2(compress) => clusters::write(&job, &file, compress, meter),
+        ExportFormat::Raw => raw::write(&job, &file, meter),
+        ExportFormat::RawZst => zst::write(&job, &file, meter),
+    };
+    aside(task, "write the image", total, work).await?;
+    // An image is for others to read; a file in the making is its maker's.
+    new.file().set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
+    let metadata = new.file().metadata().map_err(failed)?;
+    // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
+    let allocated_size = std::os::unix::fs::MetadataExt::blocks(&metadata).saturating_mul(512);
+    new.publish().map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => ImageError::Exists(target.to_owned()),
+        _ => failed(source),
+    })?;
+    Ok(Exported { virtual_size: disk.bytes().len(), file_size: metadata.len(), allocated_size })
+}
+
+/// Bytes that must be free. What compression will leave cannot be known: where the source is compressed, what it occupies is near to it.
+fn needed(disk: &Disk, format: ExportFormat, pieces: &Pieces) -> u64 {
+    let tables = TABLES_BYTES + pieces.bytes / 2048;
+    let data = match format {
+        ExportFormat::Raw | ExportFormat::Qcow2(Compress::Never) => pieces.bytes,
+        // An overlay occupies less than what it shows.
+        _ if !disk.info().backing.is_empty() => pieces.bytes / 2,
+        _ => pieces.bytes.min(disk.info().allocated_size.saturating_add(disk.info().allocated_size / 4)),
+    };
+    data.saturating_add(tables)
+}
