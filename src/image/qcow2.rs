@@ -213,17 +213,16 @@ impl Qcow2 {
         self.cached(offset, |table| self.file.read_at(offset, table))
     }
 
-    fn decompressed(&self, offset: u64, length: usize) -> io::Result<Arc<[u8]>> {
-        self.cached(offset, |cluster| {
-            // At most 4 MiB: see `decode`, the number of sectors has `cluster_bits - 8` bits.
-            let mut packed = vec![0; length];
-            self.file.read_at(offset, &mut packed)?;
-            match self.header.compression {
-                Compression::Deflate => inflate(&packed, cluster),
-                Compression::Zstd => unzstd(&packed, cluster),
-            }
-            .map_err(|why| self.corrupt(offset, format!("a cluster cannot be decompressed: {why}")).into())
-        })
+    /// Decompress the `length` bytes at `offset` of the file to `cluster`, which is as long as one.
+    fn decompress(&self, offset: u64, length: usize, cluster: &mut [u8]) -> io::Result<()> {
+        // At most 4 MiB: see `decode`, the number of sectors has `cluster_bits - 8` bits.
+        let mut packed = vec![0; length];
+        self.file.read_at(offset, &mut packed)?;
+        match self.header.compression {
+            Compression::Deflate => inflate(&packed, cluster),
+            Compression::Zstd => unzstd(&packed, cluster),
+        }
+        .map_err(|why| self.corrupt(offset, format!("a cluster cannot be decompressed: {why}")).into())
     }
 
     /// The cluster-sized thing at `offset`, remembered or made by `fill`.
@@ -288,8 +287,10 @@ impl Qcow2 {
             }
             // The last cluster of a file need not be whole.
             Cluster::Plain { offset } => read_or_zeros(&self.file, offset + inside as u64, buf),
+            // Whoever reads whole clusters reads on, and does not come back: nothing is remembered.
+            Cluster::Compressed { offset, length } if buf.len() == 1 << self.header.cluster_bits => self.decompress(offset, length, buf),
             Cluster::Compressed { offset, length } => {
-                let cluster = self.decompressed(offset, length)?;
+                let cluster = self.cached(offset, |cluster| self.decompress(offset, length, cluster))?;
                 buf.copy_from_slice(&cluster[inside..inside + buf.len()]);
                 Ok(())
             }
