@@ -296,8 +296,8 @@ pub enum Image {
     Find(ImageFind),
     /// List the packages that the image has installed
     ///
-    /// The databases of dpkg and of RPM up to 4.15 (EL 7) are read; RPM's later ones
-    /// are not read yet.
+    /// The databases of dpkg and of RPM are read, RPM's as Berkeley DB (EL 5 to 8),
+    /// SQLite (EL 9, Fedora) and ndb (SUSE). --json has licence, vendor and key, too.
     #[command(after_help = examples::IMAGE_PACKAGES)]
     Packages {
         /// An image, or an artifact's directory
