@@ -1,13 +1,16 @@
 //! The command line: help, completions and manual pages all come from here.
 
+mod image;
+
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueHint};
+
+pub use image::{ClusterCompression, ExportKind, Image, ImageExport, ImageFind, ImageLs};
 
 use super::examples;
 use crate::base::size::{ByteSize, NotASize};
-use crate::image::FileKind;
 use crate::kickstart::Lint;
 
 const TOPICS: &str = "\
@@ -252,175 +255,6 @@ pub struct Verify {
     /// Override a field of the recipe: path.to.key=value
     #[arg(long, value_name = "KEY=VALUE", requires = "recipe")]
     pub set: Vec<String>,
-}
-
-/// `image …`.
-#[derive(Debug, Subcommand)]
-pub enum Image {
-    /// Show format, partitions and file systems, without mounting
-    #[command(after_help = examples::IMAGE_INSPECT)]
-    Inspect {
-        /// An image, or an artifact's directory
-        #[arg(value_hint = ValueHint::AnyPath)]
-        image: PathBuf,
-    },
-    /// List what a directory of the image holds
-    #[command(after_help = examples::IMAGE_LS)]
-    Ls(ImageLs),
-    /// Write files of the image to standard output
-    #[command(after_help = examples::IMAGE_CAT)]
-    Cat {
-        /// An image, or an artifact's directory
-        #[arg(value_hint = ValueHint::AnyPath)]
-        image: PathBuf,
-        /// Files of the image; links are followed inside it
-        #[arg(required = true)]
-        paths: Vec<PathBuf>,
-    },
-    /// Copy files and directories out of the image
-    ///
-    /// The last word is where they go: a directory that is there, or the new name
-    /// of one file or directory. What is copied belongs to you; permission bits
-    /// are kept, without set-uid, set-gid and sticky. Nothing is overwritten.
-    #[command(after_help = examples::IMAGE_CP, override_usage = "goldsmith image cp [OPTIONS] <IMAGE> <PATH>... <TARGET>")]
-    Cp {
-        /// An image, or an artifact's directory
-        #[arg(value_hint = ValueHint::AnyPath)]
-        image: PathBuf,
-        /// Files and directories of the image, then where they go
-        #[arg(required = true, num_args = 2..,  value_name = "PATH", value_hint = ValueHint::AnyPath)]
-        paths: Vec<PathBuf>,
-    },
-    /// Find files of the image
-    #[command(after_help = examples::IMAGE_FIND)]
-    Find(ImageFind),
-    /// List the packages that the image has installed
-    ///
-    /// The databases of dpkg and of RPM are read, RPM's as Berkeley DB (EL 5 to 8),
-    /// SQLite (EL 9, Fedora) and ndb (SUSE). --json has licence, vendor and key, too.
-    #[command(after_help = examples::IMAGE_PACKAGES)]
-    Packages {
-        /// An image, or an artifact's directory
-        #[arg(value_hint = ValueHint::AnyPath)]
-        image: PathBuf,
-    },
-    /// Look for identities, secrets and traces that copies should not share
-    ///
-    /// A fault keeps a build from being published, unless a `[[waiver]]` of the
-    /// recipe allows it with a reason; the command ends with 5 then. A notice is
-    /// worth a look. An artifact's own waivers and accounts are known; of another
-    /// image every password and key is a fault.
-    #[command(after_help = examples::IMAGE_AUDIT)]
-    Audit {
-        /// An image, or an artifact's directory
-        #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "rules")]
-        image: Option<PathBuf>,
-        /// List what is looked for, and why
-        #[arg(long, conflicts_with = "image")]
-        rules: bool,
-    },
-    /// Write the image in a format that others use
-    ///
-    /// Blocks that the filesystems do not use become zeros. The same image gives the
-    /// same file. TARGET must not be there yet.
-    #[command(after_help = examples::IMAGE_EXPORT)]
-    Export(ImageExport),
-}
-
-/// `image export`.
-#[derive(Debug, clap::Args)]
-pub struct ImageExport {
-    /// An image, or an artifact's directory
-    #[arg(value_hint = ValueHint::AnyPath)]
-    pub image: PathBuf,
-    /// The file to write
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub target: PathBuf,
-    /// The format [default: by the end of the target's name]
-    #[arg(short, long)]
-    pub format: Option<ExportKind>,
-    /// What compresses the clusters of qcow2 [default: zlib, which every QEMU reads; zstd needs 5.1]
-    #[arg(short, long, value_name = "HOW")]
-    pub compression: Option<ClusterCompression>,
-}
-
-/// The formats of `image export`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ExportKind {
-    /// For QEMU, libvirt, Proxmox and OpenStack (.qcow2)
-    Qcow2,
-    /// The bytes of the disk, with holes (.raw, .img)
-    Raw,
-    /// The bytes of the disk, compressed; zstd -d unpacks it (.raw.zst, .img.zst)
-    #[value(name = "raw.zst")]
-    RawZst,
-}
-
-/// What compresses the clusters of qcow2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ClusterCompression {
-    /// Deflate
-    Zlib,
-    /// Zstandard: smaller, and quicker to read
-    Zstd,
-    /// Nothing
-    None,
-}
-
-/// `image ls`.
-#[derive(Debug, clap::Args)]
-pub struct ImageLs {
-    /// An image, or an artifact's directory
-    #[arg(value_hint = ValueHint::AnyPath)]
-    pub image: PathBuf,
-    /// A directory or file of the image
-    #[arg(default_value = "/")]
-    pub path: PathBuf,
-    /// Show mode, owner, group and size, too
-    #[arg(short, long)]
-    pub long: bool,
-}
-
-/// `image find`.
-#[derive(Debug, clap::Args)]
-pub struct ImageFind {
-    /// An image, or an artifact's directory
-    #[arg(value_hint = ValueHint::AnyPath)]
-    pub image: PathBuf,
-    /// The directory of the image to begin at
-    #[arg(default_value = "/")]
-    pub path: PathBuf,
-    /// Only files whose name fits this pattern: `*` any text, `?` any character,
-    /// `[ab]` one of these
-    #[arg(short, long, value_name = "PATTERN")]
-    pub name: Option<glob::Pattern>,
-    /// Only files of this kind
-    #[arg(short, long, value_name = "KIND", value_parser = file_kind())]
-    pub kind: Option<FileKind>,
-    /// Only files of at least this size
-    #[arg(long, value_name = "SIZE")]
-    pub at_least: Option<ByteSize>,
-    /// Only files with one of these mode bits: 6000 for set-uid or set-gid
-    #[arg(long, value_name = "OCTAL", value_parser = mode_bits)]
-    pub mode: Option<u32>,
-    /// Show mode, owner, group and size, too
-    #[arg(short, long)]
-    pub long: bool,
-}
-
-const FILE_KINDS: [FileKind; 6] =
-    [FileKind::File, FileKind::Directory, FileKind::Symlink, FileKind::Device, FileKind::Pipe, FileKind::Socket];
-
-fn file_kind() -> impl TypedValueParser<Value = FileKind> {
-    let names = PossibleValuesParser::new(FILE_KINDS.map(FileKind::name));
-    names.try_map(|name| FILE_KINDS.into_iter().find(|kind| kind.name() == name).ok_or("no kind of file"))
-}
-
-fn mode_bits(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|bits| (1..=0o7777).contains(bits))
-        .ok_or_else(|| "not an octal mode from 1 to 7777".to_owned())
 }
 
 /// `run`.
