@@ -23,6 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("machine", &["base", "hardware"]),
     ("image", &["base", "hardware", "packages"]),
     ("inventory", &["base", "packages", "image"]),
+    ("compare", &["base", "packages", "image", "inventory"]),
     // `recipe` is more than the design's table says: planned work carries the recipe's own value types (a disk's layout, a provision
     // step); twins of them in `plan` would add words and no safety.
     ("stages", &["base", "recipe", "plan", "installer", "sources", "machine", "image"]),
@@ -42,6 +43,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "plan",
             "machine",
             "image",
+            "compare",
             "stages",
             "audit",
             "verify",
@@ -63,6 +65,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "machine",
             "image",
             "inventory",
+            "compare",
             "stages",
             "audit",
             "verify",

@@ -19,6 +19,7 @@ mod yum_cases;
 mod audit_cases;
 mod ci_scripts;
 mod default_image;
+mod diff_cases;
 mod deploy_cases;
 mod deploy_scripts;
 mod rehearsal_cases;

@@ -30,6 +30,7 @@ examples! {
     IMAGE_FIND: "goldsmith image find debian-12-docker --mode 6000 --long",
         "goldsmith image find disk.qcow2 /usr --kind file --at-least 10M",
         "goldsmith image find disk.qcow2 --name '*.pem'";
+    IMAGE_DIFF: "goldsmith image diff old/debian-12-docker debian-12-docker", "goldsmith image diff a.qcow2 b.qcow2 --text";
     IMAGE_EXPORT: "goldsmith image export debian-12-docker debian.qcow2",
         "goldsmith image export debian-12-docker debian-zstd.qcow2 --compression zstd",
         "goldsmith image export disk.qcow2 disk.raw.zst";

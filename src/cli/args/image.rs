@@ -74,12 +74,35 @@ pub enum Image {
         #[arg(long, conflicts_with = "image")]
         rules: bool,
     },
+    /// Tell what two images differ in
+    ///
+    /// Packages, settings, users and files: content, mode, owner, SELinux label and
+    /// capabilities. Files of packages that differ are counted with these.
+    #[command(after_help = examples::IMAGE_DIFF)]
+    Diff(ImageDiff),
     /// Write the image in a format that others use
     ///
     /// Blocks that the filesystems do not use become zeros. The same image gives the
     /// same file. TARGET must not be there yet.
     #[command(after_help = examples::IMAGE_EXPORT)]
     Export(ImageExport),
+}
+
+/// `image diff`.
+#[derive(Debug, clap::Args)]
+pub struct ImageDiff {
+    /// An image, or an artifact's directory
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub before: PathBuf,
+    /// The image to compare with it
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub after: PathBuf,
+    /// List every file, those of packages and settings that differ, too
+    #[arg(long)]
+    pub files: bool,
+    /// Show how the text of configuration differs, as far as everybody may read it
+    #[arg(long)]
+    pub text: bool,
 }
 
 /// `image export`.

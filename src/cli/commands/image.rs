@@ -3,6 +3,7 @@
 mod audit;
 mod cat;
 mod cp;
+mod diff;
 mod export;
 mod find;
 mod inspect;
@@ -28,6 +29,7 @@ pub async fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
         Image::Find(args) => find::run(args, context).await,
         Image::Packages { image } => packages::run(image, context),
         Image::Audit { image, .. } => audit::run(image.as_deref(), context),
+        Image::Diff(args) => diff::run(args, context).await,
         Image::Export(args) => export::run(args, context).await,
     }
 }

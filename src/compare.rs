@@ -1,0 +1,66 @@
+//! What two images differ in: packages, settings, users, files, sizes.
+//!
+//! ```text
+//! two Disks ─facts→ what each system is set to ─┐
+//!           ─inventory→ packages ───────────────┼→ Comparison ─summary→ a few lines
+//!           ─files→ both trees, walked together ┘
+//! ```
+//!
+//! A file is told with the reason of its change, when the comparison knows one: files of a package that is another version now are the
+//! package's change, not changes of their own. Times are not compared: they differ between any two builds.
+
+mod difference;
+mod error;
+mod facts;
+mod files;
+mod packages;
+mod reason;
+mod summary;
+mod text;
+
+use std::sync::Arc;
+
+use crate::base::aside::Meter;
+use crate::image::{Disk, ImageError, Root};
+
+pub use difference::{Bytes, Change, Comparison, Fate, FileChange, Sizes};
+pub use error::CompareError;
+
+use facts::Facts;
+
+/// Compare the systems in two images. `with_text` asks for the differences in the text of configuration. `meter` counts the bytes of files
+/// that were read, and ends the work when nobody waits for it any more.
+///
+/// # Errors
+/// An image is damaged or holds no system, or nobody waits.
+pub fn compare(before: &Disk, after: &Disk, with_text: bool, meter: &Arc<Meter>) -> Result<Comparison, CompareError> {
+    let roots = (Root::open(before)?, Root::open(after)?);
+    let facts = (Facts::of(before, &roots.0)?, Facts::of(after, &roots.1)?);
+    let packages = packages::changes(&roots.0, &roots.1)?;
+    let mut found = Comparison {
+        system: facts::changes(&facts.0.system, &facts.1.system),
+        units: facts::changes(&facts.0.units, &facts.1.units),
+        users: facts::users(&facts.0, &facts.1),
+        sysctls: facts::changes(&facts.0.sysctls, &facts.1.sysctls),
+        kernel_arguments: facts::changes(&facts.0.kernel_arguments, &facts.1.kernel_arguments),
+        packages: packages.changes,
+        files: files::changes(&roots.0, &roots.1, meter)?,
+        sizes: Sizes {
+            disk: Bytes { before: before.info().virtual_size, after: after.info().virtual_size },
+            file: Bytes { before: before.info().file_size, after: after.info().file_size },
+            used: Bytes { before: used(&roots.0)?, after: used(&roots.1)? },
+        },
+    };
+    reason::explain(&mut found, &packages.files);
+    if with_text {
+        for file in &mut found.files {
+            file.text = text::unified(&roots.0, &roots.1, file)?;
+        }
+    }
+    Ok(found)
+}
+
+fn used(root: &Root) -> Result<u64, ImageError> {
+    let usage = root.usage()?;
+    Ok(usage.size.saturating_sub(usage.free))
+}
