@@ -1,11 +1,11 @@
 //! FAT against mtools and mkfs.vfat: what we read is what mcopy copies out, in the place where the system mounts it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use goldsmith::image::{Disk, FileKind, FreeSpace, Root};
+use goldsmith::image::{Disk, FileKind, FreeSpace, Root, replay};
 use tempfile::TempDir;
 
 use crate::mounted_tree::run;
@@ -136,4 +136,31 @@ fn chains_without_end_and_other_damage_are_said() {
     let [unmounted] = root.unmounted() else { panic!("{:?}", root.unmounted()) };
     assert!(unmounted.starts_with("/boot/efi (UUID=1234-ABCD): no readable filesystem of this disk has that name; "), "{unmounted}");
     assert!(unmounted.ends_with("its first sector holds values that cannot be"), "{unmounted}");
+}
+
+/// The mark that Linux sets while a FAT is mounted writable: told with its place, taken away where everything was synced, and nothing else
+/// of the disk changes. fsck.vfat judges.
+#[test]
+fn the_mark_of_a_fat_that_was_not_unmounted_is_told_and_taken_away() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("tree")).unwrap();
+    fs::write(dir.path().join("tree/grub.cfg"), "menuentry").unwrap();
+    for (bits, megabytes, place) in [(16, 60, 37), (32, 90, 65)] {
+        let path = disk(&dir, bits, megabytes, "");
+        let before = fs::read(&path).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[before[FAT_START as usize + place] | 1], FAT_START + place as u64).unwrap();
+        assert_eq!(Root::open(&Disk::open(&path).unwrap()).unwrap().unclean(), ["/boot/efi (vfat)"]);
+        let check = |path: &Path| {
+            let fat = fs::read(path).unwrap()[FAT_START as usize..][..(megabytes << 20) as usize].to_vec();
+            fs::write(dir.path().join("fat"), fat).unwrap();
+            run(&dir, "fsck.vfat -n @/fat || true")
+        };
+        assert!(check(&path).contains("Dirty bit is set"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!([0; 2].map(|_| runtime.block_on(replay(&path, dir.path())).unwrap()), [1, 0]);
+        assert!(Root::open(&Disk::open(&path).unwrap()).unwrap().is_clean());
+        assert!(!check(&path).contains("Dirty bit is set"));
+        assert!(fs::read(&path).unwrap() == before);
+    }
 }

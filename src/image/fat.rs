@@ -16,6 +16,7 @@ use std::path::Path;
 use fatfs::{FatType, FormatVolumeOptions};
 
 use super::error::ImageError;
+use crate::base::read_at::ReadAt;
 
 pub use volume::Volume;
 
@@ -32,6 +33,22 @@ pub fn format(disk: &File, path: &Path, offset: u64, size: u64, label: &str, ser
     let mut window = Window { file: disk, start: offset, len: size, position: 0 };
     let options = FormatVolumeOptions::new().fat_type(FatType::Fat32).volume_id(serial).volume_label(padded);
     fatfs::format_volume(&mut window, options).map_err(|source| ImageError::write(path, source))
+}
+
+/// Bit of a volume's state that Linux sets while it is mounted writable (`FAT_STATE_DIRTY`, include/uapi/linux/msdos_fs.h).
+pub(super) const DIRTY: u8 = 1;
+
+/// Where the state of the volume `bytes` is in its first sector, and what it is (include/uapi/linux/msdos_fs.h, struct `fat_boot_sector`).
+///
+/// # Errors
+/// The bytes cannot be read.
+pub(super) fn state(bytes: &dyn ReadAt) -> io::Result<(u64, u8)> {
+    let mut kind = [0; 8];
+    bytes.read_at(82, &mut kind)?;
+    let place = if &kind == b"FAT32   " { 65 } else { 37 };
+    let mut state = [0];
+    bytes.read_at(place, &mut state)?;
+    Ok((place, state[0]))
 }
 
 /// A part of a file that cannot be left.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::create::{directory_of, local, require_space};
 use super::disk::Disk;
 use super::error::ImageError;
+use super::fat;
 use super::partition::Partition;
 use super::read_at::RawFile;
 use super::superblock::{FilesystemType, Superblock};
@@ -50,14 +51,23 @@ pub async fn replayed(path: &Path, scratch: &Path) -> Result<Disk, ImageError> {
     Ok(disk.showing(bytes))
 }
 
-/// Replay, on the raw disk at `path` itself, the journal of each ext4 that was not unmounted. How many there were. `scratch` keeps copies
-/// meanwhile. Only what the replay changed is written, so the disk stays sparse.
+/// Replay, on the raw disk at `path` itself, the journal of each ext4 that was not unmounted, and take the mark from each FAT that was not.
+/// How many there were. `scratch` keeps copies meanwhile. Only what the replay changed is written, so the disk stays sparse.
+///
+/// A FAT has no journal: everything must have been synced before. Its mark would outlive every later mount (Linux 3.10,
+/// fs/fat/inode.c, `fat_set_state`), and have each boot say that data may be corrupt.
 ///
 /// # Errors
 /// As [`replayed`], or the disk cannot be written. It is then not to be used.
 pub async fn replay(path: &Path, scratch: &Path) -> Result<usize, ImageError> {
-    let copies = replay_copies(&Disk::open_own(path, Format::Raw)?, scratch).await?;
-    let count = copies.len();
+    let disk = Disk::open_own(path, Format::Raw)?;
+    let marks = fat_marks(&disk)?;
+    let copies = replay_copies(&disk, scratch).await?;
+    let count = copies.len() + marks.len();
+    for (at, byte) in marks {
+        let file = File::options().write(true).open(path).map_err(|source| ImageError::write(path, source))?;
+        file.write_all_at(&[byte], at).map_err(|source| ImageError::write(path, source))?;
+    }
     for Copied { start, path: copy } in copies {
         let target = path.to_owned();
         let writing = tokio::task::spawn_blocking(move || {
@@ -67,6 +77,21 @@ pub async fn replay(path: &Path, scratch: &Path) -> Result<usize, ImageError> {
         writing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
     }
     Ok(count)
+}
+
+/// The byte of the disk that marks each FAT which was not unmounted, and what it is without the mark.
+fn fat_marks(disk: &Disk) -> Result<Vec<(u64, u8)>, ImageError> {
+    let mut marks = Vec::new();
+    for Partition { start, size, .. } in Partition::all(disk)? {
+        let bytes = disk.slice(start, size);
+        if FilesystemType::detect(&bytes) == Some(FilesystemType::Vfat) {
+            let (place, state) = fat::state(&bytes).map_err(|source| ImageError::read(disk.path(), source))?;
+            if state & fat::DIRTY != 0 {
+                marks.push((start + place, state & !fat::DIRTY));
+            }
+        }
+    }
+    Ok(marks)
 }
 
 /// Write to `target`, from byte `start` on, what differs there from `copy`.

@@ -101,7 +101,15 @@ impl Root {
 
     /// Whether its filesystems were unmounted cleanly: nothing waits in a journal and no error is on record.
     pub fn is_clean(&self) -> bool {
-        self.root.filesystem.is_clean() && self.mounts.iter().all(|(_, mounted)| mounted.filesystem.is_clean())
+        self.unclean().is_empty()
+    }
+
+    /// Where those of its filesystems are mounted that were not unmounted cleanly, each with its type: `/boot/efi (vfat)`.
+    pub fn unclean(&self) -> Vec<String> {
+        let root = (Path::new("/"), &self.root);
+        let all = [root].into_iter().chain(self.mounts.iter().map(|(place, mounted)| (place.as_path(), mounted)));
+        let unclean = all.filter(|(_, mounted)| !mounted.filesystem.is_clean());
+        unclean.map(|(place, mounted)| format!("{} ({})", place.display(), mounted.filesystem.kind().name())).collect()
     }
 
     /// What `/etc/fstab` mounts and is not seen here, each with the reason: `/srv (/dev/sdb1): no readable filesystem of this disk has that name`.

@@ -49,10 +49,11 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
 
 fn clean_journal(root: &Root) -> CheckResult {
     let name = "the filesystem was unmounted cleanly";
-    if root.is_clean() {
-        CheckResult::passed(name, "the journal is empty")
+    let unclean = root.unclean();
+    if unclean.is_empty() {
+        CheckResult::passed(name, "no journal has to be replayed")
     } else {
-        CheckResult::failed(name, "the journal must be replayed")
+        CheckResult::failed(name, format!("not {}: a journal has to be replayed, or an error is on record", unclean.join(", ")))
     }
 }
 

@@ -21,7 +21,9 @@ pub(super) async fn inspect(disk: &Path, work: &AnacondaWork, dir: &Path, scratc
     let replayed = replay(disk, scratch).await?;
     if replayed > 0 {
         let filesystems = counted(replayed, "filesystem");
-        task.events().note(format!("the installer powered off without unmounting {filesystems}; the journal was replayed"));
+        task.events().note(format!(
+            "the installer powered off without unmounting {filesystems}; journals were replayed, and FAT is marked as clean"
+        ));
     }
     let path = disk.to_owned();
     // Reading ext4 is processor work. The disk is raw whatever it looks like: the installer may have written anything at its beginning.

@@ -16,25 +16,34 @@ say() {
     printf '\n\036goldsmith %s %s\n' "$nonce" "$*" >&3
 }
 
-# The filesystems on disks that are mounted writable, each once, the root last: `mounted`. One that is not frozen would be left with its
-# journal unclean when the machine ends. FAT cannot be frozen, and needs no more than a sync.
+# The filesystems on disks that are mounted writable, each once: `mounted`, the root last, and `fat`. One of the first that is not frozen
+# would be left with its journal unclean when the machine ends. FAT cannot be frozen; while it is mounted writable it is marked as not
+# unmounted, and once that mark outlives a boot no later mount takes it away.
 list_mounted() {
-    mounted= seen=
+    mounted= fat= seen=
     while read -r source target type options rest; do
-        case $type in ext2 | ext3 | ext4 | xfs) ;; *) continue ;; esac
         case ,$options, in *,rw,*) ;; *) continue ;; esac
         # A bind mount is the same filesystem again. A space in a path is written as \040, which nobody mounts on.
         case " $seen " in *" $source "*) continue ;; esac
         case $target in *\\*) continue ;; esac
+        case $type in
+        ext2 | ext3 | ext4 | xfs) [ "$target" = / ] || mounted="$mounted $target" ;;
+        vfat | msdos) fat="$fat $target" ;;
+        *) continue ;;
+        esac
         seen="$seen $source"
-        [ "$target" = / ] || mounted="$mounted $target"
     done < /proc/mounts
     mounted="$mounted /"
 }
 
 freeze() {
     list_mounted
-    frozen=
+    frozen= readonly=
+    # Before the others freeze: mount has to be read from the disk.
+    for target in $fat; do
+        mount -o remount,ro "$target" || { thaw; return 1; }
+        readonly="$readonly $target"
+    done
     for target in $mounted; do
         fsfreeze -f "$target" || { thaw; return 1; }
         # The root first when they thaw.
@@ -45,7 +54,8 @@ freeze() {
 thaw() {
     failed=
     for target in $frozen; do fsfreeze -u "$target" || failed=yes; done
-    frozen=
+    for target in $readonly; do mount -o remount,rw "$target" || failed=yes; done
+    frozen= readonly=
     [ -z "$failed" ]
 }
 
