@@ -1,6 +1,6 @@
 //! A comparison in a few lines.
 
-use super::difference::{Change, Comparison, Fate};
+use super::difference::{Change, Comparison, Fate, Sizes};
 use crate::base::size::rounded;
 use crate::base::text::counted;
 
@@ -20,14 +20,9 @@ impl Comparison {
             }
         }
         lines.extend(self.files_line());
-        let (old, new) = (self.sizes.file, self.sizes.used);
-        lines.push(format!(
-            "size: image {}, was {}; files {}, was {}",
-            rounded(old.after),
-            rounded(old.before),
-            rounded(new.after),
-            rounded(new.before)
-        ));
+        let Sizes { file, used, .. } = self.sizes;
+        let [was, file, files_were, files] = [file.before, file.after, used.before, used.after].map(rounded);
+        lines.push(format!("size: image {file}, was {was}; files {files}, were {files_were}"));
         lines
     }
 
@@ -57,12 +52,59 @@ fn listed(changes: &[Change]) -> String {
 }
 
 /// `docker-ce 18.09.7, was 18.09.6`; `vim added (9.0)`; `nano removed (7.2)`.
-pub(super) fn shown(change: &Change) -> String {
+fn shown(change: &Change) -> String {
     let value = |value: &str| if value.is_empty() || value == "enabled" { String::new() } else { format!(" ({value})") };
     match (&change.before, &change.after) {
         (Some(before), Some(after)) => format!("{} {after}, was {before}", change.name),
         (None, Some(after)) => format!("{} added{}", change.name, value(after)),
         (Some(before), None) => format!("{} removed{}", change.name, value(before)),
         (None, None) => change.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::difference::{Bytes, FileChange};
+    use super::*;
+
+    fn change(name: &str, before: Option<&str>, after: Option<&str>) -> Change {
+        Change { name: name.to_owned(), before: before.map(str::to_owned), after: after.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_comparison_has_five_lines_at_most() {
+        let size = Bytes { before: 1 << 30, after: 3 << 29 };
+        let file = |path: &str, fate, because: Option<&str>| FileChange {
+            path: path.into(),
+            fate,
+            what: Vec::new(),
+            size,
+            because: because.map(str::to_owned),
+            text: None,
+        };
+        let found = Comparison {
+            system: vec![change("host name", Some("a"), Some("b"))],
+            packages: vec![
+                change("docker-ce", Some("18.09.6"), Some("18.09.7")),
+                change("nano", Some("7.2"), None),
+                change("vim", None, Some("9.0")),
+                change("x", None, Some("1")),
+                change("y", None, Some("1")),
+            ],
+            units: vec![change("a.service", None, Some("enabled"))],
+            users: vec![change("me", None, Some("uid 1"))],
+            sysctls: vec![change("vm.swappiness", Some("60"), Some("10"))],
+            kernel_arguments: vec![change("quiet", Some(""), None)],
+            files: vec![file("/a", Fate::Added, None), file("/b", Fate::Changed, None), file("/c", Fate::Changed, Some("package x"))],
+            sizes: Sizes { disk: size, file: size, used: size },
+        };
+        let expected = [
+            "packages: docker-ce 18.09.7, was 18.09.6; nano removed (7.2); vim added (9.0); x added (1); and 1 more",
+            "settings: host name b, was a; quiet removed; vm.swappiness 10, was 60; a.service added",
+            "users: me added (uid 1)",
+            "files: 1 added, 1 changed, 1 change by the above",
+            "size: image 1.50 GiB, was 1.00 GiB; files 1.50 GiB, were 1.00 GiB",
+        ];
+        assert_eq!(found.summary(), expected);
     }
 }

@@ -59,8 +59,11 @@ fn table(found: &Comparison, every_file: bool) -> String {
         let _ = writeln!(text, "nothing differs but times");
     }
     let sizes = [("disk", found.sizes.disk), ("image file", found.sizes.file), ("used", found.sizes.used)];
-    for (name, Bytes { before, after }) in sizes.into_iter().filter(|(_, size)| size.before != size.after) {
-        let _ = writeln!(text, "{name}: {}, was {}", rounded(after), rounded(before));
+    for (name, Bytes { before, after }) in sizes {
+        let (before, after) = (rounded(before), rounded(after));
+        if before != after {
+            let _ = writeln!(text, "{name}: {after}, was {before}");
+        }
     }
     text
 }
