@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! recipe ─resolve, choose→ pins ─plan→ stages ─foresee, gather; each: layer from the store, or run→ sealed layer
-//!        ─flatten→ image ─verify→ report ─publish→ artifact
+//!        ─flatten→ image ─verify→ report ─tell what changed, publish→ artifact
 //! ```
 
+mod changed;
 mod check;
 mod closure;
 mod failure;
@@ -111,6 +112,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
 
     let promises = Promises::of(recipe);
     let report = prove(&image, request.store, &promises, &bench, events).await?;
+    changed::tell(request.target, &plan.content_id, &image, events).await;
 
     let task = events.task("publish");
     let image = manifest::image_record(&recipe.name, &image, &task).await?;

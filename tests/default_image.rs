@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::fixture::{fixture, goldsmith, holds, machines, place, root_override};
+use crate::support::make_disk;
 
 #[test]
 fn the_default_image_is_built_and_proved() {
@@ -40,14 +42,33 @@ fn the_default_image_is_built_and_proved() {
     assert_eq!(String::from_utf8_lossy(&again.stdout), format!("{}: up to date\n", image.display()));
 }
 
+/// An artifact of another recipe: a small system without packages.
+fn put_small_artifact(target: &Path) {
+    let _ = fs::remove_dir_all(target);
+    let tree = target.join("tree");
+    fs::create_dir_all(tree.join("etc")).unwrap();
+    fs::write(tree.join("etc/os-release"), "ID=small\nPRETTY_NAME=Small\n").unwrap();
+    make_disk(&tree, &target.join("disk.raw"));
+    let convert = "qemu-img convert -O qcow2 disk.raw debian-12-docker.qcow2 && rm -r tree disk.raw";
+    assert!(Command::new("sh").args(["-c", convert]).current_dir(target).status().unwrap().success());
+    let bytes = fs::metadata(target.join("debian-12-docker.qcow2")).unwrap().len();
+    let manifest = include_str!("golden/manifest.json").replace("\"bytes\": 5,", &format!("\"bytes\": {bytes},"));
+    fs::write(target.join("manifest.json"), manifest).unwrap();
+}
+
 #[test]
 fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let _slot = machines();
     let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recipes/uefi-provisioned.toml");
     let target = place().join("uefi-provisioned");
     let output = target.to_str().unwrap();
+    put_small_artifact(&target);
+    // It replaces another image, and says what it changes.
     let built = goldsmith(&["build", recipe, "--force", "-o", output]).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{said}");
+    let changed: Vec<&str> = said.lines().filter_map(|line| line.split_once(" changed ")?.1.split(':').next()).collect();
+    assert_eq!(changed, ["packages", "settings", "users", "files", "size"], "{said}");
     let manifest: Value = serde_json::from_slice(&fs::read(target.join("manifest.json")).unwrap()).unwrap();
     let checks = manifest["checks"].as_array().unwrap();
     assert!(checks.iter().any(|check| check["name"] == "boots through UEFI and boot loader to the log-in prompt"), "{checks:#?}");
