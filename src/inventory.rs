@@ -50,6 +50,19 @@ pub fn files(root: &Root, each: &mut EachFile<'_>) -> Result<Option<Installation
     read(root, Some(each))
 }
 
+/// When the database of the system in `root` was last written, in seconds since 1970.
+///
+/// # Errors
+/// The image cannot be read.
+pub fn changed_at(root: &Root) -> Result<Option<i64>, ImageError> {
+    for name in [DPKG_STATUS, DPKG_STATUS_DIRECTORY].iter().chain(&RPM_PLACES) {
+        if root.exists(name)? {
+            return Ok(Some(root.metadata(name)?.modified));
+        }
+    }
+    Ok(None)
+}
+
 fn read(root: &Root, mut each: Option<&mut EachFile<'_>>) -> Result<Option<Installation>, InventoryError> {
     if let Some(found) = dpkg(root)? {
         if let Some(each) = each {

@@ -23,8 +23,9 @@
 //! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
 //! - [`machine`] runs one QEMU and scripts as root in it, and does not know what for. [`image`] reads and writes disks at rest, and
 //!   does not know who runs them.
-//! - [`inventory`] tells which packages an image has, [`compare`] what two images differ in, [`audit`] what one should not give away. [`stages`] execute a plan, [`verify`] judges the
-//!   result without knowing how it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM.
+//! - [`inventory`] tells which packages an image has, [`sbom`] says it in the words of SPDX and CycloneDX, [`compare`] tells what two
+//!   images differ in, [`audit`] what one should not give away. [`stages`] execute a plan, [`verify`] judges the result without knowing how
+//!   it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM.
 //! - [`cli`] is the only printer, the only reader of the environment and the only place that knows exit codes.
 //!
 //! # What is never there
@@ -54,6 +55,7 @@ pub mod plan;
 pub mod machine;
 pub mod image;
 pub mod inventory;
+pub mod sbom;
 pub mod compare;
 pub mod stages;
 pub mod audit;

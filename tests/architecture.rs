@@ -23,6 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("machine", &["base", "hardware"]),
     ("image", &["base", "hardware", "packages"]),
     ("inventory", &["base", "packages", "image"]),
+    ("sbom", &["base", "packages"]),
     ("compare", &["base", "packages", "image", "inventory"]),
     // `recipe` is more than the design's table says: planned work carries the recipe's own value types (a disk's layout, a provision
     // step); twins of them in `plan` would add words and no safety.
@@ -65,6 +66,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "machine",
             "image",
             "inventory",
+            "sbom",
             "compare",
             "stages",
             "audit",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueHint};
 
-pub use image::{ClusterCompression, ExportKind, Image, ImageDiff, ImageExport, ImageFind, ImageLs};
+pub use image::{ClusterCompression, ExportKind, Image, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat};
 
 use super::examples;
 use crate::base::size::{ByteSize, NotASize};

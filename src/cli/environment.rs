@@ -20,6 +20,8 @@ pub struct Environment {
     pub no_colour: bool,
     /// `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in lower case or else in upper.
     pub proxies: Proxies,
+    /// `SOURCE_DATE_EPOCH`: the time that reproducible output bears (reproducible-builds.org).
+    pub source_date_epoch: Option<String>,
     /// `TERM` is absent or `dumb`: the cursor cannot be moved.
     pub dumb_terminal: bool,
 }
@@ -41,6 +43,8 @@ impl Environment {
             home: set("HOME").map(PathBuf::from),
             no_colour: set("NO_COLOR").is_some(),
             proxies: Proxies { http: proxy("http_proxy"), https: proxy("https_proxy"), all: proxy("all_proxy"), none: either("no_proxy") },
+            // Of one that is no UTF-8, enough is left to be refused.
+            source_date_epoch: set("SOURCE_DATE_EPOCH").map(|value| value.to_string_lossy().into_owned()),
             dumb_terminal: set("TERM").is_none_or(|term| term == "dumb"),
         }
     }

@@ -26,6 +26,8 @@ examples! {
     IMAGE_CAT: "goldsmith image cat debian-12-docker /etc/os-release", "goldsmith image cat disk.qcow2 /boot/vmlinuz > vmlinuz";
     IMAGE_CP: "goldsmith image cp debian-12-docker /var/log logs", "goldsmith image cp disk.qcow2 /etc/fstab /etc/passwd /tmp";
     IMAGE_PACKAGES: "goldsmith image packages debian-12-docker", "goldsmith image packages disk.qcow2 --json";
+    IMAGE_SBOM: "goldsmith image sbom debian-12-docker > debian.spdx.json",
+        "goldsmith image sbom disk.qcow2 --format cyclonedx > disk.cdx.json";
     IMAGE_AUDIT: "goldsmith image audit debian-12-docker", "goldsmith image audit disk.qcow2 --json", "goldsmith image audit --rules";
     IMAGE_FIND: "goldsmith image find debian-12-docker --mode 6000 --long",
         "goldsmith image find disk.qcow2 /usr --kind file --at-least 10M",

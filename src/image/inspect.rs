@@ -125,16 +125,26 @@ pub fn inspect_disk(disk: &Disk) -> Inspection {
     Inspection { path: disk.path().to_owned(), disk: disk.info().clone(), partition_table, filesystems, system, problems }
 }
 
+/// Which distribution the system in `root` is, when it says so.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn os_release(root: &Root) -> Result<Option<OsRelease>, ImageError> {
+    let found = match text(root, "/etc/os-release")? {
+        Some(found) => Some(found),
+        None => text(root, "/usr/lib/os-release")?,
+    };
+    Ok(found.map(|text| parse_os_release(&text)))
+}
+
+fn text(root: &Root, path: &str) -> Result<Option<String>, ImageError> {
+    let bytes = root.read_if_there(path, MAX_TEXT_BYTES)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 /// Look at the system in `root`. A boot entry that is not understood is added to `problems`.
 fn inspect_system(root: &Root, problems: &mut Vec<String>) -> Result<System, ImageError> {
-    let text = |path: &str| -> Result<Option<String>, ImageError> {
-        let bytes = root.read_if_there(path, MAX_TEXT_BYTES)?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-    };
-    let os_release = match text("/etc/os-release")? {
-        Some(found) => Some(found),
-        None => text("/usr/lib/os-release")?,
-    };
+    let text = |path: &str| text(root, path);
     let is_key = |name: &String| name.starts_with("ssh_host_") && name.ends_with("_key");
     Ok(System {
         root: RootFilesystem {
@@ -144,7 +154,7 @@ fn inspect_system(root: &Root, problems: &mut Vec<String>) -> Result<System, Ima
             uuid: root.uuid(),
             clean: root.is_clean(),
         },
-        os_release: os_release.map(|text| parse_os_release(&text)),
+        os_release: os_release(root)?,
         hostname: text("/etc/hostname")?.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
         kernels: names(root, "/boot")?.iter().filter_map(|name| name.strip_prefix("vmlinuz-")).map(str::to_owned).collect(),
         enabled_units: enabled_units(root)?,

@@ -59,6 +59,20 @@ pub enum Image {
         #[arg(value_hint = ValueHint::AnyPath)]
         image: PathBuf,
     },
+    /// Write a software bill of materials: the installed packages for other tools
+    ///
+    /// The same image gives the same bytes. The time in them is SOURCE_DATE_EPOCH, or
+    /// else that of the newest package, which dpkg does not know: then it is that of
+    /// dpkg's database.
+    #[command(after_help = examples::IMAGE_SBOM)]
+    Sbom {
+        /// An image, or an artifact's directory
+        #[arg(value_hint = ValueHint::AnyPath)]
+        image: PathBuf,
+        /// Write SPDX 2.3 or CycloneDX 1.6, as JSON
+        #[arg(long, value_enum, default_value_t)]
+        format: SbomFormat,
+    },
     /// Look for identities, secrets and traces that copies should not share
     ///
     /// A fault keeps a build from being published, unless a `[[waiver]]` of the
@@ -86,6 +100,17 @@ pub enum Image {
     /// same file. TARGET must not be there yet.
     #[command(after_help = examples::IMAGE_EXPORT)]
     Export(ImageExport),
+}
+
+/// What `image sbom` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum SbomFormat {
+    /// SPDX 2.3.
+    #[default]
+    Spdx,
+    /// CycloneDX 1.6.
+    #[value(name = "cyclonedx")]
+    CycloneDx,
 }
 
 /// `image diff`.

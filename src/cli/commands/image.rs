@@ -11,6 +11,7 @@ mod listing;
 mod ls;
 mod opened;
 mod packages;
+mod sbom;
 
 use crate::base::failure::AnyFailure;
 use crate::cli::Context;
@@ -28,6 +29,7 @@ pub async fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
         Image::Cp { image, paths } => cp::run(image, paths, context).await,
         Image::Find(args) => find::run(args, context).await,
         Image::Packages { image } => packages::run(image, context),
+        Image::Sbom { image, format } => sbom::run(image, *format, context).await,
         Image::Audit { image, .. } => audit::run(image.as_deref(), context),
         Image::Diff(args) => diff::run(args, context).await,
         Image::Export(args) => export::run(args, context).await,

@@ -17,7 +17,7 @@ use crate::packages::installed::{DPKG_STATUS, Installed};
 /// No package can be listed.
 #[derive(Debug, thiserror::Error)]
 #[error("{} has no package database: neither {DPKG_STATUS} nor one of RPM", .0.display())]
-struct NoDatabase(PathBuf);
+pub(super) struct NoDatabase(pub(super) PathBuf);
 
 impl Failure for NoDatabase {
     fn class(&self) -> Class {
