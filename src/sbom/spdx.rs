@@ -126,7 +126,7 @@ struct ExternalReference {
     reference_locator: String,
 }
 
-/// Clause 10: a licence that is not on the SPDX License List.
+/// Clause 10: a licence that is not on the SPDX License List, and what is known of it: the package's words. So does syft.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExtractedLicense {
@@ -269,7 +269,7 @@ impl Package {
 
 impl ExtractedLicense {
     fn new(license_id: String, text: String) -> Self {
-        let comment = "What the package says of its licence; it is no SPDX license expression.";
+        let comment = "What the package says of its licence, whose text is not in the package database.";
         Self { license_id, extracted_text: text.clone(), name: text, comment }
     }
 }
