@@ -23,6 +23,7 @@ mod diff_cases;
 mod deploy_cases;
 mod deploy_scripts;
 mod rehearsal_cases;
+mod sbom_cases;
 mod run_cases;
 mod signature_cases;
 mod source_cases;

@@ -6,7 +6,7 @@ use spdx::{Expression, LicenseItem};
 
 use crate::base::digest::Sha256Digest;
 
-/// Bytes of an expression, at most; what is longer is quoted. Fedora's longest, of texlive, has fewer.
+/// Bytes of an expression, at most; what is longer is quoted.
 const EXPRESSION_BYTES: usize = 4096;
 /// Characters of a licence's own words in an id that is made of them, at most.
 const WORDS: usize = 40;

@@ -104,7 +104,7 @@ struct Package {
     /// 7.21.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     external_refs: Vec<ExternalReference>,
-    /// 7.24.
+    /// 7.24, which has `OPERATING-SYSTEM`; the JSON schema has the word with `_`, and so it is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_package_purpose: Option<&'static str>,
 }
@@ -192,7 +192,7 @@ fn system(subject: &Subject) -> Package {
         package_file_name: Some(subject.name.clone()),
         checksums: subject.sha256.iter().map(|digest| Checksum { algorithm: "SHA256", checksum_value: *digest }).collect(),
         summary: Some(subject.system.pretty_name.clone()),
-        primary_package_purpose: Some("OPERATING-SYSTEM"),
+        primary_package_purpose: Some("OPERATING_SYSTEM"),
         ..Package::new(subject.system.id.clone(), SYSTEM.to_owned())
     }
 }

@@ -59,11 +59,11 @@ pub enum Image {
         #[arg(value_hint = ValueHint::AnyPath)]
         image: PathBuf,
     },
-    /// Write a software bill of materials: the installed packages for other tools
+    /// Write a software bill of materials, for other tools
     ///
-    /// The same image gives the same bytes. The time in them is SOURCE_DATE_EPOCH, or
-    /// else that of the newest package, which dpkg does not know: then it is that of
-    /// dpkg's database.
+    /// It has the installed packages. The same image gives the same bytes: the time
+    /// in them is SOURCE_DATE_EPOCH, or else that of the newest package; dpkg does not
+    /// know that, and then it is the time of its database.
     #[command(after_help = examples::IMAGE_SBOM)]
     Sbom {
         /// An image, or an artifact's directory
