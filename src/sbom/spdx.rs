@@ -279,3 +279,30 @@ impl Relationship {
         Self { spdx_element_id: from, relationship_type, related_spdx_element: to.to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::installed::Format;
+    use crate::sbom::System;
+
+    /// A database may have whatever bytes in its names, and an entry twice.
+    #[test]
+    fn ids_are_unique_and_of_the_allowed_characters() {
+        let package = |name: &str| Installed { name: name.into(), version: "1:2~b".into(), ..Installed::default() };
+        let packages = ["a+b", "a b", "a-b", "a-b", "\u{1b}[31m", "ü", ""].map(package).into();
+        let installation = Installation { format: Format::Sqlite, packages, others: Vec::new(), damaged: Vec::new() };
+        let system = System::new("centos", "7", "CentOS");
+        let subject = Subject { name: "a b/c#d.qcow2".into(), sha256: None, system, created: jiff::Timestamp::UNIX_EPOCH };
+        let made = document(&subject, &installation);
+        let ids: std::collections::HashSet<_> = made.packages.iter().map(|package| &package.id).collect();
+        assert_eq!(ids.len(), 8);
+        for id in ids {
+            let rest = id.strip_prefix("SPDXRef-").unwrap();
+            assert!(!rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)), "{id}");
+        }
+        let text = spdx(&subject, &installation).unwrap();
+        assert!(text.contains("\"https://spdx.org/spdxdocs/a%20b%2Fc%23d%2Eqcow2-"), "{text}");
+        assert!(text.contains("\"created\": \"1970-01-01T00:00:00Z\""));
+    }
+}

@@ -1,9 +1,9 @@
 """Judges bills of materials by the libraries of SPDX, CycloneDX and package URLs, and says what these read in them.
 
-    judge.py spdx FILE         by spdx-tools, and what it writes of what it read must be the same document
-    judge.py cyclonedx FILE    by the JSON schema that cyclonedx-python-lib carries
+    judge.py spdx FILE...         by spdx-tools, and what it writes of what it read must be the same document
+    judge.py cyclonedx FILE...    by the JSON schema that cyclonedx-python-lib carries
 
-Writes JSON: "problems", and "packages", each with the parts of its package URL as packageurl-python takes it apart.
+Writes JSON, for each file: "problems", and "packages", each with the parts of its package URL as packageurl-python takes it apart.
 """
 
 import json
@@ -101,4 +101,5 @@ def cyclonedx(path):
     return {"problems": problems, "packages": found}
 
 
-json.dump({"spdx": spdx, "cyclonedx": cyclonedx}[sys.argv[1]](sys.argv[2]), sys.stdout)
+judge = {"spdx": spdx, "cyclonedx": cyclonedx}[sys.argv[1]]
+json.dump([judge(path) for path in sys.argv[2:]], sys.stdout)
