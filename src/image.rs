@@ -48,5 +48,5 @@ pub use owners::Owners;
 pub use partition::{Partition, PartitionTable, gpt_type, mbr_type};
 pub use read_at::Slice;
 pub use replay::{replay, replayed};
-pub use root::{OpenFile, Root, Walk};
+pub use root::{OpenFile, Place, Root, Walk};
 pub use superblock::FilesystemType;

@@ -251,6 +251,60 @@ fn packages_are_those_that_rpm_knows() {
     }
 }
 
+/// What `inspect` adds up of a system: its room, who can log in, packages, Docker.
+#[test]
+fn inspect_tells_use_log_ins_packages_and_docker() {
+    let place = tempfile::tempdir().unwrap();
+    let tree = place.path().join("tree");
+    for (path, text) in [
+        ("etc/fstab", "/dev/sdb1 /srv ext4\n"),
+        (
+            "etc/passwd",
+            "root:x:0:0::/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nada:x:1000:1000::/home/ada:\nopen::1001:1001::/:/bin/sh\n",
+        ),
+        ("etc/shadow", "root:!:1::::::\nada:$6$a$b:1::::::\n"),
+        ("etc/docker/daemon.json", "{\"storage-driver\": \"overlay2\"}"),
+        (
+            "var/lib/docker/image/overlay2/repositories.json",
+            "{\"Repositories\":{\"alpine\":{\"alpine:3.9\":\"sha256:1\",\"alpine@sha256:2\":\"sha256:1\"}}}",
+        ),
+        ("var/lib/docker/image/vfs/repositories.json", "{"),
+        ("usr/sbin/dockerd", ""),
+        ("var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1\n\nPackage: b\nStatus: purge ok not-installed\n"),
+    ] {
+        fs::create_dir_all(tree.join(path).parent().unwrap()).unwrap();
+        fs::write(tree.join(path), text).unwrap();
+    }
+    make_disk(&tree, &place.path().join("disk"));
+    let said = |words: &[&str]| {
+        let output = Command::new(GOLDSMITH).args(["image", "inspect", "disk"]).args(words).current_dir(&place).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let json: serde_json::Value = serde_json::from_str(&said(&["--json"])).unwrap();
+    let system = &json["system"];
+    let accounts: Vec<_> =
+        system["accounts"].as_array().unwrap().iter().map(|one| (one["name"].as_str(), one["has_password"].as_bool())).collect();
+    assert_eq!(accounts, [(Some("root"), Some(false)), (Some("ada"), Some(true)), (Some("open"), Some(true))]);
+    assert_eq!(json["packages"], serde_json::json!({"count": 1, "database": "dpkg"}));
+    let docker = serde_json::json!({
+        "engine": true, "settings": {"storage-driver": "overlay2"}, "drivers": ["overlay2", "vfs"], "images": ["alpine:3.9"],
+    });
+    assert_eq!(system["docker"], docker);
+    let problems: Vec<&str> = json["problems"].as_array().unwrap().iter().filter_map(|problem| problem.as_str()).collect();
+    let not_understood = "/var/lib/docker/image/vfs/repositories.json is not understood: ";
+    assert!(problems.iter().any(|problem| problem.starts_with(not_understood)), "{problems:?}");
+    assert!(system["unmounted"][0].as_str().unwrap().starts_with("/srv (/dev/sdb1): "));
+    let usage = &system["mounts"][0]["usage"];
+    let room = Command::new("/usr/sbin/dumpe2fs").args(["-h", "disk"]).current_dir(&place).output().unwrap();
+    let room = String::from_utf8(room.stdout).unwrap();
+    let number = |key: &str| room.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim().parse::<u64>().unwrap();
+    assert_eq!(usage["free"].as_u64(), Some(number("Free blocks:") * number("Block size:")));
+    let table = said(&[]);
+    assert!(table.contains("log-ins        root (uid 0), ada (uid 1000, with a password), open (uid 1001, with a password)\n"), "{table}");
+    assert!(table.contains("packages       1, dpkg\n") && table.contains("images alpine:3.9\n"), "{table}");
+}
+
 /// A copy that takes minutes: 256 GiB of zeros are read.
 #[test]
 fn a_copy_that_is_interrupted_leaves_nothing() {

@@ -1,5 +1,8 @@
 //! What a disk image is, at a glance: the file, its partitions, the system in it. Words for people are made elsewhere.
 
+mod accounts;
+mod docker;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +14,11 @@ use super::disk::{Disk, DiskInfo};
 use super::error::ImageError;
 use super::filesystem::FileKind;
 use super::partition::PartitionTable;
-use super::root::Root;
+use super::root::{Place, Root};
 use super::superblock::FilesystemType;
+
+pub use accounts::Account;
+pub use docker::Docker;
 
 /// Small text files of a system that are read.
 const MAX_TEXT_BYTES: u64 = 64 << 10;
@@ -53,6 +59,14 @@ pub struct System {
     pub ssh_host_keys: Vec<String>,
     /// What is booted by default.
     pub boot: Option<BootEntry>,
+    /// The root filesystem, and those that are mounted in it.
+    pub mounts: Vec<Place>,
+    /// What `/etc/fstab` mounts and is not seen here, with the reason.
+    pub unmounted: Vec<String>,
+    /// Who can log in.
+    pub accounts: Vec<Account>,
+    /// Docker, when the disk has something of it.
+    pub docker: Option<Docker>,
 }
 
 /// The root filesystem.
@@ -166,6 +180,10 @@ fn inspect_system(root: &Root, problems: &mut Vec<String>) -> Result<System, Ima
         },
         ssh_host_keys: names(root, "/etc/ssh")?.into_iter().filter(is_key).collect(),
         boot: noted(BootEntry::read(root), problems),
+        mounts: root.places()?,
+        unmounted: root.unmounted().to_vec(),
+        accounts: accounts::accounts(root)?,
+        docker: Docker::of(root, problems)?,
     })
 }
 

@@ -11,6 +11,8 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use serde::Serialize;
+
 use super::disk::Disk;
 use super::error::ImageError;
 use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Identity, Metadata, Usage, Xattr};
@@ -34,6 +36,21 @@ pub struct Root {
     /// Filesystems on directories, by their paths.
     mounts: Vec<(PathBuf, Mounted)>,
     unmounted: Vec<String>,
+}
+
+/// Where a filesystem is mounted, and how full it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The directory.
+    pub path: PathBuf,
+    /// Index of its partition, or of the one where its logical volume begins; 0 on a disk without a partition table.
+    pub partition: u32,
+    /// What it is.
+    pub filesystem: FilesystemType,
+    /// Its label; may be empty.
+    pub label: String,
+    /// Its room.
+    pub usage: Usage,
 }
 
 /// A filesystem in its place.
@@ -106,9 +123,7 @@ impl Root {
 
     /// Where those of its filesystems are mounted that were not unmounted cleanly, each with its type: `/boot/efi (vfat)`.
     pub fn unclean(&self) -> Vec<String> {
-        let root = (Path::new("/"), &self.root);
-        let all = [root].into_iter().chain(self.mounts.iter().map(|(place, mounted)| (place.as_path(), mounted)));
-        let unclean = all.filter(|(_, mounted)| !mounted.filesystem.is_clean());
+        let unclean = self.all().filter(|(_, mounted)| !mounted.filesystem.is_clean());
         unclean.map(|(place, mounted)| format!("{} ({})", place.display(), mounted.filesystem.kind().name())).collect()
     }
 
@@ -130,6 +145,26 @@ impl Root {
     /// The filesystem's UUID, as `root=UUID=` writes it.
     pub fn uuid(&self) -> String {
         self.root.filesystem.uuid()
+    }
+
+    /// The root filesystem, and those that are mounted in it, in the order of fstab(5).
+    ///
+    /// # Errors
+    /// One is damaged.
+    pub fn places(&self) -> Result<Vec<Place>, ImageError> {
+        let place = |(path, mounted): (&Path, &Mounted)| {
+            let Mounted { filesystem, partition, .. } = mounted;
+            let usage = filesystem.usage().map_err(|error| self.failed(mounted, path, error))?;
+            let label = filesystem.label().to_owned();
+            Ok(Place { path: path.to_owned(), partition: *partition, filesystem: filesystem.kind(), label, usage })
+        };
+        self.all().map(place).collect()
+    }
+
+    /// Every filesystem, with the directory where it is mounted.
+    fn all(&self) -> impl Iterator<Item = (&Path, &Mounted)> {
+        let root = (Path::new("/"), &self.root);
+        [root].into_iter().chain(self.mounts.iter().map(|(place, mounted)| (place.as_path(), mounted)))
     }
 
     /// How much room the root filesystem has.

@@ -119,6 +119,10 @@ mod tests {
                 machine_id: MachineId::Set,
                 ssh_host_keys: Vec::new(),
                 boot: Some(BootEntry { title: text("t"), kernel: text("/k"), initrd: text("/i"), arguments: String::new() }),
+                mounts: Vec::new(),
+                unmounted: Vec::new(),
+                accounts: Vec::new(),
+                docker: None,
             }),
             problems: Vec::new(),
         }

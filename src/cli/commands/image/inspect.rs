@@ -5,29 +5,51 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::opened::file;
+use super::opened::{file, root};
 use crate::base::event::SCHEMA;
 use crate::base::failure::AnyFailure;
 use crate::base::size::rounded;
 use crate::base::text::{printable, wrapped};
 use crate::cli::{Context, host, printer};
-use crate::image::inspect::{Inspection, MachineId, System, inspect};
+use crate::image::Place;
+use crate::image::inspect::{Account, Docker, Inspection, MachineId, System, inspect};
+use crate::inventory;
 
 /// Show what the image is.
 ///
 /// # Errors
 /// The image cannot be read.
 pub(super) fn run(image: &Path, context: &Context) -> Result<(), AnyFailure> {
-    let inspection = inspect(&file(image)?, host::store_place(context).as_deref())?;
-    let text = if context.json { format!("{:#}\n", document(&inspection)) } else { table(&inspection, printer::stdout_columns()) };
+    let mut inspection = inspect(&file(image)?, host::store_place(context).as_deref())?;
+    let packages = match inspection.system {
+        Some(_) => packages(image, context).unwrap_or_else(|error| {
+            inspection.problems.push(error.to_string());
+            None
+        }),
+        None => None,
+    };
+    let text = if context.json {
+        format!("{:#}\n", document(&inspection, packages))
+    } else {
+        table(&inspection, packages, printer::stdout_columns())
+    };
     Ok(printer::out(&text)?)
 }
 
+/// How many packages are installed, and whose database says so.
+type Packages = (usize, &'static str);
+
+fn packages(image: &Path, context: &Context) -> Result<Option<Packages>, AnyFailure> {
+    let found = inventory::installation(&root(image, context)?)?;
+    Ok(found.map(|found| (found.packages.iter().filter(|package| !package.is_key).count(), found.format.name())))
+}
+
 /// For machines: one document. A pair of the library becomes an object with names.
-fn document(inspection: &Inspection) -> Value {
+fn document(inspection: &Inspection, packages: Option<Packages>) -> Value {
     let mut document = json!(inspection);
     document["schema"] = json!(SCHEMA);
     let filesystem = |(partition, kind): &(u32, Option<_>)| json!({"partition": partition, "filesystem": kind});
+    document["packages"] = json!(packages.map(|(count, database)| json!({"count": count, "database": database})));
     document["filesystems"] = inspection.filesystems.iter().map(filesystem).collect();
     document
 }
@@ -36,7 +58,7 @@ fn document(inspection: &Inspection) -> Value {
 const NAMES: usize = 15;
 
 /// For people: a name and a value in each row; on a terminal, which has `columns`, broken between words.
-fn table(inspection: &Inspection, columns: Option<usize>) -> String {
+fn table(inspection: &Inspection, packages: Option<Packages>, columns: Option<usize>) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| {
         let value = printable(value);
@@ -64,6 +86,9 @@ fn table(inspection: &Inspection, columns: Option<usize>) -> String {
     if let Some(system) = &inspection.system {
         describe(system, &mut row);
     }
+    if let Some((count, database)) = packages {
+        row("packages", &format!("{count}, {database}"));
+    }
     for problem in &inspection.problems {
         row("problem", problem);
     }
@@ -73,6 +98,13 @@ fn table(inspection: &Inspection, columns: Option<usize>) -> String {
 fn describe(system: &System, row: &mut impl FnMut(&str, &str)) {
     let clean = if system.root.clean { "unmounted cleanly" } else { "not unmounted cleanly" };
     row("root", &format!("partition {}, UUID {}, {clean}", system.root.partition, system.root.uuid));
+    for Place { path, filesystem, usage, .. } in &system.mounts {
+        let used = rounded(usage.size.saturating_sub(usage.free));
+        row(&path.to_string_lossy(), &format!("{}, {used} of {} used", filesystem.name(), rounded(usage.size)));
+    }
+    for unmounted in &system.unmounted {
+        row("not seen", unmounted);
+    }
     if let Some(release) = &system.os_release {
         row("system", &release.pretty_name);
     }
@@ -95,4 +127,24 @@ fn describe(system: &System, row: &mut impl FnMut(&str, &str)) {
         row("boots", &format!("{} {}", boot.kernel, boot.arguments));
     }
     row("enabled units", &system.enabled_units.join(", "));
+    let account = |account: &Account| {
+        let password = if account.has_password { ", with a password" } else { "" };
+        format!("{} (uid {}{password})", account.name, account.uid)
+    };
+    row("log-ins", &system.accounts.iter().map(account).collect::<Vec<_>>().join(", "));
+    if let Some(docker) = &system.docker {
+        row("docker", &described(docker));
+    }
+}
+
+fn described(docker: &Docker) -> String {
+    let mut words = vec![if docker.engine { "installed".to_owned() } else { "not installed".to_owned() }];
+    if !docker.drivers.is_empty() {
+        words.push(format!("storage of {}", docker.drivers.join(", ")));
+    }
+    if let Some(settings) = &docker.settings {
+        words.push(format!("settings {settings}"));
+    }
+    words.push(if docker.images.is_empty() { "no images".to_owned() } else { format!("images {}", docker.images.join(", ")) });
+    words.join("; ")
 }
