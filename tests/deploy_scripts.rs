@@ -11,12 +11,17 @@ use goldsmith::recipe;
 
 use super::deploy_cases::NoHost;
 
-/// What the host lends: its programs, read-only. After `chroot` there is no way back to the rest.
+/// What the host lends: its programs, read-only; its documentation is hidden by the tree's own. After `chroot` there is no way back to the rest.
 const ENTER: &str = r#"
 mount --make-rprivate /
 mkdir -p "$1/usr" "$1/dev" "$1/proc"
 mount --rbind /usr "$1/usr"
 mount -o remount,bind,ro "$1/usr"
+for dir in doc man info lintian locale; do
+    [ -d "$1/usr/share/$dir" ] || continue
+    mount -t tmpfs none "$1/usr/share/$dir"
+    [ ! -d "$1/documentation/$dir" ] || cp -a "$1/documentation/$dir/." "$1/usr/share/$dir"
+done
 for dir in bin sbin lib lib64; do [ -e "$1/$dir" ] || ln -s "usr/$dir" "$1/$dir"; done
 : > "$1/dev/null"
 mount --bind /dev/null "$1/dev/null"
@@ -53,6 +58,17 @@ fn apply(overrides: &[&str], look: &str) -> (Output, String) {
         ("etc/skel/.profile", ""),
         ("root/.profile", ""),
         ("home/.keep", ""),
+        ("documentation/doc/tool/copyright", ""),
+        ("documentation/doc/tool/changelog.gz", ""),
+        ("documentation/doc/tool/examples/copyright/one", ""),
+        ("documentation/man/man1/tool.1.gz", ""),
+        ("documentation/man/de/man1/tool.1.gz", ""),
+        ("documentation/locale/locale.alias", ""),
+        ("documentation/locale/en/LC_MESSAGES/tool.mo", ""),
+        ("documentation/locale/en@quot/LC_MESSAGES/tool.mo", ""),
+        ("documentation/locale/en_GB/LC_MESSAGES/tool.mo", ""),
+        ("documentation/locale/eno/LC_MESSAGES/tool.mo", ""),
+        ("documentation/locale/zh_CN/LC_MESSAGES/tool.mo", ""),
         ("srv/.keep", ""),
         ("etc/systemd/system/docker.service", "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"),
     ] {
@@ -137,6 +153,39 @@ fn what_is_set_is_there() {
         assert!(said.lines().any(|found| found == line), "no `{line}` in\n{said}");
     }
     assert!(!said.contains("goldsmith: fail"), "{said}");
+}
+
+/// Documentation and other languages go, copyright files and the directories of manual pages stay.
+#[test]
+fn documentation_is_kept_or_left_out() {
+    let look = "cd /usr/share; find doc man locale ! -type d; find man -type d; cat /etc/dpkg/dpkg.cfg.d/no-documentation";
+    let found = |overrides: &[&str]| {
+        let (_, said) = apply(overrides, look);
+        let mut lines: Vec<String> = said.lines().filter(|line| line.contains('/') && !line.starts_with("# ")).map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let kept = ["doc/tool/copyright", "locale/locale.alias", "man/de", "man/de/man1", "man/man1"];
+    let english = ["locale/en/LC_MESSAGES/tool.mo", "locale/en@quot/LC_MESSAGES/tool.mo", "locale/en_GB/LC_MESSAGES/tool.mo"];
+    for (locale, language, translations) in [("C.UTF-8", "en", &english[..]), ("zh_CN.UTF-8", "zh", &["locale/zh_CN/LC_MESSAGES/tool.mo"])]
+    {
+        let found = found(&[&format!("system.locale=\"{locale}\"")]);
+        let (options, files): (Vec<_>, Vec<_>) = found.iter().map(String::as_str).partition(|line| line.starts_with("path-"));
+        let files: Vec<&str> =
+            files.into_iter().filter(|line| ["doc/", "man/", "locale/"].iter().any(|dir| line.starts_with(dir))).collect();
+        let mut expected = [&kept[..], translations].concat();
+        expected.sort_unstable();
+        assert_eq!(files, expected, "{locale}");
+        assert!(options.contains(&"path-include=/usr/share/doc/*/copyright"), "{options:?}");
+        assert!(options.contains(&format!("path-include=/usr/share/locale/{language}/*").as_str()), "{options:?}");
+    }
+    let all = found(&["packages.docs=true"]);
+    assert!(
+        ["doc/tool/changelog.gz", "man/man1/tool.1.gz", "locale/eno/LC_MESSAGES/tool.mo"]
+            .iter()
+            .all(|file| all.iter().any(|line| line == file))
+    );
+    assert!(!all.iter().any(|line| line.starts_with("path-exclude")), "{all:?}");
 }
 
 /// The tools of this machine say why.

@@ -26,6 +26,7 @@ pub use names::{NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
 pub use own::{Notes, notes};
 pub use report::Report;
 
+use super::language;
 use error::{InField, constant};
 use repo::repo;
 
@@ -195,6 +196,10 @@ fn bootloader(recipe: &Recipe) -> Result<Bootloader, AnacondaError> {
 fn packages(recipe: &Recipe, kdump: bool) -> Result<Packages, AnacondaError> {
     let mut packages = Packages::new();
     packages.group(GroupId::new("core").in_field("(goldsmith)")?);
+    if !recipe.packages.docs {
+        packages.exclude_docs = true;
+        packages.languages = Some(Word::new(language(&recipe.system.locale)).in_field("system.locale")?);
+    }
     for wanted in &recipe.packages.install {
         let field = "packages.install";
         match wanted.strip_prefix('@') {

@@ -51,6 +51,17 @@ time_zone() {
     run ln -sf "/usr/share/zoneinfo/$1" /etc/localtime
 }
 
+# drop_docs LANGUAGE: what dpkg leaves out of packages that are installed later, it has left in these. Directories of manual pages stay.
+drop_docs() {
+    at "removing documentation"
+    run find /usr/share/doc -mindepth 2 ! -type d ! -name copyright -delete
+    for dir in man info lintian; do
+        [ ! -d "/usr/share/$dir" ] || run find "/usr/share/$dir" -mindepth 1 ! -type d -delete
+    done
+    run find /usr/share/locale -mindepth 2 ! -type d ! -path "/usr/share/locale/$1/*" ! -path "/usr/share/locale/$1[_@]*" -delete
+    run find /usr/share/locale -mindepth 1 -type d -empty -delete
+}
+
 # make_locale NAME PATTERN: the name as sed's and grep's regular expression. locale-gen(8) passes over what it does not know.
 make_locale() {
     at "making the locale $1"

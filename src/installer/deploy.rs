@@ -10,7 +10,7 @@ use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
 use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Network, Recipe, StockRepositories, TableKind, Toggle};
 
-use super::MAKE_DIRECTORY;
+use super::{MAKE_DIRECTORY, language};
 
 /// Everything that makes the tree, apart from the packages' bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,6 +160,9 @@ fn files(recipe: &Recipe, ids: &FilesystemIds) -> Vec<FileEntry> {
     if recipe.packages.stock_repositories == StockRepositories::Disable {
         files.push(text("/etc/apt/sources.list", "# The image has no package sources: its recipe disabled them.\n".to_owned()));
     }
+    if !recipe.packages.docs {
+        files.push(text("/etc/dpkg/dpkg.cfg.d/no-documentation", without_docs(language(&recipe.system.locale))));
+    }
     for user in recipe.users.iter().filter(|user| user.sudo) {
         files.push(FileEntry {
             mode: 0o440,
@@ -168,6 +171,16 @@ fn files(recipe: &Recipe, ids: &FilesystemIds) -> Vec<FileEntry> {
     }
     files.extend(recipe.files.iter().cloned());
     files
+}
+
+/// What dpkg(1) leaves out of packages that are installed later; the last option that fits a path counts. Directories stay: a package may put
+/// links into those of manual pages. So do copyright files, which licences ask for.
+fn without_docs(language: &str) -> String {
+    format!(
+        "path-exclude=/usr/share/doc/*/*\npath-include=/usr/share/doc/*/copyright\npath-exclude=/usr/share/man/*/*\n\
+         path-exclude=/usr/share/info/*\npath-exclude=/usr/share/lintian/*\npath-exclude=/usr/share/locale/*/*\n\
+         path-include=/usr/share/locale/{language}/*\npath-include=/usr/share/locale/{language}[_@]*/*\n"
+    )
 }
 
 /// resolv.conf(5) as the recipe's static network says; nothing when a DHCP server will say.
@@ -247,6 +260,9 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
         }
     };
     put(&mut line, false);
+    if !recipe.packages.docs {
+        line(&["drop_docs", language(&system.locale)]);
+    }
     line(&["time_zone", &system.timezone]);
     if !BUILT_IN_LOCALES.contains(&system.locale.as_str()) {
         line(&["make_locale", &system.locale, &system.locale.replace('.', "\\.")]);

@@ -267,6 +267,10 @@ pub struct Packages {
     groups: Vec<GroupId>,
     packages: Vec<PackagePattern>,
     excluded: Vec<PackagePattern>,
+    /// `--excludedocs`: what packages mark as documentation is left out.
+    pub exclude_docs: bool,
+    /// `--instLangs`: the languages of which translations are installed; nothing for all.
+    pub languages: Option<Word>,
 }
 
 impl Packages {

@@ -271,7 +271,14 @@ impl Display for BootloaderOn<'_> {
 
 impl Display for Packages {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "%packages")?;
+        write!(f, "%packages")?;
+        if self.exclude_docs {
+            write!(f, " --excludedocs")?;
+        }
+        if let Some(languages) = &self.languages {
+            option(f, "instLangs", languages.as_str())?;
+        }
+        writeln!(f)?;
         self.groups().iter().try_for_each(|group| writeln!(f, "@{}", group.as_str()))?;
         self.packages().iter().try_for_each(|package| writeln!(f, "{}", package.as_str()))?;
         self.excluded().iter().try_for_each(|package| writeln!(f, "-{}", package.as_str()))?;

@@ -285,6 +285,8 @@ pub struct Packages {
     pub install: Vec<String>,
     /// Packages kept out (RPM only).
     pub exclude: Vec<String>,
+    /// Whether documentation and translations are kept.
+    pub docs: bool,
 }
 
 /// What becomes of the repository files the distribution ships.

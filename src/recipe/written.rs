@@ -328,11 +328,14 @@ pub(super) struct Packages {
     pub install: Vec<String>,
     /// Packages kept out (anaconda only).
     pub exclude: Vec<String>,
+    /// Keep documentation, and translations into other languages than that of `system.locale`. Without them, packages that are
+    /// installed later come without them, too; licences stay.
+    pub docs: bool,
 }
 
 impl Default for Packages {
     fn default() -> Self {
-        Self { upgrade: false, stock_repositories: StockRepositories::Keep, install: Vec::new(), exclude: Vec::new() }
+        Self { upgrade: false, stock_repositories: StockRepositories::Keep, install: Vec::new(), exclude: Vec::new(), docs: true }
     }
 }
 

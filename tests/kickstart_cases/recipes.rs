@@ -53,6 +53,7 @@ pub fn lab() -> Recipe {
                 "containerd.io",
             ]),
             exclude: Vec::new(),
+            docs: true,
         },
         services: Services { enable: strings(&["docker"]), disable: Vec::new() },
         users: Vec::new(),
@@ -132,6 +133,7 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                     stock_repositories: StockRepositories::Keep,
                     install: vec!["@development".into(), "kexec-tools".into(), "plymouth".into()],
                     exclude: vec!["postfix".into()],
+                    docs: false,
                 };
                 recipe.services = Services { enable: Vec::new(), disable: Vec::new() };
                 recipe.kernel = Kernel { modules: Vec::new(), sysctl: BTreeMap::new(), arguments: vec!["audit=0".into(), "x=a#b".into()] };

@@ -12,7 +12,7 @@ use crate::base::text::{counted, shell_quote};
 use crate::kickstart::{Post, Script, ends_or_hides_a_line};
 use crate::recipe::{Kept, Recipe, Selinux, StockRepositories};
 
-use super::super::MAKE_DIRECTORY;
+use super::super::{MAKE_DIRECTORY, language};
 use super::error::{AnacondaError, InField};
 use super::names::{NONCE_FILE, REPORT_PORT, VOLUME_DIR, VOLUME_LABEL};
 
@@ -123,6 +123,11 @@ fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
 fn repositories(recipe: &Recipe, body: &mut Body) -> Result<(), AnacondaError> {
     for (path, text) in repository_files(recipe)? {
         body.put(&path, 0o644, "root:root", text.as_bytes());
+    }
+    if !recipe.packages.docs {
+        // What %packages says counts for Anaconda's own transaction alone; yum reads these (rpm 4.11, macros(5)).
+        let macros = format!("%_excludedocs 1\n%_install_langs {}\n", language(&recipe.system.locale));
+        body.put("/etc/rpm/macros.no-documentation", 0o644, "root:root", macros.as_bytes());
     }
     match recipe.packages.stock_repositories {
         StockRepositories::Keep => {}

@@ -18,7 +18,7 @@ use crate::base::digest::Sha256Digest;
 const MAX_KICKSTART: u64 = 1 << 20;
 
 /// What a kickstart says itself: the recipe's key, and where it is said instead.
-const SAID_THERE: [(&str, &str); 23] = [
+const SAID_THERE: [(&str, &str); 24] = [
     ("system.hostname", "`network --hostname=`"),
     ("system.timezone", "`timezone`"),
     ("system.locale", "`lang`"),
@@ -33,6 +33,7 @@ const SAID_THERE: [(&str, &str); 23] = [
     ("packages.stock_repositories", "a `%post` that edits /etc/yum.repos.d"),
     ("packages.install", "`%packages`"),
     ("packages.exclude", "`%packages`"),
+    ("packages.docs", "`%packages --excludedocs`"),
     ("services.enable", "`services --enabled=`"),
     ("services.disable", "`services --disabled=`"),
     ("user", "`user`"),

@@ -134,6 +134,7 @@ fn packages(judge: &mut Judge<'_>, written: &written::Packages) -> Packages {
         stock_repositories: written.stock_repositories,
         install: package_names(judge, &path.at("install"), &written.install),
         exclude: judge.all_spelled(&path.at("exclude"), &written.exclude, syntax::package),
+        docs: written.docs,
     }
 }
 
