@@ -1,11 +1,18 @@
 //! The packages of an image: the database of its package manager, found in its files and read.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
 use crate::base::failure::{Class, Failure};
-use crate::image::{ImageError, Root};
+use crate::image::{FileKind, ImageError, Root};
 use crate::packages::installed::{
-    self, DATABASE_BYTES, DPKG_INFO, DPKG_STATUS, DPKG_STATUS_DIRECTORY, DatabaseError, EachFile, FileLists, Installation, RPM_PLACES,
-    RpmDatabase, SQLITE_JOURNAL, SQLITE_LOG,
+    self, DATABASE_BYTES, DPKG_INFO, DPKG_STATUS, DPKG_STATUS_DIRECTORY, DatabaseError, EachFile, FileLists, Installation, Installed,
+    InstalledFile, RPM_PLACES, RpmDatabase, SQLITE_JOURNAL, SQLITE_LOG,
 };
+
+/// Directories that are links into `/usr` on a merged system, which package databases still name.
+const MERGED: [&str; 4] = ["/bin", "/sbin", "/lib", "/lib64"];
 
 /// Why the packages of an image cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +49,19 @@ pub fn installation(root: &Root) -> Result<Option<Installation>, InventoryError>
     read(root, None)
 }
 
+/// What is done with each file of each package, and where it really is: package databases of a merged system still say `/bin/su`.
+pub type EachPath<'a> = dyn FnMut(&Installed, &InstalledFile<'_>, PathBuf) + 'a;
+
 /// As [`installation`], and each file of each installed package is handed to `each`.
 ///
 /// # Errors
 /// As [`installation`], or a package's list of files cannot be read.
-pub fn files(root: &Root, each: &mut EachFile<'_>) -> Result<Option<Installation>, InventoryError> {
-    read(root, Some(each))
+pub fn files(root: &Root, each: &mut EachPath<'_>) -> Result<Option<Installation>, InventoryError> {
+    let merged = merged(root)?;
+    let mut each = |package: &Installed, file: &InstalledFile<'_>| {
+        each(package, file, real(&merged, Path::new(OsStr::from_bytes(file.path))));
+    };
+    read(root, Some(&mut each))
 }
 
 /// When the database of the system in `root` was last written, in seconds since 1970.
@@ -113,4 +127,24 @@ fn dpkg_files(root: &Root, found: &Installation, each: &mut EachFile<'_>) -> Res
         }
     }
     Ok(())
+}
+
+/// Which of [`MERGED`] are links.
+fn merged(root: &Root) -> Result<Vec<&'static str>, ImageError> {
+    let mut found = Vec::new();
+    for dir in MERGED {
+        match root.symlink_metadata(dir) {
+            Ok(metadata) if metadata.kind == FileKind::Symlink => found.push(dir),
+            Ok(_) | Err(ImageError::Absent { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Where the file of a package really is.
+fn real(merged: &[&str], path: &Path) -> PathBuf {
+    let is_merged = merged.iter().any(|dir| path.starts_with(dir));
+    // OK to default: what begins with one of the directories begins with `/`.
+    if is_merged { Path::new("/usr").join(path.strip_prefix("/").unwrap_or(path)) } else { path.to_owned() }
 }

@@ -1,18 +1,13 @@
 //! The packages of two images, and which files belong to those that differ.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::difference::Change;
 use super::error::CompareError;
-use crate::image::{FileKind, ImageError, Root};
+use crate::image::Root;
 use crate::inventory;
 use crate::packages::installed::{Installation, Installed, InstalledFile};
-
-/// Directories that are links into `/usr` on a merged system, which package databases still name.
-const MERGED: [&str; 4] = ["/bin", "/sbin", "/lib", "/lib64"];
 
 /// What differs.
 pub(super) struct Packages {
@@ -40,10 +35,9 @@ pub(super) fn changes(before: &Root, after: &Root) -> Result<Packages, CompareEr
     if !changes.is_empty() {
         let names: BTreeSet<&str> = differing.iter().map(|key| key.0.as_str()).collect();
         for root in [before, after] {
-            let merged = merged(root)?;
-            let mut each = |package: &Installed, file: &InstalledFile<'_>| {
+            let mut each = |package: &Installed, _: &InstalledFile<'_>, path: PathBuf| {
                 if names.contains(package.name.as_str()) {
-                    files.entry(real(&merged, Path::new(OsStr::from_bytes(file.path)))).or_insert_with(|| package.name.clone());
+                    files.entry(path).or_insert_with(|| package.name.clone());
                 }
             };
             inventory::files(root, &mut each)?;
@@ -59,24 +53,4 @@ fn versions(found: Option<Installation>) -> Versions {
         versions.entry(key).or_default().insert(package.version);
     }
     versions
-}
-
-/// Which of [`MERGED`] are links.
-fn merged(root: &Root) -> Result<Vec<&'static str>, ImageError> {
-    let mut found = Vec::new();
-    for dir in MERGED {
-        match root.symlink_metadata(dir) {
-            Ok(metadata) if metadata.kind == FileKind::Symlink => found.push(dir),
-            Ok(_) | Err(ImageError::Absent { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(found)
-}
-
-/// Where the file of a package really is.
-fn real(merged: &[&str], path: &Path) -> PathBuf {
-    let is_merged = merged.iter().any(|dir| path.starts_with(dir));
-    // OK to default: what begins with one of the directories begins with `/`.
-    if is_merged { Path::new("/usr").join(path.strip_prefix("/").unwrap_or(path)) } else { path.to_owned() }
 }
