@@ -6,6 +6,7 @@
 
 mod accounts;
 mod content;
+mod owned;
 mod paths;
 mod rule;
 mod rules;
@@ -92,9 +93,10 @@ pub fn files(root: &Root, allowed: &Allowed) -> Result<Vec<Finding>, ImageError>
             Look::Paths(patterns) => named(paths::matching(root, patterns)?),
             Look::Filled(patterns) => named(filled(root, paths::matching(root, patterns)?)?),
             Look::Accounts(look) => look(root, allowed)?,
-            Look::Content(_) | Look::Inode(_) | Look::FreeBlocks => Vec::new(),
+            Look::Content(_) | Look::Inode(_) | Look::Packaged { .. } | Look::FreeBlocks => Vec::new(),
         });
     }
+    let mut suspects: Vec<(PathBuf, Metadata)> = Vec::new();
     for file in root.walk("/")? {
         let (path, metadata) = file?;
         let text = small_text(root, &path, &metadata)?;
@@ -106,10 +108,32 @@ pub fn files(root: &Root, allowed: &Allowed) -> Result<Vec<Finding>, ImageError>
             };
             found.extend(detail.map(|detail| (path.clone(), detail)));
         }
+        if rules.iter().any(|rule| matches!(rule.look, Look::Packaged { suspect, .. } if suspect(&path, &metadata))) {
+            suspects.push((path, metadata));
+        }
     }
+    judge(root, &suspects, &mut found)?;
     let findings =
         rules.iter().zip(found).flat_map(|(rule, found)| found.into_iter().map(move |(path, detail)| Finding { rule, path, detail }));
     Ok(findings.collect())
+}
+
+/// Ask the package database about `suspects`, and add what each rule then finds to its places.
+fn judge(root: &Root, suspects: &[(PathBuf, Metadata)], found: &mut [Places]) -> Result<(), ImageError> {
+    if suspects.is_empty() {
+        return Ok(());
+    }
+    let paths: Vec<PathBuf> = suspects.iter().map(|(path, _)| path.clone()).collect();
+    for ((path, metadata), owner) in suspects.iter().zip(owned::owners(root, &paths)?) {
+        for (rule, found) in rules().iter().zip(&mut *found) {
+            if let Look::Packaged { suspect, judge } = rule.look
+                && suspect(path, metadata)
+            {
+                found.extend(judge(path, metadata, &owner).map(|detail| (path.clone(), detail)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the rules would find of a file that is still to be put at `path`, owned by root, with the permission bits `mode`.
@@ -124,6 +148,7 @@ pub fn of_file(path: &Path, mode: u32, content: &[u8]) -> Vec<Finding> {
             (Look::Filled(patterns), _) => (fits(patterns) && !content.is_empty()).then(String::new),
             (Look::Inode(look), _) => look(path, &metadata),
             (Look::Content(look), Some(text)) => look(path, text),
+            (Look::Packaged { suspect, judge }, _) if suspect(path, &metadata) => judge(path, &metadata, &owned::Owner::Nobody),
             _ => None,
         };
         detail.map(|detail| Finding { rule, path: path.to_owned(), detail })

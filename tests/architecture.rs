@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     // `recipe` is more than the design's table says: planned work carries the recipe's own value types (a disk's layout, a provision
     // step); twins of them in `plan` would add words and no safety.
     ("stages", &["base", "recipe", "plan", "installer", "sources", "machine", "image"]),
-    ("audit", &["base", "image"]),
+    ("audit", &["base", "packages", "image", "inventory"]),
     ("verify", &["base", "recipe", "machine", "image", "audit"]),
     ("artifact", &["base", "packages", "plan", "image", "verify"]),
     (

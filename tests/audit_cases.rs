@@ -9,6 +9,7 @@ use std::process::Command;
 
 use goldsmith::audit;
 
+use crate::package_cases::installed::made as package_databases;
 use crate::support::{GOLDSMITH, goldsmith, make_disk};
 
 /// The rule that has to find it, its path, its content.
@@ -163,6 +164,45 @@ fn each_rule_finds_what_was_planted_and_nothing_else() {
     assert!(!text.contains("bWU6c2VjcmV0") && !text.contains("secret@") && !text.contains("ghp_"), "a secret is told: {text}");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.starts_with("error: the audit found ") && said.contains("\n  help: follow the remedy of each"), "{said}");
+}
+
+/// A set-uid program is judged by the package database: what a package brought so, wherever it is, is no finding.
+#[test]
+fn set_uid_programs_are_held_against_the_package_database() {
+    let status = "Package: tool\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n";
+    let dpkg = |tree: &Path| {
+        put(tree, "/var/lib/dpkg/status", status);
+        put(tree, "/var/lib/dpkg/info/tool.list", "/.\n/bin\n/bin/tool\n/opt/tool/helper\n");
+    };
+    let rpm = |tree: &Path| {
+        fs::create_dir_all(tree.join("var/lib/rpm")).unwrap();
+        fs::copy(package_databases().join("bdb-4096-little/Packages"), tree.join("var/lib/rpm/Packages")).unwrap();
+    };
+    let none = |_: &Path| {};
+    let programs = ["/usr/bin/tool", "/opt/tool/helper", "/usr/bin/forge", "/usr/bin/capable", "/var/lib/docker/overlay2/0/diff/bin/su"];
+    type Case<'a> = (&'a dyn Fn(&Path), &'a [&'a str]);
+    let cases: [Case; 3] = [
+        (&none, &["/opt/tool/helper"]),
+        (&dpkg, &["/usr/bin/capable", "/usr/bin/forge"]),
+        // Its package brought /usr/bin/capable with 0755.
+        (&rpm, &["/opt/tool/helper", "/usr/bin/capable", "/usr/bin/tool"]),
+    ];
+    for (database, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        put(&tree, "/etc/fstab", "");
+        put(&tree, "/etc/machine-id", "");
+        database(&tree);
+        for program in programs {
+            put(&tree, program, "");
+            fs::set_permissions(tree.join(&program[1..]), Permissions::from_mode(0o4755)).unwrap();
+        }
+        std::os::unix::fs::symlink("usr/bin", tree.join("bin")).unwrap();
+        make_disk(&tree, &dir.path().join("disk"));
+        let found = audited(dir.path()).1;
+        let found: Vec<_> = found.iter().map(|(rule, path)| (rule.as_str(), path.as_str())).collect();
+        assert_eq!(found, expected.iter().map(|path| ("foreign-setuid", *path)).collect::<Vec<_>>());
+    }
 }
 
 #[test]

@@ -108,24 +108,6 @@ pub(super) fn registry_auth(path: &Path, text: &str) -> Option<String> {
     (!known.is_empty()).then(|| known.join(", "))
 }
 
-/// Something that everybody may write, outside the places that are made for it.
-pub(super) fn world_writable(path: &Path, file: &Metadata) -> Option<String> {
-    let is_open = match file.kind {
-        FileKind::File => file.mode & 0o002 != 0,
-        // With the sticky bit each user removes only what is his.
-        FileKind::Directory => file.mode & 0o1002 == 0o002,
-        _ => false,
-    };
-    (is_open && !is_below(path, &["/proc", "/sys", "/dev", "/run"])).then(|| format!("mode {:04o}", file.mode))
-}
-
-/// A set-uid or set-gid program where no package puts one.
-pub(super) fn foreign_setuid(path: &Path, file: &Metadata) -> Option<String> {
-    const PLACES: [&str; 9] = ["/root", "/home", "/tmp", "/var", "/opt", "/srv", "/etc", "/usr/local", "/boot"];
-    let is_setuid = file.kind == FileKind::File && file.mode & 0o6000 != 0 && file.mode & 0o111 != 0;
-    (is_setuid && is_below(path, &PLACES)).then(|| format!("mode {:04o}, owner {}", file.mode, file.uid))
-}
-
 /// A log with something in it.
 pub(super) fn log(path: &Path, file: &Metadata) -> Option<String> {
     let is_filled = file.kind == FileKind::File && file.size > 0 && path.starts_with("/var/log");

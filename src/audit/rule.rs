@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::owned::Owner;
 use crate::image::{ImageError, Metadata, Root};
 
 /// Where something was found, and what was found there beside the path.
@@ -57,6 +58,8 @@ pub(super) enum Look {
     Content(fn(&Path, &str) -> Option<String>),
     /// At what the inode of each file says.
     Inode(fn(&Path, &Metadata) -> Option<String>),
+    /// At what the package database says of each file that `suspect` says yes to.
+    Packaged { suspect: fn(&Path, &Metadata) -> bool, judge: fn(&Path, &Metadata, &Owner) -> Option<String> },
     /// At the blocks that no file uses.
     FreeBlocks,
     /// At the accounts.

@@ -10,7 +10,7 @@
 
 use super::rule::Severity::{Fault, Notice};
 use super::rule::{Look, Rule};
-use super::{accounts, content};
+use super::{accounts, content, owned};
 
 /// All of them, in the order in which findings are told.
 pub fn rules() -> &'static [Rule] {
@@ -526,15 +526,15 @@ const RULES: &[Rule] = &[
         severity: Fault,
         why: "Each user can change it for all others.",
         remedy: "chmod o-w; a directory for everybody has the sticky bit",
-        look: Look::Inode(content::world_writable),
+        look: Look::Packaged { suspect: owned::is_open, judge: owned::foreign_open },
     },
     Rule {
         id: "foreign-setuid",
-        promise: "no set-uid programs outside packages",
+        promise: "no set-uid programs that no package brought",
         severity: Fault,
         why: "It makes each user who runs it somebody else.",
         remedy: "chmod u-s,g-s",
-        look: Look::Inode(content::foreign_setuid),
+        look: Look::Packaged { suspect: owned::is_set_id, judge: owned::foreign_set_id },
     },
     Rule {
         id: "deleted-data",
