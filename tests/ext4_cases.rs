@@ -15,6 +15,7 @@ use crate::mounted_tree::*;
 /// Whether this host lets us mount an ext4; says so when not.
 fn can_mount(dir: &TempDir) -> bool {
     run(dir, "truncate -s 8M @/tried && mke2fs -q -F -t ext4 @/tried && mkdir -p @/m");
+    let _loops = loop_devices();
     let line = format!("mount -o loop {0}/tried {0}/m && umount {0}/m", dir.path().display());
     possible(&["sh", "-c", &line], "only root can mount an ext4")
 }

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::sync::MutexGuard;
 
 use goldsmith::image::{Disk, Root};
 use tempfile::TempDir;
 
 use crate::faults::possible;
-use crate::mounted_tree::{run, tried};
+use crate::mounted_tree::{loop_devices, run, tried};
 
 const MIB: u64 = 1 << 20;
 /// Bytes of the disk at which the physical volumes begin.
@@ -17,12 +18,15 @@ const STARTS: [u64; 2] = [MIB, 201 * MIB];
 struct Devices<'a> {
     dir: &'a TempDir,
     devices: [String; 2],
+    /// lvm2 has the devices open to itself now and then.
+    _loops: MutexGuard<'static, ()>,
 }
 
 impl<'a> Devices<'a> {
     fn new(dir: &'a TempDir) -> Self {
+        let loops = loop_devices();
         let device = |name: &str| run(dir, &format!("truncate -s 200M @/{name} && losetup -f --show @/{name}")).trim().to_owned();
-        Self { dir, devices: [device("pv-0"), device("pv-1")] }
+        Self { dir, devices: [device("pv-0"), device("pv-1")], _loops: loops }
     }
 
     /// Run a command of lvm2 that sees these devices only and leaves nothing on the host. `0` and `1` stand for them.
@@ -70,6 +74,7 @@ impl Drop for Devices<'_> {
 
 /// Whether this host lets us make groups; says so when not.
 fn can_make(dir: &TempDir) -> bool {
+    let _loops = loop_devices();
     let line = format!("truncate -s 1M {0}/tried && losetup -d $(losetup -f --show {0}/tried) && lvm version", dir.path().display());
     possible(&["sh", "-c", &line], "only root with lvm2 and loop devices can make volume groups")
 }

@@ -10,6 +10,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::image::{Disk, FileKind, Identity, Root, Xattr};
@@ -38,11 +39,18 @@ pub fn tried(dir: &TempDir, line: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
+/// The right to take or give back loop devices: a device that one program has just found free may be another's by the time it is mounted.
+pub fn loop_devices() -> MutexGuard<'static, ()> {
+    static LOOP_DEVICES: Mutex<()> = Mutex::new(());
+    LOOP_DEVICES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A mounted `disk` of the directory, at `m`.
 pub struct Mount<'a>(&'a TempDir);
 
 impl<'a> Mount<'a> {
     pub fn new(dir: &'a TempDir, options: &str) -> Self {
+        let _loops = loop_devices();
         run(dir, &format!("mkdir -p @/m && mount -o loop{options} @/disk @/m"));
         Self(dir)
     }
@@ -54,6 +62,7 @@ impl<'a> Mount<'a> {
 
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
+        let _loops = loop_devices();
         // For a moment a child that another test starts has the files open that were open here.
         let mut unmounted = tried(self.0, "umount @/m");
         for _ in 0..100 {
