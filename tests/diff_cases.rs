@@ -1,10 +1,11 @@
 //! `goldsmith image diff`: what it tells of two disks, against what was changed in the tree that the second was made of.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use goldsmith::image::Disk;
 use rustix::fs::XattrFlags;
 use tempfile::TempDir;
 
@@ -207,4 +208,42 @@ fn text_is_shown_where_everybody_may_read_it() {
     let expected = "      --- before/etc/app/app.conf\n      +++ after/etc/app/app.conf\n      @@ -1,3 +1,3 @@\n       first\n      -second\n      +2nd\n       third\n";
     assert!(found.contains(expected) && found.contains("      +line\n"), "{found}");
     assert!(!found.contains("$other") && !found.contains("password = 1"), "{found}");
+}
+
+/// Two images over one: what both have from it is not read, and what one of them wrote over it is found.
+#[test]
+fn what_two_overlays_share_is_not_read() {
+    let place = TempDir::new().unwrap();
+    let at = |name: &str| place.path().join(name);
+    system(&at("tree"));
+    // Compressible, and no two clusters alike.
+    let large: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
+    put(&at("tree"), "usr/lib/large", &large);
+    make_disk(&at("tree"), &at("base.raw"));
+    let run = |line: &str| assert!(Command::new("sh").args(["-ec", line]).current_dir(&place).status().unwrap().success(), "{line}");
+    run("qemu-img convert -c -O qcow2 base.raw base.qcow2");
+    let marker = b"line 100000\n";
+    let raw = fs::read(at("base.raw")).unwrap();
+    let offset = raw.windows(marker.len()).position(|window| window == marker).unwrap() as u64;
+    for (base, format) in [("base.raw", "raw"), ("base.qcow2", "qcow2")] {
+        run(&format!("for over in a b; do qemu-img create -q -f qcow2 -b {base} -F {format} $over.qcow2; done"));
+        let lines = || {
+            let output = Command::new(GOLDSMITH).args(["image", "diff", "a.qcow2", "b.qcow2"]).current_dir(&place).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.lines().filter(|line| !line.starts_with("image file")).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+        };
+        if format == "qcow2" {
+            // Whoever unpacks this cluster fails.
+            let stored = Disk::open(&at(base)).unwrap().bytes().stored(offset, 1).unwrap().1.unwrap();
+            assert!(stored.unpacked.is_some(), "{stored:?}");
+            let file = File::options().write(true).open(at(base)).unwrap();
+            file.write_all_at(&[0xff; 64], stored.offset).unwrap();
+        }
+        assert_eq!(lines(), ["nothing differs but times"], "{format}");
+        if format == "raw" {
+            run(&format!("qemu-io -f qcow2 -c 'write -q -P 0x41 {} 512' b.qcow2", offset & !511));
+            assert_eq!(lines(), ["files", "~ /usr/lib/large  content"]);
+        }
+    }
 }

@@ -5,6 +5,17 @@ use std::io::{self, SeekFrom};
 /// Bytes that [`ReadAt::is_zero`] reads at once.
 const ZERO_CHUNK_BYTES: usize = 64 << 10;
 
+/// Where bytes are stored: what begins in one place is the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Device and number of the file (stat(2)).
+    pub file: (u64, u64),
+    /// Byte of the file.
+    pub offset: u64,
+    /// Byte of what is unpacked from there; nothing when it is stored as it is.
+    pub unpacked: Option<u64>,
+}
+
 /// Random access to bytes at rest: a disk, a medium. It has no position, so that readers can share it.
 pub trait ReadAt: Send + Sync {
     /// Fill `buf` with the bytes that begin at byte `offset`.
@@ -43,6 +54,15 @@ pub trait ReadAt: Send + Sync {
     fn is_hole(&self, offset: u64, len: u64) -> io::Result<bool> {
         let _ = (offset, len);
         Ok(false)
+    }
+
+    /// Where the bytes from `offset` on are stored, when that is known, and for how many of them, at most `len`, it goes on.
+    ///
+    /// # Errors
+    /// As [`ReadAt::read_at`].
+    fn stored(&self, offset: u64, len: u64) -> io::Result<(u64, Option<Stored>)> {
+        let _ = offset;
+        Ok((len, None))
     }
 
     /// Whether there is no byte at all.

@@ -1,4 +1,4 @@
-//! The files of two images, walked together.
+//! The files of two images, walked together. Content that both have from one file under them is not read.
 
 use std::cmp::Ordering;
 use std::io::{self, Read};
@@ -129,6 +129,13 @@ fn is_same_content(
             let (mut old, mut new) = (before.open_file(path)?, after.open_file(path)?);
             let mut pieces = (vec![0; PIECE_BYTES], vec![0; PIECE_BYTES]);
             loop {
+                let ((old_count, old_place), (new_count, new_place)) = (old.stored()?, new.stored()?);
+                let shared = old_count.min(new_count);
+                if shared > 0 && old_place.is_some() && old_place == new_place {
+                    old.skip(shared);
+                    new.skip(shared);
+                    continue;
+                }
                 let counts = (filled(&mut old, &mut pieces.0, before)?, filled(&mut new, &mut pieces.1, after)?);
                 meter.count((counts.0 + counts.1) as u64).map_err(|source| ImageError::read(after.disk(), source))?;
                 if pieces.0[..counts.0] != pieces.1[..counts.1] {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::superblock::FilesystemType;
+use crate::base::read_at::Stored;
 
 /// One filesystem at rest. It is not [`Send`]: open and use it within one blocking task.
 pub(crate) trait Filesystem {
@@ -82,6 +83,14 @@ pub(crate) trait Content {
     /// # Errors
     /// The filesystem is damaged, or the disk cannot be read.
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize, FsError>;
+
+    /// Where the bytes from `offset` on are stored, when that is known, and for how many of them that goes on; 0 only at the end of the file.
+    ///
+    /// # Errors
+    /// As [`Content::read_at`].
+    fn stored(&mut self, offset: u64) -> Result<(u64, Option<Stored>), FsError> {
+        Ok((self.size().saturating_sub(offset), None))
+    }
 }
 
 /// Most names that one directory may hold. A damaged directory can contain itself; a real one has some 10 000.

@@ -15,7 +15,7 @@ use self::cache::Cache;
 use self::header::{BackingFile, Compression, Header};
 use super::error::{BACKING, ImageError};
 use super::read_at::RawFile;
-use crate::base::read_at::ReadAt;
+use crate::base::read_at::{ReadAt, Stored};
 use crate::hardware::Format;
 
 pub(crate) use self::header::MAGIC;
@@ -330,6 +330,21 @@ impl ReadAt for Qcow2 {
 
     fn is_hole(&self, offset: u64, len: u64) -> io::Result<bool> {
         self.all_zero(offset, len, |backing, at, count| backing.is_hole(at, count), |_, _| Ok(false))
+    }
+
+    fn stored(&self, offset: u64, len: u64) -> io::Result<(u64, Option<Stored>)> {
+        offset.checked_add(len).filter(|end| *end <= self.header.size).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let inside = offset & (self.cluster_size() - 1);
+        let count = (self.cluster_size() - inside).min(len);
+        match (self.locate(offset >> self.header.cluster_bits)?, &self.backing) {
+            (Cluster::Plain { offset }, _) => self.file.stored(offset + inside, count),
+            (Cluster::Compressed { offset, .. }, _) => {
+                let (_, stored) = self.file.stored(offset, count)?;
+                Ok((count, stored.map(|stored| Stored { unpacked: Some(inside), ..stored })))
+            }
+            (Cluster::Unallocated, Some(below)) if offset + count <= below.len() => below.stored(offset, count),
+            (Cluster::Unallocated | Cluster::Zeros, _) => Ok((count, None)),
+        }
     }
 
     fn len(&self) -> u64 {

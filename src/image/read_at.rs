@@ -3,18 +3,20 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::error::ImageError;
-use crate::base::read_at::{ReadAt, sought};
+use crate::base::read_at::{ReadAt, Stored, sought};
 
 /// A file or block device whose length was taken when it was opened: a block device has none in its metadata.
 #[derive(Debug)]
 pub struct RawFile {
     file: File,
     len: u64,
+    /// Device and number.
+    id: (u64, u64),
 }
 
 impl RawFile {
@@ -30,7 +32,8 @@ impl RawFile {
         }
         let mut file = File::open(path).map_err(failed)?;
         let len = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok(Self { file, len })
+        let metadata = file.metadata().map_err(failed)?;
+        Ok(Self { file, len, id: (metadata.dev(), metadata.ino()) })
     }
 }
 
@@ -48,6 +51,10 @@ impl ReadAt for RawFile {
             Err(rustix::io::Errno::NXIO) => Ok(true),
             Err(_) => Ok(false),
         }
+    }
+
+    fn stored(&self, offset: u64, len: u64) -> io::Result<(u64, Option<Stored>)> {
+        Ok((len, Some(Stored { file: self.id, offset, unpacked: None })))
     }
 
     fn len(&self) -> u64 {
@@ -98,6 +105,12 @@ impl ReadAt for Slice {
         let end = offset.checked_add(len).filter(|end| *end <= self.len);
         end.ok_or(io::ErrorKind::UnexpectedEof)?;
         self.disk.is_hole(self.start + offset, len)
+    }
+
+    fn stored(&self, offset: u64, len: u64) -> io::Result<(u64, Option<Stored>)> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.len);
+        end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.disk.stored(self.start + offset, len)
     }
 
     fn len(&self) -> u64 {

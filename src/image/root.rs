@@ -19,6 +19,7 @@ use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Identity,
 use super::fstab;
 use super::superblock::FilesystemType;
 use super::volume::Volume;
+use crate::base::read_at::Stored;
 
 /// Links followed for one path (Linux: 40, `MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -509,6 +510,22 @@ pub struct OpenFile<'a> {
     content: Box<dyn Content + 'a>,
     failed: Box<dyn Fn(FsError) -> ImageError + 'a>,
     position: u64,
+}
+
+impl OpenFile<'_> {
+    /// Where the bytes from here on are stored, when that is known, and for how many of them that goes on; 0 only at the end of the file.
+    /// Bytes of two images that are stored in one place, in a file that both lie over, are the same.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn stored(&mut self) -> Result<(u64, Option<Stored>), ImageError> {
+        self.content.stored(self.position).map_err(&self.failed)
+    }
+
+    /// Leave out the next `count` bytes.
+    pub fn skip(&mut self, count: u64) {
+        self.position = self.position.saturating_add(count);
+    }
 }
 
 impl Read for OpenFile<'_> {

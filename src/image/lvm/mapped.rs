@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::base::read_at::ReadAt;
+use crate::base::read_at::{ReadAt, Stored};
 use crate::image::read_at::Slice;
 
 /// A run of a logical volume's bytes.
@@ -71,6 +71,11 @@ impl ReadAt for Mapped {
             filled += count;
         }
         Ok(())
+    }
+
+    fn stored(&self, offset: u64, len: u64) -> io::Result<(u64, Option<Stored>)> {
+        let (slice, place, left) = self.place(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
+        slice.stored(place, left.min(len))
     }
 
     fn len(&self) -> u64 {

@@ -5,6 +5,7 @@ use super::entries::inline_content;
 use super::geometry::Geometry;
 use super::inodes::Inode;
 use super::mapping::{Mapping, Run};
+use crate::base::read_at::Stored;
 
 /// The content of an inode.
 pub(super) struct Bytes<'a> {
@@ -89,5 +90,26 @@ impl Content for Bytes<'_> {
         }
         *last = Some(run);
         Ok(count)
+    }
+
+    fn stored(&mut self, offset: u64) -> Result<(u64, Option<Stored>), FsError> {
+        let left = self.size.saturating_sub(offset);
+        let Place::Blocks(mapping, last) = &mut self.place else { return Ok((left, None)) };
+        if left == 0 {
+            return Ok((0, None));
+        }
+        let block = offset / self.geometry.block_bytes;
+        let run = match last.take().filter(|run| run.blocks.contains(&block)) {
+            Some(run) => run,
+            None => mapping.run(block)?,
+        };
+        let within = offset % self.geometry.block_bytes;
+        let left = ((run.blocks.end - block).saturating_mul(self.geometry.block_bytes) - within).min(left);
+        let stored = match run.start {
+            Some(start) => self.geometry.stored(start + (block - run.blocks.start), within, left)?,
+            None => (left, None),
+        };
+        *last = Some(run);
+        Ok(stored)
     }
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::super::FsError;
-use crate::base::read_at::ReadAt;
+use crate::base::read_at::{ReadAt, Stored};
 use crate::image::crc32c::crc32c;
 use crate::image::read_at::Slice;
 
@@ -173,6 +173,14 @@ impl Geometry {
         let last = number.saturating_add((within + buf.len() as u64).div_ceil(self.block_bytes).saturating_sub(1));
         self.place(last)?;
         Ok(self.bytes.read_at(self.place(number)? + within, buf)?)
+    }
+
+    /// Where the bytes are stored that begin at byte `within` of the block `number`, and for how many of them, at most `len`, that goes on.
+    ///
+    /// # Errors
+    /// There is no such block, or it cannot be told.
+    pub(super) fn stored(&self, number: u64, within: u64, len: u64) -> Result<(u64, Option<Stored>), FsError> {
+        Ok(self.bytes.stored(self.place(number)? + within, len)?)
     }
 
     /// The raw inode `number`, and the byte at which it begins.

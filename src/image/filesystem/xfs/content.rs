@@ -8,7 +8,7 @@ use super::block::Block;
 use super::inode::{Fork, Inode};
 use super::mapping::{Mapping, Source};
 use super::superblock::{Signature, Superblock};
-use crate::base::read_at::ReadAt;
+use crate::base::read_at::{ReadAt, Stored};
 use crate::image::filesystem::{Content, FsError};
 
 /// Bytes of a link's target (`XFS_SYMLINK_MAXLEN`, fs/xfs/libxfs/xfs_fs.h).
@@ -66,6 +66,20 @@ impl Content for XfsFile<'_> {
             filled += count;
         }
         Ok(filled)
+    }
+
+    fn stored(&mut self, offset: u64) -> Result<(u64, Option<Stored>), FsError> {
+        let left = self.size.saturating_sub(offset);
+        if left == 0 {
+            return Ok((0, None));
+        }
+        let (block, within) = (offset >> self.block_bits, offset & ((1 << self.block_bits) - 1));
+        let run = self.mapping.find(block)?;
+        let left = (run.count.saturating_mul(1 << self.block_bits) - within).min(left);
+        match run.source {
+            Source::At(place) => Ok(self.bytes.stored(place + within, left)?),
+            Source::Unwritten | Source::Hole => Ok((left, None)),
+        }
     }
 }
 
