@@ -4,6 +4,7 @@
 //! nowhere else. btrfs and LUKS are refused by name, and LVM's volumes that are
 //! neither linear nor striped.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -37,6 +38,8 @@ pub struct Root {
     /// Filesystems on directories, by their paths.
     mounts: Vec<(PathBuf, Mounted)>,
     unmounted: Vec<String>,
+    /// The directory in which a path was resolved last, as it was named and where it really is: a walk asks for many in one directory.
+    last: RefCell<Option<(PathBuf, PathBuf)>>,
 }
 
 /// Where a filesystem is mounted, and how full it is.
@@ -98,7 +101,8 @@ impl Root {
                 continue;
             }
             if let Some(root) = Mounted::open(volume)? {
-                let mut found = Self { disk: disk.path().to_owned(), root, mounts: Vec::new(), unmounted: Vec::new() };
+                let mut found =
+                    Self { disk: disk.path().to_owned(), root, mounts: Vec::new(), unmounted: Vec::new(), last: RefCell::default() };
                 if found.holds_a_system()? {
                     found.mount(&volumes)?;
                     return Ok(found);
@@ -377,8 +381,19 @@ impl Root {
     fn real_path(&self, path: &Path, follow: bool) -> Result<PathBuf, ImageError> {
         let mut left: VecDeque<OsString> = components(path);
         let mut real = PathBuf::from("/");
+        let parent = path.parent();
+        let known = self.last.borrow().as_ref().filter(|(known, _)| Some(known.as_path()) == parent).map(|(_, real)| real.clone());
+        let mut is_told = known.is_some();
+        if let Some(known) = known {
+            left.drain(..left.len().saturating_sub(1));
+            real = known;
+        }
         let mut links = 0;
         while let Some(part) = left.pop_front() {
+            if left.is_empty() && !is_told {
+                *self.last.borrow_mut() = parent.map(|parent| (parent.to_owned(), real.clone()));
+                is_told = true;
+            }
             if part == ".." {
                 real.pop();
                 continue;
@@ -439,6 +454,8 @@ impl Root {
                 Err(error) => self.unmounted.push(format!("{}: no readable filesystem of this disk has that name; {error}", what())),
             }
         }
+        // What is mounted now may hide what was looked at before.
+        self.last.take();
         Ok(())
     }
 

@@ -27,6 +27,8 @@ pub(super) struct RawExt4 {
     geometry: Geometry,
     /// What directories hold in which a name was looked for, by their inodes. Nothing changes in a filesystem at rest.
     known: RefCell<Known>,
+    /// The directory in which a path was looked for last, and the number of its inode: whoever walks asks for many in one directory.
+    last: RefCell<Option<(PathBuf, u32)>>,
 }
 
 #[derive(Default)]
@@ -40,7 +42,7 @@ impl RawExt4 {
     /// # Errors
     /// The superblock is damaged, or names features that are not read.
     pub(super) fn open(bytes: Slice) -> Result<Self, FsError> {
-        Ok(Self { geometry: Geometry::read(bytes)?, known: RefCell::default() })
+        Ok(Self { geometry: Geometry::read(bytes)?, known: RefCell::default(), last: RefCell::default() })
     }
 
     /// Whether changes wait in the journal, so that what is read here is not what counts.
@@ -95,17 +97,30 @@ impl RawExt4 {
 
     /// The inode of `path`.
     fn inode(&self, path: &Path) -> Result<Inode, FsError> {
-        let mut inode = Inode::read(&self.geometry, ROOT)?;
-        for component in path.components() {
-            if let Component::Normal(name) = component {
-                if inode.metadata.kind != FileKind::Directory {
-                    return Err(FsError::Absent);
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Inode::read(&self.geometry, ROOT) };
+        let known = self.last.borrow().as_ref().filter(|(known, _)| known == parent).map(|(_, number)| *number);
+        let directory = match known {
+            Some(number) => Inode::read(&self.geometry, number)?,
+            None => {
+                let mut directory = Inode::read(&self.geometry, ROOT)?;
+                for component in parent.components() {
+                    if let Component::Normal(name) = component {
+                        directory = self.child(&directory, name)?;
+                    }
                 }
-                let number = self.find(&inode, name)?.ok_or(FsError::Absent)?;
-                inode = Inode::read(&self.geometry, number)?;
+                *self.last.borrow_mut() = Some((parent.to_owned(), directory.number));
+                directory
             }
+        };
+        self.child(&directory, name)
+    }
+
+    /// The inode that `directory` calls `name`.
+    fn child(&self, directory: &Inode, name: &OsStr) -> Result<Inode, FsError> {
+        if directory.metadata.kind != FileKind::Directory {
+            return Err(FsError::Absent);
         }
-        Ok(inode)
+        Inode::read(&self.geometry, self.find(directory, name)?.ok_or(FsError::Absent)?)
     }
 
     /// The inode of `path`, when it is a `wanted`.
