@@ -13,6 +13,8 @@
 //! ```
 
 mod databases;
+mod disks;
+mod looked;
 mod mutate;
 mod targets;
 mod xfs;

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::io::Write;
 
 use super::databases;
+use super::disks;
 use goldsmith::kickstart;
 use goldsmith::packages::rpm::{self, Repomd};
 use goldsmith::packages::{
@@ -144,6 +145,39 @@ const VERSION: &[&str] = &["\n", "~", "^", ".", "+", "-", ":", "0", "00", "1", "
 const CLOSURE: &[&str] = &["a", "b", "c", "d", "\n", " ", "n", "p", "c", "o", "na", "nb2", "pc", "cd", "oa1", "pa3", "!", "?"];
 
 /// Magics, small numbers, types and tags of RPM, as far as they are UTF-8.
+const LVM: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "=",
+    "\"",
+    "#",
+    "\\",
+    "\n",
+    "0",
+    "1",
+    "4",
+    "-1",
+    "18446744073709551615",
+    "extent_size",
+    "pe_start",
+    "stripe_count",
+    "stripe_size",
+    "segment_count",
+    "segment1",
+    "start_extent",
+    "extent_count",
+    "stripes",
+    "type",
+    "\"striped\"",
+    "\"snapshot\"",
+    "\"pv0\"",
+    "\"pv1\"",
+    "\"VISIBLE\"",
+    "status",
+];
 const BINARY: &[&str] = &[
     "\0",
     "\0\0\0\0",
@@ -245,6 +279,10 @@ pub const TARGETS: &[Target] = &[
         run: read_openpgp,
     },
     Target { name: "xfs", seeds: &["fuzz/corpus/xfs-4", "fuzz/corpus/xfs-5"], prepare: None, words: XFS, run: xfs::read },
+    Target { name: "ext4", seeds: &["fuzz/corpus/ext4"], prepare: Some(databases::expanded), words: BINARY, run: disks::read_ext4 },
+    Target { name: "fat", seeds: &["fuzz/corpus/fat.xz"], prepare: Some(databases::expanded), words: BINARY, run: disks::read_fat },
+    Target { name: "qcow2", seeds: &["fuzz/corpus/qcow2"], prepare: Some(databases::expanded), words: BINARY, run: disks::read_qcow2 },
+    Target { name: "lvm", seeds: &["fuzz/corpus/lvm"], prepare: None, words: LVM, run: disks::read_lvm },
     Target {
         name: "rpmdb",
         seeds: &["fuzz/corpus/databases"],

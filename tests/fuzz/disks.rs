@@ -1,0 +1,125 @@
+//! The fuzz targets `ext4`, `fat`, `lvm` and `qcow2`: small disks, spoilt and read all over.
+//!
+//! The filesystems in the corpus are `mke2fs -t ext4 -b 1024 -N 32 -d TREE` (and `-t ext2`) of 64 KiB with the features that they are named after,
+//! and `mkfs.vfat -F 12 -s 1 -r 16` of 48 KiB; the group is what `lvm lvcreate` wrote, with smaller extents; the
+//! qcow2 files are `qemu-img convert -o cluster_size=512` of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use goldsmith::image::{Disk, Format};
+
+use crate::databases::expanded;
+use crate::looked::all_over;
+use crate::targets::own_words;
+
+/// Bytes of the filesystem that is not spoilt.
+const ROOT_BYTES: usize = 64 << 10;
+/// Bytes before the first partition.
+const START: usize = 32 << 10;
+
+/// Bytes of a qcow2 that are read at once, and how often.
+const PIECE_BYTES: usize = 4 << 10;
+const PIECES: usize = 64;
+
+/// A sound ext4, whose fstab mounts the filesystem `GOLD` on `/boot/efi`.
+fn root() -> &'static [u8] {
+    static ROOT: OnceLock<Vec<u8>> = OnceLock::new();
+    ROOT.get_or_init(|| expanded(include_bytes!("corpus/ext4/extents.xz")).remove(0))
+}
+
+/// A disk with a partition for each of `parts`: its type, and its bytes.
+fn partitioned(parts: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut disk = vec![0; START];
+    for (index, (kind, bytes)) in parts.iter().enumerate() {
+        let (start, sectors) = (disk.len() / 512, bytes.len().div_ceil(512));
+        let entry = 446 + index * 16;
+        disk[entry + 4] = *kind;
+        disk[entry + 8..entry + 12].copy_from_slice(&(start as u32).to_le_bytes());
+        disk[entry + 12..entry + 16].copy_from_slice(&(sectors as u32).to_le_bytes());
+        disk.extend_from_slice(bytes);
+        disk.resize((start + sectors) * 512, 0);
+    }
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk
+}
+
+/// Read a disk that is one filesystem.
+pub fn read_ext4(bytes: &[u8]) -> String {
+    all_over(&Disk::in_memory("disk", bytes.to_vec()))
+}
+
+/// Read a FAT where the system mounts it.
+pub fn read_fat(bytes: &[u8]) -> String {
+    all_over(&Disk::in_memory("disk", partitioned(&[(0x83, root()), (0x0c, bytes)])))
+}
+
+/// Read a qcow2: every byte, then what is on the disk.
+pub fn read_qcow2(bytes: &[u8]) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{}.qcow2", std::process::id()));
+    fs::write(&path, bytes).unwrap();
+    let opened = Disk::open_as(&path, Format::Qcow2, None);
+    fs::remove_file(&path).unwrap();
+    let disk = match opened {
+        Ok(disk) => disk,
+        Err(error) => return own_words(&error.to_string()),
+    };
+    let size = disk.bytes().len();
+    let mut piece = vec![0; PIECE_BYTES];
+    let reads = (0..size).step_by(PIECE_BYTES).take(PIECES).map(|at| {
+        let count = (size - at).min(PIECE_BYTES as u64);
+        // Where it is stored can be told of whatever can be read, and goes on for a byte at least.
+        let read = disk.bytes().read_at(at, &mut piece[..count as usize]);
+        let stored = disk.bytes().stored(at, count);
+        assert!(read.is_err() || stored.is_ok_and(|(there, _)| (1..=count).contains(&there)));
+        read.map_err(|error| own_words(&error.to_string()))
+    });
+    let reads: BTreeSet<_> = reads.filter_map(Result::err).collect();
+    format!("{reads:?} {}", all_over(&disk))
+}
+
+/// Read a volume group on two physical volumes, of which `text` is the metadata.
+pub fn read_lvm(text: &[u8]) -> String {
+    // The ids in the corpus.
+    let [first, second] = ["SdDylkpo0yvBDjj60fxsR220jBlK2wp6", "7MTJqgmgqYtkVU31FiEFckq0XvGs2zi3"].map(|id| physical(id, text));
+    all_over(&Disk::in_memory("disk", partitioned(&[(0x8e, &first), (0x8e, &second)])))
+}
+
+/// A physical volume whose checksums are right: label in sector 1, metadata from byte 4096 on, the root from 32 KiB on.
+fn physical(id: &str, text: &[u8]) -> Vec<u8> {
+    const AREA: usize = 4096;
+    let text = &text[..text.len().min(START - AREA - 512)];
+    let mut volume = vec![0; START];
+    let mut put = |at: usize, bytes: &[u8]| volume[at..at + bytes.len()].copy_from_slice(bytes);
+    put(512, b"LABELONE\x01\0\0\0\0\0\0\0");
+    put(532, &32u32.to_le_bytes());
+    put(536, b"LVM2 001");
+    put(544, id.as_bytes());
+    put(576, &(3 * START as u64).to_le_bytes());
+    // The area of data, the end of its list, the area of metadata; the end of that list is zeros.
+    put(584, &(START as u64).to_le_bytes());
+    put(616, &(AREA as u64).to_le_bytes());
+    put(624, &((START - AREA) as u64).to_le_bytes());
+    put(AREA + 4, b"\x20LVM2\x20x[5A%r0N*>\x01\0\0\0");
+    put(AREA + 24, &(AREA as u64).to_le_bytes());
+    put(AREA + 32, &((START - AREA) as u64).to_le_bytes());
+    put(AREA + 40, &512u64.to_le_bytes());
+    put(AREA + 48, &(text.len() as u64).to_le_bytes());
+    put(AREA + 56, &crc(text).to_le_bytes());
+    put(AREA + 512, text);
+    let sum = crc(&volume[AREA + 4..AREA + 512]);
+    volume[AREA..AREA + 4].copy_from_slice(&sum.to_le_bytes());
+    let sum = crc(&volume[532..1024]);
+    volume[528..532].copy_from_slice(&sum.to_le_bytes());
+    volume.extend_from_slice(root());
+    volume.resize(START + ROOT_BYTES + (64 << 10), 0);
+    volume
+}
+
+/// LVM's CRC-32: another start, and no inversion at the end (lvm2 2.03, lib/misc/crc.c).
+fn crc(bytes: &[u8]) -> u32 {
+    let bit = |sum: u32| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
+    bytes.iter().fold(0xf597_a6cf, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| bit(sum)))
+}
