@@ -14,6 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::image::{Disk, FileKind, Identity, Root, Xattr};
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use tempfile::TempDir;
 
 /// The end of a file that is compared when the file is too long to be read.
@@ -45,11 +47,20 @@ pub fn loop_devices() -> MutexGuard<'static, ()> {
     LOOP_DEVICES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Give this thread, and what it starts, mounts of their own. Other tests start programs that copy the mounts they see: a filesystem that is
+/// among them is in use until these end, and cannot be mounted in another way.
+fn own_mounts() {
+    // SAFETY: only parting with file descriptors would harm other threads, and these are kept.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }.unwrap();
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+}
+
 /// A mounted `disk` of the directory, at `m`.
 pub struct Mount<'a>(&'a TempDir);
 
 impl<'a> Mount<'a> {
     pub fn new(dir: &'a TempDir, options: &str) -> Self {
+        own_mounts();
         let _loops = loop_devices();
         run(dir, &format!("mkdir -p @/m && mount -o loop{options} @/disk @/m"));
         Self(dir)
