@@ -13,6 +13,7 @@ mod difference;
 mod error;
 mod facts;
 mod files;
+mod ids;
 mod packages;
 mod reason;
 mod summary;
@@ -52,6 +53,11 @@ pub fn compare(before: &Disk, after: &Disk, with_text: bool, meter: &Arc<Meter>)
         },
     };
     reason::explain(&mut found, &packages.files);
+    for file in found.files.iter_mut().filter(|file| file.because.is_none()) {
+        if ids::is_all(&roots.0, &roots.1, file)? {
+            file.because = Some(ids::REASON.to_owned());
+        }
+    }
     if with_text {
         for file in &mut found.files {
             file.text = text::unified(&roots.0, &roots.1, file)?;

@@ -210,6 +210,33 @@ fn text_is_shown_where_everybody_may_read_it() {
     assert!(!found.contains("$other") && !found.contains("password = 1"), "{found}");
 }
 
+/// Filesystems of two images have other ids, and their files name them: that is no difference, and what else stands there is.
+#[test]
+fn ids_of_filesystems_are_no_difference() {
+    let place = TempDir::new().unwrap();
+    let run = |line: &str| assert!(Command::new("sh").args(["-ec", line]).current_dir(&place).status().unwrap().success(), "{line}");
+    let ids = ["11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-aaaaaaaaaaaa"];
+    let lines = |options: [&str; 2]| {
+        for ((name, id), options) in ["a", "b"].iter().zip(ids).zip(options) {
+            let tree = place.path().join(format!("tree-{name}"));
+            let _ = fs::remove_dir_all(&tree);
+            fs::create_dir(&tree).unwrap();
+            system(&tree);
+            put(&tree, "etc/fstab", &format!("UUID={id} / ext4 {options} 0 1\n"));
+            let menu = format!("menuentry 'x' {{\n linux /vmlinuz-1 root=UUID={id} ro\n initrd /initrd.img-1\n}}\n");
+            put(&tree, "boot/grub/grub.cfg", &menu);
+            put(&tree, "boot/vmlinuz-1", "");
+            put(&tree, "boot/initrd.img-1", "");
+            run(&format!("rm -f {name}.raw && /usr/sbin/mke2fs -q -t ext4 -U {id} -d tree-{name} {name}.raw 32M"));
+        }
+        let output = Command::new(GOLDSMITH).args(["image", "diff", "a.raw", "b.raw"]).current_dir(&place).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(["defaults", "defaults"]), ["files", "2 of ids of filesystems"]);
+    assert_eq!(lines(["defaults", "noatime"]), ["files", "~ /etc/fstab  content", "1 of ids of filesystems"]);
+}
+
 /// Two images over one: what both have from it is not read, and what one of them wrote over it is found.
 #[test]
 fn what_two_overlays_share_is_not_read() {

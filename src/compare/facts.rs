@@ -13,6 +13,9 @@ const MAX_BYTES: u64 = 4 << 20;
 const SYSCTL_DIRECTORIES: [&str; 4] = ["/etc/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
 const SYSCTL_FILE: &str = "/etc/sysctl.conf";
 
+/// Stands for the id of the image's own root filesystem.
+const OWN_ROOT: &str = "(the root filesystem's)";
+
 /// Names and values, sorted.
 pub(super) type Named = BTreeMap<String, String>;
 
@@ -45,7 +48,8 @@ impl Facts {
             name("root filesystem", system.root.filesystem.name().to_owned());
             facts.units = system.enabled_units.into_iter().map(|unit| (unit, "enabled".to_owned())).collect();
             if let Some(boot) = system.boot {
-                facts.kernel_arguments = arguments(&boot.arguments);
+                // The id of its own root differs between any two images, and says nothing of either.
+                facts.kernel_arguments = arguments(&boot.arguments.replace(&system.root.uuid, OWN_ROOT));
             }
         }
         facts.read_accounts(root)?;

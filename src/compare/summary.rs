@@ -1,6 +1,7 @@
 //! A comparison in a few lines.
 
 use super::difference::{Change, Comparison, Fate, Sizes};
+use super::ids;
 use crate::base::size::rounded;
 use crate::base::text::counted;
 
@@ -28,17 +29,16 @@ impl Comparison {
 
     /// Files by what happened to them, those of packages and settings apart.
     fn files_line(&self) -> Option<String> {
-        if self.files.is_empty() {
-            return None;
-        }
         let count = |fate: Fate| self.own_files().filter(|file| file.fate == fate).count();
-        let explained = self.files.len() - self.own_files().count();
+        // Ids of filesystems differ between any two images: that is no news.
+        let is_told = |because: &str| because != ids::REASON;
+        let explained = self.files.iter().filter(|file| file.because.as_deref().is_some_and(is_told)).count();
         let counts = [(count(Fate::Added), "added"), (count(Fate::Removed), "removed"), (count(Fate::Changed), "changed")];
         let mut parts: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
         if explained > 0 {
             parts.push(format!("{} by the above", counted(explained, "change")));
         }
-        Some(format!("files: {}", parts.join(", ")))
+        (!parts.is_empty()).then(|| format!("files: {}", parts.join(", ")))
     }
 }
 
@@ -95,7 +95,12 @@ mod tests {
             users: vec![change("me", None, Some("uid 1"))],
             sysctls: vec![change("vm.swappiness", Some("60"), Some("10"))],
             kernel_arguments: vec![change("quiet", Some(""), None)],
-            files: vec![file("/a", Fate::Added, None), file("/b", Fate::Changed, None), file("/c", Fate::Changed, Some("package x"))],
+            files: vec![
+                file("/a", Fate::Added, None),
+                file("/b", Fate::Changed, None),
+                file("/c", Fate::Changed, Some("package x")),
+                file("/etc/fstab", Fate::Changed, Some(ids::REASON)),
+            ],
             sizes: Sizes { disk: size, file: size, used: size },
         };
         let expected = [
