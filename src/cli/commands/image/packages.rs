@@ -11,13 +11,14 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::base::text::printable;
 use crate::cli::{Context, printer};
+use crate::image::Root;
 use crate::inventory;
-use crate::packages::installed::{DPKG_STATUS, Installed};
+use crate::packages::installed::{DPKG_STATUS, Installation, Installed};
 
 /// No package can be listed.
 #[derive(Debug, thiserror::Error)]
 #[error("{} has no package database: neither {DPKG_STATUS} nor one of RPM", .0.display())]
-pub(super) struct NoDatabase(pub(super) PathBuf);
+struct NoDatabase(PathBuf);
 
 impl Failure for NoDatabase {
     fn class(&self) -> Class {
@@ -29,15 +30,24 @@ impl Failure for NoDatabase {
     }
 }
 
+/// What is installed in the system of `root`, which is in `image`. Of each damaged entry of its database there is a warning.
+///
+/// # Errors
+/// There is no package database, or none that can be read.
+pub(super) fn installation(image: &Path, root: &Root) -> Result<Installation, AnyFailure> {
+    let found = inventory::installation(root)?.ok_or_else(|| NoDatabase(image.to_owned()))?;
+    for damage in &found.damaged {
+        printer::err(&format!("warning: {damage}\n"));
+    }
+    Ok(found)
+}
+
 /// List the installed packages.
 ///
 /// # Errors
 /// The image cannot be read, or has no package database that can be.
 pub(super) fn run(image: &Path, context: &Context) -> Result<(), AnyFailure> {
-    let found = inventory::installation(&root(image, context)?)?.ok_or_else(|| NoDatabase(image.to_owned()))?;
-    for damage in &found.damaged {
-        printer::err(&format!("warning: {damage}\n"));
-    }
+    let found = installation(image, &root(image, context)?)?;
     let text = if context.json {
         let damaged: Vec<String> = found.damaged.iter().map(ToString::to_string).collect();
         let record = json!({

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::opened::{file, root};
-use super::packages::NoDatabase;
+use super::packages::installation;
 use crate::artifact::{self, ArtifactError};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Events;
@@ -54,10 +54,7 @@ impl Failure for NoJson {
 pub(super) async fn run(image: &Path, format: SbomFormat, context: &Context) -> Result<(), AnyFailure> {
     let wanted = source_date(&context.environment)?;
     let root = root(image, context)?;
-    let found = inventory::installation(&root)?.ok_or_else(|| NoDatabase(image.to_owned()))?;
-    for damage in &found.damaged {
-        printer::err(&format!("warning: {damage}\n"));
-    }
+    let found = installation(image, &root)?;
     let changed_at = || Ok::<_, AnyFailure>(inventory::changed_at(&root)?.and_then(|seconds| Timestamp::from_second(seconds).ok()));
     let created = match wanted.or_else(|| sbom::last_installed(&found)) {
         Some(time) => time,
