@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::paths::is_below;
 use crate::image::{FileKind, ImageError, Metadata, Root};
 use crate::inventory::{self, InventoryError};
 use crate::packages::installed::{Installed, InstalledFile};
@@ -82,10 +83,6 @@ pub(super) fn foreign_open(_: &Path, file: &Metadata, owner: &Owner) -> Option<S
         Owner::Package(_, Some(own)) if own & 0o002 != 0 => None,
         _ => Some(format!("mode {:04o}", file.mode)),
     }
-}
-
-fn is_below(path: &Path, places: &[&str]) -> bool {
-    places.iter().any(|place| path.starts_with(place))
 }
 
 #[cfg(test)]
