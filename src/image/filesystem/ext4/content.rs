@@ -77,10 +77,7 @@ impl Content for Bytes<'_> {
             Place::Blocks(mapping, last) => (mapping, last),
         };
         let block = offset / self.geometry.block_bytes;
-        let run = match last.take().filter(|run| run.blocks.contains(&block)) {
-            Some(run) => run,
-            None => mapping.run(block)?,
-        };
+        let run = run_at(mapping, last, block)?;
         let within = offset % self.geometry.block_bytes;
         let there = (run.blocks.end - block).saturating_mul(self.geometry.block_bytes) - within;
         let count = count.min(usize::try_from(there).unwrap_or(usize::MAX));
@@ -99,10 +96,7 @@ impl Content for Bytes<'_> {
             return Ok((0, None));
         }
         let block = offset / self.geometry.block_bytes;
-        let run = match last.take().filter(|run| run.blocks.contains(&block)) {
-            Some(run) => run,
-            None => mapping.run(block)?,
-        };
+        let run = run_at(mapping, last, block)?;
         let within = offset % self.geometry.block_bytes;
         let left = ((run.blocks.end - block).saturating_mul(self.geometry.block_bytes) - within).min(left);
         let stored = match run.start {
@@ -111,5 +105,13 @@ impl Content for Bytes<'_> {
         };
         *last = Some(run);
         Ok(stored)
+    }
+}
+
+/// The run that holds `block`; `last` is the one that was read from last, if that is it.
+fn run_at(mapping: &mut Mapping<'_>, last: &mut Option<Run>, block: u64) -> Result<Run, FsError> {
+    match last.take().filter(|run| run.blocks.contains(&block)) {
+        Some(run) => Ok(run),
+        None => mapping.run(block),
     }
 }

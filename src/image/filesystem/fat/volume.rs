@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::super::FsError;
 use crate::base::read_at::ReadAt;
+use crate::image::fat::DIRTY;
 use crate::image::read_at::Slice;
 
 /// Clusters of a FAT12 and of a FAT16, at most.
@@ -13,8 +14,6 @@ const FAT16_CLUSTERS_MAX: u64 = 65_524;
 const TABLE_BYTES: u64 = 3 << 14;
 /// Bytes of a directory that are read: 65536 records, as many as it may have (chapter "Directory", and Linux' `FAT_MAX_DIR_SIZE`).
 const DIRECTORY_BYTES_MAX: u64 = (1 << 16) * 32;
-/// `BS_Reserved1` and FAT32's: the volume was not unmounted (Linux, fs/fat/inode.c, `FAT_STATE_DIRTY`).
-const STATE_DIRTY: u8 = 1;
 
 /// The bytes of a FAT, and where in them things are.
 pub(super) struct Volume {
@@ -86,7 +85,7 @@ impl Volume {
             root_cluster: u32_at(44),
             data_start: (root_start + root_sectors) * sector_bytes,
             serial: u32_at(if is_wide { 67 } else { 39 }),
-            is_clean: raw[if is_wide { 65 } else { 37 }] & STATE_DIRTY == 0,
+            is_clean: raw[if is_wide { 65 } else { 37 }] & DIRTY == 0,
         })
     }
 
