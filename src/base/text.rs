@@ -28,7 +28,7 @@ pub fn counted(count: usize, noun: &str) -> String {
 }
 
 /// `text` with everything a terminal would act upon made visible: guests and files are not trusted with our terminal.
-/// Escape sequences (ECMA-48 CSI and OSC) are dropped whole, other control characters but tab become `\u{fffd}`.
+/// Escape sequences (ECMA-48 CSI and OSC) are dropped whole, other control characters but tab, and those that reverse text, become `\u{fffd}`.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -48,6 +48,8 @@ pub fn printable(text: &str) -> String {
             },
             '\r' => {}
             '\t' => out.push('\t'),
+            // Overrides of writing direction (UAX #9, 2): text after them is shown in another order than it has.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
             c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }
@@ -104,6 +106,7 @@ mod tests {
             ("a\rb\u{8}", "ab\u{fffd}"),
             ("\u{1b}", ""),
             ("\u{1b}[", ""),
+            ("a\u{202e}b\u{2066}c", "a\u{fffd}b\u{fffd}c"),
         ] {
             assert_eq!(printable(raw), shown, "{raw:?}");
         }
