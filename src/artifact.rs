@@ -4,12 +4,13 @@
 //! NAME/
 //!   NAME.qcow2      the image that was proved
 //!   manifest.json   what it was made from, by what, and how it was proved
+//!   report.html     the same for people, on one page
 //!   SHA256SUMS      digests of the other files, for `sha256sum -c`
 //!   build.ndjson    begins, ends, progress and warnings of the build, one event per line
 //! NAME.failed-TIME/ what a failed build leaves instead: evidence, mode 0700
 //! ```
 //!
-//! A build fills a [`Draft`]; publishing writes the last two files, checks the image's digest and gives the directory its name in
+//! A build fills a [`Draft`]; publishing writes the manifest and the digests, checks the image's digest and gives the directory its name in
 //! one step. Nothing that is not an artifact is ever replaced, and no artifact of another content id without being told to.
 
 mod directory;
@@ -18,7 +19,7 @@ mod error;
 mod manifest;
 mod place;
 
-pub use directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, SUMS_FILE, evidence_dir, existing, open};
+pub use directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, PAGE_FILE, SUMS_FILE, evidence_dir, existing, open};
 pub use draft::Draft;
 pub use error::ArtifactError;
 pub use manifest::{ImageRecord, InputRecord, Manifest, SCHEMA, SignatureRecord, StageRecord, Verification};

@@ -26,6 +26,7 @@
 //! - [`inventory`] tells which packages an image has, [`sbom`] says it in the words of SPDX and CycloneDX, [`compare`] tells what two
 //!   images differ in, [`audit`] what one should not give away. [`stages`] execute a plan, [`verify`] judges the result without knowing how
 //!   it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM.
+//! - [`report`] writes the page that people read of a build, good or failed.
 //! - [`cli`] is the only printer, the only reader of the environment and the only place that knows exit codes.
 //!
 //! # What is never there
@@ -40,7 +41,7 @@
 //! # On disk
 //!
 //! The store ([`cache`]) holds layers, fetched files, locks, scratch directories, what was found out once (digests of files), and the secret that
-//! salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, `manifest.json`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
+//! salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, `manifest.json`, `report.html`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
 //! `NAME.failed-TIME` instead.
 
 pub mod base;
@@ -61,6 +62,7 @@ pub mod stages;
 pub mod audit;
 pub mod verify;
 pub mod artifact;
+pub mod report;
 pub mod pipeline;
 pub mod run;
 pub mod cli;

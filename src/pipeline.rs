@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! recipe ─resolve, choose→ pins ─plan→ stages ─foresee, gather; each: layer from the store, or run→ sealed layer
-//!        ─flatten→ image ─verify→ report ─tell what changed, publish→ artifact
+//!        ─flatten→ image ─verify→ report ─tell what changed, write the report, publish→ artifact
 //! ```
 
 mod changed;
@@ -13,6 +13,7 @@ mod flatten;
 mod inputs;
 mod jobs;
 mod manifest;
+mod page;
 mod preflight;
 mod proof;
 mod published;
@@ -32,6 +33,7 @@ use crate::cache::{Scratch, Store};
 use crate::image::{Disk, ImageError};
 use crate::machine::runner::Bench;
 use crate::recipe::Build;
+use crate::report::Recorder;
 use crate::sources::Fetch;
 use crate::verify::{Promises, Report};
 
@@ -61,11 +63,13 @@ pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyF
     // All of it, for the layers in the store and for the evidence of a failure; and what may be published.
     let events = events.with(Box::new(JsonLog::new(create(EVENTS_FILE)?)));
     let events = events.with(Box::new(PublicLog::new(create(PUBLIC_EVENTS)?, request.private_paths())));
-    let built = build_in(request, &scratch, &events).await;
-    built.map_err(|failed| BuildFailed::keep(failed, scratch.path(), request.target).into())
+    let recorder = Recorder::new();
+    let events = events.with(Box::new(recorder.clone()));
+    let built = build_in(request, &scratch, &recorder, &events).await;
+    built.map_err(|failed| BuildFailed::keep(failed, scratch.path(), request.target, &request.recipe.name, &recorder).into())
 }
 
-async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> Result<Built, AnyFailure> {
+async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder, events: &Events) -> Result<Built, AnyFailure> {
     let recipe = request.recipe;
     preflight::require_kickstart(recipe)?;
     preflight::tell_kickstart(recipe, events);
@@ -112,11 +116,13 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
 
     let promises = Promises::of(recipe);
     let report = prove(&image, request.store, &promises, &bench, events).await?;
-    changed::tell(request.target, &plan.content_id, &image, events).await;
+    let changes = changed::tell(request.target, &plan.content_id, &image, events).await;
 
     let task = events.task("publish");
     let image = manifest::image_record(&recipe.name, &image, &task).await?;
     let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, image).await;
+    let page = page::write(draft.path(), &manifest, recorder, changes, &request.private_paths(), events);
+    page.map_err(failure::unwritable(draft.path()))?;
     fs::copy(scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
     let overwrite = request.overwrite;
     let artifact = aside(&task, "check the image", manifest.image.bytes, move |meter| draft.publish(&manifest, overwrite, meter)).await?;
@@ -130,6 +136,8 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, events: &Events) -> 
 /// A check failed or could not be run, or there is no verdict; the report of the checks is in the error then.
 pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &Store, events: &Events) -> Result<Report, AnyFailure> {
     let scratch = store.scratch()?;
+    let recorder = Recorder::new();
+    let events = &events.with(Box::new(recorder.clone()));
     let verified = async {
         // An image that names files it may not is refused before any machine is started.
         let real = fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
@@ -141,5 +149,6 @@ pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &St
     };
     // Evidence inside an artifact's directory would make it a foreign one.
     let place = artifact::open(image).map_or_else(|_| image.to_owned(), |artifact| artifact.dir);
-    verified.await.map_err(|failed| BuildFailed::keep(failed, scratch.path(), &place).into())
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    verified.await.map_err(|failed| BuildFailed::keep(failed, scratch.path(), &place, &name, &recorder).into())
 }

@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("audit", &["base", "packages", "image", "inventory"]),
     ("verify", &["base", "recipe", "machine", "image", "audit"]),
     ("artifact", &["base", "packages", "plan", "image", "verify"]),
+    ("report", &["base", "image", "verify"]),
     (
         "pipeline",
         &[
@@ -44,11 +45,13 @@ const TABLE: &[(&str, &[&str])] = &[
             "plan",
             "machine",
             "image",
+            "inventory",
             "compare",
             "stages",
             "audit",
             "verify",
             "artifact",
+            "report",
         ],
     ),
     ("run", &["base", "artifact", "machine", "image"]),

@@ -21,6 +21,10 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 pub const SUMS_FILE: &str = "SHA256SUMS";
 /// The event log's file name.
 pub const EVENTS_FILE: &str = "build.ndjson";
+/// The file name of the page for people. Artifacts of earlier versions have none.
+pub const PAGE_FILE: &str = "report.html";
+/// The files that an artifact can have beside its image.
+pub(super) const FILES: [&str; 4] = [MANIFEST_FILE, SUMS_FILE, EVENTS_FILE, PAGE_FILE];
 
 /// Bytes of the largest manifest that is read. A real one is some hundred kilobytes: it lists the packages.
 const MANIFEST_BYTES: u64 = 16 << 20;

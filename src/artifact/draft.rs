@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::directory::{Artifact, EVENTS_FILE, MANIFEST_FILE, SUMS_FILE, check_image, open_regular};
+use super::directory::{Artifact, FILES, MANIFEST_FILE, SUMS_FILE, check_image, open_regular};
 use super::error::ArtifactError;
 use super::manifest::{Manifest, is_file_name};
 use super::place::{Overwrite, Place, replaces};
@@ -42,7 +42,7 @@ impl Draft {
         Ok(Self { dir, place })
     }
 
-    /// Where the image and `build.ndjson` are made.
+    /// Where the image, `build.ndjson` and `report.html` are made.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -84,7 +84,7 @@ fn sums(dir: &Path, manifest: &Manifest, meter: &Arc<Meter>) -> Result<String, A
         if !is_file_name(&name) {
             return Err(bad(format!("`{name}` is not a portable file name")));
         }
-        if ![manifest.image.file.as_str(), MANIFEST_FILE, EVENTS_FILE].contains(&name.as_str()) {
+        if name != manifest.image.file && (name == SUMS_FILE || !FILES.contains(&name.as_str())) {
             return Err(bad(format!("`{name}` is not a file of an artifact")));
         }
         names.push(name);
@@ -111,6 +111,7 @@ fn sums(dir: &Path, manifest: &Manifest, meter: &Arc<Meter>) -> Result<String, A
 mod tests {
     use std::process::Command;
 
+    use super::super::directory::{EVENTS_FILE, PAGE_FILE};
     use super::super::manifest::tests::example;
     use super::*;
 
@@ -125,6 +126,7 @@ mod tests {
         let draft = Draft::begin(target).unwrap();
         fs::write(draft.path().join(example().image.file), "image").unwrap();
         fs::write(draft.path().join(EVENTS_FILE), "{}\n").unwrap();
+        fs::write(draft.path().join(PAGE_FILE), "<!doctype html>\n").unwrap();
         draft
     }
 
@@ -140,12 +142,15 @@ mod tests {
         let target = temp.path().join("out");
         let artifact = draft(&target).publish(&manifest("a"), Overwrite::Refuse, &Arc::default()).unwrap();
         assert_eq!(super::super::open(&target).unwrap(), artifact);
-        assert_eq!(names(&target), [SUMS_FILE, EVENTS_FILE, "debian-12-docker.qcow2", MANIFEST_FILE]);
+        assert_eq!(names(&target), [SUMS_FILE, EVENTS_FILE, "debian-12-docker.qcow2", MANIFEST_FILE, PAGE_FILE]);
         assert_eq!(names(temp.path()), ["out"]);
         let check = || Command::new("sha256sum").args(["--check", "--strict", SUMS_FILE]).current_dir(&target).output().unwrap();
         let output = check();
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), "build.ndjson: OK\ndebian-12-docker.qcow2: OK\nmanifest.json: OK\n");
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            "build.ndjson: OK\ndebian-12-docker.qcow2: OK\nmanifest.json: OK\nreport.html: OK\n"
+        );
         fs::write(target.join(EVENTS_FILE), "changed").unwrap();
         assert!(!check().status.success());
     }

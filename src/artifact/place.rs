@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::directory::{EVENTS_FILE, Found, MANIFEST_FILE, SUMS_FILE, existing, read_manifest};
+use super::directory::{FILES, Found, existing, read_manifest};
 use super::error::ArtifactError;
 use crate::base::atomic::NewDir;
 use crate::base::digest::Sha256Digest;
@@ -143,7 +143,7 @@ fn foreign_file(dir: &Path) -> io::Result<Option<String>> {
     let mut foreign = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if ![&image, MANIFEST_FILE, SUMS_FILE, EVENTS_FILE].contains(&name.as_str()) {
+        if name != image && !FILES.contains(&name.as_str()) {
             foreign.push(name);
         }
     }

@@ -4,9 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::page;
 use crate::artifact::{self, EVENTS_FILE};
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::text::counted;
+use crate::report::Recorder;
 use crate::verify::{Outcome, Report};
 
 /// Directory of the scratch directory in which machines leave their evidence.
@@ -24,13 +26,16 @@ pub struct BuildFailed {
 
 impl BuildFailed {
     /// Keep what `scratch` holds of the failed run beside `target`. A failure before any machine ran leaves nothing worth keeping.
-    pub(super) fn keep(cause: AnyFailure, scratch: &Path, target: &Path) -> Self {
+    /// `name` and `recorder` are for its page.
+    pub(super) fn keep(cause: AnyFailure, scratch: &Path, target: &Path, name: &str, recorder: &Recorder) -> Self {
         let worth = scratch.join(EVIDENCE).exists() || scratch.join(REPORT_FILE).exists();
         // A second failure, such as a disk that is still full, must not hide the first one.
         let evidence = if worth { artifact::evidence_dir(target).ok() } else { None };
         let evidence = evidence.filter(|dir| {
             let kept = copy_evidence(scratch, dir).is_ok();
-            if !kept {
+            if kept {
+                page::write_failed(dir, name, &cause, &dir.join(REPORT_FILE), recorder);
+            } else {
                 let _ = fs::remove_dir_all(dir);
             }
             kept
