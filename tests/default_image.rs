@@ -24,13 +24,20 @@ fn the_default_image_is_built_and_proved() {
     let text = manifest.to_string();
     assert!(!text.contains(crate::fixture::PASSWORD) && !text.contains("$6$"), "a password is in the manifest");
     // What belongs to the builder is in none of the published texts, and the layers have what the machines said.
-    for name in ["manifest.json", "build.ndjson", "SHA256SUMS"] {
+    for name in ["manifest.json", "build.ndjson", "report.html", "SHA256SUMS"] {
         let text = fs::read_to_string(fixture.artifact.join(name)).unwrap();
         assert!(!text.contains(place().to_str().unwrap()) && !text.contains("\"event\":\"line\""), "{name}: {text}");
     }
     let install = manifest["stages"][0]["id"].as_str().unwrap();
     let journal = fs::read_to_string(place().join("store/v1/layers").join(install).join("build.ndjson")).unwrap();
     assert!(journal.contains("\"event\":\"line\"") && journal.contains("mmdebstrap"));
+    let page = fs::read_to_string(fixture.artifact.join("report.html")).unwrap();
+    let text = page.replace("&#x2f;", "/");
+    assert!(!text.contains(place().to_str().unwrap()) && !text.contains(crate::fixture::PASSWORD), "{page}");
+    let sha256 = manifest["image"]["sha256"].as_str().unwrap();
+    for part in [&format!("Proved: {} checks passed", checks.len()), sha256, "docker.io", "violet", "ext4", "install", "verify"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
     let image = fixture.artifact.join("debian-12-docker.qcow2");
     for command in [Command::new("qemu-img").arg("check").arg(&image), Command::new("sha256sum").args(["-c", "--strict", "SHA256SUMS"])] {
         let output = command.current_dir(&fixture.artifact).output().unwrap();

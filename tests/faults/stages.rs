@@ -31,6 +31,11 @@ fn a_failed_step_keeps_the_layers_before_it_and_a_guest_that_never_boots_is_told
     let machine = evidence(&ended).join("seal");
     assert!(fs::read_to_string(machine.join("console.log")).unwrap().contains("/dev/nonexistent does not exist"));
     assert!(fs::read(machine.join("screen.png")).unwrap().starts_with(b"\x89PNG"));
+    // The page for people has the cause, the screen, and what the machine said last.
+    let page = fs::read_to_string(evidence(&ended).join("report.html")).unwrap();
+    for part in ["did not find the root filesystem", "data:image/png;base64,", "nonexistent does not exist", "compare root= on"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
 }
 
 #[test]
@@ -51,4 +56,6 @@ fn a_check_that_fails_keeps_the_image_from_being_published() {
     assert_eq!(checks.len(), report["checks"].as_array().unwrap().len());
     let never = checks.iter().find(|check| check["name"] == "never").unwrap();
     assert_eq!((&never["outcome"], &never["detail"]), (&"failed".into(), &"exit status 3, wanted 0: to be read".into()));
+    let page = fs::read_to_string(dir.join("report.html")).unwrap();
+    assert!(page.contains("Failed: 1 check failed") && page.contains("exit status 3, wanted 0: to be read"), "{page}");
 }
