@@ -21,6 +21,7 @@
 //!   an installer reads. All three are pure: no file, no process, no clock.
 //! - [`packages`] knows what a repository offers and what a system gets of it; pure as well.
 //! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
+//! - [`handover`] knows the documents that hypervisors, clouds and registries want with an image; pure.
 //! - [`machine`] runs one QEMU and scripts as root in it, and does not know what for. [`image`] reads and writes disks at rest, and
 //!   does not know who runs them.
 //! - [`inventory`] tells which packages an image has, [`sbom`] says it in the words of SPDX and CycloneDX, [`compare`] tells what two
@@ -54,6 +55,7 @@ pub mod cache;
 pub mod sources;
 pub mod plan;
 pub mod machine;
+pub mod handover;
 pub mod image;
 pub mod inventory;
 pub mod sbom;

@@ -11,23 +11,26 @@ use tempfile::TempDir;
 
 use crate::support::{GOLDSMITH, goldsmith};
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const TIB: u64 = 1 << 40;
+pub const KIB: u64 = 1 << 10;
+pub const MIB: u64 = 1 << 20;
+pub const TIB: u64 = 1 << 40;
 
-struct Place(TempDir);
+/// A directory, and programs that run in it.
+pub struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    /// A new one.
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn at(&self, name: impl AsRef<Path>) -> PathBuf {
+    /// A path in this place.
+    pub fn at(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Run the words of `line` here.
-    fn run(&self, line: &str) -> Output {
+    pub fn run(&self, line: &str) -> Output {
         let mut words = line.split(' ');
         let program = words.next().unwrap();
         let program = if program == "goldsmith" { GOLDSMITH } else { program };
@@ -36,7 +39,7 @@ impl Place {
 
     /// What a program prints that must succeed.
     #[track_caller]
-    fn shows(&self, line: &str) -> String {
+    pub fn shows(&self, line: &str) -> String {
         let output = self.run(line);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {said}{}", String::from_utf8_lossy(&output.stdout));
@@ -44,7 +47,7 @@ impl Place {
     }
 
     /// A raw disk of `size` bytes that has `parts` (offset, bytes) and is else a hole.
-    fn disk(&self, name: &str, size: u64, parts: &[Part]) {
+    pub fn disk(&self, name: &str, size: u64, parts: &[Part]) {
         let file = File::create(self.at(name)).unwrap();
         file.set_len(size).unwrap();
         for (offset, bytes) in parts {
@@ -53,7 +56,7 @@ impl Place {
     }
 
     /// The names in this place, sorted.
-    fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
@@ -61,7 +64,7 @@ impl Place {
 }
 
 /// Bytes that no codec makes shorter.
-fn noise(length: u64) -> Vec<u8> {
+pub fn noise(length: u64) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -70,15 +73,15 @@ fn noise(length: u64) -> Vec<u8> {
     (0..length.div_ceil(8)).flat_map(|_| next()).take(length as usize).collect()
 }
 
-fn text(length: u64) -> Vec<u8> {
+pub fn text(length: u64) -> Vec<u8> {
     (0u64..).flat_map(|number| format!("line {number}, {}\n", number * number).into_bytes()).take(length as usize).collect()
 }
 
 /// Bytes and where they are.
-type Part = (u64, Vec<u8>);
+pub type Part = (u64, Vec<u8>);
 
 /// The disks on which a writer of clusters, tables and frames may stumble.
-fn disks() -> Vec<(&'static str, u64, Vec<Part>)> {
+pub fn disks() -> Vec<(&'static str, u64, Vec<Part>)> {
     let gib = 1024 * MIB;
     vec![
         ("nothing", 0, vec![]),
@@ -308,7 +311,7 @@ fn what_cannot_be_exported_is_told_and_nothing_is_left() {
         (
             "disk to.vdi",
             2,
-            "error: the format of to.vdi is not known: its name ends with none of .raw.zst, .img.zst, .qcow2, .raw, .img\n  help: choose one with --format: qcow2, raw or raw.zst\n",
+            "error: the format of to.vdi is not known: its name ends with none of .oci.tar, .tar.gz, .box, .raw.zst, .img.zst, .qcow2, .raw, .img\n  help: choose one with --format: qcow2, raw, raw.zst, gce, vagrant or containerdisk\n",
         ),
         (
             "disk to.raw --compression zstd",

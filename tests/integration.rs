@@ -9,6 +9,7 @@ mod kickstart_parser;
 mod image_cases;
 mod inside_cases;
 mod export_cases;
+mod handover_cases;
 mod free_space_cases;
 mod package_cases;
 mod machine_cases;

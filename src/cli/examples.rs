@@ -35,7 +35,8 @@ examples! {
     IMAGE_DIFF: "goldsmith image diff old/debian-12-docker debian-12-docker", "goldsmith image diff a.qcow2 b.qcow2 --text";
     IMAGE_EXPORT: "goldsmith image export debian-12-docker debian.qcow2",
         "goldsmith image export debian-12-docker debian-zstd.qcow2 --compression zstd",
-        "goldsmith image export disk.qcow2 disk.raw.zst";
+        "goldsmith image export disk.qcow2 disk.raw.zst",
+        "goldsmith image export debian-12-docker debian-1.0.box --version 1.0";
     RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
     CACHE: "goldsmith cache list";
     CACHE_LIST: "goldsmith cache list", "goldsmith cache list --json";

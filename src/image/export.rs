@@ -2,13 +2,18 @@
 //!
 //! qcow2 is written by ourselves ([`qcow2`]): `qemu-img convert` with `-W`, which it needs to be quick, gives other bytes every time.
 
+mod archive;
 mod clusters;
+mod container;
 mod content;
+mod gce;
+mod gzip;
 mod job;
 mod pack;
 mod pool;
 mod qcow2;
 mod raw;
+mod vagrant;
 mod zst;
 
 use std::fs::{self, Permissions};
@@ -26,6 +31,9 @@ use super::free::FreeSpace;
 use crate::base::aside::{Meter, aside};
 use crate::base::atomic::NewFile;
 use crate::base::event::Task;
+use crate::hardware::Firmware;
+
+pub use self::container::ContainerDisk;
 
 /// Bytes that a thread works on at once.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -33,7 +41,7 @@ const PIECE_BYTES: u64 = 1 << 20;
 const TABLES_BYTES: u64 = 1 << 20;
 
 /// A kind of file that a disk can be exported as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExportFormat {
     /// QEMU's own, its clusters compressed or not.
     Qcow2(Compress),
@@ -41,6 +49,12 @@ pub enum ExportFormat {
     Raw,
     /// The bytes of the disk in zstd's seekable format.
     RawZst,
+    /// What Google Compute Engine imports.
+    Gce,
+    /// A Vagrant box for libvirt, whose disk is booted by this firmware.
+    Vagrant(Firmware),
+    /// An OCI image with the disk, for KubeVirt.
+    ContainerDisk(ContainerDisk),
 }
 
 /// What was exported.
@@ -70,15 +84,19 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
     let looked = tokio::task::spawn_blocking(move || content.pieces(size).map(|pieces| (content, pieces))).await;
     let looked = looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let (content, pieces) = looked.map_err(|source| ImageError::read(disk.path(), source))?;
-    require_space(directory_of(target), needed(disk, format, &pieces))?;
+    require_space(directory_of(target), needed(disk, &format, &pieces))?;
     let new = NewFile::beside(target).map_err(failed)?;
     let file = new.file().try_clone().map_err(failed)?;
     let job = Job { content, pieces, source: disk.path().into(), target: target.into() };
-    let total = job.pieces.bytes;
+    // That of Google is read twice.
+    let total = if format == ExportFormat::Gce { job.pieces.bytes.saturating_mul(2) } else { job.pieces.bytes };
     let work = move |meter: &Arc<Meter>| match format {
-        ExportFormat::Qcow2(compress) => clusters::write(&job, &file, compress, meter),
+        ExportFormat::Qcow2(compress) => clusters::write(&job, &file, 0, compress, meter),
         ExportFormat::Raw => raw::write(&job, &file, meter),
         ExportFormat::RawZst => zst::write(&job, &file, meter),
+        ExportFormat::Gce => gce::write(&job, &file, meter),
+        ExportFormat::Vagrant(firmware) => vagrant::write(&job, &file, firmware, meter),
+        ExportFormat::ContainerDisk(disk) => container::write(&job, &file, &disk, meter),
     };
     aside(task, "write the image", total, work).await?;
     // An image is for others to read; a file in the making is its maker's.
@@ -94,7 +112,7 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
 }
 
 /// Bytes that must be free. What compression will leave cannot be known: where the source is compressed, what it occupies is near to it.
-fn needed(disk: &Disk, format: ExportFormat, pieces: &Pieces) -> u64 {
+fn needed(disk: &Disk, format: &ExportFormat, pieces: &Pieces) -> u64 {
     let tables = TABLES_BYTES + pieces.bytes / 2048;
     let data = match format {
         ExportFormat::Raw | ExportFormat::Qcow2(Compress::Never) => pieces.bytes,
@@ -102,5 +120,7 @@ fn needed(disk: &Disk, format: ExportFormat, pieces: &Pieces) -> u64 {
         _ if !disk.info().backing.is_empty() => pieces.bytes / 2,
         _ => pieces.bytes.min(disk.info().allocated_size.saturating_add(disk.info().allocated_size / 4)),
     };
+    // A box is made of a file that has the disk already.
+    let data = if matches!(format, ExportFormat::Vagrant(_)) { data.saturating_mul(2) } else { data };
     data.saturating_add(tables)
 }

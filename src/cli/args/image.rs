@@ -145,6 +145,13 @@ pub struct ImageExport {
     /// What compresses the clusters of qcow2 [default: zlib, which every QEMU reads; zstd needs 5.1]
     #[arg(short, long, value_name = "HOW")]
     pub compression: Option<ClusterCompression>,
+    /// Enter the Vagrant box as this version into the catalogue NAME.json beside it,
+    /// which `vagrant box add` reads
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// Where the catalogue says the box is [default: the file that is written]
+    #[arg(long, value_name = "URL", requires = "version")]
+    pub url: Option<String>,
 }
 
 /// The formats of `image export`.
@@ -157,6 +164,13 @@ pub enum ExportKind {
     /// The bytes of the disk, compressed; zstd -d unpacks it (.raw.zst, .img.zst)
     #[value(name = "raw.zst")]
     RawZst,
+    /// For Google Compute Engine: disk.raw in a tar archive (.tar.gz)
+    Gce,
+    /// For Vagrant and libvirt (.box)
+    Vagrant,
+    /// For KubeVirt: an OCI image, `skopeo copy oci-archive:` takes it (.oci.tar)
+    #[value(name = "containerdisk")]
+    ContainerDisk,
 }
 
 /// What compresses the clusters of qcow2.

@@ -2,10 +2,12 @@
 
 mod audit;
 mod cat;
+mod catalogue;
 mod cp;
 mod diff;
 mod export;
 mod find;
+mod guest;
 mod inspect;
 mod listing;
 mod ls;

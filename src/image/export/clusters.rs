@@ -18,12 +18,12 @@ enum Packed {
     Plain(Box<[u8]>),
 }
 
-/// Write the disk to `file`, which is empty, as qcow2.
+/// Write the disk to `file` as qcow2, which begins at the byte `begin` and ends the file.
 ///
 /// # Errors
 /// The disk cannot be read, or the file cannot be written.
-pub(super) fn write(job: &Job, file: &File, compress: Compress, meter: &Meter) -> Result<(), ImageError> {
-    let mut writer = Qcow2Writer::new(file, job.content.len(), compress).map_err(|source| job.unwritable(source))?;
+pub(super) fn write(job: &Job, file: &File, begin: u64, compress: Compress, meter: &Meter) -> Result<(), ImageError> {
+    let mut writer = Qcow2Writer::new(file, begin, job.content.len(), compress).map_err(|source| job.unwritable(source))?;
     let per_piece = job.pieces.size / CLUSTER_BYTES as u64;
     let worker = || {
         let mut packer = Packer::new(compress);

@@ -45,16 +45,18 @@ pub(super) struct Qcow2Writer<'a> {
     /// The L2 table that is being filled, by its number.
     l2: Option<(usize, Vec<u64>)>,
     refcounts: Vec<u16>,
-    /// Where the next byte of the file goes.
+    /// Where the next byte of the image goes.
     end: u64,
+    /// The byte of the file at which the image begins: it may lie in an archive.
+    begin: u64,
 }
 
 impl<'a> Qcow2Writer<'a> {
-    /// Begin a disk of `size` bytes in `file`, which is empty. A size that is no multiple of 512 is rounded up: QEMU would not show the rest.
+    /// Begin a disk of `size` bytes in `file`, which has nothing behind the byte `begin`. A size that is no multiple of 512 is rounded up: QEMU would not show the rest.
     ///
     /// # Errors
     /// The file cannot be written, or the disk is larger than QEMU allows an L1 table to be (32 MiB, block/qcow2.h, `QCOW_MAX_L1_SIZE`).
-    pub(super) fn new(file: &'a File, size: u64, compress: Compress) -> io::Result<Self> {
+    pub(super) fn new(file: &'a File, begin: u64, size: u64, compress: Compress) -> io::Result<Self> {
         let size = size.checked_next_multiple_of(SECTOR).ok_or(io::ErrorKind::FileTooLarge)?;
         let entries = size.div_ceil(CLUSTER * ENTRIES);
         if entries > (32 << 20) / 8 {
@@ -69,8 +71,9 @@ impl<'a> Qcow2Writer<'a> {
             l2: None,
             refcounts: Vec::new(),
             end: tables * CLUSTER,
+            begin,
         };
-        writer.out.seek(SeekFrom::Start(writer.end))?;
+        writer.out.seek(SeekFrom::Start(begin + writer.end))?;
         writer.refer(0, writer.end)?;
         Ok(writer)
     }
@@ -101,7 +104,7 @@ impl<'a> Qcow2Writer<'a> {
         Ok(())
     }
 
-    /// Complete the file. Its length is a multiple of the cluster's.
+    /// Complete the image. Its length is a multiple of the cluster's.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -127,9 +130,9 @@ impl<'a> Qcow2Writer<'a> {
         self.out.write_all(&big_endian(&entries))?;
         self.out.flush()?;
         let file = self.out.get_ref();
-        file.write_all_at(&big_endian(&self.l1), CLUSTER)?;
+        file.write_all_at(&big_endian(&self.l1), self.begin + CLUSTER)?;
         // Last, so that no reader takes an incomplete file for a disk.
-        file.write_all_at(&self.header(first_block + blocks * CLUSTER, table), 0)
+        file.write_all_at(&self.header(first_block + blocks * CLUSTER, table), self.begin)
     }
 
     /// The header with its one extension, the name of the feature that old readers refuse.

@@ -4,17 +4,25 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::catalogue::Entry;
+use super::guest::Seen;
 use super::opened::disk;
+use crate::artifact;
 use crate::base::event::Events;
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::cli::args::{ClusterCompression, ExportKind, ImageExport};
-use crate::cli::{Context, printer};
-use crate::image::export::{ExportFormat, export};
-use crate::image::{Compress, FreeSpace, ImageError};
+use crate::cli::{Context, host, printer};
+use crate::handover::Receiver;
+use crate::image::export::{ContainerDisk, ExportFormat, Exported, export};
+use crate::image::{Compress, Disk, FreeSpace, ImageError};
+use crate::run::Source;
 
 /// How the names of files end that have a format; the longest first, so that `.raw.zst` is not mistaken for another.
-const SUFFIXES: [(&str, ExportKind); 5] = [
+const SUFFIXES: [(&str, ExportKind); 8] = [
+    (".oci.tar", ExportKind::ContainerDisk),
+    (".tar.gz", ExportKind::Gce),
+    (".box", ExportKind::Vagrant),
     (".raw.zst", ExportKind::RawZst),
     (".img.zst", ExportKind::RawZst),
     (".qcow2", ExportKind::Qcow2),
@@ -29,6 +37,8 @@ enum Unclear {
     Format(PathBuf),
     #[error("--compression is for qcow2, and {} is {}", .0.display(), name(*.1))]
     Compression(PathBuf, ExportKind),
+    #[error("--version is for a Vagrant box, and {} is {}", .0.display(), name(*.1))]
+    Version(PathBuf, ExportKind),
 }
 
 impl Failure for Unclear {
@@ -38,8 +48,9 @@ impl Failure for Unclear {
 
     fn remedy(&self) -> Option<String> {
         Some(match self {
-            Self::Format(_) => "choose one with --format: qcow2, raw or raw.zst".to_owned(),
+            Self::Format(_) => "choose one with --format: qcow2, raw, raw.zst, gce, vagrant or containerdisk".to_owned(),
             Self::Compression(..) => "leave it out, or write qcow2 with --format qcow2".to_owned(),
+            Self::Version(..) => "leave it out, or write a box with --format vagrant".to_owned(),
         })
     }
 }
@@ -49,9 +60,12 @@ impl Failure for Unclear {
 /// # Errors
 /// It is not clear which format, the image cannot be read, or the target cannot be written or is there already.
 pub(super) async fn run(args: &ImageExport, context: &Context) -> Result<(), AnyFailure> {
-    let format = format(args)?;
+    let kind = kind(args)?;
     let disk = disk(&args.image, context)?;
     let events = Events::new(context.listeners());
+    let format = format(kind, args, &disk, &events, context)?;
+    let name = named(args, &disk);
+    let entry = args.version.as_deref().map(|version| Entry::prepare(&args.target, &name, version, args.url.as_deref())).transpose()?;
     let task = events.task("export");
     task.step("find the free space");
     let opened = disk.clone();
@@ -62,34 +76,88 @@ pub(super) async fn run(args: &ImageExport, context: &Context) -> Result<(), Any
         events.warn(format!("the free space of {partition} cannot be read, so data of deleted files may be left in the image there"));
     }
     let exported = export(&disk, free, format, &args.target, &task).await?;
+    let catalogue = match entry {
+        Some(entry) => Some(entry.complete(&args.target, &task).await?),
+        None => None,
+    };
     task.done();
-    let text = if context.json {
-        context.record(&json!({
+    Ok(printer::out(&told(args, &exported, catalogue.as_deref(), context))?)
+}
+
+/// What is said of the files that were written.
+fn told(args: &ImageExport, exported: &Exported, catalogue: Option<&Path>, context: &Context) -> String {
+    if context.json {
+        let mut record = json!({
             "event": "export",
             "file": args.target.to_string_lossy(),
             "virtual_size": exported.virtual_size,
             "file_size": exported.file_size,
             "allocated_size": exported.allocated_size,
-        }))
-    } else {
-        let (size, disk) = (rounded(exported.allocated_size), rounded(exported.virtual_size));
-        format!("{}: {size} for a disk of {disk}\n", args.target.display())
-    };
-    Ok(printer::out(&text)?)
+        });
+        if let Some(catalogue) = catalogue {
+            record["catalogue"] = json!(catalogue.to_string_lossy());
+        }
+        return context.record(&record);
+    }
+    let (size, disk) = (rounded(exported.allocated_size), rounded(exported.virtual_size));
+    let mut text = format!("{}: {size} for a disk of {disk}\n", args.target.display());
+    if let Some(catalogue) = catalogue {
+        text.push_str(&format!("{}: the catalogue for `vagrant box add`\n", catalogue.display()));
+    }
+    text
 }
 
-fn format(args: &ImageExport) -> Result<ExportFormat, Unclear> {
+/// The format that is asked for, of which all options make sense.
+fn kind(args: &ImageExport) -> Result<ExportKind, Unclear> {
     let kind = args.format.or_else(|| by_name(&args.target)).ok_or_else(|| Unclear::Format(args.target.clone()))?;
-    match (kind, args.compression) {
-        (ExportKind::Qcow2, compression) => Ok(ExportFormat::Qcow2(match compression {
+    if args.compression.is_some() && kind != ExportKind::Qcow2 {
+        return Err(Unclear::Compression(args.target.clone(), kind));
+    }
+    if args.version.is_some() && kind != ExportKind::Vagrant {
+        return Err(Unclear::Version(args.target.clone(), kind));
+    }
+    Ok(kind)
+}
+
+/// The format, with what it says of the image. A receiver's wish that the image does not meet becomes a warning.
+fn format(kind: ExportKind, args: &ImageExport, disk: &Disk, events: &Events, context: &Context) -> Result<ExportFormat, AnyFailure> {
+    let seen = |receiver: Option<Receiver>| {
+        let seen = Seen::of(disk);
+        if let Some(warning) = receiver.and_then(|receiver| seen.warning(receiver)) {
+            events.warn(warning);
+        }
+        seen.guest
+    };
+    Ok(match kind {
+        ExportKind::Qcow2 => ExportFormat::Qcow2(match args.compression {
             None | Some(ClusterCompression::Zlib) => Compress::Zlib,
             Some(ClusterCompression::Zstd) => Compress::Zstd,
             Some(ClusterCompression::None) => Compress::Never,
-        })),
-        (ExportKind::Raw, None) => Ok(ExportFormat::Raw),
-        (ExportKind::RawZst, None) => Ok(ExportFormat::RawZst),
-        (_, Some(_)) => Err(Unclear::Compression(args.target.clone(), kind)),
-    }
+        }),
+        ExportKind::Raw => ExportFormat::Raw,
+        ExportKind::RawZst => ExportFormat::RawZst,
+        ExportKind::Gce => {
+            seen(Some(Receiver::Gce));
+            ExportFormat::Gce
+        }
+        ExportKind::Vagrant => {
+            let source = Source::find(&args.image, host::store_place(context).as_deref())?;
+            seen(Some(Receiver::Vagrant));
+            ExportFormat::Vagrant(source.firmware)
+        }
+        ExportKind::ContainerDisk => {
+            ExportFormat::ContainerDisk(ContainerDisk { name: named(args, disk), architecture: seen(None).architecture })
+        }
+    })
+}
+
+/// What the image is called: in file names, whatever its own is.
+fn named(args: &ImageExport, disk: &Disk) -> String {
+    let stem = || disk.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = artifact::open(&args.image).map(|artifact| artifact.manifest.name).ok().or_else(stem).unwrap_or_default();
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+    let name = name.trim_start_matches(['.', '-']);
+    if name.is_empty() { "disk".to_owned() } else { name.to_owned() }
 }
 
 fn by_name(target: &Path) -> Option<ExportKind> {
@@ -102,5 +170,8 @@ fn name(kind: ExportKind) -> &'static str {
         ExportKind::Qcow2 => "qcow2",
         ExportKind::Raw => "raw",
         ExportKind::RawZst => "raw.zst",
+        ExportKind::Gce => "gce",
+        ExportKind::Vagrant => "vagrant",
+        ExportKind::ContainerDisk => "containerdisk",
     }
 }

@@ -1,0 +1,75 @@
+//! What the image's own files say to those who receive it.
+
+use super::opened::absolute;
+use crate::base::text::printable;
+use crate::handover::{Architecture, Guest, Receiver};
+use crate::image::inspect::os_release;
+use crate::image::{Disk, ImageError, Root};
+
+/// Where distributions and pip put cloud-init.
+const CLOUD_INIT: [&str; 2] = ["/usr/bin/cloud-init", "/usr/local/bin/cloud-init"];
+/// QEMU's guest agent, of Debian and of Red Hat's; EL6 has it in the second place, too.
+const GUEST_AGENT: [&str; 3] = ["/usr/sbin/qemu-ga", "/usr/bin/qemu-ga", "/usr/local/bin/qemu-ga"];
+/// A program of every system.
+const SHELL: &str = "/bin/sh";
+/// Bytes of /etc/passwd that are read, and of a list of keys.
+const MAX_BYTES: u64 = 4 << 20;
+/// What is taken for the system of an image that does not tell: goldsmith builds no other.
+const UNKNOWN: Guest = Guest {
+    os_id: String::new(),
+    os_version: String::new(),
+    architecture: Architecture::X86_64,
+    cloud_init: false,
+    guest_agent: false,
+    vagrant: false,
+};
+
+/// The system of an image, or why it cannot be told.
+pub(super) struct Seen {
+    pub(super) guest: Guest,
+    unread: Option<ImageError>,
+}
+
+impl Seen {
+    /// Look at the files of `disk`.
+    pub(super) fn of(disk: &Disk) -> Self {
+        match Root::open(disk).and_then(|root| look(&root)) {
+            Ok(guest) => Self { guest, unread: None },
+            Err(error) => Self { guest: UNKNOWN, unread: Some(error) },
+        }
+    }
+
+    /// What `receiver` has to know of the image that it may not like: one sentence.
+    pub(super) fn warning(&self, receiver: Receiver) -> Option<String> {
+        match &self.unread {
+            Some(error) => Some(format!("whether the image {} cannot be told: {}", receiver.wish(), printable(&error.to_string()))),
+            None => receiver.missing(&self.guest),
+        }
+    }
+}
+
+fn look(root: &Root) -> Result<Guest, ImageError> {
+    let has_one = |paths: &[&str]| paths.iter().try_fold(false, |found, path| Ok::<_, ImageError>(found || root.exists(path)?));
+    let release = os_release(root)?;
+    let (os_id, os_version) = release.map(|found| (found.id, found.version_id)).unwrap_or_default();
+    let program = if root.exists(SHELL)? { root.read_start(SHELL, 20)? } else { Vec::new() };
+    Ok(Guest {
+        os_id,
+        os_version,
+        architecture: Architecture::of_elf(&program).unwrap_or(UNKNOWN.architecture),
+        cloud_init: has_one(&CLOUD_INIT)?,
+        guest_agent: has_one(&GUEST_AGENT)?,
+        vagrant: has_vagrant(root)?,
+    })
+}
+
+/// Whether the account `vagrant` has a list of keys with something in it (sshd(8), `AUTHORIZED_KEYS FILE FORMAT`).
+fn has_vagrant(root: &Root) -> Result<bool, ImageError> {
+    let accounts = root.read_if_there("/etc/passwd", MAX_BYTES)?.unwrap_or_default();
+    let accounts = String::from_utf8_lossy(&accounts);
+    let Some(home) = accounts.lines().find(|line| line.starts_with("vagrant:")).and_then(|line| line.split(':').nth(5)) else {
+        return Ok(false);
+    };
+    let keys = root.read_if_there(absolute(home.as_ref()).join(".ssh/authorized_keys"), MAX_BYTES)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&keys).lines().any(|line| !line.trim().is_empty() && !line.starts_with('#')))
+}
