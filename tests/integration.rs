@@ -10,6 +10,7 @@ mod image_cases;
 mod inside_cases;
 mod export_cases;
 mod handover_cases;
+mod describe_cases;
 mod free_space_cases;
 mod package_cases;
 mod machine_cases;

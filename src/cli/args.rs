@@ -1,16 +1,20 @@
 //! The command line: help, completions and manual pages all come from here.
 
 mod image;
+mod memory;
 
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueHint};
 
-pub use image::{ClusterCompression, ExportKind, Image, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat};
+pub use image::{
+    ClusterCompression, DescribeFor, DomainType, ExportKind, Image, ImageDescribe, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat,
+};
 
+use self::memory::vm_memory;
 use super::examples;
-use crate::base::size::{ByteSize, NotASize};
+use crate::base::size::ByteSize;
 use crate::kickstart::Lint;
 
 const TOPICS: &str = "\
@@ -34,20 +38,6 @@ The console is on this terminal until the guest powers off; ctrl-] ends the VM
 before that. With --keep, ctrl-] presses the power button, and a second one cuts
 the power. Without a terminal, standard input goes to the console as it is, and
 its end does not end the VM.";
-
-/// The least memory of a VM: with less, firmware hangs without a word.
-const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
-
-fn vm_memory(text: &str) -> Result<ByteSize, String> {
-    let size: ByteSize = text.parse().map_err(|error: NotASize| error.to_string())?;
-    match size.bytes() {
-        least if least >= LEAST_MEMORY.bytes() => Ok(size),
-        bytes if text.trim().bytes().all(|byte| byte.is_ascii_digit()) => {
-            Err(format!("without a unit this is {bytes} bytes, and {LEAST_MEMORY} is the least; write `{bytes}M` for MiB"))
-        }
-        _ => Err(format!("{LEAST_MEMORY} is the least")),
-    }
-}
 
 /// Turns one recipe into a golden VM image, proved by booting it
 #[derive(Debug, Parser)]

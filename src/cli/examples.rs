@@ -37,6 +37,8 @@ examples! {
         "goldsmith image export debian-12-docker debian-zstd.qcow2 --compression zstd",
         "goldsmith image export disk.qcow2 disk.raw.zst",
         "goldsmith image export debian-12-docker debian-1.0.box --version 1.0";
+    IMAGE_DESCRIBE: "goldsmith image describe debian-12-docker --for libvirt > debian.xml",
+        "goldsmith image describe disk.qcow2 --for openstack --name debian-12";
     RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
     CACHE: "goldsmith cache list";
     CACHE_LIST: "goldsmith cache list", "goldsmith cache list --json";

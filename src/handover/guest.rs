@@ -112,7 +112,6 @@ fn without_cloud_init(why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples;
     use super::*;
 
     #[test]
@@ -133,7 +132,14 @@ mod tests {
 
     #[test]
     fn each_receiver_misses_what_it_needs() {
-        let none = examples::guest();
+        let none = Guest {
+            os_id: "debian".into(),
+            os_version: "12".into(),
+            architecture: Architecture::X86_64,
+            cloud_init: false,
+            guest_agent: false,
+            vagrant: false,
+        };
         for (receiver, word) in [(Receiver::Gce, "cloud-init"), (Receiver::OpenStack, "cloud-init"), (Receiver::Vagrant, "user `vagrant`")]
         {
             assert!(receiver.missing(&none).is_some_and(|text| text.contains(word)), "{receiver:?}");

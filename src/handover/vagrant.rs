@@ -6,7 +6,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 
-use super::{GIB, units};
+use super::machine::{GIB, units};
 use crate::base::digest::Sha256Digest;
 use crate::hardware::Firmware;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Subcommand, ValueHint};
 
+use super::memory::vm_memory;
 use crate::base::size::ByteSize;
 use crate::cli::examples;
 use crate::image::FileKind;
@@ -100,6 +101,12 @@ pub enum Image {
     /// same file. TARGET must not be there yet.
     #[command(after_help = examples::IMAGE_EXPORT)]
     Export(ImageExport),
+    /// Write down how libvirt, OpenStack or Proxmox runs the image
+    ///
+    /// The text on standard output is XML for `virsh define`, or lines for a shell.
+    /// It names the image as it is: a machine of libvirt writes to it.
+    #[command(after_help = examples::IMAGE_DESCRIBE)]
+    Describe(ImageDescribe),
 }
 
 /// What `image sbom` writes.
@@ -152,6 +159,50 @@ pub struct ImageExport {
     /// Where the catalogue says the box is [default: the file that is written]
     #[arg(long, value_name = "URL", requires = "version")]
     pub url: Option<String>,
+}
+
+/// `image describe`.
+#[derive(Debug, clap::Args)]
+pub struct ImageDescribe {
+    /// An image, or an artifact's directory
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub image: PathBuf,
+    /// Who is to run it
+    #[arg(long = "for", value_name = "RECEIVER")]
+    pub receiver: DescribeFor,
+    /// What the machine is called [default: as the image]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Memory of the machine
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = vm_memory)]
+    pub memory: ByteSize,
+    /// Processors of the machine [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub cpus: Option<u32>,
+    /// What executes the guest under libvirt [default: kvm if it works here]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<DomainType>,
+}
+
+/// Who is to run an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DescribeFor {
+    /// XML of a domain, for `virsh define`
+    Libvirt,
+    /// The command that uploads the image, with its properties
+    #[value(name = "openstack")]
+    OpenStack,
+    /// Lines for a shell of the host
+    Proxmox,
+}
+
+/// What executes the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DomainType {
+    /// The processor
+    Kvm,
+    /// Emulation, several times slower
+    Qemu,
 }
 
 /// The formats of `image export`.

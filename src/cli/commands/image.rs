@@ -4,6 +4,7 @@ mod audit;
 mod cat;
 mod catalogue;
 mod cp;
+mod describe;
 mod diff;
 mod export;
 mod find;
@@ -35,5 +36,6 @@ pub async fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
         Image::Audit { image, .. } => audit::run(image.as_deref(), context),
         Image::Diff(args) => diff::run(args, context).await,
         Image::Export(args) => export::run(args, context).await,
+        Image::Describe(args) => describe::run(args, context).await,
     }
 }
