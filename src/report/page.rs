@@ -243,7 +243,7 @@ impl LogView {
 /// The verdict in a line.
 fn verdict(failed: bool, checks: &[CheckResult]) -> String {
     let count = |outcome| checks.iter().filter(|check| check.outcome == outcome).count();
-    let mut parts: Vec<String> = [
+    let parts: Vec<String> = [
         (Outcome::Failed, "failed"),
         (Outcome::CouldNotRun, "could not be run"),
         (Outcome::Passed, "passed"),
@@ -253,10 +253,11 @@ fn verdict(failed: bool, checks: &[CheckResult]) -> String {
     .filter(|(outcome, _)| count(*outcome) > 0)
     .map(|(outcome, words)| format!("{} {words}", counted(count(*outcome), "check")))
     .collect();
-    if parts.is_empty() {
-        parts.push("the image was not checked".to_owned());
+    match (failed, parts.is_empty()) {
+        (true, true) => "Failed before the image was checked".to_owned(),
+        (true, false) => format!("Failed: {}", parts.join(", ")),
+        (false, _) => format!("Proved: {}", parts.join(", ")),
     }
-    format!("{}: {}", if failed { "Failed" } else { "Proved" }, parts.join(", "))
 }
 
 /// Those that did not pass come first: they are the reason to read the page.
@@ -368,7 +369,7 @@ mod tests {
         let names: Vec<_> = checks(&made).into_iter().map(|check| check.name).collect();
         assert_eq!(names, ["d", "c", "a", "b"]);
         assert_eq!(verdict(true, &made), "Failed: 1 check failed, 1 check could not be run, 1 check passed, 1 check skipped");
-        assert_eq!(verdict(true, &[]), "Failed: the image was not checked");
+        assert_eq!(verdict(true, &[]), "Failed before the image was checked");
         let package = |number: u64| PackageSize { name: format!("p{number:02}"), version: String::new(), bytes: number << 20 };
         let (shown, others) = packages(&(0..33).map(package).collect::<Vec<_>>());
         assert_eq!((shown[0].name.as_str(), shown[0].share.as_str(), shown.len()), ("p32", "100.00", PACKAGES));
