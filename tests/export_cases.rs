@@ -1,5 +1,10 @@
 //! `goldsmith image export`: what foreign programs say of the files, and that they show the disk they were made of.
 
+mod ova;
+mod vhd;
+mod vhdx;
+mod vmdk;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -103,6 +108,20 @@ pub fn disks() -> Vec<(&'static str, u64, Vec<Part>)> {
     ]
 }
 
+/// Bytes that the host may need for `parts`: blocks of 4 KiB, of which one more may be touched at each end.
+fn stored(parts: &[Part]) -> u64 {
+    parts.iter().filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0)).map(|(_, bytes)| bytes.len() as u64 + 8192).sum()
+}
+
+/// QEMU shows `disk` in the file `name` of the format `format`, zeros behind it, as a disk of `size` bytes. Gives what it says of the file.
+#[track_caller]
+fn shown_by_qemu(place: &Place, format: &str, name: &str, size: u64) -> serde_json::Value {
+    place.shows(&format!("qemu-img compare -f raw -F {format} disk {name}"));
+    let info: serde_json::Value = serde_json::from_str(&place.shows(&format!("qemu-img info -f {format} --output=json {name}"))).unwrap();
+    assert_eq!(info["virtual-size"], size, "{name}");
+    info
+}
+
 #[test]
 fn qcow2_shows_the_disk_and_qemu_finds_no_fault() {
     let place = Place::new();
@@ -200,9 +219,7 @@ fn raw_is_the_disk_with_holes() {
         let metadata = fs::metadata(place.at("to.img")).unwrap();
         // As long as the disk, to the byte, and no larger on the host than what is no zeros.
         assert_eq!(metadata.len(), size, "{name}");
-        let stored: u64 =
-            parts.iter().filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0)).map(|(_, bytes)| bytes.len() as u64 + 8192).sum();
-        assert!(metadata.blocks() * 512 <= stored, "{name}");
+        assert!(metadata.blocks() * 512 <= stored(&parts), "{name}");
         fs::remove_file(place.at("to.img")).unwrap();
     }
 }
@@ -250,7 +267,7 @@ fn the_same_disk_gives_the_same_bytes_on_any_number_of_processors() {
     place.disk("disk", 40 * MIB, &parts);
     // Another form of the same disk.
     place.shows("qemu-img convert -f raw -O qcow2 -c disk form.qcow2");
-    for format in ["qcow2 --compression zlib", "qcow2 --compression zstd", "raw", "raw.zst"] {
+    for format in ["qcow2 --compression zlib", "qcow2 --compression zstd", "raw", "raw.zst", "vmdk", "vhd", "vhdx", "ova"] {
         for (number, line) in
             ["goldsmith image export disk", "taskset -c 0 GOLDSMITH image export disk", "goldsmith image export form.qcow2"]
                 .iter()
@@ -288,7 +305,12 @@ fn what_was_deleted_is_not_exported() {
     }
     place.shows("qemu-img convert -O raw to.qcow2 shown.raw");
     place.shows("zstd -q -d to.raw.zst -o unpacked.raw");
-    for name in ["plain.qcow2", "shown.raw", "to.raw", "unpacked.raw"] {
+    for (format, target) in [("vmdk", "to.vmdk"), ("vpc", "to.vhd"), ("vhdx", "to.vhdx")] {
+        place.shows(&format!("goldsmith image export disk {target}"));
+        place.shows(&format!("qemu-img convert -f {format} -O raw {target} {format}.raw"));
+        place.shows(&format!("cmp to.raw {format}.raw"));
+    }
+    for name in ["plain.qcow2", "shown.raw", "to.raw", "unpacked.raw", "to.vhd", "to.vhdx"] {
         assert_eq!(count(name), 0, "{name}");
     }
     place.shows("cmp to.raw shown.raw");
@@ -303,6 +325,8 @@ fn what_was_deleted_is_not_exported() {
 fn what_cannot_be_exported_is_told_and_nothing_is_left() {
     let place = Place::new();
     place.disk("disk", MIB, &[(0, text(1000))]);
+    // ext4 has no file of that size; its header says what a qcow2 shows.
+    place.shows("qemu-img create -q -f qcow2 large 65T");
     place.disk("there.raw", 5, &[(0, b"mine\n".to_vec())]);
     fs::write(place.at("damaged.qcow2"), b"QFI\xfb\0\0\0\x07").unwrap();
     std::os::unix::fs::symlink("nowhere", place.at("link.raw")).unwrap();
@@ -311,13 +335,26 @@ fn what_cannot_be_exported_is_told_and_nothing_is_left() {
         (
             "disk to.vdi",
             2,
-            "error: the format of to.vdi is not known: its name ends with none of .oci.tar, .tar.gz, .box, .raw.zst, .img.zst, .qcow2, .raw, .img\n  help: choose one with --format: qcow2, raw, raw.zst, gce, vagrant or containerdisk\n",
+            "error: the format of to.vdi is not known: its name ends with none of .oci.tar, .tar.gz, .box, .raw.zst, .img.zst, .qcow2, .vmdk, .vhd, .vhdx, .ova, .raw, .img\n  help: choose one with --format: qcow2, raw, raw.zst, vmdk, vhd, vhdx, ova, gce, vagrant or containerdisk\n",
         ),
         (
             "disk to.raw --compression zstd",
             2,
             "error: --compression is for qcow2, and to.raw is raw\n  help: leave it out, or write qcow2 with --format qcow2\n",
         ),
+        (
+            "disk to.vhdx --compression none",
+            2,
+            "error: --compression is for qcow2, and to.vhdx is vhdx\n  help: leave it out, or write qcow2 with --format qcow2\n",
+        ),
+        (
+            "large to.vhd",
+            2,
+            "large is a disk of 65.0 TiB, and vhd holds at most 1.99 TiB\n  help: choose another format: raw and qcow2 hold any disk, vhdx holds 64 TiB\n",
+        ),
+        ("large to.vmdk", 2, "large is a disk of 65.0 TiB, and vmdk holds at most 2.00 TiB\n"),
+        ("large to.ova", 2, "large is a disk of 65.0 TiB, and ova holds at most 2.00 TiB\n"),
+        ("large to.vhdx", 2, "large is a disk of 65.0 TiB, and vhdx holds at most 64.0 TiB\n"),
         ("disk there.raw", 7, "error: there.raw is there already\n  help: give another name, or remove it first\n"),
         ("disk link.raw", 7, "error: link.raw is there already\n  help: give another name, or remove it first\n"),
         ("disk no/to.raw", 3, "error: cannot read no: No such file or directory (os error 2)\n  help: check the path no\n"),

@@ -36,6 +36,7 @@ examples! {
     IMAGE_EXPORT: "goldsmith image export debian-12-docker debian.qcow2",
         "goldsmith image export debian-12-docker debian-zstd.qcow2 --compression zstd",
         "goldsmith image export disk.qcow2 disk.raw.zst",
+        "goldsmith image export debian-12-docker debian.ova",
         "goldsmith image export debian-12-docker debian-1.0.box --version 1.0";
     IMAGE_DESCRIBE: "goldsmith image describe debian-12-docker --for libvirt > debian.xml",
         "goldsmith image describe disk.qcow2 --for openstack --name debian-12";

@@ -94,6 +94,18 @@ pub enum ImageError {
         /// Why not.
         why: String,
     },
+    /// A disk has more bytes than a format can say.
+    #[error("{} is a disk of {}, and {format} holds at most {}", path.display(), rounded(*.size), rounded(*.most))]
+    TooLarge {
+        /// The file on the host.
+        path: PathBuf,
+        /// The format's name.
+        format: &'static str,
+        /// Bytes of the disk.
+        size: u64,
+        /// The most bytes that the format holds.
+        most: u64,
+    },
     /// Files cannot be put on a FAT volume.
     #[error("the volume {label} cannot be made: {}", first(problems))]
     Unfit {
@@ -192,7 +204,7 @@ impl Failure for ImageError {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
             Self::Read { .. } | Self::Incompatible { .. } | Self::NotFollowed { .. } | Self::Corrupt { .. } => Class::Input,
             Self::Absent { .. } | Self::OtherKind { .. } | Self::Unfit { .. } => Class::Input,
-            Self::Layout { .. } => Class::Usage,
+            Self::Layout { .. } | Self::TooLarge { .. } => Class::Usage,
             Self::Tool(error) => error.class(),
         }
     }
@@ -225,6 +237,7 @@ impl Failure for ImageError {
             ),
             Self::Corrupt { path, .. } => Some(format!("get {} again, or see what `qemu-img check` says of it", path.display())),
             Self::Layout { .. } => Some("change the [disk] section of the recipe".to_owned()),
+            Self::TooLarge { .. } => Some("choose another format: raw and qcow2 hold any disk, vhdx holds 64 TiB".to_owned()),
             Self::Unfit { .. } => Some("rename or remove that where it comes from".to_owned()),
             Self::NoSpace { needed, free, .. } => {
                 Some(format!("free {} there, or choose another directory", rounded(needed.saturating_sub(*free))))

@@ -3,17 +3,26 @@
 //! qcow2 is written by ourselves ([`qcow2`]): `qemu-img convert` with `-W`, which it needs to be quick, gives other bytes every time.
 
 mod archive;
+mod blocks;
 mod clusters;
 mod container;
 mod content;
 mod gce;
 mod gzip;
+mod grains;
+mod guest;
+mod identity;
 mod job;
+mod ova;
+mod ovf;
 mod pack;
 mod pool;
 mod qcow2;
 mod raw;
 mod vagrant;
+mod vhd;
+mod vhdx;
+mod vmdk;
 mod zst;
 
 use std::fs::{self, Permissions};
@@ -49,12 +58,42 @@ pub enum ExportFormat {
     Raw,
     /// The bytes of the disk in zstd's seekable format.
     RawZst,
+    /// VMware's and VirtualBox's, stream-optimized.
+    Vmdk,
+    /// Azure's: the bytes of the disk with a footer; zeros are holes of the file.
+    Vhd,
+    /// Hyper-V's, dynamic.
+    Vhdx,
+    /// A machine for VMware and VirtualBox: a descriptor, a manifest and a VMDK in one archive.
+    Ova,
     /// What Google Compute Engine imports.
     Gce,
     /// A Vagrant box for libvirt, whose disk is booted by this firmware.
     Vagrant(Firmware),
     /// An OCI image with the disk, for KubeVirt.
     ContainerDisk(ContainerDisk),
+}
+
+impl ExportFormat {
+    /// Make sure that `disk` is not too large for this format.
+    ///
+    /// # Errors
+    /// It is.
+    pub fn admits(&self, disk: &Disk) -> Result<(), ImageError> {
+        let (format, most) = match self {
+            // Their own writers know better.
+            Self::Qcow2(_) | Self::Raw | Self::RawZst | Self::Gce | Self::Vagrant(_) | Self::ContainerDisk(_) => return Ok(()),
+            Self::Vmdk => ("vmdk", vmdk::MAX_BYTES),
+            Self::Ova => ("ova", vmdk::MAX_BYTES),
+            Self::Vhd => ("vhd", vhd::MAX_BYTES),
+            Self::Vhdx => ("vhdx", vhdx::MAX_BYTES),
+        };
+        let size = disk.bytes().len();
+        if size > most {
+            return Err(ImageError::TooLarge { path: disk.path().to_owned(), format, size, most });
+        }
+        Ok(())
+    }
 }
 
 /// What was exported.
@@ -72,12 +111,13 @@ pub struct Exported {
 /// `task` hears how far it is. Dropped, the work ends soon and leaves nothing.
 ///
 /// # Errors
-/// `target` is there already, cannot be written, or has no space; or the disk cannot be read.
+/// `target` is there already, cannot be written, or has no space; or the disk cannot be read or is too large for the format.
 pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: &Path, task: &Task) -> Result<Exported, ImageError> {
     let failed = |source| ImageError::write(target, source);
     if fs::symlink_metadata(target).is_ok() {
         return Err(ImageError::Exists(target.to_owned()));
     }
+    format.admits(disk)?;
     let content = Content::new(Arc::clone(disk.bytes()), free);
     task.step("find the data");
     let size = if format == ExportFormat::RawZst { zst::FRAME_BYTES } else { PIECE_BYTES };
@@ -90,6 +130,7 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
     let job = Job { content, pieces, source: disk.path().into(), target: target.into() };
     // That of Google is read twice.
     let total = if format == ExportFormat::Gce { job.pieces.bytes.saturating_mul(2) } else { job.pieces.bytes };
+    let opened = disk.clone();
     let work = move |meter: &Arc<Meter>| match format {
         ExportFormat::Qcow2(compress) => clusters::write(&job, &file, 0, compress, meter),
         ExportFormat::Raw => raw::write(&job, &file, meter),
@@ -97,6 +138,10 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
         ExportFormat::Gce => gce::write(&job, &file, meter),
         ExportFormat::Vagrant(firmware) => vagrant::write(&job, &file, firmware, meter),
         ExportFormat::ContainerDisk(disk) => container::write(&job, &file, &disk, meter),
+        ExportFormat::Vmdk => grains::write(&job, &file, 0, meter).map(drop),
+        ExportFormat::Vhd => vhd::write(&job, &file, meter),
+        ExportFormat::Vhdx => blocks::write(&job, &file, meter),
+        ExportFormat::Ova => ova::write(&job, &opened, &file, meter),
     };
     aside(task, "write the image", total, work).await?;
     // An image is for others to read; a file in the making is its maker's.
@@ -113,9 +158,15 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
 
 /// Bytes that must be free. What compression will leave cannot be known: where the source is compressed, what it occupies is near to it.
 fn needed(disk: &Disk, format: &ExportFormat, pieces: &Pieces) -> u64 {
-    let tables = TABLES_BYTES + pieces.bytes / 2048;
+    let tables = TABLES_BYTES
+        + match format {
+            // A grain that does not shrink takes a sector more than it has.
+            ExportFormat::Vmdk | ExportFormat::Ova => pieces.bytes / 64,
+            ExportFormat::Vhdx => blocks::table_bytes(pieces),
+            _ => pieces.bytes / 2048,
+        };
     let data = match format {
-        ExportFormat::Raw | ExportFormat::Qcow2(Compress::Never) => pieces.bytes,
+        ExportFormat::Raw | ExportFormat::Vhd | ExportFormat::Vhdx | ExportFormat::Qcow2(Compress::Never) => pieces.bytes,
         // An overlay occupies less than what it shows.
         _ if !disk.info().backing.is_empty() => pieces.bytes / 2,
         _ => pieces.bytes.min(disk.info().allocated_size.saturating_add(disk.info().allocated_size / 4)),

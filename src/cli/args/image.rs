@@ -222,6 +222,14 @@ pub enum ExportKind {
     /// For KubeVirt: an OCI image, `skopeo copy oci-archive:` takes it (.oci.tar)
     #[value(name = "containerdisk")]
     ContainerDisk,
+    /// For VMware and VirtualBox, stream-optimized (.vmdk)
+    Vmdk,
+    /// For Azure: fixed, whole MiB, with holes (.vhd)
+    Vhd,
+    /// For Hyper-V, dynamic (.vhdx)
+    Vhdx,
+    /// A machine for VMware and VirtualBox: 2 CPUs, 2 GiB of memory and the disk (.ova)
+    Ova,
 }
 
 /// What compresses the clusters of qcow2.

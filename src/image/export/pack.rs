@@ -13,7 +13,7 @@ pub(super) const CLUSTER_BYTES: usize = 64 << 10;
 pub(super) const WINDOW_BITS: u8 = 12;
 /// zlib-rs takes half the time of zlib at its default level 6, which qemu-img uses, and its output is 2.5 % larger. Level 4 saves 3 % more time
 /// for 0.9 % more bytes; 6 takes 13 % longer for 0.1 % less. Level 1 panics when its output has no room (zlib-rs 0.6.8, `deflate_quick`).
-const DEFLATE_LEVEL: u32 = 5;
+pub(super) const DEFLATE_LEVEL: u32 = 5;
 /// zstd's default, and qemu-img's.
 const ZSTD_LEVEL: i32 = 3;
 

@@ -34,7 +34,7 @@ pub(super) fn write(job: &Job, file: &File, meter: &Meter) -> Result<(), ImageEr
 }
 
 /// Write the blocks of `bytes` that are not zeros, neighbours at once; the first of them belongs at `start`.
-fn write_blocks(file: &File, start: u64, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn write_blocks(file: &File, start: u64, bytes: &[u8]) -> std::io::Result<()> {
     let mut at = start;
     let blocks: Vec<&[u8]> = bytes.chunks(BLOCK_BYTES).collect();
     for run in blocks.chunk_by(|one, next| is_zero(one) == is_zero(next)) {

@@ -19,13 +19,17 @@ use crate::image::{Compress, Disk, FreeSpace, ImageError};
 use crate::run::Source;
 
 /// How the names of files end that have a format; the longest first, so that `.raw.zst` is not mistaken for another.
-const SUFFIXES: [(&str, ExportKind); 8] = [
+const SUFFIXES: [(&str, ExportKind); 12] = [
     (".oci.tar", ExportKind::ContainerDisk),
     (".tar.gz", ExportKind::Gce),
     (".box", ExportKind::Vagrant),
     (".raw.zst", ExportKind::RawZst),
     (".img.zst", ExportKind::RawZst),
     (".qcow2", ExportKind::Qcow2),
+    (".vmdk", ExportKind::Vmdk),
+    (".vhd", ExportKind::Vhd),
+    (".vhdx", ExportKind::Vhdx),
+    (".ova", ExportKind::Ova),
     (".raw", ExportKind::Raw),
     (".img", ExportKind::Raw),
 ];
@@ -48,7 +52,9 @@ impl Failure for Unclear {
 
     fn remedy(&self) -> Option<String> {
         Some(match self {
-            Self::Format(_) => "choose one with --format: qcow2, raw, raw.zst, gce, vagrant or containerdisk".to_owned(),
+            Self::Format(_) => {
+                "choose one with --format: qcow2, raw, raw.zst, vmdk, vhd, vhdx, ova, gce, vagrant or containerdisk".to_owned()
+            }
             Self::Compression(..) => "leave it out, or write qcow2 with --format qcow2".to_owned(),
             Self::Version(..) => "leave it out, or write a box with --format vagrant".to_owned(),
         })
@@ -64,6 +70,8 @@ pub(super) async fn run(args: &ImageExport, context: &Context) -> Result<(), Any
     let disk = disk(&args.image, context)?;
     let events = Events::new(context.listeners());
     let format = format(kind, args, &disk, &events, context)?;
+    // The search for free space may take long in vain.
+    format.admits(&disk)?;
     let name = named(args, &disk);
     let entry = args.version.as_deref().map(|version| Entry::prepare(&args.target, &name, version, args.url.as_deref())).transpose()?;
     let task = events.task("export");
@@ -136,6 +144,10 @@ fn format(kind: ExportKind, args: &ImageExport, disk: &Disk, events: &Events, co
         }),
         ExportKind::Raw => ExportFormat::Raw,
         ExportKind::RawZst => ExportFormat::RawZst,
+        ExportKind::Vmdk => ExportFormat::Vmdk,
+        ExportKind::Vhd => ExportFormat::Vhd,
+        ExportKind::Vhdx => ExportFormat::Vhdx,
+        ExportKind::Ova => ExportFormat::Ova,
         ExportKind::Gce => {
             seen(Some(Receiver::Gce));
             ExportFormat::Gce
@@ -173,5 +185,9 @@ fn name(kind: ExportKind) -> &'static str {
         ExportKind::Gce => "gce",
         ExportKind::Vagrant => "vagrant",
         ExportKind::ContainerDisk => "containerdisk",
+        ExportKind::Vmdk => "vmdk",
+        ExportKind::Vhd => "vhd",
+        ExportKind::Vhdx => "vhdx",
+        ExportKind::Ova => "ova",
     }
 }
