@@ -22,6 +22,7 @@ mod audit_cases;
 mod ci_scripts;
 mod default_image;
 mod diff_cases;
+mod report_cases;
 mod deploy_cases;
 mod deploy_scripts;
 mod rehearsal_cases;
