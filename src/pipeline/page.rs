@@ -104,6 +104,8 @@ fn commands(image: &str) -> Vec<Command> {
         command("Start a copy on this terminal", format!("goldsmith run {image}")),
         command("Prove it again", format!("goldsmith verify {image}")),
         command("See what is in it", format!("goldsmith image inspect {image}")),
+        command("Write it for VMware, VirtualBox, Hyper-V, Azure, Vagrant, KubeVirt", format!("goldsmith image export {image} NEW.vmdk")),
+        command("Define it in libvirt", format!("goldsmith image describe {image} --for libvirt > domain.xml && virsh define domain.xml")),
         command("Compare it with another image", format!("goldsmith image diff OTHER.qcow2 {image}")),
     ]
 }
