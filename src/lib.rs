@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! file ─recipe::load→ Recipe ─sources::resolve→ Resolved (Pins, VerifiedFiles) ─plan::plan→ Plan, a Job for each stage
-//!      ─stages, each a layer from the cache or a machine's work→ sealed Layer ─image::flatten→ qcow2
+//!      ─stages, each a layer from the cache or a machine's work→ sealed Layer ─image::export→ qcow2
 //!      ─verify::verify (disk read, system booted, boot path walked)→ Report ─artifact::Draft::publish→ Artifact
 //! ```
 //!

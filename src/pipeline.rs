@@ -112,7 +112,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
 
     let draft = Draft::begin(request.target)?;
     let image = draft.path().join(format!("{}.qcow2", recipe.name));
-    flatten::flatten(&sealed, &image, recipe.output.compress, scratch.path(), events).await?;
+    flatten::flatten(&sealed, &image, recipe.output.compress, events).await?;
 
     let promises = Promises::of(recipe);
     let report = prove(&image, request.store, &promises, &bench, events).await?;

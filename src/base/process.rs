@@ -48,8 +48,6 @@ pub enum Tool {
     Mmdebstrap,
     /// `qemu-img`.
     QemuImg,
-    /// `qemu-io`: writes to disk images.
-    QemuIo,
     /// `qemu-system-x86_64`.
     QemuSystem,
     /// A POSIX shell, for the lines that run inside a user namespace.
@@ -70,7 +68,6 @@ impl Tool {
             Self::Mke2fs => "mke2fs",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg => "qemu-img",
-            Self::QemuIo => "qemu-io",
             Self::QemuSystem => "qemu-system-x86_64",
             Self::Shell => "sh",
             Self::Unshare => "unshare",
@@ -85,7 +82,7 @@ impl Tool {
             Self::E2fsck | Self::Mke2fs => "e2fsprogs",
             Self::Gpgv => "gpgv",
             Self::Mmdebstrap => "mmdebstrap",
-            Self::QemuImg | Self::QemuIo => "qemu-utils",
+            Self::QemuImg => "qemu-utils",
             Self::QemuSystem => "qemu-system-x86",
             Self::Shell => "dash",
             Self::Unshare => "util-linux",

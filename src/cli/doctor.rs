@@ -83,8 +83,6 @@ const PROGRAMS: &[Program] = &[
     Program { name: "QEMU", tool: Tool::QemuSystem, version_flag: "--version", at_least: (7, 2), only_for: None },
     // zstd clusters came with 5.1; the two are released together.
     Program { name: "qemu-img", tool: Tool::QemuImg, version_flag: "--version", at_least: (5, 1), only_for: None },
-    // Before 3.0 it ended with 0 after a write that failed.
-    Program { name: "qemu-io", tool: Tool::QemuIo, version_flag: "--version", at_least: (5, 1), only_for: None },
     // `-o APT::Update::Error-Mode=any` came with 2.1.16.
     Program { name: "apt-get", tool: Tool::AptGet, version_flag: "--version", at_least: (2, 1), only_for: Some("recipes of Debian") },
     // Formats and modes as in Debian 12.

@@ -1,9 +1,9 @@
-//! Finds the bytes of a disk that no file uses, and makes them zeros.
+//! Finds the bytes of a disk that no file uses, so that they can be written as zeros.
 //!
 //! A deleted file's bytes stay on the disk. `fstrim` in the guest does not remove them all: EL7's virtio_blk cannot discard (Linux 3.10,
 //! drivers/block/virtio_blk.c, the feature table), and qcow2 ignores a discard that is smaller than its cluster of 64 KiB (QEMU,
 //! block/qcow2-cluster.c, `qcow2_cluster_discard`). The filesystem's own record of free blocks is exact, and the host reads it without a
-//! guest. So [`FreeSpace::of`] reads it, and [`clear`] lays an overlay of zeros over the disk before it is flattened.
+//! guest. So [`FreeSpace::of`] reads it, and [`super::export`] writes zeros for what it names.
 
 mod ext4;
 mod fat;
@@ -11,27 +11,17 @@ mod runs;
 mod xfs;
 
 use std::ops::Range;
-use std::path::Path;
 
-use super::create::{create_overlay, directory_of, local, require_space};
 use super::disk::Disk;
 use super::error::ImageError;
 use super::partition::Partition;
 use super::superblock::FilesystemType;
-use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
-use crate::hardware::Format;
 
 use runs::Unknown;
 
-/// Bytes of a cluster of the overlay: qemu-img's default.
-const CLUSTER_BYTES: u64 = 64 << 10;
 /// A partition without a filesystem that is no larger belongs to a boot loader: GRUB's on GPT has 1 MiB, PowerPC's 8.
 const BOOT_LOADER_BYTES: u64 = 16 << 20;
-/// Bytes of one `write -z` of qemu-io, which takes less than 2 GiB at once (QEMU, qemu-io-cmds.c, `BDRV_REQUEST_MAX_BYTES`).
-const WRITE_BYTES: u64 = 1 << 30;
-/// Writes of one run of qemu-io: their words fit a command line, of which Linux takes 2 MiB.
-const WRITES_PER_RUN: usize = 10_000;
 /// The page at the start of a swap area: label, UUID and sizes (`mkswap(8)`; include/linux/swap.h, `union swap_header`).
 const SWAP_HEADER_BYTES: u64 = 4096;
 
@@ -106,51 +96,15 @@ fn is_zero(disk: &Disk, partition: &Partition) -> Result<bool, ImageError> {
     bytes.is_zero(0, bytes.len()).map_err(|source| ImageError::read(disk.path(), source))
 }
 
-/// Make the qcow2 overlay `overlay` over `disk`, which has the format `format`, so that all of `free` reads as zeros.
-///
-/// # Errors
-/// There is no space, or `qemu-img` or `qemu-io` is not there or failed.
-pub async fn clear(disk: &Path, format: Format, free: &FreeSpace, overlay: &Path) -> Result<(), ImageError> {
-    // A cluster that a run begins or ends in is written; of the others only the table's entry, of eight bytes.
-    let written = (2 * free.runs.len() as u64 + 16) * CLUSTER_BYTES + free.bytes() / CLUSTER_BYTES * 8;
-    require_space(directory_of(overlay), written)?;
-    create_overlay(disk, format, overlay).await?;
-    let writes: Vec<String> = free.runs.iter().flat_map(writes).collect();
-    for writes in writes.chunks(WRITES_PER_RUN) {
-        // `unsafe` ignores flushes: a crash discards the overlay anyway.
-        let invocation = Invocation::new(Tool::QemuIo).args(["-t", "unsafe", "-f", "qcow2"]);
-        let invocation = writes.iter().fold(invocation, |invocation, write| invocation.args(["-c", write.as_str()]));
-        // It tells each write in two lines, and ends with 1 when one failed.
-        invocation.arg(local(overlay)).run_with(|_| {}).await?;
-    }
-    Ok(())
-}
-
 /// What of a swap area of `size` bytes is not its header.
 fn after_swap_header(size: u64) -> Vec<Range<u64>> {
     let run = SWAP_HEADER_BYTES..size;
     (!run.is_empty()).then_some(run).into_iter().collect()
 }
 
-/// The commands of qemu-io that make `run` zeros. Where the run does not fill a cluster, qemu-io writes zeros; else it marks the cluster.
-fn writes(run: &Range<u64>) -> Vec<String> {
-    let starts = (run.start..run.end).step_by(usize::try_from(WRITE_BYTES).unwrap_or(usize::MAX));
-    starts.map(|start| format!("write -q -z {start} {}", (run.end - start).min(WRITE_BYTES))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_runs_are_written_in_parts() {
-        let gib = 1u64 << 30;
-        assert_eq!(writes(&(4096..8192)), ["write -q -z 4096 4096"]);
-        assert_eq!(
-            writes(&(10..10 + 2 * gib + 1)),
-            [format!("write -q -z 10 {gib}"), format!("write -q -z {} {gib}", 10 + gib), format!("write -q -z {} 1", 10 + 2 * gib)]
-        );
-    }
 
     #[test]
     fn a_swap_area_keeps_its_header() {

@@ -21,7 +21,7 @@ use super::request::Request;
 /// How a user asks for a smaller machine.
 pub(super) const SMALLER: &str = "--set build.memory='\"1G\"'";
 /// What every build runs.
-const TOOLS: [Tool; 3] = [Tool::QemuSystem, Tool::QemuImg, Tool::QemuIo];
+const TOOLS: [Tool; 2] = [Tool::QemuSystem, Tool::QemuImg];
 /// What an image takes at the least where it is published: the smallest that were made have some 200 MiB.
 const OUTPUT_BYTES: u64 = 256 << 20;
 

@@ -123,16 +123,32 @@ fn a_disk_that_fills_up_under_a_machine_is_survived() {
 #[test]
 fn a_disk_that_fills_up_under_the_artifact_is_survived() {
     let _slot = fixture::machines();
-    // Uncompressed, the image has more than twice that.
-    let script = "mkdir disk; mount -t tmpfs -o size=300m tmpfs disk
-        c=0; \"$GOLDSMITH\" build debian-12-docker --set \"$ROOT\" --set output.compress=false --store store -o disk/out || c=$?
-        ls -A disk > left; exit $c";
-    let Some(run) = with_mounts(script) else { return };
-    store_with_layers(run.dir(), 2);
-    let ended = with_fixture(run).end();
-    failed(&ended, 7, "qemu-img failed with exit status 1: ", "free some space on the disk it writes to, or choose another");
-    assert!(super::told(&ended).lines().next().unwrap().contains("No space left on device"), "{}", ended.stderr);
-    assert_eq!(left(&ended), "");
+    // Uncompressed, the image has more than twice as much as the first one; the second has enough until the image is being written.
+    for (size, shrink, begin, cause, remedy) in [
+        (300, "true", "[DIR]/disk/.out.new-", "has 300 MiB free, ", "free "),
+        (
+            900,
+            "until [ \"$(df -k --output=used disk | tail -n 1)\" -gt 20000 ]; do sleep 0.02; done
+             mount -o remount,size=$(($(df -k --output=used disk | tail -n 1) + 20000))k disk",
+            "cannot write [DIR]/disk/.out.new-",
+            "No space left on device",
+            "",
+        ),
+    ] {
+        let script = format!(
+            "mkdir disk; mount -t tmpfs -o size={size}m tmpfs disk
+             ({shrink}) & watcher=$!
+             c=0; \"$GOLDSMITH\" build debian-12-docker --set \"$ROOT\" --set output.compress=false --store store -o disk/out || c=$?
+             kill $watcher 2>/dev/null || true
+             ls -A disk > left; exit $c"
+        );
+        let Some(run) = with_mounts(&script) else { return };
+        store_with_layers(run.dir(), 2);
+        let ended = with_fixture(run).end();
+        failed(&ended, 7, begin, remedy);
+        assert!(super::told(&ended).lines().next().unwrap().contains(cause), "{}", ended.stderr);
+        assert_eq!(left(&ended), "", "{size}");
+    }
 }
 
 /// An overlay is of no use without the layer that it was made on, and garbage over another one.

@@ -16,6 +16,9 @@ pub(super) const WINDOW_BITS: u8 = 12;
 pub(super) const DEFLATE_LEVEL: u32 = 5;
 /// zstd's default, and qemu-img's.
 const ZSTD_LEVEL: i32 = 3;
+/// The clusters of a Debian image, 668 MB, take 229 MB and 2.2 s of a processor at level 3, 218 MB and 7 s at 6, 216 MB and 10 s at 9, 206 MB and 64 s
+/// at 15.
+const SMALL_ZSTD_LEVEL: i32 = 6;
 
 /// Compresses one cluster after the other with the same memory.
 pub(super) struct Packer {
@@ -37,6 +40,7 @@ impl Packer {
         let codec = match compress {
             Compress::Zlib => Codec::Deflate(Deflate::new_with_window_bits(Compression::new(DEFLATE_LEVEL), false, WINDOW_BITS)),
             Compress::Zstd => Codec::Zstd(Zstd::new(ZSTD_LEVEL)?),
+            Compress::ZstdSmall => Codec::Zstd(Zstd::new(SMALL_ZSTD_LEVEL)?),
             Compress::Never => Codec::None,
         };
         // deflate adds some bytes to each block that it stores: a sixteenth is far more (RFC 1951, 3.2.4).

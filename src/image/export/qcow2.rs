@@ -140,7 +140,7 @@ impl<'a> Qcow2Writer<'a> {
         const LENGTH: u32 = 112;
         const FEATURE_NAMES: u32 = 0x6803_f857;
         let mut header = MAGIC.to_vec();
-        let zstd = self.compress == Compress::Zstd;
+        let zstd = matches!(self.compress, Compress::Zstd | Compress::ZstdSmall);
         let mut put = |bytes: &[u8]| header.extend_from_slice(bytes);
         put(&3_u32.to_be_bytes());
         // No backing file: offset and length.
