@@ -272,7 +272,13 @@ mod tests {
             assert!(variables.contains(&format!("`{name}`")), "`help environment` lacks {name}");
         }
         let artifact = text("artifact");
-        for file in ["NAME.qcow2", crate::artifact::MANIFEST_FILE, crate::artifact::SUMS_FILE, crate::artifact::EVENTS_FILE] {
+        for file in [
+            "NAME.qcow2",
+            crate::artifact::MANIFEST_FILE,
+            crate::artifact::PAGE_FILE,
+            crate::artifact::SUMS_FILE,
+            crate::artifact::EVENTS_FILE,
+        ] {
             assert!(artifact.lines().any(|line| line.trim().starts_with(&format!("{file}  "))), "`help artifact` lacks {file}");
         }
     }
