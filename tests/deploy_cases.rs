@@ -171,7 +171,7 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
         ("a later step", planned(&[r#"provision=[{name="a", script="true"}]"#], b"pin", b"secret"), false, true),
         ("the deadline", planned(&["build.deadline=\"7h\""], b"pin", b"secret"), false, false),
         ("a check", planned(&["check=[]"], b"pin", b"secret"), false, true),
-        ("compression", planned(&["output.compress=false"], b"pin", b"secret"), false, true),
+        ("compression", planned(&["output.compress=\"none\""], b"pin", b"secret"), false, true),
         ("processors", planned(&["build.cpus=7"], b"pin", b"secret"), false, false),
         ("memory", planned(&["build.memory=\"4G\""], b"pin", b"secret"), false, false),
     ] {

@@ -408,6 +408,26 @@ fn an_override_may_be_plain_text() {
 }
 
 #[test]
+fn an_image_is_compressed_so_that_every_program_reads_it_unless_asked_otherwise() {
+    let good = [DEPLOY, LOCKED].concat();
+    let compression = |overrides: &[&str]| load_set(&good, overrides).map(|recipe| recipe.output.compress);
+    assert_eq!(compression(&[]).ok(), Some(Compression::Zlib));
+    for (value, expected) in [
+        ("true", Compression::Zlib),
+        ("false", Compression::None),
+        ("zlib", Compression::Zlib),
+        ("\"zstd\"", Compression::Zstd),
+        ("none", Compression::None),
+    ] {
+        assert_eq!(compression(&[&format!("output.compress={value}")]).ok(), Some(expected), "{value}");
+    }
+    for wrong in ["lzma", "1", "[]"] {
+        let said = compression(&[&format!("output.compress={wrong}")]).unwrap_err().render(false);
+        assert!(said.contains("output.compress") && said.contains("zstd"), "{said}");
+    }
+}
+
+#[test]
 fn references_that_lead_nowhere_are_told() {
     let mut machine = Machine::with(&[("big.toml", &"#\n".repeat(1 << 20)), ("long.toml", &"#".repeat(20_000))]);
     machine.files.insert("latin.toml".into(), b"schema = 1\n# \xe9\n".to_vec());

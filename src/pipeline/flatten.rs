@@ -7,13 +7,14 @@ use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::image::export::{ExportFormat, export};
 use crate::image::{self, Compress, Disk, Format, FreeSpace, ImageError};
+use crate::recipe::Compression;
 use crate::stages::Layer;
 
 /// Write the disk of `sealed` to the new qcow2 `image`, without the data of deleted files.
 ///
 /// # Errors
 /// The disk cannot be read, a filesystem on it is damaged, or the host lacks space or a tool.
-pub(super) async fn flatten(sealed: &Layer, image: &Path, compress: bool, events: &Events) -> Result<(), AnyFailure> {
+pub(super) async fn flatten(sealed: &Layer, image: &Path, compression: Compression, events: &Events) -> Result<(), AnyFailure> {
     let task = events.task("flatten");
     task.step("find the free space");
     let path = std::path::absolute(sealed.disk()).map_err(failure::unwritable(image))?;
@@ -27,7 +28,11 @@ pub(super) async fn flatten(sealed: &Layer, image: &Path, compress: bool, events
     for partition in &free.unread {
         events.warn(format!("the free space of {partition} cannot be read, so data of deleted files may be left in the image there"));
     }
-    let compress = if compress { Compress::ZstdSmall } else { Compress::Never };
+    let compress = match compression {
+        Compression::Zlib => Compress::Zlib,
+        Compression::Zstd => Compress::ZstdSmall,
+        Compression::None => Compress::Never,
+    };
     export(&disk, free, ExportFormat::Qcow2(compress), image, &task).await?;
     image::check(image).await?;
     task.done();

@@ -530,6 +530,18 @@ pub struct Waiver {
 /// The deliverable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Output {
-    /// Whether clusters are compressed (zstd). Off, the image is larger and quicker to make.
-    pub compress: bool,
+    /// How the image is compressed.
+    pub compress: Compression,
+}
+
+/// What compresses the clusters of the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// Every program that knows qcow2 reads it.
+    Zlib,
+    /// A tenth smaller; QEMU before 5.1 (EL7's), UTM and others do not read it.
+    Zstd,
+    /// Not at all: larger, and quicker to make.
+    None,
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use check::{Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
 pub(super) use value::SysctlValue;
 
-use super::resolved::{BuildNetwork, Distribution, FilesystemKind, Firmware, Selinux, StockRepositories, TableKind, Toggle};
+use super::resolved::{BuildNetwork, Compression, Distribution, FilesystemKind, Firmware, Selinux, StockRepositories, TableKind, Toggle};
 
 use value::yes;
 
@@ -475,13 +475,23 @@ pub(super) struct Provision {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Output {
-    /// Whether the image is compressed (zstd). Off, it is larger and quicker to make.
-    pub compress: bool,
+    /// How the image is compressed.
+    pub compress: Compress,
+}
+
+/// A codec, or whether there is one: `true` is "zlib", `false` is "none".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Compress {
+    /// The codec.
+    Codec(Compression),
+    /// Whether there is one.
+    Switch(bool),
 }
 
 impl Default for Output {
     fn default() -> Self {
-        Self { compress: true }
+        Self { compress: Compress::Codec(Compression::Zlib) }
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
 use goldsmith::recipe::{
-    Account, Build, BuildNetwork, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media, Network, Output,
-    Packages, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, TableKind, Toggle, Upstream, User,
+    Account, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media,
+    Network, Output, Packages, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, TableKind, Toggle,
+    Upstream, User,
 };
 
 /// The recipe of the lab: CentOS 7.5 with Docker 18.09.6 from an offline repository.
@@ -72,7 +73,7 @@ pub fn lab() -> Recipe {
         waivers: Vec::new(),
         checks: Vec::new(),
         inherited: Vec::new(),
-        output: Output { compress: true },
+        output: Output { compress: Compression::Zlib },
     }
 }
 

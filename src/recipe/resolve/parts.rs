@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::tree::KeyPath;
-use super::super::written::{self, Installer};
+use super::super::written::{self, Compress, Installer};
 use super::super::{
-    Build, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, Recipe, Services,
-    StockRepositories, TableKind, Waiver, syntax,
+    Build, Compression, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, Recipe,
+    Services, StockRepositories, TableKind, Waiver, syntax,
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
@@ -41,7 +41,13 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         provision: content::provision(judge, &written.provision, written.build.network),
         checks: checks::checks(judge, &written.check),
         waivers: waivers(judge, &written.waiver),
-        output: Output { compress: written.output.compress },
+        output: Output {
+            compress: match written.output.compress {
+                Compress::Codec(codec) => codec,
+                Compress::Switch(true) => Compression::Zlib,
+                Compress::Switch(false) => Compression::None,
+            },
+        },
         inherited: Vec::new(),
     };
     published::refuse_secrets(judge, &recipe);
