@@ -28,6 +28,7 @@ mod fstab;
 mod owners;
 mod root;
 mod volume;
+pub mod mount;
 mod replay;
 mod superblock;
 

@@ -8,6 +8,7 @@ mod kickstart_cases;
 mod kickstart_parser;
 mod image_cases;
 mod inside_cases;
+mod mount_cases;
 mod export_cases;
 mod handover_cases;
 mod describe_cases;

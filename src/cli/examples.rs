@@ -23,6 +23,7 @@ examples! {
     IMAGE: "goldsmith image inspect debian-12-docker", "goldsmith image cat debian-12-docker /etc/os-release";
     IMAGE_INSPECT: "goldsmith image inspect debian-12-docker", "goldsmith image inspect disk.raw --json";
     IMAGE_LS: "goldsmith image ls debian-12-docker /etc", "goldsmith image ls disk.qcow2 /boot --long";
+    IMAGE_MOUNT: "goldsmith image mount debian-12-docker mnt";
     IMAGE_CAT: "goldsmith image cat debian-12-docker /etc/os-release", "goldsmith image cat disk.qcow2 /boot/vmlinuz > vmlinuz";
     IMAGE_CP: "goldsmith image cp debian-12-docker /var/log logs", "goldsmith image cp disk.qcow2 /etc/fstab /etc/passwd /tmp";
     IMAGE_PACKAGES: "goldsmith image packages debian-12-docker", "goldsmith image packages disk.qcow2 --json";

@@ -31,6 +31,14 @@ pub enum ImageError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The kernel does not show an image's files there.
+    #[error("cannot mount in {}: {source}", dir.display())]
+    NotMounted {
+        /// The directory on the host.
+        dir: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// What was to be written is there already.
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),
@@ -200,7 +208,7 @@ impl From<ImageError> for io::Error {
 impl Failure for ImageError {
     fn class(&self) -> Class {
         match self {
-            Self::Write { .. } | Self::Exists(_) | Self::NoSpace { .. } => Class::Host,
+            Self::Write { .. } | Self::Exists(_) | Self::NotMounted { .. } | Self::NoSpace { .. } => Class::Host,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
             Self::Read { .. } | Self::Incompatible { .. } | Self::NotFollowed { .. } | Self::Corrupt { .. } => Class::Input,
             Self::Absent { .. } | Self::OtherKind { .. } | Self::Unfit { .. } => Class::Input,
@@ -211,6 +219,10 @@ impl Failure for ImageError {
 
     fn remedy(&self) -> Option<String> {
         match self {
+            Self::NotMounted { source, .. } => Some(match source.kind() {
+                io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => "name a directory that is there".to_owned(),
+                _ => "see that /dev/fuse is there, and install fuse3; `goldsmith image ls`, `cat` and `cp` need neither".to_owned(),
+            }),
             Self::Exists(_) => Some("give another name, or remove it first".to_owned()),
             Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => Some(format!("check the path {}", path.display())),
             Self::Read { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {

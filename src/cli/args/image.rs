@@ -33,6 +33,20 @@ pub enum Image {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Show the files of the image in a directory, read-only
+    ///
+    /// The directory shows them until it is unmounted, or until ctrl-C. Nothing in
+    /// it can be run. The kernel follows links: an absolute one leads to files of
+    /// this host.
+    #[command(after_help = examples::IMAGE_MOUNT)]
+    Mount {
+        /// An image, or an artifact's directory
+        #[arg(value_hint = ValueHint::AnyPath)]
+        image: PathBuf,
+        /// The directory
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
     /// Copy files and directories out of the image
     ///
     /// The last word is where they go: a directory that is there, or the new name

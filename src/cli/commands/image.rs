@@ -12,6 +12,7 @@ mod guest;
 mod inspect;
 mod listing;
 mod ls;
+mod mount;
 mod opened;
 mod packages;
 mod sbom;
@@ -29,6 +30,7 @@ pub async fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
         Image::Inspect { image } => inspect::run(image, context),
         Image::Ls(args) => ls::run(args, context),
         Image::Cat { image, paths } => cat::run(image, paths, context).await,
+        Image::Mount { image, dir } => mount::run(image, dir, context).await,
         Image::Cp { image, paths } => cp::run(image, paths, context).await,
         Image::Find(args) => find::run(args, context).await,
         Image::Packages { image } => packages::run(image, context),
