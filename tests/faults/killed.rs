@@ -298,7 +298,7 @@ fn killed_in_each_stage_after_the_installation() {
     let place = Place::new();
     store_with_layers(place.dir.path(), 1);
     let root = fixture::root_override(&fixture::fixture().key);
-    let docker = ["debian-12-docker", "--set", &root, "--set", "output.compress=false"];
+    let docker = ["debian-12-docker", "--set", &root];
 
     let mut build = place.build(&docker);
     build.until("seal", console);
@@ -314,7 +314,7 @@ fn killed_in_each_stage_after_the_installation() {
     let mut build = place.build(&docker);
     build.until("flatten", |event| event["event"] == "progress" && event["done"] != 0);
     assert_eq!(names(&place.at("tmp")), [""; 0]);
-    build.kill("qemu-img ");
+    build.kill("goldsmith ");
     let unfinished = || names(&place.at("")).iter().filter(|name| name.starts_with(".out.new-")).count();
     assert_eq!(unfinished(), 1, "there is nothing to sweep");
 
