@@ -60,6 +60,21 @@ impl Place {
         }
     }
 
+    /// Exported as `format`, the disk `disk` gives the same bytes on all processors and on one, and so does `form`, another form of it.
+    #[track_caller]
+    pub fn gives_the_same(&self, form: &str, format: &str) {
+        let sources =
+            ["goldsmith image export disk", "taskset -c 0 GOLDSMITH image export disk", &format!("goldsmith image export {form}")];
+        for (number, line) in sources.iter().enumerate() {
+            self.shows(&format!("{} to.{number} --format {format}", line.replace("GOLDSMITH", GOLDSMITH)));
+        }
+        self.shows("cmp to.0 to.1");
+        self.shows("cmp to.0 to.2");
+        for number in 0..3 {
+            fs::remove_file(self.at(format!("to.{number}"))).unwrap();
+        }
+    }
+
     /// The names in this place, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -268,18 +283,7 @@ fn the_same_disk_gives_the_same_bytes_on_any_number_of_processors() {
     // Another form of the same disk.
     place.shows("qemu-img convert -f raw -O qcow2 -c disk form.qcow2");
     for format in ["qcow2 --compression zlib", "qcow2 --compression zstd", "raw", "raw.zst", "vmdk", "vhd", "vhdx", "ova"] {
-        for (number, line) in
-            ["goldsmith image export disk", "taskset -c 0 GOLDSMITH image export disk", "goldsmith image export form.qcow2"]
-                .iter()
-                .enumerate()
-        {
-            place.shows(&format!("{} to.{number} --format {format}", line.replace("GOLDSMITH", GOLDSMITH)));
-        }
-        place.shows("cmp to.0 to.1");
-        place.shows("cmp to.0 to.2");
-        for number in 0..3 {
-            fs::remove_file(place.at(format!("to.{number}"))).unwrap();
-        }
+        place.gives_the_same("form.qcow2", format);
     }
 }
 

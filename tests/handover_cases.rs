@@ -114,15 +114,7 @@ fn the_same_disk_gives_the_same_archive() {
     place.disk("disk", 40 * MIB, &[parts, vec![zeros, (0, boot_sector())]].concat());
     place.shows("qemu-img convert -f raw -O qcow2 -c disk other/disk.qcow2");
     for format in ["gce", "vagrant", "containerdisk"] {
-        let lines = ["goldsmith image export disk", "taskset -c 0 GOLDSMITH image export disk", "goldsmith image export other/disk.qcow2"];
-        for (number, line) in lines.iter().enumerate() {
-            place.shows(&format!("{} to.{number} --format {format}", line.replace("GOLDSMITH", GOLDSMITH)));
-        }
-        place.shows("cmp to.0 to.1");
-        place.shows("cmp to.0 to.2");
-        for number in 0..3 {
-            fs::remove_file(place.at(format!("to.{number}"))).unwrap();
-        }
+        place.gives_the_same("other/disk.qcow2", format);
     }
 }
 

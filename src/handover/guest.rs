@@ -113,6 +113,7 @@ fn without_cloud_init(why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handover::machine::examples;
 
     #[test]
     fn the_machine_of_an_elf_program_is_read() {
@@ -132,14 +133,7 @@ mod tests {
 
     #[test]
     fn each_receiver_misses_what_it_needs() {
-        let none = Guest {
-            os_id: "debian".into(),
-            os_version: "12".into(),
-            architecture: Architecture::X86_64,
-            cloud_init: false,
-            guest_agent: false,
-            vagrant: false,
-        };
+        let none = examples::guest();
         for (receiver, word) in [(Receiver::Gce, "cloud-init"), (Receiver::OpenStack, "cloud-init"), (Receiver::Vagrant, "user `vagrant`")]
         {
             assert!(receiver.missing(&none).is_some_and(|text| text.contains(word)), "{receiver:?}");
