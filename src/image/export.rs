@@ -107,6 +107,22 @@ pub struct Exported {
     pub allocated_size: u64,
 }
 
+/// What of `disk` no file uses, looked for beside the runtime's thread. `task` names the step, and warns of what cannot be looked into.
+///
+/// # Errors
+/// The disk cannot be read, or a filesystem on it is damaged.
+pub async fn unused(disk: &Disk, task: &Task) -> Result<FreeSpace, ImageError> {
+    task.step("find the free space");
+    let opened = disk.clone();
+    let free = tokio::task::spawn_blocking(move || FreeSpace::of(&opened)).await;
+    let free = free.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    for partition in &free.unread {
+        task.events()
+            .warn(format!("the free space of {partition} cannot be read, so data of deleted files may be left in the image there"));
+    }
+    Ok(free)
+}
+
 /// Write `disk` to the new file `target`, whose directory must be there. `free` reads as zeros. The target appears whole or not at all, and
 /// `task` hears how far it is. Dropped, the work ends soon and leaves nothing.
 ///

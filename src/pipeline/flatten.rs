@@ -5,8 +5,8 @@ use std::path::Path;
 use super::failure;
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
-use crate::image::export::{ExportFormat, export};
-use crate::image::{self, Compress, Disk, Format, FreeSpace, ImageError};
+use crate::image::export::{ExportFormat, export, unused};
+use crate::image::{self, Compress, Disk, Format};
 use crate::recipe::Compression;
 use crate::stages::Layer;
 
@@ -16,18 +16,9 @@ use crate::stages::Layer;
 /// The disk cannot be read, a filesystem on it is damaged, or the host lacks space or a tool.
 pub(super) async fn flatten(sealed: &Layer, image: &Path, compression: Compression, events: &Events) -> Result<(), AnyFailure> {
     let task = events.task("flatten");
-    task.step("find the free space");
     let path = std::path::absolute(sealed.disk()).map_err(failure::unwritable(image))?;
-    let found = tokio::task::spawn_blocking(move || {
-        let disk = Disk::open_own(&path, Format::Qcow2)?;
-        let free = FreeSpace::of(&disk)?;
-        Ok((disk, free))
-    });
-    let found: Result<(Disk, FreeSpace), ImageError> = found.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-    let (disk, free) = found?;
-    for partition in &free.unread {
-        events.warn(format!("the free space of {partition} cannot be read, so data of deleted files may be left in the image there"));
-    }
+    let disk = Disk::open_own(&path, Format::Qcow2)?;
+    let free = unused(&disk, &task).await?;
     let compress = match compression {
         Compression::Zlib => Compress::Zlib,
         Compression::Zstd => Compress::ZstdSmall,

@@ -14,8 +14,8 @@ use crate::base::size::rounded;
 use crate::cli::args::{ClusterCompression, ExportKind, ImageExport};
 use crate::cli::{Context, host, printer};
 use crate::handover::Receiver;
-use crate::image::export::{ContainerDisk, ExportFormat, Exported, export};
-use crate::image::{Compress, Disk, FreeSpace, ImageError};
+use crate::image::export::{ContainerDisk, ExportFormat, Exported, export, unused};
+use crate::image::{Compress, Disk};
 use crate::run::Source;
 
 /// How the names of files end that have a format; the longest first, so that `.raw.zst` is not mistaken for another.
@@ -75,14 +75,7 @@ pub(super) async fn run(args: &ImageExport, context: &Context) -> Result<(), Any
     let name = named(args, &disk);
     let entry = args.version.as_deref().map(|version| Entry::prepare(&args.target, &name, version, args.url.as_deref())).transpose()?;
     let task = events.task("export");
-    task.step("find the free space");
-    let opened = disk.clone();
-    let free = tokio::task::spawn_blocking(move || FreeSpace::of(&opened)).await;
-    let free: Result<FreeSpace, ImageError> = free.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-    let free = free?;
-    for partition in &free.unread {
-        events.warn(format!("the free space of {partition} cannot be read, so data of deleted files may be left in the image there"));
-    }
+    let free = unused(&disk, &task).await?;
     let exported = export(&disk, free, format, &args.target, &task).await?;
     let catalogue = match entry {
         Some(entry) => Some(entry.complete(&args.target, &task).await?),
