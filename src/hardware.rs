@@ -1,4 +1,4 @@
-//! Words for a machine's hardware that mean the same in a recipe, on a disk and to QEMU.
+//! Words for a machine's hardware and for files that carry its disk, which mean the same in a recipe, on a disk and to QEMU.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,5 +43,79 @@ impl Format {
     /// The format with that name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Raw, Self::Qcow2].into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// A kind of file that an image is handed over as, beside the qcow2 that goldsmith builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputFormat {
+    /// The bytes of the disk; zeros are holes of the file.
+    Raw,
+    /// The bytes of the disk, compressed: `zstd -d` unpacks it.
+    #[serde(rename = "raw.zst")]
+    RawZst,
+    /// For VMware and VirtualBox, stream-optimized.
+    Vmdk,
+    /// For Azure, fixed.
+    Vhd,
+    /// For Hyper-V, dynamic.
+    Vhdx,
+    /// A machine for VMware and VirtualBox.
+    Ova,
+    /// For Google Compute Engine.
+    Gce,
+    /// A box for Vagrant with libvirt.
+    Vagrant,
+    /// An OCI image for KubeVirt.
+    #[serde(rename = "containerdisk")]
+    ContainerDisk,
+}
+
+impl OutputFormat {
+    /// All of them.
+    pub const ALL: [Self; 9] =
+        [Self::Raw, Self::RawZst, Self::Vmdk, Self::Vhd, Self::Vhdx, Self::Ova, Self::Gce, Self::Vagrant, Self::ContainerDisk];
+
+    /// Its name in recipes, in manifests and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::RawZst => "raw.zst",
+            Self::Vmdk => "vmdk",
+            Self::Vhd => "vhd",
+            Self::Vhdx => "vhdx",
+            Self::Ova => "ova",
+            Self::Gce => "gce",
+            Self::Vagrant => "vagrant",
+            Self::ContainerDisk => "containerdisk",
+        }
+    }
+
+    /// How the name of such a file ends, with the dot.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Raw => ".raw",
+            Self::RawZst => ".raw.zst",
+            Self::Vmdk => ".vmdk",
+            Self::Vhd => ".vhd",
+            Self::Vhdx => ".vhdx",
+            Self::Ova => ".ova",
+            Self::Gce => ".tar.gz",
+            Self::Vagrant => ".box",
+            Self::ContainerDisk => ".oci.tar",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_have_one_name_everywhere() {
+        for format in OutputFormat::ALL {
+            assert_eq!(serde_json::to_value(format).unwrap(), format.name());
+        }
     }
 }

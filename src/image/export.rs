@@ -37,10 +37,12 @@ use super::create::{Compress, directory_of, require_space};
 use super::disk::Disk;
 use super::error::ImageError;
 use super::free::FreeSpace;
+use super::guest::Seen;
 use crate::base::aside::{Meter, aside};
 use crate::base::atomic::NewFile;
 use crate::base::event::Task;
-use crate::hardware::Firmware;
+use crate::handover::Receiver;
+use crate::hardware::{Firmware, OutputFormat};
 
 pub use self::container::ContainerDisk;
 
@@ -75,6 +77,25 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
+    /// How `disk`, which is called `name` and booted by `firmware`, becomes a file of the kind `output`; and what its receiver has to know of
+    /// the image that it may not like.
+    pub fn of(output: OutputFormat, disk: &Disk, name: &str, firmware: Firmware) -> (Self, Option<String>) {
+        let format = match output {
+            OutputFormat::Raw => Self::Raw,
+            OutputFormat::RawZst => Self::RawZst,
+            OutputFormat::Vmdk => Self::Vmdk,
+            OutputFormat::Vhd => Self::Vhd,
+            OutputFormat::Vhdx => Self::Vhdx,
+            OutputFormat::Ova => Self::Ova,
+            OutputFormat::Gce => return (Self::Gce, Seen::of(disk).warning(Receiver::Gce)),
+            OutputFormat::Vagrant => return (Self::Vagrant(firmware), Seen::of(disk).warning(Receiver::Vagrant)),
+            OutputFormat::ContainerDisk => {
+                Self::ContainerDisk(ContainerDisk { name: name.to_owned(), architecture: Seen::of(disk).guest.architecture })
+            }
+        };
+        (format, None)
+    }
+
     /// Make sure that `disk` is not too large for this format.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueHint};
 use super::memory::vm_memory;
 use crate::base::size::ByteSize;
 use crate::cli::examples;
-use crate::image::FileKind;
+use crate::image::{FileKind, OutputFormat};
 
 /// `image …`.
 #[derive(Debug, Subcommand)]
@@ -244,6 +244,29 @@ pub enum ExportKind {
     Vhdx,
     /// A machine for VMware and VirtualBox: 2 CPUs, 2 GiB of memory and the disk (.ova)
     Ova,
+}
+
+impl ExportKind {
+    /// The format that this is, which is none of those beside qcow2 if it is qcow2 itself.
+    pub fn output(self) -> Option<OutputFormat> {
+        Some(match self {
+            Self::Qcow2 => return None,
+            Self::Raw => OutputFormat::Raw,
+            Self::RawZst => OutputFormat::RawZst,
+            Self::Gce => OutputFormat::Gce,
+            Self::Vagrant => OutputFormat::Vagrant,
+            Self::ContainerDisk => OutputFormat::ContainerDisk,
+            Self::Vmdk => OutputFormat::Vmdk,
+            Self::Vhd => OutputFormat::Vhd,
+            Self::Vhdx => OutputFormat::Vhdx,
+            Self::Ova => OutputFormat::Ova,
+        })
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        self.output().map_or("qcow2", OutputFormat::name)
+    }
 }
 
 /// What compresses the clusters of qcow2.

@@ -8,7 +8,6 @@ mod describe;
 mod diff;
 mod export;
 mod find;
-mod guest;
 mod inspect;
 mod listing;
 mod ls;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::guest::Seen;
 use super::opened::disk;
 use crate::base::event::SCHEMA;
 use crate::base::failure::{AnyFailure, Class, Failure};
@@ -13,6 +12,7 @@ use crate::cli::args::{DescribeFor, DomainType, ImageDescribe};
 use crate::cli::{Context, host, printer, subject};
 use crate::handover::libvirt::{self, Kind};
 use crate::handover::{Architecture, Machine, Receiver, openstack, proxmox};
+use crate::image::Seen;
 use crate::machine::probe::probe;
 use crate::machine::spec::Accelerator;
 use crate::run::Source;

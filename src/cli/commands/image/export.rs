@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::catalogue::Entry;
-use super::guest::Seen;
 use super::opened::disk;
 use crate::artifact;
 use crate::base::event::Events;
@@ -13,9 +12,8 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::cli::args::{ClusterCompression, ExportKind, ImageExport};
 use crate::cli::{Context, host, printer};
-use crate::handover::Receiver;
-use crate::image::export::{ContainerDisk, ExportFormat, Exported, export, unused};
-use crate::image::{Compress, Disk};
+use crate::image::export::{ExportFormat, Exported, export, unused};
+use crate::image::{Compress, Disk, Firmware, OutputFormat};
 use crate::run::Source;
 
 /// How the names of files end that have a format; the longest first, so that `.raw.zst` is not mistaken for another.
@@ -39,9 +37,9 @@ const SUFFIXES: [(&str, ExportKind); 12] = [
 enum Unclear {
     #[error("the format of {} is not known: its name ends with none of {}", .0.display(), SUFFIXES.map(|(suffix, _)| suffix).join(", "))]
     Format(PathBuf),
-    #[error("--compression is for qcow2, and {} is {}", .0.display(), name(*.1))]
+    #[error("--compression is for qcow2, and {} is {}", .0.display(), .1.name())]
     Compression(PathBuf, ExportKind),
-    #[error("--version is for a Vagrant box, and {} is {}", .0.display(), name(*.1))]
+    #[error("--version is for a Vagrant box, and {} is {}", .0.display(), .1.name())]
     Version(PathBuf, ExportKind),
 }
 
@@ -122,38 +120,21 @@ fn kind(args: &ImageExport) -> Result<ExportKind, Unclear> {
 
 /// The format, with what it says of the image. A receiver's wish that the image does not meet becomes a warning.
 fn format(kind: ExportKind, args: &ImageExport, disk: &Disk, events: &Events, context: &Context) -> Result<ExportFormat, AnyFailure> {
-    let seen = |receiver: Option<Receiver>| {
-        let seen = Seen::of(disk);
-        if let Some(warning) = receiver.and_then(|receiver| seen.warning(receiver)) {
-            events.warn(warning);
-        }
-        seen.guest
-    };
-    Ok(match kind {
-        ExportKind::Qcow2 => ExportFormat::Qcow2(match args.compression {
+    let Some(output) = kind.output() else {
+        return Ok(ExportFormat::Qcow2(match args.compression {
             None | Some(ClusterCompression::Zlib) => Compress::Zlib,
             Some(ClusterCompression::Zstd) => Compress::Zstd,
             Some(ClusterCompression::None) => Compress::Never,
-        }),
-        ExportKind::Raw => ExportFormat::Raw,
-        ExportKind::RawZst => ExportFormat::RawZst,
-        ExportKind::Vmdk => ExportFormat::Vmdk,
-        ExportKind::Vhd => ExportFormat::Vhd,
-        ExportKind::Vhdx => ExportFormat::Vhdx,
-        ExportKind::Ova => ExportFormat::Ova,
-        ExportKind::Gce => {
-            seen(Some(Receiver::Gce));
-            ExportFormat::Gce
-        }
-        ExportKind::Vagrant => {
-            let source = Source::find(&args.image, host::store_place(context).as_deref())?;
-            seen(Some(Receiver::Vagrant));
-            ExportFormat::Vagrant(source.firmware)
-        }
-        ExportKind::ContainerDisk => {
-            ExportFormat::ContainerDisk(ContainerDisk { name: named(args, disk), architecture: seen(None).architecture })
-        }
-    })
+        }));
+    };
+    let firmware = match output {
+        OutputFormat::Vagrant => Source::find(&args.image, host::store_place(context).as_deref())?.firmware,
+        // None of the others says it.
+        _ => Firmware::Bios,
+    };
+    let (format, warning) = ExportFormat::of(output, disk, &named(args, disk), firmware);
+    warning.into_iter().for_each(|warning| events.warn(warning));
+    Ok(format)
 }
 
 /// What the image is called: in file names, whatever its own is.
@@ -170,17 +151,17 @@ fn by_name(target: &Path) -> Option<ExportKind> {
     SUFFIXES.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, kind)| kind)
 }
 
-fn name(kind: ExportKind) -> &'static str {
-    match kind {
-        ExportKind::Qcow2 => "qcow2",
-        ExportKind::Raw => "raw",
-        ExportKind::RawZst => "raw.zst",
-        ExportKind::Gce => "gce",
-        ExportKind::Vagrant => "vagrant",
-        ExportKind::ContainerDisk => "containerdisk",
-        ExportKind::Vmdk => "vmdk",
-        ExportKind::Vhd => "vhd",
-        ExportKind::Vhdx => "vhdx",
-        ExportKind::Ova => "ova",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_build_names_is_known_by_its_name() {
+        for format in OutputFormat::ALL {
+            let found = by_name(Path::new(&format!("lab{}", format.suffix())));
+            assert_eq!(found.and_then(ExportKind::output), Some(format));
+        }
+        assert_eq!(by_name(Path::new("lab.QCOW2")), Some(ExportKind::Qcow2));
+        assert_eq!(by_name(Path::new("lab.iso")), None);
     }
 }

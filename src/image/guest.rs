@@ -1,10 +1,13 @@
 //! What the image's own files say to those who receive it.
 
-use super::opened::absolute;
+use std::path::Path;
+
+use super::disk::Disk;
+use super::error::ImageError;
+use super::inspect::os_release;
+use super::root::Root;
 use crate::base::text::printable;
 use crate::handover::{Architecture, Guest, Receiver};
-use crate::image::inspect::os_release;
-use crate::image::{Disk, ImageError, Root};
 
 /// Where distributions and pip put cloud-init.
 const CLOUD_INIT: [&str; 2] = ["/usr/bin/cloud-init", "/usr/local/bin/cloud-init"];
@@ -25,14 +28,16 @@ const UNKNOWN: Guest = Guest {
 };
 
 /// The system of an image, or why it cannot be told.
-pub(super) struct Seen {
-    pub(super) guest: Guest,
+#[derive(Debug)]
+pub struct Seen {
+    /// The system; what cannot be told is as most images have it.
+    pub guest: Guest,
     unread: Option<ImageError>,
 }
 
 impl Seen {
     /// Look at the files of `disk`.
-    pub(super) fn of(disk: &Disk) -> Self {
+    pub fn of(disk: &Disk) -> Self {
         match Root::open(disk).and_then(|root| look(&root)) {
             Ok(guest) => Self { guest, unread: None },
             Err(error) => Self { guest: UNKNOWN, unread: Some(error) },
@@ -40,7 +45,7 @@ impl Seen {
     }
 
     /// What `receiver` has to know of the image that it may not like: one sentence.
-    pub(super) fn warning(&self, receiver: Receiver) -> Option<String> {
+    pub fn warning(&self, receiver: Receiver) -> Option<String> {
         match &self.unread {
             Some(error) => Some(format!("whether the image {} cannot be told: {}", receiver.wish(), printable(&error.to_string()))),
             None => receiver.missing(&self.guest),
@@ -70,6 +75,6 @@ fn has_vagrant(root: &Root) -> Result<bool, ImageError> {
     let Some(home) = accounts.lines().find(|line| line.starts_with("vagrant:")).and_then(|line| line.split(':').nth(5)) else {
         return Ok(false);
     };
-    let keys = root.read_if_there(absolute(home.as_ref()).join(".ssh/authorized_keys"), MAX_BYTES)?.unwrap_or_default();
+    let keys = root.read_if_there(Path::new("/").join(home).join(".ssh/authorized_keys"), MAX_BYTES)?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&keys).lines().any(|line| !line.trim().is_empty() && !line.starts_with('#')))
 }
