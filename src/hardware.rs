@@ -92,6 +92,21 @@ impl OutputFormat {
         }
     }
 
+    /// Bytes of the largest disk that it holds.
+    pub const fn most_bytes(self) -> u64 {
+        match self {
+            // Tables name places in the file with 32 bits, in sectors (VMware, "Virtual Disk Format 5.0", "Grain Table Entry"): 2 TiB. A grain
+            // of 64 KiB below that is left for what is not data; a file that grows beyond it all the same, because nothing shrinks, is an
+            // error while it is written.
+            Self::Vmdk | Self::Ova => (2 << 40) - (64 << 10),
+            // Hyper-V stops there, and QEMU after it (block/vpc.c, `VHD_MAX_SECTORS`).
+            Self::Vhd => 2040 << 30,
+            // MS-VHDX, 2.6.2.2: "at most 64 TB".
+            Self::Vhdx => 64 << 40,
+            Self::Raw | Self::RawZst | Self::Gce | Self::Vagrant | Self::ContainerDisk => u64::MAX,
+        }
+    }
+
     /// How the name of such a file ends, with the dot.
     pub fn suffix(self) -> &'static str {
         match self {

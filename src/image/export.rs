@@ -101,17 +101,17 @@ impl ExportFormat {
     /// # Errors
     /// It is.
     pub fn admits(&self, disk: &Disk) -> Result<(), ImageError> {
-        let (format, most) = match self {
+        let output = match self {
             // Their own writers know better.
             Self::Qcow2(_) | Self::Raw | Self::RawZst | Self::Gce | Self::Vagrant(_) | Self::ContainerDisk(_) => return Ok(()),
-            Self::Vmdk => ("vmdk", vmdk::MAX_BYTES),
-            Self::Ova => ("ova", vmdk::MAX_BYTES),
-            Self::Vhd => ("vhd", vhd::MAX_BYTES),
-            Self::Vhdx => ("vhdx", vhdx::MAX_BYTES),
+            Self::Vmdk => OutputFormat::Vmdk,
+            Self::Ova => OutputFormat::Ova,
+            Self::Vhd => OutputFormat::Vhd,
+            Self::Vhdx => OutputFormat::Vhdx,
         };
-        let size = disk.bytes().len();
+        let (size, most) = (disk.bytes().len(), output.most_bytes());
         if size > most {
-            return Err(ImageError::TooLarge { path: disk.path().to_owned(), format, size, most });
+            return Err(ImageError::TooLarge { path: disk.path().to_owned(), format: output.name(), size, most });
         }
         Ok(())
     }

@@ -19,8 +19,6 @@ use crate::image::error::ImageError;
 /// Azure takes a disk of whole MiB only ("Prepare a Windows VHD or VHDX to upload to Azure", "virtual size aligned to 1 MB").
 const UNIT: u64 = 1 << 20;
 const SECTOR: u64 = 512;
-/// The most that a disk may have: 2040 GiB, which is where Hyper-V, and QEMU after it, stop (block/vpc.c, `VHD_MAX_SECTORS`).
-pub(super) const MAX_BYTES: u64 = 2040 << 30;
 /// "Data Offset … For fixed disks, this field should be set to 0xFFFFFFFF", in all its 64 bits.
 const NO_DATA_OFFSET: u64 = u64::MAX;
 /// "Time Stamp" counts seconds from the year 2000. The beginning keeps files of the same disk the same.
@@ -130,6 +128,7 @@ fn geometry(total: u64) -> (u16, u8, u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::OutputFormat;
 
     #[test]
     fn geometry_is_that_of_the_appendix() {
@@ -139,7 +138,7 @@ mod tests {
         {
             assert_eq!(geometry(mib * 2048), expected, "{mib}");
         }
-        assert_eq!(geometry(MAX_BYTES / SECTOR), (65535, 16, 255));
+        assert_eq!(geometry(OutputFormat::Vhd.most_bytes() / SECTOR), (65535, 16, 255));
     }
 
     #[test]

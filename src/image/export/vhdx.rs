@@ -15,6 +15,7 @@ use std::os::unix::fs::FileExt;
 
 use super::raw;
 use crate::base::uuid::Uuid;
+use crate::hardware::OutputFormat;
 use crate::image::crc32c::crc32c;
 
 /// Unit of the places of regions and blocks (2.2, "all objects … aligned to 1 MB").
@@ -24,8 +25,8 @@ const KIB: u64 = 1 << 10;
 /// for running Linux on Hyper-V"): ext4 spreads what it writes, and each touched block is taken whole. Hyper-V's own default, 32 MiB, makes the
 /// file of a small system some times larger.
 pub(super) const BLOCK_BYTES: u64 = MIB;
-/// The most that a disk may have (2.6.2.2: "at most 64 TB").
-pub(super) const MAX_BYTES: u64 = 64 << 40;
+/// The most that a disk may have.
+const MAX_BYTES: u64 = OutputFormat::Vhdx.most_bytes();
 const LOGICAL_SECTOR: u32 = 512;
 /// What disks have today; partitions of ours begin at whole MiB, so no write is split by it.
 const PHYSICAL_SECTOR: u32 = 4096;

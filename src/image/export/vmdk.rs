@@ -15,6 +15,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
 use crate::base::uuid::Uuid;
+use crate::hardware::OutputFormat;
 
 /// Bytes of a grain: "grainSize … must be a power of 2 and must be greater than 8 (4KB)", in practice 128 sectors.
 pub(super) const GRAIN_BYTES: usize = 64 << 10;
@@ -23,9 +24,8 @@ const SECTOR: u64 = 512;
 const GRAIN_SECTORS: u64 = GRAIN_BYTES as u64 / SECTOR;
 /// Entries of a grain table ("numGTEsPerGT … is 512").
 const ENTRIES: u64 = 512;
-/// The most that a disk may have. Tables name places in the file with 32 bits ("Grain Table Entry"), which is 2 TiB. A grain below that is left
-/// for what is not data; a file that grows beyond it all the same, because nothing shrinks, is an error while it is written.
-pub(super) const MAX_BYTES: u64 = (2 << 40) - GRAIN_BYTES as u64;
+/// The most that a disk may have.
+const MAX_BYTES: u64 = OutputFormat::Vmdk.most_bytes();
 /// "KDMV".
 const MAGIC: u32 = 0x564d_444b;
 /// Compressed grains and markers need version 3 (`SparseExtentHeader`; 1 has neither).
