@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! recipe ─resolve, choose→ pins ─plan→ stages ─foresee, gather; each: layer from the store, or run→ sealed layer
-//!        ─flatten→ image ─verify→ report ─tell what changed, write the report, publish→ artifact
+//!        ─flatten→ image ─verify→ report ─tell what changed, write other formats and the report, publish→ artifact
 //! ```
 
 mod changed;
@@ -10,6 +10,7 @@ mod check;
 mod closure;
 mod failure;
 mod flatten;
+mod handed_over;
 mod inputs;
 mod jobs;
 mod manifest;
@@ -81,7 +82,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     if let Found::SameId(manifest) = artifact::existing(request.target, &plan.content_id) {
         let artifact = Artifact { dir: request.target.to_owned(), manifest: *manifest };
         let task = events.task("check the image that is there");
-        match artifact.check_image(&task).await {
+        match artifact.check_images(&task).await {
             Ok(()) => {
                 task.done();
                 proof::tell(&artifact.manifest.checks, events);
@@ -118,14 +119,16 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     let report = prove(&image, request.store, &promises, &bench, events).await?;
     let changes = changed::tell(request.target, &plan.content_id, &image, events).await;
 
+    let exports = handed_over::write(recipe, &image, events).await?;
+
     let task = events.task("publish");
-    let image = manifest::image_record(&recipe.name, &image, &task).await?;
-    let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, image).await;
+    let image = manifest::image_record(&image, &task).await?;
+    let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, (image, exports)).await;
     let page = page::write(draft.path(), &manifest, recorder, changes, &request.private_paths(), events);
     page.map_err(failure::unwritable(draft.path()))?;
     fs::copy(scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
     let overwrite = request.overwrite;
-    let artifact = aside(&task, "check the image", manifest.image.bytes, move |meter| draft.publish(&manifest, overwrite, meter)).await?;
+    let artifact = aside(&task, "check the image", manifest.image_bytes(), move |meter| draft.publish(&manifest, overwrite, meter)).await?;
     task.done();
     Ok(Built::New(artifact))
 }

@@ -91,6 +91,22 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let published = fs::read(target.join("uefi-provisioned.qcow2")).unwrap();
     assert!(!published.windows(marker.len()).any(|window| window == marker));
     assert!(checks.iter().any(|check| check["name"] == "no deleted data in the free space" && check["outcome"] == "passed"), "{checks:#?}");
+    // The other formats that it asks for hold the same disk.
+    let image = target.join("uefi-provisioned.qcow2");
+    let unpacked = target.with_extension("raw");
+    let unpack =
+        Command::new("zstd").args(["-dqf", "--sparse"]).arg(target.join("uefi-provisioned.raw.zst")).arg("-o").arg(&unpacked).output();
+    assert!(unpack.as_ref().is_ok_and(|output| output.status.success()), "{unpack:?}");
+    for (format, other) in [("vmdk", &target.join("uefi-provisioned.vmdk")), ("raw", &unpacked)] {
+        let compared = Command::new("qemu-img").args(["compare", "-f", "qcow2", "-F", format]).args([&image, other]).output().unwrap();
+        assert!(compared.status.success(), "{format}: {compared:?}");
+    }
+    fs::remove_file(&unpacked).unwrap();
+    let sums = Command::new("sha256sum").args(["-c", "--strict", "SHA256SUMS"]).current_dir(&target).output().unwrap();
+    let files = String::from_utf8_lossy(&sums.stdout);
+    assert!(sums.status.success() && files.contains(".vmdk: OK") && files.contains(".raw.zst: OK"), "{sums:?}");
+    let said = String::from_utf8_lossy(&built.stdout);
+    assert!(said.contains(".vmdk: ") && said.contains("the same disk"), "{said}");
     // With one step changed, the layers below it serve.
     let plan = goldsmith(&["plan", recipe, "--set", "provision.1.script=\"true\""]).output().unwrap();
     let plan = String::from_utf8(plan.stdout).unwrap();

@@ -219,6 +219,8 @@ const BAD: &[(&str, &[&str])] = &[
     ("disk-no-sizes", &[DEPLOY, LOCKED, "[disk]\nsize = \"big\"\nswap = \"1000\"\n"]),
     ("sizes-without-units", &[DEPLOY, LOCKED, "[disk]\nsize = 20\nswap = \"512\"\n[build]\nmemory = 2048\ndeadline = 30\ncpus = \"2\"\n"]),
     ("disk-uefi-on-mbr", &[DEPLOY, LOCKED, "[disk]\nfirmware = \"uefi\"\ntable = \"mbr\"\nsize = \"3T\"\n"]),
+    ("output", &[DEPLOY, LOCKED, "[disk]\nsize = \"3T\"\n[output]\nformats = [\"raw\", \"ova\", \"vhdx\", \"vhd\"]\n"]),
+    ("output-unknown", &[DEPLOY, LOCKED, "[output]\ncompress = \"xz\"\nformats = [\"vmdk\", \"qcow2\"]\n"]),
     ("build", &[DEPLOY, LOCKED, "[build]\nmemory = \"512M\"\ndeadline = \"soon\"\nnetwork = \"yes\"\n"]),
     ("build-memory-of-anaconda", &[ANACONDA, SYSTEM, "[build]\nmemory = \"1G\"\ndeadline = \"25h\"\n"]),
     (

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 
 use super::error::ArtifactError;
-use super::manifest::Manifest;
+use super::manifest::{ImageRecord, Manifest};
 use crate::base::aside::{Meter, aside};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
@@ -23,7 +23,7 @@ pub const SUMS_FILE: &str = "SHA256SUMS";
 pub const EVENTS_FILE: &str = "build.ndjson";
 /// The file name of the page for people. Artifacts of earlier versions have none.
 pub const PAGE_FILE: &str = "report.html";
-/// The files that an artifact can have beside its image.
+/// The files that an artifact can have beside those that hold the disk.
 pub(super) const FILES: [&str; 4] = [MANIFEST_FILE, SUMS_FILE, EVENTS_FILE, PAGE_FILE];
 
 /// Bytes of the largest manifest that is read. A real one is some hundred kilobytes: it lists the packages.
@@ -109,9 +109,24 @@ impl Artifact {
     /// # Errors
     /// It differs, or cannot be read.
     pub async fn check_image(&self, task: &Task) -> Result<(), ArtifactError> {
-        let artifact = self.clone();
-        let step = format!("check {}", self.manifest.image.file);
-        aside(task, &step, self.manifest.image.bytes, move |meter| check_image(&artifact.dir, &artifact.manifest, meter).map(drop)).await
+        self.check(&self.manifest.image, task).await
+    }
+
+    /// As [`Artifact::check_image`], of every file that holds the disk.
+    ///
+    /// # Errors
+    /// One differs, or cannot be read.
+    pub async fn check_images(&self, task: &Task) -> Result<(), ArtifactError> {
+        for image in self.manifest.images() {
+            self.check(image, task).await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, image: &ImageRecord, task: &Task) -> Result<(), ArtifactError> {
+        let (dir, image) = (self.dir.clone(), image.clone());
+        let (step, bytes) = (format!("check {}", image.file), image.bytes);
+        aside(task, &step, bytes, move |meter| check_image(&dir, &image, meter).map(drop)).await
     }
 }
 
@@ -159,18 +174,18 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, String> {
     Manifest::parse(&bytes)
 }
 
-/// The digest of the image in `dir`, once it and its length are those of the manifest.
-pub(super) fn check_image(dir: &Path, manifest: &Manifest, meter: &Arc<Meter>) -> Result<Sha256Digest, ArtifactError> {
-    let path = dir.join(&manifest.image.file);
+/// The digest of the file `image` in `dir`, once it and its length are as recorded.
+pub(super) fn check_image(dir: &Path, image: &ImageRecord, meter: &Arc<Meter>) -> Result<Sha256Digest, ArtifactError> {
+    let path = dir.join(&image.file);
     let damaged = |why: String| ArtifactError::Damaged { path: path.clone(), why };
     let file = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
     let bytes = file.metadata().map_err(ArtifactError::io(&path, "read"))?.len();
-    if bytes != manifest.image.bytes {
-        return Err(damaged(format!("it has {bytes} bytes instead of {}", manifest.image.bytes)));
+    if bytes != image.bytes {
+        return Err(damaged(format!("it has {bytes} bytes instead of {}", image.bytes)));
     }
     let (digest, _) = Sha256Digest::of_reader(meter.measure(file)).map_err(ArtifactError::io(&path, "read"))?;
-    if digest != manifest.image.sha256 {
-        return Err(damaged(format!("its sha256 is {} instead of {}", digest.short(), manifest.image.sha256.short())));
+    if digest != image.sha256 {
+        return Err(damaged(format!("its sha256 is {} instead of {}", digest.short(), image.sha256.short())));
     }
     Ok(digest)
 }
@@ -263,7 +278,7 @@ mod tests {
         let artifact = open(&dir).unwrap();
         assert_eq!(open(&image).unwrap(), artifact);
         assert_eq!(artifact.image_path(), image);
-        let check = || check_image(&artifact.dir, &artifact.manifest, &Arc::default());
+        let check = || check_image(&artifact.dir, &artifact.manifest.image, &Arc::default());
         check().unwrap();
         for (bytes, why) in [("imagE", "sha256"), ("images", "6 bytes instead of 5")] {
             fs::write(&image, bytes).unwrap();

@@ -42,14 +42,14 @@ impl Draft {
         Ok(Self { dir, place })
     }
 
-    /// Where the image, `build.ndjson` and `report.html` are made.
+    /// Where the images, `build.ndjson` and `report.html` are made.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// Complete the directory with manifest and digests, and give it its name.
     ///
-    /// The image is read once more, and `meter` counts its bytes: what is published is what the manifest describes. An artifact of the
+    /// The files that hold the disk are read once more, and `meter` counts their bytes: what is published is what the manifest describes. An artifact of the
     /// same content id is replaced, one of another only with [`Overwrite::Force`]; what is not an artifact, or holds files that no
     /// artifact has, is never replaced.
     ///
@@ -78,29 +78,31 @@ impl Draft {
 /// `SHA256SUMS` of every file in `dir`, as sha256sum(1) reads it in text mode, sorted by name.
 fn sums(dir: &Path, manifest: &Manifest, meter: &Arc<Meter>) -> Result<String, ArtifactError> {
     let bad = |why: String| ArtifactError::BadDraft { why };
+    let record = |name: &str| manifest.images().find(|image| image.file == name);
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(ArtifactError::io(dir, "read"))? {
         let name = entry.map_err(ArtifactError::io(dir, "read"))?.file_name().to_string_lossy().into_owned();
         if !is_file_name(&name) {
             return Err(bad(format!("`{name}` is not a portable file name")));
         }
-        if name != manifest.image.file && (name == SUMS_FILE || !FILES.contains(&name.as_str())) {
+        if record(&name).is_none() && (name == SUMS_FILE || !FILES.contains(&name.as_str())) {
             return Err(bad(format!("`{name}` is not a file of an artifact")));
         }
         names.push(name);
     }
     names.sort();
-    if !names.contains(&manifest.image.file) {
-        return Err(bad(format!("the image `{}` is not there", manifest.image.file)));
+    if let Some(missing) = manifest.images().find(|image| !names.contains(&image.file)) {
+        return Err(bad(format!("the image `{}` is not there", missing.file)));
     }
     let mut text = String::new();
     for name in names {
         let path = dir.join(&name);
-        let digest = if name == manifest.image.file {
-            check_image(dir, manifest, meter)?
-        } else {
-            let file = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
-            Sha256Digest::of_reader(file).map_err(ArtifactError::io(&path, "read"))?.0
+        let digest = match record(&name) {
+            Some(image) => check_image(dir, image, meter)?,
+            None => {
+                let file = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
+                Sha256Digest::of_reader(file).map_err(ArtifactError::io(&path, "read"))?.0
+            }
         };
         text.push_str(&format!("{digest}  {name}\n"));
     }
@@ -112,8 +114,10 @@ mod tests {
     use std::process::Command;
 
     use super::super::directory::{EVENTS_FILE, PAGE_FILE};
+    use super::super::manifest::ImageRecord;
     use super::super::manifest::tests::example;
     use super::*;
+    use crate::base::event::Events;
 
     fn manifest(content: &str) -> Manifest {
         let mut manifest = example();
@@ -153,6 +157,41 @@ mod tests {
         );
         fs::write(target.join(EVENTS_FILE), "changed").unwrap();
         assert!(!check().status.success());
+    }
+
+    #[test]
+    fn the_disk_in_other_formats_belongs_to_the_artifact() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("out");
+        let mut manifest = manifest("a");
+        let vmdk = ImageRecord {
+            file: "debian-12-docker.vmdk".into(),
+            sha256: Sha256Digest::of(b"vmdk"),
+            bytes: 4,
+            format: "vmdk".into(),
+            ..manifest.image.clone()
+        };
+        manifest.exports.push(vmdk);
+        let with = |content: &str| {
+            let draft = draft(&target);
+            fs::write(draft.path().join("debian-12-docker.vmdk"), content).unwrap();
+            draft
+        };
+        for (draft, why) in [(draft(&target), "debian-12-docker.vmdk` is not there"), (with("vmdK"), "its sha256 is")] {
+            let error = draft.publish(&manifest, Overwrite::Refuse, &Arc::default()).unwrap_err().to_string();
+            assert!(error.contains(why) && !target.exists(), "{error}");
+        }
+        let artifact = with("vmdk").publish(&manifest, Overwrite::Refuse, &Arc::default()).unwrap();
+        assert!(fs::read_to_string(target.join(SUMS_FILE)).unwrap().contains("  debian-12-docker.vmdk\n"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let task = Events::none().task("check");
+        let check = || (runtime.block_on(artifact.check_image(&task)).is_ok(), runtime.block_on(artifact.check_images(&task)).is_ok());
+        assert_eq!(check(), (true, true));
+        fs::write(target.join("debian-12-docker.vmdk"), "vmdK").unwrap();
+        assert_eq!(check(), (true, false));
+        // It goes with the artifact when that is replaced by one without it.
+        draft(&target).publish(&self::manifest("b"), Overwrite::Force, &Arc::default()).unwrap();
+        assert!(!target.join("debian-12-docker.vmdk").exists());
     }
 
     #[test]

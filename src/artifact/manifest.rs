@@ -31,6 +31,9 @@ pub struct Manifest {
     pub verification: Verification,
     /// The image file.
     pub image: ImageRecord,
+    /// Files that hold the same disk in other formats. They were written from the image after it was proved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ImageRecord>,
     /// The checks, in the order they were run.
     pub checks: Vec<CheckResult>,
     /// What was promised: enough to verify the image again without its recipe.
@@ -59,7 +62,7 @@ pub struct Verification {
     pub reason: Option<String>,
 }
 
-/// The image file.
+/// A file that holds the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRecord {
     /// File name beside the manifest.
@@ -70,7 +73,7 @@ pub struct ImageRecord {
     pub bytes: u64,
     /// Size of the disk a guest sees, in bytes.
     pub virtual_bytes: u64,
-    /// `qcow2`.
+    /// `qcow2`; of an export, what the recipe calls it.
     pub format: String,
 }
 
@@ -113,6 +116,16 @@ pub struct StageRecord {
 }
 
 impl Manifest {
+    /// Every file that holds the disk, the image first.
+    pub fn images(&self) -> impl Iterator<Item = &ImageRecord> {
+        std::iter::once(&self.image).chain(&self.exports)
+    }
+
+    /// Bytes of those files.
+    pub fn image_bytes(&self) -> u64 {
+        self.images().fold(0, |sum, image| sum.saturating_add(image.bytes))
+    }
+
     /// The file's text: pretty JSON with a line end.
     ///
     /// # Errors
@@ -136,7 +149,7 @@ impl Manifest {
             return Err(format!("its manifest.json has schema {schema}, and this goldsmith knows schema {SCHEMA}"));
         }
         let manifest: Self = serde_json::from_slice(json).map_err(wrong)?;
-        if !is_file_name(&manifest.image.file) {
+        if !manifest.images().all(|image| is_file_name(&image.file)) {
             return Err("its manifest.json names an image outside the directory".into());
         }
         Ok(manifest)
@@ -191,6 +204,7 @@ pub(super) mod tests {
                 virtual_bytes: 8 << 30,
                 format: "qcow2".into(),
             },
+            exports: Vec::new(),
             checks: vec![CheckResult::passed("docker", "20.10.24, overlay2"), CheckResult::skipped("port 22", "nothing was asked of it")],
             promises: serde_json::from_value(serde_json::json!({
                 "hostname": "master", "timezone": "Etc/UTC", "selinux": "disabled", "no_firewall": true, "sysctl": {}, "modules": [],

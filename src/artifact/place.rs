@@ -139,11 +139,11 @@ pub fn replaces(target: &Path, wanted: &Sha256Digest, overwrite: Overwrite) -> R
 
 /// A file in the artifact at `dir` that replacing it would destroy: the first by name.
 fn foreign_file(dir: &Path) -> io::Result<Option<String>> {
-    let image = read_manifest(dir).map(|manifest| manifest.image.file).map_err(io::Error::other)?;
+    let manifest = read_manifest(dir).map_err(io::Error::other)?;
     let mut foreign = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name != image && !FILES.contains(&name.as_str()) {
+        if !manifest.images().any(|image| image.file == name) && !FILES.contains(&name.as_str()) {
             foreign.push(name);
         }
     }

@@ -9,24 +9,30 @@ use crate::base::aside::aside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::process::Tool;
-use crate::image::{Disk, ImageError};
+use crate::image::{Disk, Format, ImageError};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::sources::{self, Pin, Proof, Resolved};
 use crate::verify::{Promises, Report};
 
-/// What the manifest says of the image file `image` of the recipe `name`. It is read whole, and `task` tells how far that is.
-pub(super) async fn image_record(name: &str, image: &Path, task: &Task) -> Result<ImageRecord, ImageError> {
+/// What the manifest says of the qcow2 `image`. It is read whole, and `task` tells how far that is.
+pub(super) async fn image_record(image: &Path, task: &Task) -> Result<ImageRecord, ImageError> {
+    let virtual_bytes = Disk::open_as(image, Format::Qcow2, None)?.info().virtual_size;
+    file_record(image, Format::Qcow2.name(), virtual_bytes, task).await
+}
+
+/// What the manifest says of `image`, a file of the kind `format` that holds a disk of `virtual_bytes`. It is read whole.
+pub(super) async fn file_record(image: &Path, format: &str, virtual_bytes: u64, task: &Task) -> Result<ImageRecord, ImageError> {
     let unreadable = |source| ImageError::read(image, source);
     let file = File::open(image).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let read = aside(task, "find the image's sha256", length, move |meter| Sha256Digest::of_reader(meter.measure(file))).await;
     let (sha256, bytes) = read.map_err(unreadable)?;
-    let virtual_bytes = Disk::open(image)?.info().virtual_size;
-    Ok(ImageRecord { file: format!("{name}.qcow2"), sha256, bytes, virtual_bytes, format: "qcow2".to_owned() })
+    let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(ImageRecord { file: name, sha256, bytes, virtual_bytes, format: format.to_owned() })
 }
 
-/// The manifest of `image`, which passed `report`.
+/// The manifest of `image`, which passed `report`, and of what was exported from it.
 pub(super) async fn describe(
     recipe: &Recipe,
     plan: &Plan,
@@ -34,7 +40,7 @@ pub(super) async fn describe(
     stages: Vec<StageRecord>,
     promises: Promises,
     report: Report,
-    image: ImageRecord,
+    (image, exports): (ImageRecord, Vec<ImageRecord>),
 ) -> Manifest {
     let mut tools = BTreeMap::new();
     let verifier = (!resolved.proofs.is_empty()).then_some(Tool::Gpgv);
@@ -56,6 +62,7 @@ pub(super) async fn describe(
         goldsmith: env!("CARGO_PKG_VERSION").to_owned(),
         verification: Verification { verified: true, reason: None },
         image,
+        exports,
         checks: report.checks,
         docker_info: report.docker_info,
         // OK to default: a recipe is plain data, which JSON always takes.
@@ -163,8 +170,8 @@ command = { run = "test -e /etc/inline" }
             let create = Invocation::new(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("1M");
             create.run_with(|_| {}).await.unwrap();
             let report = Report { checks: Vec::new(), docker_info: None };
-            let image = image_record("lab", &image, &task).await.unwrap();
-            let manifest = describe(&recipe, &plan, resolved, Vec::new(), Promises::of(&recipe), report, image).await;
+            let image = image_record(&image, &task).await.unwrap();
+            let manifest = describe(&recipe, &plan, resolved, Vec::new(), Promises::of(&recipe), report, (image, Vec::new())).await;
             task.done();
             draft.publish(&manifest, Overwrite::Refuse, &Arc::default()).unwrap();
         });

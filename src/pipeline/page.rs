@@ -82,13 +82,12 @@ fn packages(disk: &Disk) -> Result<Vec<PackageSize>, AnyFailure> {
 }
 
 fn facts(manifest: &Manifest, found: &Inspection) -> Vec<(&'static str, String)> {
-    let image = &manifest.image;
-    let mut facts = vec![
-        ("Made", manifest.created.to_string()),
-        ("Image", format!("{}, {}, disk of {}", image.file, rounded(image.bytes), rounded(image.virtual_bytes))),
-        ("sha256", image.sha256.to_string()),
-        ("Content id", manifest.content_id.to_string()),
-    ];
+    let mut facts = vec![("Made", manifest.created.to_string())];
+    for image in manifest.images() {
+        facts.push(("Image", format!("{}, {}, disk of {}", image.file, rounded(image.bytes), rounded(image.virtual_bytes))));
+        facts.push(("sha256", image.sha256.to_string()));
+    }
+    facts.push(("Content id", manifest.content_id.to_string()));
     if let Some(system) = &found.system {
         facts.extend(system.os_release.as_ref().map(|release| ("System", release.pretty_name.clone())));
         facts.extend(system.boot.as_ref().map(|boot| ("Boots", format!("{} {}", boot.kernel, boot.arguments))));

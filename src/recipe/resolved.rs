@@ -16,7 +16,7 @@ use super::GpgKey;
 use crate::base::digest::Sha256Digest;
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
-pub use crate::hardware::{Firmware, TableKind};
+pub use crate::hardware::{Firmware, OutputFormat, TableKind};
 
 /// The wanted image.
 ///
@@ -532,6 +532,10 @@ pub struct Waiver {
 pub struct Output {
     /// How the image is compressed.
     pub compress: Compression,
+    /// What the image is published as beside the qcow2: each once, in a fixed order. Absent when there are none, so that a recipe which
+    /// does not ask for them has the id that it had before they could be asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<OutputFormat>,
 }
 
 /// What compresses the clusters of the image.

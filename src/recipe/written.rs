@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 pub(super) use check::{Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
 pub(super) use value::SysctlValue;
 
-use super::resolved::{BuildNetwork, Compression, Distribution, FilesystemKind, Firmware, Selinux, StockRepositories, TableKind, Toggle};
+use super::resolved::{
+    BuildNetwork, Compression, Distribution, FilesystemKind, Firmware, OutputFormat, Selinux, StockRepositories, TableKind, Toggle,
+};
 
 use value::yes;
 
@@ -477,6 +479,8 @@ pub(super) struct Provision {
 pub(super) struct Output {
     /// How the image is compressed.
     pub compress: Compress,
+    /// What the image is published as beside the qcow2, which is always there.
+    pub formats: Vec<OutputFormat>,
 }
 
 /// A codec, or whether there is one: `true` is "zlib", `false` is "none".
@@ -491,7 +495,7 @@ pub(super) enum Compress {
 
 impl Default for Output {
     fn default() -> Self {
-        Self { compress: Compress::Codec(Compression::Zlib) }
+        Self { compress: Compress::Codec(Compression::Zlib), formats: Vec::new() }
     }
 }
 

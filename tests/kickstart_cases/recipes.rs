@@ -73,7 +73,7 @@ pub fn lab() -> Recipe {
         waivers: Vec::new(),
         checks: Vec::new(),
         inherited: Vec::new(),
-        output: Output { compress: Compression::Zlib },
+        output: Output { compress: Compression::Zlib, formats: Vec::new() },
     }
 }
 

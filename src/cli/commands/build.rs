@@ -38,7 +38,15 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
             Built::UpToDate(artifact) => (artifact, false),
             Built::New(artifact) => (artifact, true),
         };
-        let record = json!({"event": "artifact", "image": artifact.image_path(), "content_id": artifact.manifest.content_id, "made": made});
+        let manifest = &artifact.manifest;
+        let exports: Vec<_> = manifest.exports.iter().map(|export| artifact.dir.join(&export.file)).collect();
+        let record = json!({
+            "event": "artifact",
+            "image": artifact.image_path(),
+            "exports": exports,
+            "content_id": manifest.content_id,
+            "made": made,
+        });
         return Ok(printer::out(&context.record(&record))?);
     }
     let text = match built {
@@ -65,5 +73,8 @@ fn summary(artifact: &Artifact) -> String {
     let size = rounded(manifest.image.bytes);
     let checks = counted(manifest.checks.len(), "check");
     text.push_str(&format!("{}: {size}, {checks} passed\n", artifact.image_path().display()));
+    for export in &manifest.exports {
+        text.push_str(&format!("{}: {}, the same disk\n", artifact.dir.join(&export.file).display(), rounded(export.bytes)));
+    }
     text
 }

@@ -1,12 +1,12 @@
 //! The recipe and its plain parts: media, repositories, kernel, packages, services, disk, build.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::tree::KeyPath;
 use super::super::written::{self, Compress, Installer};
 use super::super::{
-    Build, Compression, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, Packages, Recipe,
-    Services, StockRepositories, TableKind, Waiver, syntax,
+    Build, Compression, Content, Disk, Distribution, FileSource, FilesystemKind, Firmware, Kernel, Media, Output, OutputFormat, Packages,
+    Recipe, Services, StockRepositories, TableKind, Waiver, syntax,
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
@@ -41,17 +41,33 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         provision: content::provision(judge, &written.provision, written.build.network),
         checks: checks::checks(judge, &written.check),
         waivers: waivers(judge, &written.waiver),
-        output: Output {
-            compress: match written.output.compress {
-                Compress::Codec(codec) => codec,
-                Compress::Switch(true) => Compression::Zlib,
-                Compress::Switch(false) => Compression::None,
-            },
-        },
+        output: output(judge, &written.output, &written.disk),
         inherited: Vec::new(),
     };
     published::refuse_secrets(judge, &recipe);
     recipe
+}
+
+fn output(judge: &mut Judge<'_>, written: &written::Output, disk: &written::Disk) -> Output {
+    let size = syntax::size(&disk.size).ok();
+    for (index, format) in written.formats.iter().enumerate() {
+        let most = ByteSize(format.most_bytes());
+        if size.is_some_and(|size| size > most) {
+            let title = format!("{} holds a disk of {most} at most", format.name());
+            let path = KeyPath::from("output.formats").at(index);
+            judge.clash(&path, &KeyPath::from("disk.size"), "larger than that", title, "make the disk smaller, or remove the format");
+        }
+    }
+    // Lists of a recipe and of what it extends are joined: both may name a format.
+    let formats: BTreeSet<OutputFormat> = written.formats.iter().copied().collect();
+    Output {
+        compress: match written.compress {
+            Compress::Codec(codec) => codec,
+            Compress::Switch(true) => Compression::Zlib,
+            Compress::Switch(false) => Compression::None,
+        },
+        formats: formats.into_iter().collect(),
+    }
 }
 
 fn waivers(judge: &mut Judge<'_>, written: &[written::Waiver]) -> Vec<Waiver> {
