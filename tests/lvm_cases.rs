@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::MutexGuard;
 
-use goldsmith::image::{Disk, Root};
+use goldsmith::image::{Disk, FreeSpace, Root};
 use tempfile::TempDir;
 
 use crate::faults::possible;
@@ -118,6 +118,7 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
         assert!(root.read(path, 100 * MIB).unwrap() == noise, "{path}");
     }
     assert_eq!(root.unmounted(), ["/srv (/dev/mapper/cl-thin): no readable filesystem of this disk has that name"]);
+    free_space_is_lvm2s_and_e2fsprogs(&dir, &devices, &noise);
     // The ring of metadata is full and begins anew.
     for number in 0..400 {
         devices.lvm(&format!("lvchange --addtag tag{number} cl/first"));
@@ -143,6 +144,37 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
     file.write_all_at(&damaged, STARTS[0] + 4096 + 512).unwrap();
     let error = Root::open(&Disk::open(&disk).unwrap()).err().unwrap().to_string();
     assert!(error.contains("LVM, of which its metadata fails its checksum"), "{error}");
+}
+
+/// As many bytes are free as pvs and dumpe2fs say, and nothing of the files is among them: they survive that all of it is overwritten.
+fn free_space_is_lvm2s_and_e2fsprogs(dir: &TempDir, devices: &Devices, noise: &[u8]) {
+    let disk = dir.path().join("disk");
+    let free = FreeSpace::of(&Disk::open(&disk).unwrap()).unwrap();
+    assert!(free.unread.is_empty(), "{:?}", free.unread);
+    let unallocated: u64 =
+        devices.lvm("pvs --noheadings --units b --nosuffix -o pv_free").lines().filter_map(|line| line.trim().parse::<u64>().ok()).sum();
+    let in_files = |image: &str| {
+        let said = run(dir, &format!("dumpe2fs -h @/{image} 2>/dev/null | awk '/^Free blocks|^Block size/ {{ print $3 }}'"));
+        said.lines().map(|line| line.parse::<u64>().unwrap()).product::<u64>()
+    };
+    assert_eq!(free.bytes(), unallocated + in_files("root.ext4") + in_files("home.ext4"));
+    assert!(unallocated > 100 * MIB && free.runs.windows(2).all(|runs| runs[0].end < runs[1].start));
+    let spoilt = dir.path().join("spoilt");
+    fs::copy(&disk, &spoilt).unwrap();
+    let file = File::options().write(true).open(&spoilt).unwrap();
+    for free in &free.runs {
+        file.write_all_at(&vec![0xa5; (free.end - free.start) as usize], free.start).unwrap();
+    }
+    let root = Root::open(&Disk::open(&spoilt).unwrap()).unwrap();
+    for path in ["/noise", "/home/noise"] {
+        assert!(root.read(path, 100 * MIB).unwrap() == noise, "{path}");
+    }
+    // What was written is found as left over, to the byte where it begins.
+    let spoilt = Disk::open(&spoilt).unwrap();
+    let found = FreeSpace::of(&spoilt).unwrap();
+    assert_eq!(found.runs, free.runs);
+    assert_eq!(found.first_leftover(&spoilt).unwrap(), free.runs.first().cloned());
+    fs::remove_file(spoilt.path()).unwrap();
 }
 
 #[test]

@@ -11,10 +11,13 @@ mod runs;
 mod xfs;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::disk::Disk;
 use super::error::ImageError;
+use super::lvm;
 use super::partition::Partition;
+use super::read_at::Slice;
 use super::superblock::FilesystemType;
 use crate::base::read_at::ReadAt;
 
@@ -30,24 +33,54 @@ const SWAP_HEADER_BYTES: u64 = 4096;
 pub struct FreeSpace {
     /// Runs of the disk's bytes, in rising order, not touching each other.
     pub runs: Vec<Range<u64>>,
-    /// Partitions whose free space cannot be told, each in words: `partition 3 (btrfs)`.
+    /// Partitions and volumes whose free space cannot be told, each in words: `partition 3 (btrfs)`.
     pub unread: Vec<String>,
 }
 
 impl FreeSpace {
-    /// Read the free space of every partition of `disk`: ext4, XFS, FAT and swap. What lies between partitions, and small partitions without a
-    /// filesystem, belong to boot loaders and are left alone. The rest of a block or cluster that a file fills in part is not free: ext4
-    /// fills it with zeros, FAT does not.
+    /// Read the free space of every partition and logical volume of `disk`: ext4, XFS, FAT and swap, and what a volume group has not given to a
+    /// volume. What lies between partitions, and small partitions without a filesystem, belong to boot loaders and are left alone. The rest of
+    /// a block or cluster that a file fills in part is not free: ext4 fills it with zeros, FAT does not.
     ///
     /// # Errors
     /// The disk cannot be read, or a filesystem is damaged or was not unmounted.
     pub fn of(disk: &Disk) -> Result<Self, ImageError> {
         let mut found = Self::default();
+        let mut physical = Vec::new();
         for partition in Partition::all(disk)? {
-            found.add(disk, &partition)?;
+            let bytes = disk.slice(partition.start, partition.size);
+            if FilesystemType::detect(&bytes) == Some(FilesystemType::Lvm) {
+                physical.push(partition);
+            } else {
+                let at = |run: Range<u64>| std::iter::once(run.start + partition.start..run.end + partition.start);
+                found.add(disk, &bytes, &format!("partition {}", partition.index), partition.start, at)?;
+            }
         }
-        found.runs.sort_by_key(|run| run.start);
+        found.add_volumes(disk, &physical)?;
+        found.runs = joined(found.runs);
         Ok(found)
+    }
+
+    /// Add what is free on logical volumes, and between them.
+    fn add_volumes(&mut self, disk: &Disk, physical: &[Partition]) -> Result<(), ImageError> {
+        let slices: Vec<Slice> = physical.iter().map(|partition| disk.slice(partition.start, partition.size)).collect();
+        let found = lvm::volumes(&slices);
+        let on_disk = |(index, run): (usize, Range<u64>)| run.start + physical[index].start..run.end + physical[index].start;
+        self.unread.extend(found.problems.into_iter().map(|(index, why)| format!("partition {} (LVM: {why})", physical[index].index)));
+        self.unread.extend(found.untold);
+        self.runs.extend(found.unallocated.into_iter().map(on_disk));
+        for logical in found.logical {
+            let [name, _] = logical.names;
+            match logical.bytes {
+                Ok(mapped) => {
+                    let bytes = Slice::whole(Arc::clone(&mapped) as _);
+                    let start = physical[logical.physical].start;
+                    self.add(disk, &bytes, &name, start, |run| mapped.places(run).map(on_disk).collect::<Vec<_>>())?;
+                }
+                Err(why) => self.unread.push(format!("{name} ({why})")),
+            }
+        }
+        Ok(())
     }
 
     /// Bytes of all runs.
@@ -68,32 +101,45 @@ impl FreeSpace {
         Ok(None)
     }
 
-    fn add(&mut self, disk: &Disk, partition: &Partition) -> Result<(), ImageError> {
-        let bytes = disk.slice(partition.start, partition.size);
-        let kind = FilesystemType::detect(&bytes);
+    /// Add what is free in the filesystem of `bytes`, which is in `place` and begins at byte `start` of the disk; `at` tells where on the disk
+    /// a run of it is.
+    fn add<R>(&mut self, disk: &Disk, bytes: &Slice, place: &str, start: u64, at: impl Fn(Range<u64>) -> R) -> Result<(), ImageError>
+    where
+        R: IntoIterator<Item = Range<u64>>,
+    {
+        let is_zero = || bytes.is_zero(0, bytes.len()).map_err(|source| ImageError::read(disk.path(), source));
+        let kind = FilesystemType::detect(bytes);
         let runs = match kind {
-            None if bytes.len() <= BOOT_LOADER_BYTES || is_zero(disk, partition)? => return Ok(()),
+            None if bytes.len() <= BOOT_LOADER_BYTES || is_zero()? => return Ok(()),
             None => Err(Unknown::Incompatible(String::new())),
-            Some(FilesystemType::Ext4) => ext4::free_runs(&bytes),
-            Some(FilesystemType::Vfat) => fat::free_runs(&bytes),
+            Some(FilesystemType::Ext4) => ext4::free_runs(bytes),
+            Some(FilesystemType::Vfat) => fat::free_runs(bytes),
             Some(FilesystemType::Swap) => Ok(after_swap_header(bytes.len())),
-            Some(FilesystemType::Xfs) => xfs::free_runs(&bytes),
+            Some(FilesystemType::Xfs) => xfs::free_runs(bytes),
             Some(FilesystemType::Btrfs | FilesystemType::Lvm | FilesystemType::Luks) => Err(Unknown::Incompatible(String::new())),
         };
         let name = kind.map_or("unknown", FilesystemType::name);
         match runs {
-            Ok(runs) => self.runs.extend(runs.into_iter().map(|run| run.start + partition.start..run.end + partition.start)),
-            Err(Unknown::Incompatible(why)) if why.is_empty() => self.unread.push(format!("partition {} ({name})", partition.index)),
-            Err(Unknown::Incompatible(why)) => self.unread.push(format!("partition {} ({name}: {why})", partition.index)),
-            Err(Unknown::Corrupt(what)) => return Err(ImageError::corrupt(disk.path(), partition.start, format!("{name}: {what}"))),
+            Ok(runs) => self.runs.extend(runs.into_iter().flat_map(at)),
+            Err(Unknown::Incompatible(why)) if why.is_empty() => self.unread.push(format!("{place} ({name})")),
+            Err(Unknown::Incompatible(why)) => self.unread.push(format!("{place} ({name}: {why})")),
+            Err(Unknown::Corrupt(what)) => return Err(ImageError::corrupt(disk.path(), start, format!("{name}: {what}"))),
         }
         Ok(())
     }
 }
 
-fn is_zero(disk: &Disk, partition: &Partition) -> Result<bool, ImageError> {
-    let bytes = disk.slice(partition.start, partition.size);
-    bytes.is_zero(0, bytes.len()).map_err(|source| ImageError::read(disk.path(), source))
+/// The runs in rising order; those that touch are one.
+fn joined(mut runs: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    runs.sort_by_key(|run| run.start);
+    runs.dedup_by(|next, before| {
+        let touches = next.start <= before.end;
+        if touches {
+            before.end = before.end.max(next.end);
+        }
+        touches
+    });
+    runs
 }
 
 /// What of a swap area of `size` bytes is not its header.

@@ -8,11 +8,16 @@ mod mapped;
 mod text;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::read_at::Slice;
+use crate::base::read_at::ReadAt;
 use label::Label;
-use mapped::{Mapped, Segment};
+use mapped::Segment;
 use text::{Section, Value};
+
+pub(super) use mapped::Mapped;
 
 /// Bytes of a sector, in which LVM counts.
 const SECTOR: u64 = 512;
@@ -23,14 +28,29 @@ pub(super) struct Logical {
     /// Its names: `/dev/VG/LV`, `/dev/mapper/VG-LV`.
     pub(super) names: [String; 2],
     /// Its bytes; or why they cannot be read.
-    pub(super) bytes: Result<Slice, String>,
+    pub(super) bytes: Result<Arc<Mapped>, String>,
     /// Which of the physical volumes holds its begin.
     pub(super) physical: usize,
 }
 
-/// The logical volumes on `physical` volumes, and for each of those that are no good which it is and why.
-pub(super) fn volumes(physical: &[Slice]) -> (Vec<Logical>, Vec<(usize, String)>) {
-    let (mut labels, mut problems) = (Vec::new(), Vec::new());
+/// What is on the physical volumes of a disk, which are counted from 0.
+#[derive(Debug, Default)]
+pub(super) struct Volumes {
+    /// The logical volumes, by group and name.
+    pub(super) logical: Vec<Logical>,
+    /// Physical volumes that are no good, and why.
+    pub(super) problems: Vec<(usize, String)>,
+    /// Bytes of physical volumes that belong to no logical volume.
+    pub(super) unallocated: Vec<(usize, Range<u64>)>,
+    /// Groups of which that cannot be told, each with the reason.
+    pub(super) untold: Vec<String>,
+}
+
+/// Read the `physical` volumes.
+pub(super) fn volumes(physical: &[Slice]) -> Volumes {
+    let mut labels = Vec::new();
+    let mut volumes = Volumes::default();
+    let problems = &mut volumes.problems;
     for (index, bytes) in physical.iter().enumerate() {
         match label::read(bytes) {
             Ok(label) => labels.push((index, label)),
@@ -52,16 +72,21 @@ pub(super) fn volumes(physical: &[Slice]) -> (Vec<Logical>, Vec<(usize, String)>
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut found = Vec::new();
     for (name, (_, index, section)) in &groups {
-        match Group::read(name, section, &labels, physical) {
-            Ok(group) => {
-                found.extend(text::sections(section, "logical_volumes").filter_map(|(name, section)| group.logical(name, section)))
+        let group = match Group::read(name, section, &labels, physical) {
+            Ok(group) => group,
+            Err(why) => {
+                volumes.problems.push((*index, why));
+                continue;
             }
-            Err(why) => problems.push((*index, why)),
+        };
+        volumes.logical.extend(text::sections(section, "logical_volumes").filter_map(|(name, section)| group.logical(name, section)));
+        match group.unallocated(section) {
+            Ok(runs) => volumes.unallocated.extend(runs),
+            Err(why) => volumes.untold.push(format!("the volume group {name} ({why})")),
         }
     }
-    (found, problems)
+    volumes
 }
 
 /// The name of the group, its section and its sequence number.
@@ -90,6 +115,8 @@ struct Group<'a> {
     extent_bytes: u64,
     /// Physical volumes by what segments call them: which one, and the byte at which its extents begin.
     physical: HashMap<&'a str, (usize, u64)>,
+    /// Extents of each of them.
+    counts: Vec<(usize, u64, u64)>,
     slices: &'a [Slice],
     /// Volumes that hold what a snapshot and its origin differ in.
     changes: HashSet<&'a str>,
@@ -99,17 +126,18 @@ impl<'a> Group<'a> {
     fn read(name: &'a str, section: &'a Section, labels: &[(usize, Label)], slices: &'a [Slice]) -> Result<Self, String> {
         let extent_bytes = text::number(section, "extent_size")?.checked_mul(SECTOR).filter(|bytes| *bytes > 0);
         let extent_bytes = extent_bytes.ok_or("its extents have an impossible size")?;
-        let mut physical = HashMap::new();
+        let (mut physical, mut counts) = (HashMap::new(), Vec::new());
         for (called, section) in text::sections(section, "physical_volumes") {
             let id = text::text(section, "id")?.replace('-', "");
             let start = text::number(section, "pe_start")?.checked_mul(SECTOR).ok_or("its extents begin at an impossible place")?;
             if let Some((index, _)) = labels.iter().find(|(_, label)| label.id == id) {
                 physical.insert(called, (*index, start));
+                counts.push((*index, start, text::number(section, "pe_count")?));
             }
         }
         let all = text::sections(section, "logical_volumes").flat_map(|(_, section)| segments(section));
         let changes = all.filter_map(|segment| text::text(segment, "cow_store").ok()).collect();
-        Ok(Self { name, extent_bytes, physical, slices, changes })
+        Ok(Self { name, extent_bytes, physical, counts, slices, changes })
     }
 
     /// The volume `name`; `None` for a part of another, which is not seen.
@@ -132,8 +160,46 @@ impl<'a> Group<'a> {
             Mapped::new(segments.into_iter().map(|(segment, _)| segment).collect(), self.slices).map(|mapped| (mapped, first))
         });
         let physical = mapped.as_ref().map_or_else(|_| self.physical.values().next().map_or(0, |(index, _)| *index), |(_, first)| *first);
-        let bytes = mapped.map(|(mapped, _)| Slice::whole(std::sync::Arc::new(mapped)));
+        let bytes = mapped.map(|(mapped, _)| Arc::new(mapped));
         Some(Logical { names, bytes, physical })
+    }
+
+    /// Bytes of the physical volumes that no logical volume has, be it seen or a part of another. The error says why that is not known.
+    fn unallocated(&self, section: &Section) -> Result<Vec<(usize, Range<u64>)>, String> {
+        let mut taken: Vec<(usize, Range<u64>)> = Vec::new();
+        for segment in text::sections(section, "logical_volumes").flat_map(|(_, section)| segments(section)) {
+            let kind = text::text(segment, "type")?;
+            if kind == "striped" || kind == "linear" {
+                let (segment, _) = self.segment(segment)?;
+                let part = segment.len / segment.places.len() as u64;
+                taken.extend(segment.places.iter().map(|(index, start)| (*index, *start..start.saturating_add(part))));
+            } else if segment.values().any(|value| self.names_physical(value)) {
+                // Other kinds are made of volumes that are listed as well, but for an old mirror, which may name its disks itself.
+                return Err(format!("a volume in it is of the type {kind}, which is not read"));
+            }
+        }
+        taken.sort_by_key(|(index, run)| (*index, run.start));
+        let mut free = Vec::new();
+        for (index, start, count) in &self.counts {
+            let end = count.checked_mul(self.extent_bytes).and_then(|bytes| bytes.checked_add(*start));
+            let end = end.filter(|end| *end <= self.slices[*index].len()).ok_or("it has more extents than its disk has room for")?;
+            let mut at = *start;
+            for (_, run) in taken.iter().filter(|(of, _)| of == index) {
+                if run.start > at {
+                    free.push((*index, at..run.start.min(end)));
+                }
+                at = at.max(run.end);
+            }
+            if at < end {
+                free.push((*index, at..end));
+            }
+        }
+        Ok(free)
+    }
+
+    /// Whether a value of a segment names a physical volume.
+    fn names_physical(&self, value: &Value) -> bool {
+        matches!(value, Value::List(parts) if parts.iter().any(|part| matches!(part, Value::Text(name) if self.physical.contains_key(name.as_str()))))
     }
 
     /// A segment, and the physical volume that holds its begin.

@@ -33,14 +33,14 @@ impl<'a> Volume<'a> {
         let mut volumes: Vec<Self> = Partition::all(disk)?.into_iter().map(|partition| Self::of_partition(disk, partition)).collect();
         let physical: Vec<usize> = (0..volumes.len()).filter(|at| volumes[*at].kind == Some(FilesystemType::Lvm)).collect();
         let slices: Vec<Slice> = physical.iter().map(|at| volumes[*at].bytes.clone()).collect();
-        let (logical, problems) = lvm::volumes(&slices);
-        for (number, why) in problems {
+        let found = lvm::volumes(&slices);
+        for (number, why) in found.problems {
             volumes[physical[number]].problem = Some(format!("LVM, of which {why}"));
         }
-        for logical in logical {
+        for logical in found.logical {
             let on = &volumes[physical[logical.physical]];
             let (bytes, problem) = match logical.bytes {
-                Ok(bytes) => (bytes, None),
+                Ok(mapped) => (Slice::whole(mapped), None),
                 Err(why) => (disk.slice(0, 0), Some(format!("the logical volume {}: {why}", logical.names[0]))),
             };
             let kind = FilesystemType::detect(&bytes);

@@ -1,6 +1,7 @@
 //! The bytes of a logical volume, which lie in pieces on physical ones.
 
 use std::io;
+use std::ops::Range;
 
 use crate::base::read_at::{ReadAt, Stored};
 use crate::image::read_at::Slice;
@@ -20,7 +21,7 @@ pub(super) struct Segment {
 
 /// A logical volume.
 #[derive(Debug)]
-pub(super) struct Mapped {
+pub(in crate::image) struct Mapped {
     segments: Vec<Segment>,
     physical: Vec<Slice>,
 }
@@ -44,8 +45,19 @@ impl Mapped {
         if segments.is_empty() { Err("it has no segments".to_owned()) } else { Ok(Self { segments, physical: physical.to_vec() }) }
     }
 
+    /// Where the bytes `run` of the volume are: which physical volume, and which of its bytes. What is beyond the volume's end is nowhere.
+    pub(in crate::image) fn places(&self, run: Range<u64>) -> impl Iterator<Item = (usize, Range<u64>)> {
+        let mut at = run.start;
+        std::iter::from_fn(move || {
+            let (physical, place, left) = self.place(at).filter(|_| at < run.end)?;
+            let count = left.min(run.end - at);
+            at += count;
+            Some((physical, place..place + count))
+        })
+    }
+
     /// The physical volume and its byte that hold the volume's byte `offset`, and how many bytes follow there.
-    fn place(&self, offset: u64) -> Option<(&Slice, u64, u64)> {
+    fn place(&self, offset: u64) -> Option<(usize, u64, u64)> {
         let index = self.segments.partition_point(|segment| segment.start <= offset).checked_sub(1)?;
         let segment = &self.segments[index];
         let within = offset - segment.start;
@@ -56,7 +68,7 @@ impl Mapped {
         let (turn, inside) = (within / segment.stripe, within % segment.stripe);
         let (physical, start) = segment.places[usize::try_from(turn % count).ok()?];
         let left = (segment.stripe - inside).min(segment.len - within);
-        Some((&self.physical[physical], start + turn / count * segment.stripe + inside, left))
+        Some((physical, start + turn / count * segment.stripe + inside, left))
     }
 }
 
@@ -65,17 +77,17 @@ impl ReadAt for Mapped {
         let mut filled = 0;
         while filled < buf.len() {
             let at = offset.checked_add(filled as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
-            let (slice, place, left) = self.place(at).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let (physical, place, left) = self.place(at).ok_or(io::ErrorKind::UnexpectedEof)?;
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len() - filled);
-            slice.read_at(place, &mut buf[filled..filled + count])?;
+            self.physical[physical].read_at(place, &mut buf[filled..filled + count])?;
             filled += count;
         }
         Ok(())
     }
 
     fn stored(&self, offset: u64, len: u64) -> io::Result<(u64, Option<Stored>)> {
-        let (slice, place, left) = self.place(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
-        slice.stored(place, left.min(len))
+        let (physical, place, left) = self.place(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.physical[physical].stored(place, left.min(len))
     }
 
     fn len(&self) -> u64 {
