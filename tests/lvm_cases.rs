@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::MutexGuard;
 
-use goldsmith::image::{Disk, FreeSpace, Root};
+use goldsmith::image::inspect::inspect;
+use goldsmith::image::{Disk, FilesystemType, FreeSpace, Root};
 use tempfile::TempDir;
 
 use crate::faults::possible;
@@ -118,6 +119,15 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
         assert!(root.read(path, 100 * MIB).unwrap() == noise, "{path}");
     }
     assert_eq!(root.unmounted(), ["/srv (/dev/mapper/cl-thin): no readable filesystem of this disk has that name"]);
+    // As lvs tells them.
+    let said = inspect(&dir.path().join("disk"), None).unwrap();
+    let volumes: Vec<String> = said.logical_volumes.iter().map(|volume| format!("{} {}", volume.name, volume.size)).collect();
+    let listed = devices.lvm("lvs --noheadings --units b --nosuffix -o lv_path,lv_size");
+    let mut listed: Vec<String> = listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    listed.retain(|line| line.contains("/dev/"));
+    listed.sort();
+    assert_eq!(volumes, listed);
+    assert_eq!(said.logical_volumes[2].filesystem, Some(FilesystemType::Ext4));
     free_space_is_lvm2s_and_e2fsprogs(&dir, &devices, &noise);
     // The ring of metadata is full and begins anew.
     for number in 0..400 {

@@ -16,6 +16,7 @@ use super::filesystem::FileKind;
 use super::partition::PartitionTable;
 use super::root::{Place, Root};
 use super::superblock::FilesystemType;
+use super::volume::Volume;
 
 pub use accounts::Account;
 pub use docker::Docker;
@@ -34,10 +35,25 @@ pub struct Inspection {
     pub partition_table: Option<PartitionTable>,
     /// What each partition holds: its index, and the filesystem when it is known. Index 0 is a disk without partitions.
     pub filesystems: Vec<(u32, Option<FilesystemType>)>,
+    /// The logical volumes of LVM.
+    pub logical_volumes: Vec<LogicalVolume>,
     /// The root filesystem and the system in it.
     pub system: Option<System>,
     /// What could not be found out, and why: one sentence each.
     pub problems: Vec<String>,
+}
+
+/// A logical volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogicalVolume {
+    /// `/dev/VG/LV`.
+    pub name: String,
+    /// Index of the partition where it begins; 0 on a disk without partitions.
+    pub partition: u32,
+    /// Bytes of it; 0 when it cannot be read.
+    pub size: u64,
+    /// What it holds, when that is known.
+    pub filesystem: Option<FilesystemType>,
 }
 
 /// A system on a disk.
@@ -129,6 +145,8 @@ pub fn inspect_disk(disk: &Disk) -> Inspection {
         None => vec![(0, 0, disk.info().virtual_size)],
     };
     let filesystems = places.iter().map(|(index, start, size)| (*index, FilesystemType::detect(&disk.slice(*start, *size)))).collect();
+    // What is wrong with the table is told already.
+    let logical_volumes = Volume::all(disk).map(|volumes| volumes.iter().filter_map(LogicalVolume::of).collect()).unwrap_or_default();
     // Without a readable table its problem is the root's too.
     let system = if problems.is_empty() {
         let system = Root::open(disk).and_then(|root| inspect_system(&root, &mut problems));
@@ -136,7 +154,15 @@ pub fn inspect_disk(disk: &Disk) -> Inspection {
     } else {
         None
     };
-    Inspection { path: disk.path().to_owned(), disk: disk.info().clone(), partition_table, filesystems, system, problems }
+    Inspection { path: disk.path().to_owned(), disk: disk.info().clone(), partition_table, filesystems, logical_volumes, system, problems }
+}
+
+impl LogicalVolume {
+    /// The volume, if it is a logical one.
+    fn of(volume: &Volume<'_>) -> Option<Self> {
+        let name = volume.logical_name()?.to_owned();
+        Some(Self { name, partition: volume.partition(), size: volume.size(), filesystem: volume.kind() })
+    }
 }
 
 /// Which distribution the system in `root` is, when it says so.

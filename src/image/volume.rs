@@ -10,6 +10,7 @@ use super::lvm;
 use super::partition::Partition;
 use super::read_at::Slice;
 use super::superblock::FilesystemType;
+use crate::base::read_at::ReadAt;
 
 /// A place where a filesystem can be.
 pub(super) struct Volume<'a> {
@@ -19,6 +20,7 @@ pub(super) struct Volume<'a> {
     /// What it is called whatever it holds: `/dev/vda1`, `PARTUUID=…`, `/dev/cl/root`.
     names: Vec<String>,
     bytes: Slice,
+    is_logical: bool,
     kind: Option<FilesystemType>,
     /// Why nothing in it can be read, when that is known.
     problem: Option<String>,
@@ -45,7 +47,7 @@ impl<'a> Volume<'a> {
             };
             let kind = FilesystemType::detect(&bytes);
             let (partition, names) = (on.partition.clone(), logical.names.to_vec());
-            volumes.push(Self { disk, partition, names, bytes, kind, problem });
+            volumes.push(Self { disk, partition, names, bytes, is_logical: true, kind, problem });
         }
         Ok(volumes)
     }
@@ -59,7 +61,7 @@ impl<'a> Volume<'a> {
             format!("/dev/vda{}", partition.index),
             format!("/dev/sda{}", partition.index),
         ];
-        Self { disk, partition, names, bytes, kind, problem: None }
+        Self { disk, partition, names, bytes, is_logical: false, kind, problem: None }
     }
 
     /// What it holds that cannot be read, in words; `None` when there is nothing that is known, or it can be read.
@@ -79,6 +81,16 @@ impl<'a> Volume<'a> {
     /// Byte of the disk at which it begins.
     pub(super) fn start(&self) -> u64 {
         self.partition.start
+    }
+
+    /// The name of a logical volume, `/dev/VG/LV`; none for a partition.
+    pub(super) fn logical_name(&self) -> Option<&str> {
+        if self.is_logical { self.names.first().map(String::as_str) } else { None }
+    }
+
+    /// Bytes of it; none of a logical volume that cannot be read.
+    pub(super) fn size(&self) -> u64 {
+        self.bytes.len()
     }
 
     /// What its first bytes say that it holds.

@@ -110,6 +110,7 @@ mod tests {
                 partitions: vec![partition(1, gpt_type::BIOS_BOOT), partition(2, gpt_type::ROOT_X86_64)],
             }),
             filesystems: vec![(1, None), (2, Some(FilesystemType::Ext4))],
+            logical_volumes: Vec::new(),
             system: Some(System {
                 root,
                 os_release: None,

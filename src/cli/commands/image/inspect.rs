@@ -83,6 +83,10 @@ fn table(inspection: &Inspection, packages: Option<Packages>, columns: Option<us
             row(&format!("partition {}", partition.index), &format!("{name}, {}, {filesystem}", rounded(partition.size)));
         }
     }
+    for volume in &inspection.logical_volumes {
+        let filesystem = volume.filesystem.map_or("no known filesystem", |kind| kind.name());
+        row("volume", &format!("{}, {}, {filesystem}", volume.name, rounded(volume.size)));
+    }
     if let Some(system) = &inspection.system {
         describe(system, &mut row);
     }
