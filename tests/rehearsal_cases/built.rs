@@ -62,6 +62,30 @@ const ROWS: &[Row] = &[
         login: Some(("ip -4 -o address show dev eth0", "172.16.51.35/24")),
     },
     Row {
+        name: "LVM and XFS",
+        medium: &[],
+        machine: "",
+        // As CentOS 7 has its disks by itself: /boot on a partition, the rest in a group.
+        recipe: concat!(
+            "[disk]\nlvm = true\nfilesystem = \"xfs\"\nswap = \"512M\"\n",
+            check!("test \"$(findmnt -no SOURCE,FSTYPE / | tr -s ' ')\" = '/dev/mapper/system-root xfs'"),
+            check!("test \"$(findmnt -no FSTYPE /boot)\" = xfs"),
+            check!("test \"$(swapon --noheadings --show=SIZE)\" = 512M"),
+        ),
+        login: Some(("lsblk -nro NAME,FSTYPE,MOUNTPOINT | grep -c -e 'system-root xfs /$' -e 'system-swap swap'", "2")),
+    },
+    Row {
+        name: "XFS",
+        medium: &[],
+        machine: "",
+        recipe: concat!(
+            "[disk]\nfilesystem = \"xfs\"\nswap = \"256M\"\n",
+            check!("test \"$(findmnt -no FSTYPE /)\" = xfs"),
+            check!("test -n \"$(swapon --noheadings --show)\""),
+        ),
+        login: None,
+    },
+    Row {
         name: "second kernel",
         medium: &["--bundle", "second-kernel"],
         machine: "",

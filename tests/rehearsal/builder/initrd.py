@@ -22,7 +22,7 @@ DRACUT_MODULES = {
 # What Debian puts into any initramfs is made for machines of every kind.
 DIST_CONF = """\
 # What EL7's own 01-dist.conf does for its systems, for this one: the parts that an EL7 initramfs has, and no search for others.
-dracutmodules+=" bash systemd systemd-initrd dracut-systemd kernel-modules rootfs-block udev-rules fs-lib base "
+dracutmodules+=" bash systemd systemd-initrd dracut-systemd kernel-modules rootfs-block udev-rules dm lvm fs-lib base "
 filesystems+=" ext4 xfs vfat "
 compress="zstd -1 -q"
 do_strip="no"

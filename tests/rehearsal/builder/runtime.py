@@ -5,7 +5,7 @@ import shutil
 from . import debian, host
 
 # Not needed to install from, or the installed system's alone.
-LEFT_OUT = ["docker.io", "containerd", "runc", "tini", "libperl5.36", "perl-modules-5.36", "sudo", "firewalld", "gnupg-l10n", "lvm2", "libmagic-mgc"]
+LEFT_OUT = ["docker.io", "containerd", "runc", "tini", "libperl5.36", "perl-modules-5.36", "sudo", "firewalld", "gnupg-l10n", "libmagic-mgc"]
 # Units that a system which lives for minutes has no use for.
 MASKED = """
     systemd-hwdb-update systemd-journal-catalog-update systemd-update-done systemd-machine-id-commit systemd-journal-flush

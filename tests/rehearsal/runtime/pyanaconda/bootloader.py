@@ -23,6 +23,8 @@ def write(data, plan):
     boot = open("/proc/cmdline").read().split()
     consoles = [word for word in boot if word.startswith("console=")]
     words = consoles[-1:] + [word for word in boot if word.split("=")[0] in KEPT]
+    # What finds the root's volumes (blivet/devices.py, LVMLogicalVolumeDevice.dracutSetupArgs), by their names.
+    words += [f"rd.lvm.lv={made.device.removeprefix('/dev/mapper/').replace('-', '/')}" for made in plan.volumes if made.mountpoint in ("/", "")]
     words += [word for word in (data.bootloader.appendLine or "").split() if word not in words] + OLD_CGROUPS
     if any(word.startswith("console=") for word in (data.bootloader.appendLine or "").split()):
         # The kickstart's own consoles, in their order: the last is /dev/console.

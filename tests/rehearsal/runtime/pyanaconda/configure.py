@@ -37,6 +37,11 @@ def configure(data):
         os.symlink("/lib/systemd/system/multi-user.target", target)
 
 
+def _spec(device):
+    """What fstab(5) calls a device: a volume by its name, a partition by its UUID (blivet/devices.py: fstabSpec)."""
+    return device if device.startswith("/dev/mapper/") else f"UUID={storage.uuid(device)}"
+
+
 def _fstab():
     mounts = []
     with open("/proc/self/mounts") as table:
@@ -44,7 +49,9 @@ def _fstab():
             device, place, kind, *_ = line.split()
             if place.startswith(programs.SYSROOT) and device.startswith("/dev/") and kind in ("ext4", "xfs"):
                 mountpoint = place.removeprefix(programs.SYSROOT) or "/"
-                mounts.append(f"UUID={storage.uuid(device)} {mountpoint:<23} {kind:<7} defaults        1 {1 if mountpoint == '/' else 2}\n")
+                mounts.append(f"{_spec(device)} {mountpoint:<23} {kind:<7} defaults        {'1 1' if mountpoint == '/' else '1 2' if kind == 'ext4' else '0 0'}\n")
+    _, swaps = programs.run("blkid", "-t", "TYPE=swap", "-o", "device", check=False)
+    mounts += [f"{_spec(device)} swap                    swap    defaults        0 0\n" for device in swaps.split()]
     _write("/etc/fstab", "\n#\n# /etc/fstab\n# Created by anaconda\n#\n" + "".join(mounts))
 
 

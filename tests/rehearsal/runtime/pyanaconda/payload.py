@@ -119,8 +119,8 @@ class Payload:
         """What Anaconda asks for by itself, in the order of pyanaconda/install.py, doInstall: filesystems, passwords, firewall, boot loader,
         time. Passwords and firewall only when the kickstart has the command."""
         data = self.data
-        kinds = {part.fstype for part in data.partition.partitions}
-        wanted = [package for kind, package in (("ext4", "e2fsprogs"), ("xfs", "xfsprogs")) if kind in kinds]
+        kinds = {part.fstype for part in data.partition.partitions + data.logvol.lvList} | {"lvm" for _ in data.volgroup.vgList}
+        wanted = [package for kind, package in (("ext4", "e2fsprogs"), ("xfs", "xfsprogs"), ("lvm", "lvm2")) if kind in kinds]
         wanted += ["authconfig"] if data.authconfig.seen else []
         wanted += ["firewalld"] if data.firewall.seen else []
         wanted += [] if data.bootloader.disabled else ["grub2", "grub2-tools"]

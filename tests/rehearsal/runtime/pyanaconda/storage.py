@@ -1,4 +1,4 @@
-"""Disks: what is there, what the kickstart wants, and making it so. BIOS, plain partitions, ext4, xfs and swap; nothing else."""
+"""Disks: what is there, what the kickstart wants, and making it so. BIOS; partitions, and one group of linear volumes; ext4, xfs and swap."""
 
 import os
 import time
@@ -24,16 +24,18 @@ class Partition:
 
 @dataclass
 class Plan:
-    """A disk, and its partitions in their order."""
+    """A disk, its partitions in their order, and the volumes of the group on one of them."""
 
     disk: str
     table: str
     zap: bool
     partitions: list = field(default_factory=list)
+    group: str = ""
+    volumes: list = field(default_factory=list)
 
     def at(self, mountpoint):
-        """The partition that is mounted there."""
-        return next((part for part in self.partitions if part.mountpoint == mountpoint), None)
+        """The partition or volume that is mounted there."""
+        return next((part for part in self.partitions + self.volumes if part.mountpoint == mountpoint), None)
 
 
 def disk_names():
@@ -67,8 +69,8 @@ def plan(data, disks):
     wanted = data.partition.partitions
     if not wanted or not disks:
         _failed("No usable disks, or no partitions, were found.")
-    if data.volgroup.vgList or data.logvol.lvList or data.raid.raidList or data.autopart.seen:
-        _failed("this stand-in makes plain partitions alone")
+    if len(data.volgroup.vgList) > 1 or data.raid.raidList or data.autopart.seen:
+        _failed("this stand-in makes partitions and one volume group alone")
     if os.path.exists("/sys/firmware/efi"):
         lines.log("bootloader.setup", error="this stand-in boots from BIOS alone")
         _failed("this stand-in boots from BIOS alone")
@@ -92,15 +94,41 @@ def plan(data, disks):
         grown = rest // len(growing) if part.grow else 0
         if part.maxSizeMB:
             grown = min(grown, part.maxSizeMB - part.size)
-        kind = "biosboot" if part.mountpoint == "biosboot" else "swap" if part.mountpoint == "swap" else part.fstype or "xfs"
-        mountpoint = part.mountpoint if part.mountpoint.startswith("/") else ""
-        if kind not in ("biosboot", "swap", "ext4", "xfs"):
-            _failed(f"this stand-in makes no {kind}")
-        made.partitions.append(Partition(number, mountpoint, kind, part.size + grown, part.label, part.fsopts))
+        made.partitions.append(_planned(part, number, part.size + grown))
         lines.log("partition.new", name=f"{disk}{number}", number=number)
+    _plan_volumes(data, made)
     if made.at("/") is None:
         _failed("You have not defined a root partition (/), which is required for installation of CentOS to continue.")
     return made
+
+
+def _planned(wanted, number, size):
+    """A partition or a volume as a line of the kickstart wants it."""
+    fixed = {"biosboot": "biosboot", "swap": "swap"}.get(wanted.mountpoint)
+    kind = fixed or ("lvmpv" if wanted.mountpoint.startswith("pv.") else wanted.fstype or "xfs")
+    if kind not in ("biosboot", "swap", "ext4", "xfs", "lvmpv"):
+        _failed(f"this stand-in makes no {kind}")
+    return Partition(number, wanted.mountpoint if wanted.mountpoint.startswith("/") else "", kind, size, wanted.label, wanted.fsopts)
+
+
+def _plan_volumes(data, made):
+    """Fit the volumes into their group: extents of 4 MiB, the first MiB of the partition is LVM's own."""
+    for group in data.volgroup.vgList:
+        physical = [part for part in made.partitions if part.kind == "lvmpv"]
+        if len(physical) != 1 or len(group.physvols) != 1:
+            _failed("this stand-in makes a group of one physical volume")
+        made.group = group.vgname
+        wanted = [volume for volume in data.logvol.lvList if volume.vgname == group.vgname]
+        rounded = [-(-volume.size // 4) * 4 for volume in wanted]
+        rest = (physical[0].size - 1) // 4 * 4 - sum(rounded)
+        growing = sum(volume.grow for volume in wanted)
+        if rest < 0:
+            lines.log("partition.error")
+            _failed("not enough free space in volume group")
+        for volume, size in zip(wanted, rounded):
+            part = _planned(volume, 0, size + (rest // growing // 4 * 4 if volume.grow else 0))
+            part.device = f"/dev/mapper/{group.vgname}-{volume.name}"
+            made.volumes.append(part)
 
 
 def turn_on(made):
@@ -109,13 +137,13 @@ def turn_on(made):
     if made.zap:
         programs.run("wipefs", "--all", "--force", disk)
     if made.table == "gpt":
-        codes = {"biosboot": "ef02", "swap": "8200"}
+        codes = {"biosboot": "ef02", "swap": "8200", "lvmpv": "8e00"}
         words = ["sgdisk", "--clear"]
         for part in made.partitions:
             words += [f"--new={part.number}:0:+{part.size}M", f"--typecode={part.number}:{codes.get(part.kind, '8300')}"]
         programs.run(*words, disk)
     else:
-        codes = {"swap": "82"}
+        codes = {"swap": "82", "lvmpv": "8e"}
         text = "label: dos\n" + "".join(f"size={part.size}MiB, type={codes.get(part.kind, '83')}\n" for part in made.partitions)
         programs.run("sfdisk", "--no-reread", disk, stdin=text)
     programs.run("udevadm", "settle", "--timeout=300", check=False)
@@ -126,7 +154,8 @@ def turn_on(made):
                 break
             time.sleep(0.1)
         _format(part)
-    for part in sorted((part for part in made.partitions if part.mountpoint), key=lambda part: part.mountpoint):
+    _make_group(made)
+    for part in sorted((part for part in made.partitions + made.volumes if part.mountpoint), key=lambda part: part.mountpoint):
         place = programs.SYSROOT + part.mountpoint
         os.makedirs(place, exist_ok=True)
         programs.run("mount", "-t", part.kind, part.device, place)
@@ -137,8 +166,25 @@ def turn_on(made):
     programs.run("mount", "--bind", "/dev/pts", f"{programs.SYSROOT}/dev/pts")
 
 
+# No udev rule of LVM's is in this runtime, so that it makes its nodes itself.
+LVM = ["--config", "activation { udev_sync=0 udev_rules=0 }"]
+
+
+def _make_group(made):
+    physical = next((part for part in made.partitions if part.kind == "lvmpv"), None)
+    if not made.group or physical is None:
+        return
+    programs.run("modprobe", "dm-mod")
+    programs.run("lvm", "pvcreate", "-ff", "-y", *LVM, physical.device)
+    programs.run("lvm", "vgcreate", *LVM, made.group, physical.device)
+    for part in made.volumes:
+        name = part.device.rpartition("-")[2]
+        programs.run("lvm", "lvcreate", "-y", "-Wn", "-L", f"{part.size}m", "-n", name, *LVM, made.group)
+        _format(part)
+
+
 def _format(part):
-    if part.kind == "biosboot":
+    if part.kind in ("biosboot", "lvmpv"):
         return
     lines.log("step", message=f"Creating {part.kind} on {part.device}")
     label = ["-L", part.label] if part.label else []
@@ -146,7 +192,9 @@ def _format(part):
         # The features of e2fsprogs 1.42.9 (el7-facts F): group checksums, none of the metadata.
         programs.run("mke2fs", "-F", "-t", "ext4", "-O", "^metadata_csum,^orphan_file,uninit_bg,64bit", *label, part.device)
     elif part.kind == "xfs":
-        programs.run("mkfs.xfs", "-f", *label, part.device)
+        # What xfsprogs 4.5.0 makes (el7-facts F): checksums and file types; its successors' features are beyond Linux 3.10.
+        features = ["-m", "crc=1,finobt=1,rmapbt=0,reflink=0,bigtime=0,inobtcount=0", "-i", "sparse=0,nrext64=0"]
+        programs.run("mkfs.xfs", "-f", *features, *label, part.device)
     else:
         programs.run("mkswap", *label, part.device)
 
