@@ -23,7 +23,7 @@ use crate::base::digest::Sha256Digest;
 use crate::installer::accounts::Accounts;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds};
-use crate::recipe::{Disk, FileEntry, FilesystemKind, Firmware, Media, ProvisionStep, Recipe};
+use crate::recipe::{Disk, FileEntry, Firmware, Media, ProvisionStep, Recipe};
 use crate::sources::Pins;
 
 pub use key::Key;
@@ -167,27 +167,13 @@ fn anaconda_work(recipe: &Recipe) -> Result<AnacondaWork, AnacondaError> {
 
 /// Disks that Anaconda can make and goldsmith could not go on with.
 fn refuse_unreachable(disk: &Disk) -> Result<(), AnacondaError> {
-    let refused = |field: &str, why: &str, remedy: &str| {
-        Err(AnacondaError::Refused { field: field.to_owned(), why: why.to_owned(), remedy: remedy.to_owned() })
-    };
-    // Kernel and initramfs are read out of the disk to seal and to verify it, by our own reader.
-    if disk.lvm {
-        return refused("disk.lvm", "the image is sealed and verified from outside, where LVM is not read", "set lvm = false");
-    }
-    if disk.filesystem != FilesystemKind::Ext4 {
-        return refused(
-            "disk.filesystem",
-            "the image is sealed and verified from outside, where only ext4 is read",
-            "set filesystem = \"ext4\"",
-        );
+    if disk.firmware == Firmware::Bios {
+        return Ok(());
     }
     // The installer's kernel is booted directly, and that is a BIOS machine: Anaconda would install for BIOS.
-    if disk.firmware != Firmware::Bios {
-        return refused(
-            "disk.firmware",
-            "the installer is booted on a BIOS machine and installs for what it is booted on",
-            "set firmware = \"bios\"",
-        );
-    }
-    Ok(())
+    Err(AnacondaError::Refused {
+        field: "disk.firmware".to_owned(),
+        why: "the installer is booted on a BIOS machine and installs for what it is booted on".to_owned(),
+        remedy: "set firmware = \"bios\"".to_owned(),
+    })
 }

@@ -8,7 +8,7 @@ use crate::base::text::counted;
 use crate::image::inspect::{Inspection, inspect_disk};
 use crate::image::{self, FilesystemType, Format, ImageError, TableKind, gpt_type, replay};
 use crate::plan::AnacondaWork;
-use crate::recipe::{Disk, Firmware};
+use crate::recipe::{Disk, FilesystemKind, Firmware};
 
 /// Look at the `disk` that was installed. `dir` keeps the installation's evidence, `scratch` what is copied meanwhile.
 ///
@@ -52,9 +52,20 @@ fn wrong(found: &Inspection, planned: Option<&Disk>) -> Option<String> {
         if table.kind != kind {
             return Some(format!("the partition table is {}, and {} was planned", named(table.kind), named(kind)));
         }
-        let has = |filesystem| found.filesystems.iter().any(|(_, is)| *is == Some(filesystem));
+        let has = |filesystem| match planned.lvm {
+            true => found.logical_volumes.iter().any(|volume| volume.filesystem == Some(filesystem)),
+            false => found.filesystems.iter().any(|(_, is)| *is == Some(filesystem)),
+        };
         if planned.swap.bytes() > 0 && !has(FilesystemType::Swap) {
             return Some("there is no swap space".to_owned());
+        }
+        let root = match planned.filesystem {
+            FilesystemKind::Ext4 => FilesystemType::Ext4,
+            FilesystemKind::Xfs => FilesystemType::Xfs,
+        };
+        if !has(root) {
+            let place = if planned.lvm { "logical volume" } else { "partition" };
+            return Some(format!("no {place} holds {}, which was planned", root.name()));
         }
         let biosboot = |kind: TableKind| kind == TableKind::Gpt && planned.firmware == Firmware::Bios;
         if biosboot(kind) && !table.partitions.iter().any(|partition| partition.type_id == gpt_type::BIOS_BOOT) {
@@ -79,9 +90,9 @@ fn named(kind: TableKind) -> &'static str {
 mod tests {
     use super::*;
     use crate::base::size::ByteSize;
-    use crate::image::inspect::{MachineId, RootFilesystem, System};
+    use crate::image::inspect::{LogicalVolume, MachineId, RootFilesystem, System};
     use crate::image::{BootEntry, DiskInfo, Format, Partition, PartitionTable};
-    use crate::recipe::{FilesystemKind, TableKind as Planned};
+    use crate::recipe::TableKind as Planned;
 
     fn good() -> Inspection {
         let partition = |index: u32, type_id: &str| Partition {
@@ -93,7 +104,6 @@ mod tests {
             uuid: String::new(),
         };
         let root = RootFilesystem { partition: 2, filesystem: FilesystemType::Ext4, label: "root".into(), uuid: "u".into(), clean: true };
-        let text = |text: &str| text.to_owned();
         Inspection {
             path: "/d".into(),
             disk: DiskInfo {
@@ -129,6 +139,10 @@ mod tests {
         }
     }
 
+    fn text(text: &str) -> String {
+        text.to_owned()
+    }
+
     #[test]
     fn a_disk_is_as_planned_or_the_difference_is_told() {
         let planned = Disk {
@@ -149,6 +163,21 @@ mod tests {
         assert_eq!(wrong(&good(), Some(&planned)), None);
         assert!(wrong(&good(), Some(&Disk { table: Planned::Mbr, ..planned.clone() })).unwrap().contains("was planned"));
         assert!(wrong(&good(), Some(&Disk { swap: ByteSize::gib(1), ..planned.clone() })).unwrap().contains("swap"));
+        let xfs = Disk { filesystem: FilesystemKind::Xfs, ..planned.clone() };
+        assert!(wrong(&good(), Some(&xfs)).unwrap().contains("no partition holds xfs"));
+        let lvm = Disk { lvm: true, swap: ByteSize::gib(1), ..planned.clone() };
+        let volume = |filesystem| LogicalVolume { name: text("/dev/system/x"), partition: 3, size: 1 << 30, filesystem: Some(filesystem) };
+        let on_lvm = |filesystems: &[FilesystemType]| {
+            with(&|found| found.logical_volumes = filesystems.iter().map(|filesystem| volume(*filesystem)).collect())
+        };
+        for (volumes, words) in [
+            (&[FilesystemType::Ext4][..], Some("no swap space")),
+            (&[FilesystemType::Swap, FilesystemType::Xfs], Some("no logical volume holds ext4")),
+            (&[FilesystemType::Swap, FilesystemType::Ext4], None),
+        ] {
+            let told = wrong(&on_lvm(volumes), Some(&lvm));
+            assert!(told.as_deref().map_or(words.is_none(), |told| words.is_some_and(|words| told.contains(words))), "{told:?}");
+        }
         assert_eq!(wrong(&good(), None), None);
         for (found, words) in [
             (with(&|found| found.partition_table = None), "no partition table"),

@@ -1,5 +1,5 @@
 //! What a kickstart of the user's own asks of the build machine, and what the machine has: one disk, `vda`; one card, `eth0`; no network;
-//! and, afterwards, a reader of ext4 on plain partitions.
+//! and, afterwards, readers of ext4 and XFS on partitions and plain logical volumes.
 
 use crate::base::size::ByteSize;
 use crate::kickstart::{Command, Diagnostic, Document, Included, Severity, Span, network_calls};
@@ -133,13 +133,11 @@ fn layout(document: &Document) -> Vec<Diagnostic> {
     if let Some(line) = document.command("autopart") {
         let text = |name: &str| line.option(name).and_then(|used| used.text());
         // CentOS 7's own default (pyanaconda/installclasses/centos.py, rhel.py): xfs.
-        match autopart_kind(line) {
-            "plain" | "partition" if !is_read(text("fstype").unwrap_or("xfs")) => {
-                found.push((line.span, format!("autopart makes {}", text("fstype").unwrap_or("xfs, its default"))));
-            }
-            "plain" | "partition" => {}
-            "btrfs" => found.push((line.span, "autopart makes btrfs".to_owned())),
-            _ => found.push((line.span, "autopart makes LVM, by default or by `--type`".to_owned())),
+        match (autopart_kind(line), text("fstype").unwrap_or("xfs")) {
+            ("plain" | "partition" | "lvm", kind) if is_read(kind) => {}
+            ("plain" | "partition" | "lvm", kind) => found.push((line.span, format!("autopart makes {kind}"))),
+            ("thinp", _) => found.push((line.span, "autopart makes thin volumes".to_owned())),
+            (kind, _) => found.push((line.span, format!("autopart makes {kind}"))),
         }
         found.extend(line.option("encrypted").map(|used| (used.span, "the disk is encrypted".to_owned())));
     }
@@ -148,11 +146,19 @@ fn layout(document: &Document) -> Vec<Diagnostic> {
         if ["/", "/boot"].contains(&place) {
             found.extend(unreadable(line).map(|why| (line.span, format!("{place} is on {why}"))));
         }
+        // What / is on may be anything in the group; that it is encrypted is said where it is made.
+        if place.starts_with("pv.") && (line.option("encrypted").is_some() || line.canonical() == "raid") {
+            let what = if line.canonical() == "raid" { "is a RAID array" } else { "is encrypted" };
+            found.push((line.span, format!("{place} {what}")));
+        }
     }
     let help = || {
-        Some("make / and /boot of ext4 on plain partitions: `part / --fstype=ext4`, or `autopart --type=plain --fstype=ext4`".to_owned())
+        Some(
+            "make / and /boot of xfs or ext4, on partitions or plain logical volumes: `autopart --type=lvm`, or `part / --fstype=xfs`"
+                .to_owned(),
+        )
     };
-    let end = "the image is sealed and verified from outside, where only ext4 on plain partitions is read";
+    let end = "the image is sealed and verified from outside, where ext4 and XFS on partitions and plain logical volumes are read";
     found.into_iter().map(|(span, why)| document.diagnostic(Severity::Error, span, format!("{why}: {end}"), help())).collect()
 }
 
@@ -172,7 +178,7 @@ fn elsewhere(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
     const END: &str = "the image is sealed and verified with / and /boot alone, and what lies elsewhere is neither cleaned nor checked";
     let mut found = Vec::new();
     if let Some(line) = document.command("autopart")
-        && ["plain", "partition"].contains(&autopart_kind(line))
+        && ["plain", "partition", "lvm"].contains(&autopart_kind(line))
         && line.option("nohome").is_none()
         && recipe.disk.size >= ROOM_FOR_HOME
     {
@@ -201,19 +207,17 @@ fn elsewhere(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
 /// What the line makes, when it is none of what is read.
 fn unreadable(line: &Command) -> Option<String> {
     match line.canonical() {
-        "logvol" => Some("a logical volume".to_owned()),
         "btrfs" => Some("btrfs".to_owned()),
         "raid" => Some("a RAID array".to_owned()),
-        "partition" if line.option("encrypted").is_some() => Some("an encrypted partition".to_owned()),
-        "partition" => match line.option("fstype").and_then(|used| used.text()) {
-            None => Some("xfs, CentOS 7's default".to_owned()),
-            Some(kind) if !is_read(kind) => Some(kind.to_owned()),
-            Some(_) => None,
-        },
+        "partition" | "logvol" if line.option("encrypted").is_some() => Some("an encrypted device".to_owned()),
+        "logvol" if ["thin", "thinpool"].iter().any(|name| line.option(name).is_some()) => Some("a thin volume".to_owned()),
+        "logvol" if line.option("cachepvs").is_some() => Some("a cached volume".to_owned()),
+        // CentOS 7's default is xfs.
+        "partition" | "logvol" => line.option("fstype").and_then(|used| used.text()).filter(|kind| !is_read(kind)).map(str::to_owned),
         _ => None,
     }
 }
 
 fn is_read(kind: &str) -> bool {
-    ["ext4", "ext3", "ext2"].contains(&kind)
+    ["xfs", "ext4", "ext3", "ext2"].contains(&kind)
 }
