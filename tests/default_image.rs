@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::apt_repository_cases::Repository;
 use crate::fixture::{fixture, goldsmith, holds, machines, place, root_override};
+use crate::online_cases::server::Server;
 use crate::support::make_disk;
 
 #[test]
@@ -66,7 +68,18 @@ fn put_small_artifact(target: &Path) {
 #[test]
 fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let _slot = machines();
-    let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recipes/uefi-provisioned.toml");
+    // With a package of a repository that this test has made and signed.
+    let repository = Repository::new();
+    let server = Server::of(&repository.served());
+    let recipe = place().join("uefi-provisioned.toml");
+    let base = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recipes/uefi-provisioned.toml");
+    let text = format!(
+        "schema = 1\nname = \"uefi-provisioned\"\nextends = \"{base}\"\n{}\n[packages]\ninstall = [\"lab-tool\"]\n\
+         [[check]]\ncommand = {{ run = \"lab-tool\", stdout = \"the lab's tool\" }}\n",
+        repository.setting(&server, "maker", "")
+    );
+    fs::write(&recipe, text).unwrap();
+    let recipe = recipe.to_str().unwrap();
     let target = place().join("uefi-provisioned");
     let output = target.to_str().unwrap();
     put_small_artifact(&target);
@@ -91,6 +104,8 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let published = fs::read(target.join("uefi-provisioned.qcow2")).unwrap();
     assert!(!published.windows(marker.len()).any(|window| window == marker));
     assert!(checks.iter().any(|check| check["name"] == "no deleted data in the free space" && check["outcome"] == "passed"), "{checks:#?}");
+    let inputs = manifest["inputs"].to_string();
+    assert!(inputs.contains("repository lab, stable") && inputs.contains(&server.url), "{inputs}");
     // The other formats that it asks for hold the same disk.
     let image = target.join("uefi-provisioned.qcow2");
     let unpacked = target.with_extension("raw");

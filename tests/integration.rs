@@ -1,6 +1,7 @@
 //! The one integration binary: one link, one run, modules by subject.
 
 mod apt_choice;
+mod apt_repository_cases;
 mod architecture;
 mod recipe_cases;
 mod el7_commands;

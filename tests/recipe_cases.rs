@@ -240,6 +240,22 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "repositories-of-debian",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[repository]]\nid = \"a\"\nunpack_to = \"/a\"\napt = { url = \"https://me:x@h/debian\", suite = \"stable/\", components = [] }\n[[repository]]\nid = \"b\"\napt = { url = \"file:/srv/debian\", components = [\"../main\"] }\ngpg_keys = []\n[[repository]]\nid = \"a\"\narchive = { path = \"a.tar\" }\n",
+        ],
+    ),
+    (
+        "repository-of-debian-for-centos",
+        &[
+            ANACONDA,
+            SYSTEM,
+            "[[repository]]\nid = \"a\"\napt = { url = \"https://h/debian\", suite = \"x\" }\ngpg_keys = [{ file = \"r.toml\" }]\n",
+        ],
+    ),
+    (
         "gpg-keys",
         &[
             ANACONDA,

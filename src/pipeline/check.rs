@@ -126,7 +126,7 @@ fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
     });
     let suites = found.apt.iter().map(|suite| {
         let made = suite.release.date.as_deref().map(|date| format!(" of {date}")).unwrap_or_default();
-        Row::ok(Area::Sources, format!("debian {}, index{made}, sha256 {}", suite.source.suite, suite.sha256.short()))
+        Row::ok(Area::Sources, format!("{}, index{made}, sha256 {}", suite.name(), suite.sha256.short()))
     });
     let debian = found.debian.iter().map(|choice| {
         let awaited = still_to_fetch(choice.awaited.as_ref());

@@ -50,10 +50,7 @@ pub(super) async fn describe(
         }
     }
     // What they list is pinned package by package; they say where that came from.
-    let suites = resolved.apt.iter().map(|suite| {
-        let name = format!("debian {}", suite.source.suite);
-        Pin { name, sha256: suite.sha256, urls: vec![suite.source.in_release()] }
-    });
+    let suites = resolved.apt.iter().map(|suite| Pin { name: suite.name(), sha256: suite.sha256, urls: vec![suite.source.in_release()] });
     Manifest {
         schema: SCHEMA,
         name: recipe.name.clone(),

@@ -136,6 +136,7 @@ impl<'a> SignedWith<'a> {
                 }
             }
         }
+        all.extend(recipe.apt_repositories.iter().map(|repository| Self::of(&repository.id, None, &repository.gpg_keys)));
         all.retain(|signed| !signed.keys.is_empty());
         all
     }

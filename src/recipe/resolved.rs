@@ -33,6 +33,8 @@ pub struct Recipe {
     pub media: Media,
     /// Package repositories that serve the installation.
     pub repositories: Vec<Repository>,
+    /// Repositories of Debian packages, beside the distribution's own.
+    pub apt_repositories: Vec<AptRepository>,
     /// Identity, accounts, network.
     pub system: System,
     /// Modules, sysctls, kernel arguments.
@@ -134,6 +136,24 @@ pub struct Repository {
     pub kept: Option<Kept>,
     /// What the packages of its archive must be signed with; empty when that does not matter. Those of its upstreams are said there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpg_keys: Vec<GpgKey>,
+}
+
+/// An online repository of Debian packages.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AptRepository {
+    /// What people call it: `docker`.
+    pub id: String,
+    /// Its place among the recipe's repositories: `repository.0`.
+    #[serde(skip)]
+    pub key: String,
+    /// Where the directory is that holds `dists`, without a `/` at its end. Nobody on the way to it can change what it gives: it is signed.
+    pub url: String,
+    /// The suite below `dists`.
+    pub suite: String,
+    /// Components of the suite; at least one.
+    pub components: Vec<String>,
+    /// What its index must be signed with; at least one.
     pub gpg_keys: Vec<GpgKey>,
 }
 

@@ -104,6 +104,9 @@ impl Serialize for Recipe {
         map.serialize_entry("summary", &self.summary)?;
         map.serialize_entry("media", &ToldMedia::from(&self.media))?;
         map.serialize_entry("repositories", &self.repositories)?;
+        if !self.apt_repositories.is_empty() {
+            map.serialize_entry("apt_repositories", &self.apt_repositories)?;
+        }
         if self.own_kickstart().is_some() {
             map.serialize_entry("system", &ToldSystem { network: &self.system.network })?;
             map.serialize_entry("disk", &Machine { size: self.disk.size, firmware: self.disk.firmware })?;

@@ -103,6 +103,17 @@ pub(super) fn suite(text: &str) -> Verdict {
     )
 }
 
+/// A suite or a component of an apt repository, which may lie deeper: `stable`, `bookworm/updates`. A suite that ends in `/` has no components.
+pub(super) fn apt_word(text: &str) -> Verdict {
+    let part = |part: &str| spelled(part, alphanumeric, or_one_of(b"-._+~"));
+    ensure(
+        text.len() <= 64 && text.split('/').all(part),
+        text,
+        "the name of a suite or component",
+        "write a word of sources.list(5), like \"bookworm\" or \"stable\"; repositories without components are not read",
+    )
+}
+
 /// A user or group name, as useradd(8) of EL7 and Debian takes it.
 pub(super) fn account_name(text: &str) -> Verdict {
     let lower = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';

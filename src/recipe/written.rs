@@ -164,7 +164,8 @@ pub(super) struct FileSource {
     pub sha256: Option<String>,
 }
 
-/// A package repository that serves the installation, and stays in the image when `unpack_to` says where.
+/// A package repository that serves the installation, and stays in the image when `unpack_to` says where. With anaconda it has an `archive` or
+/// an `upstream`, with deploy it is an `apt`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Repository {
@@ -178,6 +179,9 @@ pub(super) struct Repository {
     /// (`@name`) are those of the medium.
     #[serde(default)]
     pub upstream: Vec<Upstream>,
+    /// With deploy, in place of `archive`: an online repository of Debian packages, whose index is signed with one of `gpg_keys`. It serves the
+    /// installation alone; the image knows nothing of it.
+    pub apt: Option<Apt>,
     /// Absolute directory in the image that its packages and metadata are put into. Without it the image knows nothing of the repository.
     pub unpack_to: Option<String>,
     /// Whether the image's package manager checks signatures; only with `unpack_to`.
@@ -187,6 +191,19 @@ pub(super) struct Repository {
     /// is verified. Of an `upstream` that has `gpg_keys` of its own, those count instead.
     #[serde(default)]
     pub gpg_keys: Vec<GpgKey>,
+}
+
+/// An online repository of Debian packages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Apt {
+    /// Where the directory is that holds `dists`.
+    pub url: String,
+    /// The suite below `dists`. Default: the distribution's.
+    pub suite: Option<String>,
+    /// Components of the suite.
+    #[serde(default = "main")]
+    pub components: Vec<String>,
 }
 
 /// An OpenPGP key that packages may be signed with.
@@ -497,6 +514,10 @@ impl Default for Output {
     fn default() -> Self {
         Self { compress: Compress::Codec(Compression::Zlib), formats: Vec::new() }
     }
+}
+
+fn main() -> Vec<String> {
+    vec!["main".into()]
 }
 
 fn bash() -> String {

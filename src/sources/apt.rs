@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::base::process::ProcessError;
 use crate::base::secret::Secret;
+use crate::recipe::AptRepository;
 
 /// One line of sources.list(5), for binary packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,17 @@ pub struct AptSource {
 }
 
 impl AptSource {
+    /// A suite of a recipe's repository, whose URL holds no password.
+    pub fn of_recipe(repository: &AptRepository) -> Self {
+        Self {
+            uri: repository.url.clone(),
+            user_info: None,
+            suite: repository.suite.clone(),
+            components: repository.components.clone(),
+            signed_by: None,
+        }
+    }
+
     /// An entry for `uri`, which may hold a user and a password (RFC 3986, section 3.2.1).
     fn new(uri: &str, suite: String, components: Vec<String>, signed_by: Option<String>) -> Self {
         let parts = uri.split_once("://").and_then(|(scheme, rest)| {

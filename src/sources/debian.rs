@@ -58,7 +58,7 @@ impl Resolved {
         self.pins.0.push(Pin { name: format!("packages of {suite}"), sha256, urls: Vec::new() });
         let missing: Vec<_> = choice.packages.iter().filter(|package| host.store.peek_file(&package.sha256).is_none()).collect();
         let bytes = bytes_of(&missing);
-        let awaited = || Awaited { host: "the host's package sources".to_owned(), bytes: Some(bytes) };
+        let awaited = || Awaited { host: "the package sources".to_owned(), bytes: Some(bytes) };
         choice.awaited = (!missing.is_empty()).then(awaited);
         self.debian = Some(choice);
     }

@@ -210,6 +210,30 @@ pub enum SourceError {
         /// What apt said.
         source: ProcessError,
     },
+    /// The index of a recipe's repository cannot be had.
+    #[error("repository {id} cannot be reached, or has no such suite: {url}")]
+    UnreachedRepository {
+        /// The repository.
+        id: String,
+        /// The recipe's key that leads to it.
+        key: String,
+        /// The index.
+        url: String,
+        /// What apt said.
+        source: ProcessError,
+    },
+    /// The index of a recipe's repository is not signed as the recipe says.
+    #[error("the index of repository {id} is not signed with a key that the recipe names: {url}")]
+    UntrustedRepository {
+        /// The repository.
+        id: String,
+        /// The recipe's key that names its keys.
+        key: String,
+        /// The index.
+        url: String,
+        /// What apt said.
+        source: ProcessError,
+    },
     /// A suite lists no index of packages.
     #[error("the suite {suite} has no {index}")]
     NoIndex {
@@ -383,7 +407,14 @@ impl Failure for SourceError {
                 "if it says NO_PUBKEY, install the distribution's keys: apt-get install debian-archive-keyring; if it says expired, take another mirror"
                     .to_owned()
             }
-            Self::NoIndex { .. } => "check the host's package sources: /etc/apt/sources.list.d".to_owned(),
+            Self::UnreachedRepository { key, .. } => format!("check the network, and `url` and `suite` of `{key}.apt`"),
+            Self::UntrustedRepository { key, .. } => format!(
+                "if it says NO_PUBKEY, the index is signed with the key that it names there, which `{key}` does not have; if it says EXPKEYSIG, get \
+                 the key anew from its maker, with its later date"
+            ),
+            Self::NoIndex { .. } => {
+                "check the components: a repository's in the recipe, the host's in its package sources (/etc/apt/sources.list.d)".to_owned()
+            }
             Self::Unfetched { key, sha256, failures, .. } => {
                 format!("{}; or get the file yourself (sha256 {sha256}) and say where it is: --set {key}='\"FILE\"'", reach(failures))
             }
@@ -405,7 +436,11 @@ impl Failure for SourceError {
 
     fn evidence(&self) -> Vec<String> {
         match self {
-            Self::Unreachable { source, .. } | Self::Untrusted { source, .. } | Self::Tool(source) => source.evidence(),
+            Self::Unreachable { source, .. }
+            | Self::Untrusted { source, .. }
+            | Self::UnreachedRepository { source, .. }
+            | Self::UntrustedRepository { source, .. }
+            | Self::Tool(source) => source.evidence(),
             Self::Unfetched { failures, .. } | Self::NoMirror { failures, .. } if failures.len() > 1 => {
                 failures.iter().map(|(url, why)| format!("{url}: {why}")).collect()
             }

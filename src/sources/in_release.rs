@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use super::apt::AptSource;
 use super::host::Host;
+use super::signatures::Keyring;
 use super::{SourceError, Suite};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::packages::debian::Release;
+use crate::recipe::AptRepository;
 
 /// For a file of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
@@ -44,14 +46,29 @@ const UNREACHED: &[&str] = &[
 const UNTRUSTED: &[&str] =
     &["NO_PUBKEY", "GPG error", "is not signed", "signature", "is expired", "is not valid yet", "EXPKEYSIG", "REVKEYSIG"];
 
-/// The suite of `source`, whose index apt has verified now, or before when no mirror can be reached.
+/// A recipe's repository, and the keys that its index must be signed with.
+pub(super) struct Signed<'a> {
+    pub(super) repository: &'a AptRepository,
+    pub(super) keyring: &'a Keyring,
+}
+
+/// The suite of `source`, whose index apt has verified now, or before when no mirror can be reached: with the host's keys, or with those of the
+/// recipe's repository that is `signed`.
 ///
 /// # Errors
 /// apt does not trust the suite, or it cannot be reached and was never seen; or it is not what it must be.
-pub(super) async fn suite(source: AptSource, dir: &Path, host: Host<'_>, task: &Task) -> Result<Suite, SourceError> {
+pub(super) async fn suite(
+    source: AptSource,
+    signed: Option<Signed<'_>>,
+    dir: &Path,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Suite, SourceError> {
     let url = source.in_release();
-    let key = Sha256Digest::of(url.as_bytes());
-    let (bytes, unreached) = match update(&source, dir).await {
+    // What was verified with other keys says nothing of these.
+    let keys = signed.as_ref().map(|signed| format!(" {}", signed.keyring.sha256())).unwrap_or_default();
+    let key = Sha256Digest::of(format!("{url}{keys}").as_bytes());
+    let (bytes, unreached) = match update(&source, signed.as_ref(), dir).await {
         Ok(bytes) => (bytes, None),
         Err(Failed::Here(error)) => return Err(error),
         Err(Failed::Apt(error)) => {
@@ -59,12 +76,26 @@ pub(super) async fn suite(source: AptSource, dir: &Path, host: Host<'_>, task: &
             let said = error.to_string() + &error_lines(&error);
             let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
             if says(UNTRUSTED) {
-                return Err(SourceError::Untrusted { suite: source.suite.clone(), url, source: error });
+                return Err(match signed {
+                    Some(signed) => {
+                        let (id, key) = (signed.repository.id.clone(), signed.keyring.key().to_owned());
+                        SourceError::UntrustedRepository { id, key, url, source: error }
+                    }
+                    None => SourceError::Untrusted { suite: source.suite.clone(), url, source: error },
+                });
             }
             let is_unreached = says(UNREACHED) || matches!(error, ProcessError::TooSlow { .. });
             match host.store.recall(KIND, &key).filter(|_| is_unreached) {
                 Some(bytes) => (bytes, Some(error)),
-                None => return Err(SourceError::Unreachable { url, source: error }),
+                None => {
+                    return Err(match signed {
+                        Some(Signed { repository, .. }) => {
+                            let (id, key) = (repository.id.clone(), repository.key.clone());
+                            SourceError::UnreachedRepository { id, key, url, source: error }
+                        }
+                        None => SourceError::Unreachable { url, source: error },
+                    });
+                }
             }
         }
     };
@@ -75,7 +106,8 @@ pub(super) async fn suite(source: AptSource, dir: &Path, host: Host<'_>, task: &
     } else {
         host.store.remember(KIND, &key, &bytes);
     }
-    Ok(Suite { sha256: Sha256Digest::of(&bytes), source, release })
+    let repository = signed.map(|signed| signed.repository.id.clone());
+    Ok(Suite { repository, sha256: Sha256Digest::of(&bytes), source, release })
 }
 
 fn error_lines(error: &ProcessError) -> String {
@@ -93,7 +125,7 @@ enum Failed {
 }
 
 /// Have apt fetch and verify the index, in a directory of its own.
-async fn update(source: &AptSource, dir: &Path) -> Result<Vec<u8>, Failed> {
+async fn update(source: &AptSource, signed: Option<&Signed<'_>>, dir: &Path) -> Result<Vec<u8>, Failed> {
     let scratch = |path: &Path| {
         let path = path.to_owned();
         move |source| Failed::Here(SourceError::Scratch { path, source })
@@ -105,9 +137,17 @@ async fn update(source: &AptSource, dir: &Path) -> Result<Vec<u8>, Failed> {
     fs::write(&list, source.line().reveal().to_owned() + "\n").map_err(scratch(&list))?;
     fs::write(&configuration, CONFIGURATION).map_err(scratch(&configuration))?;
     let option = |name: &str, path: &Path| format!("{name}={}", path.display());
+    let mut trust = Vec::new();
+    if let Some(signed) = signed {
+        // In place of the host's keys (apt-secure(8), apt.conf(5): Dir::Etc::Trusted); an option of the entry takes no path with a space.
+        let keyring = signed.keyring.file(dir).map_err(Failed::Here)?;
+        trust =
+            vec!["-o".to_owned(), option("Dir::Etc::Trusted", &keyring), "-o".to_owned(), "Dir::Etc::TrustedParts=/dev/null".to_owned()];
+    }
     Invocation::new(Tool::AptGet)
         .arg("-c")
         .arg(&configuration)
+        .args(trust)
         .args(["-o", &option("Dir::Etc::SourceList", &list), "-o", "Dir::Etc::SourceParts=/dev/null"])
         .args(["-o", &option("Dir::State::Lists", &lists), "-o", &option("Dir::Cache", &dir.join("cache"))])
         // Who builds as root has a scratch directory that apt's own user cannot enter.
@@ -197,7 +237,7 @@ mod tests {
         let mut runs = 0;
         let mut ask = |uri: &str| {
             runs += 1;
-            runtime.block_on(suite(mirror.source(uri), &scratch.path().join(format!("apt {runs}")), host, &task))
+            runtime.block_on(suite(mirror.source(uri), None, &scratch.path().join(format!("apt {runs}")), host, &task))
         };
         let uri = format!("file:{}", mirror.0.path().join("debian").display());
 

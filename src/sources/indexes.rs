@@ -53,7 +53,8 @@ impl PackageIndex {
 pub async fn indexes(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) -> Result<Vec<PackageIndex>, SourceError> {
     let mut found = Vec::new();
     for component in &suite.source.components {
-        let name = format!("{} {component}", suite.source.suite);
+        // Two of them may have suites and components of the same names.
+        let name = format!("{} {component}", suite.repository.as_ref().unwrap_or(&suite.source.suite));
         let (expanded, compressed) = listed(suite, component, arch)?;
         let bytes = match host.store.recall(KIND, &expanded.sha256) {
             Some(bytes) => bytes,

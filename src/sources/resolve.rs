@@ -11,15 +11,16 @@ use super::apt::{self, AptSource};
 use super::bundle::Bundle;
 use super::fetch::{Awaited, Fetch, Remote, fetch, look};
 use super::host::Host;
+use super::in_release::{self, Signed};
 use super::medium::{self, Medium};
 use super::resolved::Resolved;
 use super::signatures::{self, Keyring, Proof};
 use super::upstream::{self};
 use super::verified::stored;
-use super::{SourceError, Unresolved, VerifiedFile, in_release};
+use super::{SourceError, Unresolved, VerifiedFile};
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
-use crate::recipe::{FileSource, Media, Recipe, Repository, Supply};
+use crate::recipe::{AptRepository, FileSource, Media, Recipe, Repository, Supply};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
@@ -44,6 +45,9 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     }
     if let Media::Deploy { suite, .. } = &recipe.media {
         errors.extend(suites(suite, host, &mut found, task).await.err());
+        for repository in &recipe.apt_repositories {
+            errors.extend(apt_repository(repository, host, &mut found, task).await.err());
+        }
     }
     errors.extend(unreached);
     if errors.is_empty() { Ok(found) } else { Err(Unresolved { found: Box::new(found), errors }) }
@@ -106,11 +110,23 @@ async fn suites(suite: &str, host: Host<'_>, found: &mut Resolved, task: &Task) 
     task.step(&format!("fetch the signed index of {suite}"));
     let asked = sources.into_iter().enumerate().map(|(index, source)| async move {
         let dir = host.scratch.join(format!("apt-{index}"));
-        in_release::suite(source, &dir, host, task).await
+        in_release::suite(source, None, &dir, host, task).await
     });
     for suite in join_all(asked).await {
         found.apt.push(suite?);
     }
+    Ok(())
+}
+
+/// The suite of a recipe's repository, whose index is signed with one of its keys.
+async fn apt_repository(repository: &AptRepository, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
+    let (what, key) = (format!("repository {}", repository.id), format!("{}.gpg_keys", repository.key));
+    // A recipe that names no key was refused.
+    let Some(keyring) = Keyring::of(&what, &key, &repository.gpg_keys, host, task).await? else { return Ok(()) };
+    task.step(&format!("fetch the signed index of {what}"));
+    let dir = host.scratch.join(format!("apt-{}", repository.key));
+    let signed = Signed { repository, keyring: &keyring };
+    found.apt.push(in_release::suite(AptSource::of_recipe(repository), Some(signed), &dir, host, task).await?);
     Ok(())
 }
 

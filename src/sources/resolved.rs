@@ -42,12 +42,24 @@ pub struct Resolved {
 /// A suite that packages come from.
 #[derive(Debug)]
 pub struct Suite {
+    /// The recipe's repository that it is; none for the distribution's own.
+    pub repository: Option<String>,
     /// Where it is.
     pub source: AptSource,
     /// What it consists of, as apt has verified it.
     pub release: Release,
     /// What its signed index hashes to.
     pub sha256: Sha256Digest,
+}
+
+impl Suite {
+    /// What people call it.
+    pub fn name(&self) -> String {
+        match &self.repository {
+            Some(id) => format!("repository {id}, {}", self.source.suite),
+            None => format!("debian {}", self.source.suite),
+        }
+    }
 }
 
 impl Resolved {

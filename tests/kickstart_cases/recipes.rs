@@ -19,6 +19,7 @@ pub fn lab() -> Recipe {
         name: "centos-7.5-docker".into(),
         summary: "CentOS 7.5.1804 with Docker CE 18.09.6".into(),
         media: Media::Anaconda { iso: file("CentOS-7-x86_64-Minimal-1804.iso"), kickstart: None },
+        apt_repositories: Vec::new(),
         repositories: vec![Repository {
             id: "kubernetes".into(),
             supply: Supply::Archive(file("Docker.tar.gz")),

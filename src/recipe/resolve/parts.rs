@@ -30,6 +30,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         name,
         media: media(judge, &written.media, kickstart),
         repositories: repositories::repositories(judge, &written.repository),
+        apt_repositories: repositories::apt_repositories(judge, &written.repository, written.media.suite.as_deref()),
         system: system::system(judge, &written.system, written.media.suite.as_deref()),
         kernel: kernel(judge, &written.kernel),
         packages: packages(judge, &written.packages),

@@ -2,18 +2,14 @@
 
 use super::super::tree::KeyPath;
 use super::super::written;
-use super::super::{GpgKey, Kept, Repository, Supply, Upstream, syntax};
+use super::super::{AptRepository, GpgKey, Kept, Repository, Supply, Upstream, syntax};
 use super::fields::{file_source, sha256};
 use super::judge::Judge;
 use super::keys::keys;
 
-/// The `[[repository]]` tables.
+/// The `[[repository]]` tables of RPM packages.
 pub(super) fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<Repository> {
     let path = KeyPath::from("repository");
-    if !written.is_empty() {
-        let help = "there is no yum in it: remove the repository, or choose `installer = \"anaconda\"`";
-        judge.not_for_deploy(&path.at(0), "deploy takes packages from the distribution only", help);
-    }
     judge.unique(written, "repository", |index| path.at(index).at("id"), |repository| Some(repository.id.clone()));
     let file = |written: &written::Repository| written.unpack_to.as_ref().map(|_| file_of(written));
     judge.unique(written, "the repository file", |index| path.at(index).at("file"), file);
@@ -27,7 +23,56 @@ pub(super) fn repositories(judge: &mut Judge<'_>, written: &[written::Repository
         })
         .collect();
     judge.unique(&places, "upstream", |index| places[index].0.clone(), |(_, name)| Some((*name).to_owned()));
-    written.iter().enumerate().map(|(index, written)| repository(judge, &path.at(index), written)).collect()
+    let of_rpm = written.iter().enumerate().filter(|(_, written)| written.apt.is_none());
+    let read = |(index, written): (usize, &written::Repository)| {
+        let path = path.at(index);
+        let help = "name an online repository of Debian packages: `apt = { url = \"https://…\" }`, with its `gpg_keys`";
+        judge.not_for_deploy(&path, "this is a repository of RPM packages, which deploy does not install", help);
+        repository(judge, &path, written)
+    };
+    of_rpm.map(read).collect()
+}
+
+/// The `[[repository]]` tables of Debian packages; `suite` is the distribution's.
+pub(super) fn apt_repositories(judge: &mut Judge<'_>, written: &[written::Repository], suite: Option<&str>) -> Vec<AptRepository> {
+    let of_apt = written.iter().enumerate().filter_map(|(index, written)| Some((index, written, written.apt.as_ref()?)));
+    let read = |(index, written, apt): (usize, &written::Repository, &written::Apt)| {
+        let path = KeyPath::from("repository").at(index);
+        let at = |key| path.at("apt").at(key);
+        for key in ["archive", "upstream", "file", "unpack_to", "gpgcheck"] {
+            if judge.is_written(&path.at(key)) {
+                let title = format!("`{key}` is for repositories of RPM packages");
+                judge.clash(&path.at(key), &path.at("apt"), "Debian packages", title, format!("remove `{key}`"));
+            }
+        }
+        if apt.components.is_empty() {
+            judge.wrong(
+                &at("components"),
+                "an apt repository has at least one component",
+                "write them as sources.list(5) does: [\"main\"]",
+            );
+        }
+        let said = apt.suite.as_ref().map(|suite| judge.spelled(&at("suite"), suite, syntax::apt_word));
+        let repository = AptRepository {
+            id: judge.spelled(&path.at("id"), &written.id, syntax::repository_id),
+            key: format!("repository.{index}"),
+            url: judge.spelled(&at("url"), &apt.url, syntax::base_url).trim_end_matches('/').to_owned(),
+            // What has neither is told of the distribution.
+            suite: said.or(suite.map(str::to_owned)).unwrap_or_default(),
+            components: judge.all_spelled(&at("components"), &apt.components, syntax::apt_word),
+            gpg_keys: keys(judge, &path.at("gpg_keys"), &written.gpg_keys),
+        };
+        // Last, so that they hide nothing that is wrong within.
+        judge.not_for_anaconda(&path.at("apt"), "anaconda installs RPM packages", "give an `archive` or an `upstream`");
+        if written.gpg_keys.is_empty() && !judge.is_written(&path.at("gpg_keys")) {
+            let title = "this repository does not say which key its index is signed with";
+            judge.wrong(&path, title, "add `gpg_keys = [{ url = \"https://…\", fingerprint = \"…\" }]`");
+        } else if written.gpg_keys.is_empty() {
+            judge.wrong(&path.at("gpg_keys"), "an apt repository has at least one key", "name the key that its index is signed with");
+        }
+        repository
+    };
+    of_apt.map(read).collect()
 }
 
 fn file_of(written: &written::Repository) -> String {

@@ -72,7 +72,7 @@ impl Keyring {
     }
 
     /// The keys as a file of `dir`.
-    pub(super) fn file(&self, dir: &Path) -> Result<PathBuf, SourceError> {
+    pub(in crate::sources) fn file(&self, dir: &Path) -> Result<PathBuf, SourceError> {
         let path = dir.join(format!("{}.gpg", self.sha256));
         if !path.exists() {
             atomic::write(&path, &self.bytes).map_err(|source| SourceError::Scratch { path: path.clone(), source })?;
