@@ -3,9 +3,9 @@
 use super::*;
 
 /// What grub-mkconfig 2.06 of Debian 12 writes, its menu shortened to one kernel; `GRUB_DEFAULT=0`.
-const DEBIAN: &str = include_str!("testdata/debian-12.cfg");
+const DEBIAN: &str = include_str!("../testdata/debian-12.cfg");
 /// What grub2-mkconfig 2.02 of CentOS 7.5 writes on BIOS with `/boot` on its own partition.
-const CENTOS: &str = include_str!("testdata/centos-7.5.cfg");
+const CENTOS: &str = include_str!("../testdata/centos-7.5.cfg");
 
 fn boot(config: &str, environment: &str) -> (String, String, String, String) {
     let entry = default_entry(config, environment).unwrap();
