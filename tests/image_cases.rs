@@ -354,7 +354,7 @@ fn boot_on_its_own_partition_is_seen_in_its_place() {
     make_ext4(&mke2fs(101 * MIB, 400 * MIB), &tree, &path);
     let root = Root::open(&Disk::open(&path).unwrap()).unwrap();
     assert_eq!((root.partition(), root.read("/vmlinuz", 100).unwrap()), (2, b"kernel".to_vec()));
-    assert_eq!(BootEntry::read(&root).unwrap().kernel, "/boot/vmlinuz-6.1.0-30-cloud-amd64");
+    assert_eq!(BootEntry::read(&root).unwrap().kernel.path, "/boot/vmlinuz-6.1.0-30-cloud-amd64");
     assert!(root.read_dir("/boot").unwrap().contains(&"grub".into()));
 }
 
@@ -374,8 +374,8 @@ fn a_deployed_disk_is_inspected() {
         assert_eq!(system.kernels, ["6.1.0-30-cloud-amd64"]);
         assert_eq!((system.enabled_units, system.ssh_host_keys), (vec!["docker.service".into()], vec!["ssh_host_ed25519_key".into()]));
         let boot = system.boot.unwrap();
-        assert_eq!(boot.kernel, "/boot/vmlinuz-6.1.0-30-cloud-amd64");
-        assert_eq!(boot.initrd, "/boot/initrd.img-6.1.0-30-cloud-amd64");
+        assert_eq!(boot.kernel.path, "/boot/vmlinuz-6.1.0-30-cloud-amd64");
+        assert_eq!(boot.initrds[0].path, "/boot/initrd.img-6.1.0-30-cloud-amd64");
         assert!(layout.partition(Role::Swap).is_some());
     }
 }

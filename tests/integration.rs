@@ -8,6 +8,7 @@ mod el7_commands;
 mod kickstart_cases;
 mod kickstart_parser;
 mod image_cases;
+mod boot_cases;
 mod inside_cases;
 mod mount_cases;
 mod export_cases;

@@ -1,8 +1,10 @@
 //! Kernel and initramfs of a disk, copied out so that it can be booted directly.
 
-use std::fs;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::boot::{BootFile, Mechanism};
 use super::{BootEntry, Disk, Format, ImageError, Root};
 
 /// Kernels have some 15 MB, initramfs images up to 100.
@@ -43,12 +45,20 @@ impl BootFiles {
             Ok(entry) => entry,
             Err(error) => newest_kernel(&root)?.ok_or(error)?,
         };
-        let copy = |from: &str, name: &str| -> Result<PathBuf, ImageError> {
+        let copy = |from: &[BootFile], name: &str| -> Result<PathBuf, ImageError> {
             let to = into.join(name);
-            fs::write(&to, root.read(from, MAX_BYTES)?).map_err(|source| ImageError::write(&to, source))?;
+            let mut file = File::create(&to).map_err(|source| ImageError::write(&to, source))?;
+            let mut written = 0;
+            for part in from {
+                // Each archive of an initramfs begins at a multiple of four bytes (Linux, init/initramfs.c, `unpack_to_rootfs`).
+                let mut bytes = vec![0; usize::next_multiple_of(written, 4) - written];
+                bytes.append(&mut part.read(&root, MAX_BYTES)?);
+                file.write_all(&bytes).map_err(|source| ImageError::write(&to, source))?;
+                written += bytes.len();
+            }
             Ok(to)
         };
-        Ok(Self { kernel: copy(&entry.kernel, "kernel")?, initrd: copy(&entry.initrd, "initrd")?, arguments: entry.arguments })
+        Ok(Self { kernel: copy(&[entry.kernel], "kernel")?, initrd: copy(&entry.initrds, "initrd")?, arguments: entry.arguments })
     }
 }
 
@@ -60,7 +70,14 @@ fn newest_kernel(root: &Root) -> Result<Option<BootEntry>, ImageError> {
         for initrd in [format!("/boot/initrd.img-{version}"), format!("/boot/initramfs-{version}.img")] {
             if root.exists(&initrd)? {
                 let arguments = format!("root=UUID={}", root.uuid());
-                return Ok(Some(BootEntry { title: version.to_owned(), kernel: format!("/boot/vmlinuz-{version}"), initrd, arguments }));
+                return Ok(Some(BootEntry {
+                    mechanism: Mechanism::Grub,
+                    configuration: String::new(),
+                    title: version.to_owned(),
+                    kernel: BootFile::whole(format!("/boot/vmlinuz-{version}")),
+                    initrds: vec![BootFile::whole(initrd)],
+                    arguments,
+                }));
             }
         }
     }

@@ -13,6 +13,8 @@ pub mod gpt_type {
     pub const BIOS_BOOT: &str = "21686148-6449-6e6f-744e-656564454649";
     /// EFI system partition.
     pub const ESP: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+    /// Extended boot loader partition: kernels and entries, when the ESP is too small (Boot Loader Specification, UAPI.1).
+    pub const XBOOTLDR: &str = "bc13c2ff-59e6-4262-a352-b275fd6f7172";
     /// Linux swap.
     pub const SWAP: &str = "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f";
     /// Root of an x86-64 system; what systemd-repart grows by default.

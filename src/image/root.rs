@@ -1,26 +1,27 @@
 //! The files of a disk image as its system sees them: links resolved, filesystems mounted in their places.
 //!
-//! Filesystems of the disk that `/etc/fstab` names are seen in their places. Symbolic links are followed inside the image and
+//! Filesystems of the disk that `/etc/fstab` names are seen in their places, and those that systemd mounts by itself. Symbolic links are followed inside the image and
 //! nowhere else. btrfs and LUKS are refused by name, and LVM's volumes that are
 //! neither linear nor striped.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
+use super::automount;
 use super::disk::Disk;
 use super::error::ImageError;
-use super::filesystem::{Content, Entry, FileKind, Filesystem, FsError, Identity, Metadata, Usage, Xattr};
+use super::filesystem::{Entry, FileKind, Filesystem, FsError, Identity, Metadata, Usage, Xattr};
 use super::fstab;
+use super::open_file::OpenFile;
 use super::superblock::FilesystemType;
 use super::volume::Volume;
-use crate::base::read_at::Stored;
 
 /// Links followed for one path (Linux: 40, `MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -172,6 +173,20 @@ impl Root {
         [root].into_iter().chain(self.mounts.iter().map(|(place, mounted)| (place.as_path(), mounted)))
     }
 
+    /// Whether a filesystem of its own is mounted on `path`.
+    pub(super) fn is_mount_point(&self, path: &Path) -> bool {
+        self.mounts.iter().any(|(point, _)| point == path)
+    }
+
+    /// Where the filesystem is seen whose UUID is `uuid`, or whose label is `label`.
+    pub(super) fn place_of(&self, uuid: Option<&str>, label: Option<&str>) -> Option<&Path> {
+        let is_it = |Mounted { filesystem, .. }: &Mounted| {
+            uuid.is_some_and(|uuid| filesystem.uuid().eq_ignore_ascii_case(uuid))
+                || label.is_some_and(|label| !label.is_empty() && filesystem.label() == label)
+        };
+        self.all().find(|(_, mounted)| is_it(mounted)).map(|(place, _)| place)
+    }
+
     /// How much room the root filesystem has.
     ///
     /// # Errors
@@ -221,6 +236,21 @@ impl Root {
         self.read_part(path.as_ref(), |size| Ok(0..size.min(max_bytes)))
     }
 
+    /// The `size` bytes of the regular file `path` that begin at byte `offset`, links followed.
+    ///
+    /// # Errors
+    /// It is not there, no regular file, ends before, or is damaged.
+    pub fn read_range(&self, path: impl AsRef<Path>, offset: u64, size: u64) -> Result<Vec<u8>, ImageError> {
+        let path = path.as_ref();
+        self.read_part(path, |whole| match offset.checked_add(size) {
+            Some(end) if end <= whole => Ok(offset..end),
+            _ => {
+                let what = format!("{} has {whole} bytes, {size} from byte {offset} on are wanted", path.display());
+                Err(ImageError::corrupt(&self.disk, None, what))
+            }
+        })
+    }
+
     /// Open the regular file `path`, links followed.
     ///
     /// # Errors
@@ -229,17 +259,16 @@ impl Root {
         let path = path.as_ref().to_owned();
         let (mounted, inner) = self.locate(&self.real_of_kind(&path, FileKind::File)?);
         let content = mounted.filesystem.open(&inner).map_err(|error| self.failed(mounted, &path, error))?;
-        let failed = Box::new(move |error| self.failed(mounted, &path, error));
-        Ok(OpenFile { content, failed, position: 0 })
+        Ok(OpenFile::new(content, Box::new(move |error| self.failed(mounted, &path, error))))
     }
 
     /// The bytes of what `path` leads to that `part` gives for its size.
     fn read_part(&self, path: &Path, part: impl FnOnce(u64) -> Result<Range<u64>, ImageError>) -> Result<Vec<u8>, ImageError> {
         let mut file = self.open_file(path)?;
-        let part = part(file.content.size())?;
+        let part = part(file.size())?;
         let length = part.end.saturating_sub(part.start);
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        file.position = part.start;
+        file.skip(part.start);
         file.take(length).read_to_end(&mut bytes).map_err(|source| ImageError::read(&self.disk, source))?;
         Ok(bytes)
     }
@@ -454,6 +483,15 @@ impl Root {
                 Err(error) => self.unmounted.push(format!("{}: no readable filesystem of this disk has that name; {error}", what())),
             }
         }
+        let seen: Vec<_> = self.mounts.iter().map(|(point, mounted)| (point.clone(), mounted.start)).collect();
+        let names = |dir: &Path| match self.read_dir(dir) {
+            Err(ImageError::Absent { .. } | ImageError::OtherKind { .. }) => Ok(None),
+            names => names.map(Some),
+        };
+        for (point, volume) in automount::mounts(volumes, &seen, &names)? {
+            let mounted = Mounted::open(volume)?;
+            self.mounts.extend(mounted.map(|mounted| (point, mounted)));
+        }
         // What is mounted now may hide what was looked at before.
         self.last.take();
         Ok(())
@@ -518,38 +556,6 @@ impl Iterator for Walk<'_> {
             return Some(Err(error));
         }
         Some(Ok((path, metadata)))
-    }
-}
-
-/// A regular file of an image, read from its beginning: see [`Root::open_file`]. Errors of the image travel inside those of
-/// [`std::io::Read`]; [`ImageError::read`] takes them out.
-pub struct OpenFile<'a> {
-    content: Box<dyn Content + 'a>,
-    failed: Box<dyn Fn(FsError) -> ImageError + 'a>,
-    position: u64,
-}
-
-impl OpenFile<'_> {
-    /// Where the bytes from here on are stored, when that is known, and for how many of them that goes on; 0 only at the end of the file.
-    /// Bytes of two images that are stored in one place, in a file that both lie over, are the same.
-    ///
-    /// # Errors
-    /// The file is damaged.
-    pub fn stored(&mut self) -> Result<(u64, Option<Stored>), ImageError> {
-        self.content.stored(self.position).map_err(&self.failed)
-    }
-
-    /// Leave out the next `count` bytes.
-    pub fn skip(&mut self, count: u64) {
-        self.position = self.position.saturating_add(count);
-    }
-}
-
-impl Read for OpenFile<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.content.read_at(self.position, buf).map_err(&self.failed)?;
-        self.position += count as u64;
-        Ok(count)
     }
 }
 

@@ -19,8 +19,9 @@ pub(super) struct Volume<'a> {
     partition: Partition,
     /// What it is called whatever it holds: `/dev/vda1`, `PARTUUID=…`, `/dev/cl/root`.
     names: Vec<String>,
-    bytes: Slice,
+    /// It is a logical volume on partitions.
     is_logical: bool,
+    bytes: Slice,
     kind: Option<FilesystemType>,
     /// Why nothing in it can be read, when that is known.
     problem: Option<String>,
@@ -47,7 +48,7 @@ impl<'a> Volume<'a> {
             };
             let kind = FilesystemType::detect(&bytes);
             let (partition, names) = (on.partition.clone(), logical.names.to_vec());
-            volumes.push(Self { disk, partition, names, bytes, is_logical: true, kind, problem });
+            volumes.push(Self { disk, partition, names, is_logical: true, bytes, kind, problem });
         }
         Ok(volumes)
     }
@@ -61,7 +62,7 @@ impl<'a> Volume<'a> {
             format!("/dev/vda{}", partition.index),
             format!("/dev/sda{}", partition.index),
         ];
-        Self { disk, partition, names, bytes, is_logical: false, kind, problem: None }
+        Self { disk, partition, names, is_logical: false, bytes, kind, problem: None }
     }
 
     /// What it holds that cannot be read, in words; `None` when there is nothing that is known, or it can be read.
@@ -76,6 +77,11 @@ impl<'a> Volume<'a> {
     /// Index of the partition; 0 on a disk without a partition table.
     pub(super) fn partition(&self) -> u32 {
         self.partition.index
+    }
+
+    /// Type of the partition: of a GPT a UUID in small letters. A logical volume has none.
+    pub(super) fn type_id(&self) -> &str {
+        if self.is_logical { "" } else { &self.partition.type_id }
     }
 
     /// Byte of the disk at which it begins.

@@ -66,7 +66,7 @@ impl Scheme {
 
 /// The order of two versions, or of two releases: runs of digits as numbers, runs of letters as text, everything else separates. `~` is
 /// older than the end of the text, `^` newer than the end and older than everything else.
-pub(super) fn rpm_order(a: &str, b: &str) -> Ordering {
+pub fn rpm_order(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     let is_mark = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'~' | b'^');
     loop {

@@ -1,184 +1,106 @@
 //! GRUB's menu: a configuration is evaluated as GRUB would on a plain boot. `grubenv` is loaded, `if` is decided, the default is looked up by
-//! number, title or id.
+//! number, title or id. What leads to another configuration (`configfile`, `source`) is followed within the image, and Boot Loader
+//! Specification entries are read where `blscfg` asks for them.
 
+mod bls;
+mod evaluator;
+mod files;
 mod script;
 
-use std::collections::BTreeMap;
+use super::entry::{BootEntry, BootFile, MAX_CONFIG_BYTES, Mechanism};
+use crate::image::error::ImageError;
+use crate::image::root::Root;
+use evaluator::{Chosen, Evaluator, Next};
+use files::{Fault, Files, locate};
 
-use self::script::{Statement, Word};
-use super::BootEntry;
+/// A GRUB environment block has 1024 bytes (GRUB manual 2.06, section 15.2).
+const MAX_ENVIRONMENT_BYTES: u64 = 64 << 10;
+/// Where distributions keep the configuration: Debian, EL on BIOS. On UEFI, a directory of [`EFI_DIRS`] holds it, or leads there.
+const CONFIGS: [&str; 2] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
+const EFI_DIRS: [&str; 3] = ["/boot/efi/EFI", "/efi/EFI", "/boot/EFI"];
+/// Configurations that lead from one to the next.
+const MAX_CONFIGS: usize = 8;
 
-/// The default entry of a configuration, with paths as GRUB sees them. `environment` is the text of `grubenv`.
+/// What GRUB boots by default in the system of `root`; `None` when there is no configuration.
 ///
 /// # Errors
-/// A sentence that says what is not understood.
-pub(super) fn default_entry(config: &str, environment: &str) -> Result<BootEntry, String> {
-    let statements = script::parse(config)?;
-    // What GRUB 2.06 sets before it reads the file, as far as grub-mkconfig asks.
-    let mut variables: BTreeMap<String, String> = [
-        ("feature_menuentry_id", "y"),
-        ("feature_default_font_path", "y"),
-        ("feature_platform_search_hint", "y"),
-        ("feature_timeout_style", "y"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    variables.extend([("grub_platform", "pc"), ("grub_cpu", "i386")].map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let mut menu = Evaluator { variables, environment: parse_environment(environment), entries: Vec::new(), commands: Vec::new() };
-    menu.run(&statements);
-    if menu.entries.is_empty() {
-        return Err(match menu.commands.iter().find(|words| words.first().is_some_and(|word| word == "blscfg" || word == "configfile")) {
-            Some(words) => format!("its menu is elsewhere (`{}`), which is not followed", words.join(" ")),
-            None => "it has no menu entry".to_owned(),
-        });
-    }
-    let default = menu.variables.get("default").cloned().unwrap_or_default();
-    menu.boot(&default, 0)
-}
-
-fn parse_environment(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-/// A menu entry or submenu, not yet run.
-struct MenuEntry {
-    title: String,
-    id: String,
-    is_submenu: bool,
-    body: Vec<Statement>,
-}
-
-/// GRUB's state while it reads a file.
-struct Evaluator {
-    variables: BTreeMap<String, String>,
-    environment: BTreeMap<String, String>,
-    entries: Vec<MenuEntry>,
-    /// Every other command that was reached, expanded.
-    commands: Vec<Vec<String>>,
-}
-
-impl Evaluator {
-    fn run(&mut self, statements: &[Statement]) {
-        for statement in statements {
-            match statement {
-                Statement::Command(words) => self.command(words),
-                Statement::Block(words, body) => self.entry(words, body),
-                Statement::If(branches) => {
-                    if let Some((_, body)) = branches.iter().find(|(condition, _)| self.holds(condition)) {
-                        self.run(body);
-                    }
-                }
-            }
+/// No configuration is understood, and the first one why; or the image is damaged.
+pub(super) fn default_entry_of(root: &Root) -> Result<Option<BootEntry>, ImageError> {
+    let mut refused = None;
+    for path in configurations(root)? {
+        match follow(root, &path).map(|chosen| entry(root, chosen)) {
+            Ok(entry) => return entry.map(Some),
+            Err(Fault::Image(error)) => return Err(error),
+            Err(Fault::Said(what)) => refused = refused.or(Some(ImageError::incompatible(root.disk(), None, what))),
         }
     }
+    refused.map_or(Ok(None), Err)
+}
 
-    fn command(&mut self, words: &[Word]) {
-        let words = Word::expand_all(words, &self.variables);
-        let assignment = match &words[..] {
-            [command, assignment] if command == "set" => Some(assignment),
-            [assignment] => Some(assignment),
-            _ => None,
+/// The configurations that GRUB may begin with: on an ESP first, because the firmware begins there.
+fn configurations(files: &dyn Files) -> Result<Vec<String>, ImageError> {
+    let mut paths = Vec::new();
+    for dir in EFI_DIRS {
+        paths.extend(files.names(dir)?.iter().map(|vendor| format!("{dir}/{vendor}/grub.cfg")));
+    }
+    paths.extend(CONFIGS.map(str::to_owned));
+    let mut found = Vec::new();
+    for path in paths {
+        if files.exists(&path)? {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// What the configuration `path` boots, or the one that it leads to.
+fn follow(files: &dyn Files, path: &str) -> Result<Chosen, Fault> {
+    let mut way = vec![path.to_owned()];
+    let mut carried = Vec::new();
+    loop {
+        let path = way[way.len() - 1].clone();
+        let about = |fault| match fault {
+            Fault::Said(what) => Fault::Said(format!("{path}: {what}")),
+            image @ Fault::Image(_) => image,
         };
-        if let Some((name, value)) = assignment.and_then(|assignment| assignment.split_once('=')) {
-            self.variables.insert(name.to_owned(), value.to_owned());
-        } else if words.first().is_some_and(|command| command == "load_env") {
-            self.variables.extend(self.environment.clone());
-        } else {
-            self.commands.push(words);
-        }
-    }
-
-    /// `menuentry TITLE [--class X] [--users X] [--hotkey X] [--id ID] [--unrestricted] {`
-    fn entry(&mut self, words: &[Word], body: &[Statement]) {
-        let words = Word::expand_all(words, &self.variables);
-        let (mut title, mut id) = (None, None);
-        let mut rest = words.iter().skip(1);
-        while let Some(word) = rest.next() {
-            match word.as_str() {
-                "--id" => id = rest.next(),
-                "--class" | "--users" | "--hotkey" | "--source" => {
-                    rest.next();
+        match evaluate(files, &path, carried).map_err(about)? {
+            Next::Boot(chosen) => return Ok(chosen),
+            Next::Config(next, variables) => {
+                if way.contains(&next) {
+                    return Err(Fault::Said(format!("{path}: it leads back to {next}")));
                 }
-                option if option.starts_with("--") => {}
-                _ => title = title.or(Some(word)),
+                if way.len() == MAX_CONFIGS {
+                    return Err(Fault::Said(format!("{}: more than {MAX_CONFIGS} configurations follow each other", way[0])));
+                }
+                way.push(next);
+                carried = variables;
             }
         }
-        let title = title.cloned().unwrap_or_default();
-        let id = id.cloned().unwrap_or_else(|| title.clone());
-        let is_submenu = words.first().is_some_and(|word| word == "submenu");
-        self.entries.push(MenuEntry { title, id, is_submenu, body: body.to_vec() });
-    }
-
-    /// Whether the last command of a condition succeeds. Of commands, only tests are known; no condition at all is an `else`.
-    fn holds(&self, condition: &[Statement]) -> bool {
-        match condition.last() {
-            None => true,
-            Some(Statement::Command(words)) => {
-                let words: Vec<_> = words.iter().map(|word| word.expand(&self.variables)).collect();
-                let words: Vec<_> = words.iter().map(String::as_str).collect();
-                match &words[..] {
-                    ["[", inside @ .., "]"] | ["test", inside @ ..] => self.test(inside),
-                    ["true"] => true,
-                    _ => false,
-                }
-            }
-            Some(_) => false,
-        }
-    }
-
-    fn test(&self, words: &[&str]) -> bool {
-        match words {
-            ["!", rest @ ..] => !self.test(rest),
-            [a, "=" | "==", b] => a == b,
-            [a, "!=", b] => a != b,
-            ["-n", text] | [text] => !text.is_empty(),
-            ["-z", text] => text.is_empty(),
-            // The only file a menu asks for is its environment block.
-            ["-s" | "-e" | "-f", path] => path.ends_with("/grubenv") && !self.environment.is_empty(),
-            _ => false,
-        }
-    }
-
-    /// Choose by `default` and run the entry. In `A>B`, B chooses in the submenu A; `>>` is a `>` of a title.
-    fn boot(mut self, default: &str, depth: usize) -> Result<BootEntry, String> {
-        let (first, rest) = split_default(default);
-        let by_number = first.parse().ok().filter(|index| *index < self.entries.len());
-        let by_name = || self.entries.iter().position(|entry| entry.id == first || entry.title == first);
-        // What is not found is the first entry, as in GRUB.
-        let index = by_number.or_else(by_name).unwrap_or(0);
-        if index >= self.entries.len() || depth > 8 {
-            return Err(format!("its default `{default}` leads to no menu entry"));
-        }
-        let chosen = self.entries.swap_remove(index);
-        self.entries.clear();
-        self.commands.clear();
-        self.run(&chosen.body);
-        if chosen.is_submenu {
-            return self.boot(&rest, depth + 1);
-        }
-        let find =
-            |names: &[&str]| self.commands.iter().rev().find(|words| words.first().is_some_and(|word| names.contains(&word.as_str())));
-        let title = &chosen.title;
-        let linux = find(&["linux", "linux16", "linuxefi"]).ok_or_else(|| format!("its default `{title}` starts no Linux"))?;
-        let initrd = find(&["initrd", "initrd16", "initrdefi"]).ok_or_else(|| format!("its default `{title}` has no initrd"))?;
-        let (Some(kernel), Some(initrd)) = (linux.get(1), initrd[1..].last()) else {
-            return Err(format!("its default `{title}` names no kernel or initrd"));
-        };
-        Ok(BootEntry { kernel: kernel.clone(), initrd: initrd.clone(), arguments: linux[2..].join(" "), title: chosen.title })
     }
 }
 
-fn split_default(default: &str) -> (String, String) {
-    let mut at = 0;
-    while let Some(found) = default[at..].find('>') {
-        let place = at + found;
-        if !default[place + 1..].starts_with('>') {
-            return (default[..place].replace(">>", ">"), default[place + 1..].to_owned());
-        }
-        at = place + 2;
-    }
-    (default.replace(">>", ">"), String::new())
+fn evaluate(files: &dyn Files, path: &str, carried: Vec<(String, String)>) -> Result<Next, Fault> {
+    let config = files.text(path, MAX_CONFIG_BYTES)?.ok_or_else(|| "there is no such file".to_owned())?;
+    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let environment = match files.text(&format!("{dir}/grubenv"), MAX_ENVIRONMENT_BYTES)? {
+        Some(text) => text,
+        // EL7 on UEFI keeps it here too, behind a link.
+        None => files.text("/boot/grub2/grubenv", MAX_ENVIRONMENT_BYTES)?.unwrap_or_default(),
+    };
+    Evaluator::new(files, path, &environment, carried).default(&config)
+}
+
+/// The entry with the files that GRUB would find.
+fn entry(root: &Root, chosen: Chosen) -> Result<BootEntry, ImageError> {
+    let Chosen { title, kernel, initrds, arguments, configuration, is_bls, device } = chosen;
+    let located = |name: &str| {
+        let found = locate(root, name, device.as_deref())?;
+        let path = found.ok_or_else(|| ImageError::absent(root.disk(), format!("{name}, which {configuration} boots")))?;
+        Ok::<_, ImageError>(BootFile::whole(path))
+    };
+    let mechanism = if is_bls { Mechanism::GrubBootLoaderEntries } else { Mechanism::Grub };
+    let (kernel, initrds) = (located(&kernel)?, initrds.iter().map(|name| located(name)).collect::<Result<_, _>>()?);
+    Ok(BootEntry { mechanism, configuration, title, kernel, initrds, arguments })
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::base::size::ByteSize;
     use crate::image::inspect::{LogicalVolume, MachineId, RootFilesystem, System};
-    use crate::image::{BootEntry, DiskInfo, Format, Partition, PartitionTable};
+    use crate::image::{BootEntry, BootFile, DiskInfo, Format, Mechanism, Partition, PartitionTable};
     use crate::recipe::TableKind as Planned;
 
     fn good() -> Inspection {
@@ -129,7 +129,14 @@ mod tests {
                 enabled_units: Vec::new(),
                 machine_id: MachineId::Set,
                 ssh_host_keys: Vec::new(),
-                boot: Some(BootEntry { title: text("t"), kernel: text("/k"), initrd: text("/i"), arguments: String::new() }),
+                boot: Some(BootEntry {
+                    mechanism: Mechanism::Grub,
+                    configuration: text("/c"),
+                    title: text("t"),
+                    kernel: BootFile::whole("/k"),
+                    initrds: vec![BootFile::whole("/i")],
+                    arguments: String::new(),
+                }),
                 mounts: Vec::new(),
                 unmounted: Vec::new(),
                 accounts: Vec::new(),

@@ -129,6 +129,7 @@ fn describe(system: &System, row: &mut impl FnMut(&str, &str)) {
     row("ssh host keys", &keys);
     if let Some(boot) = &system.boot {
         row("boots", &format!("{} {}", boot.kernel, boot.arguments));
+        row("boots how", &format!("{}, {}", boot.mechanism.name(), boot.configuration));
     }
     row("enabled units", &system.enabled_units.join(", "));
     let account = |account: &Account| {

@@ -32,19 +32,33 @@ enum Piece {
 }
 
 impl Word {
-    /// The word's text; unknown variables are empty.
-    pub(super) fn expand(&self, variables: &BTreeMap<String, String>) -> String {
-        let text = self.pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => text.as_str(),
-            Piece::Variable(name) => variables.get(name).map_or("", String::as_str),
-        });
-        text.collect()
+    /// The word's text; unknown variables are empty. Little more than `limit` bytes are made of it.
+    pub(super) fn expand(&self, variables: &BTreeMap<String, String>, limit: usize) -> String {
+        let mut expanded = String::new();
+        for piece in &self.pieces {
+            if expanded.len() > limit {
+                break;
+            }
+            expanded.push_str(match piece {
+                Piece::Text(text) => text,
+                Piece::Variable(name) => variables.get(name).map_or("", String::as_str),
+            });
+        }
+        expanded
     }
 
-    /// The texts of `words`; an unquoted word that expands to nothing is none.
-    pub(super) fn expand_all(words: &[Self], variables: &BTreeMap<String, String>) -> Vec<String> {
-        let texts = words.iter().map(|word| (word.quoted, word.expand(variables)));
-        texts.filter(|(quoted, text)| *quoted || !text.is_empty()).map(|(_, text)| text).collect()
+    /// The texts of `words`; an unquoted word that expands to nothing is none. Little more than `limit` bytes are made of them.
+    pub(super) fn expand_all(words: &[Self], variables: &BTreeMap<String, String>, limit: usize) -> Vec<String> {
+        let (mut texts, mut left) = (Vec::new(), Some(limit));
+        for word in words {
+            let Some(room) = left else { break };
+            let text = word.expand(variables, room);
+            left = room.checked_sub(text.len());
+            if word.quoted || !text.is_empty() {
+                texts.push(text);
+            }
+        }
+        texts
     }
 
     fn is(&self, keyword: &str) -> bool {
@@ -234,7 +248,7 @@ mod tests {
     fn words(text: &str) -> Vec<String> {
         let variables = BTreeMap::from([("a".to_owned(), "A B".to_owned()), ("?".to_owned(), "0".to_owned())]);
         match &parse(text).unwrap()[..] {
-            [Statement::Command(words)] => Word::expand_all(words, &variables),
+            [Statement::Command(words)] => Word::expand_all(words, &variables, 1 << 10),
             other => panic!("{other:?}"),
         }
     }
