@@ -12,6 +12,7 @@
 //! FUZZ_REPLAY=FILE   try one input of the only target, once
 //! ```
 
+mod boots;
 mod databases;
 mod disks;
 mod looked;

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::io::Write;
 
+use super::boots;
 use super::databases;
 use super::disks;
 use goldsmith::kickstart;
@@ -282,6 +283,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "ext4", seeds: &["fuzz/corpus/ext4"], prepare: Some(databases::expanded), words: BINARY, run: disks::read_ext4 },
     Target { name: "fat", seeds: &["fuzz/corpus/fat.xz"], prepare: Some(databases::expanded), words: BINARY, run: disks::read_fat },
     Target { name: "qcow2", seeds: &["fuzz/corpus/qcow2"], prepare: Some(databases::expanded), words: BINARY, run: disks::read_qcow2 },
+    Target { name: "grub", seeds: &["fuzz/corpus/grub"], prepare: None, words: boots::GRUB, run: boots::read_grub },
+    Target { name: "systemd-boot", seeds: &["fuzz/corpus/systemd-boot"], prepare: None, words: boots::ENTRY, run: boots::read_systemd },
+    Target { name: "uki", seeds: &["fuzz/corpus/uki.xz"], prepare: Some(databases::expanded), words: BINARY, run: boots::read_unified },
     Target { name: "lvm", seeds: &["fuzz/corpus/lvm"], prepare: None, words: LVM, run: disks::read_lvm },
     Target {
         name: "rpmdb",
