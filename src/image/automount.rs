@@ -11,16 +11,19 @@ use super::volume::Volume;
 const GENERATOR: &str = "systemd-gpt-auto-generator";
 const GENERATORS: [&str; 2] = ["/usr/lib/systemd/system-generators", "/lib/systemd/system-generators"];
 
+/// What a directory holds; `None` when there is no directory.
+type Names<'a> = dyn Fn(&Path) -> Result<Option<Vec<OsString>>, ImageError> + 'a;
+
 /// Those of `volumes` that are mounted when a machine boots through UEFI, each with its place: the XBOOTLDR partition on `/boot`, the ESP on
 /// `/efi` when that is there, else on `/boot`. Nothing is mounted on what holds files, or where something is mounted already. `seen` are the
-/// filesystems that are mounted, each with the byte of the disk where it begins; `names` tells what a directory holds, `None` without one.
+/// filesystems that are mounted, each with the byte of the disk where it begins; `names` is asked what a directory holds.
 ///
 /// # Errors
 /// A directory cannot be read.
 pub(super) fn mounts<'a, 'd>(
     volumes: &'a [Volume<'d>],
     seen: &[(PathBuf, u64)],
-    names: &dyn Fn(&Path) -> Result<Option<Vec<OsString>>, ImageError>,
+    names: &Names<'_>,
 ) -> Result<Vec<(PathBuf, &'a Volume<'d>)>, ImageError> {
     let mut found = Vec::new();
     let mut does = false;
