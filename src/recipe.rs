@@ -33,10 +33,10 @@ mod tree;
 mod written;
 
 pub use builtin::{builtin, builtin_names, reads_as_recipe, starter};
-pub use diagnostics::Diagnostics;
+pub use diagnostics::{Diagnostics, Passage};
 pub use host::RecipeHost;
 pub use keys::GpgKey;
-pub use known::{Doubt, doubts, is_same_keyboard};
+pub use known::{Doubt, doubts, is_same_keyboard, likely_suite};
 pub use load::load;
 pub use resolved::*;
 pub use shape::schema;

@@ -4,6 +4,7 @@
 
 pub mod server;
 mod signed;
+mod suites;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::page;
 use crate::artifact::{self, EVENTS_FILE};
-use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::failure::{AnyFailure, Class, Failure, Finding};
 use crate::base::text::counted;
 use crate::report::Recorder;
 use crate::verify::{Outcome, Report};
@@ -81,6 +81,10 @@ impl Failure for BuildFailed {
 
     fn evidence(&self) -> Vec<String> {
         self.cause.get().evidence()
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.cause.get().findings()
     }
 
     fn evidence_dir(&self) -> Option<PathBuf> {

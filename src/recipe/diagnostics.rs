@@ -95,6 +95,34 @@ impl Failure for Diagnostics {
     }
 }
 
+/// Where a recipe says something that may turn out wrong when its inputs are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    source: Source,
+    place: Place,
+}
+
+impl Passage {
+    /// What stands at `place` of one of these texts.
+    pub(super) fn of(sources: &[Source], place: &Place) -> Option<Self> {
+        let source = sources.get(place.source)?.clone();
+        Some(Self { source, place: Place { source: 0, ..place.clone() } })
+    }
+
+    /// For machines: that it is wrong, and what to do.
+    pub fn finding(&self, what: &str, help: Option<String>) -> Finding {
+        let problem = Problem::new(what).show(self.place.clone(), "");
+        Finding { help: help.into_iter().collect(), ..problem.finding(std::slice::from_ref(&self.source)) }
+    }
+
+    /// For people: the file, the line and the place in it. What is wrong is said by who shows it.
+    pub fn shown(&self) -> Vec<String> {
+        let problem = Problem::new("").show(self.place.clone(), "");
+        let text = Renderer::plain().render(&[problem.group(std::slice::from_ref(&self.source))]);
+        text.lines().skip(1).map(str::to_owned).collect()
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {

@@ -137,6 +137,11 @@ fn suite(target: Target<'_>) -> Knowledge {
     Knowledge::Doubtful(fault(what, suggestion(name, SUITES), "write the release's code name, like \"bookworm\""))
 }
 
+/// The suite of Debian that is probably meant by `name`, which is none.
+pub fn likely_suite(name: &str) -> Option<&'static str> {
+    suggestion(name, SUITES.into_iter().filter(|suite| *suite != name))
+}
+
 /// Whether the tz database has `name`.
 pub(super) fn timezone(name: &str, target: Target<'_>) -> Knowledge {
     let plain = name.strip_prefix("posix/").or_else(|| name.strip_prefix("right/")).unwrap_or(name);

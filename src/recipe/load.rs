@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::builtin::{builtin, builtin_names};
-use super::diagnostics::{Diagnostics, Findings, Problem};
+use super::diagnostics::{Diagnostics, Findings, Passage, Problem};
 use super::host::RecipeHost;
 use super::layers;
 use super::mask::mask;
@@ -60,10 +60,13 @@ impl Loading<'_> {
             }
         }
         let fitted = fit(&tree, &mut self.findings);
+        let suite = KeyPath::from("media.suite");
+        let suite_at = tree.has(&suite).then(|| Passage::of(&self.sources, &tree.place(&suite))).flatten();
         match serde_json::from_value(fitted) {
             Ok(written) => {
                 let mut judge = Judge::new(&tree, &self.sources, self.host, &mut self.findings);
-                Some(Recipe { inherited: std::mem::take(&mut self.inherited), ..resolve::recipe(&mut judge, &written) })
+                let inherited = std::mem::take(&mut self.inherited);
+                Some(Recipe { inherited, suite_at, ..resolve::recipe(&mut judge, &written) })
             }
             // serde's sentence is left out: it may quote a secret.
             Err(_) => {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::GpgKey;
+use super::{GpgKey, Passage};
 use crate::base::digest::Sha256Digest;
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
@@ -61,6 +61,8 @@ pub struct Recipe {
     pub output: Output,
     /// The lists of the recipe that this one extends, which it adds to. For people: they stand in the fields above.
     pub inherited: Vec<Inherited>,
+    /// Where it names the suite, when it does. For people: whether a mirror has the suite shows when it is asked.
+    pub suite_at: Option<Passage>,
 }
 
 /// A list that a recipe has of the one it extends.

@@ -15,7 +15,7 @@ use toml::{Spanned, de::Error};
 const MAX_DEPTH: usize = 32;
 
 /// A text that values come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
     /// What people call it: the path as given, `debian-12-docker (compiled in)`, `--set`.
     pub name: String,

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use super::magic;
 use super::medium::LabelError;
 use crate::base::digest::Sha256Digest;
-use crate::base::failure::{Class, Failure};
+use crate::base::failure::{Class, Failure, Finding};
 use crate::base::process::ProcessError;
 use crate::base::size::rounded;
 use crate::base::text::{printable, shell_quote};
 use crate::cache::CacheError;
 use crate::packages::IndexError;
+use crate::recipe::{Passage, likely_suite};
+
+/// What helps when the host's package sources name what is not there.
+const HOST_SOURCES: &str = "check the host's package sources: /etc/apt/sources.list and /etc/apt/sources.list.d";
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +204,26 @@ pub enum SourceError {
         /// What apt's downloader said.
         source: ProcessError,
     },
+    /// A mirror answers and has other suites, but not this one.
+    #[error("{}", no_suite(suite, mirror))]
+    NoSuite {
+        /// The suite.
+        suite: String,
+        /// The mirror's address.
+        mirror: String,
+        /// Where the recipe names the suite; nothing when this host's package sources do.
+        at: Option<Box<Passage>>,
+    },
+    /// What answers at a mirror's address has none of Debian's suites.
+    #[error("there is no archive of Debian at {mirror}: it has neither the suite `{suite}` nor {others}")]
+    NoArchive {
+        /// The mirror's address.
+        mirror: String,
+        /// The suite.
+        suite: String,
+        /// Those that were looked for besides: "`stable`".
+        others: String,
+    },
     /// apt does not trust a suite's signed index.
     #[error("apt does not trust the suite {suite} of this host's package sources: {url}")]
     Untrusted {
@@ -235,12 +259,16 @@ pub enum SourceError {
         source: ProcessError,
     },
     /// A suite lists no index of packages.
-    #[error("the suite {suite} has no {index}")]
+    #[error("the suite {suite} at the mirror {mirror} has no component `{component}` for {arch}")]
     NoIndex {
         /// The suite.
         suite: String,
-        /// What is not in its Release file.
-        index: String,
+        /// The mirror's address.
+        mirror: String,
+        /// The component that is not in its Release file: `main`.
+        component: String,
+        /// The architecture: `amd64`.
+        arch: String,
     },
     /// A package index is not what it must be.
     #[error(transparent)]
@@ -301,6 +329,10 @@ pub enum SourceError {
     },
 }
 
+fn no_suite(suite: &str, mirror: &str) -> String {
+    format!("no suite `{suite}` at the mirror {mirror}")
+}
+
 /// The first problem and how many more there are.
 fn first_of(problems: &[String]) -> String {
     match problems {
@@ -349,6 +381,7 @@ impl Failure for SourceError {
             Self::Tool(error) => error.class(),
             Self::Index(error) => error.class(),
             Self::Store(error) => error.class(),
+            Self::NoSuite { at: Some(_), .. } => Class::Usage,
             Self::Scratch { .. } | Self::NoRoom { .. } | Self::NoClient { .. } | Self::Untrusted { .. } => Class::Host,
             _ => Class::Input,
         }
@@ -403,6 +436,11 @@ impl Failure for SourceError {
             }
             Self::BadIndexSignature { .. } => "try again when the mirror has all of the newer index, or take another mirror".to_owned(),
             Self::Unreachable { .. } => "check the network and the host's package sources: apt-get update".to_owned(),
+            Self::NoSuite { at: None, .. } | Self::NoArchive { .. } => HOST_SOURCES.to_owned(),
+            Self::NoSuite { suite, .. } => match likely_suite(suite) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "write the code name of a release that the mirror has, like \"bookworm\"".to_owned(),
+            },
             Self::Untrusted { .. } => {
                 "if it says NO_PUBKEY, install the distribution's keys: apt-get install debian-archive-keyring; if it says expired, take another mirror"
                     .to_owned()
@@ -434,8 +472,16 @@ impl Failure for SourceError {
         })
     }
 
+    fn findings(&self) -> Vec<Finding> {
+        match self {
+            Self::NoSuite { suite, mirror, at: Some(at) } => vec![at.finding(&no_suite(suite, mirror), self.remedy())],
+            _ => Vec::new(),
+        }
+    }
+
     fn evidence(&self) -> Vec<String> {
         match self {
+            Self::NoSuite { at: Some(at), .. } => at.shown(),
             Self::Unreachable { source, .. }
             | Self::Untrusted { source, .. }
             | Self::UnreachedRepository { source, .. }

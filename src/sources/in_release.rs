@@ -15,7 +15,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::packages::debian::Release;
-use crate::recipe::AptRepository;
+use crate::recipe::{AptRepository, likely_suite};
 
 /// For a file of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
@@ -42,6 +42,8 @@ const UNREACHED: &[&str] = &[
     " 503 ",
     " 504 ",
 ];
+/// What apt says when a mirror has neither `InRelease` nor `Release` (apt 2.6, apt-pkg/acquire-item.cc).
+const NO_RELEASE: &str = "does not have a Release file";
 /// What apt says of a suite that it does not trust (apt 2.6, apt-pkg/acquire-item.cc, methods/gpgv.cc).
 const UNTRUSTED: &[&str] =
     &["NO_PUBKEY", "GPG error", "is not signed", "signature", "is expired", "is not valid yet", "EXPKEYSIG", "REVKEYSIG"];
@@ -73,9 +75,7 @@ pub(super) async fn suite(
         Err(Failed::Here(error)) => return Err(error),
         Err(Failed::Apt(error)) => {
             let error = source.masked_error(error);
-            let said = error.to_string() + &error_lines(&error);
-            let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
-            if says(UNTRUSTED) {
+            if says(&error, UNTRUSTED) {
                 return Err(match signed {
                     Some(signed) => {
                         let (id, key) = (signed.repository.id.clone(), signed.keyring.key().to_owned());
@@ -84,7 +84,10 @@ pub(super) async fn suite(
                     None => SourceError::Untrusted { suite: source.suite.clone(), url, source: error },
                 });
             }
-            let is_unreached = says(UNREACHED) || matches!(error, ProcessError::TooSlow { .. });
+            let is_unreached = is_unreached(&error);
+            if !is_unreached && signed.is_none() && says(&error, &[NO_RELEASE]) {
+                return Err(absent(&source, dir, url, error).await);
+            }
             match host.store.recall(KIND, &key).filter(|_| is_unreached) {
                 Some(bytes) => (bytes, Some(error)),
                 None => {
@@ -108,6 +111,33 @@ pub(super) async fn suite(
     }
     let repository = signed.map(|signed| signed.repository.id.clone());
     Ok(Suite { repository, sha256: Sha256Digest::of(&bytes), source, release })
+}
+
+/// Why a mirror that answers does not have the suite of `source`: it may have others. `error` is what apt said.
+async fn absent(source: &AptSource, dir: &Path, url: String, error: ProcessError) -> SourceError {
+    let (suite, mirror) = (source.suite.clone(), source.uri.clone());
+    let others = likely_suite(&suite).into_iter().chain(["stable", "oldstable"]).filter(|other| *other != suite);
+    let mut tried: Vec<String> = Vec::new();
+    for other in others {
+        let release = AptSource { suite: other.to_owned(), ..source.clone() }.below("Release");
+        let asked = Invocation::new(Tool::AptHelper).arg("download-file").arg(source.for_apt(&release).reveal()).arg(dir.join(other));
+        match asked.within(FETCH_TIME).output().await {
+            Ok(_) => return SourceError::NoSuite { suite, mirror, at: None },
+            // It was there a moment ago: nothing is known of it.
+            Err(other) if is_unreached(&other) => return SourceError::Unreachable { url, source: error },
+            Err(_) => tried.push(format!("`{other}`")),
+        }
+    }
+    SourceError::NoArchive { mirror, suite, others: tried.join(" nor ") }
+}
+
+fn is_unreached(error: &ProcessError) -> bool {
+    says(error, UNREACHED) || matches!(error, ProcessError::TooSlow { .. })
+}
+
+fn says(error: &ProcessError, texts: &[&str]) -> bool {
+    let said = error.to_string() + &error_lines(error);
+    texts.iter().any(|text| said.contains(text))
 }
 
 fn error_lines(error: &ProcessError) -> String {
@@ -256,7 +286,7 @@ mod tests {
         assert!(matches!(ask(&uri), Err(SourceError::Untrusted { .. })), "altered");
         // A suite that has gone from its mirror is no mirror that is away.
         fs::remove_file(mirror.suite().join("InRelease")).unwrap();
-        assert!(matches!(ask(&uri), Err(SourceError::Unreachable { .. } | SourceError::Untrusted { .. })), "gone");
+        assert!(matches!(ask(&uri), Err(SourceError::NoArchive { .. })), "gone");
         assert_eq!(*warnings.lock().unwrap(), [""; 0]);
 
         // Port 9 of this host discards, or is closed.

@@ -82,7 +82,12 @@ pub fn index_digests(suite: &Suite, arch: &str) -> Result<Vec<Sha256Digest>, Sou
 fn listed(suite: &Suite, component: &str, arch: &str) -> Result<(IndexFile, IndexFile), SourceError> {
     let release = &suite.release;
     let both = release.packages(component, arch).zip(release.compressed_packages(component, arch));
-    both.ok_or_else(|| SourceError::NoIndex { suite: suite.source.suite.clone(), index: format!("{component}/binary-{arch}/Packages") })
+    both.ok_or_else(|| SourceError::NoIndex {
+        suite: suite.source.suite.clone(),
+        mirror: suite.source.uri.clone(),
+        component: component.to_owned(),
+        arch: arch.to_owned(),
+    })
 }
 
 /// Which of a suite's packages bring which files, as far as a recipe may name them: lines of a path without a slash at its beginning, a space, and
@@ -172,4 +177,28 @@ async fn download(source: &AptSource, index: &IndexFile, host: Host<'_>) -> Resu
         return Err(SourceError::Unreachable { url, source });
     }
     File::open(&path).map_err(|source| SourceError::Scratch { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::debian::Release;
+
+    #[test]
+    fn a_component_that_a_suite_does_not_have_is_named() {
+        let release = "Suite: bookworm\nComponents: contrib\nSHA256:\n \
+            ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 3 contrib/binary-amd64/Packages\n \
+            ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 3 contrib/binary-amd64/Packages.xz\n";
+        let suite = |component: &str| Suite {
+            repository: None,
+            sha256: Sha256Digest::of(b"x"),
+            source: super::super::apt::parse_lines(&format!("deb http://m.example/debian bookworm {component}")).remove(0),
+            release: Release::read("x", release.as_bytes()).unwrap(),
+        };
+        assert_eq!(index_digests(&suite("contrib"), "amd64").unwrap().len(), 1);
+        assert_eq!(
+            index_digests(&suite("main"), "amd64").unwrap_err().to_string(),
+            "the suite bookworm at the mirror http://m.example/debian has no component `main` for amd64"
+        );
+    }
 }

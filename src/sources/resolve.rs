@@ -20,7 +20,7 @@ use super::verified::stored;
 use super::{SourceError, Unresolved, VerifiedFile};
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
-use crate::recipe::{AptRepository, FileSource, Media, Recipe, Repository, Supply};
+use crate::recipe::{AptRepository, FileSource, Media, Passage, Recipe, Repository, Supply};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
@@ -44,7 +44,8 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
         errors.extend(signed(index, repository, host, &mut found, task).await.err());
     }
     if let Media::Deploy { suite, .. } = &recipe.media {
-        errors.extend(suites(suite, host, &mut found, task).await.err());
+        let failed = suites(suite, host, &mut found, task).await.err();
+        errors.extend(failed.map(|error| of_the_recipe(error, suite, recipe.suite_at.as_ref())));
         for repository in &recipe.apt_repositories {
             errors.extend(apt_repository(repository, host, &mut found, task).await.err());
         }
@@ -100,6 +101,16 @@ async fn upstreams(recipe: &Recipe, host: Host<'_>, found: &mut Resolved, task: 
         }
     }
     errors
+}
+
+/// The error, which is about the recipe when the suite that a mirror does not have is the recipe's own and none of its updates.
+fn of_the_recipe(error: SourceError, wanted: &str, written: Option<&Passage>) -> SourceError {
+    match error {
+        SourceError::NoSuite { suite, mirror, .. } if suite == wanted => {
+            SourceError::NoSuite { suite, mirror, at: written.cloned().map(Box::new) }
+        }
+        error => error,
+    }
 }
 
 async fn suites(suite: &str, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {

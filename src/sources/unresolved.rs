@@ -1,7 +1,7 @@
 //! Everything that stands against a recipe's inputs, told at once.
 
 use super::{Resolved, SourceError};
-use crate::base::failure::{Class, Failure};
+use crate::base::failure::{Class, Failure, Finding};
 use crate::base::text::counted;
 
 /// Inputs cannot be used.
@@ -41,6 +41,10 @@ impl Failure for Unresolved {
         let mut remedies: Vec<String> = self.errors.iter().filter_map(Failure::remedy).collect();
         remedies.dedup();
         (!remedies.is_empty()).then(|| remedies.join("; "))
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.errors.iter().flat_map(Failure::findings).collect()
     }
 
     fn evidence(&self) -> Vec<String> {

@@ -74,6 +74,7 @@ pub fn lab() -> Recipe {
         waivers: Vec::new(),
         checks: Vec::new(),
         inherited: Vec::new(),
+        suite_at: None,
         output: Output { compress: Compression::Zlib, formats: Vec::new() },
     }
 }

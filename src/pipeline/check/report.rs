@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::failure::{AnyFailure, Class, Failure, Finding};
 use crate::base::text::counted;
 use crate::pipeline::closure::ForecastPackage;
 
@@ -37,6 +37,8 @@ pub struct Row {
     pub remedy: Option<String>,
     #[serde(skip)]
     class: Class,
+    #[serde(skip)]
+    findings: Vec<Finding>,
 }
 
 /// What a row belongs to.
@@ -111,11 +113,11 @@ impl Row {
     pub(super) fn failed(area: Area, failure: &AnyFailure) -> Self {
         let failure = failure.get();
         let row = Self::new(area, Verdict::Wrong, failure.to_string(), failure.remedy(), failure.class());
-        Self { evidence: failure.evidence(), ..row }
+        Self { evidence: failure.evidence(), findings: failure.findings(), ..row }
     }
 
     fn new(area: Area, verdict: Verdict, what: impl Into<String>, remedy: Option<String>, class: Class) -> Self {
-        Self { area, verdict, what: what.into(), evidence: Vec::new(), remedy, class }
+        Self { area, verdict, what: what.into(), evidence: Vec::new(), remedy, class, findings: Vec::new() }
     }
 }
 
@@ -187,6 +189,10 @@ impl Failure for PreflightFailed {
                 (!remedies.is_empty()).then(|| remedies.join("; "))
             }
         }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.wrong.iter().flat_map(|row| row.findings.clone()).collect()
     }
 
     fn evidence(&self) -> Vec<String> {

@@ -44,6 +44,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         waivers: waivers(judge, &written.waiver),
         output: output(judge, &written.output, &written.disk),
         inherited: Vec::new(),
+        suite_at: None,
     };
     published::refuse_secrets(judge, &recipe);
     recipe
