@@ -5,6 +5,7 @@
 //! an event, not a verdict.
 
 pub mod args;
+pub mod booting;
 mod commands;
 mod console;
 pub mod error;

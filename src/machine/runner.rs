@@ -25,6 +25,7 @@ use tokio::net::UnixStream;
 pub use bench::Bench;
 pub use initramfs::{append, append_files};
 
+use super::booting::Booting;
 use super::watch::{Limits, Watch};
 use super::{Cause, Machine, MachineError, MachineEvent, MachineSpec, ShutdownReason};
 use crate::base::event::Task;
@@ -194,6 +195,8 @@ pub struct Guest {
     writer: WriteHalf<UnixStream>,
     nonce: String,
     watch: Watch,
+    /// Until the runner's hello.
+    booting: Option<Booting>,
     hold: bool,
 }
 
@@ -214,12 +217,14 @@ impl Guest {
         let mut machine = Machine::launch(spec, dir).await?;
         let port = machine.take_port(PORT).ok_or_else(|| RunnerError::Broken { what: format!("the machine has no port {PORT}") })?;
         let (reader, writer) = tokio::io::split(port);
-        let mut guest = Self { machine, lines: Lines::new(Some(reader)), writer, nonce, watch: Watch::new(boot, Instant::now()), hold };
-        task.step("boot");
+        let watch = Watch::new(boot, Instant::now());
+        let booting = Some(Booting::begin("booting", task));
+        let mut guest = Self { machine, lines: Lines::new(Some(reader)), writer, nonce, watch, booting, hold };
         guest.watch.enter(Instant::now(), "boot");
         match guest.next(task).await? {
             Said::Hello => {
                 guest.watch = Watch::new(work, Instant::now());
+                guest.booting = None;
                 Ok(guest)
             }
             other => Err(guest.unexpected(other, task).await),
@@ -346,6 +351,11 @@ impl Guest {
                 }
                 event = self.machine.watched(&mut self.watch, task) => match event {
                     Ok(MachineEvent::Shutdown(reason)) => break self.machine.fail(Cause::Ended(reason)).await,
+                    Ok(MachineEvent::ConsoleLine(line) | MachineEvent::ConsolePrompt(line)) => {
+                        if let Some(booting) = &mut self.booting {
+                            booting.hear(&line, task);
+                        }
+                    }
                     Ok(_) => {}
                     Err(failed) => break failed,
                 }
@@ -444,7 +454,8 @@ mod tests {
             });
             tokio::spawn(async move { tokio::io::copy(&mut heard, &mut tokio::io::sink()).await });
             let watch = Watch::new(limits, Instant::now());
-            let mut guest = Guest { machine, lines: Lines::new(Some(reader)), writer, nonce: "n0".to_owned(), watch, hold: false };
+            let lines = Lines::new(Some(reader));
+            let mut guest = Guest { machine, lines, writer, nonce: "n0".to_owned(), watch, booting: None, hold: false };
             let task = Events::none().task("test");
             let run = guest.run("endless", &task, |_| {});
             tokio::time::timeout(Duration::from_secs(60), run).await.expect("it outlived its deadline").unwrap_err()

@@ -78,7 +78,7 @@ fn parts(task: &RecordedTask, end: f64, total: f64) -> Vec<Part> {
         .map(|(step, at, took)| Part {
             title: printable(step),
             took: duration(took),
-            is_boot: step == "boot" || step.starts_with("boot "),
+            is_boot: ["boot ", "booting"].iter().any(|boot| step.starts_with(boot)),
             bar: bar(at, took, total),
         })
         .collect()
@@ -122,8 +122,8 @@ mod tests {
         let recorded = Recorded {
             tasks: vec![
                 task("resolve", 0.0, Some((Outcome::Reused, 0.5)), &[]),
-                task("install", 0.5, Some((Outcome::Done, 99.5)), &[("a", 1.0), ("b", 1.2), ("boot", 51.2)]),
-                task("verify", 100.0, None, &[("boot a copy", 150.0), ("checks", 200.0)]),
+                task("install", 0.5, Some((Outcome::Done, 99.5)), &[("a", 1.0), ("b", 1.2), ("booting: kernel", 51.2)]),
+                task("verify", 100.0, None, &[("booting by its boot loader: kernel", 150.0), ("checks", 200.0)]),
             ],
             warnings: Vec::new(),
         };
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(total, "3 min 20 s");
         assert_eq!((rows[0].outcome, rows[0].took.as_str(), rows[0].bar.width.as_str()), ("reused", "0.5 s", "0.25"));
         let parts: Vec<_> = rows[1].parts.iter().map(|part| (part.title.as_str(), part.took.as_str(), part.is_boot)).collect();
-        assert_eq!(parts, [("b", "50.0 s", false), ("boot", "48.8 s", true)]);
+        assert_eq!(parts, [("b", "50.0 s", false), ("booting: kernel", "48.8 s", true)]);
         assert_eq!(rows[1].parts[1].bar, Bar { from: "25.60".to_owned(), width: "24.40".to_owned() });
         assert_eq!((rows[2].outcome, rows[2].took.as_str(), rows[2].begun.as_str()), ("under way", "1 min 40 s", "1:40"));
         assert_eq!(rows[2].parts.len(), 1);

@@ -8,6 +8,7 @@ use super::{CheckResult, Outcome, Promises, VerifyError, docker, firewall};
 use crate::base::event::Task;
 use crate::base::text::shell_line;
 use crate::image::{self, BootFiles, Format};
+use crate::machine::booting::Booting;
 use crate::machine::firmware::find_uefi;
 use crate::machine::runner::{Bench, Guest, Mode, RunnerTask};
 use crate::machine::spec::{Boot, Drive, FirmwareFiles, FlashFile};
@@ -133,6 +134,7 @@ async fn boot_once(image: &Path, promises: &Promises, bench: &Bench<'_>, machine
     let now = std::time::Instant::now();
     let mut watch = Watch::new(bench.boot_limits(), now);
     watch.enter(now, "boot");
+    let mut booting = Booting::begin("booting by its boot loader", task);
     let hostname = promises.hostname.as_ref().and_then(|hostname| hostname.split('.').next()).unwrap_or_default();
     let wanted = format!("{hostname} login:");
     loop {
@@ -143,6 +145,7 @@ async fn boot_once(image: &Path, promises: &Promises, bench: &Bench<'_>, machine
             Err(error) if error.is_the_guests() => return Ok(Reached::Not(error.to_string())),
             Err(error) => return Ok(Reached::Unknown(error.to_string())),
         };
+        booting.hear(&said, task);
         if said.contains(&wanted) || has_no_console(&said) {
             machine.quit().await;
             return Ok(if said.contains(&wanted) { Reached::Prompt(said.trim().to_owned()) } else { Reached::NoConsole });
