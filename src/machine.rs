@@ -15,6 +15,7 @@ pub mod firmware;
 pub mod probe;
 pub mod qmp;
 pub mod runner;
+pub mod seat;
 mod sockets;
 pub mod spec;
 mod vm;

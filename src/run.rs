@@ -7,14 +7,12 @@
 //! The image is never written: the machine's disk is an overlay, thrown away or kept beside it. Knows nothing of recipes, nor of
 //! the terminal at the other end of the console.
 
-mod console;
 mod disk;
 mod error;
 mod logins;
 mod source;
 mod vm;
 
-pub use console::Streams;
 pub use disk::Kept;
 pub use error::RunError;
 pub use logins::Logins;

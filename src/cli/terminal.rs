@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::printer::{self, PrintError};
 use super::signals::Ended;
 use crate::base::failure::{Class, Failure};
-use crate::run::Streams;
+use crate::machine::seat::Streams;
 
 /// Pieces on their way, in each direction.
 const PIECES: usize = 16;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::console::{Console, Left, Streams};
 use super::disk::{self, Kept, LocalDisk};
 use super::error::RunError;
 use super::logins::Logins;
@@ -17,6 +16,7 @@ use crate::base::host::TooLittleMemory;
 use crate::base::size::ByteSize;
 use crate::image::{Disk, Firmware, Format};
 use crate::machine::probe::{Probe, probe};
+use crate::machine::seat::{Console, Left, Streams};
 use crate::machine::spec::{Accelerator, Boot, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 

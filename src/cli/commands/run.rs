@@ -7,8 +7,9 @@ use crate::cli::args::Run;
 use crate::cli::terminal::{self, Terminal};
 use crate::cli::{Context, host, printer, subject};
 use crate::image::Firmware;
+use crate::machine::seat::Streams;
 use crate::machine::spec::Accelerator;
-use crate::run::{self, Attended, Facts, LocalVm, Logins, Options, Streams};
+use crate::run::{self, Attended, Facts, LocalVm, Logins, Options};
 
 /// Start a local VM and be its console until it ends.
 ///

@@ -22,7 +22,7 @@ pub struct Streams {
 
 /// Why the copying ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
+pub enum Left {
     /// The user typed ctrl-].
     Escaped,
     /// Nobody receives the output.
@@ -33,19 +33,20 @@ pub(super) enum Left {
 
 /// The console's end.
 #[derive(Debug)]
-pub(super) struct Console {
+pub struct Console {
     stream: UnixStream,
     pending: Vec<u8>,
     typing: bool,
 }
 
 impl Console {
-    pub(super) fn new(stream: UnixStream) -> Self {
+    /// The far end of `stream`.
+    pub fn new(stream: UnixStream) -> Self {
         Self { stream, pending: Vec::new(), typing: true }
     }
 
     /// Copy until there is a reason not to. Safe to cancel and to call again: nothing is lost.
-    pub(super) async fn copy(&mut self, user: &mut Streams) -> Left {
+    pub async fn copy(&mut self, user: &mut Streams) -> Left {
         // Halves that hang up only when the stream does: QEMU drops what it has not read of a console that hung up.
         let (mut said, mut heard) = self.stream.split();
         let mut buffer = [0; 4096];
