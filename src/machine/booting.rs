@@ -37,9 +37,11 @@ const MARKS: &[(&str, Phase)] = &[
     ("(Initramfs)", Phase::Initramfs),
     ("Welcome to ", Phase::Services),
 ];
-/// systemd 219 and 252, `src/core/manager.c` (`manager_print_jobs_in_progress`): "A start job is running for UNIT (7s / 1min 30s)", when nothing
-/// has happened for five seconds.
+/// systemd, `src/core/manager.c` (`manager_print_jobs_in_progress`), when nothing has happened for five seconds: 219 says
+/// "A start job is running for UNIT (7s / 1min 30s)".
 const WAITING: &str = " start job is running for ";
+/// 252 of Debian, which shortens long names in their middle: "(1 of 8) Job UNIT/start running (15s / 1min 38s)".
+const WAITING_BY_NAME: (&str, &str) = (" Job ", "/start running (");
 
 /// A boot, followed line by line.
 #[derive(Debug)]
@@ -67,10 +69,8 @@ impl Booting {
 
     /// Whether `line` means another phase, or another unit that is waited for.
     fn moves(&mut self, line: &str) -> bool {
-        if let Some((_, unit)) = line.split_once(WAITING) {
-            // systemd 252 of Debian writes `docker.service - Docker Application Container Engine`, 219 the description or the name.
-            let unit = unit.rsplit_once(" (").map_or(unit, |(unit, _)| unit);
-            let unit: String = unit.split(" - ").next().unwrap_or(unit).chars().take(UNIT_LENGTH).collect();
+        if let Some(unit) = waited_for(line) {
+            let unit: String = unit.chars().take(UNIT_LENGTH).collect();
             let is_new = self.unit.as_ref() != Some(&unit);
             self.phase = self.phase.max(Phase::Initramfs);
             self.unit = Some(unit);
@@ -86,6 +86,14 @@ impl Booting {
         }
         is_further || went_on
     }
+}
+
+/// The unit, or its description, that systemd says it waits for.
+fn waited_for(line: &str) -> Option<&str> {
+    let (before, after) = WAITING_BY_NAME;
+    let by_name = line.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map(|(unit, _)| unit);
+    let described = || line.split_once(WAITING).map(|(_, rest)| rest.rsplit_once(" (").map_or(rest, |(unit, _)| unit));
+    by_name.or_else(described)
 }
 
 impl std::fmt::Display for Booting {
@@ -137,14 +145,23 @@ mod tests {
             "[    9.112354] systemd[1]: Detected virtualization qemu.",
             "Welcome to Debian GNU/Linux 12 (bookworm)!",
             "         Starting docker.service - Docker Application Container Engine...",
-            "[***   ] A start job is running for docker.service - Docker Application Container Engine (6s / no limit)",
-            "[ ***  ] A start job is running for docker.service - Docker Application Container Engine (7s / no limit)",
+            "[*     ] (1 of 8) Job systemd-modules-load.s\u{2026}ice/start running (15s / 1min 38s)",
+            "[***   ] Job docker.service/start running (6s / no limit)",
+            "[ ***  ] Job docker.service/start running (7s / no limit)",
             "[  OK  ] Started docker.service - Docker Application Container Engine.",
             "[  OK  ] Reached target multi-user.target - Multi-User System.",
             "master login: ",
         ];
-        let expected =
-            ["firmware", "boot loader", "kernel", "initramfs", "starting services", "waiting for docker.service", "starting services"];
+        let expected = [
+            "firmware",
+            "boot loader",
+            "kernel",
+            "initramfs",
+            "starting services",
+            "waiting for systemd-modules-load.s\u{2026}ice",
+            "waiting for docker.service",
+            "starting services",
+        ];
         assert_eq!(steps(&debian), expected);
         let centos = [
             "[    0.000000] Linux version 3.10.0-862.el7.x86_64 (builder@kbuilder.dev.centos.org)",
