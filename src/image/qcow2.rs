@@ -69,15 +69,17 @@ pub struct Qcow2 {
     depth: usize,
 }
 
-/// Where a cluster's bytes are.
+/// Where bytes of a cluster are.
 #[derive(Debug, PartialEq, Eq)]
 enum Cluster {
     /// In the backing file, or zeros without one.
     Unallocated,
     Zeros,
+    /// As they are: `offset` is that of the byte that was asked for.
     Plain {
         offset: u64,
     },
+    /// The cluster that has the byte is packed there.
     Compressed {
         offset: u64,
         length: usize,
@@ -156,12 +158,28 @@ impl Qcow2 {
         1 << self.header.cluster_bits
     }
 
+    /// Where in its cluster the byte `at` of the disk is.
+    fn inside(&self, at: u64) -> u64 {
+        at & (self.cluster_size() - 1)
+    }
+
     fn corrupt(&self, offset: u64, what: impl Into<String>) -> ImageError {
         ImageError::corrupt(&self.path, offset, what)
     }
 
-    /// Find the cluster with the number `index`, which is inside the virtual size.
-    fn locate(&self, index: u64) -> io::Result<Cluster> {
+    /// Find the byte `at` of the disk, which is inside the virtual size, and for how many bytes it goes on like that.
+    fn locate(&self, at: u64) -> io::Result<(Cluster, u64)> {
+        let inside = self.inside(at);
+        let whole = self.locate_cluster(at >> self.header.cluster_bits)?;
+        let cluster = match whole {
+            Cluster::Plain { offset } => Cluster::Plain { offset: offset + inside },
+            other => other,
+        };
+        Ok((cluster, self.cluster_size() - inside))
+    }
+
+    /// Find the first byte of the cluster with the number `index`.
+    fn locate_cluster(&self, index: u64) -> io::Result<Cluster> {
         let l2_bits = self.header.cluster_bits - 3;
         let l1_index = usize::try_from(index >> l2_bits).unwrap_or(usize::MAX);
         let l1_entry = self.l1_table.get(l1_index).copied().unwrap_or_default();
@@ -252,9 +270,9 @@ impl Qcow2 {
         let end = offset.checked_add(len).filter(|end| *end <= self.header.size).ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut at = offset;
         while at < end {
-            let inside = at & (self.cluster_size() - 1);
-            let count = (self.cluster_size() - inside).min(end - at);
-            let is_zero = match (self.locate(at >> self.header.cluster_bits)?, &self.backing) {
+            let (cluster, left) = self.locate(at)?;
+            let count = left.min(end - at);
+            let is_zero = match (cluster, &self.backing) {
                 (Cluster::Zeros, _) | (Cluster::Unallocated, None) => true,
                 // A backing file may be smaller than what lies over it.
                 (Cluster::Unallocated, Some(below)) => {
@@ -271,11 +289,11 @@ impl Qcow2 {
         Ok(true)
     }
 
-    /// Fill `buf` from within one cluster: `offset` is the disk's, `inside` the cluster's.
-    fn read_part(&self, offset: u64, inside: usize, buf: &mut [u8]) -> io::Result<()> {
-        match self.locate(offset >> self.header.cluster_bits)? {
+    /// Fill `buf` with what begins at the disk's byte `at`, which is in `cluster` and goes on as far.
+    fn read_part(&self, at: u64, cluster: Cluster, buf: &mut [u8]) -> io::Result<()> {
+        match cluster {
             Cluster::Unallocated => match &self.backing {
-                Some(backing) => read_or_zeros(&**backing, offset, buf),
+                Some(backing) => read_or_zeros(&**backing, at, buf),
                 None => {
                     buf.fill(0);
                     Ok(())
@@ -286,11 +304,13 @@ impl Qcow2 {
                 Ok(())
             }
             // The last cluster of a file need not be whole.
-            Cluster::Plain { offset } => read_or_zeros(&self.file, offset + inside as u64, buf),
+            Cluster::Plain { offset } => read_or_zeros(&self.file, offset, buf),
             // Whoever reads whole clusters reads on, and does not come back: nothing is remembered.
             Cluster::Compressed { offset, length } if buf.len() == 1 << self.header.cluster_bits => self.decompress(offset, length, buf),
             Cluster::Compressed { offset, length } => {
                 let cluster = self.cached(offset, |cluster| self.decompress(offset, length, cluster))?;
+                // OK to truncate: a cluster has at most 2 MiB.
+                let inside = self.inside(at) as usize;
                 buf.copy_from_slice(&cluster[inside..inside + buf.len()]);
                 Ok(())
             }
@@ -302,14 +322,12 @@ impl ReadAt for Qcow2 {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         let end = offset.checked_add(buf.len() as u64).filter(|end| *end <= self.header.size);
         end.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let size = 1usize << self.header.cluster_bits;
         let mut at = offset;
         let mut rest = buf;
         while !rest.is_empty() {
-            // OK to truncate: the mask leaves at most 21 bits.
-            let inside = (at & (self.cluster_size() - 1)) as usize;
-            let (part, later) = rest.split_at_mut(rest.len().min(size - inside));
-            self.read_part(at, inside, part)?;
+            let (cluster, left) = self.locate(at)?;
+            let (part, later) = rest.split_at_mut(usize::try_from(left).unwrap_or(usize::MAX).min(rest.len()));
+            self.read_part(at, cluster, part)?;
             at += part.len() as u64;
             rest = later;
         }
@@ -334,13 +352,13 @@ impl ReadAt for Qcow2 {
 
     fn stored(&self, offset: u64, len: u64) -> io::Result<(u64, Option<Stored>)> {
         offset.checked_add(len).filter(|end| *end <= self.header.size).ok_or(io::ErrorKind::UnexpectedEof)?;
-        let inside = offset & (self.cluster_size() - 1);
-        let count = (self.cluster_size() - inside).min(len);
-        match (self.locate(offset >> self.header.cluster_bits)?, &self.backing) {
-            (Cluster::Plain { offset }, _) => self.file.stored(offset + inside, count),
-            (Cluster::Compressed { offset, .. }, _) => {
-                let (_, stored) = self.file.stored(offset, count)?;
-                Ok((count, stored.map(|stored| Stored { unpacked: Some(inside), ..stored })))
+        let (cluster, left) = self.locate(offset)?;
+        let count = left.min(len);
+        match (cluster, &self.backing) {
+            (Cluster::Plain { offset }, _) => self.file.stored(offset, count),
+            (Cluster::Compressed { offset: packed, .. }, _) => {
+                let (_, stored) = self.file.stored(packed, count)?;
+                Ok((count, stored.map(|stored| Stored { unpacked: Some(self.inside(offset)), ..stored })))
             }
             (Cluster::Unallocated, Some(below)) if offset + count <= below.len() => below.stored(offset, count),
             (Cluster::Unallocated | Cluster::Zeros, _) => Ok((count, None)),
