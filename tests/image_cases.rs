@@ -183,12 +183,8 @@ fn qcow2_features_that_are_not_read_are_refused() {
         assert!(matches!(error, ImageError::Incompatible { .. }) && error.to_string().ends_with(complaint), "{error}");
         assert_eq!(error.class(), Class::Input);
     };
-    for (options, complaint) in
-        [("extended_l2=on", "it has extended L2 entries (subclusters)"), ("encrypt.format=aes,encrypt.key-secret=s", "it is encrypted")]
-    {
-        run(&dir, &format!("qemu-img create -q --object secret,id=s,data=x -f qcow2 -o {options} @/d 16M"));
-        refused(complaint);
-    }
+    run(&dir, "qemu-img create -q --object secret,id=s,data=x -f qcow2 -o encrypt.format=aes,encrypt.key-secret=s @/d 16M");
+    refused("it is encrypted");
     // LUKS, crypt_method 2 at byte 32 (docs/interop/qcow2.txt). qemu-img makes one only after a benchmark, which the clocks of some hosts fail.
     File::options().write(true).open(dir.path().join("d")).unwrap().write_all_at(&2_u32.to_be_bytes(), 32).unwrap();
     refused("it is encrypted");

@@ -12,6 +12,7 @@ mod boot_cases;
 mod inside_cases;
 mod mount_cases;
 mod export_cases;
+mod format_cases;
 mod handover_cases;
 mod describe_cases;
 mod free_space_cases;

@@ -1,7 +1,7 @@
-//! Reads qcow2: versions 2 and 3, plain, deflate and zstd clusters, zero clusters, backing chains.
+//! Reads qcow2: versions 2 and 3, plain, deflate and zstd clusters, zero clusters, subclusters, backing chains.
 //!
 //! Written from QEMU's `docs/interop/qcow2.txt`, because no crate reads zstd clusters (imago 0.2.6 refuses the feature bit). It does not
-//! read internal snapshots, encryption, external data files or subclusters, and it refuses files that were not closed cleanly.
+//! read internal snapshots, encryption or external data files, and it refuses files that were not closed cleanly.
 
 mod cache;
 mod header;
@@ -28,6 +28,9 @@ const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
 const COMPRESSED: u64 = 1 << 62;
 /// Bit 0 of an L2 entry (version 3): the cluster reads as zeros.
 const ZERO: u64 = 1;
+
+/// Parts of a cluster in an image with extended L2 entries.
+const SUBCLUSTERS: u64 = 32;
 
 /// Where the files under an overlay may lie.
 #[derive(Debug, Clone)]
@@ -84,6 +87,14 @@ enum Cluster {
         offset: u64,
         length: usize,
     },
+}
+
+/// An entry of an L2 table.
+struct Entry {
+    /// What and where the cluster is.
+    descriptor: u64,
+    /// The bits of its subclusters, in an image with extended L2 entries.
+    subclusters: Option<u64>,
 }
 
 impl Qcow2 {
@@ -170,36 +181,58 @@ impl Qcow2 {
     /// Find the byte `at` of the disk, which is inside the virtual size, and for how many bytes it goes on like that.
     fn locate(&self, at: u64) -> io::Result<(Cluster, u64)> {
         let inside = self.inside(at);
-        let whole = self.locate_cluster(at >> self.header.cluster_bits)?;
-        let cluster = match whole {
-            Cluster::Plain { offset } => Cluster::Plain { offset: offset + inside },
-            other => other,
+        let whole = self.cluster_size() - inside;
+        let Some((entry, table_offset)) = self.l2_entry(at >> self.header.cluster_bits)? else {
+            return Ok((Cluster::Unallocated, whole));
         };
-        Ok((cluster, self.cluster_size() - inside))
+        match self.decode(&entry, table_offset)? {
+            compressed @ Cluster::Compressed { .. } => Ok((compressed, whole)),
+            standard => {
+                let (cluster, left) = match entry.subclusters {
+                    Some(bitmap) => self.subclusters(bitmap, standard, inside, table_offset)?,
+                    None => (standard, whole),
+                };
+                let cluster = match cluster {
+                    Cluster::Plain { offset } => Cluster::Plain { offset: offset + inside },
+                    other => other,
+                };
+                Ok((cluster, left))
+            }
+        }
     }
 
-    /// Find the first byte of the cluster with the number `index`.
-    fn locate_cluster(&self, index: u64) -> io::Result<Cluster> {
-        let l2_bits = self.header.cluster_bits - 3;
+    /// The L2 entry of the cluster with the number `index`, and where its table is; nothing when there is no table.
+    fn l2_entry(&self, index: u64) -> io::Result<Option<(Entry, u64)>> {
+        let l2_bits = self.header.cluster_bits - if self.header.subclusters { 4 } else { 3 };
         let l1_index = usize::try_from(index >> l2_bits).unwrap_or(usize::MAX);
         let l1_entry = self.l1_table.get(l1_index).copied().unwrap_or_default();
         let table_offset = l1_entry & OFFSET_MASK;
         if table_offset == 0 {
-            return Ok(Cluster::Unallocated);
+            return Ok(None);
         }
         let table = self.l2_table(table_offset)?;
         let position = usize::try_from(index & ((1 << l2_bits) - 1)).unwrap_or(usize::MAX);
+        let words = table.as_chunks().0;
         // OK to default: the table is a whole cluster, the position is masked to its length.
-        let entry = table.as_chunks().0.get(position).map(|entry| u64::from_be_bytes(*entry)).unwrap_or_default();
-        self.decode(entry, table_offset)
+        let word = |at: usize| words.get(at).map(|word| u64::from_be_bytes(*word)).unwrap_or_default();
+        let entry = match self.header.subclusters {
+            true => Entry { descriptor: word(position * 2), subclusters: Some(word(position * 2 + 1)) },
+            false => Entry { descriptor: word(position), subclusters: None },
+        };
+        Ok(Some((entry, table_offset)))
     }
 
-    fn decode(&self, entry: u64, table_offset: u64) -> io::Result<Cluster> {
-        if entry & COMPRESSED != 0 {
+    /// Where the cluster of `entry` begins, its subclusters aside.
+    fn decode(&self, entry: &Entry, table_offset: u64) -> io::Result<Cluster> {
+        let Entry { descriptor, subclusters } = *entry;
+        if descriptor & COMPRESSED != 0 {
+            if subclusters.is_some_and(|bitmap| bitmap != 0) {
+                return Err(self.corrupt(table_offset, "a compressed cluster has subclusters").into());
+            }
             // The low bits are a byte offset, the others up to bit 61 the number of further 512-byte sectors.
             let offset_bits = 62 - (self.header.cluster_bits - 8);
-            let offset = entry & ((1 << offset_bits) - 1);
-            let sectors = ((entry & (COMPRESSED - 1)) >> offset_bits) + 1;
+            let offset = descriptor & ((1 << offset_bits) - 1);
+            let sectors = ((descriptor & (COMPRESSED - 1)) >> offset_bits) + 1;
             // The last sector may go past the end of the file.
             let end = ((offset & !511) + sectors * 512).min(self.file.len());
             let length = end.checked_sub(offset).filter(|length| *length > 0);
@@ -207,10 +240,11 @@ impl Qcow2 {
             let length = length.ok_or_else(|| self.corrupt(offset, "a compressed cluster lies outside the file"))?;
             return Ok(Cluster::Compressed { offset, length });
         }
-        if self.header.version >= 3 && entry & ZERO != 0 {
+        // With subclusters each has a bit of its own for that.
+        if self.header.version >= 3 && descriptor & ZERO != 0 && subclusters.is_none() {
             return Ok(Cluster::Zeros);
         }
-        let offset = entry & OFFSET_MASK;
+        let offset = descriptor & OFFSET_MASK;
         if offset == 0 {
             return Ok(Cluster::Unallocated);
         }
@@ -221,6 +255,30 @@ impl Qcow2 {
             return Err(self.corrupt(offset, "a cluster lies outside the file; it may have been cut short").into());
         }
         Ok(Cluster::Plain { offset })
+    }
+
+    /// Where the byte `inside` of a cluster is that `bitmap` divides, and how far the subclusters after it are like its own. `whole` is where
+    /// the cluster begins, if it has a place in the file.
+    ///
+    /// "Extended L2 Entries": bit n, the subcluster n is in the file; bit 32 + n, it reads as zeros; neither, it is the backing file's.
+    fn subclusters(&self, bitmap: u64, whole: Cluster, inside: u64, table_offset: u64) -> io::Result<(Cluster, u64)> {
+        let (stored, zeros) = (bitmap & u64::from(u32::MAX), bitmap >> 32);
+        if stored & zeros != 0 {
+            return Err(self.corrupt(table_offset, "a subcluster is marked as stored and as zeros").into());
+        }
+        if stored != 0 && whole == Cluster::Unallocated {
+            return Err(self.corrupt(table_offset, "a subcluster is marked as stored, and its cluster has no place").into());
+        }
+        let size = self.cluster_size() / SUBCLUSTERS;
+        let state = |number: u64| (stored >> number & 1, zeros >> number & 1);
+        let first = inside / size;
+        let end = (first..SUBCLUSTERS).find(|number| state(*number) != state(first)).unwrap_or(SUBCLUSTERS);
+        let cluster = match state(first) {
+            (1, _) => whole,
+            (_, 1) => Cluster::Zeros,
+            _ => Cluster::Unallocated,
+        };
+        Ok((cluster, end * size - inside))
     }
 
     fn l2_table(&self, offset: u64) -> io::Result<Arc<[u8]>> {

@@ -2,7 +2,8 @@
 //!
 //! The filesystems in the corpus are `mke2fs -t ext4 -b 1024 -N 32 -d TREE` (and `-t ext2`) of 64 KiB with the features that they are named after,
 //! and `mkfs.vfat -F 12 -s 1 -r 16` of 48 KiB; the group is what `lvm lvcreate` wrote, with smaller extents; the
-//! qcow2 files are `qemu-img convert -o cluster_size=512` of them.
+//! qcow2 files are `qemu-img convert -o cluster_size=512` of them, and one of 64 KiB with subclusters, whose packed clusters lie in the cluster of
+//! its L1 table: `qemu-img convert` shows the same filesystem in it.
 
 use std::collections::BTreeSet;
 use std::fs;

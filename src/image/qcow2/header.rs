@@ -13,6 +13,8 @@ pub(crate) const MAGIC: [u8; 4] = *b"QFI\xfb";
 const EXTENSION_BACKING_FORMAT: u32 = 0xe279_2aca;
 /// Header extension: the name of the external data file.
 const EXTENSION_DATA_FILE: u32 = 0x4441_5441;
+/// Incompatible feature: extended L2 entries.
+const SUBCLUSTERS: u64 = 1 << 4;
 /// Longest header with its extensions and backing file name that is read: they must lie in the first cluster, and the largest
 /// cluster is 2 MiB; no known writer passes some kilobytes.
 const MAX_HEADER_BYTES: u64 = 64 << 10;
@@ -52,6 +54,8 @@ pub(crate) struct Header {
     /// Entries of the L1 table that the virtual size needs.
     pub(crate) l1_entries: usize,
     pub(crate) compression: Compression,
+    /// Whether it has extended L2 entries: each is twice as long and tells of the cluster's subclusters.
+    pub(crate) subclusters: bool,
     pub(crate) backing: Option<BackingFile>,
 }
 
@@ -76,11 +80,18 @@ impl Header {
             return Err(raw.corrupt(20, format!("a cluster size of 2^{cluster_bits} bytes is out of range (2^9 to 2^21)")));
         }
         let (header_length, compression) = if version == 3 { raw.version_3()? } else { (72, Compression::Deflate) };
+        let subclusters = version == 3 && raw.u64(72)? & SUBCLUSTERS != 0;
+        // Subclusters of less than 512 bytes are none (QEMU 7.2, block/qcow2.c, `qcow2_do_open`).
+        if subclusters && cluster_bits < 14 {
+            return Err(raw.corrupt(20, format!("a cluster of 2^{cluster_bits} bytes is too small for subclusters")));
+        }
         let size = raw.u64(24)?;
         let l1_table_offset = raw.u64(40)?;
-        let l1_entries = raw.l1_entries(size, cluster_bits, l1_table_offset, file.len())?;
+        // An L2 table is one cluster; each entry stands for one.
+        let l2_bits = cluster_bits - if subclusters { 4 } else { 3 };
+        let l1_entries = raw.l1_entries(size, cluster_bits, l2_bits, l1_table_offset, file.len())?;
         let backing = raw.backing_file(header_length)?;
-        Ok(Self { version, cluster_bits, size, l1_table_offset, l1_entries, compression, backing })
+        Ok(Self { version, cluster_bits, size, l1_table_offset, l1_entries, compression, subclusters, backing })
     }
 }
 
@@ -115,7 +126,6 @@ impl Raw<'_> {
         for (bit, what) in [
             (0, "it was not closed cleanly (the dirty bit is set); `qemu-img check -r all` mends that"),
             (1, "QEMU has marked it as corrupt"),
-            (4, "it has extended L2 entries (subclusters)"),
         ] {
             if features & (1 << bit) != 0 {
                 return Err(self.incompatible(72, what));
@@ -143,9 +153,8 @@ impl Raw<'_> {
         Ok((usize::try_from(header_length).unwrap_or(usize::MAX), compression))
     }
 
-    fn l1_entries(&self, size: u64, cluster_bits: u32, offset: u64, file_len: u64) -> Result<usize, ImageError> {
-        // An L2 table is one cluster of 8-byte entries, each for one cluster: 2^(2 * cluster_bits - 3) bytes of disk.
-        let needed = size.div_ceil(1 << (2 * cluster_bits - 3));
+    fn l1_entries(&self, size: u64, cluster_bits: u32, l2_bits: u32, offset: u64, file_len: u64) -> Result<usize, ImageError> {
+        let needed = size.div_ceil(1 << (cluster_bits + l2_bits));
         let declared = u64::from(self.u32(36)?);
         if declared < needed {
             return Err(self.corrupt(36, format!("its L1 table has {declared} entries, {size} bytes need {needed}")));
@@ -265,7 +274,9 @@ mod tests {
             ),
             (&[(79, &[2])], "cannot read d at byte 72: QEMU has marked it as corrupt"),
             (&[(79, &[4])], "cannot read d at byte 72: its data is in another file (external data file)"),
-            (&[(79, &[16])], "cannot read d at byte 72: it has extended L2 entries (subclusters)"),
+            (&[(79, &[16]), (23, &[13])], "d is damaged at byte 20: a cluster of 2^13 bytes is too small for subclusters"),
+            // Twice as many tables as without.
+            (&[(79, &[16]), (24, &[0, 0, 0, 0, 0x20])], "d is damaged at byte 36: its L1 table has 1 entries, 537919488 bytes need 3"),
             (&[(79, &[32])], "cannot read d at byte 72: it uses unknown features (0x20)"),
             (&[(79, &[8]), (104, &[2])], "cannot read d at byte 104: compression type 2 is unknown"),
             (&[(79, &[8])], "d is damaged at byte 104: compression type and feature bit contradict each other"),

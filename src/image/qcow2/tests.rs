@@ -218,6 +218,106 @@ fn damage_is_named_where_it_is() {
     }
 }
 
+/// Clusters of 16 KiB in subclusters of 512 bytes: header, L1, L2, the data, and the packed cluster 1. The L2 entry of cluster 0 is `first`,
+/// that of cluster 1 has the bitmap `packed_bitmap`.
+fn extended(first: [u64; 2], packed_bitmap: u64) -> Vec<u8> {
+    const LARGE: usize = 16 << 10;
+    let mut bytes = vec![0; 4 * LARGE];
+    put(&mut bytes, 0, &MAGIC);
+    put(&mut bytes, 4, &3u32.to_be_bytes());
+    put(&mut bytes, 20, &14u32.to_be_bytes());
+    put(&mut bytes, 24, &(4 * LARGE as u64).to_be_bytes());
+    put(&mut bytes, 36, &1u32.to_be_bytes());
+    put(&mut bytes, 40, &(LARGE as u64).to_be_bytes());
+    put(&mut bytes, 72, &(1u64 << 4).to_be_bytes());
+    put(&mut bytes, 100, &104u32.to_be_bytes());
+    put(&mut bytes, LARGE, &(2 * LARGE as u64).to_be_bytes());
+    put(&mut bytes, 3 * LARGE, &(0..LARGE).map(|at| 1 + (at / 512) as u8).collect::<Vec<_>>());
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&[0x77; LARGE]).unwrap();
+    let packed = encoder.finish().unwrap();
+    put(&mut bytes, 4 * LARGE, &packed);
+    let entries = [first[0], first[1], COMPRESSED | (4 * LARGE as u64), packed_bitmap];
+    put(&mut bytes, 2 * LARGE, &entries.map(u64::to_be_bytes).concat());
+    bytes
+}
+
+#[test]
+fn subclusters_are_read_each_for_itself() {
+    const LARGE: usize = 16 << 10;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    // In the file: 0, 1, 4 and 31; zeros: 2 and 5; the bit of a whole cluster of zeros means nothing here.
+    let bitmap = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 31 | 1 << (32 + 2) | 1 << (32 + 5);
+    std::fs::write(&path, extended([(3 * LARGE as u64) | ZERO, bitmap], 0)).unwrap();
+    let qcow2 = Qcow2::open(&path, &Reach::Anywhere).unwrap();
+    let mut expected = vec![0; LARGE];
+    for number in [0, 1, 4, 31] {
+        expected[number * 512..][..512].fill(1 + number as u8);
+    }
+    expected.extend([0x77; LARGE]);
+    expected.resize(4 * LARGE, 0);
+    let mut found = vec![9; 4 * LARGE];
+    qcow2.read_at(0, &mut found).unwrap();
+    assert!(found == expected);
+    for offset in [100, 512, 1000, 2 * 512 - 1, 31 * 512 - 7, LARGE as u64 - 3] {
+        let mut part = [9; 700];
+        qcow2.read_at(offset, &mut part).unwrap();
+        assert!(part[..] == expected[offset as usize..][..700], "{offset}");
+    }
+    for (offset, len, hole) in [(0, 1, false), (1024, 1024, true), (1023, 2, false), (2048, 512, false), (2560, 13_312, true)] {
+        assert_eq!(qcow2.is_hole(offset, len).unwrap(), hole, "{offset} {len}");
+    }
+    let stored = |offset, len| qcow2.stored(offset, len).map(|(count, stored)| (count, stored.map(|at| (at.offset, at.unpacked)))).unwrap();
+    let large = LARGE as u64;
+    assert_eq!(stored(10, large), (1014, Some((3 * large + 10, None))));
+    assert_eq!(stored(1024, large), (512, None));
+    assert_eq!(stored(1536, large), (512, None));
+    assert_eq!(stored(31 * 512 + 1, large), (511, Some((3 * large + 31 * 512 + 1, None))));
+    assert_eq!(stored(large + 5, large), (large - 5, Some((4 * large, Some(5)))));
+
+    // What is neither is the backing file's, which may end within a subcluster.
+    std::fs::write(dir.path().join("base"), vec![0xbb; 8 * 512 + 100]).unwrap();
+    let mut overlay = extended([3 * LARGE as u64, bitmap], 0);
+    put(&mut overlay, 104, &[0xe2, 0x79, 0x2a, 0xca, 0, 0, 0, 3]);
+    put(&mut overlay, 112, b"raw");
+    put(&mut overlay, 8, &512u64.to_be_bytes());
+    put(&mut overlay, 16, &4u32.to_be_bytes());
+    put(&mut overlay, 512, b"base");
+    std::fs::write(&path, overlay).unwrap();
+    for (range, value) in [(3 * 512..4 * 512, 0xbb), (6 * 512..8 * 512 + 100, 0xbb)] {
+        expected[range].fill(value);
+    }
+    let qcow2 = Qcow2::open(&path, &Reach::Anywhere).unwrap();
+    qcow2.read_at(0, &mut found).unwrap();
+    assert!(found == expected);
+}
+
+#[test]
+fn impossible_subclusters_are_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    let place = 3 * (16 << 10);
+    for (first, packed_bitmap, complaint) in [
+        ([place, 1 | 1 << 32], 0, "at byte 32768: a subcluster is marked as stored and as zeros"),
+        ([place, 1 << 31 | 1 << 63], 0, "at byte 32768: a subcluster is marked as stored and as zeros"),
+        // What is wrong with one subcluster is wrong with the entry.
+        ([0, 1 << 9], 0, "at byte 32768: a subcluster is marked as stored, and its cluster has no place"),
+        ([ZERO, u64::MAX >> 32], 0, "at byte 32768: a subcluster is marked as stored, and its cluster has no place"),
+        ([place + 512, 1], 0, "at byte 32768: a cluster at 49664 does not begin on a cluster boundary"),
+        ([1 << 40, 1 << 32], 0, "at byte 1099511627776: a cluster lies outside the file"),
+        ([place, 1], 1, "at byte 32768: a compressed cluster has subclusters"),
+        ([place, 1], 1 << 63, "at byte 32768: a compressed cluster has subclusters"),
+    ] {
+        std::fs::write(&path, extended(first, packed_bitmap)).unwrap();
+        let error = ImageError::read(&path, read_all(&path).unwrap_err());
+        assert!(matches!(error, ImageError::Corrupt { .. }) && error.to_string().contains(complaint), "{error}");
+    }
+    // Zeros need no place.
+    std::fs::write(&path, extended([0, u64::MAX << 32], 0)).unwrap();
+    assert!(read_all(&path).unwrap()[..16 << 10].iter().all(|byte| *byte == 0));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
