@@ -4,6 +4,8 @@
 //! *thread* that spawned it ends, so spawn from the runtime's own thread, never from a blocking pool. A child that makes
 //! children of its own which must die too is run through [`Invocation::contained`].
 
+mod lines;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -13,9 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::AsyncReadExt;
 
 use super::failure::{Class, Failure};
+
+pub use lines::Lines;
 
 /// Variables a child sees, besides those it is given. Proxies in either case of letters, as curl and apt take them.
 const PASSED_ON: &[&str] =
@@ -26,8 +30,6 @@ const VERSION_TIME: Duration = Duration::from_secs(10);
 const TAIL_BYTES: usize = 4096;
 /// What any program says of a full disk: strerror(3) of ENOSPC, untranslated.
 const FULL: &str = "No space left on device";
-/// Bytes of one output line that are kept; a guest or a tool may write without line ends.
-const LINE_BYTES: usize = 16 * 1024;
 
 /// Every program goldsmith may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -389,50 +391,6 @@ fn keep_tail(tail: &mut String, line: &str) {
     }
 }
 
-/// The lines of a child's output, cut at a length that bounds our memory. A carriage return ends a line too: progress meters use it.
-#[derive(Debug)]
-pub struct Lines<R> {
-    reader: Option<BufReader<R>>,
-    partial: Vec<u8>,
-}
-
-impl<R: AsyncRead + Unpin> Lines<R> {
-    /// Read lines from `reader`.
-    pub fn new(reader: Option<R>) -> Self {
-        Self { reader: reader.map(BufReader::new), partial: Vec::new() }
-    }
-
-    /// The next line without its end; `None` at the end of the output. Safe to cancel: what was read is kept.
-    pub async fn next(&mut self) -> Option<String> {
-        loop {
-            let reader = self.reader.as_mut()?;
-            let Ok(bytes) = reader.fill_buf().await else {
-                self.reader = None;
-                return self.take();
-            };
-            if bytes.is_empty() {
-                self.reader = None;
-                return self.take();
-            }
-            let room = LINE_BYTES.saturating_sub(self.partial.len());
-            let window = &bytes[..bytes.len().min(room.max(1))];
-            let end = window.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let used = end.map_or(window.len(), |at| at + 1);
-            self.partial.extend_from_slice(&window[..end.unwrap_or(window.len())]);
-            reader.consume(used);
-            if (end.is_some() || self.partial.len() >= LINE_BYTES)
-                && let Some(line) = self.take()
-            {
-                return Some(line);
-            }
-        }
-    }
-
-    fn take(&mut self) -> Option<String> {
-        (!self.partial.is_empty()).then(|| String::from_utf8_lossy(&std::mem::take(&mut self.partial)).into_owned())
-    }
-}
-
 /// Why an external program did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -560,7 +518,7 @@ mod tests {
         on_runtime(async {
             let mut longest = 0;
             shell("head -c 1000000 /dev/zero | tr '\\0' x").run_with(|line| longest = longest.max(line.len())).await.unwrap();
-            assert_eq!(longest, LINE_BYTES);
+            assert_eq!(longest, lines::LINE_BYTES);
         });
     }
 
