@@ -3,6 +3,7 @@
 //! Everything here works on plain files without a mount, without root and without a machine: readers on anything that is [`ReadAt`],
 //! writers on a [`std::fs::File`]. Images come from elsewhere: whatever they hold, reading them ends with a value or a typed error.
 
+mod cache;
 mod crc32c;
 mod error;
 

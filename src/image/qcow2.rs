@@ -3,7 +3,6 @@
 //! Written from QEMU's `docs/interop/qcow2.txt`, because no crate reads zstd clusters (imago 0.2.6 refuses the feature bit). It does not
 //! read internal snapshots, encryption or external data files, and it refuses files that were not closed cleanly.
 
-mod cache;
 mod header;
 
 use std::fs;
@@ -11,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use self::cache::Cache;
 use self::header::{BackingFile, Compression, Header};
+use super::cache::Cache;
 use super::error::{BACKING, ImageError};
 use super::read_at::RawFile;
 use crate::base::read_at::{ReadAt, Stored};
