@@ -21,6 +21,7 @@ pub mod signals;
 pub mod subject;
 pub mod terminal;
 pub mod topics;
+mod visitor;
 
 use std::ffi::OsString;
 use std::panic;

@@ -108,7 +108,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     };
 
     let evidence = scratch.path().join(failure::EVIDENCE);
-    let bench = Bench { subnet: subnet(recipe), ..bench(&recipe.build, request.keep_on_failure, scratch, &evidence, events).await? };
+    let bench = Bench { subnet: subnet(recipe), ..bench(&recipe.build, request.visitor, scratch, &evidence, events).await? };
     let (sealed, stages) = jobs::run(&plan, start, &resolved, request, &bench, events).await?;
 
     let draft = Draft::begin(request.target)?;
@@ -147,7 +147,7 @@ pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &St
         Disk::open_with(&real, Some(store.root()))?;
         TooLittleMemory::refuse(build.memory, preflight::SMALLER)?;
         let evidence = scratch.path().join(failure::EVIDENCE);
-        let bench = bench(build, false, &scratch, &evidence, events).await?;
+        let bench = bench(build, None, &scratch, &evidence, events).await?;
         prove(image, store, promises, &bench, events).await
     };
     // Evidence inside an artifact's directory would make it a foreign one.

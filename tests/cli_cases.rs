@@ -615,3 +615,15 @@ fn one_cause_is_told_once() {
         assert!(ended.stdout.contains(about), "{about}: {}", ended.stdout);
     }
 }
+
+/// The shell of a guest that fails is for somebody at a terminal: without one, that is said once, and the build goes on to its own end.
+#[test]
+fn without_a_terminal_no_shell_is_promised() {
+    let iso = format!("media.iso={{ path = \"none.iso\", sha256 = \"{}\" }}", "0".repeat(64));
+    for more in [&["--keep-on-failure"][..], &["--keep-on-failure", "--json"], &[]] {
+        let words = ["build", "centos-7.5-docker", "--set", "system.root=locked", "--set", &iso].into_iter().chain(more.iter().copied());
+        let ended = goldsmith(words).end();
+        let said = [ended.stdout.as_str(), &ended.stderr].concat().matches("--keep-on-failure needs a terminal").count();
+        assert_eq!((ended.status, said), (3, usize::from(!more.is_empty())), "{more:?}: {}{}", ended.stdout, ended.stderr);
+    }
+}

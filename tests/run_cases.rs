@@ -1,4 +1,5 @@
-//! `goldsmith run` as its user meets it: on a terminal (`script` of bsdutils makes one), without one, and by ssh.
+//! `goldsmith run` as its user meets it: on a terminal (`script` of bsdutils makes one), without one, and by ssh; and a build that fails, on a
+//! terminal.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +17,7 @@ use goldsmith::image::Disk;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
-use crate::fixture::{PASSWORD, fixture, machines};
+use crate::fixture::{PASSWORD, fixture, machines, place};
 use crate::machine_qemu::{HANG, POWER_OFF, WRITE_WHEN_TOLD, sector};
 use crate::support::{GOLDSMITH, goldsmith};
 
@@ -404,4 +405,50 @@ fn what_cannot_be_run_is_refused_with_a_cause_and_a_remedy() {
     let ended = goldsmith(["run", &good]).stub("true", "").path_only().end();
     ended.is(7, "", "error: qemu-system-x86_64 is not installed\n  help: install it: apt-get install qemu-system-x86\n");
     assert_eq!(names(&desk.at("tmp")), BTreeSet::new());
+}
+
+/// A small system, and a step that ends badly.
+const BROKEN: &str = "schema = 1\nname = \"broken\"\nmedia = { installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }\n\
+    system = { hostname = \"small\", root = \"locked\" }\npackages = { docs = false }\n\
+    provision = [{ name = \"broken\", script = \"touch /root/here; echo the disk is sad; exit 7\" }]\n";
+
+#[test]
+#[ignore = "installs a system and boots it twice; ci/full runs it"]
+fn a_failed_step_is_told_and_looked_into_and_stays_the_result() {
+    let _slot = machines();
+    let desk = Desk::new();
+    fs::write(desk.at("broken.toml"), BROKEN).unwrap();
+    let store = place().join("store");
+    let args = ["build", "./broken.toml", "-o", "out", "--store", store.to_str().unwrap(), "--keep-on-failure"];
+    let (told, ending) = ("provision step `broken`", "step-0 failed with exit status 7: the disk is sad");
+
+    let mut session = desk.run_on_terminal(&args);
+    // The failure comes first.
+    session.wait_for(told, 20 * SOON);
+    session.wait_for(ending, SOON);
+    session.wait_for("`exit` or ctrl-D ends it", SOON);
+    // Until then the log-in prompt may take what is typed.
+    session.wait_for("root@small:~#", 2 * SOON);
+    session.say("echo uid=$(id -u) $(ls /root) $(tty) $(stty size)\r");
+    session.wait_for("uid=0 here /dev/ttyS0 24 80", 2 * SOON);
+    // ctrl-C is for what runs in the guest.
+    session.say("sleep 1000\r");
+    thread::sleep(Duration::from_secs(2));
+    session.say("\u{3}");
+    session.say("echo status=$?\r");
+    session.wait_for("status=130", SOON);
+    // However the shell ends, the failure is the result.
+    session.say("exit 0\r");
+    session.wait_for("error: ", SOON);
+    session.wait_for(ending, SOON);
+    session.wait_for("evidence: ", SOON);
+    assert_eq!(session.end(), 4);
+    assert!(!session.said.lock().unwrap().contains("interrupted"));
+    desk.is_tidy();
+
+    // Without a terminal it is said that there is none, and the build ends as without the flag.
+    let mut session = desk.run(&args);
+    session.wait_for("--keep-on-failure needs a terminal", SOON);
+    session.wait_for(ending, 5 * SOON);
+    assert_eq!(session.end(), 4);
 }

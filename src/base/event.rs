@@ -65,6 +65,11 @@ pub enum Event {
         /// The sentence.
         text: String,
     },
+    /// A guest's console takes the user's terminal, or gives it back: nothing else may be drawn there meanwhile.
+    Console {
+        /// Whether it takes it.
+        taken: bool,
+    },
     /// A task ended.
     End {
         /// The task.
@@ -166,6 +171,11 @@ impl Events {
     /// Warn the user of something.
     pub fn warn(&self, text: impl Into<String>) {
         self.say(&Event::Warning { text: text.into() });
+    }
+
+    /// A guest's console takes the user's terminal, or gives it back.
+    pub fn console(&self, taken: bool) {
+        self.say(&Event::Console { taken });
     }
 
     fn say(&self, event: &Event) {

@@ -151,7 +151,7 @@ pub struct Build {
     /// Replace an artifact of another content that is there
     #[arg(long)]
     pub force: bool,
-    /// Leave a failed machine running, and say how to reach it
+    /// After a failure, offer a root shell in the machine, on a terminal
     #[arg(long)]
     pub keep_on_failure: bool,
     /// The store.

@@ -117,7 +117,7 @@ impl Plain {
             }
             Event::Line { task, source, text } => self.verbose.then(|| format!("{}: {source}: {}", self.title(*task), printable(text))),
             // What failed is told at the end, by the error.
-            Event::Check { .. } => None,
+            Event::Check { .. } | Event::Console { .. } => None,
             Event::Note { text } => Some(printable(text)),
             Event::Warning { text } => Some(format!("warning: {}", printable(text))),
             Event::End { task, title, outcome, seconds } => {
@@ -180,6 +180,11 @@ impl Listener for Bars {
                 }
             }
             Event::Check { .. } => {}
+            Event::Console { taken } => {
+                // What is drawn would stay above the console.
+                let _ = self.multi.clear();
+                self.multi.set_draw_target(if *taken { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
+            }
             Event::Note { text } => self.say(&printable(text)),
             Event::Warning { text } => self.say(&format!("warning: {}", printable(text))),
             Event::End { task, title, outcome, seconds } => {

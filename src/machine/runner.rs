@@ -26,6 +26,7 @@ pub use bench::Bench;
 pub use initramfs::{append, append_files};
 
 use super::booting::Booting;
+use super::visit::{self, Visitor};
 use super::watch::{Limits, Watch};
 use super::{Cause, Machine, MachineError, MachineEvent, MachineSpec, ShutdownReason};
 use crate::base::event::Task;
@@ -36,6 +37,12 @@ use crate::base::process::Lines;
 pub const PORT: &str = "org.goldsmith.runner.0";
 /// Starts every line of the runner's own (ASCII record separator).
 const MARK: char = '\u{1e}';
+/// How to look around in a guest, and how to leave it.
+const SHELL: &str = "a root shell of the guest follows; `exit` or ctrl-D ends it and the machine, ctrl-] too if it hangs";
+/// The task that is the shell.
+const SHELL_TASK: &str = "shell";
+/// What is said of a guest that cannot be looked into.
+const NO_SHELL: &str = "the guest does not answer, so there is no shell of --keep-on-failure in it";
 /// Lines of a task's output that an error keeps.
 const TAIL_LINES: usize = 20;
 
@@ -197,7 +204,9 @@ pub struct Guest {
     watch: Watch,
     /// Until the runner's hello.
     booting: Option<Booting>,
-    hold: bool,
+    /// Whether the runner waits for a task: nothing has broken off.
+    answers: bool,
+    visitor: Option<&'static dyn Visitor>,
 }
 
 impl Guest {
@@ -211,7 +220,7 @@ impl Guest {
         dir: &Path,
         nonce: String,
         (boot, work): (Limits, Limits),
-        hold: bool,
+        visitor: Option<&'static dyn Visitor>,
         task: &Task,
     ) -> Result<Self, RunnerError> {
         let mut machine = Machine::launch(spec, dir).await?;
@@ -219,16 +228,21 @@ impl Guest {
         let (reader, writer) = tokio::io::split(port);
         let watch = Watch::new(boot, Instant::now());
         let booting = Some(Booting::begin("booting", task));
-        let mut guest = Self { machine, lines: Lines::new(Some(reader)), writer, nonce, watch, booting, hold };
+        let mut guest = Self { machine, lines: Lines::new(Some(reader)), writer, nonce, watch, booting, answers: true, visitor };
         guest.watch.enter(Instant::now(), "boot");
-        match guest.next(task).await? {
-            Said::Hello => {
+        let error = match guest.next(task).await {
+            Ok(Said::Hello) => {
                 guest.watch = Watch::new(work, Instant::now());
                 guest.booting = None;
-                Ok(guest)
+                return Ok(guest);
             }
-            other => Err(guest.unexpected(other, task).await),
+            Ok(other) => guest.unexpected(other),
+            Err(error) => error,
+        };
+        if guest.visitor.is_some() {
+            task.events().note(NO_SHELL);
         }
+        Err(error)
     }
 
     /// Run a task of the payload, giving its output to `on_line`, and tell its exit status.
@@ -242,7 +256,7 @@ impl Guest {
             match self.next(task).await? {
                 Said::Output(line) => on_line(&line),
                 Said::Exit { task, status } if task == name => return Ok(status),
-                other => return Err(self.unexpected(other, task).await),
+                other => return Err(self.unexpected(other)),
             }
         }
     }
@@ -265,9 +279,7 @@ impl Guest {
         if status == 0 {
             return Ok(());
         }
-        let error = RunnerError::Failed { task: name.to_owned(), status, tail };
-        self.keep_if_wanted(&error, task).await;
-        Err(error)
+        Err(RunnerError::Failed { task: name.to_owned(), status, tail })
     }
 
     /// Bring the root filesystem to rest and hold it there.
@@ -332,7 +344,7 @@ impl Guest {
                 said if said == *wanted => return Ok(()),
                 // What a task left running in the background may still talk.
                 Said::Output(line) => task.line("guest", line),
-                other => return Err(self.unexpected(other, task).await),
+                other => return Err(self.unexpected(other)),
             }
         }
     }
@@ -361,34 +373,42 @@ impl Guest {
                 }
             }
         };
-        let failed = failed.into();
-        self.keep_if_wanted(&failed, task).await;
-        Err(failed)
+        self.answers = false;
+        Err(failed.into())
     }
 }
 
 impl Guest {
     /// What the runner said instead of what was asked for.
-    async fn unexpected(&mut self, said: Said, task: &Task) -> RunnerError {
-        let error = RunnerError::Broken {
+    fn unexpected(&mut self, said: Said) -> RunnerError {
+        self.answers = false;
+        RunnerError::Broken {
             what: match said {
                 Said::Failed(what) => what,
                 other => format!("it said {other:?}"),
             },
-        };
-        self.keep_if_wanted(&error, task).await;
-        error
-    }
-
-    async fn keep_if_wanted(&mut self, error: &RunnerError, task: &Task) {
-        self.keep_if_wanted_for(&error.to_string(), task).await;
-    }
-
-    /// With `--keep-on-failure` the machine outlives its failure, `why`: say how to reach it, and wait until the run is interrupted.
-    pub async fn keep_if_wanted_for(&mut self, why: &str, task: &Task) {
-        if self.hold {
-            self.machine.keep(why, task).await;
         }
+    }
+
+    /// With `--keep-on-failure`, let the user into a root shell of the guest, whose work ended with `failure`. What happens there changes nothing
+    /// of that. When the runner itself has broken off, nobody could start a shell, and the user is told.
+    pub async fn offer_shell(&mut self, failure: &dyn Failure, task: &Task) {
+        let Some(visitor) = self.visitor else { return };
+        if !self.answers {
+            task.events().note(NO_SHELL);
+            return;
+        }
+        let Self { machine, lines, writer, nonce, .. } = self;
+        let over = async || {
+            // A failed write means that the guest is gone, and that ends the visit.
+            let _ = writer.write_all(format!("run {SHELL_TASK}\n").as_bytes()).await;
+            while let Some(line) = lines.next().await {
+                if matches!(understand(&line, nonce), Said::Exit { .. } | Said::Failed(_)) {
+                    return;
+                }
+            }
+        };
+        visit::visit(machine, visitor, (failure, SHELL), task, over).await;
     }
 }
 
@@ -435,7 +455,7 @@ mod tests {
             deadline: Duration::from_secs(60),
             outside: false,
             subnet: None,
-            hold: false,
+            visitor: None,
             scratch: dir.path(),
             evidence: dir.path(),
         };
@@ -455,7 +475,7 @@ mod tests {
             tokio::spawn(async move { tokio::io::copy(&mut heard, &mut tokio::io::sink()).await });
             let watch = Watch::new(limits, Instant::now());
             let lines = Lines::new(Some(reader));
-            let mut guest = Guest { machine, lines, writer, nonce: "n0".to_owned(), watch, booting: None, hold: false };
+            let mut guest = Guest { machine, lines, writer, nonce: "n0".to_owned(), watch, booting: None, answers: true, visitor: None };
             let task = Events::none().task("test");
             let run = guest.run("endless", &task, |_| {});
             tokio::time::timeout(Duration::from_secs(60), run).await.expect("it outlived its deadline").unwrap_err()

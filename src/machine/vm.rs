@@ -66,7 +66,7 @@ pub struct Machine {
     stderr_tail: VecDeque<String>,
     port_names: Vec<String>,
     ports: BTreeMap<String, UnixStream>,
-    sockets: Sockets,
+    _sockets: Sockets,
     /// The pause that comes with an end already told.
     pause_explained: bool,
     next_sample: Instant,
@@ -124,7 +124,7 @@ impl Machine {
             stderr_tail: VecDeque::new(),
             port_names: spec.ports.clone(),
             ports: streams,
-            sockets,
+            _sockets: sockets,
             pause_explained: false,
             next_sample: Instant::now(),
             failed: None,
@@ -156,12 +156,6 @@ impl Machine {
     /// guest has read what was written: QEMU drops the rest when we hang up.
     pub fn take_console(&mut self) -> Option<UnixStream> {
         self.console.take()
-    }
-
-    /// Let go of the console and say where it can be reached: `socat - UNIX-CONNECT:PATH`, while the machine is kept.
-    pub fn release_console(&mut self) -> PathBuf {
-        drop(self.take_console());
-        self.sockets.path("console")
     }
 
     /// The next event. Safe to cancel; a dead QEMU is noticed at once.
@@ -273,17 +267,6 @@ impl Machine {
             command_line: self.command_line.clone(),
             stderr_tail,
         }
-    }
-
-    /// Outlive a failure, `why`: say how the machine can be reached, and wait until the run is interrupted.
-    pub async fn keep(&mut self, why: &str, task: &Task) {
-        task.events().warn(why);
-        let console = self.release_console();
-        task.events().note(format!(
-            "the machine is kept until you press ctrl-C; its serial console: socat -,raw,echo=0 UNIX-CONNECT:{}",
-            console.display()
-        ));
-        std::future::pending::<()>().await;
     }
 
     /// Run a QMP command.

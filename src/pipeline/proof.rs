@@ -9,13 +9,14 @@ use crate::cache::{Scratch, Store};
 use crate::machine::probe::probe;
 use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
+use crate::machine::visit::Visitor;
 use crate::recipe::{Build, BuildNetwork, Network, Recipe};
 use crate::verify::{self, CheckResult, Promises, Report};
 
 /// The host's accelerator and the recipe's machine.
 pub(super) async fn bench<'a>(
     build: &Build,
-    hold: bool,
+    visitor: Option<&'static dyn Visitor>,
     scratch: &'a Scratch,
     evidence: &'a Path,
     events: &Events,
@@ -33,7 +34,7 @@ pub(super) async fn bench<'a>(
         deadline: build.deadline,
         outside: build.network == BuildNetwork::Open,
         subnet: None,
-        hold,
+        visitor,
         scratch: scratch.path(),
         evidence,
     })

@@ -70,7 +70,7 @@ impl<W: Write> PublicLog<W> {
             }
             Event::Warning { text } => Event::Warning { text: hide(text) },
             // The manifest has the checks.
-            Event::Note { .. } | Event::Line { .. } | Event::Check { .. } => return None,
+            Event::Note { .. } | Event::Line { .. } | Event::Check { .. } | Event::Console { .. } => return None,
         })
     }
 }

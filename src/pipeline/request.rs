@@ -7,6 +7,7 @@ use crate::artifact::{Artifact, Overwrite};
 use crate::base::failure::AnyFailure;
 use crate::cache::{Scratch, Store};
 use crate::installer::accounts::Accounts;
+use crate::machine::visit::Visitor;
 use crate::plan::{Plan, Texts, plan};
 use crate::recipe::{Media, Recipe, Supply};
 use crate::sources::{Fetch, Host, Resolved, Web};
@@ -27,8 +28,8 @@ pub struct Request<'a> {
     pub overwrite: Overwrite,
     /// Directories of this host that are not named in what is published.
     pub host_paths: &'a HostPaths,
-    /// Leave a failed machine running until the run is interrupted.
-    pub keep_on_failure: bool,
+    /// Who sits down at a machine that failed, before it ends.
+    pub visitor: Option<&'static dyn Visitor>,
 }
 
 impl Request<'_> {

@@ -91,7 +91,12 @@ impl Recorded {
                 }
             }
             Event::Warning { text } if self.warnings.len() < ENTRIES => self.warnings.push(text.clone()),
-            Event::Begin { .. } | Event::Warning { .. } | Event::Line { .. } | Event::Check { .. } | Event::Note { .. } => {}
+            Event::Begin { .. }
+            | Event::Warning { .. }
+            | Event::Line { .. }
+            | Event::Check { .. }
+            | Event::Note { .. }
+            | Event::Console { .. } => {}
         }
     }
 

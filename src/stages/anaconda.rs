@@ -28,6 +28,7 @@ use crate::image::{Format, create_raw};
 use crate::installer::anaconda::{self, LOG_PORT, NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
 use crate::machine::runner::{Bench, append_files, nonce};
 use crate::machine::spec::{Accelerator, Boot, Drive, MachineSpec, NetworkSpec};
+use crate::machine::visit::{Visitor, visit};
 use crate::machine::watch::{Limits, Watch};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 use crate::plan::AnacondaWork;
@@ -49,6 +50,10 @@ const KICKSTART_FILE: &str = "ks.cfg";
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// After the guest's end its last lines are on their way from QEMU to us, if there are any.
 const REST: Duration = Duration::from_millis(300);
+
+/// How to look around in an installer, which has no runner of ours, and how to leave it. Its console is a tmux with a shell in the second window
+/// (Anaconda 21.48.22.134, data/tmux.conf).
+const TMUX: &str = "the installer's console follows, a tmux in which ctrl-b 2 is a root shell; ctrl-] ends the machine";
 
 /// Bytes of a volume that a file may take beyond its own, at most: the largest cluster.
 const CLUSTER: u64 = 32 << 10;
@@ -84,7 +89,7 @@ pub async fn anaconda(work: &AnacondaWork, sources: &Resolved, dir: &Path, bench
     let volume = volume(&work.repositories, &sources.bundles, &place, task).await?;
     let spec = machine(bench, &disk, iso.path(), volume.as_deref(), boot);
     let installation = Installation::begin(&spec, work, nonce, bench, task).await?;
-    let done = match installation.run(bench.hold).await {
+    let done = match installation.run(bench.visitor).await {
         Ok(()) => {
             task.step("inspect the disk");
             inspected::inspect(&disk, work, &bench.evidence.join(NAME), &place, task).await
@@ -222,7 +227,7 @@ impl<'a> Installation<'a> {
     }
 
     /// Follow it to its end.
-    async fn run(mut self, hold: bool) -> Result<(), StageError> {
+    async fn run(mut self, visitor: Option<&'static dyn Visitor>) -> Result<(), StageError> {
         match self.until_the_end().await {
             Ok(()) => {
                 self.machine.quit().await;
@@ -230,10 +235,15 @@ impl<'a> Installation<'a> {
             }
             Err(Ending::Machine(error)) => Err(StageError::from(error).doing("the installation")),
             Err(Ending::Told(told)) => {
-                if hold {
-                    self.machine.keep(&format!("the installation failed: {}", told.cause), self.task).await;
+                let error = self.fail(told).await;
+                // An installer that has powered off cannot be looked at.
+                let is_up = self.machine.status().await.is_ok_and(|status| status.status == "running");
+                if let Some(visitor) = visitor.filter(|_| is_up) {
+                    visit(&mut self.machine, visitor, (&error, TMUX), self.task, async || std::future::pending().await).await;
                 }
-                Err(self.fail(told).await)
+                // The disk is read next.
+                self.machine.quit().await;
+                Err(error)
             }
         }
     }
@@ -349,15 +359,13 @@ impl<'a> Installation<'a> {
         })
     }
 
-    async fn fail(mut self, told: Told) -> StageError {
+    async fn fail(&mut self, told: Told) -> StageError {
         let evidence = self.machine.collect_evidence().await;
         // Hashes of passwords are hidden, the number of each line stays.
         let _ = fs::write(evidence.dir.join(KICKSTART_FILE), anaconda::without_secrets(self.kickstart));
         let tail = self.follow.tail();
         let mut lines = self.follow.clues(&told);
         lines.extend(if tail.is_empty() { evidence.lines() } else { tail });
-        // The disk is read next.
-        self.machine.quit().await;
         StageError::Installation { cause: told.cause, remedy: told.remedy, lines, dir: evidence.dir }
     }
 }
@@ -388,7 +396,7 @@ mod tests {
             deadline: Duration::from_secs(60),
             outside: true,
             subnet: None,
-            hold: false,
+            visitor: None,
             scratch: Path::new("/s"),
             evidence: Path::new("/e"),
         };

@@ -197,7 +197,10 @@ async fn install_boot_loader(work: &DeployWork, disk: PathBuf, bench: &Bench<'_>
     let payload = RunnerTask { name: "boot-loader".to_owned(), script: work.boot_loader.as_bytes().to_vec(), files: Vec::new() };
     let mut guest = bench.boot("install", drive(disk, Format::Raw), files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("boot loader");
-    guest.run_to_success("boot-loader", task).await?;
+    if let Err(error) = guest.run_to_success("boot-loader", task).await {
+        guest.offer_shell(&error, task).await;
+        return Err(error.into());
+    }
     guest.end(task).await?;
     Ok(())
 }

@@ -52,7 +52,10 @@ pub async fn provision(
     for (index, step) in steps.iter().enumerate() {
         task.step(&step.step.name);
         let failed = |error| StageError::from(error).doing(&format!("provision step `{}`", step.step.name));
-        guest.run_to_success(&tasks[index].name, &task).await.map_err(failed)?;
+        if let Err(error) = guest.run_to_success(&tasks[index].name, &task).await.map_err(failed) {
+            guest.offer_shell(&error, &task).await;
+            return Err(error);
+        }
         guest.freeze(&task).await.map_err(failed)?;
         let Some(next) = steps.get(index + 1) else { break };
         let overlay = next.dir.join(OVERLAY);

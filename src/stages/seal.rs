@@ -34,7 +34,10 @@ async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, t
     };
     let mut guest = bench.boot("seal", drive(overlay, Format::Qcow2), files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("seal");
-    guest.run_to_success("seal", task).await?;
+    if let Err(error) = guest.run_to_success("seal", task).await {
+        guest.offer_shell(&error, task).await;
+        return Err(error.into());
+    }
     guest.end(task).await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{CheckResult, Outcome, Promises, VerifyError, docker, firewall};
 use crate::base::event::Task;
+use crate::base::failure::{Class, Failure};
 use crate::base::text::shell_line;
 use crate::image::{self, BootFiles, Format};
 use crate::machine::booting::Booting;
@@ -72,10 +73,28 @@ pub async fn system(image: &Path, promises: &Promises, bench: &Bench<'_>, task: 
     }
     let booted = judge(promises, &answers);
     if let Some(failed) = booted.checks.iter().find(|check| check.outcome == Outcome::Failed) {
-        guest.keep_if_wanted_for(&format!("{}: {}", failed.name, failed.detail), task).await;
+        guest.offer_shell(&Broken { name: failed.name.clone(), detail: failed.detail.clone() }, task).await;
     }
     guest.discard().await;
     Ok(booted)
+}
+
+/// A promise that a booted system does not keep, for whoever looks into it before it ends.
+#[derive(Debug, thiserror::Error)]
+#[error("the check `{name}` failed: {detail}")]
+struct Broken {
+    name: String,
+    detail: String,
+}
+
+impl Failure for Broken {
+    fn class(&self) -> Class {
+        Class::Image
+    }
+
+    fn remedy(&self) -> Option<String> {
+        None
+    }
 }
 
 /// How one boot through the boot loader ended.

@@ -8,7 +8,8 @@ use crate::base::failure::AnyFailure;
 use crate::base::size::rounded;
 use crate::base::text::{counted, shell_line};
 use crate::cli::args::Build;
-use crate::cli::{Context, host, printer};
+use crate::cli::{Context, host, printer, visitor};
+use crate::machine::visit::Visitor;
 use crate::pipeline::{self, Built, Request};
 
 /// Build, prove and publish; end with the path of the image.
@@ -28,9 +29,13 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
         target: &target,
         overwrite: if args.force { Overwrite::Force } else { Overwrite::Refuse },
         host_paths: &host_paths,
-        keep_on_failure: args.keep_on_failure,
+        visitor: visitor(args, context),
     };
-    let built = pipeline::build(&request, &Events::new(context.listeners())).await?;
+    let events = Events::new(context.listeners());
+    if args.keep_on_failure && request.visitor.is_none() {
+        events.warn("--keep-on-failure needs a terminal and no --json: a machine that fails ends as without it");
+    }
+    let built = pipeline::build(&request, &events).await?;
     let (Built::UpToDate(artifact) | Built::New(artifact)) = &built;
     printer::err(&next(artifact));
     if context.json {
@@ -54,6 +59,12 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
         Built::New(artifact) => summary(&artifact),
     };
     Ok(printer::out(&text)?)
+}
+
+/// Who sits down at a machine that failed.
+fn visitor(args: &Build, context: &Context) -> Option<&'static dyn Visitor> {
+    let colour = printer::stderr_has_colour(&context.environment);
+    (args.keep_on_failure && !context.json).then(|| visitor::at_terminal(colour)).flatten()
 }
 
 /// The command that comes next: `run` names the artifact's directory.

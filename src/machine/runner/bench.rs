@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Guest, Mode, PORT, RunnerError, RunnerTask, append, nonce};
+use super::{Guest, Mode, PORT, RunnerError, RunnerTask, SHELL_TASK, append, nonce};
 use crate::base::event::Task;
 use crate::base::size::ByteSize;
 use crate::machine::spec::{Accelerator, Boot, Drive, MachineSpec, NetworkSpec, Subnet};
+use crate::machine::visit::Visitor;
 use crate::machine::watch::Limits;
 
 /// Where and with what guests are run.
@@ -24,8 +25,8 @@ pub struct Bench<'a> {
     pub outside: bool,
     /// The address the image gives itself, when it does not ask DHCP; the network outside is laid around it.
     pub subnet: Option<Subnet>,
-    /// Keep a machine that failed until the run is interrupted.
-    pub hold: bool,
+    /// Who sits down at a machine that failed, before it ends.
+    pub visitor: Option<&'static dyn Visitor>,
     /// This run's scratch directory.
     pub scratch: &'a Path,
     /// Below it each machine has a directory for its console and, should it fail, its evidence.
@@ -90,7 +91,9 @@ impl Bench<'_> {
     ) -> Result<Guest, RunnerError> {
         let nonce = nonce();
         let with_runner = self.scratch.join(format!("{name}.initrd"));
-        append(initrd, &with_runner, mode, &nonce, tasks)?;
+        let shell = self.visitor.map(|visitor| shell(visitor.size()));
+        let tasks: Vec<RunnerTask> = tasks.iter().cloned().chain(shell).collect();
+        append(initrd, &with_runner, mode, &nonce, &tasks)?;
         let boot = Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner, command_line: command_line(arguments, mode) };
         // A booted system has a card, even if it leads nowhere: EL7's network.service fails without the one its files name.
         let network = match mode {
@@ -99,8 +102,15 @@ impl Bench<'_> {
         };
         let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disk, boot) };
         let limits = Limits::new(self.deadline, self.accelerator).within(self.whole());
-        Guest::boot(&spec, &self.evidence.join(name), nonce, (self.boot_limits(), limits), self.hold, task).await
+        Guest::boot(&spec, &self.evidence.join(name), nonce, (self.boot_limits(), limits), self.visitor, task).await
     }
+}
+
+/// A shell on the serial console, whose terminal has so many lines and columns. It is a task, so that a guest that nobody will visit is the same
+/// as ever.
+fn shell((rows, columns): (u16, u16)) -> RunnerTask {
+    let script = include_str!("shell.sh").replace("ROWS", &rows.to_string()).replace("COLUMNS", &columns.to_string());
+    RunnerTask { name: SHELL_TASK.to_owned(), script: script.into_bytes(), files: Vec::new() }
 }
 
 /// The image's own arguments. Offline the root is wanted writable, and nothing else of them matters.
@@ -135,7 +145,7 @@ mod tests {
                 deadline: Duration::from_secs(minutes * 60),
                 outside: false,
                 subnet: None,
-                hold: false,
+                visitor: None,
                 scratch: Path::new("/s"),
                 evidence: Path::new("/e"),
             };
