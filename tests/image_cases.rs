@@ -337,6 +337,7 @@ fn boot_on_its_own_partition_is_seen_in_its_place() {
     let config = fs::read_to_string(boot.join("grub/grub.cfg")).unwrap().replace("/boot/", "/");
     fs::write(boot.join("grub/grub.cfg"), config).unwrap();
     fs::create_dir(tree.join("boot")).unwrap();
+    fs::set_permissions(tree.join("boot"), fs::Permissions::from_mode(0o700)).unwrap();
     let uuid = Uuid::derived(&Sha256Digest::of(b"seed"), "boot");
     fs::write(
         tree.join("etc/fstab"),
@@ -352,6 +353,10 @@ fn boot_on_its_own_partition_is_seen_in_its_place() {
     assert_eq!((root.partition(), root.read("/vmlinuz", 100).unwrap()), (2, b"kernel".to_vec()));
     assert_eq!(BootEntry::read(&root).unwrap().kernel.path, "/boot/vmlinuz-6.1.0-30-cloud-amd64");
     assert!(root.read_dir("/boot").unwrap().contains(&"grub".into()));
+    // A list tells of what is mounted, as the path itself does: the directory that it hides has another mode.
+    let entries = root.entries("/").unwrap();
+    let boot = entries.iter().find(|entry| entry.name == "boot").unwrap();
+    assert_eq!(boot.metadata, root.metadata("/boot").unwrap());
 }
 
 #[test]

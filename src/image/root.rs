@@ -361,7 +361,13 @@ impl Root {
     /// What the directory `path` holds, which is really at `real`: a walk knows that, and need not resolve each part once more.
     fn entries_of(&self, path: &Path, real: &Path) -> Result<Vec<Entry>, ImageError> {
         let (mounted, inner) = self.locate(real);
-        let entries = mounted.filesystem.read_dir(&inner).map_err(|error| self.failed(mounted, path, error))?;
+        let mut entries = mounted.filesystem.read_dir(&inner).map_err(|error| self.failed(mounted, path, error))?;
+        // What is mounted on a directory hides it, in a list too.
+        for (point, mounted) in self.mounts.iter().filter(|(point, _)| point.parent() == Some(real)) {
+            if let Some(entry) = entries.iter_mut().find(|entry| Some(entry.name.as_os_str()) == point.file_name()) {
+                entry.metadata = mounted.filesystem.metadata(Path::new("/")).map_err(|error| self.failed(mounted, point, error))?;
+            }
+        }
         // Whoever joins a name to a path relies on this.
         match entries.iter().find(|entry| !is_name(&entry.name)) {
             Some(entry) => {
