@@ -6,7 +6,10 @@
 mod directory;
 mod volume;
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use super::{Content, Entry, FileKind, Filesystem, FsError, Identity, Metadata, Usage, Xattr};
 use crate::image::read_at::Slice;
@@ -18,7 +21,16 @@ use volume::{Chain, Volume};
 pub(in crate::image) struct FatReader {
     volume: Volume,
     label: String,
+    /// The directories that were read last, the last one first, by their first clusters; the root has none. A walk asks for each name of a
+    /// directory, and reading all of it for each takes minutes where there are thousands.
+    known: RefCell<VecDeque<Known>>,
 }
+
+/// A directory that was read.
+type Known = (Option<u32>, Rc<Vec<Record>>);
+
+/// Directories that are kept: a path has few parts.
+const KNOWN: usize = 16;
 
 /// What a path leads to.
 enum Found {
@@ -34,7 +46,7 @@ impl FatReader {
     pub(in crate::image) fn open(bytes: Slice) -> Result<Self, FsError> {
         let volume = Volume::read(bytes)?;
         let label = directory::label(&volume)?;
-        Ok(Self { volume, label })
+        Ok(Self { volume, label, known: RefCell::default() })
     }
 
     fn find(&self, path: &Path) -> Result<Found, FsError> {
@@ -44,21 +56,34 @@ impl FatReader {
             // What cannot be written in UTF-16 is no name in a FAT.
             let name = name.to_str().ok_or(FsError::Absent)?;
             let records = self.records(&found)?.ok_or(FsError::Absent)?;
-            let record = records.into_iter().find(|record| record.is_named(name)).ok_or(FsError::Absent)?;
-            found = Found::Record(record);
+            let record = records.iter().find(|record| record.is_named(name)).ok_or(FsError::Absent)?;
+            found = Found::Record(record.clone());
         }
         Ok(found)
     }
 
     /// What a directory holds; `None` when it is a file.
-    fn records(&self, found: &Found) -> Result<Option<Vec<Record>>, FsError> {
-        match found {
-            Found::Root => directory::read(&self.volume, self.volume.root()?).map(Some),
-            Found::Record(record) if record.metadata.kind == FileKind::Directory => {
-                directory::read(&self.volume, self.volume.directory(record.cluster)?).map(Some)
+    fn records(&self, found: &Found) -> Result<Option<Rc<Vec<Record>>>, FsError> {
+        let cluster = match found {
+            Found::Root => None,
+            Found::Record(record) if record.metadata.kind == FileKind::Directory => Some(record.cluster),
+            Found::Record(_) => return Ok(None),
+        };
+        let mut known = self.known.borrow_mut();
+        let place = known.iter().position(|(first, _)| *first == cluster);
+        let (_, records) = match place.and_then(|place| known.remove(place)) {
+            Some(found) => found,
+            None => {
+                let chain = match cluster {
+                    None => self.volume.root()?,
+                    Some(first) => self.volume.directory(first)?,
+                };
+                (cluster, Rc::new(directory::read(&self.volume, chain)?))
             }
-            Found::Record(_) => Ok(None),
-        }
+        };
+        known.truncate(KNOWN - 1);
+        known.push_front((cluster, Rc::clone(&records)));
+        Ok(Some(records))
     }
 
     fn metadata_of(found: &Found) -> Metadata {
@@ -108,7 +133,8 @@ impl Filesystem for FatReader {
     fn read_dir(&self, path: &Path) -> Result<Vec<Entry>, FsError> {
         let records = self.records(&self.find(path)?)?;
         let records = records.ok_or_else(|| FsError::Incompatible("it is a file, not a directory".to_owned()))?;
-        let mut entries: Vec<_> = records.into_iter().map(|record| Entry { name: record.name.into(), metadata: record.metadata }).collect();
+        let mut entries: Vec<_> =
+            records.iter().map(|record| Entry { name: record.name.clone().into(), metadata: record.metadata }).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }

@@ -24,6 +24,7 @@ const LONG_RECORDS: usize = 20;
 const LONG_PLACES: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
 
 /// What a directory says of a file.
+#[derive(Clone)]
 pub(super) struct Record {
     pub(super) name: String,
     /// The name of eleven characters, when there is another.
