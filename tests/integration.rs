@@ -40,6 +40,7 @@ mod xfs_cases;
 mod ext4_cases;
 mod fat_cases;
 mod lvm_cases;
+mod guest_filled;
 mod faults;
 mod facts;
 mod fixture;
