@@ -5,11 +5,13 @@
 //! children of its own which must die too is run through [`Invocation::contained`].
 
 mod lines;
+mod server;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -20,6 +22,7 @@ use tokio::io::AsyncReadExt;
 use super::failure::{Class, Failure};
 
 pub use lines::Lines;
+pub use server::Server;
 
 /// Variables a child sees, besides those it is given. Proxies in either case of letters, as curl and apt take them.
 const PASSED_ON: &[&str] =
@@ -50,6 +53,8 @@ pub enum Tool {
     Mmdebstrap,
     /// `qemu-img`.
     QemuImg,
+    /// `qemu-nbd`: shows disks in formats that goldsmith does not read itself.
+    QemuNbd,
     /// `qemu-system-x86_64`.
     QemuSystem,
     /// A POSIX shell, for the lines that run inside a user namespace.
@@ -70,6 +75,7 @@ impl Tool {
             Self::Mke2fs => "mke2fs",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg => "qemu-img",
+            Self::QemuNbd => "qemu-nbd",
             Self::QemuSystem => "qemu-system-x86_64",
             Self::Shell => "sh",
             Self::Unshare => "unshare",
@@ -84,7 +90,7 @@ impl Tool {
             Self::E2fsck | Self::Mke2fs => "e2fsprogs",
             Self::Gpgv => "gpgv",
             Self::Mmdebstrap => "mmdebstrap",
-            Self::QemuImg => "qemu-utils",
+            Self::QemuImg | Self::QemuNbd => "qemu-utils",
             Self::QemuSystem => "qemu-system-x86",
             Self::Shell => "dash",
             Self::Unshare => "util-linux",
@@ -126,12 +132,14 @@ pub struct Invocation {
     fds: Vec<OwnedFd>,
     contained: bool,
     limit: Option<Duration>,
+    /// The socket it serves ([`Invocation::serve`]).
+    socket: Option<OwnedFd>,
 }
 
 impl Invocation {
     /// Run `tool`.
     pub fn new(tool: Tool) -> Self {
-        Self { tool, args: Vec::new(), env: Vec::new(), dir: None, fds: Vec::new(), contained: false, limit: None }
+        Self { tool, args: Vec::new(), env: Vec::new(), dir: None, fds: Vec::new(), contained: false, limit: None, socket: None }
     }
 
     /// One more argument.
@@ -225,6 +233,11 @@ impl Invocation {
         if let Some(first) = words.first_mut() {
             *first = Tool::Unshare.find()?.into_os_string();
         }
+        if self.socket.is_some() {
+            // The number is the child's own: it is known only there.
+            let shell = Tool::Shell.find()?.into_os_string();
+            words.extend([shell, "-c".into(), "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"".into()]);
+        }
         words.push(program.into_os_string());
         words.extend(self.args.iter().cloned());
         let mut command = std::process::Command::new(&words[0]);
@@ -238,8 +251,10 @@ impl Invocation {
             command.current_dir(dir);
         }
         let fds: Vec<_> = self.fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let socket = self.socket.as_ref().map(AsRawFd::as_raw_fd);
         let parent = rustix::process::getpid();
-        // SAFETY: between fork and exec only async-signal-safe system calls are made, on descriptors that `self.fds` keeps open.
+        // SAFETY: between fork and exec only async-signal-safe system calls are made, on descriptors that `self` keeps open, and
+        // on 3, which a child that serves a socket has for nothing else (see `serve`).
         unsafe {
             std::os::unix::process::CommandExt::pre_exec(&mut command, move || {
                 rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
@@ -250,6 +265,11 @@ impl Invocation {
                 for fd in &fds {
                     let fd = rustix::fd::BorrowedFd::borrow_raw(*fd);
                     rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
+                }
+                if let Some(socket) = socket {
+                    let mut third = ManuallyDrop::new(OwnedFd::from_raw_fd(3));
+                    rustix::io::dup2(rustix::fd::BorrowedFd::borrow_raw(socket), &mut third)?;
+                    rustix::io::fcntl_setfd(&*third, rustix::io::FdFlags::empty())?;
                 }
                 Ok(())
             });
