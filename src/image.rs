@@ -8,8 +8,11 @@ mod crc32c;
 mod error;
 
 mod disk;
+mod foreign;
+mod nbd;
 mod qcow2;
 mod read_at;
+mod served;
 
 mod layout;
 mod lvm;
@@ -47,6 +50,7 @@ pub use disk::{Disk, DiskInfo};
 pub use error::ImageError;
 pub use extract::{Copied, copy_out};
 pub use filesystem::{Entry, FileKind, Identity, Metadata, Usage, Xattr};
+pub use foreign::ImageFormat;
 pub use free::FreeSpace;
 pub use guest::Seen;
 pub use layout::{Layout, PlannedPartition, Role};

@@ -144,7 +144,7 @@ pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &St
     let verified = async {
         // An image that names files it may not is refused before any machine is started.
         let real = fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
-        Disk::open_with(&real, Some(store.root()))?;
+        Disk::open_as(&real, Disk::drive_format(&real)?, Some(store.root()))?;
         TooLittleMemory::refuse(build.memory, preflight::SMALLER)?;
         let evidence = scratch.path().join(failure::EVIDENCE);
         let bench = bench(build, None, &scratch, &evidence, events).await?;

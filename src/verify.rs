@@ -46,7 +46,7 @@ pub async fn verify(
     // Overlays elsewhere name it as their backing file.
     let image = &std::fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
     // Before any machine: QEMU would follow whatever the image names.
-    let disk = Disk::open_with(image, store)?;
+    let disk = Disk::open_as(image, Disk::drive_format(image)?, store)?;
     let wanted = promises.clone();
     let offline = tokio::task::spawn_blocking(move || offline::offline(&disk, &wanted)).await;
     let mut checks = match offline {

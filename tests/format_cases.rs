@@ -1,5 +1,6 @@
 //! Images as other programs write them: what QEMU shows of them is what goldsmith reads.
 
+mod foreign;
 mod subclusters;
 
 use std::fs::File;

@@ -188,8 +188,6 @@ fn qcow2_features_that_are_not_read_are_refused() {
     // LUKS, crypt_method 2 at byte 32 (docs/interop/qcow2.txt). qemu-img makes one only after a benchmark, which the clocks of some hosts fail.
     File::options().write(true).open(dir.path().join("d")).unwrap().write_all_at(&2_u32.to_be_bytes(), 32).unwrap();
     refused("it is encrypted");
-    run(&dir, "qemu-img create -q -f vmdk @/d 16M");
-    assert!(Disk::open(&dir.path().join("d")).err().unwrap().to_string().ends_with("VMDK is not supported, only raw and qcow2"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A disk image at rest: found out to be raw or qcow2, opened once, read from anywhere.
+//! A disk image at rest: its format found out, opened once, read from anywhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::ImageError;
-use super::qcow2::{MAGIC, Qcow2, Reach};
+use super::foreign::{Found, ImageFormat, look};
+use super::qcow2::{Qcow2, Reach};
 use super::read_at::{RawFile, Slice};
+use super::served::Served;
 use crate::base::read_at::ReadAt;
 use crate::hardware::Format;
 
@@ -16,7 +18,7 @@ use crate::hardware::Format;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DiskInfo {
     /// How the disk is kept.
-    pub format: Format,
+    pub format: ImageFormat,
     /// Size of the disk in bytes.
     pub virtual_size: u64,
     /// Length of the file in bytes.
@@ -46,26 +48,32 @@ impl Disk {
         Self::open_with(path, None)
     }
 
-    /// Open `path`, told by its first bytes to be qcow2, else taken as raw. Files under it are read when they are in its directory, below
-    /// that, or below `store`: an image of unknown origin names them as it likes.
+    /// Open `path`, whose format its own bytes tell: qcow2, VMDK, VHDX, VHD, or else raw. Files under a qcow2 are read when they are in its directory,
+    /// below that, or below `store`: an image of unknown origin names them as it likes. Files of the other formats have all of their disk.
     ///
     /// A guest that owns a raw disk can write a qcow2 header into it: open what is known to be raw with [`Disk::open_as`].
     ///
+    /// VMDK, VHDX and VHD that grow are read through a child, which dies with the thread that calls this: call it from the runtime's own.
+    ///
     /// # Errors
-    /// It cannot be read, is damaged, is of a kind that is not supported, or lies over a file that is somewhere else.
+    /// It cannot be read, is damaged, is of a kind that is not supported, or needs a file that is somewhere else.
     pub fn open_with(path: &Path, store: Option<&Path>) -> Result<Self, ImageError> {
         let file = RawFile::open(path)?;
-        let mut start = [0; 8];
-        let count = usize::try_from(file.len()).unwrap_or(usize::MAX).min(start.len());
-        file.read_at(0, &mut start[..count]).map_err(|source| ImageError::read(path, source))?;
-        for (magic, what) in
-            [(&b"KDMV"[..], "VMDK"), (b"vhdxfile", "VHDX"), (b"conectix", "VHD"), (b"QED\0", "QED"), (b"LUKS\xba\xbe", "LUKS")]
-        {
-            if start.starts_with(magic) {
-                return Err(ImageError::incompatible(path, 0, format!("{what} is not supported, only raw and qcow2")));
-            }
-        }
-        Self::open_as(path, if start.starts_with(&MAGIC) { Format::Qcow2 } else { Format::Raw }, store)
+        let (format, bytes): (_, Arc<dyn ReadAt>) = match look(&file, path)? {
+            Found::Own(format) => return Self::open_as(path, format, store),
+            Found::Front(format, size) => (format, Arc::new(Slice::new(Arc::new(file), 0, size))),
+            Found::Served(format, driver) => (format, Arc::new(Served::new(&file, path, driver)?)),
+        };
+        Self::showing_file(path, format, bytes, None, Vec::new())
+    }
+
+    /// The format in which a machine is given the disk `path`.
+    ///
+    /// # Errors
+    /// It cannot be read, is damaged, or is in a format that machines are not given.
+    pub fn drive_format(path: &Path) -> Result<Format, ImageError> {
+        let format = ImageFormat::of(&RawFile::open(path)?, path)?;
+        format.of_drive().ok_or_else(|| ImageError::NotADrive { path: path.to_owned(), format: format.name() })
     }
 
     /// Open `path` as `format`, whatever it looks like. For the files under it and `store` see [`Disk::open_with`].
@@ -85,9 +93,7 @@ impl Disk {
     }
 
     fn open_in(path: &Path, format: Format, reach: &Reach) -> Result<Self, ImageError> {
-        let metadata = fs::metadata(path).map_err(|source| ImageError::read(path, source))?;
         let file = RawFile::open(path)?;
-        let file_size = file.len();
         let (bytes, compression, backing): (Arc<dyn ReadAt>, _, _) = match format {
             Format::Raw => (Arc::new(file), None, Vec::new()),
             Format::Qcow2 => {
@@ -96,6 +102,19 @@ impl Disk {
                 (Arc::new(qcow2), Some(compression), backing)
             }
         };
+        Self::showing_file(path, format.into(), bytes, compression, backing)
+    }
+
+    /// The file `path` as a disk whose bytes are `bytes`.
+    fn showing_file(
+        path: &Path,
+        format: ImageFormat,
+        bytes: Arc<dyn ReadAt>,
+        compression: Option<String>,
+        backing: Vec<PathBuf>,
+    ) -> Result<Self, ImageError> {
+        let metadata = fs::metadata(path).map_err(|source| ImageError::read(path, source))?;
+        let file_size = RawFile::open(path)?.len();
         // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
         let allocated_size = std::os::unix::fs::MetadataExt::blocks(&metadata).saturating_mul(512);
         let info = DiskInfo { format, virtual_size: bytes.len(), file_size, allocated_size, compression, backing };
@@ -106,7 +125,7 @@ impl Disk {
     pub fn in_memory(name: &str, bytes: Vec<u8>) -> Self {
         let size = ReadAt::len(&bytes);
         let info = DiskInfo {
-            format: Format::Raw,
+            format: ImageFormat::Raw,
             virtual_size: size,
             file_size: size,
             allocated_size: size,

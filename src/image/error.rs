@@ -7,7 +7,7 @@ use super::filesystem::{FileKind, FsError};
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
 use crate::base::size::rounded;
-use crate::base::text::printable;
+use crate::base::text::{printable, shell_line};
 
 /// What [`ImageError::NotFollowed`] calls the file under an overlay.
 pub(crate) const BACKING: &str = "backing file";
@@ -132,6 +132,26 @@ pub enum ImageError {
         /// Bytes that are free.
         free: u64,
     },
+    /// `qemu-nbd` does not show the disk, in a format that is read through it.
+    #[error("cannot read {} with qemu-nbd: {}", path.display(), printable(what))]
+    NotShown {
+        /// The file on the host.
+        path: PathBuf,
+        /// What it said or did, for one line.
+        what: String,
+        /// All that it said.
+        said: Vec<String>,
+        /// Whose fault it is.
+        class: Class,
+    },
+    /// A machine is not given disks in that format.
+    #[error("{} is {format}, and machines are given raw and qcow2 only", path.display())]
+    NotADrive {
+        /// The file on the host.
+        path: PathBuf,
+        /// The format's name.
+        format: &'static str,
+    },
     /// An external tool failed.
     #[error(transparent)]
     Tool(#[from] ProcessError),
@@ -212,7 +232,8 @@ impl Failure for ImageError {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
             Self::Read { .. } | Self::Incompatible { .. } | Self::NotFollowed { .. } | Self::Corrupt { .. } => Class::Input,
             Self::Absent { .. } | Self::OtherKind { .. } | Self::Unfit { .. } => Class::Input,
-            Self::Layout { .. } | Self::TooLarge { .. } => Class::Usage,
+            Self::Layout { .. } | Self::TooLarge { .. } | Self::NotADrive { .. } => Class::Usage,
+            Self::NotShown { class, .. } => *class,
             Self::Tool(error) => error.class(),
         }
     }
@@ -254,6 +275,20 @@ impl Failure for ImageError {
             Self::NoSpace { needed, free, .. } => {
                 Some(format!("free {} there, or choose another directory", rounded(needed.saturating_sub(*free))))
             }
+            // QEMU 7.2, block/vhdx-log.c, `vhdx_parse_log`.
+            Self::NotShown { path, what, .. } if what.contains("log that needs to be replayed") => {
+                Some(format!("have it replayed, which writes to the image: {}", shell_line(["qemu-img", "check", "-r", "all", &path.to_string_lossy()])))
+            }
+            Self::NotShown { path, class: Class::Input, .. } => {
+                Some(format!("get {} again, or see what `qemu-img info` says of it", path.display()))
+            }
+            Self::NotShown { .. } => Some("try again, and see whether `qemu-nbd --version` runs in this shell".to_owned()),
+            Self::NotADrive { path, .. } => {
+                let path = path.to_string_lossy();
+                let target = Path::new(&*path).with_extension("qcow2");
+                let line = ["goldsmith", "image", "export", "--format", "qcow2", &path, &target.to_string_lossy()];
+                Some(format!("make a qcow2 of it, and take that: {}", shell_line(line)))
+            }
             Self::Tool(error) => error.remedy(),
         }
     }
@@ -262,6 +297,7 @@ impl Failure for ImageError {
         match self {
             // One is told by the error itself.
             Self::Unfit { problems, .. } if problems.len() > 1 => problems.clone(),
+            Self::NotShown { said, .. } if said.len() > 1 => said.clone(),
             _ => Vec::new(),
         }
     }

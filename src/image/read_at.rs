@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +35,14 @@ impl RawFile {
         let len = file.seek(SeekFrom::End(0)).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         Ok(Self { file, len, id: (metadata.dev(), metadata.ino()) })
+    }
+
+    /// The open file once more, for a child. Its number is out of the way of those that a child is given for something else.
+    ///
+    /// # Errors
+    /// Too many files are open.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(rustix::io::fcntl_dupfd_cloexec(&self.file, 10)?)
     }
 }
 

@@ -59,10 +59,11 @@ impl Source {
 
     fn of_image(path: &Path, store: Option<&Path>) -> Result<Self, RunError> {
         let image = real(path)?;
-        let disk = Disk::open_with(&image, store)?;
+        let format = Disk::drive_format(&image)?;
+        let disk = Disk::open_as(&image, format, store)?;
         let firmware = firmware(&disk)?;
         let stem = image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { name: name(&stem), format: disk.info().format, image, firmware, store: store.map(Path::to_owned), subnet: None })
+        Ok(Self { name: name(&stem), format, image, firmware, store: store.map(Path::to_owned), subnet: None })
     }
 }
 

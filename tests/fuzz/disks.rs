@@ -1,16 +1,17 @@
-//! The fuzz targets `ext4`, `fat`, `lvm` and `qcow2`: small disks, spoilt and read all over.
+//! The fuzz targets `ext4`, `fat`, `lvm`, `qcow2` and `foreign`: small disks, spoilt and read all over.
 //!
 //! The filesystems in the corpus are `mke2fs -t ext4 -b 1024 -N 32 -d TREE` (and `-t ext2`) of 64 KiB with the features that they are named after,
 //! and `mkfs.vfat -F 12 -s 1 -r 16` of 48 KiB; the group is what `lvm lvcreate` wrote, with smaller extents; the
 //! qcow2 files are `qemu-img convert -o cluster_size=512` of them, and one of 64 KiB with subclusters, whose packed clusters lie in the cluster of
-//! its L1 table: `qemu-img convert` shows the same filesystem in it.
+//! its L1 table: `qemu-img convert` shows the same filesystem in it. The images of other hypervisors are what `qemu-img create` makes, as far
+//! as it is looked at.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use goldsmith::image::{Disk, Format};
+use goldsmith::image::{Disk, Format, ImageFormat};
 
 use crate::databases::expanded;
 use crate::looked::all_over;
@@ -79,6 +80,52 @@ pub fn read_qcow2(bytes: &[u8]) -> String {
     });
     let reads: BTreeSet<_> = reads.filter_map(Result::err).collect();
     format!("{reads:?} {}", all_over(&disk))
+}
+
+/// Where a VHDX has its region table and, here, its metadata.
+const REGION_TABLE: usize = 192 << 10;
+const METADATA: usize = 320 << 10;
+/// Bytes of an input that are the beginning of the region table.
+const REGION_BYTES: usize = 512;
+
+/// Look at an image of another hypervisor, as before QEMU is given it. Checksums are made right: a VHD begins with its footer and may end with one,
+/// and of a VHDX come the magic, the beginning of the region table and the metadata table.
+pub fn look_at_foreign(bytes: &[u8]) -> String {
+    let mut file = bytes.to_vec();
+    if let Some(parts) = bytes.strip_prefix(b"vhdxfile") {
+        let (regions, items) = parts.split_at(parts.len().min(REGION_BYTES));
+        file.resize(METADATA, 0);
+        file[8..].fill(0);
+        file[REGION_TABLE..REGION_TABLE + regions.len()].copy_from_slice(regions);
+        file[REGION_TABLE + 4..REGION_TABLE + 8].fill(0);
+        let sum = !crc32c(&file[REGION_TABLE..REGION_TABLE + (64 << 10)]);
+        file[REGION_TABLE + 4..REGION_TABLE + 8].copy_from_slice(&sum.to_le_bytes());
+        file.extend_from_slice(items);
+        file.resize(file.len().max(METADATA + (64 << 10)) + 4096, 0);
+    }
+    for at in [0, file.len().saturating_sub(512)] {
+        let Some(footer) = file.get_mut(at..at + 512).filter(|footer| footer.starts_with(b"conectix")) else { continue };
+        footer[64..68].fill(0);
+        let sum: u32 = footer.iter().map(|byte| u32::from(*byte)).sum();
+        footer[64..68].copy_from_slice(&(!sum).to_be_bytes());
+    }
+    match ImageFormat::of(&file, Path::new("disk")) {
+        Ok(format) => {
+            // Whatever is let through names no parent to QEMU.
+            let seen = file.get(512..512 + (10 << 10)).unwrap_or_default().split(|byte| *byte == 0).next().unwrap_or_default();
+            assert!(format != ImageFormat::Vmdk || !seen.windows(18).any(|words| words == b"parentFileNameHint"));
+            format.name().to_owned()
+        }
+        Err(error) => own_words(&error.to_string()),
+    }
+}
+
+/// The checksum of a VHDX's tables, without the final inversion.
+fn crc32c(bytes: &[u8]) -> u32 {
+    static TABLE: OnceLock<Vec<u32>> = OnceLock::new();
+    let bit = |sum: u32| if sum & 1 == 1 { sum >> 1 ^ 0x82f6_3b78 } else { sum >> 1 };
+    let table = TABLE.get_or_init(|| (0..256).map(|byte| (0..8).fold(byte, |sum, _| bit(sum))).collect());
+    bytes.iter().fold(!0, |sum: u32, byte| sum >> 8 ^ table[usize::from(*byte ^ sum as u8)])
 }
 
 /// Read a volume group on two physical volumes, of which `text` is the metadata.

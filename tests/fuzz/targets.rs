@@ -191,6 +191,26 @@ const BINARY: &[&str] = &[
     "\u{7f}\u{7f}\u{7f}\u{7f}",
 ];
 
+/// Words of a descriptor.
+const VMDK: &[&str] = &[
+    "\n",
+    "\0",
+    "=",
+    "\"",
+    "RW 1 SPARSE \"",
+    "RDONLY 1 FLAT \"/x\" 0\n",
+    "createType=\"custom\"\n",
+    "streamOptimized",
+    "parentCID=00000001\n",
+    "parentFileNameHint=\"/x\"\n",
+    "KDMV",
+    "COWD",
+    "conectix",
+    "\u{1}",
+    "\u{2}",
+    "\u{4}",
+];
+
 const ARMOR: &[&str] = &[
     "-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
     "-----BEGIN PGP SIGNATURE-----\n",
@@ -286,6 +306,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "grub", seeds: &["fuzz/corpus/grub"], prepare: None, words: boots::GRUB, run: boots::read_grub },
     Target { name: "systemd-boot", seeds: &["fuzz/corpus/systemd-boot"], prepare: None, words: boots::ENTRY, run: boots::read_systemd },
     Target { name: "uki", seeds: &["fuzz/corpus/uki.xz"], prepare: Some(databases::expanded), words: BINARY, run: boots::read_unified },
+    Target {
+        name: "foreign",
+        seeds: &["fuzz/corpus/foreign"],
+        prepare: Some(databases::expanded),
+        words: VMDK,
+        run: disks::look_at_foreign,
+    },
     Target { name: "lvm", seeds: &["fuzz/corpus/lvm"], prepare: None, words: LVM, run: disks::read_lvm },
     Target {
         name: "rpmdb",

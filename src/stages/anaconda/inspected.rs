@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::base::size::ByteSize;
     use crate::image::inspect::{LogicalVolume, MachineId, RootFilesystem, System};
-    use crate::image::{BootEntry, BootFile, DiskInfo, Format, Mechanism, Partition, PartitionTable};
+    use crate::image::{BootEntry, BootFile, DiskInfo, ImageFormat, Mechanism, Partition, PartitionTable};
     use crate::recipe::TableKind as Planned;
 
     fn good() -> Inspection {
@@ -107,7 +107,7 @@ mod tests {
         Inspection {
             path: "/d".into(),
             disk: DiskInfo {
-                format: Format::Raw,
+                format: ImageFormat::Raw,
                 virtual_size: 8 << 30,
                 file_size: 8 << 30,
                 allocated_size: 1 << 30,
