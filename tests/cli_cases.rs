@@ -245,6 +245,7 @@ fn healthy(args: &[&str]) -> Run {
     goldsmith(args.iter().copied())
         .stub("qemu-system-x86_64", "echo 'QEMU emulator version 7.2.18 (Debian)'; echo more")
         .stub("qemu-img", "echo qemu-img version 10.0.2")
+        .stub("qemu-nbd", "echo qemu-nbd 10.0.2")
         .stub("mmdebstrap", "echo mmdebstrap 1.3.5")
         .stub("mke2fs", "echo 'mke2fs 1.47.0 (5-Feb-2023)' >&2")
         .stub("unshare", "case $1 in --version) echo unshare from util-linux 2.38.1 ;; *) echo 0 ;; esac")
@@ -267,11 +268,12 @@ fn rows(table: &str, names: &[&str]) -> String {
 
 #[test]
 fn the_doctor_tries_each_program() {
-    let names = ["QEMU", "qemu-img", "mmdebstrap", "mke2fs", "unshare", "createrepo_c", "namespaces"];
+    let names = ["QEMU", "qemu-img", "mmdebstrap", "mke2fs", "unshare", "createrepo_c", "qemu-nbd", "namespaces"];
     let ended = healthy(&["doctor"]).end();
     let expected = "\
 ok        QEMU            7.2.18
 ok        qemu-img        10.0.2
+ok        qemu-nbd        10.0.2
 ok        mmdebstrap      1.3.5
 ok        mke2fs          1.47.0
 ok        unshare         2.38.1
@@ -308,6 +310,13 @@ ok        mke2fs          1.47.0
         "; only recipes with an archive of packages that has no repodata need it\n          mend: apt-get install createrepo-c\n"
     ));
     assert!(!without.stderr.contains("createrepo_c"), "{}", without.stderr);
+    let without = healthy(&["doctor"]).stub("qemu-nbd", "exit 127").end();
+    let found = rows(&without.stdout, &["qemu-nbd"]);
+    assert!(
+        found.starts_with("degraded  qemu-nbd ")
+            && found.ends_with("; only images in VMDK, VHDX and VHD need it\n          mend: apt-get install qemu-utils\n"),
+        "{found}"
+    );
     assert!(ended.stderr.starts_with("error: this host cannot build: QEMU, qemu-img, accelerator, namespaces"), "{}", ended.stderr);
 }
 

@@ -83,6 +83,14 @@ const PROGRAMS: &[Program] = &[
     Program { name: "QEMU", tool: Tool::QemuSystem, version_flag: "--version", at_least: (7, 2), only_for: None },
     // zstd clusters came with 5.1; the two are released together.
     Program { name: "qemu-img", tool: Tool::QemuImg, version_flag: "--version", at_least: (5, 1), only_for: None },
+    // `base:allocation` came with 2.12.
+    Program {
+        name: "qemu-nbd",
+        tool: Tool::QemuNbd,
+        version_flag: "--version",
+        at_least: (2, 12),
+        only_for: Some("images in VMDK, VHDX and VHD"),
+    },
     // `-o APT::Update::Error-Mode=any` came with 2.1.16.
     Program { name: "apt-get", tool: Tool::AptGet, version_flag: "--version", at_least: (2, 1), only_for: Some("recipes of Debian") },
     // Formats and modes as in Debian 12.
