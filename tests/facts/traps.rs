@@ -126,7 +126,7 @@ const TRAPS: &[(u32, &str, &str, Held)] = &[
         "the upgrade's kernel gets its initramfs; the saved entry is what is booted; the recipe checks the release",
         By(&[
             "tests/facts/guest.rs: each_kernel_gets_an_initramfs_for_any_machine_an_upgrades_too",
-            "src/image/boot/tests.rs: el7_boots_what_grubenv_saved",
+            "src/image/boot/grub/tests.rs: el7_boots_what_grubenv_saved",
             "tests/facts/traps.rs: the_shipped_recipe_checks_its_release",
         ]),
     ),
