@@ -92,7 +92,7 @@ const ROWS: &[Row] = &[
         "a script of the kickstart failed (Error code 4",
         "correct",
     )),
-    always(row("kernel panic", Fault("panic@storage"), "its kernel panicked", "read")),
+    row("kernel panic", Fault("panic@storage"), "its kernel panicked", "read"),
     row("silent hang", Fault("hang@storage"), "the installer hangs at `", "read"),
     row("spinning hang", Fault("spin@storage"), "the installer did not get further than `", "read"),
     row("dots", Fault("dots@metadata"), "the installer hangs at `", "read"),
