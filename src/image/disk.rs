@@ -59,12 +59,13 @@ impl Disk {
     /// It cannot be read, is damaged, is of a kind that is not supported, or needs a file that is somewhere else.
     pub fn open_with(path: &Path, store: Option<&Path>) -> Result<Self, ImageError> {
         let file = RawFile::open(path)?;
+        let file_size = file.len();
         let (format, bytes): (_, Arc<dyn ReadAt>) = match look(&file, path)? {
             Found::Own(format) => return Self::open_as(path, format, store),
             Found::Front(format, size) => (format, Arc::new(Slice::new(Arc::new(file), 0, size))),
             Found::Served(format, driver) => (format, Arc::new(Served::new(&file, path, driver)?)),
         };
-        Self::showing_file(path, format, bytes, None, Vec::new())
+        Self::showing_file(path, file_size, format, bytes, None, Vec::new())
     }
 
     /// The format in which a machine is given the disk `path`.
@@ -94,6 +95,7 @@ impl Disk {
 
     fn open_in(path: &Path, format: Format, reach: &Reach) -> Result<Self, ImageError> {
         let file = RawFile::open(path)?;
+        let file_size = file.len();
         let (bytes, compression, backing): (Arc<dyn ReadAt>, _, _) = match format {
             Format::Raw => (Arc::new(file), None, Vec::new()),
             Format::Qcow2 => {
@@ -102,19 +104,19 @@ impl Disk {
                 (Arc::new(qcow2), Some(compression), backing)
             }
         };
-        Self::showing_file(path, format.into(), bytes, compression, backing)
+        Self::showing_file(path, file_size, format.into(), bytes, compression, backing)
     }
 
-    /// The file `path` as a disk whose bytes are `bytes`.
+    /// The file `path`, of `file_size` bytes, as a disk whose bytes are `bytes`.
     fn showing_file(
         path: &Path,
+        file_size: u64,
         format: ImageFormat,
         bytes: Arc<dyn ReadAt>,
         compression: Option<String>,
         backing: Vec<PathBuf>,
     ) -> Result<Self, ImageError> {
         let metadata = fs::metadata(path).map_err(|source| ImageError::read(path, source))?;
-        let file_size = RawFile::open(path)?.len();
         // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
         let allocated_size = std::os::unix::fs::MetadataExt::blocks(&metadata).saturating_mul(512);
         let info = DiskInfo { format, virtual_size: bytes.len(), file_size, allocated_size, compression, backing };
