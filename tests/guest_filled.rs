@@ -21,7 +21,7 @@ use goldsmith::machine::spec::{Boot, Drive, NetworkSpec};
 use goldsmith::machine::watch::Limits;
 
 use crate::fixture::{fixture, machines};
-use crate::mounted_tree::{Seen, Tree, assert_same, run, shown_by_us};
+use crate::mounted_tree::{Seen, Tree, assert_same, kind_of, run, shown_by_us};
 
 /// MiB of the partitions: FAT16, FAT32, XFS, XFS without types in directories, two physical volumes.
 const PARTITIONS: [u64; 6] = [64, 120, 320, 320, 400, 400];
@@ -101,14 +101,7 @@ fn listed(text: &str) -> Tree {
         }
         let [name, kind, mode, uid, gid, links, size, modified, inode, target, attributes] = fields[..] else { continue };
         let number = |text: &str| text.parse::<u64>().unwrap();
-        let kind = match number(kind) {
-            0o4 => FileKind::Directory,
-            0o10 => FileKind::File,
-            0o12 => FileKind::Symlink,
-            0o1 => FileKind::Pipe,
-            0o14 => FileKind::Socket,
-            _ => FileKind::Device,
-        };
+        let kind = kind_of(number(kind) as u32);
         let pair = |text: &str| {
             let (name, value) = text.split_once('=').unwrap();
             (std::ffi::OsString::from_vec(bytes(name)), bytes(value))

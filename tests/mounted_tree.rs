@@ -108,20 +108,25 @@ impl std::fmt::Debug for Seen {
 
 pub type Tree = BTreeMap<PathBuf, Seen>;
 
+/// The kind that the upper four bits of a mode tell (inode(7), `S_IFMT`).
+pub fn kind_of(bits: u32) -> FileKind {
+    match bits {
+        0o4 => FileKind::Directory,
+        0o10 => FileKind::File,
+        0o12 => FileKind::Symlink,
+        0o1 => FileKind::Pipe,
+        0o14 => FileKind::Socket,
+        _ => FileKind::Device,
+    }
+}
+
 /// What the kernel shows below `top`.
 pub fn shown_by_kernel(top: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut waiting = vec![top.to_owned()];
     while let Some(path) = waiting.pop() {
         let metadata = path.symlink_metadata().unwrap();
-        let kind = match metadata.mode() >> 12 {
-            0o4 => FileKind::Directory,
-            0o10 => FileKind::File,
-            0o12 => FileKind::Symlink,
-            0o1 => FileKind::Pipe,
-            0o14 => FileKind::Socket,
-            _ => FileKind::Device,
-        };
+        let kind = kind_of(metadata.mode() >> 12);
         let content = match kind {
             FileKind::Symlink => Some(fs::read_link(&path).unwrap().into_os_string().into_vec()),
             FileKind::File => {

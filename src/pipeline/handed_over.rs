@@ -34,23 +34,11 @@ pub(super) async fn write(recipe: &Recipe, image: &Path, events: &Events) -> Res
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io;
     use std::process::Command;
 
+    use super::super::manifest::tests::Here;
     use super::*;
-    use crate::recipe::{OutputFormat, RecipeHost, load};
-
-    struct Here;
-
-    impl RecipeHost for Here {
-        fn read(&self, path: &Path, _limit: u64) -> io::Result<Vec<u8>> {
-            fs::read(path)
-        }
-
-        fn env(&self, _name: &str) -> Option<String> {
-            None
-        }
-    }
+    use crate::recipe::{OutputFormat, load};
 
     #[test]
     fn each_format_is_written_once_beside_the_image_and_holds_its_disk() {

@@ -83,7 +83,7 @@ fn record(proof: Proof) -> SignatureRecord {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
     use std::io;
     use std::path::PathBuf;
@@ -99,7 +99,8 @@ mod tests {
     use crate::cache::Store;
     use crate::recipe::{RecipeHost, load};
 
-    struct Here;
+    /// Files of this host, and a password in each variable of the environment.
+    pub(in crate::pipeline) struct Here;
 
     impl RecipeHost for Here {
         fn read(&self, path: &Path, _limit: u64) -> io::Result<Vec<u8>> {
