@@ -218,12 +218,13 @@ def drive_options(drives):
 def login(arguments, work, log):
     """Boot the disk through its firmware and boot loader, log in on the serial console and run commands."""
     machine = Machine(work, arguments, [], [*drive_options([(arguments.disk, False)]), "-snapshot"], log)
-    result, commands, seen = {"commands": []}, ["PS1= PS2=; bind 'set enable-bracketed-paste off'; stty -echo cols 250", *arguments.command], 0
-    # What is waited for, and what is then typed. The marks of a command's end are not in what was typed, so its echo is not taken for them.
+    result, commands, seen = {"commands": []}, ["stty cols 250", *arguments.command], 0
+    # What is waited for, and what is then typed. Terminal and shell may both echo a command, in part or whole, but only before it runs: its
+    # output stands between two marks that it prints itself. The marks are not in what was typed, so an echo is not taken for them.
     steps = [(r"login: $", "root"), (r"assword: $", arguments.password), (r"[#$] (\x1b\S*)?$", None)]
     for number, command in enumerate(commands):
-        steps[-1] = (steps[-1][0], f"{command}; echo rc''{number}=$?.")
-        steps.append((rf"rc{number}=(\d+)\.", None))
+        steps[-1] = (steps[-1][0], f"echo out''{number}=; {command}; echo rc''{number}=$?.")
+        steps.append((rf"(?s)out{number}=\r*\n(.*)rc{number}=(\d+)\.", None))
     for number, (expected, answer) in enumerate(steps):
         while not (found := re.search(expected, machine.texts["console"][seen:].decode(errors="replace"))):
             if machine.seconds() > arguments.timeout or machine.pump(1) is None:
@@ -231,9 +232,8 @@ def login(arguments, work, log):
                 return result | machine.end() | {"console_tail": machine.texts["console"].decode(errors="replace")[-1500:]}
         if number == 0:
             result["seconds to the login prompt"] = round(machine.seconds(), 1)
-        text = machine.texts["console"][seen:].decode(errors="replace")
         if number > 3:
-            result["commands"].append({"command": commands[number - 3], "status": int(found[1]), "output": text[: found.start()].replace("\r", "").strip()})
+            result["commands"].append({"command": commands[number - 3], "status": int(found[2]), "output": found[1].replace("\r", "").strip()})
         seen = len(machine.texts["console"])
         if answer is not None:
             machine.send("console", f"{answer}\n")
