@@ -6,7 +6,7 @@ use std::path::Path;
 use goldsmith::base::size::ByteSize;
 use goldsmith::machine::MachineSpec;
 use goldsmith::machine::args::{Wiring, arguments};
-use goldsmith::machine::spec::{Accelerator, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, NetworkSpec, Subnet};
+use goldsmith::machine::spec::{Accelerator, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, Forward, NetworkSpec, Subnet};
 
 /// A machine with nothing special about it.
 pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
@@ -34,7 +34,8 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
         vars: FlashFile { path: "/store/vars.qcow2".into(), format: Format::Qcow2 },
     };
     let disk = || Drive::scratch("/store/disk, \"a\"=b.qcow2", Format::Qcow2, "disk");
-    let user = |outside, subnet, ssh_forward| NetworkSpec::User { outside, subnet, ssh_forward };
+    let user =
+        |outside, subnet, port: Option<u16>| NetworkSpec::User { outside, subnet, forwards: port.map(Forward::ssh).into_iter().collect() };
     vec![
         ("bios-disk", plain("bios", Boot::Disk(FirmwareFiles::Bios), vec![disk()])),
         ("uefi-disk", MachineSpec { accelerator: Accelerator::Kvm, ..plain("uefi", Boot::Disk(uefi), vec![disk()]) }),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use goldsmith::base::event::{Event, Events};
 use goldsmith::base::failure::{Class, Failure};
-use goldsmith::machine::spec::{Accelerator, Boot, Drive, FirmwareFiles, FlashFile, Format, NetworkSpec};
+use goldsmith::machine::spec::{Accelerator, Boot, Drive, FirmwareFiles, FlashFile, Format, Forward, NetworkSpec};
 use goldsmith::machine::watch::{Late, Limits, Watch};
 use goldsmith::machine::{Cause, Machine, MachineError, MachineEvent, MachineSpec, ShutdownReason};
 use goldsmith::machine::{evidence, firmware, probe};
@@ -377,7 +377,7 @@ fn addresses_of(pid: u32) -> Vec<String> {
 fn qemu_is_confined_and_listens_to_nobody() {
     on_runtime(async {
         let (dir, spec) = guest("up\n", HANG);
-        let closed = NetworkSpec::User { outside: false, subnet: None, ssh_forward: None };
+        let closed = NetworkSpec::User { outside: false, subnet: None, forwards: Vec::new() };
         let mut machine = launch(&dir, &MachineSpec { network: closed, ports: vec!["a.b".into()], ..spec.clone() }).await;
         machine.next().await;
         let pid = machine.id().unwrap();
@@ -387,7 +387,7 @@ fn qemu_is_confined_and_listens_to_nobody() {
         drop(machine);
 
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let forward = NetworkSpec::User { outside: false, subnet: None, ssh_forward: Some(port) };
+        let forward = NetworkSpec::User { outside: false, subnet: None, forwards: vec![Forward::ssh(port)] };
         let mut machine = launch(&dir, &MachineSpec { network: forward, ..spec }).await;
         machine.next().await;
         assert_eq!(addresses_of(machine.id().unwrap()), [format!("0100007F:{port:04X}")]);

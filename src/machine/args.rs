@@ -225,16 +225,16 @@ fn lines(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
 }
 
 fn network(args: &mut Args, spec: &MachineSpec) {
-    let NetworkSpec::User { outside, subnet, ssh_forward } = spec.network else { return };
-    let mut backend = format!("user,id=net0,restrict={}", if outside { "off" } else { "on" });
+    let NetworkSpec::User { outside, subnet, forwards } = &spec.network else { return };
+    let mut backend = format!("user,id=net0,restrict={}", if *outside { "off" } else { "on" });
     let mut guest = String::new();
     if let Some(subnet) = subnet {
         let (host, dns) = subnet.host_and_dns();
         backend.push_str(&format!(",net={}/{},host={host},dns={dns},dhcpstart={}", subnet.network(), subnet.prefix(), subnet.guest));
         guest = subnet.guest.to_string();
     }
-    if let Some(port) = ssh_forward {
-        backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{port}-{guest}:22"));
+    for forward in forwards {
+        backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{}-{guest}:{}", forward.host, forward.guest));
     }
     args.option("-netdev", backend);
     args.option("-device", format!("{},netdev=net0", pci(spec, "virtio-net-pci", SLOT_NETWORK)));

@@ -164,7 +164,7 @@ pub struct FlashFile {
 }
 
 /// The guest's network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NetworkSpec {
     /// No interface.
     None,
@@ -174,9 +174,25 @@ pub enum NetworkSpec {
         outside: bool,
         /// The network's own addresses, for a guest with an address of its own; else 10.0.2.0/24.
         subnet: Option<Subnet>,
-        /// A TCP port of 127.0.0.1 on the host that leads to the guest's port 22. The only listening port goldsmith ever opens.
-        ssh_forward: Option<u16>,
+        /// TCP ports of the host that lead into the guest. No other port is ever listened on.
+        forwards: Vec<Forward>,
     },
+}
+
+/// A TCP port of 127.0.0.1 on the host that leads to one of the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Forward {
+    /// The host's port.
+    pub host: u16,
+    /// The guest's port.
+    pub guest: u16,
+}
+
+impl Forward {
+    /// To the guest's ssh server.
+    pub fn ssh(host: u16) -> Self {
+        Self { host, guest: 22 }
+    }
 }
 
 /// Addresses of the user network.

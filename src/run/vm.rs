@@ -17,7 +17,7 @@ use crate::base::size::ByteSize;
 use crate::image::{Disk, Firmware, Format};
 use crate::machine::probe::{Probe, probe};
 use crate::machine::seat::{Console, Left, Streams};
-use crate::machine::spec::{Accelerator, Boot, MachineSpec, NetworkSpec};
+use crate::machine::spec::{Accelerator, Boot, Forward, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 
 /// Virtual CPUs under KVM, when nobody says how many.
@@ -164,7 +164,7 @@ impl LocalVm {
 }
 
 fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &LocalDisk) -> MachineSpec {
-    let ssh = |port| NetworkSpec::User { outside: false, subnet: source.subnet, ssh_forward: Some(port) };
+    let ssh = |port| NetworkSpec::User { outside: false, subnet: source.subnet, forwards: vec![Forward::ssh(port)] };
     let usual = if accelerator == Accelerator::Kvm { CPUS } else { 1 };
     MachineSpec {
         name: source.name.clone(),

@@ -156,7 +156,7 @@ fn machine(bench: &Bench<'_>, disk: &Path, iso: &Path, volume: Option<&Path>, bo
     spec.drives.push(Drive::read_only(iso, Format::Raw, "medium"));
     spec.drives.extend(volume.map(|volume| Drive::read_only(volume, Format::Raw, "volume")));
     spec.ports = vec![LOG_PORT.to_owned(), REPORT_PORT.to_owned()];
-    spec.network = NetworkSpec::User { outside: false, subnet: bench.subnet, ssh_forward: None };
+    spec.network = NetworkSpec::User { outside: false, subnet: bench.subnet, forwards: Vec::new() };
     spec
 }
 
@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(drives, [("/d.raw", Access::ReadWrite), ("/m.iso", Access::ReadOnly), ("/v.img", Access::ReadOnly)]);
         assert_eq!(spec.ports, [LOG_PORT, REPORT_PORT]);
         // Provision steps may reach the network; the installer may not.
-        assert!(matches!(spec.network, NetworkSpec::User { outside: false, ssh_forward: None, .. }) && !spec.reboots);
+        assert!(matches!(spec.network, NetworkSpec::User { outside: false, ref forwards, .. } if forwards.is_empty()) && !spec.reboots);
     }
 
     #[test]

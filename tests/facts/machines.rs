@@ -13,7 +13,7 @@ fn machines() -> [Vec<String>; 2] {
     let kernel = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line: KERNEL_ARGUMENTS.into() };
     let install = MachineSpec {
         ports: vec![LOG_PORT.into(), REPORT_PORT.into()],
-        network: NetworkSpec::User { outside: false, subnet: None, ssh_forward: None },
+        network: NetworkSpec::User { outside: false, subnet: None, forwards: Vec::new() },
         ..plain(
             "install",
             kernel,

@@ -97,7 +97,7 @@ impl Bench<'_> {
         let boot = Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner, command_line: command_line(arguments, mode) };
         // A booted system has a card, even if it leads nowhere: EL7's network.service fails without the one its files name.
         let network = match mode {
-            Mode::Live => NetworkSpec::User { outside: self.outside, subnet: self.subnet, ssh_forward: None },
+            Mode::Live => NetworkSpec::User { outside: self.outside, subnet: self.subnet, forwards: Vec::new() },
             Mode::Offline => NetworkSpec::None,
         };
         let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disk, boot) };
