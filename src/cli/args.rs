@@ -31,8 +31,8 @@ const RUN: &str = "\
 Start a local VM from an image, on its serial console
 
 The image is not written: what the VM changes is thrown away when it ends, or
-kept with --keep. The VM has no network unless --ssh asks for it, and then only
-incoming ssh works; the guest has no internet.
+kept with --keep. The VM reaches what this host reaches, and nothing reaches the
+VM; --isolated lets nothing out, and --ssh lets ssh in.
 
 The console is on this terminal until the guest powers off; ctrl-] ends the VM
 before that. With --keep, ctrl-] presses the power button, and a second one cuts
@@ -257,9 +257,12 @@ pub struct Run {
     /// with it the next time
     #[arg(long)]
     pub keep: bool,
-    /// Give the VM a network, and let this port of 127.0.0.1 lead to its ssh
+    /// Let this port of 127.0.0.1 lead to the VM's ssh
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub ssh: Option<u16>,
+    /// Let nothing out of the VM's network
+    #[arg(long)]
+    pub isolated: bool,
     /// Memory of the VM
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = vm_memory)]
     pub memory: ByteSize,

@@ -30,8 +30,10 @@ const LAST_BYTES: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Keep what the machine changes, in an overlay beside the image.
     pub keep: bool,
-    /// A port of 127.0.0.1 that leads to the guest's port 22. Without it the machine has no network at all.
+    /// A port of 127.0.0.1 that leads to the guest's port 22.
     pub ssh: Option<u16>,
+    /// Whether nothing leaves the guest: by default it reaches what the host reaches.
+    pub isolated: bool,
     /// Memory.
     pub memory: ByteSize,
     /// Virtual CPUs; when nothing is said, [`CPUS`], or one when emulated (the runner's `Bench` has the measurements).
@@ -164,7 +166,6 @@ impl LocalVm {
 }
 
 fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &LocalDisk) -> MachineSpec {
-    let ssh = |port| NetworkSpec::User { outside: false, subnet: source.subnet, forwards: vec![Forward::ssh(port)] };
     let usual = if accelerator == Accelerator::Kvm { CPUS } else { 1 };
     MachineSpec {
         name: source.name.clone(),
@@ -174,7 +175,11 @@ fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &Loc
         drives: vec![disk.drive.clone()],
         boot: Boot::Disk(disk.firmware.clone()),
         ports: Vec::new(),
-        network: options.ssh.map_or(NetworkSpec::None, ssh),
+        network: NetworkSpec::User {
+            outside: !options.isolated,
+            subnet: source.subnet,
+            forwards: options.ssh.map(Forward::ssh).into_iter().collect(),
+        },
         reboots: true,
     }
 }
