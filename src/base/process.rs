@@ -4,6 +4,7 @@
 //! *thread* that spawned it ends, so spawn from the runtime's own thread, never from a blocking pool. A child that makes
 //! children of its own which must die too is run through [`Invocation::contained`].
 
+mod detached;
 mod lines;
 mod server;
 
@@ -21,6 +22,7 @@ use tokio::io::AsyncReadExt;
 
 use super::failure::{Class, Failure};
 
+pub use detached::Detached;
 pub use lines::Lines;
 pub use server::Server;
 
@@ -57,6 +59,10 @@ pub enum Tool {
     QemuNbd,
     /// `qemu-system-x86_64`.
     QemuSystem,
+    /// `ssh`: logs in to machines of the user's.
+    Ssh,
+    /// `ssh-keygen`: makes keys for that.
+    SshKeygen,
     /// A POSIX shell, for the lines that run inside a user namespace.
     Shell,
     /// `unshare` of util-linux: user and PID namespaces.
@@ -77,6 +83,8 @@ impl Tool {
             Self::QemuImg => "qemu-img",
             Self::QemuNbd => "qemu-nbd",
             Self::QemuSystem => "qemu-system-x86_64",
+            Self::Ssh => "ssh",
+            Self::SshKeygen => "ssh-keygen",
             Self::Shell => "sh",
             Self::Unshare => "unshare",
         }
@@ -92,6 +100,7 @@ impl Tool {
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg | Self::QemuNbd => "qemu-utils",
             Self::QemuSystem => "qemu-system-x86",
+            Self::Ssh | Self::SshKeygen => "openssh-client",
             Self::Shell => "dash",
             Self::Unshare => "util-linux",
         }
@@ -218,6 +227,17 @@ impl Invocation {
             .spawn()
             .map_err(|source| ProcessError::Start { tool: self.tool, source })?;
         Ok(Running { tool: self.tool, command_line, child })
+    }
+
+    /// Become it: our process goes on as this program, with our environment, terminal and process group. It comes back with an error alone.
+    pub fn become_it(self) -> ProcessError {
+        match self.tool.find() {
+            Ok(program) => {
+                let source = std::os::unix::process::CommandExt::exec(std::process::Command::new(program).args(&self.args));
+                ProcessError::Start { tool: self.tool, source }
+            }
+            Err(error) => error,
+        }
     }
 
     /// Run it to its end in silence, holding up the thread: for drops, which cannot wait otherwise. Whether it succeeded.

@@ -10,10 +10,14 @@
 //!   boot ── hello ──┬─ run(task) … output … exit status ─┬─ end()   offline: bye, unmounted, powered off
 //!                   └─ freeze … snapshot … thaw ─────────┘  drop    live: the throw-away machine is killed
 //! ```
+//!
+//! In a local machine the runner is [`resident`]: it serves several commands at a time, whose bytes have ports of their own.
 
 mod bench;
 mod cpio;
 mod initramfs;
+mod marked;
+pub mod resident;
 
 use std::fmt;
 use std::path::Path;
@@ -22,7 +26,7 @@ use std::time::Instant;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 
-pub use bench::Bench;
+pub use bench::{Bench, boot_limit, direct_boot};
 pub use initramfs::{append, append_files};
 
 use super::booting::Booting;
@@ -53,6 +57,8 @@ pub enum Mode {
     Offline,
     /// In the booted system.
     Live,
+    /// In the booted system of a local machine, for its users ([`resident`]).
+    Resident,
 }
 
 impl fmt::Display for Mode {
@@ -60,6 +66,7 @@ impl fmt::Display for Mode {
         f.write_str(match self {
             Self::Offline => "offline",
             Self::Live => "live",
+            Self::Resident => "resident",
         })
     }
 }
@@ -165,6 +172,7 @@ enum Said {
     Thawed,
     Bye,
     Unmounted,
+    Free(usize),
     Failed(String),
     Output(String),
 }
@@ -182,6 +190,7 @@ fn understand(line: &str, nonce: &str) -> Said {
         ["thawed"] => Said::Thawed,
         ["bye"] => Said::Bye,
         ["unmounted"] => Said::Unmounted,
+        ["free", slot] => slot.parse().map_or_else(|_| Said::Failed(words.to_owned()), Said::Free),
         _ => Said::Failed(words.to_owned()),
     }
 }

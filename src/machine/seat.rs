@@ -5,7 +5,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc::{Receiver, Sender};
 
 /// ctrl-], as telnet and virsh have it.
-const ESCAPE: u8 = 0x1d;
+pub const ESCAPE: u8 = 0x1d;
 /// Bytes typed and not yet taken by the guest; more are not read until it takes some.
 const PENDING_BYTES: usize = 64 << 10;
 

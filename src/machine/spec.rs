@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::size::ByteSize;
 
 pub use crate::hardware::Format;
@@ -180,7 +182,7 @@ pub enum NetworkSpec {
 }
 
 /// A TCP port of 127.0.0.1 on the host that leads to one of the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Forward {
     /// The host's port.
     pub host: u16,

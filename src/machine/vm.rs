@@ -66,7 +66,7 @@ pub struct Machine {
     stderr_tail: VecDeque<String>,
     port_names: Vec<String>,
     ports: BTreeMap<String, UnixStream>,
-    _sockets: Sockets,
+    sockets: Sockets,
     /// The pause that comes with an end already told.
     pause_explained: bool,
     next_sample: Instant,
@@ -89,7 +89,7 @@ impl Machine {
         let sockets = Sockets::new().map_err(file("a directory for sockets"))?;
         let line = |name: &str| sockets.line(name).map_err(file(&format!("socket {}", sockets.path(name).display())));
         let (qmp, console) = (line("qmp")?, line("console")?);
-        let ports = (0..spec.ports.len()).map(|index| line(&format!("port{index}"))).collect::<Result<Vec<_>, _>>()?;
+        let ports = (0..spec.ports.len()).map(|index| line(&port_line(index))).collect::<Result<Vec<_>, _>>()?;
         let console_log = dir.join(CONSOLE_LOG);
         let wiring = Wiring::Inherited {
             qmp: qmp.fd(),
@@ -124,7 +124,7 @@ impl Machine {
             stderr_tail: VecDeque::new(),
             port_names: spec.ports.clone(),
             ports: streams,
-            _sockets: sockets,
+            sockets,
             pause_explained: false,
             next_sample: Instant::now(),
             failed: None,
@@ -150,6 +150,13 @@ impl Machine {
     /// waits for the guest, what the guest writes waits here, and it ends when QEMU does.
     pub fn take_port(&mut self, name: &str) -> Option<UnixStream> {
         self.ports.remove(name)
+    }
+
+    /// The socket of a virtio-serial port, for connections after that of [`Machine::take_port`] has ended; nothing when the spec has no such
+    /// port. QEMU has one connection at a time; another waits.
+    pub(super) fn port_socket(&self, name: &str) -> Option<PathBuf> {
+        let index = self.port_names.iter().position(|port| port == name)?;
+        Some(self.sockets.path(&port_line(index)))
     }
 
     /// The serial console itself, for a user's terminal. From then on there are no console events; the log goes on. Keep it open until the
@@ -332,6 +339,14 @@ impl Machine {
         self.execute(&qmp::system_powerdown {}).await.map(|_| ())
     }
 
+    /// Let a guest go on that QEMU paused because the host's disk was full.
+    ///
+    /// # Errors
+    /// As [`Machine::execute`].
+    pub async fn go_on(&mut self) -> Result<(), MachineError> {
+        self.execute(&qmp::cont {}).await.map(|_| ())
+    }
+
     /// End QEMU and wait until its files are closed; killed if it does not go. A guest that still runs loses its power.
     pub async fn quit(mut self) -> Option<ExitStatus> {
         // It may hang up instead of answering, or be gone already.
@@ -407,6 +422,11 @@ impl Machine {
         let disk = disks.map(|disks| disks.iter().fold(0_u64, |sum, disk| sum.wrapping_add(disk.stats.operations())));
         Counters { disk, cpu: self.running.id().and_then(cpu_time) }
     }
+}
+
+/// The name of a port's socket.
+fn port_line(index: usize) -> String {
+    format!("port{index}")
 }
 
 async fn get_ready(stream: UnixStream) -> Result<(Qmp, UnboundedReceiver<RawEvent>), QmpError> {

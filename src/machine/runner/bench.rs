@@ -84,26 +84,44 @@ impl Bench<'_> {
         &self,
         name: &str,
         disk: Drive,
-        (kernel, initrd, arguments): (&Path, &Path, &str),
+        files: (&Path, &Path, &str),
         mode: Mode,
         tasks: &[RunnerTask],
         task: &Task,
     ) -> Result<Guest, RunnerError> {
         let nonce = nonce();
-        let with_runner = self.scratch.join(format!("{name}.initrd"));
         let shell = self.visitor.map(|visitor| shell(visitor.size()));
         let tasks: Vec<RunnerTask> = tasks.iter().cloned().chain(shell).collect();
-        append(initrd, &with_runner, mode, &nonce, &tasks)?;
-        let boot = Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner, command_line: command_line(arguments, mode) };
+        let boot = direct_boot(files, &self.scratch.join(format!("{name}.initrd")), mode, &nonce, &tasks)?;
         // A booted system has a card, even if it leads nowhere: EL7's network.service fails without the one its files name.
         let network = match mode {
-            Mode::Live => NetworkSpec::User { outside: self.outside, subnet: self.subnet, forwards: Vec::new() },
+            Mode::Live | Mode::Resident => NetworkSpec::User { outside: self.outside, subnet: self.subnet, forwards: Vec::new() },
             Mode::Offline => NetworkSpec::None,
         };
         let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disk, boot) };
         let limits = Limits::new(self.deadline, self.accelerator).within(self.whole());
         Guest::boot(&spec, &self.evidence.join(name), nonce, (self.boot_limits(), limits), self.visitor, task).await
     }
+}
+
+/// The time that the boot of a local machine may take.
+pub fn boot_limit(accelerator: Accelerator) -> Duration {
+    accelerator.stretch(BOOT)
+}
+
+/// A boot of an image's own `kernel`, `initrd` and `arguments` with the runner, whose copy of the initramfs is written to `with_runner`.
+///
+/// # Errors
+/// The initramfs cannot take the runner, or the copy cannot be written.
+pub fn direct_boot(
+    (kernel, initrd, arguments): (&Path, &Path, &str),
+    with_runner: &Path,
+    mode: Mode,
+    nonce: &str,
+    tasks: &[RunnerTask],
+) -> Result<Boot, RunnerError> {
+    append(initrd, with_runner, mode, nonce, tasks)?;
+    Ok(Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner.to_owned(), command_line: command_line(arguments, mode) })
 }
 
 /// A shell on the serial console, whose terminal has so many lines and columns. It is a task, so that a guest that nobody will visit is the same
@@ -118,10 +136,10 @@ fn shell((rows, columns): (u16, u16)) -> RunnerTask {
 /// SELinux is switched off then: nothing has loaded a policy, and until one is, EL7's kernel refuses to set a file's label (Linux 3.10,
 /// security/selinux/hooks.c, `selinux_inode_setxattr`; lifted by commit 3e3e24b42043). A kernel without SELinux passes the word over.
 fn command_line(arguments: &str, mode: Mode) -> String {
-    let own = arguments.split_ascii_whitespace().filter(|word| mode == Mode::Live || !matches!(*word, "ro" | "quiet"));
+    let own = arguments.split_ascii_whitespace().filter(|word| mode != Mode::Offline || !matches!(*word, "ro" | "quiet"));
     let ours: &[&str] = match mode {
         Mode::Offline => &["rw", "console=ttyS0,115200", "panic=-1", "selinux=0"],
-        Mode::Live => &["panic=-1"],
+        Mode::Live | Mode::Resident => &["panic=-1"],
     };
     own.chain(ours.iter().copied()).collect::<Vec<_>>().join(" ")
 }

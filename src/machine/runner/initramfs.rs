@@ -57,18 +57,26 @@ fn followed_by(mut original: impl Read, archive: &[u8], target: &Path) -> io::Re
 
 fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8> {
     let mut archive = Archive::new();
+    // What serves the host, and what of the boot it needs to know. A resident's boot is as any other until then.
+    let (serve, boots_as, early): (&[u8], _, _) = match mode {
+        Mode::Offline | Mode::Live => (include_bytes!("guest/serve.sh"), mode, true),
+        Mode::Resident => (include_bytes!("sessions.sh"), Mode::Live, false),
+    };
     for directory in ["goldsmith", "goldsmith/tasks", "goldsmith/units", "goldsmith/units/multi-user.target.wants"] {
         archive.directory(directory);
     }
     archive.file("goldsmith/nonce", 0o600, format!("{nonce}\n").as_bytes());
-    archive.file("goldsmith/mode", 0o600, format!("{mode}\n").as_bytes());
+    archive.file("goldsmith/mode", 0o600, format!("{boots_as}\n").as_bytes());
     archive.file("goldsmith/hook.sh", 0o700, include_bytes!("guest/hook.sh"));
-    archive.file("goldsmith/serve.sh", 0o700, include_bytes!("guest/serve.sh"));
+    archive.file("goldsmith/serve.sh", 0o700, serve);
     archive.file("goldsmith/live.sh", 0o700, include_bytes!("guest/live.sh"));
     for (unit, text) in [
         ("goldsmith-early.service", include_str!("guest/units/goldsmith-early.service")),
         ("goldsmith.service", include_str!("guest/units/goldsmith.service")),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(unit, _)| early || *unit == "goldsmith.service")
+    {
         archive.file(&format!("goldsmith/units/{unit}"), 0o644, text.as_bytes());
         archive.symlink(&format!("goldsmith/units/multi-user.target.wants/{unit}"), &format!("../{unit}"));
     }

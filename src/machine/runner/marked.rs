@@ -1,0 +1,108 @@
+//! The output of a session, between the two marks that the guest sets around it. Pure.
+
+use memchr::memmem;
+
+use super::MARK;
+
+/// Exit status of a session whose end mark has none that can be read.
+const NO_STATUS: i32 = 255;
+/// Digits of an exit status, and the end of its line.
+const STATUS_BYTES: usize = 8;
+
+/// One of a session's two outputs, as it comes.
+#[derive(Debug)]
+pub(super) struct Marked {
+    begin: Vec<u8>,
+    end: Vec<u8>,
+    begun: bool,
+    /// What may be a part of a mark.
+    held: Vec<u8>,
+}
+
+impl Marked {
+    /// The output of session `number`, in a guest that proves itself by `nonce`.
+    pub(super) fn new(nonce: &str, number: u64) -> Self {
+        let mark = |word: &str, last: char| format!("{MARK}goldsmith {nonce} {word} {number}{last}").into_bytes();
+        Self { begin: mark("begin", '\n'), end: mark("end", ' '), begun: false, held: Vec::new() }
+    }
+
+    /// Whether the guest has begun the session.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Take in `bytes`. What of them is surely the command's goes to `output`; its exit status is given when the end mark is whole.
+    pub(super) fn take(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Option<i32> {
+        self.held.extend_from_slice(bytes);
+        if !self.begun {
+            match memmem::find(&self.held, &self.begin) {
+                Some(at) => drop(self.held.drain(..at + self.begin.len())),
+                // What an earlier session left behind.
+                None => {
+                    let kept = self.held.len().min(self.begin.len() - 1);
+                    self.held.drain(..self.held.len() - kept);
+                    return None;
+                }
+            }
+            self.begun = true;
+        }
+        if let Some(at) = memmem::find(&self.held, &self.end) {
+            output.extend(self.held.drain(..at));
+            let rest = &self.held[self.end.len()..];
+            let line = rest.iter().position(|byte| *byte == b'\n');
+            let status = line.map(|end| std::str::from_utf8(&rest[..end]).ok().and_then(|text| text.parse().ok()));
+            return status.map(|status| status.unwrap_or(NO_STATUS)).or((rest.len() > STATUS_BYTES).then_some(NO_STATUS));
+        }
+        let tail = self.held.len().saturating_sub(self.end.len() - 1);
+        let partial =
+            memchr::memchr_iter(self.end[0], &self.held[tail..]).map(|at| tail + at).find(|at| self.end.starts_with(&self.held[*at..]));
+        output.extend(self.held.drain(..partial.unwrap_or(self.held.len())));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_output_is_what_stands_between_the_marks_however_it_is_cut() {
+        let begin = "\u{1e}goldsmith n0 begin 7\n";
+        for (said, expected, status) in [
+            (format!("{begin}hello\n\u{1e}goldsmith n0 end 7 0\n"), "hello\n", Some(0)),
+            (format!("left behind\u{1e}goldsmith n0 begin 6\n{begin}\u{1e}goldsmith n0 end 7 127\nmore"), "", Some(127)),
+            // Marks of another session or run are the command's own words.
+            (
+                format!("{begin}\u{1e}goldsmith n0 end 6 0\n\u{1e}\u{1e}\u{1e}goldsmith n0 end 7 3\n"),
+                "\u{1e}goldsmith n0 end 6 0\n\u{1e}\u{1e}",
+                Some(3),
+            ),
+            (format!("{begin}half"), "half", None),
+            (format!("{begin}x\u{1e}goldsmith n0 end 7 "), "x", None),
+            (format!("{begin}x\u{1e}goldsmith n0 end 7 x\n"), "x", Some(NO_STATUS)),
+            (format!("{begin}x\u{1e}goldsmith n0 end 7 123456789"), "x", Some(NO_STATUS)),
+            ("no beginning".to_owned(), "", None),
+        ] {
+            for size in [1, 2, 3, 7, 1000] {
+                let (mut marked, mut output, mut found) = (Marked::new("n0", 7), Vec::new(), None);
+                for piece in said.as_bytes().chunks(size) {
+                    found = found.or_else(|| marked.take(piece, &mut output));
+                }
+                assert_eq!((String::from_utf8(output).unwrap().as_str(), found), (expected, status), "{said:?} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn little_is_held_back() {
+        let (mut marked, mut output) = (Marked::new("n0", 7), Vec::new());
+        marked.take(b"\x1egoldsmith n0 begin 7\n", &mut output);
+        for _ in 0..100 {
+            marked.take(&[0x1e; 4096], &mut output);
+            assert!(marked.held.len() < marked.end.len());
+        }
+        let (mut silent, mut nothing) = (Marked::new("n0", 8), Vec::new());
+        (0..100).for_each(|_| assert_eq!(silent.take(&[b'x'; 4096], &mut nothing), None));
+        assert!(silent.held.len() < silent.begin.len() && nothing.is_empty());
+    }
+}

@@ -1,0 +1,246 @@
+//! The runner in a local machine: commands of the host's users as root, several at a time, while the machine lives.
+//!
+//! ```text
+//!   launch ── booting ── hello ──┬─ open(words) → Session … output … exit status ─┐
+//!                                │        ▲                       close → free ───┘
+//!                                └─ power_off | power_button | quit
+//! ```
+//!
+//! Each session has three virtio-serial ports of its own while it runs (`sessions.sh`), so that bytes go through as they are.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+
+use super::marked::Marked;
+use super::{PORT, RunnerError, Said, understand};
+use crate::base::process::Lines;
+use crate::machine::{Machine, MachineEvent, MachineSpec};
+
+/// Sessions at once: with the control port these are 28 of the [`crate::machine::spec::MAX_PORTS`].
+pub const SLOTS: usize = 9;
+/// What a session's ports are for.
+const ENDS: [&str; 3] = ["in", "out", "err"];
+/// Bytes that are taken from the guest at a time.
+const PIECE: usize = 64 << 10;
+
+/// Rows and columns of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Size {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
+}
+
+/// A command with its arguments, as one line of the guest's shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words(String);
+
+impl Words {
+    /// The words of a command. No shell expands them.
+    pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        // A line's end would end the line of the control port: the guest has it in a variable.
+        let quoted = |word: &str| format!("'{}'", word.replace('\'', r"'\''").replace('\n', "'\"$gs_newline\"'"));
+        Self(words.into_iter().map(quoted).collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// The ports of a machine that has a resident runner, in the order that the guest counts on.
+pub fn ports() -> Vec<String> {
+    let sessions = (0..SLOTS).flat_map(|slot| ENDS.map(|end| port(slot, end)));
+    std::iter::once(PORT.to_owned()).chain(sessions).collect()
+}
+
+fn port(slot: usize, end: &str) -> String {
+    format!("org.goldsmith.session.{slot}.{end}")
+}
+
+/// What happened in a machine with a resident runner.
+#[derive(Debug)]
+pub enum Happened {
+    /// The runner answers: the system is up.
+    Up,
+    /// The machine's own event.
+    Machine(MachineEvent),
+}
+
+/// A machine whose users the runner serves.
+#[derive(Debug)]
+pub struct Resident {
+    machine: Machine,
+    lines: Lines<ReadHalf<UnixStream>>,
+    writer: WriteHalf<UnixStream>,
+    nonce: String,
+    /// Sockets of each slot's ports.
+    sockets: Vec<[PathBuf; 3]>,
+    /// The slots in use, and how their sessions are told that they are free again.
+    taken: [Option<oneshot::Sender<()>>; SLOTS],
+    /// Sessions so far.
+    count: u64,
+}
+
+impl Resident {
+    /// Launch `spec`, which has the ports of [`ports`] and whose initramfs carries the runner with `nonce`.
+    ///
+    /// # Errors
+    /// The machine could not be started.
+    pub async fn launch(spec: &MachineSpec, dir: &Path, nonce: String) -> Result<Self, RunnerError> {
+        let mut machine = Machine::launch(spec, dir).await?;
+        let lacks = |name: &str| RunnerError::Broken { what: format!("the machine has no port {name}") };
+        let (reader, writer) = tokio::io::split(machine.take_port(PORT).ok_or_else(|| lacks(PORT))?);
+        let mut sockets = Vec::new();
+        for slot in 0..SLOTS {
+            // Each session connects anew, so that the guest sees an end of what it reads.
+            ENDS.iter().for_each(|end| drop(machine.take_port(&port(slot, end))));
+            let socket = |end: &str| machine.port_socket(&port(slot, end)).ok_or_else(|| lacks(&port(slot, end)));
+            sockets.push([socket(ENDS[0])?, socket(ENDS[1])?, socket(ENDS[2])?]);
+        }
+        Ok(Self { machine, lines: Lines::new(Some(reader)), writer, nonce, sockets, taken: std::array::from_fn(|_| None), count: 0 })
+    }
+
+    /// What happens next. Safe to cancel.
+    pub async fn next(&mut self) -> Happened {
+        loop {
+            tokio::select! {
+                biased;
+                event = self.machine.next() => return Happened::Machine(event),
+                // At the port's end this branch is out, and the machine's end tells why.
+                Some(line) = self.lines.next() => match understand(&line, &self.nonce) {
+                    Said::Hello => return Happened::Up,
+                    Said::Free(slot) if slot < SLOTS => {
+                        // The session's own end may have come before.
+                        self.taken[slot].take().map(|free| free.send(()));
+                    }
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// Begin a command, on a terminal of this size or on pipes. Nothing when all slots are taken.
+    ///
+    /// # Errors
+    /// The machine's sockets are gone.
+    pub async fn open(&mut self, words: &Words, size: Option<Size>) -> io::Result<Option<Session>> {
+        let Some(slot) = self.taken.iter().position(Option::is_none) else { return Ok(None) };
+        self.count += 1;
+        let number = self.count;
+        let [input, output, errors] = &self.sockets[slot];
+        let mut input = UnixStream::connect(input).await?;
+        let (output_end, errors_end) = (UnixStream::connect(output).await?, UnixStream::connect(errors).await?);
+        // The first line end ends what an earlier session did not read.
+        input.write_all(format!("\n{} {number}\n", self.nonce).as_bytes()).await?;
+        let on = size.map_or_else(|| "pipe".to_owned(), |Size { rows, columns }| format!("{rows}x{columns}"));
+        self.say(&format!("open {slot} {number} {on} {}", words.0)).await;
+        let (free, freed) = oneshot::channel();
+        self.taken[slot] = Some(free);
+        let output = |stream| Output { stream, marked: Marked::new(&self.nonce, number) };
+        Ok(Some(Session { slot, input, output: output(output_end), errors: output(errors_end), freed }))
+    }
+
+    /// The terminal of the slot's command has another size.
+    pub async fn resize(&mut self, slot: usize, Size { rows, columns }: Size) {
+        self.say(&format!("size {slot} {rows} {columns}")).await;
+    }
+
+    /// The slot's session is over for the host: its command hangs up, if it has not ended.
+    pub async fn close(&mut self, slot: usize) {
+        self.say(&format!("close {slot}")).await;
+    }
+
+    /// Ask the system to power off.
+    pub async fn power_off(&mut self) {
+        self.say("off").await;
+    }
+
+    /// The machine.
+    pub fn machine(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    /// End QEMU. A guest that still runs loses its power.
+    pub async fn quit(self) {
+        self.machine.quit().await;
+    }
+
+    async fn say(&mut self, line: &str) {
+        // A failed write means that the guest is gone, and the machine's events tell that.
+        let _ = self.writer.write_all(format!("{line}\n").as_bytes()).await;
+    }
+}
+
+/// A command in the guest. Its parts are for three directions at once.
+#[derive(Debug)]
+pub struct Session {
+    /// Its place among the others.
+    pub slot: usize,
+    /// What the command reads. Shut down, it ends for the command.
+    pub input: UnixStream,
+    /// What the command writes.
+    pub output: Output,
+    /// What it writes to its standard error; nothing when it has a terminal.
+    pub errors: Output,
+    /// Comes when the guest has given the slot up: an output that has not ended by then does not go on.
+    pub freed: oneshot::Receiver<()>,
+}
+
+/// One of a session's two outputs.
+#[derive(Debug)]
+pub struct Output {
+    stream: UnixStream,
+    marked: Marked,
+}
+
+impl Output {
+    /// Add the next bytes to `output`, and tell the exit status of the command when there will be no more. Safe to cancel.
+    ///
+    /// # Errors
+    /// QEMU is gone.
+    pub async fn read(&mut self, output: &mut Vec<u8>) -> io::Result<Option<i32>> {
+        let mut buffer = vec![0; PIECE];
+        match self.stream.read(&mut buffer).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => Ok(self.marked.take(&buffer[..count], output)),
+        }
+    }
+
+    /// Whether the command was begun.
+    pub fn has_begun(&self) -> bool {
+        self.marked.has_begun()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn words_are_what_the_shell_makes_of_them() {
+        let words = ["printf", "<%s>", "", "a b", "it's", "$HOME `id` \\ \"", "two\nlines\n", "*", "-n", "\u{e9}\t"];
+        let line = Words::new(words).0;
+        assert!(!line.contains('\n'));
+        for shell in ["dash", "bash"] {
+            let script = "gs_newline='\n'\nread -r line\neval \"set -- $line\"\n\"$@\"";
+            let mut command = Command::new(shell);
+            command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{line}\n").as_bytes()).unwrap();
+            let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+            let expected: String = words[2..].iter().map(|word| format!("<{word}>")).collect();
+            assert_eq!(said, expected, "{shell}");
+        }
+    }
+
+    #[test]
+    fn the_ports_fit_and_are_in_the_guests_order() {
+        let ports = ports();
+        assert!(ports.len() <= crate::machine::spec::MAX_PORTS);
+        assert_eq!((ports[0].as_str(), ports.iter().position(|name| *name == port(2, "out"))), (PORT, Some(1 + 3 * 2 + 1)));
+    }
+}

@@ -1,0 +1,120 @@
+# The guest's end of the runner in a local machine: commands of the host, several at a time, each over ports of its own.
+# Usage: sh sessions.sh CONTROL-PORT MODE
+#
+#   host    open SLOT NUMBER pipe WORDS | open SLOT NUMBER ROWSxCOLUMNS WORDS | size SLOT ROWS COLUMNS | signal SLOT NAME | close SLOT | off
+#   guest   hello MODE | free SLOT
+#
+# Slot n has the three ports after the control port's that follow 3n others: what the command reads, its output, its error output. WORDS are
+# quoted for this shell; $gs_newline stands for a line's end. Each output stands between two marks of ours, `begin` and `end` with the
+# exit status, so that the host knows where it ends though the port stays open. Only words and the record separator (octal 36) make a mark.
+
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root SHELL=/bin/sh
+exec 3<> "$1" 0< /dev/null
+read -r gs_nonce < /run/goldsmith/nonce
+# /dev/vport0p1: the number of the port in its device is the last one.
+gs_ports=${1%1}
+gs_sessions=/run/goldsmith/sessions
+gs_newline='
+'
+
+say() {
+    printf '\n\036goldsmith %s %s\n' "$gs_nonce" "$*" >&3
+}
+
+# What a command with a terminal runs in: script(1) gives it one, which has no size of its own.
+on_terminal() {
+    printf 'gs_newline="\n"\ntty > tty\nstty rows %s cols %s\ncd\nexec %s\n' "${gs_size%x*}" "${gs_size#*x}" "$1" > run
+    exec setsid script -qefc "sh $PWD/run" /dev/null
+}
+
+on_pipes() {
+    eval "set -- $1"
+    cd
+    command -v "$1" > /dev/null || { echo "$1: command not found" >&2; exit 127; }
+    exec setsid "$@"
+}
+
+mark() { # WORDS: on both outputs
+    for gs_output in 7 8; do
+        printf '\036goldsmith %s %s\n' "$gs_nonce" "$*" >&$gs_output
+    done
+}
+
+# One command from beginning to end, in a process of its own.
+session() { # SLOT NUMBER SIZE WORDS
+    gs_first=$((2 + $1 * 3)) gs_number=$2 gs_size=$3
+    trap 'gs_closed=yes; kill $gs_cats' TERM
+    cd "$gs_sessions/$1" || exit
+    # A process that an earlier command left behind may still hold them: a port is opened once. This ends the session.
+    exec 4< "$gs_ports$gs_first" 5> "$gs_ports$((gs_first + 1))" 6> "$gs_ports$((gs_first + 2))"
+    # Until the kernel knows that the host is connected, the port is at its end.
+    until read -r gs_line <&4 && [ "$gs_line" = "$gs_nonce $gs_number" ]; do
+        [ -z "$gs_closed" ] || exit
+        sleep 0.02
+    done
+    cat < out >&5 3>&- 4<&- 6>&- &
+    gs_cats=$!
+    cat < err >&6 3>&- 4<&- 5>&- &
+    gs_cats="$gs_cats $!"
+    exec 7> out 8> err
+    mark begin "$gs_number"
+    cat <&4 > in 3>&- 5>&- 6>&- 7>&- 8>&- &
+    gs_feed=$!
+    case $gs_size in
+    pipe) on_pipes "$4" ;;
+    *) on_terminal "$4" ;;
+    esac < in >&7 2>&8 3>&- 4<&- 5>&- 6>&- 7>&- 8>&- &
+    gs_main=$!
+    echo "$gs_main" > pid
+    # From now on, a reader of the output that is gone does not end this process before the command ends.
+    trap '' PIPE
+    while
+        wait "$gs_main"
+        gs_status=$?
+        [ -n "$gs_closed" ] && kill -s 0 "$gs_main"
+    do :; done
+    rm -f pid tty
+    mark end "$gs_number" "$gs_status"
+    exec 7>&- 8>&-
+    kill "$gs_feed"
+    # What the command left behind may hold the other ends. The host closes the session when it has had the marks.
+    [ -n "$gs_closed" ] || wait $gs_cats
+    wait $gs_cats "$gs_feed"
+} 2> /dev/null
+
+# The process group of a slot's command, while it runs.
+group() { # SLOT
+    2> /dev/null read -r gs_pid < "$gs_sessions/$1/pid" && echo "-$gs_pid"
+}
+
+say hello "$2"
+while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
+    case $gs_verb in
+    open)
+        if [ ! -d "$gs_sessions/$gs_slot" ]; then
+            mkdir -p "$gs_sessions/$gs_slot"
+            mkfifo "$gs_sessions/$gs_slot/in" "$gs_sessions/$gs_slot/out" "$gs_sessions/$gs_slot/err"
+        fi
+        (
+            (session "$gs_slot" "$gs_number" "$gs_size" "$gs_words") &
+            echo $! > "$gs_sessions/$gs_slot/session"
+            wait $!
+            say free "$gs_slot"
+        ) &
+        ;;
+    signal)
+        kill -s "$gs_number" -- "$(group "$gs_slot")" 2> /dev/null
+        ;;
+    size)
+        read -r gs_tty < "$gs_sessions/$gs_slot/tty" && stty rows "$gs_number" cols "$gs_size" < "$gs_tty"
+        ;;
+    close)
+        kill -s HUP -- "$(group "$gs_slot")" 2> /dev/null
+        read -r gs_pid < "$gs_sessions/$gs_slot/session" && kill "$gs_pid"
+        ;;
+    off)
+        systemctl --no-block poweroff
+        ;;
+    esac
+done
+exit 1
