@@ -7,14 +7,29 @@
 //! The image is never written: the machine's disk is an overlay, thrown away or kept beside it. Knows nothing of recipes, nor of
 //! the terminal at the other end of the console.
 
+mod client;
+mod control;
 mod disk;
 mod error;
 mod logins;
+mod name;
+mod record;
+mod service;
+mod socket;
 mod source;
+mod supervisor;
+mod told;
+mod up;
 mod vm;
 
+pub use client::{Command, Feed, Heard, Hearing, command, status, stop};
+pub use control::{State, Status};
 pub use disk::Kept;
 pub use error::RunError;
 pub use logins::Logins;
+pub use name::Name;
+pub use record::{Ended, Machines, Place, Record};
 pub use source::Source;
+pub use supervisor::supervise;
+pub use up::{Supervisor, Wanted, begin, make};
 pub use vm::{Attended, Facts, LocalVm, Options, start};

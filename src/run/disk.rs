@@ -70,7 +70,7 @@ pub(super) async fn kept(source: &Source) -> Result<LocalDisk, RunError> {
 
 /// The image an overlay was made over. Another one under it, even a rebuilt one, would show through as garbage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Base {
+pub(super) struct Base {
     schema: u32,
     /// File name.
     file: String,
@@ -80,7 +80,7 @@ struct Base {
 }
 
 impl Base {
-    fn of(image: &Path) -> Result<Self, RunError> {
+    pub(super) fn of(image: &Path) -> Result<Self, RunError> {
         let read = |source| ImageError::read(image, source);
         let metadata = fs::metadata(image).map_err(read)?;
         let modified = metadata.modified().map_err(read)?;
@@ -171,7 +171,7 @@ impl Files {
 }
 
 /// The firmware's files. UEFI has variables of the machine's own, at the place `vars` gives for their format, made when they are missing.
-fn firmware(firmware: Firmware, kept: bool, vars: impl Fn(&str) -> PathBuf) -> Result<FirmwareFiles, RunError> {
+pub(super) fn firmware(firmware: Firmware, kept: bool, vars: impl Fn(&str) -> PathBuf) -> Result<FirmwareFiles, RunError> {
     if firmware == Firmware::Bios {
         return Ok(FirmwareFiles::Bios);
     }

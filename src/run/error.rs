@@ -3,10 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::name::Name;
+use super::told::Told;
 use crate::artifact::ArtifactError;
 use crate::base::failure::{Class, Failure};
 use crate::base::host::TooLittleMemory;
 use crate::image::ImageError;
+use crate::machine::runner::RunnerError;
 use crate::machine::{Cause, MachineError};
 
 /// Why a local machine could not be had, or failed.
@@ -60,6 +63,82 @@ pub enum RunError {
         /// The overlay.
         overlay: PathBuf,
     },
+    /// Another process met it.
+    #[error(transparent)]
+    Told(#[from] Told),
+    /// The machine's kernel or initramfs could not be had, or its runner broke off.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+    /// A file of the state directory cannot be read or written.
+    #[error("the state of local machines cannot be used: {}: {source}", path.display())]
+    State {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A file of the state directory is not this goldsmith's.
+    #[error("{} cannot be understood: {why}", path.display())]
+    ForeignState {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// There is no such machine.
+    #[error("there is no machine `{name}`")]
+    NoMachine {
+        /// The name.
+        name: Name,
+        /// A name that is there, and was perhaps meant.
+        like: Option<String>,
+    },
+    /// There is a machine of that name, of something else.
+    #[error("there is a machine `{name}` already, made from {}", source_of.display())]
+    NameTaken {
+        /// The name.
+        name: Name,
+        /// What it was made from.
+        source_of: PathBuf,
+    },
+    /// The machine runs.
+    #[error("the machine `{name}` is running")]
+    Runs {
+        /// Its name.
+        name: Name,
+    },
+    /// The machine does not run.
+    #[error("the machine `{name}` is not running{}", how.as_ref().map(|how| format!(": {how}")).unwrap_or_default())]
+    Off {
+        /// Its name.
+        name: Name,
+        /// How its last run ended.
+        how: Option<String>,
+    },
+    /// The machine runs, and a command cannot be run in it now.
+    #[error("the command cannot be run in `{name}`: {why}")]
+    Refused {
+        /// Its name.
+        name: Name,
+        /// Why not.
+        why: String,
+    },
+    /// The machine's supervisor or its guest does not answer.
+    #[error("the machine `{name}` does not answer: {why}")]
+    Mute {
+        /// The machine's name.
+        name: Name,
+        /// What is missing.
+        why: String,
+    },
+    /// The image under a machine's disk is another one now, so that what the disk shows would be garbage.
+    #[error("the machine `{name}` cannot be started: {why}")]
+    Changed {
+        /// Its name.
+        name: Name,
+        /// What has changed.
+        why: String,
+    },
     /// The kept overlay does not fit the image any more, so that what it shows would be garbage.
     #[error("{} cannot be continued: {why}", overlay.display())]
     Stale {
@@ -79,9 +158,14 @@ impl Failure for RunError {
             Self::Image(error) => error.class(),
             Self::Memory(error) => error.class(),
             Self::Machine(error) => error.class(),
-            Self::NotUtf8 { .. } => Class::Usage,
-            Self::NotBootable { .. } | Self::Stale { .. } => Class::Input,
-            Self::Port { .. } | Self::Unwritable { .. } | Self::InUse { .. } => Class::Host,
+            Self::Told(told) => told.class(),
+            Self::Runner(error) => error.class(),
+            Self::NotUtf8 { .. } | Self::NoMachine { .. } | Self::NameTaken { .. } | Self::Runs { .. } => Class::Usage,
+            Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
+            Self::Off { .. } | Self::Mute { .. } | Self::Refused { .. } => Class::Machine,
+            Self::State { .. } | Self::ForeignState { .. } | Self::Port { .. } | Self::Unwritable { .. } | Self::InUse { .. } => {
+                Class::Host
+            }
         }
     }
 
@@ -97,6 +181,23 @@ impl Failure for RunError {
             }
             Self::Machine(MachineError::CannotStart { .. }) => "see what `goldsmith doctor` says of QEMU".to_owned(),
             Self::Machine(error) => return error.remedy(),
+            Self::Told(told) => return told.remedy(),
+            Self::Runner(error) => return error.remedy(),
+            Self::State { .. } => "see whether you may write there; XDG_STATE_HOME names another place".to_owned(),
+            Self::ForeignState { path, .. } => format!(
+                "use the goldsmith that made the machine, or remove it with all that it has changed: rm -r {}",
+                crate::base::text::shell_quote(&path.parent().unwrap_or(path).to_string_lossy())
+            ),
+            Self::NoMachine { like: Some(like), .. } => format!("did you mean `{like}`? `goldsmith ps` lists them"),
+            Self::NoMachine { .. } => "`goldsmith ps` lists the machines, and `goldsmith up` makes one".to_owned(),
+            Self::NameTaken { name, .. } => format!("choose another name with --name, or remove that one: goldsmith rm {name}"),
+            Self::Runs { name } => format!("stop it first: goldsmith stop {name}"),
+            Self::Off { name, .. } => format!("start it: goldsmith start {name}"),
+            Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
+            Self::Mute { name, .. } => format!("see what its console says: goldsmith logs {name}"),
+            Self::Changed { name, .. } => {
+                format!("bring the image back as it was, or remove the machine with all that it has changed: goldsmith rm {name}")
+            }
             Self::NotBootable { .. } => "give a raw or qcow2 disk image, or the directory that `goldsmith build` made".to_owned(),
             Self::NotUtf8 { .. } => "rename it, or the directory it is in".to_owned(),
             Self::Port { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => "choose a port of 1024 or above".to_owned(),
@@ -117,11 +218,20 @@ impl Failure for RunError {
             Self::Artifact(error) => error.evidence(),
             Self::Image(error) => error.evidence(),
             Self::Machine(error) => error.evidence(),
+            Self::Runner(error) => error.evidence(),
+            Self::Told(told) => told.evidence(),
             _ => Vec::new(),
         }
     }
 
-    // No directory: what a machine leaves goes with it, and its console was on the user's terminal.
+    // What a machine of `run` leaves goes with it, and its console was on the user's terminal.
+    fn evidence_dir(&self) -> Option<PathBuf> {
+        match self {
+            Self::Told(told) => told.evidence_dir(),
+            Self::Runner(error) => error.evidence_dir(),
+            _ => None,
+        }
+    }
 }
 
 fn of_a_failed_machine(cause: &Cause) -> &'static str {

@@ -165,12 +165,16 @@ impl LocalVm {
     }
 }
 
+/// Virtual CPUs when nobody says how many.
+pub(super) fn usual_cpus(accelerator: Accelerator) -> u32 {
+    if accelerator == Accelerator::Kvm { CPUS } else { 1 }
+}
+
 fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &LocalDisk) -> MachineSpec {
-    let usual = if accelerator == Accelerator::Kvm { CPUS } else { 1 };
     MachineSpec {
         name: source.name.clone(),
         accelerator,
-        cpus: options.cpus.unwrap_or(usual),
+        cpus: options.cpus.unwrap_or_else(|| usual_cpus(accelerator)),
         memory: options.memory,
         drives: vec![disk.drive.clone()],
         boot: Boot::Disk(disk.firmware.clone()),
@@ -185,7 +189,7 @@ fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &Loc
 }
 
 /// QEMU would say it too, after the work and in the words of its own code.
-fn free(port: u16) -> Result<(), RunError> {
+pub(super) fn free(port: u16) -> Result<(), RunError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|source| RunError::Port { port, source })
 }
 

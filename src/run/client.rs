@@ -1,0 +1,206 @@
+//! Asking the supervisor of a machine.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+use super::control::{Answer, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
+use super::error::RunError;
+use super::record::Place;
+use super::socket;
+use crate::machine::runner::resident::Size;
+
+/// For a supervisor's answer: it waits for nobody.
+const ANSWER: Duration = Duration::from_secs(10);
+/// For a supervisor that has just taken the lock to listen.
+const LISTENS: Duration = Duration::from_secs(5);
+/// After the time for an end in order, for QEMU to close its files.
+const CLOSES: Duration = Duration::from_secs(30);
+/// Between two looks.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
+
+/// How the machine is; nothing when it does not run.
+///
+/// # Errors
+/// Its supervisor does not answer.
+pub async fn status(place: &Place) -> Result<Option<Status>, RunError> {
+    let Some((mut reader, mut writer)) = connect(place).await? else { return Ok(None) };
+    match ask(place, &Request::Status, &mut reader, &mut writer).await {
+        Ok(Answer::Status(status)) => Ok(Some(status)),
+        Ok(other) => Err(mute(place, format!("it said {other:?}"))),
+        // It ended meanwhile.
+        Err(_) if !place.runs()? => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// End the machine: in order within `seconds`, or else by its power. False when it did not run.
+///
+/// # Errors
+/// Its supervisor does not answer, or does not end.
+pub async fn stop(place: &Place, seconds: u64) -> Result<bool, RunError> {
+    let Some((mut reader, mut writer)) = connect(place).await? else { return Ok(false) };
+    let asked = ask(place, &Request::Stop { seconds }, &mut reader, &mut writer).await;
+    let patience = Instant::now() + Duration::from_secs(seconds) + CLOSES;
+    while place.runs()? {
+        // It may have ended before it could answer.
+        if let Err(error) = &asked
+            && patience.saturating_duration_since(Instant::now()) < CLOSES
+        {
+            return Err(mute(place, error.to_string()));
+        }
+        if Instant::now() > patience {
+            return Err(mute(place, "it was told to end, and did not".to_owned()));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(true)
+}
+
+/// A command that runs in a machine.
+#[derive(Debug)]
+pub struct Command {
+    /// What it is fed with.
+    pub feed: Feed,
+    /// What is heard of it.
+    pub hearing: Hearing,
+}
+
+/// Run `words` as root in the machine: on a terminal of this size, or on pipes.
+///
+/// # Errors
+/// The machine does not run, or cannot run commands now.
+pub async fn command(place: &Place, words: Vec<String>, size: Option<Size>) -> Result<Command, RunError> {
+    let Some((mut reader, mut writer)) = connect(place).await? else {
+        let how = place.ended().map(|ended| format!("{} at {}", ended.how, ended.at));
+        return Err(RunError::Off { name: place.name().clone(), how });
+    };
+    match ask(place, &Request::Open { words, size }, &mut reader, &mut writer).await? {
+        Answer::Opened => Ok(Command { feed: Feed { writer }, hearing: Hearing { reader } }),
+        Answer::Refused(why) => Err(RunError::Refused { name: place.name().clone(), why }),
+        other => Err(mute(place, format!("it said {other:?}"))),
+    }
+}
+
+/// What a command is fed with.
+#[derive(Debug)]
+pub struct Feed {
+    writer: OwnedWriteHalf,
+}
+
+impl Feed {
+    /// Bytes for it to read.
+    ///
+    /// # Errors
+    /// The command has ended, or the machine.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(FRAME_BYTES) {
+            write_frame(&mut self.writer, Kind::Input, piece).await?;
+        }
+        Ok(())
+    }
+
+    /// There will be no more of them.
+    ///
+    /// # Errors
+    /// As [`Feed::send`].
+    pub async fn end(&mut self) -> io::Result<()> {
+        write_frame(&mut self.writer, Kind::InputEnds, &[]).await
+    }
+
+    /// Its terminal has another size.
+    ///
+    /// # Errors
+    /// As [`Feed::send`].
+    pub async fn resize(&mut self, Size { rows, columns }: Size) -> io::Result<()> {
+        write_frame(&mut self.writer, Kind::Resize, &[rows.to_le_bytes(), columns.to_le_bytes()].concat()).await
+    }
+}
+
+/// What is heard of a command.
+#[derive(Debug)]
+pub struct Hearing {
+    reader: BufReader<OwnedReadHalf>,
+}
+
+/// One thing that is heard of a command.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It wrote this.
+    Output(Vec<u8>),
+    /// It wrote this to its standard error.
+    Errors(Vec<u8>),
+    /// It ended with this status.
+    Exit(i32),
+    /// There will be no status.
+    Broken(String),
+}
+
+impl Hearing {
+    /// The next thing. Not safe to cancel.
+    pub async fn next(&mut self) -> Heard {
+        loop {
+            match read_frame(&mut self.reader).await {
+                Ok((Kind::Output, bytes)) => return Heard::Output(bytes),
+                Ok((Kind::Errors, bytes)) => return Heard::Errors(bytes),
+                Ok((Kind::Exit, bytes)) => {
+                    let status = <[u8; 4]>::try_from(&bytes[..]).map(i32::from_le_bytes);
+                    return status.map_or_else(|_| Heard::Broken("its exit status was cut short".to_owned()), Heard::Exit);
+                }
+                Ok((Kind::Broken, bytes)) => return Heard::Broken(String::from_utf8_lossy(&bytes).into_owned()),
+                Ok(_) => {}
+                Err(_) => return Heard::Broken("the machine ended before the command did".to_owned()),
+            }
+        }
+    }
+}
+
+type Ends = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
+
+/// Connect to the machine's supervisor; nothing when it has none.
+async fn connect(place: &Place) -> Result<Option<Ends>, RunError> {
+    let patience = Instant::now() + LISTENS;
+    let path = place.socket();
+    loop {
+        if !place.runs()? {
+            return Ok(None);
+        }
+        match socket::connect(&path).await {
+            Ok(stream) => {
+                let (reader, writer) = UnixStream::into_split(stream);
+                return Ok(Some((BufReader::new(reader), writer)));
+            }
+            Err(error) if Instant::now() > patience => return Err(mute(place, format!("its supervisor does not listen ({error})"))),
+            Err(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+async fn ask(
+    place: &Place,
+    request: &Request,
+    reader: &mut BufReader<OwnedReadHalf>,
+    writer: &mut OwnedWriteHalf,
+) -> Result<Answer, RunError> {
+    let asked = async {
+        write_line(writer, request).await?;
+        read_line(reader).await
+    };
+    match timeout(ANSWER, asked).await {
+        Ok(answer) => answer.map_err(|error| mute(place, format!("its supervisor hung up ({error})"))),
+        Err(_) => Err(mute(place, format!("its supervisor has said nothing for {} s", ANSWER.as_secs()))),
+    }
+}
+
+pub(super) fn mute(place: &Place, why: String) -> RunError {
+    RunError::Mute { name: place.name().clone(), why }
+}
+
+/// Whether a machine in this state will run commands without anybody's doing.
+pub(super) fn comes_up(state: State) -> bool {
+    state == State::Starting
+}

@@ -1,0 +1,248 @@
+//! What is kept of a named machine, in a directory of its own.
+//!
+//! ```text
+//! STATE/machines/NAME/
+//!   machine.json     what it was made from and with (read at every start)
+//!   disk.qcow2       what it has changed, over the image
+//!   vars.raw         UEFI variables, where UEFI boots it
+//!   boot/            kernel and initramfs of the last boot, console.log, evidence
+//!   lock             held by the supervisor while the machine runs
+//!   control.sock     where the supervisor listens
+//!   supervisor.log   what the supervisor said
+//!   ended.json       how the last run ended
+//! ```
+//!
+//! Whether a machine runs is told by the lock alone: the kernel gives it up with the process, however that ends, and at a reboot of the host.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::disk::Base;
+use super::error::RunError;
+use super::name::Name;
+use super::source::Source;
+use super::told::Told;
+use crate::base::atomic;
+use crate::base::lock::Lock;
+use crate::base::size::ByteSize;
+use crate::machine::spec::Forward;
+
+/// Version of `machine.json` and `ended.json`.
+pub(super) const SCHEMA: u32 = 1;
+/// Below the state directory.
+const MACHINES: &str = "machines";
+
+/// What a machine was made from and with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    pub(super) schema: u32,
+    /// Its name.
+    pub name: Name,
+    /// What was named: an artifact's directory, or an image. Absolute.
+    pub source: PathBuf,
+    /// The image under its disk, as it was then.
+    pub(super) base: Base,
+    /// Memory.
+    pub memory: ByteSize,
+    /// Virtual CPUs, if somebody said how many.
+    pub cpus: Option<u32>,
+    /// Ports of 127.0.0.1 that lead into it.
+    pub forwards: Vec<Forward>,
+    /// Whether nothing leaves it.
+    pub isolated: bool,
+    /// When it was made: RFC 3339, UTC.
+    pub created: String,
+}
+
+impl Record {
+    /// Make sure that the image under the machine's disk is the one it was made over.
+    pub(super) fn still_fits(&self, source: &Source) -> Result<(), RunError> {
+        if Base::of(&source.image)? == self.base {
+            return Ok(());
+        }
+        let why = format!("{} is not the image any more that it was made from", source.image.display());
+        Err(RunError::Changed { name: self.name.clone(), why })
+    }
+}
+
+/// How a run of a machine ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub(super) schema: u32,
+    /// When: RFC 3339, UTC.
+    pub at: String,
+    /// In a few words: `powered off`.
+    pub how: String,
+    /// What failed, if something did.
+    pub failure: Option<Told>,
+}
+
+/// The directory of all machines of this user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machines {
+    root: PathBuf,
+}
+
+impl Machines {
+    /// Below the state directory `state`.
+    pub fn below(state: &Path) -> Self {
+        Self { root: state.join(MACHINES) }
+    }
+
+    /// Where the machine `name` is or would be.
+    pub fn place(&self, name: &Name) -> Place {
+        Place { name: name.clone(), dir: self.root.join(name.as_str()) }
+    }
+
+    /// All of them, in the order of their names.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn all(&self) -> Result<Vec<Place>, RunError> {
+        let failed = |source| RunError::State { path: self.root.clone(), source };
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().parse::<Name>().ok())).collect::<Result<Vec<_>, _>>();
+        let mut names: Vec<Name> = names.map_err(failed)?.into_iter().flatten().collect();
+        names.sort();
+        Ok(names.iter().map(|name| self.place(name)).collect())
+    }
+
+    /// The machine `name`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(&self, name: &Name) -> Result<Place, RunError> {
+        let place = self.place(name);
+        if place.exists() {
+            return Ok(place);
+        }
+        let others: Vec<String> = self.all()?.into_iter().map(|place| place.name.to_string()).collect();
+        let like = crate::base::text::suggestion(name.as_str(), others.iter().map(String::as_str)).map(str::to_owned);
+        Err(RunError::NoMachine { name: name.clone(), like })
+    }
+}
+
+/// A machine's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    name: Name,
+    dir: PathBuf,
+}
+
+impl Place {
+    /// The same machine in a directory that will become its own.
+    pub(super) fn at(&self, dir: &Path) -> Self {
+        Self { name: self.name.clone(), dir: dir.to_owned() }
+    }
+
+    /// The machine's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether there is such a machine.
+    pub fn exists(&self) -> bool {
+        self.dir.exists()
+    }
+
+    pub(super) fn record_file(&self) -> PathBuf {
+        self.dir.join("machine.json")
+    }
+
+    /// Its disk.
+    pub(super) fn disk(&self) -> PathBuf {
+        self.dir.join("disk.qcow2")
+    }
+
+    /// Of the last boot: its console's log and what it was booted with.
+    pub fn boot(&self) -> PathBuf {
+        self.dir.join("boot")
+    }
+
+    /// What the supervisor said.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("supervisor.log")
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.dir.join("control.sock")
+    }
+
+    /// What it was made from and with.
+    ///
+    /// # Errors
+    /// It cannot be read, or another version of goldsmith wrote it.
+    pub fn record(&self) -> Result<Record, RunError> {
+        let path = self.record_file();
+        let bytes = fs::read(&path).map_err(|source| RunError::State { path: path.clone(), source })?;
+        let foreign = |why: String| RunError::ForeignState { path: path.clone(), why };
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| foreign(error.to_string()))?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(version) if version == u64::from(SCHEMA) => {}
+            version => {
+                return Err(foreign(format!(
+                    "its schema is {}, and this goldsmith knows {SCHEMA}",
+                    version.map_or_else(|| "missing".to_owned(), |v| v.to_string())
+                )));
+            }
+        }
+        serde_json::from_value(value).map_err(|error| foreign(error.to_string()))
+    }
+
+    /// How its last run ended; nothing while it runs, when it never ran, and when its supervisor was killed.
+    pub fn ended(&self) -> Option<Ended> {
+        serde_json::from_slice(&fs::read(self.dir.join("ended.json")).ok()?).ok()
+    }
+
+    pub(super) fn write_ended(&self, how: String, failure: Option<Told>) -> io::Result<()> {
+        let ended = Ended { schema: SCHEMA, at: Timestamp::now().to_string(), how, failure };
+        atomic::write(&self.dir.join("ended.json"), format!("{:#}\n", serde_json::json!(ended)).as_bytes())
+    }
+
+    pub(super) fn forget_end(&self) -> io::Result<()> {
+        match fs::remove_file(self.dir.join("ended.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Take the machine, if no supervisor has it.
+    ///
+    /// # Errors
+    /// The lock cannot be opened.
+    pub(super) fn take(&self) -> Result<Option<Lock>, RunError> {
+        let path = self.dir.join("lock");
+        Lock::try_exclusive(&path).map_err(|source| RunError::State { path, source })
+    }
+
+    /// Whether it runs.
+    ///
+    /// # Errors
+    /// The lock cannot be opened.
+    pub fn runs(&self) -> Result<bool, RunError> {
+        Ok(self.take()?.is_none())
+    }
+
+    /// Remove it, with all that it has changed.
+    ///
+    /// # Errors
+    /// It runs, or something of it cannot be removed.
+    pub fn remove(&self) -> Result<(), RunError> {
+        let Some(_lock) = self.take()? else { return Err(RunError::Runs { name: self.name.clone() }) };
+        fs::remove_dir_all(&self.dir).map_err(|source| RunError::State { path: self.dir.clone(), source })
+    }
+}

@@ -1,0 +1,175 @@
+//! Who asks a supervisor, each served at once with the others.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
+
+use super::control::{Answer, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
+use crate::machine::runner::resident::{Output, Session, Size, Words};
+
+/// What a supervisor's own loop is told to do.
+pub(super) enum Order {
+    /// Begin a command.
+    Open {
+        /// The command.
+        words: Words,
+        /// Its terminal.
+        size: Option<Size>,
+        /// The session, or why there is none.
+        reply: oneshot::Sender<Result<Session, String>>,
+    },
+    /// The terminal of a command has another size.
+    Resize {
+        /// The command's slot.
+        slot: usize,
+        /// The size.
+        size: Size,
+    },
+    /// A session is over for its user.
+    Close {
+        /// Its slot.
+        slot: usize,
+    },
+    /// End the machine.
+    Stop {
+        /// The time for an end in order.
+        within: Duration,
+    },
+}
+
+/// What the supervisor's loop and those who serve share.
+pub(super) struct Shared {
+    status: Mutex<Status>,
+    orders: UnboundedSender<Order>,
+}
+
+impl Shared {
+    pub(super) fn new(orders: UnboundedSender<Order>) -> Self {
+        let status = Status { state: State::Starting, detail: String::new(), qemu: None, accelerator: String::new(), unreachable: None };
+        Self { status: Mutex::new(status), orders }
+    }
+
+    /// How the machine is.
+    pub(super) fn status(&self) -> Status {
+        self.lock().clone()
+    }
+
+    /// It is otherwise now.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Status) -> T) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        // Nothing panics while it holds it; if something did, the status is still whole.
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False when the supervisor's loop has ended.
+    fn order(&self, order: Order) -> bool {
+        self.orders.send(order).is_ok()
+    }
+}
+
+/// Serve those who connect, without end.
+pub(super) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(answer(stream, Arc::clone(&shared)))),
+            // Too many open files, for a moment.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// Serve one who connected. Whoever goes away needs no answer.
+async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    match read_line::<Request>(&mut reader).await? {
+        Request::Status => write_line(&mut writer, &Answer::Status(shared.status())).await,
+        Request::Stop { seconds } => {
+            shared.order(Order::Stop { within: Duration::from_secs(seconds) });
+            write_line(&mut writer, &Answer::Done).await
+        }
+        Request::Open { words, size } => {
+            let (reply, session) = oneshot::channel();
+            let words = Words::new(words.iter().map(String::as_str));
+            shared.order(Order::Open { words, size, reply });
+            match session.await.unwrap_or_else(|_| Err("it has just ended".to_owned())) {
+                Ok(session) => attend(session, reader, writer, &shared).await,
+                Err(why) => write_line(&mut writer, &Answer::Refused(why)).await,
+            }
+        }
+    }
+}
+
+/// Pass bytes between a user and his command until one of them has ended.
+async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf, shared: &Shared) -> io::Result<()> {
+    let Session { slot, input, output, errors, freed } = session;
+    write_line(&mut writer, &Answer::Opened).await?;
+    let writer = tokio::sync::Mutex::new(writer);
+    let ended = {
+        let outputs = async { tokio::try_join!(pass_on(output, Kind::Output, &writer), pass_on(errors, Kind::Errors, &writer)) };
+        tokio::select! {
+            biased;
+            // An output that has come whole counts, even if the slot is free by now.
+            ended = outputs => ended.map(|(status, _)| Some(status)),
+            _ = freed => Ok(None),
+            // The user has gone.
+            _ = feed(slot, input, reader, shared) => Err(io::ErrorKind::ConnectionReset.into()),
+        }
+    };
+    shared.order(Order::Close { slot });
+    let mut writer = writer.into_inner();
+    match ended? {
+        Some(status) => write_frame(&mut writer, Kind::Exit, &status.to_le_bytes()).await?,
+        None => {
+            let why = "the guest did not begin the command: a process that an earlier one left behind holds its place; try again";
+            write_frame(&mut writer, Kind::Broken, why.as_bytes()).await?;
+        }
+    }
+    writer.shutdown().await
+}
+
+/// Pass one of a command's outputs on, to its end. Gives the exit status.
+async fn pass_on(mut output: Output, kind: Kind, writer: &tokio::sync::Mutex<impl AsyncWrite + Unpin>) -> io::Result<i32> {
+    let mut bytes = Vec::new();
+    loop {
+        let status = output.read(&mut bytes).await?;
+        for piece in bytes.chunks(FRAME_BYTES) {
+            write_frame(&mut *writer.lock().await, kind, piece).await?;
+        }
+        bytes.clear();
+        if let Some(status) = status {
+            return Ok(status);
+        }
+    }
+}
+
+/// Pass on what the user types, until he goes away.
+async fn feed(slot: usize, mut input: UnixStream, mut reader: BufReader<OwnedReadHalf>, shared: &Shared) -> io::Result<()> {
+    let mut open = true;
+    loop {
+        match read_frame(&mut reader).await? {
+            // A command that reads no more has its end told by its outputs.
+            (Kind::Input, bytes) if open => open = input.write_all(&bytes).await.is_ok(),
+            (Kind::InputEnds, _) => {
+                open = false;
+                // QEMU takes what is still on its way, then tells the guest of the end.
+                let _ = input.shutdown().await;
+            }
+            (Kind::Resize, bytes) => {
+                if let [a, b, c, d] = bytes[..] {
+                    let size = Size { rows: u16::from_le_bytes([a, b]), columns: u16::from_le_bytes([c, d]) };
+                    shared.order(Order::Resize { slot, size });
+                }
+            }
+            _ => {}
+        }
+    }
+}

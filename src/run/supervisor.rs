@@ -1,0 +1,320 @@
+//! The process that a named machine lives in: it starts QEMU, serves the machine's control socket, and ends with the machine.
+//!
+//! ```text
+//!   take the lock ── boot ─┬─ serve: events of the machine, orders of who asks ─┬─ reboot: boot anew, from what the disk has now
+//!                          └────────────────────────────────────────────────────┴─ end: ended.json, socket gone, lock given up
+//! ```
+//!
+//! Killed, it takes QEMU with it (see [`crate::base::process`]), and the lock is free.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::control::State;
+use super::disk;
+use super::error::RunError;
+use super::record::{Place, Record};
+use super::service::{Order, Shared, serve};
+use super::socket;
+use super::source::Source;
+use super::told::Told;
+use super::vm::usual_cpus;
+use crate::base::event::{Event, Events, Task};
+use crate::base::host::TooLittleMemory;
+use crate::base::lock::Lock;
+use crate::image::{BootFiles, Format};
+use crate::machine::booting::Booting;
+use crate::machine::probe::{Probe, probe};
+use crate::machine::runner::resident::{self, Happened, Resident};
+use crate::machine::runner::{Mode, boot_limit, direct_boot, nonce};
+use crate::machine::spec::{Boot, Drive, Durability, MachineSpec, NetworkSpec};
+use crate::machine::{Cause, MachineEvent, ShutdownReason};
+
+/// For another process that only looks whether the lock is held.
+const LOOKS: Duration = Duration::from_secs(2);
+/// Between two tries to let a guest go on whose disk was full.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// How a boot ended.
+enum After {
+    /// The machine is off; how, in a few words.
+    Off(String),
+    /// The guest rebooted.
+    Again,
+}
+
+/// Be the supervisor of the machine at `place` until it ends. Files under its image may lie in `store`.
+///
+/// # Errors
+/// The machine could not be started, or failed. It is also in `ended.json`.
+pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunError> {
+    let _lock = take(place).await?;
+    let failed = |path| move |source| RunError::State { path, source };
+    place.forget_end().map_err(failed(place.dir().to_owned()))?;
+    // Of a supervisor that was killed: the lock is ours.
+    let path = place.socket();
+    if let Err(error) = fs::remove_file(&path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(failed(path)(error));
+    }
+    let listener = socket::bind(&path).map_err(failed(path.clone()))?;
+    let (orders, received) = unbounded_channel();
+    let shared = Arc::new(Shared::new(orders));
+    let service = tokio::spawn(serve(listener, Arc::clone(&shared)));
+    let ended = live(place, store, &shared, received).await;
+    service.abort();
+    let (how, failure) = match &ended {
+        Ok(how) => (how.clone(), None),
+        Err(error) => (format!("failed: {error}"), Some(Told::of(error))),
+    };
+    place.write_ended(how, failure).map_err(failed(place.dir().to_owned()))?;
+    // Whoever waits for the end waits for the lock.
+    let _ = fs::remove_file(&path);
+    ended.map(|_| ())
+}
+
+async fn take(place: &Place) -> Result<Lock, RunError> {
+    let patience = Instant::now() + LOOKS;
+    loop {
+        if let Some(lock) = place.take()? {
+            return Ok(lock);
+        }
+        if Instant::now() > patience {
+            return Err(RunError::Runs { name: place.name().clone() });
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Boot the machine, and again for each reboot, until it is off.
+async fn live(place: &Place, store: Option<&Path>, shared: &Arc<Shared>, mut orders: UnboundedReceiver<Order>) -> Result<String, RunError> {
+    let record = place.record()?;
+    let source = Source::find(&record.source, store)?;
+    record.still_fits(&source)?;
+    TooLittleMemory::refuse(record.memory, "--memory 1G")?;
+    let probe = probe().await?;
+    shared.change(|status| status.accelerator = probe.accelerator.name().to_owned());
+    loop {
+        match boot_once(place, (&record, &source), &probe, shared, &mut orders).await? {
+            After::Off(how) => return Ok(how),
+            After::Again => {}
+        }
+    }
+}
+
+/// One boot, to its end.
+async fn boot_once(
+    place: &Place,
+    machine: (&Record, &Source),
+    probe: &Probe,
+    shared: &Arc<Shared>,
+    orders: &mut UnboundedReceiver<Order>,
+) -> Result<After, RunError> {
+    let status = Arc::clone(shared);
+    let phases = move |event: &Event| {
+        if let Event::Progress { step, .. } = event {
+            status.change(|status| status.detail = step.strip_prefix("booting: ").unwrap_or(step).to_owned());
+        }
+    };
+    shared.change(|status| (status.state, status.detail) = (State::Starting, "reading its kernel".to_owned()));
+    let task = Events::new(vec![Box::new(phases)]).task(place.name().as_str());
+    let boot = place.boot();
+    fs::create_dir_all(&boot).map_err(|source| RunError::State { path: boot.clone(), source })?;
+    let (spec, nonce) = spec(place, machine, probe, shared).await?;
+    let launched = Resident::launch(&spec, &boot, nonce).await?;
+    let begun = Instant::now();
+    let mut guest = Living {
+        resident: launched,
+        shared,
+        up_by: begun + boot_limit(probe.accelerator),
+        cut_at: None,
+        retry_at: None,
+        booting: Booting::begin("booting", &task),
+    };
+    shared.change(|status| status.qemu = guest.resident.machine().id());
+    let ended = guest.until_the_end(orders, &task).await;
+    shared.change(|status| status.qemu = None);
+    guest.resident.quit().await;
+    ended
+}
+
+/// The machine as QEMU gets it, and what its runner proves itself with.
+async fn spec(
+    place: &Place,
+    (record, source): (&Record, &Source),
+    probe: &Probe,
+    shared: &Shared,
+) -> Result<(MachineSpec, String), RunError> {
+    let (disk, boot_dir, nonce) = (place.disk(), place.boot(), nonce());
+    let direct = async {
+        let files = BootFiles::extract(&disk, Format::Qcow2, &boot_dir).await.map_err(|error| error.to_string())?;
+        direct_boot(files.parts(), &boot_dir.join("initrd-with-runner"), Mode::Resident, &nonce, &[]).map_err(|error| error.to_string())
+    };
+    let boot = match direct.await {
+        Ok(boot) => boot,
+        // It may boot all the same: its firmware may know what we do not.
+        Err(why) => {
+            shared.change(|status| status.unreachable = Some(why));
+            Boot::Disk(disk::firmware(source.firmware, true, |format| place.dir().join(format!("vars.{format}")))?)
+        }
+    };
+    let spec = MachineSpec {
+        name: record.name.to_string(),
+        accelerator: probe.accelerator,
+        cpus: record.cpus.unwrap_or_else(|| usual_cpus(probe.accelerator)),
+        memory: record.memory,
+        drives: vec![Drive { durability: Durability::Flushed, ..Drive::scratch(disk, Format::Qcow2, "disk") }],
+        boot,
+        ports: resident::ports(),
+        network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone() },
+        // A reboot is a new boot of whatever kernel the disk has by then.
+        reboots: false,
+    };
+    Ok((spec, nonce))
+}
+
+/// A machine that runs, and its deadlines.
+struct Living<'a> {
+    resident: Resident,
+    shared: &'a Shared,
+    /// When a boot has taken too long to be waited for.
+    up_by: Instant,
+    /// When the power is cut.
+    cut_at: Option<Instant>,
+    /// When a guest whose disk was full is let go on.
+    retry_at: Option<Instant>,
+    booting: Booting,
+}
+
+impl Living<'_> {
+    async fn until_the_end(&mut self, orders: &mut UnboundedReceiver<Order>, task: &Task) -> Result<After, RunError> {
+        loop {
+            let deadline = [Some(self.up_by).filter(|_| self.is_booting()), self.cut_at, self.retry_at].into_iter().flatten().min();
+            let late = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                happened = self.resident.next() => {
+                    if let Some(after) = self.react(happened, task).await? {
+                        return Ok(after);
+                    }
+                }
+                Some(order) = orders.recv() => self.obey(order).await,
+                () = late => {
+                    if let Some(after) = self.pass(Instant::now()).await {
+                        return Ok(after);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_booting(&self) -> bool {
+        self.shared.status().state == State::Starting
+    }
+
+    async fn react(&mut self, happened: Happened, task: &Task) -> Result<Option<After>, RunError> {
+        let event = match happened {
+            Happened::Up => {
+                self.shared.change(|status| (status.state, status.detail) = (State::Up, String::new()));
+                return Ok(None);
+            }
+            Happened::Machine(event) => event,
+        };
+        match event {
+            MachineEvent::ConsoleLine(line) | MachineEvent::ConsolePrompt(line) => {
+                if self.is_booting() {
+                    self.booting.hear(&line, task);
+                    // Nothing else tells when a system without the runner is up.
+                    if self.shared.status().unreachable.is_some() && line.contains("login: ") {
+                        self.shared.change(|status| (status.state, status.detail) = (State::Up, String::new()));
+                    }
+                }
+            }
+            MachineEvent::Shutdown(ShutdownReason::PowerOff) => return Ok(Some(After::Off("powered off".to_owned()))),
+            MachineEvent::Shutdown(ShutdownReason::Reset) => return Ok(Some(After::Again)),
+            MachineEvent::IoError { no_space: true, .. } => {
+                let detail = "the host's disk is full; it goes on when there is room".to_owned();
+                self.shared.change(|status| (status.state, status.detail) = (State::Paused, detail));
+                self.retry_at = Some(Instant::now() + RETRY);
+            }
+            // QEMU tells the guest of other failures of the disk, and it decides.
+            MachineEvent::IoError { .. } | MachineEvent::Port { .. } | MachineEvent::Reset => {}
+            MachineEvent::Stopped => {
+                self.shared.change(|status| (status.state, status.detail) = (State::Paused, "QEMU paused it".to_owned()))
+            }
+            MachineEvent::Shutdown(reason) => return Err(self.resident.machine().fail(Cause::Ended(reason)).await.into()),
+            event @ (MachineEvent::GuestPanicked | MachineEvent::Exited(_)) => {
+                if let Some(cause) = Cause::of(event) {
+                    return Err(self.resident.machine().fail(cause).await.into());
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Open { words, size, reply } => {
+                let status = self.shared.status();
+                let answer = match (status.state, status.unreachable) {
+                    (State::Up, None) => match self.resident.open(&words, size).await {
+                        Ok(Some(session)) => Ok(session),
+                        Ok(None) => Err(format!("{} commands run in it already, and no more fit", resident::SLOTS)),
+                        Err(error) => Err(error.to_string()),
+                    },
+                    (_, Some(why)) => Err(format!("it has no runner of goldsmith's ({why})")),
+                    (state, None) => Err(format!(
+                        "it is {}{}",
+                        state.name(),
+                        if status.detail.is_empty() { String::new() } else { format!(" ({})", status.detail) }
+                    )),
+                };
+                // Whoever asked may be gone; the session is dropped then, and closed by its number.
+                if let Err(Ok(session)) = reply.send(answer) {
+                    self.resident.close(session.slot).await;
+                }
+            }
+            Order::Resize { slot, size } => self.resident.resize(slot, size).await,
+            Order::Close { slot } => self.resident.close(slot).await,
+            Order::Stop { within } => {
+                let status = self.shared.status();
+                if status.state == State::Up && status.unreachable.is_none() {
+                    self.resident.power_off().await;
+                } else {
+                    // A guest that still boots hears the button when it has come up. One that is gone is told by its end.
+                    let _ = self.resident.machine().powerdown().await;
+                }
+                self.cut_at = Some(Instant::now() + within);
+                self.shared.change(|status| (status.state, status.detail) = (State::Stopping, String::new()));
+            }
+        }
+    }
+
+    /// A deadline has come.
+    async fn pass(&mut self, now: Instant) -> Option<After> {
+        if self.cut_at.is_some_and(|at| at <= now) {
+            return Some(After::Off("its power was cut".to_owned()));
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            // If there is still no room, the next write says so again.
+            if self.resident.machine().go_on().await.is_ok() {
+                self.shared.change(|status| (status.state, status.detail) = (State::Up, String::new()));
+            }
+        }
+        if self.is_booting() && self.up_by <= now {
+            self.shared.change(|status| status.state = State::Silent);
+        }
+        None
+    }
+}

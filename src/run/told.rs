@@ -1,0 +1,49 @@
+//! A failure that another process met, as it is handed on.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::failure::{Class, Failure};
+
+/// A failure that another process met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{what}")]
+pub struct Told {
+    class: Class,
+    what: String,
+    remedy: Option<String>,
+    evidence: Vec<String>,
+    evidence_dir: Option<PathBuf>,
+}
+
+impl Told {
+    /// `failure`, for another process.
+    pub(super) fn of(failure: &dyn Failure) -> Self {
+        Self {
+            class: failure.class(),
+            what: failure.to_string(),
+            remedy: failure.remedy(),
+            evidence: failure.evidence(),
+            evidence_dir: failure.evidence_dir(),
+        }
+    }
+}
+
+impl Failure for Told {
+    fn class(&self) -> Class {
+        self.class
+    }
+
+    fn remedy(&self) -> Option<String> {
+        self.remedy.clone()
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        self.evidence.clone()
+    }
+
+    fn evidence_dir(&self) -> Option<PathBuf> {
+        self.evidence_dir.clone()
+    }
+}

@@ -1,0 +1,174 @@
+//! Making a named machine and starting it.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::client::{self, LOOK, mute};
+use super::control::{State, Status};
+use super::disk::Base;
+use super::error::RunError;
+use super::name::Name;
+use super::record::{Machines, Place, Record, SCHEMA};
+use super::source::Source;
+use super::vm::free;
+use crate::base::atomic::{self, Existing, NewDir};
+use crate::base::host::TooLittleMemory;
+use crate::base::process::Detached;
+use crate::base::size::ByteSize;
+use crate::image;
+use crate::machine::spec::Forward;
+
+/// For a new supervisor to take the machine's lock.
+const TAKES: Duration = Duration::from_secs(10);
+
+/// What is wanted of a machine that is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name; else that of the artifact or image.
+    pub name: Option<Name>,
+    /// Memory.
+    pub memory: ByteSize,
+    /// Virtual CPUs, when somebody says how many.
+    pub cpus: Option<u32>,
+    /// Ports of 127.0.0.1 that lead into it.
+    pub forwards: Vec<Forward>,
+    /// Whether nothing leaves it.
+    pub isolated: bool,
+}
+
+/// Make a machine from the image or artifact at `path`, unless there is one from it by that name: then that one is given, as it is.
+///
+/// # Errors
+/// The image is missing or no disk, the name is that of another machine, or the state cannot be written.
+pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Place, RunError> {
+    let source = Source::find(path, store)?;
+    let from = path.canonicalize().map_err(|error| image::ImageError::read(path, error))?;
+    let name = match &wanted.name {
+        Some(name) => name.clone(),
+        // A name that begins with a dot or a dash is no machine's.
+        None => source
+            .name
+            .parse()
+            .or_else(|_| format!("vm{}", source.name).chars().take(60).collect::<String>().parse())
+            .map_err(|_| RunError::NotUtf8 { path: from.clone() })?,
+    };
+    let place = machines.place(&name);
+    if place.exists() {
+        return same(place, from);
+    }
+    TooLittleMemory::refuse(wanted.memory, "--memory 1G")?;
+    wanted.forwards.iter().try_for_each(|forward| free(forward.host))?;
+    let failed = |source| RunError::State { path: place.dir().to_owned(), source };
+    let parent = place.dir().parent().unwrap_or(Path::new("/"));
+    private_dirs(parent).map_err(failed)?;
+    let new = NewDir::beside(place.dir()).map_err(failed)?;
+    let draft = place.at(new.path());
+    image::create_overlay(&source.image, source.format, &draft.disk()).await?;
+    let record = Record {
+        schema: SCHEMA,
+        name: name.clone(),
+        source: from.clone(),
+        base: Base::of(&source.image)?,
+        memory: wanted.memory,
+        cpus: wanted.cpus,
+        forwards: wanted.forwards.clone(),
+        isolated: wanted.isolated,
+        created: Timestamp::now().to_string(),
+    };
+    atomic::write(&draft.record_file(), format!("{:#}\n", serde_json::json!(record)).as_bytes()).map_err(failed)?;
+    match new.publish(Existing::Keep) {
+        Ok(()) => Ok(place),
+        // Somebody was quicker.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => same(place, from),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The machine at `place`, if it was made from `from`.
+fn same(place: Place, from: PathBuf) -> Result<Place, RunError> {
+    let record = place.record()?;
+    if record.source == from { Ok(place) } else { Err(RunError::NameTaken { name: record.name, source_of: record.source }) }
+}
+
+/// Directories that nobody else may enter.
+fn private_dirs(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// A supervisor that was started.
+#[derive(Debug)]
+pub struct Supervisor {
+    place: Place,
+    /// Nothing when the machine ran already.
+    process: Option<Detached>,
+}
+
+/// Start the machine at `place` with a supervisor of its own, which is this program with `args`; nothing is done when it runs.
+///
+/// # Errors
+/// The image under the machine has changed, a port of it is taken, or the supervisor cannot be started.
+pub fn begin(place: &Place, args: &[OsString], store: Option<&Path>) -> Result<Supervisor, RunError> {
+    if place.runs()? {
+        return Ok(Supervisor { place: place.clone(), process: None });
+    }
+    // What can be told now need not be told by the supervisor.
+    let record = place.record()?;
+    record.still_fits(&Source::find(&record.source, store)?)?;
+    record.forwards.iter().try_for_each(|forward| free(forward.host))?;
+    let path = place.log();
+    let started = place.forget_end().and_then(|()| File::create(&path)).and_then(|log| Detached::start(args, log));
+    let process = started.map_err(|source| RunError::State { path, source })?;
+    Ok(Supervisor { place: place.clone(), process: Some(process) })
+}
+
+impl Supervisor {
+    /// Whether the machine ran already.
+    pub fn ran(&self) -> bool {
+        self.process.is_none()
+    }
+
+    /// Wait until the system is up, and tell what it is at.
+    ///
+    /// # Errors
+    /// The machine failed, ended, or does not come up in the time that a boot may take.
+    pub async fn wait(mut self, mut on_status: impl FnMut(&Status)) -> Result<Status, RunError> {
+        let takes = Instant::now() + TAKES;
+        loop {
+            match client::status(&self.place).await? {
+                Some(status) if client::comes_up(status.state) => on_status(&status),
+                Some(status) if status.state == State::Silent => {
+                    let why = "it has not come up in the time that a boot may take; it runs on".to_owned();
+                    return Err(mute(&self.place, why));
+                }
+                Some(status) => return Ok(status),
+                None => {
+                    let ended = self.place.ended();
+                    let over = ended.is_some() || self.process.as_mut().is_none_or(Detached::has_ended) || Instant::now() > takes;
+                    if over {
+                        return Err(self.why_not(ended));
+                    }
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn why_not(&self, ended: Option<super::record::Ended>) -> RunError {
+        match ended {
+            Some(super::record::Ended { failure: Some(told), .. }) => told.into(),
+            Some(ended) => RunError::Off { name: self.place.name().clone(), how: Some(ended.how) },
+            None => {
+                // It could not even write how it ended.
+                let said = fs::read_to_string(self.place.log()).unwrap_or_default();
+                let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("its supervisor was killed");
+                RunError::Off { name: self.place.name().clone(), how: Some(last.to_owned()) }
+            }
+        }
+    }
+}
