@@ -65,7 +65,7 @@ fn enter(words: Vec<OsString>) -> u8 {
     };
     let context = Context { environment: Environment::read(), json: args.json, verbose: args.verbose, begun };
     match run(args.command, &context) {
-        Ok(()) => exit::DONE,
+        Ok(status) => status,
         Err(failure) => {
             context.report(failure.get());
             exit::code(failure.get().class())
@@ -73,7 +73,7 @@ fn enter(words: Vec<OsString>) -> u8 {
     }
 }
 
-fn run(command: Command, context: &Context) -> Result<(), AnyFailure> {
+fn run(command: Command, context: &Context) -> Result<u8, AnyFailure> {
     // One thread, and it is the first: children die with the thread that spawned them (see `base::process`).
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NoRuntime)?;
     let resumes = matches!(command, Command::Build(_));
@@ -83,14 +83,27 @@ fn run(command: Command, context: &Context) -> Result<(), AnyFailure> {
     result?
 }
 
-async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure> {
-    match command {
+/// Do what the command line asks. Gives the exit code, which is that of a guest's command for those that run one.
+async fn dispatch(command: Command, context: &Context) -> Result<u8, AnyFailure> {
+    let done = match command {
+        Command::Exec(args) => return commands::machines::exec(&args, context).await,
+        Command::Shell(args) => return commands::machines::shell(&args, context).await,
         Command::Doctor(args) => commands::doctor::run(&args, context).await,
         Command::Init(args) => commands::init::run(&args, recipe::starter()),
         Command::Build(args) => commands::build::run(&args, context).await,
         Command::Check(args) => commands::check::run(&args, context).await,
         Command::Plan(args) => commands::plan::run(&args, context).await,
         Command::Run(args) => commands::run::run(&args, context).await,
+        Command::Up(args) => commands::machines::up(&args, context).await,
+        Command::Ps => commands::machines::ps(context).await,
+        Command::Ssh(args) => commands::machines::ssh(&args, context).await,
+        Command::SshConfig(args) => commands::machines::ssh_config(&args, context).await,
+        Command::Logs(args) => commands::machines::logs(&args, context).await,
+        Command::Stop(args) => commands::machines::stop(&args, context).await,
+        Command::Start(args) => commands::machines::start(&args, context).await,
+        Command::Restart(args) => commands::machines::restart(&args, context).await,
+        Command::Rm(args) => commands::machines::rm(&args, context).await,
+        Command::Supervise(args) => commands::machines::supervise(&args).await,
         Command::Kickstart(command) => commands::kickstart::run(&command, context),
         Command::Verify(args) => commands::verify::run(&args, context).await,
         Command::Image(command) => commands::image::run(&command, context).await,
@@ -99,7 +112,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), AnyFailure>
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),
         Command::Help(args) => commands::help::run(&args),
-    }
+    };
+    done.map(|()| exit::DONE)
 }
 
 /// A command line that clap refused, as a record has it.

@@ -15,7 +15,8 @@ use crate::support::{GOLDSMITH, Run, golden, goldsmith};
 fn commands() -> Vec<Vec<String>> {
     fn walk(command: &clap::Command, words: &[String], into: &mut Vec<Vec<String>>) {
         into.push(words.to_vec());
-        for sub in command.get_subcommands() {
+        // Those that only goldsmith itself calls are hidden from its users.
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
             walk(sub, &[words, &[sub.get_name().to_owned()]].concat(), into);
         }
     }

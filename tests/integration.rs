@@ -32,6 +32,7 @@ mod deploy_scripts;
 mod rehearsal_cases;
 mod sbom_cases;
 mod run_cases;
+mod machines_cases;
 mod signature_cases;
 mod source_cases;
 mod online_cases;

@@ -365,7 +365,7 @@ fn sockets_of(pid: u32) -> Vec<String> {
 }
 
 /// The local addresses on which a process has an IP socket, as `/proc/net` writes them.
-fn addresses_of(pid: u32) -> Vec<String> {
+pub fn addresses_of(pid: u32) -> Vec<String> {
     let inodes = sockets_of(pid);
     assert!(inodes.len() >= 2, "QMP and console are sockets");
     let tables = ["tcp", "tcp6", "udp", "udp6"].map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default());

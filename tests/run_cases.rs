@@ -236,14 +236,16 @@ fn the_artifact_is_used_at_its_console_and_by_ssh_and_stays_as_it_was() {
 
     let qemu = desk.processes();
     assert_eq!(qemu.len(), 1);
-    assert_eq!(listening(qemu[0]), [format!("tcp 0100007F:{port:04X}")]);
-    // The way in is the only one: the guest does not reach what listens on the host.
+    // Its own questions to the outside (time, names) leave by UDP sockets, on which nobody is let in.
+    let in_tcp: Vec<_> = listening(qemu[0]).into_iter().filter(|address| address.starts_with("tcp")).collect();
+    assert_eq!(in_tcp, [format!("tcp 0100007F:{port:04X}")]);
+    // The way in is the only one. The guest reaches what this host reaches, and so the host itself.
     let host = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let reach = format!(
         "timeout 5 bash -c ': < /dev/tcp/10.0.2.2/{}' 2>/dev/null && echo reached || echo closed",
         host.local_addr().unwrap().port()
     );
-    assert_eq!(ssh(&desk, port, &format!("docker info --format '{{{{.ServerVersion}}}}'; {reach}")), "20.10.24+dfsg1\nclosed\n");
+    assert_eq!(ssh(&desk, port, &format!("docker info --format '{{{{.ServerVersion}}}}'; {reach}")), "20.10.24+dfsg1\nreached\n");
 
     session.say("poweroff\r");
     session.wait_for("reboot: Power down", 2 * SOON);

@@ -1,6 +1,7 @@
 //! The command line: help, completions and manual pages all come from here.
 
 mod image;
+mod machines;
 mod memory;
 
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ pub use image::{
     ClusterCompression, DescribeFor, DomainType, ExportKind, Image, ImageDescribe, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat,
 };
 
+pub use machines::{Exec, Logs, OfMachine, Rm, Ssh, Stop, Supervise, Up};
+
 use self::memory::vm_memory;
 use super::examples;
 use crate::base::size::ByteSize;
@@ -19,8 +22,8 @@ use crate::kickstart::Lint;
 
 const TOPICS: &str = "\
 Topics of `goldsmith help TOPIC`:
-  recipe, stages, kickstart, packages, artifact, store, output, environment,
-  exit-codes
+  recipe, stages, kickstart, packages, artifact, machines, store, output,
+  environment, exit-codes
 
 Examples:
   goldsmith doctor
@@ -38,6 +41,24 @@ The console is on this terminal until the guest powers off; ctrl-] ends the VM
 before that. With --keep, ctrl-] presses the power button, and a second one cuts
 the power. Without a terminal, standard input goes to the console as it is, and
 its end does not end the VM.";
+
+const UP: &str = "\
+Make a named local VM from an image and start it in the background
+
+The VM outlives this command and the terminal. The image is not written: what
+the VM changes stays with the VM until `goldsmith rm`. When there is a VM of
+that name from the same image already, it is started, if it is off.
+
+The VM reaches what this host reaches, and nothing reaches the VM but what
+--forward leads in. `goldsmith exec`, `shell` and `ssh` need no network, no
+password and no agent in the image.";
+
+const EXEC: &str = "\
+Run a command as root in a local VM
+
+What the command reads and writes goes through as it is, in binary too. The
+exit status is that of the command; a failure of goldsmith's own says `error:`
+and has a code of `goldsmith help exit-codes`. ctrl-C hangs the command up.";
 
 /// Turns one recipe into a golden VM image, proved by booting it
 #[derive(Debug, Parser)]
@@ -83,6 +104,47 @@ pub enum Command {
     /// Start a local VM from an image, on its serial console
     #[command(long_about = RUN, after_help = examples::RUN)]
     Run(Run),
+    /// Make a named local VM from an image and start it in the background
+    #[command(long_about = UP, after_help = examples::UP)]
+    Up(Up),
+    /// List the local VMs and how they are
+    #[command(after_help = examples::PS)]
+    Ps,
+    /// Run a command as root in a local VM
+    #[command(long_about = EXEC, after_help = examples::EXEC)]
+    Exec(Exec),
+    /// Open a root shell in a local VM, on this terminal
+    ///
+    /// `exit` or ctrl-D ends the shell; ctrl-] leaves it, too, if the VM hangs.
+    #[command(after_help = examples::SHELL)]
+    Shell(OfMachine),
+    /// Log in to a local VM by ssh, without a port, password or key of the image
+    ///
+    /// The VM needs an ssh server installed, not running: one is started for
+    /// this connection, and takes a key that goldsmith made for the VM.
+    #[command(after_help = examples::SSH)]
+    Ssh(Ssh),
+    /// Print an ssh configuration that reaches a local VM
+    #[command(after_help = examples::SSH_CONFIG)]
+    SshConfig(OfMachine),
+    /// Print what the console of a local VM has said since its last boot
+    #[command(after_help = examples::LOGS)]
+    Logs(Logs),
+    /// Shut local VMs down
+    #[command(after_help = examples::STOP)]
+    Stop(Stop),
+    /// Start a local VM that was stopped
+    #[command(after_help = examples::START)]
+    Start(OfMachine),
+    /// Shut local VMs down and start them again
+    #[command(after_help = examples::RESTART)]
+    Restart(Stop),
+    /// Remove local VMs, with all that they have changed
+    #[command(after_help = examples::RM)]
+    Rm(Rm),
+    /// Be the process that a local VM lives in
+    #[command(hide = true)]
+    Supervise(Supervise),
     /// See and remove what the store keeps
     #[command(subcommand)]
     #[command(after_help = examples::CACHE)]
@@ -107,7 +169,7 @@ pub enum Command {
 /// `help`.
 #[derive(Debug, clap::Args)]
 pub struct Help {
-    /// A topic (recipe, stages, kickstart, packages, artifact, store, output, environment, exit-codes), or a command
+    /// A topic (recipe, stages, kickstart, packages, artifact, machines, store, output, environment, exit-codes), or a command
     #[arg(value_name = "TOPIC|COMMAND")]
     pub words: Vec<String>,
 }

@@ -8,6 +8,7 @@ pub mod kickstart;
 pub mod verify;
 pub mod image;
 pub mod run;
+pub mod machines;
 pub mod cache;
 pub mod doctor;
 pub mod completions;

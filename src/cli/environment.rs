@@ -22,6 +22,10 @@ pub struct Environment {
     pub proxies: Proxies,
     /// `SOURCE_DATE_EPOCH`: the time that reproducible output bears (reproducible-builds.org).
     pub source_date_epoch: Option<String>,
+    /// `XDG_STATE_HOME`, when absolute.
+    pub state_home: Option<PathBuf>,
+    /// `TERM`, when it is a word.
+    pub terminal: Option<String>,
     /// `TERM` is absent or `dumb`: the cursor cannot be moved.
     pub dumb_terminal: bool,
 }
@@ -41,6 +45,8 @@ impl Environment {
             store: set("GOLDSMITH_STORE").map(PathBuf::from),
             cache_home: set("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()),
             home: set("HOME").map(PathBuf::from),
+            state_home: set("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()),
+            terminal: set("TERM").and_then(|term| term.into_string().ok()).filter(|term| is_terminal_name(term)),
             no_colour: set("NO_COLOR").is_some(),
             proxies: Proxies { http: proxy("http_proxy"), https: proxy("https_proxy"), all: proxy("all_proxy"), none: either("no_proxy") },
             // Of one that is no UTF-8, enough is left to be refused.
@@ -61,6 +67,35 @@ impl Environment {
     pub fn store_dir(&self, flag: Option<&Path>) -> Result<PathBuf, NoStore> {
         let cache = || self.cache_home.clone().or_else(|| Some(self.home.as_ref()?.join(".cache")));
         flag.map(Path::to_owned).or_else(|| self.store.clone()).or_else(|| Some(cache()?.join("goldsmith"))).ok_or(NoStore)
+    }
+
+    /// Where local machines are kept: `goldsmith` in the user's state directory (XDG Base Directory Specification 0.8).
+    ///
+    /// # Errors
+    /// It is not known.
+    pub fn state_dir(&self) -> Result<PathBuf, NoState> {
+        let usual = || Some(self.home.as_ref()?.join(".local/state"));
+        self.state_home.clone().or_else(usual).map(|state| state.join("goldsmith")).ok_or(NoState)
+    }
+}
+
+/// Whether `text` can be given to a guest as its `TERM`.
+fn is_terminal_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte))
+}
+
+/// There is no directory to keep the state of machines in.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no state directory: neither XDG_STATE_HOME nor HOME is set")]
+pub struct NoState;
+
+impl Failure for NoState {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("set one of them: machines and what they change are kept there".into())
     }
 }
 
@@ -101,6 +136,19 @@ mod tests {
 
     fn with(pairs: &[(&str, &str)]) -> Environment {
         Environment::from_lookup(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    #[test]
+    fn the_state_is_where_the_user_keeps_state() {
+        for (pairs, expected) in [
+            (&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")][..], Some("/s/goldsmith")),
+            (&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")], Some("/h/.local/state/goldsmith")),
+            (&[], None),
+        ] {
+            assert_eq!(with(pairs).state_dir(), expected.map(PathBuf::from).ok_or(NoState), "{pairs:?}");
+        }
+        assert_eq!(with(&[("TERM", "xterm-256color")]).terminal.as_deref(), Some("xterm-256color"));
+        assert_eq!(with(&[("TERM", "x\nreboot")]).terminal, None);
     }
 
     #[test]

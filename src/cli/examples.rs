@@ -42,6 +42,17 @@ examples! {
     IMAGE_DESCRIBE: "goldsmith image describe debian-12-docker --for libvirt > debian.xml",
         "goldsmith image describe disk.qcow2 --for openstack --name debian-12";
     RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
+    UP: "goldsmith up debian-12-docker", "goldsmith up debian-12-docker --name web --forward 8080:80 --memory 1G";
+    PS: "goldsmith ps", "goldsmith ps --json";
+    EXEC: "goldsmith exec web -- docker ps", "goldsmith exec web -- tar c /etc > etc.tar", "goldsmith exec -t web -- top";
+    SHELL: "goldsmith shell web";
+    SSH: "goldsmith ssh web", "goldsmith ssh web -L 8080:localhost:80", "goldsmith ssh web journalctl -b";
+    SSH_CONFIG: "goldsmith ssh-config web > web.conf";
+    LOGS: "goldsmith logs web", "goldsmith logs -f web";
+    STOP: "goldsmith stop web", "goldsmith stop web db --within 10";
+    START: "goldsmith start web";
+    RESTART: "goldsmith restart web";
+    RM: "goldsmith rm web", "goldsmith rm --force web db";
     CACHE: "goldsmith cache list";
     CACHE_LIST: "goldsmith cache list", "goldsmith cache list --json";
     CACHE_REMOVE: "goldsmith cache remove --unused-for 30", "goldsmith cache remove 4f2a91", "goldsmith cache remove --all";

@@ -44,6 +44,11 @@ pub fn pass(bytes: &[u8]) -> Result<bool, PrintError> {
     }
 }
 
+/// Write `bytes` to standard error as they are. When that fails there is nobody to tell.
+pub fn pass_err(bytes: &[u8]) {
+    let _ = io::stderr().lock().write_all(bytes);
+}
+
 /// Write `text` to standard error. When that fails there is nobody to tell.
 pub fn err(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -15,8 +15,11 @@ use tokio::time::timeout;
 use super::printer::{self, PrintError};
 use super::signals::Ended;
 use crate::base::failure::{Class, Failure};
+use crate::machine::runner::resident::Size;
 use crate::machine::seat::Streams;
 
+/// Lines and columns of a terminal that does not tell them, as of the VT220.
+const USUAL_SIZE: Size = Size { rows: 24, columns: 80 };
 /// Pieces on their way, in each direction.
 const PIECES: usize = 16;
 /// For a slow reader to take the last of the output.
@@ -44,6 +47,13 @@ impl Failure for TerminalError {
     }
 }
 
+/// The size of the terminal.
+pub fn size() -> Size {
+    // A pseudo-terminal whose size nobody has set has none.
+    let known = tcgetwinsize(io::stdin()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
+    known.map_or(USUAL_SIZE, |size| Size { rows: size.ws_row, columns: size.ws_col })
+}
+
 /// Whether somebody can type ctrl-].
 pub fn is_there() -> bool {
     io::stdin().is_terminal()
@@ -55,7 +65,18 @@ impl Terminal {
     /// # Errors
     /// The terminal cannot be set, or a thread cannot be started.
     pub fn open() -> Result<(Self, Streams), TerminalError> {
-        let raw = if is_there() { Some(Raw::enter().map_err(TerminalError)?) } else { None };
+        Self::with(if is_there() { Some(Raw::enter().map_err(TerminalError)?) } else { None })
+    }
+
+    /// As [`Terminal::open`], for a program without a terminal: what is typed comes in lines, and ctrl-C is ours.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn open_lines() -> Result<(Self, Streams), TerminalError> {
+        Self::with(None)
+    }
+
+    fn with(raw: Option<Raw>) -> Result<(Self, Streams), TerminalError> {
         let (keys, input) = mpsc::channel(PIECES);
         let (output, shown) = mpsc::channel(PIECES);
         let (tell, written) = oneshot::channel();

@@ -27,12 +27,13 @@ macro_rules! topics {
 }
 
 /// All topics, in the order a user meets them.
-pub const TOPICS: [Topic; 9] = topics! {
+pub const TOPICS: [Topic; 10] = topics! {
     "recipe": "Write a recipe: every key, extends, --set, passwords",
     "stages": "What a build does, step by step",
     "kickstart": "What Anaconda reads, and kickstarts of your own",
     "packages": "Where packages come from, what is trusted, signatures",
     "artifact": "What a build leaves, and how to run it",
+    "machines": "Local VMs with names: make, reach, stop them",
     "store": "Where layers and downloads are kept, and how to remove them",
     "output": "Standard output, progress, JSON events",
     "environment": "Environment variables",
@@ -42,7 +43,7 @@ pub const TOPICS: [Topic; 9] = topics! {
 impl Topic {
     /// The topic called `name`.
     pub fn named(name: &str) -> Option<&'static Self> {
-        static ALL: [Topic; 9] = TOPICS;
+        static ALL: [Topic; 10] = TOPICS;
         ALL.iter().find(|topic| topic.name == name)
     }
 

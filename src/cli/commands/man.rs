@@ -31,7 +31,7 @@ pub fn run(args: &Man) -> Result<(), AnyFailure> {
 
 fn write(command: &clap::Command, dir: &Path) -> Result<(), ManError> {
     put(&dir.join(clap_mangen::Man::new(command.clone()).get_filename()), &page(command)?)?;
-    command.get_subcommands().try_for_each(|sub| write(sub, dir))
+    command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| write(sub, dir))
 }
 
 fn put(path: &Path, text: &str) -> Result<(), ManError> {

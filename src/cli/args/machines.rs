@@ -1,0 +1,136 @@
+//! The commands of local machines that have names.
+
+use std::path::PathBuf;
+
+use clap::ValueHint;
+
+use super::memory::vm_memory;
+use crate::base::size::ByteSize;
+use crate::machine::spec::Forward;
+use crate::run::Name;
+
+/// `up`.
+#[derive(Debug, clap::Args)]
+pub struct Up {
+    /// An image, or an artifact's directory
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub image: PathBuf,
+    /// The machine's name [default: that of the artifact or image]
+    #[arg(long)]
+    pub name: Option<Name>,
+    /// Let a port of 127.0.0.1 lead to one of the VM: 8080:80, or 80 for 80:80
+    #[arg(long, value_name = "HOST:GUEST", value_parser = forward)]
+    pub forward: Vec<Forward>,
+    /// Let nothing out of the VM's network
+    #[arg(long)]
+    pub isolated: bool,
+    /// Memory of the VM
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = vm_memory)]
+    pub memory: ByteSize,
+    /// Processors of the VM [default: 2, or 1 when emulated]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub cpus: Option<u32>,
+}
+
+/// `stop` and `restart`.
+#[derive(Debug, clap::Args)]
+pub struct Stop {
+    /// The machines
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+    /// Seconds after which the power is cut
+    #[arg(long, value_name = "SECONDS", default_value_t = 90)]
+    pub within: u64,
+}
+
+/// `rm`.
+#[derive(Debug, clap::Args)]
+pub struct Rm {
+    /// The machines
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+    /// Cut the power of those that run
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `exec`.
+#[derive(Debug, clap::Args)]
+pub struct Exec {
+    /// Give the command a terminal
+    #[arg(short, long)]
+    pub terminal: bool,
+    /// The machine
+    pub name: Name,
+    /// The command and its arguments; no shell expands them
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<String>,
+}
+
+/// `ssh`.
+#[derive(Debug, clap::Args)]
+pub struct Ssh {
+    /// The machine
+    pub name: Name,
+    /// Options and command for ssh(1)
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "SSH ARGUMENTS")]
+    pub rest: Vec<String>,
+}
+
+/// A command about one machine.
+#[derive(Debug, clap::Args)]
+pub struct OfMachine {
+    /// The machine
+    pub name: Name,
+}
+
+/// `logs`.
+#[derive(Debug, clap::Args)]
+pub struct Logs {
+    /// The machine
+    pub name: Name,
+    /// Go on with what the console says, until the machine ends
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// The process that a machine lives in: `up` and `start` start it.
+#[derive(Debug, clap::Args)]
+pub struct Supervise {
+    /// The machine.
+    pub name: Name,
+    /// The state directory.
+    #[arg(long)]
+    pub state: PathBuf,
+    /// The store.
+    #[arg(long)]
+    pub store: Option<PathBuf>,
+}
+
+fn forward(text: &str) -> Result<Forward, String> {
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or(format!("`{text}` is no port: 1 to 65535"));
+    match text.split_once(':') {
+        Some((host, guest)) => Ok(Forward { host: port(host)?, guest: port(guest)? }),
+        None => port(text).map(|port| Forward { host: port, guest: port }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forward_is_two_ports_or_one() {
+        for (text, expected) in [
+            ("8080:80", Some((8080, 80))),
+            ("80", Some((80, 80))),
+            ("0:80", None),
+            ("80:", None),
+            ("1:2:3", None),
+            ("70000:1", None),
+            ("127.0.0.1:80", None),
+        ] {
+            assert_eq!(forward(text).ok(), expected.map(|(host, guest)| Forward { host, guest }), "{text}");
+        }
+    }
+}

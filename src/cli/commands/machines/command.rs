@@ -1,0 +1,156 @@
+//! `goldsmith exec NAME -- COMMAND` and `goldsmith shell NAME`.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::cli::args::{Exec, OfMachine};
+use crate::cli::terminal::{self, Terminal};
+use crate::cli::{Context, exit, printer};
+use crate::machine::runner::resident::Size;
+use crate::machine::seat::{ESCAPE, Streams};
+use crate::run::{self, Feed, Heard, Hearing, Place};
+
+/// A shell as a log-in gives it. Nothing of it is the machine's own but the shell.
+const SHELL: &str = "shell=/bin/sh; [ ! -x /bin/bash ] || shell=/bin/bash; SHELL=$shell exec \"$shell\" -il";
+/// What a terminal is called that no system may know.
+const PLAIN_TERMINAL: &str = "vt220";
+
+/// Run a command as root in a machine. Gives the command's exit status.
+///
+/// # Errors
+/// It could not be begun, or did not come to its end.
+pub async fn exec(args: &Exec, context: &Context) -> Result<u8, AnyFailure> {
+    refuse_json(context, "exec")?;
+    let place = super::place(&args.name, context)?;
+    if !args.terminal {
+        return attend(&place, args.command.clone(), None).await;
+    }
+    attend(&place, on_terminal(args.command.clone(), context), Some(terminal::size())).await
+}
+
+/// Run a shell as root in a machine, on this terminal. Gives the shell's exit status.
+///
+/// # Errors
+/// As [`exec`].
+pub async fn shell(args: &OfMachine, context: &Context) -> Result<u8, AnyFailure> {
+    refuse_json(context, "shell")?;
+    let place = super::place(&args.name, context)?;
+    let words = ["/bin/sh", "-c", SHELL].map(str::to_owned).to_vec();
+    attend(&place, on_terminal(words, context), Some(terminal::size())).await
+}
+
+/// The command, told what the terminal is.
+fn on_terminal(words: Vec<String>, context: &Context) -> Vec<String> {
+    let term = context.environment.terminal.as_deref().unwrap_or(PLAIN_TERMINAL);
+    ["/usr/bin/env".to_owned(), format!("TERM={term}")].into_iter().chain(words).collect()
+}
+
+/// Be the far end of a command until it ends, or the user leaves it: it hangs up then.
+async fn attend(place: &Place, words: Vec<String>, size: Option<Size>) -> Result<u8, AnyFailure> {
+    let run::Command { feed, hearing } = run::command(place, words, size).await?;
+    // After the command, and so dropped before it: whatever hangs, the terminal is as it was.
+    let (terminal, mut streams) = if size.is_some() { Terminal::open()? } else { Terminal::open_lines()? };
+    let Streams { input, output, escape } = &mut streams;
+    let ended: Result<u8, AnyFailure> = tokio::select! {
+        biased;
+        ended = hear(hearing, output, place) => ended,
+        () = give(feed, input, *escape) => Ok(exit::DONE),
+        ended = terminal::hung_up() => Err(ended.into()),
+    };
+    let written = terminal.close(streams).await;
+    let status = ended?;
+    written?;
+    Ok(status)
+}
+
+/// Show what the command writes, to its end.
+async fn hear(mut hearing: Hearing, output: &tokio::sync::mpsc::Sender<Vec<u8>>, place: &Place) -> Result<u8, AnyFailure> {
+    loop {
+        match hearing.next().await {
+            Heard::Output(bytes) => {
+                // Nobody reads it any more: the command hears that as a hang-up.
+                if output.send(bytes).await.is_err() {
+                    return Ok(exit::DONE);
+                }
+            }
+            Heard::Errors(bytes) => printer::pass_err(&bytes),
+            // What a shell makes of a status: the low eight bits of wait(2).
+            Heard::Exit(status) => return Ok(u8::try_from(status).unwrap_or(u8::MAX)),
+            Heard::Broken(why) => return Err(NoStatus { name: place.name().to_string(), why }.into()),
+        }
+    }
+}
+
+/// Pass on what the user types and how large his terminal is. Returns when he leaves.
+async fn give(mut feed: Feed, input: &mut tokio::sync::mpsc::Receiver<Vec<u8>>, escape: bool) {
+    let mut resized = signal(SignalKind::window_change()).ok();
+    let mut open = true;
+    loop {
+        let sent = tokio::select! {
+            typed = input.recv(), if open => match typed {
+                Some(bytes) => {
+                    let left = bytes.iter().position(|byte| escape && *byte == ESCAPE);
+                    let sent = feed.send(&bytes[..left.unwrap_or(bytes.len())]).await;
+                    if left.is_some() {
+                        return;
+                    }
+                    sent
+                }
+                None => {
+                    open = false;
+                    feed.end().await
+                }
+            },
+            () = window_change(&mut resized) => feed.resize(terminal::size()).await,
+        };
+        if sent.is_err() {
+            // Its end is told by what is heard of it.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn window_change(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        // A signal that cannot be heard changes nothing.
+        None => std::future::pending().await,
+    }
+}
+
+fn refuse_json(context: &Context, command: &'static str) -> Result<(), NoJson> {
+    if context.json { Err(NoJson { command }) } else { Ok(()) }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{command}` has no JSON: standard output is the command's own")]
+struct NoJson {
+    command: &'static str,
+}
+
+impl Failure for NoJson {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("leave out --json".to_owned())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the command in `{name}` has no exit status: {why}")]
+struct NoStatus {
+    name: String,
+    why: String,
+}
+
+impl Failure for NoStatus {
+    fn class(&self) -> Class {
+        Class::Machine
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(format!("see how the machine is: goldsmith ps; what its console says: goldsmith logs {}", self.name))
+    }
+}

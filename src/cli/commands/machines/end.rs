@@ -1,0 +1,71 @@
+//! `goldsmith stop`, `restart` and `rm`.
+
+use crate::base::failure::AnyFailure;
+use crate::cli::args::{Rm, Stop};
+use crate::cli::{Context, printer};
+use crate::run::{self, Place};
+
+/// End machines in order, or by their power when that takes too long.
+///
+/// # Errors
+/// There is no such machine, or one does not end. The others are ended all the same.
+pub async fn stop(args: &Stop, context: &Context) -> Result<(), AnyFailure> {
+    let mut failed = None;
+    for place in places(&args.names, context)? {
+        match run::stop(&place, args.within).await {
+            Ok(ran) => tell(&place, ran, context)?,
+            Err(error) => drop(failed.get_or_insert(error)),
+        }
+    }
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// End machines, and start them again.
+///
+/// # Errors
+/// As [`stop`], or one does not come up.
+pub async fn restart(args: &Stop, context: &Context) -> Result<(), AnyFailure> {
+    for place in places(&args.names, context)? {
+        run::stop(&place, args.within).await?;
+        super::up::begin(&place, context).await?;
+    }
+    Ok(())
+}
+
+/// Remove machines, with all that they have changed.
+///
+/// # Errors
+/// There is no such machine, or one runs and need not end.
+pub async fn rm(args: &Rm, context: &Context) -> Result<(), AnyFailure> {
+    for place in places(&args.names, context)? {
+        if args.force {
+            run::stop(&place, 0).await?;
+        }
+        place.remove()?;
+        say(&place, "removed", context)?;
+    }
+    Ok(())
+}
+
+/// All of them, or none when one is not there.
+fn places(names: &[run::Name], context: &Context) -> Result<Vec<Place>, AnyFailure> {
+    names.iter().map(|name| super::place(name, context)).collect()
+}
+
+fn tell(place: &Place, ran: bool, context: &Context) -> Result<(), AnyFailure> {
+    let how = place.ended().map(|ended| ended.how);
+    match (ran, how) {
+        (false, _) => say(place, "was off", context),
+        (true, Some(how)) => say(place, &format!("has ended: {how}"), context),
+        (true, None) => say(place, "has ended", context),
+    }
+}
+
+fn say(place: &Place, what: &str, context: &Context) -> Result<(), AnyFailure> {
+    if context.json {
+        let record = serde_json::json!({ "event": "machine", "name": place.name(), "what": what });
+        return Ok(printer::out(&context.record(&record))?);
+    }
+    printer::err(&format!("{} {what}\n", place.name()));
+    Ok(())
+}

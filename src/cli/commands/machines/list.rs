@@ -1,0 +1,93 @@
+//! `goldsmith ps`.
+
+use serde::Serialize;
+
+use crate::base::event::SCHEMA;
+use crate::base::failure::AnyFailure;
+use crate::base::size::ByteSize;
+use crate::base::text::printable;
+use crate::cli::{Context, printer};
+use crate::machine::spec::Forward;
+use crate::run::{self, Place, Status};
+
+/// One machine, as it is shown.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    /// `up`, `starting`, …; `off` when it does not run, `unknown` when that cannot be told.
+    state: &'static str,
+    /// More about the state.
+    detail: Option<String>,
+    image: Option<String>,
+    memory: Option<ByteSize>,
+    forwards: Vec<Forward>,
+    /// Process id of QEMU.
+    qemu: Option<u32>,
+    created: Option<String>,
+}
+
+/// List the machines and how each of them is.
+///
+/// # Errors
+/// The state directory cannot be read.
+pub async fn ps(context: &Context) -> Result<(), AnyFailure> {
+    let mut rows = Vec::new();
+    for place in super::machines(context)?.all()? {
+        rows.push(row(&place).await);
+    }
+    if context.json {
+        let record = serde_json::json!({ "schema": SCHEMA, "machines": rows });
+        return Ok(printer::out(&format!("{record}\n"))?);
+    }
+    Ok(printer::out(&table(&rows))?)
+}
+
+async fn row(place: &Place) -> Row {
+    let (state, detail, qemu) = match run::status(place).await {
+        Ok(Some(Status { state, detail, qemu, unreachable, .. })) => {
+            let unreachable = unreachable.map(|why| format!("no commands: {why}"));
+            (state.name(), Some(detail).filter(|detail| !detail.is_empty()).or(unreachable), qemu)
+        }
+        Ok(None) => {
+            ("off", Some(place.ended().map_or_else(|| "its supervisor was killed, or it never ran".to_owned(), |ended| ended.how)), None)
+        }
+        Err(error) => ("unknown", Some(error.to_string()), None),
+    };
+    let (record, detail) = match place.record() {
+        Ok(record) => (Some(record), detail),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Row {
+        name: place.name().to_string(),
+        state,
+        detail,
+        image: record.as_ref().map(|record| record.source.to_string_lossy().into_owned()),
+        memory: record.as_ref().map(|record| record.memory),
+        forwards: record.as_ref().map(|record| record.forwards.clone()).unwrap_or_default(),
+        qemu,
+        created: record.map(|record| record.created),
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "no machines; `goldsmith up IMAGE` makes one\n".to_owned();
+    }
+    let cells: Vec<[String; 4]> = rows
+        .iter()
+        .map(|row| {
+            let ports: Vec<String> = row.forwards.iter().map(|Forward { host, guest }| format!("{host}:{guest}")).collect();
+            let state = row.detail.as_ref().map_or_else(|| row.state.to_owned(), |detail| format!("{} ({})", row.state, printable(detail)));
+            [row.name.clone(), ports.join(","), row.image.as_deref().map(printable).unwrap_or_default(), state]
+        })
+        .collect();
+    let head = ["NAME", "PORTS", "IMAGE", "STATE"].map(str::to_owned);
+    let all = || std::iter::once(&head).chain(&cells);
+    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths = [width(0), width(1), width(2)];
+    let line = |row: &[String; 4]| {
+        let [name, ports, image, state] = row;
+        format!("{name:0$}  {ports:1$}  {image:2$}  {state}\n", widths[0], widths[1], widths[2])
+    };
+    all().map(line).collect()
+}

@@ -1,0 +1,152 @@
+//! `goldsmith ssh NAME` and `goldsmith ssh-config NAME`.
+//!
+//! No port, no password and no key of the image: ssh(1) speaks over the machine's runner with an ssh server that is started for this one
+//! connection (sshd(8), `-i`). The key that it takes is the machine's own on this host; the server's key is made in the guest, in memory.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::process::{Invocation, Tool};
+use crate::base::text::shell_quote;
+use crate::cli::args::{OfMachine, Ssh};
+use crate::cli::{Context, printer};
+use crate::run::Place;
+
+/// Starts the server. Its directory is the runner's, in memory; `$1` is the public key that may log in.
+///
+/// sshd(8) wants its directory for privilege separation, which the unit of an image that never started ssh has not made.
+const SERVER: &str = "\
+umask 077; dir=/run/goldsmith/ssh; mkdir -p $dir /run/sshd
+sshd=$(command -v sshd) || { echo 'the image has no ssh server; install openssh-server' >&2; exit 127; }
+[ -f $dir/host ] || ssh-keygen -q -t ed25519 -N '' -f $dir/host >&2
+echo \"$1\" > $dir/keys
+exec \"$sshd\" -i -f /dev/null -h $dir/host -o \"AuthorizedKeysFile=.ssh/authorized_keys $dir/keys\" \
+-o PermitRootLogin=prohibit-password -o PasswordAuthentication=no -o UsePAM=yes -o Subsystem='sftp internal-sftp'";
+
+/// Log in to a machine by ssh(1), or run a command there.
+///
+/// # Errors
+/// ssh is not installed, or the machine's key cannot be made. What ssh itself says is ssh's.
+pub async fn ssh(args: &Ssh, context: &Context) -> Result<(), AnyFailure> {
+    let place = super::place(&args.name, context)?;
+    let config = write_config(&place).await?;
+    let ssh = Invocation::new(Tool::Ssh).arg("-F").arg(&config).args(options(&args.rest, place.name().as_str()));
+    Err(ssh.become_it().into())
+}
+
+/// Print what ssh(1), scp(1), rsync(1) and others need to reach a machine.
+///
+/// # Errors
+/// As [`ssh`].
+pub async fn ssh_config(args: &OfMachine, context: &Context) -> Result<(), AnyFailure> {
+    let place = super::place(&args.name, context)?;
+    let config = write_config(&place).await?;
+    let text = fs::read_to_string(&config).map_err(|source| NotWritten { path: config, source })?;
+    Ok(printer::out(&text)?)
+}
+
+/// Options come before the host's name, a command after it.
+fn options(rest: &[String], host: &str) -> Vec<String> {
+    let mut words = rest.iter();
+    let mut before = Vec::new();
+    let mut after = Vec::new();
+    while let Some(word) = words.next() {
+        // Of ssh(1)'s options, those that take a word more (OpenSSH 9.2, ssh.c, its getopt string).
+        let takes = word.len() == 2 && word.starts_with('-') && "BbcDEeFIiJLlmOopQRSWw".contains(&word[1..]);
+        if !word.starts_with('-') || word == "--" {
+            after.extend((word != "--").then(|| word.clone()));
+            break;
+        }
+        before.push(word.clone());
+        before.extend(takes.then(|| words.next().cloned()).flatten());
+    }
+    after.extend(words.cloned());
+    before.push(host.to_owned());
+    before.extend(after);
+    before
+}
+
+/// Make the machine's key if it has none, and write its configuration anew: this program may have moved.
+async fn write_config(place: &Place) -> Result<PathBuf, AnyFailure> {
+    let dir = place.dir().join("ssh");
+    fs::create_dir_all(&dir).map_err(|source| NotWritten { path: dir.clone(), source })?;
+    let key = dir.join("key");
+    if !key.exists() {
+        let comment = format!("goldsmith {}", place.name());
+        let words = ["-q", "-t", "ed25519", "-N", "", "-C", &comment, "-f"].map(OsString::from);
+        Invocation::new(Tool::SshKeygen).args(words).arg(&key).output().await?;
+    }
+    let public = key.with_extension("pub");
+    let public = fs::read_to_string(&public).map_err(|source| NotWritten { path: public, source })?;
+    let config = dir.join("config");
+    let ours = std::env::current_exe().map_err(|source| NotWritten { path: "/proc/self/exe".into(), source })?;
+    let text = config_text(place, &key, &ours, public.trim());
+    crate::base::atomic::write(&config, text.as_bytes()).map_err(|source| NotWritten { path: config.clone(), source })?;
+    Ok(config)
+}
+
+fn config_text(place: &Place, key: &Path, ours: &Path, public: &str) -> String {
+    let name = place.name().as_str();
+    let state = place.dir().parent().and_then(Path::parent).and_then(Path::parent).unwrap_or(Path::new("/"));
+    let server = ["/bin/sh", "-c", SERVER, "goldsmith-ssh", public].map(shell_quote).join(" ");
+    // ssh_config(5): `%` begins a token.
+    let proxy = format!(
+        "XDG_STATE_HOME={} {} exec {} -- {server}",
+        shell_quote(&state.to_string_lossy()),
+        shell_quote(&ours.to_string_lossy()),
+        shell_quote(name)
+    );
+    let proxy = proxy.replace('%', "%%").replace('\n', " ; ");
+    format!(
+        "# Made by goldsmith for its machine {name}; `goldsmith ssh-config {name}` makes it anew.\n\
+         Host {name}\n\
+         \x20   User root\n\
+         \x20   IdentityFile \"{}\"\n\
+         \x20   IdentitiesOnly yes\n\
+         \x20   ProxyCommand {proxy}\n\
+         \x20   # The way there is a socket that only its owner opens; the guest makes its key anew at each boot.\n\
+         \x20   StrictHostKeyChecking no\n\
+         \x20   UserKnownHostsFile /dev/null\n\
+         \x20   LogLevel ERROR\n",
+        key.display()
+    )
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be used: {source}", path.display())]
+struct NotWritten {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Failure for NotWritten {
+    fn class(&self) -> Class {
+        Class::Host
+    }
+
+    fn remedy(&self) -> Option<String> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_stand_before_the_host_and_a_command_after_it() {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for (rest, expected) in [
+            ("", "vm"),
+            ("uname -a", "vm uname -a"),
+            ("-v -L 80:localhost:80 -N", "-v -L 80:localhost:80 -N vm"),
+            ("-p 22 ls -l", "-p 22 vm ls -l"),
+            ("-oA=b -- -x", "-oA=b vm -x"),
+            ("-L", "-L vm"),
+        ] {
+            assert_eq!(options(&words(rest), "vm"), words(expected), "{rest}");
+        }
+    }
+}

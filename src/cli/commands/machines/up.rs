@@ -1,0 +1,99 @@
+//! `goldsmith up IMAGE` and `goldsmith start NAME`.
+
+use std::ffi::OsString;
+
+use serde_json::json;
+
+use crate::base::event::{Events, Task};
+use crate::base::failure::AnyFailure;
+use crate::base::text::{printable, shell_line};
+use crate::cli::args::{OfMachine, Supervise, Up};
+use crate::cli::{Context, host, printer, subject};
+use crate::run::{self, Machines, Place, Status, Wanted};
+
+/// Make a machine, unless it is there, start it, unless it runs, and wait until its system is up.
+///
+/// # Errors
+/// Whatever kept it from coming up.
+pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
+    subject::require_image(&args.image)?;
+    let wanted =
+        Wanted { name: args.name.clone(), memory: args.memory, cpus: args.cpus, forwards: args.forward.clone(), isolated: args.isolated };
+    let store = host::store_place(context);
+    let place = run::make(&super::machines(context)?, &args.image, &wanted, store.as_deref()).await?;
+    begin(&place, context).await
+}
+
+/// Start a machine that was stopped.
+///
+/// # Errors
+/// Whatever kept it from coming up.
+pub async fn start(args: &OfMachine, context: &Context) -> Result<(), AnyFailure> {
+    begin(&super::place(&args.name, context)?, context).await
+}
+
+/// Be the process that a machine lives in.
+///
+/// # Errors
+/// The machine failed.
+pub async fn supervise(args: &Supervise) -> Result<(), AnyFailure> {
+    let place = Machines::below(&args.state).find(&args.name)?;
+    Ok(run::supervise(&place, args.store.as_deref()).await?)
+}
+
+pub(super) async fn begin(place: &Place, context: &Context) -> Result<(), AnyFailure> {
+    let (state, store) = (context.environment.state_dir()?, host::store_place(context));
+    let mut args: Vec<OsString> = ["supervise", place.name().as_str(), "--state"].map(OsString::from).to_vec();
+    args.push(state.into());
+    if let Some(store) = &store {
+        args.extend(["--store".into(), std::path::absolute(store).unwrap_or_else(|_| store.clone()).into()]);
+    }
+    let supervisor = run::begin(place, &args, store.as_deref())?;
+    let ran = supervisor.ran();
+    let task = Events::new(context.listeners()).task(format!("start {}", place.name()));
+    let mut last = String::new();
+    let waited = supervisor.wait(|status| tell(status, &mut last, &task)).await;
+    let status = match waited {
+        Ok(status) => status,
+        Err(error) => {
+            drop(task);
+            return Err(error.into());
+        }
+    };
+    task.done();
+    if context.json {
+        let record =
+            json!({ "event": "up", "name": place.name(), "state": status.state, "ran_already": ran, "unreachable": status.unreachable });
+        return Ok(printer::out(&context.record(&record))?);
+    }
+    printer::err(&words(place, &status, ran));
+    Ok(())
+}
+
+/// The phase of the boot, once.
+fn tell(status: &Status, last: &mut String, task: &Task) {
+    if status.detail != *last {
+        last.clone_from(&status.detail);
+        task.step(&printable(last));
+    }
+}
+
+fn words(place: &Place, status: &Status, ran: bool) -> String {
+    let name = place.name().as_str();
+    let state = match (ran, status.state) {
+        (true, run::State::Up) => "is up already".to_owned(),
+        (_, state) => format!("is {}", state.name()),
+    };
+    match &status.unreachable {
+        Some(why) => format!(
+            "{name} {state}; commands cannot be run in it, since its initramfs cannot take goldsmith's runner: {}\nwhat its console says: {}\n",
+            printable(why),
+            shell_line(["goldsmith", "logs", "-f", name])
+        ),
+        None => format!(
+            "{name} {state}\na shell in it: {}\na command:     {}\n",
+            shell_line(["goldsmith", "shell", name]),
+            shell_line(["goldsmith", "exec", name, "--", "uname", "-a"])
+        ),
+    }
+}
