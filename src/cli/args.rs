@@ -13,11 +13,9 @@ pub use image::{
     ClusterCompression, DescribeFor, DomainType, ExportKind, Image, ImageDescribe, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat,
 };
 
-pub use machines::{Exec, Logs, OfMachine, Rm, Ssh, Stop, Supervise, Up};
+pub use machines::{Exec, Logs, OfMachine, Rm, Ssh, Stop, Supervise, Up, VmArgs};
 
-use self::memory::vm_memory;
 use super::examples;
-use crate::base::size::ByteSize;
 use crate::kickstart::Lint;
 
 const TOPICS: &str = "\
@@ -322,15 +320,9 @@ pub struct Run {
     /// Let this port of 127.0.0.1 lead to the VM's ssh
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub ssh: Option<u16>,
-    /// Let nothing out of the VM's network
-    #[arg(long)]
-    pub isolated: bool,
-    /// Memory of the VM
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = vm_memory)]
-    pub memory: ByteSize,
-    /// Processors of the VM [default: 2, or 1 when emulated]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
-    pub cpus: Option<u32>,
+    /// The VM.
+    #[command(flatten)]
+    pub vm: VmArgs,
 }
 
 /// `cache …`.

@@ -9,6 +9,20 @@ use crate::base::size::ByteSize;
 use crate::machine::spec::Forward;
 use crate::run::Name;
 
+/// What a VM is given.
+#[derive(Debug, clap::Args)]
+pub struct VmArgs {
+    /// Let nothing out of the VM's network
+    #[arg(long)]
+    pub isolated: bool,
+    /// Memory of the VM
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = vm_memory)]
+    pub memory: ByteSize,
+    /// Processors of the VM [default: 2, or 1 when emulated]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub cpus: Option<u32>,
+}
+
 /// `up`.
 #[derive(Debug, clap::Args)]
 pub struct Up {
@@ -21,15 +35,9 @@ pub struct Up {
     /// Let a port of 127.0.0.1 lead to one of the VM: 8080:80, or 80 for 80:80
     #[arg(long, value_name = "HOST:GUEST", value_parser = forward)]
     pub forward: Vec<Forward>,
-    /// Let nothing out of the VM's network
-    #[arg(long)]
-    pub isolated: bool,
-    /// Memory of the VM
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = vm_memory)]
-    pub memory: ByteSize,
-    /// Processors of the VM [default: 2, or 1 when emulated]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
-    pub cpus: Option<u32>,
+    /// The VM.
+    #[command(flatten)]
+    pub vm: VmArgs,
 }
 
 /// `stop` and `restart`.

@@ -20,7 +20,7 @@ pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
         return Err(NoJson.into());
     }
     subject::require_image(&args.image)?;
-    let options = Options { keep: args.keep, ssh: args.ssh, isolated: args.isolated, memory: args.memory, cpus: args.cpus };
+    let options = Options { keep: args.keep, ssh: args.ssh, isolated: args.vm.isolated, memory: args.vm.memory, cpus: args.vm.cpus };
     let mut vm = run::start(&args.image, host::store_place(context).as_deref(), &options).await?;
     printer::err(&greeting(vm.facts(), args, terminal::is_there()));
     // After the machine, and so dropped before it: whatever hangs in the machine's end, the terminal is as it was.
@@ -63,7 +63,7 @@ fn greeting(facts: &Facts, args: &Run, terminal: bool) -> String {
         Firmware::Uefi => "UEFI",
     };
     let cpus = counted(usize::try_from(facts.cpus).unwrap_or(usize::MAX), "CPU");
-    text.push_str(&format!("{}: {cpus}, {} of memory, {firmware}; ", facts.name, rounded(args.memory.bytes())));
+    text.push_str(&format!("{}: {cpus}, {} of memory, {firmware}; ", facts.name, rounded(args.vm.memory.bytes())));
     text.push_str(&match &facts.kept {
         None => "what it changes is thrown away when it ends\n".to_owned(),
         Some(kept) => {
@@ -128,6 +128,7 @@ impl Failure for NoJson {
 mod tests {
     use super::*;
     use crate::base::size::ByteSize;
+    use crate::cli::args::VmArgs;
     use crate::machine::probe::Probe;
     use crate::run::Kept;
 
@@ -137,7 +138,7 @@ mod tests {
             accelerator: if reason.is_some() { Accelerator::Tcg } else { Accelerator::Kvm },
             reason: reason.map(str::to_owned),
         };
-        let args = Run { image: "x".into(), keep: false, ssh: None, isolated: false, memory: ByteSize::gib(2), cpus: None };
+        let args = Run { image: "x".into(), keep: false, ssh: None, vm: VmArgs { isolated: false, memory: ByteSize::gib(2), cpus: None } };
         let facts = Facts { name: "debian".into(), probe: probe(None), cpus: 2, firmware: Firmware::Bios, kept: None, logins: None };
         let plain = "debian: 2 CPUs, 2.00 GiB of memory, BIOS; what it changes is thrown away when it ends\n";
         let end = "the serial console follows; ctrl-] ends the machine\n";

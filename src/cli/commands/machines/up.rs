@@ -17,8 +17,13 @@ use crate::run::{self, Machines, Place, Status, Wanted};
 /// Whatever kept it from coming up.
 pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
     subject::require_image(&args.image)?;
-    let wanted =
-        Wanted { name: args.name.clone(), memory: args.memory, cpus: args.cpus, forwards: args.forward.clone(), isolated: args.isolated };
+    let wanted = Wanted {
+        name: args.name.clone(),
+        memory: args.vm.memory,
+        cpus: args.vm.cpus,
+        forwards: args.forward.clone(),
+        isolated: args.vm.isolated,
+    };
     let store = host::store_place(context);
     let place = run::make(&super::machines(context)?, &args.image, &wanted, store.as_deref()).await?;
     begin(&place, context).await
