@@ -246,3 +246,66 @@ impl Place {
         fs::remove_dir_all(&self.dir).map_err(|source| RunError::State { path: self.dir.clone(), source })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(dir: &Path, name: &str, record: &str) -> Place {
+        let place = Machines::below(dir).place(&name.parse().unwrap());
+        fs::create_dir_all(place.dir()).unwrap();
+        fs::write(place.record_file(), record).unwrap();
+        place
+    }
+
+    #[test]
+    fn a_record_is_read_back_and_what_is_none_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("d.raw");
+        fs::write(&image, [0; 512]).unwrap();
+        let record = Record {
+            schema: SCHEMA,
+            name: "web".parse().unwrap(),
+            source: image.clone(),
+            base: Base::of(&image).unwrap(),
+            memory: ByteSize::gib(1),
+            cpus: None,
+            forwards: vec![Forward { host: 8080, guest: 80 }],
+            isolated: true,
+            created: "2026-11-29T00:00:00Z".to_owned(),
+        };
+        let text = serde_json::json!(record).to_string();
+        assert_eq!(made(dir.path(), "web", &text).record().unwrap(), record);
+        for (text, why) in [
+            (text.replace("\"schema\":1", "\"schema\":2"), "its schema is 2, and this goldsmith knows 1"),
+            ("{}".to_owned(), "its schema is missing"),
+            ("{".to_owned(), "EOF while parsing"),
+            (text.replace("\"memory\":\"1G\"", "\"memory\":\"much\""), "`much` is not a size"),
+            (text.replace("\"web\"", "\"../web\""), "a machine's name has"),
+            (text.replace("\"isolated\"", "\"insulated\""), "unknown field `insulated`"),
+        ] {
+            let error = made(dir.path(), "web", &text).record().unwrap_err();
+            assert!(matches!(error, RunError::ForeignState { .. }) && error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_lock_alone_tells_whether_a_machine_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let machines = Machines::below(dir.path());
+        assert_eq!(machines.all().unwrap(), []);
+        let (web, db) = (made(dir.path(), "web", "{}"), made(dir.path(), "db", "{}"));
+        fs::write(dir.path().join("machines/.new"), "a draft of another process").unwrap();
+        assert_eq!(machines.all().unwrap(), [db.clone(), web.clone()]);
+        web.write_ended("powered off".to_owned(), None).unwrap();
+        let lock = web.take().unwrap();
+        assert!(lock.is_some() && web.runs().unwrap() && !db.runs().unwrap());
+        assert!(matches!(web.remove(), Err(RunError::Runs { .. })));
+        drop(lock);
+        assert_eq!(web.ended().unwrap().how, "powered off");
+        web.remove().unwrap();
+        let missed = machines.find(&"dbb".parse().unwrap()).unwrap_err();
+        assert!(matches!(&missed, RunError::NoMachine { like: Some(like), .. } if like == "db"), "{missed:?}");
+        assert_eq!(machines.all().unwrap(), [db]);
+    }
+}

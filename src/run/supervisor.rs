@@ -71,7 +71,7 @@ pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunErr
     service.abort();
     let (how, failure) = match &ended {
         Ok(how) => (how.clone(), None),
-        Err(error) => (format!("failed: {error}"), Some(Told::of(error))),
+        Err(error) => (format!("failed: {error}"), Some(Told::of(error, place.boot()))),
     };
     place.write_ended(how, failure).map_err(failed(place.dir().to_owned()))?;
     // Whoever waits for the end waits for the lock.
@@ -134,7 +134,7 @@ async fn boot_once(
         shared,
         up_by: begun + boot_limit(probe.accelerator),
         cut_at: None,
-        retry_at: None,
+        paused: None,
         booting: Booting::begin("booting", &task),
     };
     shared.change(|status| status.qemu = guest.resident.machine().id());
@@ -187,15 +187,16 @@ struct Living<'a> {
     up_by: Instant,
     /// When the power is cut.
     cut_at: Option<Instant>,
-    /// When a guest whose disk was full is let go on.
-    retry_at: Option<Instant>,
+    /// When a guest that the host's full disk stopped is let go on, and what it was doing.
+    paused: Option<(Instant, State)>,
     booting: Booting,
 }
 
 impl Living<'_> {
     async fn until_the_end(&mut self, orders: &mut UnboundedReceiver<Order>, task: &Task) -> Result<After, RunError> {
         loop {
-            let deadline = [Some(self.up_by).filter(|_| self.is_booting()), self.cut_at, self.retry_at].into_iter().flatten().min();
+            let deadline =
+                [Some(self.up_by).filter(|_| self.is_booting()), self.cut_at, self.paused.map(|(at, _)| at)].into_iter().flatten().min();
             let late = async {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -244,8 +245,9 @@ impl Living<'_> {
             MachineEvent::Shutdown(ShutdownReason::Reset) => return Ok(Some(After::Again)),
             MachineEvent::IoError { no_space: true, .. } => {
                 let detail = "the host's disk is full; it goes on when there is room".to_owned();
+                let was = self.paused.map_or_else(|| self.shared.status().state, |(_, was)| was);
+                self.paused = Some((Instant::now() + RETRY, was));
                 self.shared.change(|status| (status.state, status.detail) = (State::Paused, detail));
-                self.retry_at = Some(Instant::now() + RETRY);
             }
             // QEMU tells the guest of other failures of the disk, and it decides.
             MachineEvent::IoError { .. } | MachineEvent::Port { .. } | MachineEvent::Reset => {}
@@ -305,11 +307,13 @@ impl Living<'_> {
         if self.cut_at.is_some_and(|at| at <= now) {
             return Some(After::Off("its power was cut".to_owned()));
         }
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
+        if let Some((at, was)) = self.paused
+            && at <= now
+        {
+            self.paused = None;
             // If there is still no room, the next write says so again.
             if self.resident.machine().go_on().await.is_ok() {
-                self.shared.change(|status| (status.state, status.detail) = (State::Up, String::new()));
+                self.shared.change(|status| (status.state, status.detail) = (was, String::new()));
             }
         }
         if self.is_booting() && self.up_by <= now {

@@ -18,14 +18,14 @@ pub struct Told {
 }
 
 impl Told {
-    /// `failure`, for another process.
-    pub(super) fn of(failure: &dyn Failure) -> Self {
+    /// `failure` of a machine that leaves its evidence in `dir`, for another process.
+    pub(super) fn of(failure: &dyn Failure, dir: PathBuf) -> Self {
         Self {
             class: failure.class(),
             what: failure.to_string(),
             remedy: failure.remedy(),
             evidence: failure.evidence(),
-            evidence_dir: failure.evidence_dir(),
+            evidence_dir: Some(dir),
         }
     }
 }
