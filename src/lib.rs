@@ -21,12 +21,13 @@
 //!   an installer reads. All three are pure: no file, no process, no clock.
 //! - [`packages`] knows what a repository offers and what a system gets of it; pure as well.
 //! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
-//! - [`handover`] knows the documents that hypervisors, clouds and registries want with an image; pure.
+//! - [`handover`] knows the documents that hypervisors, clouds and registries want with an image; pure. Exports write them, by command or by `[output]`.
 //! - [`machine`] runs one QEMU and scripts as root in it, and does not know what for. [`image`] reads and writes disks at rest, and
 //!   does not know who runs them.
 //! - [`inventory`] tells which packages an image has, [`sbom`] says it in the words of SPDX and CycloneDX, [`compare`] tells what two
 //!   images differ in, [`audit`] what one should not give away. [`stages`] execute a plan, [`verify`] judges the result without knowing how
-//!   it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM.
+//!   it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM: at the terminal, or under a name, in a
+//!   process of its own.
 //! - [`report`] writes the page that people read of a build, good or failed.
 //! - [`cli`] is the only printer, the only reader of the environment and the only place that knows exit codes.
 //!
@@ -42,8 +43,9 @@
 //! # On disk
 //!
 //! The store ([`cache`]) holds layers, fetched files, locks, scratch directories, what was found out once (digests of files), and the secret that
-//! salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, `manifest.json`, `report.html`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
-//! `NAME.failed-TIME` instead.
+//! salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, the same disk in the formats that the recipe's `[output]` names
+//! (`NAME.vmdk`, …), `manifest.json`, `report.html`, `SHA256SUMS`, `build.ndjson`. A failed build leaves `NAME.failed-TIME` instead. The machines of [`run`]
+//! that have names are kept in the user's state directory, each in a directory of its own (`run/record.rs`).
 
 pub mod base;
 pub mod hardware;
