@@ -17,6 +17,7 @@
 
 mod audit_rules;
 mod builtin;
+mod containers;
 mod diagnostics;
 mod keys;
 mod known;
@@ -33,6 +34,7 @@ mod tree;
 mod written;
 
 pub use builtin::{builtin, builtin_names, reads_as_recipe, starter};
+pub use containers::{ContainerImage, ContainerRun, DockerImage};
 pub use diagnostics::{Diagnostics, Passage};
 pub use host::RecipeHost;
 pub use keys::GpgKey;

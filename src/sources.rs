@@ -5,6 +5,7 @@
 
 mod apt;
 pub mod bundle;
+mod containers;
 mod debian;
 mod digests;
 mod error;
@@ -24,13 +25,14 @@ mod upstream;
 mod verified;
 
 pub use apt::AptSource;
+pub use containers::{ContainerArchive, PackedImage, all_images, container_runs, write as write_images, written_bytes as image_bytes};
 pub use debian::{DebianChoice, DebianPackage, DebianRepository, gather_debian};
 pub use error::SourceError;
 pub(crate) use fetch::shown;
 pub use fetch::{Awaited, Fetch, Proxies, Web};
 pub use host::Host;
 pub use indexes::{PackageIndex, contents, index_digests, indexes};
-pub use resolve::resolve;
+pub use resolve::{resolve, resolve_containers};
 pub use resolved::{Resolved, Suite};
 pub use signatures::{Proof, Signers};
 pub use unresolved::Unresolved;
@@ -48,7 +50,7 @@ pub struct Pins(pub Vec<Pin>);
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pin {
-    /// What it is to the recipe: `iso`, `archive kubernetes`, `packages kubernetes`, `debian bookworm-updates`.
+    /// What it is to the recipe: `iso`, `archive kubernetes`, `packages kubernetes`, `debian bookworm-updates`, `container_image app.tar`.
     pub name: String,
     /// Its digest.
     pub sha256: Sha256Digest,

@@ -28,6 +28,7 @@ mod default_image;
 mod diff_cases;
 mod report_cases;
 mod deploy_cases;
+mod container_cases;
 mod deploy_scripts;
 mod rehearsal_cases;
 mod sbom_cases;

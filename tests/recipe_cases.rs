@@ -343,6 +343,17 @@ const BAD: &[(&str, &[&str])] = &[
             "[[check]]\n[[check]]\nname = \"both\"\ndocker = { version = \"1\" }\nport = { number = 1 }\n[[check]]\ndocker = {}\n[[check]]\nservice = { unit = \"a b\" }\n[[check]]\nfile = { path = \"/a\", exists = false, contains = \"x\", mode = \"x\" }\n[[check]]\npackage = { name = \"a\", installed = false, version = \"1\" }\n[[check]]\nsysctl = { key = \"x\", value = 1.5 }\n[[check]]\ncommand = { run = \" \", stdout = \"\" }\n",
         ],
     ),
+    (
+        "container-images",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[container_image]]\n[[container_image]]\narchive = 1\n[[container_image]]\narchive = \"a.tar\"\nsha256 = \"x\"\nstdout = \"x\"\n",
+            "[[container_image]]\narchive = \"./a.tar\"\nrun = \"/bin/true\"\n[[container_image]]\narchive = \"a.tar\"\nrun = [\" \", \"a\\u0000\"]\n",
+            "[[container_image]]\nfrom = \"r.example/app@sha256:00\"\narchive = \"\"\n",
+            "[[container_image]]\narchive = \"b.tar\"\nrun = [\"log-in\", \"hunter2\"]\nstdout = \"http://me:pw@host/\"\n",
+        ],
+    ),
     ("extends-nothing", &["schema = 1\nextends = \"none.toml\"\n"]),
     ("extends-unknown-name", &["schema = 1\nextends = \"debian-13-docker\"\n"]),
     ("extends-itself", &["schema = 1\nextends = \"./r.toml\"\n"]),

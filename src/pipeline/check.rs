@@ -3,6 +3,7 @@
 mod accounts;
 mod bundles;
 mod audited;
+mod containers;
 mod identities;
 mod impossible;
 mod packages;
@@ -28,7 +29,7 @@ use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::packages::Brought;
 use crate::recipe::{Media, Recipe, doubts};
 use crate::sources::medium::{KnownMedium, known_as};
-use crate::sources::{self, Awaited, Fetch, Host, Resolved, Web};
+use crate::sources::{self, Awaited, Fetch, Host, Resolved, Web, all_images, image_bytes};
 
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 pub(super) use signatures::{unverified, weak};
@@ -116,7 +117,7 @@ fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
         // Whole, so that it can be pinned.
         Row::ok(Area::Sources, format!("upstream {} of {}, repomd_sha256 {}", upstream.name(), upstream.repository(), upstream.sha256()))
     });
-    let pinned = found.pins.0.iter().map(|pin| {
+    let pinned = found.inputs().into_iter().map(|pin| {
         let awaited = found.awaited.iter().find(|(name, _)| *name == pin.name).map(|(_, awaited)| format!(", {awaited}"));
         Row::ok(Area::Sources, format!("{}, sha256 {}{}", pin.name, pin.sha256.short(), awaited.unwrap_or_default()))
     });
@@ -186,6 +187,8 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     rows.extend(accounts::rows(recipe, forecast.as_ref()));
     rows.extend(identities::rows(recipe, forecast.as_ref()));
     rows.extend(audited::rows(recipe));
+    let archives = resolved.map_or(&[][..], |resolved| &resolved.containers);
+    rows.extend(containers::rows(recipe, &all_images(archives), image_bytes(archives), forecast.as_ref()));
     rows.extend(checks(recipe, forecast.as_ref()));
     preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     Ok(preflight)

@@ -65,7 +65,7 @@ pub(super) async fn describe(
         // OK to default: a recipe is plain data, which JSON always takes.
         recipe: serde_json::to_value(recipe).unwrap_or_default(),
         promises,
-        inputs: suites.chain(resolved.pins.0).map(input).collect(),
+        inputs: suites.chain(resolved.inputs()).map(input).collect(),
         signatures: resolved.proofs.into_iter().map(record).collect(),
         stages,
         tools,

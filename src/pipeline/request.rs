@@ -44,7 +44,8 @@ impl Request<'_> {
             Supply::Archive(archive) => archive.path.as_deref(),
             Supply::Upstream(_) => None,
         });
-        let inputs = iso.into_iter().chain(archives).filter_map(Path::parent);
+        let images = recipe.container_images.iter().map(|image| image.path.as_path());
+        let inputs = iso.into_iter().chain(archives).chain(images).filter_map(Path::parent);
         let known = self.host_paths.with(self.store.root(), "STORE");
         let known = self.target.parent().into_iter().fold(known, |known, parent| known.with(parent, "OUTPUT"));
         inputs.fold(known, |known, dir| known.with(dir, "INPUT"))

@@ -171,7 +171,9 @@ fn label(item: &Node) -> String {
     if let Value::String(text) = &item.value {
         return text.clone();
     }
-    let of = |node: &Node| ["name", "id", "path", "unit", "key", "run", "number"].iter().find_map(|key| text(node, key)).map(str::to_owned);
+    let of = |node: &Node| {
+        ["name", "id", "path", "archive", "unit", "key", "run", "number"].iter().find_map(|key| text(node, key)).map(str::to_owned)
+    };
     of(item).unwrap_or_else(|| {
         let Some((kind, entry)) = item.table().and_then(|table| table.first_key_value()) else { return "an item".to_owned() };
         of(&entry.node).map_or_else(|| kind.clone(), |name| format!("{kind} {name}"))

@@ -4,6 +4,7 @@
 //! with anything in the place of what is wrong: once there is an error, the result is thrown away.
 
 mod checks;
+mod containers;
 mod content;
 mod fields;
 mod judge;

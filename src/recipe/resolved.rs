@@ -12,7 +12,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GpgKey, Passage};
+use super::{ContainerImage, GpgKey, Passage};
 use crate::base::digest::Sha256Digest;
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
@@ -53,6 +53,8 @@ pub struct Recipe {
     pub build: Build,
     /// Steps run in the booted system after the installation, in order; a layer each.
     pub provision: Vec<ProvisionStep>,
+    /// Images of containers that Docker is to have.
+    pub container_images: Vec<ContainerImage>,
     /// Promises verified on the finished image.
     pub checks: Vec<Check>,
     /// What the audit would refuse and is meant to be in the image.

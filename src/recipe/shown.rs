@@ -121,6 +121,9 @@ impl Serialize for Recipe {
         }
         map.serialize_entry("build", &self.build)?;
         map.serialize_entry("provision", &self.provision.iter().map(ToldStep::from).collect::<Vec<_>>())?;
+        if !self.container_images.is_empty() {
+            map.serialize_entry("container_images", &self.container_images)?;
+        }
         map.serialize_entry("checks", &self.checks)?;
         map.serialize_entry("waivers", &self.waivers)?;
         map.serialize_entry("output", &self.output)?;

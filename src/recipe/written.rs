@@ -4,6 +4,7 @@
 //! keeps the schema, which the walker in `shape.rs` reads, and the Rust types in step.
 
 mod check;
+mod container;
 mod value;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) use check::{Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
+pub(super) use container::ContainerImage;
 pub(super) use value::SysctlValue;
 
 use super::resolved::{
@@ -66,6 +68,9 @@ pub(super) struct Recipe {
     /// Steps run in the booted system after the installation, in order; a layer each.
     #[serde(default)]
     pub provision: Vec<Provision>,
+    /// Images of containers that Docker has at hand, loaded after the last provision step, without a network.
+    #[serde(default)]
+    pub container_image: Vec<ContainerImage>,
     /// Promises verified on the finished image.
     #[serde(default)]
     pub check: Vec<Check>,

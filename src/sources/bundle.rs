@@ -42,15 +42,15 @@ pub use header::PackageHeader;
 pub use listing::FileRecord;
 pub use traps::{Target, Trap, TrapKind};
 
-pub(super) use archive::FILE_BYTES;
+pub(super) use archive::{FILE_BYTES, Found, Holds, allowance, cut_off, each_file, too_much};
 pub use inspection::Maker;
 pub(super) use listing::digest_of;
 pub(super) use make::repodata;
+pub(super) use problem::{Problem, Stop};
 pub(super) use unpack::TIME;
 
 use inspection::{Inspection, Summary};
 use listing::Listing;
-use problem::Stop;
 
 /// A repository's bundle, inspected.
 #[derive(Debug, Clone)]

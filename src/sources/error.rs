@@ -170,6 +170,26 @@ pub enum SourceError {
         /// A line for each problem.
         problems: Vec<String>,
     },
+    /// An archive of container images is none, is damaged or hostile, or has images that cannot be loaded.
+    #[error("{what} cannot be used: {}: {}", path.display(), first_of(problems))]
+    BadImages {
+        /// What it is to the recipe.
+        what: String,
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it; at least one.
+        problems: Vec<String>,
+        /// What to do about all of it.
+        remedy: String,
+    },
+    /// An input cannot be used, and it is known where the recipe names it.
+    #[error("{source}")]
+    InRecipe {
+        /// Where.
+        at: Box<Passage>,
+        /// Why.
+        source: Box<SourceError>,
+    },
     /// Keys that packages must be signed with cannot be had, or are others.
     #[error("{what} cannot be used: {}", first_of(problems))]
     BadKeys {
@@ -381,6 +401,7 @@ impl Failure for SourceError {
             Self::Tool(error) => error.class(),
             Self::Index(error) => error.class(),
             Self::Store(error) => error.class(),
+            Self::InRecipe { source, .. } => source.class(),
             Self::NoSuite { at: Some(_), .. } => Class::Usage,
             Self::Scratch { .. } | Self::NoRoom { .. } | Self::NoClient { .. } | Self::Untrusted { .. } => Class::Host,
             _ => Class::Input,
@@ -421,6 +442,8 @@ impl Failure for SourceError {
                 "get it again, or pack the packages anew, and nothing but them: tar -C DIRECTORY -chzf FILE . (h: files in the place of links)"
                     .to_owned()
             }
+            Self::BadImages { remedy, .. } => remedy.clone(),
+            Self::InRecipe { source, .. } => return source.remedy(),
             Self::BadRepodata { .. } => {
                 "make the metadata again where the packages are, and pack them again: createrepo_c --no-database --general-compress-type=gz DIRECTORY \
                  (or pack them without repodata: with createrepo_c installed, goldsmith makes it)"
@@ -475,6 +498,7 @@ impl Failure for SourceError {
     fn findings(&self) -> Vec<Finding> {
         match self {
             Self::NoSuite { suite, mirror, at: Some(at) } => vec![at.finding(&no_suite(suite, mirror), self.remedy())],
+            Self::InRecipe { at, source } => vec![at.finding(&source.to_string(), source.remedy())],
             _ => Vec::new(),
         }
     }
@@ -482,6 +506,7 @@ impl Failure for SourceError {
     fn evidence(&self) -> Vec<String> {
         match self {
             Self::NoSuite { at: Some(at), .. } => at.shown(),
+            Self::InRecipe { at, source } => at.shown().into_iter().chain(source.evidence()).collect(),
             Self::Unreachable { source, .. }
             | Self::Untrusted { source, .. }
             | Self::UnreachedRepository { source, .. }
@@ -494,6 +519,7 @@ impl Failure for SourceError {
             Self::BadBundle { problems, .. }
             | Self::BadRepodata { problems, .. }
             | Self::UnusableRepodata { problems, .. }
+            | Self::BadImages { problems, .. }
             | Self::BadKeys { problems, .. }
             | Self::BadSignatures { problems, .. }
                 if problems.len() > 1 =>

@@ -9,25 +9,46 @@ use crate::base::gzip::Gzip;
 /// Memory an xz stream may ask for: `xz -9` takes 65 MiB. zstd has such a limit by itself (128 MiB), and bzip2 never takes 8 MiB.
 const XZ_MEMORY: u64 = 128 << 20;
 
+/// What a compressed or plain file stands for.
+pub(super) enum Unpacked<R: BufRead> {
+    Gzip(Gzip<R>),
+    Xz(liblzma::bufread::XzDecoder<R>),
+    Zstd(zstd::Decoder<'static, R>),
+    Bzip2(bzip2::bufread::MultiBzDecoder<R>),
+    Plain(R),
+}
+
+impl<R: BufRead> Read for Unpacked<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Gzip(reader) => reader.read(buf),
+            Self::Xz(reader) => reader.read(buf),
+            Self::Zstd(reader) => reader.read(buf),
+            Self::Bzip2(reader) => reader.read(buf),
+            Self::Plain(reader) => reader.read(buf),
+        }
+    }
+}
+
 /// Give what `packed` stands for: gzip, xz, zstd and bzip2 are unpacked, also several streams one after the other; anything else is given
 /// as it is. The first bytes tell: RFC 1952, section 2.3.1; xz-file-format.txt, section 2.1.1.1; RFC 8878, section 3.1.1; bzip2's manual,
 /// section 2.9.
 ///
 /// # Errors
 /// The first bytes cannot be read. Damage shows when the result is read.
-pub(super) fn unpacked<'a>(mut packed: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+pub(super) fn unpacked<R: BufRead>(mut packed: R) -> io::Result<Unpacked<R>> {
     let head = packed.fill_buf()?;
     Ok(if head.starts_with(b"\x1f\x8b") {
-        Box::new(Gzip::new(packed))
+        Unpacked::Gzip(Gzip::new(packed))
     } else if head.starts_with(b"\xfd7zXZ\0") {
         let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(io::Error::other)?;
-        Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream))
+        Unpacked::Xz(liblzma::bufread::XzDecoder::new_stream(packed, stream))
     } else if head.starts_with(b"\x28\xb5\x2f\xfd") {
-        Box::new(zstd::Decoder::with_buffer(packed)?)
+        Unpacked::Zstd(zstd::Decoder::with_buffer(packed)?)
     } else if head.starts_with(b"BZh") {
-        Box::new(bzip2::bufread::MultiBzDecoder::new(packed))
+        Unpacked::Bzip2(bzip2::bufread::MultiBzDecoder::new(packed))
     } else {
-        Box::new(packed)
+        Unpacked::Plain(packed)
     })
 }
 

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::apt::{self, AptSource};
 use super::bundle::Bundle;
+use super::containers::{self, ContainerArchive};
 use super::fetch::{Awaited, Fetch, Remote, fetch, look};
 use super::host::Host;
 use super::in_release::{self, Signed};
@@ -20,7 +21,7 @@ use super::verified::stored;
 use super::{SourceError, Unresolved, VerifiedFile};
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
-use crate::recipe::{AptRepository, FileSource, Media, Passage, Recipe, Repository, Supply};
+use crate::recipe::{AptRepository, ContainerImage, FileSource, Media, Passage, Recipe, Repository, Supply};
 
 /// For an index of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
@@ -34,7 +35,8 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     let mut errors = Vec::new();
     let unreached = upstreams(recipe, host, &mut found, task).await;
     // Gigabytes are not fetched for a build that lacks another file.
-    let lacks = sources(recipe).any(is_nowhere) || !unreached.is_empty();
+    let lacks_image = recipe.container_images.iter().any(|image| !is_there(&image.path));
+    let lacks = sources(recipe).any(is_nowhere) || lacks_image || !unreached.is_empty();
     let host = if lacks { Host { fetch: Fetch::Look, ..host } } else { host };
     if let Media::Anaconda { iso, .. } = &recipe.media {
         errors.extend(medium(iso, host, &mut found, task).await.err());
@@ -50,6 +52,9 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
             errors.extend(apt_repository(repository, host, &mut found, task).await.err());
         }
     }
+    let (containers, refused) = container_archives(recipe, host, task).await;
+    found.containers = containers;
+    errors.extend(refused);
     errors.extend(unreached);
     if errors.is_empty() { Ok(found) } else { Err(Unresolved { found: Box::new(found), errors }) }
 }
@@ -69,6 +74,39 @@ async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &m
     found.pin(&name, bundle.sha256(), source);
     found.bundles.insert(repository.id.clone(), bundle);
     Ok(())
+}
+
+/// The archives of container images that a recipe names, and why others cannot be used.
+async fn container_archives(recipe: &Recipe, host: Host<'_>, task: &Task) -> (Vec<ContainerArchive>, Vec<SourceError>) {
+    let (mut archives, mut errors) = (Vec::new(), Vec::new());
+    for (index, image) in recipe.container_images.iter().enumerate() {
+        match container_archive(index, image, host, task).await {
+            Ok(archive) => archives.push(archive),
+            Err(error) => errors.push(containers::placed(error, image.at.as_ref())),
+        }
+    }
+    errors.extend(containers::clashes(&archives));
+    (archives, errors)
+}
+
+/// The archives of container images that a recipe names, whatever else it names.
+///
+/// # Errors
+/// Why some cannot be used.
+pub async fn resolve_containers(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Vec<ContainerArchive>, Unresolved> {
+    let (containers, errors) = container_archives(recipe, host, task).await;
+    if errors.is_empty() { Ok(containers) } else { Err(Unresolved { found: Box::default(), errors }) }
+}
+
+/// An archive of container images, which is on this host.
+async fn container_archive(index: usize, image: &ContainerImage, host: Host<'_>, task: &Task) -> Result<ContainerArchive, SourceError> {
+    let path = &image.path;
+    let what = format!("the image archive {}", path.file_name().unwrap_or_default().to_string_lossy());
+    if !is_there(path) {
+        let key = format!("container_image.{index}.archive");
+        return Err(SourceError::Missing { what, key, path: Some(path.clone()), sha256: image.sha256 });
+    }
+    ContainerArchive::open(&what, path, image, host, task).await
 }
 
 /// Verify the packages of a bundle, when its repository has keys. Keys that cannot be used are told without a bundle, too.
@@ -186,8 +224,11 @@ fn sources(recipe: &Recipe) -> impl Iterator<Item = &FileSource> {
 
 /// The local copy of an input, when something is there.
 fn local(source: &FileSource) -> Option<&PathBuf> {
-    let is_there = |path: &&PathBuf| !fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-    source.path.as_ref().filter(is_there)
+    source.path.as_ref().filter(|path| is_there(path))
+}
+
+fn is_there(path: &Path) -> bool {
+    !fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Whether an input has no local copy and cannot be fetched.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::apt::AptSource;
 use super::bundle::Bundle;
+use super::containers::ContainerArchive;
 use super::debian::DebianChoice;
 use super::fetch::{Awaited, shown};
 use super::medium::Medium;
@@ -17,7 +18,7 @@ use crate::recipe::FileSource;
 /// A recipe's inputs, found.
 #[derive(Debug, Default)]
 pub struct Resolved {
-    /// Every input by digest.
+    /// Every input of the installation by digest.
     pub pins: Pins,
     /// What is still to be fetched, by its pin's name: it is none of the files below. Only with [`Fetch::Look`].
     pub awaited: Vec<(String, Awaited)>,
@@ -27,6 +28,8 @@ pub struct Resolved {
     pub medium: Option<Medium>,
     /// The bundles of the recipe's repositories, by their id.
     pub bundles: BTreeMap<String, Bundle>,
+    /// The archives of container images, in the order of the recipe.
+    pub containers: Vec<ContainerArchive>,
     /// The online repositories that packages may be chosen of, in the order of the recipe.
     pub upstreams: Vec<Upstream>,
     /// What was chosen of them, by the id of the recipe's repository; nothing while it is not known.
@@ -63,6 +66,11 @@ impl Suite {
 }
 
 impl Resolved {
+    /// Every input by digest: what the installation reads, then what is loaded later.
+    pub fn inputs(&self) -> Vec<Pin> {
+        self.pins.0.iter().cloned().chain(self.containers.iter().map(ContainerArchive::pin)).collect()
+    }
+
     pub(super) fn pin(&mut self, name: &str, sha256: Sha256Digest, source: &FileSource) {
         self.pins.0.push(Pin { name: name.to_owned(), sha256, urls: source.urls.iter().map(|url| shown(url)).collect() });
     }

@@ -72,6 +72,7 @@ pub fn lab() -> Recipe {
         build: Build { cpus: 2, memory: ByteSize::gib(2), deadline: Duration::from_secs(3600), network: BuildNetwork::Closed },
         provision: Vec::new(),
         waivers: Vec::new(),
+        container_images: Vec::new(),
         checks: Vec::new(),
         inherited: Vec::new(),
         suite_at: None,

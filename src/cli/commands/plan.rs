@@ -35,14 +35,14 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
         let stages: Vec<_> = plan.jobs().zip(&standing).enumerate().map(stage).collect();
         let inherited: serde_json::Map<_, _> = recipe.inherited.iter().map(|from| (from.list.clone(), json!(from.items))).collect();
         let document =
-            json!({"schema": 1, "content_id": plan.content_id, "inherited": inherited, "inputs": resolved.pins, "stages": stages});
+            json!({"schema": 1, "content_id": plan.content_id, "inherited": inherited, "inputs": resolved.inputs(), "stages": stages});
         return Ok(printer::out(&format!("{document}\n"))?);
     }
     let mut text = String::new();
     for inherited in &recipe.inherited {
         text.push_str(&format!("{:<8} {:<32} {}\n", "inherit", inherited.list, inherited.items.join(", ")));
     }
-    for pin in &resolved.pins.0 {
+    for pin in &resolved.inputs() {
         text.push_str(&format!("{:<8} {:<32} sha256 {}\n", "input", pin.name, pin.sha256.short()));
     }
     for (job, standing) in plan.jobs().zip(&standing) {

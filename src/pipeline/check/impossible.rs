@@ -19,7 +19,7 @@ pub(super) struct Impossible {
 }
 
 /// Packages with a Docker Engine: Docker's own, Debian's, the Moby project's, EL7's.
-const ENGINES: [&str; 4] = ["docker-ce", "docker.io", "moby-engine", "docker"];
+pub(super) const ENGINES: [&str; 4] = ["docker-ce", "docker.io", "moby-engine", "docker"];
 
 /// The recipe's checks that cannot be passed: whatever the packages turn out to be, or with those of the forecast.
 pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Impossible> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::base::failure::{AnyFailure, Class, Failure, Finding};
 use crate::base::text::counted;
 use crate::pipeline::closure::ForecastPackage;
+use crate::recipe::Passage;
 
 /// Version of the document that [`Preflight`] serialises to.
 pub const SCHEMA: u32 = 1;
@@ -114,6 +115,15 @@ impl Row {
         let failure = failure.get();
         let row = Self::new(area, Verdict::Wrong, failure.to_string(), failure.remedy(), failure.class());
         Self { evidence: failure.evidence(), findings: failure.findings(), ..row }
+    }
+
+    /// The same, with the line of the recipe that it is about.
+    pub(super) fn at(mut self, at: Option<&Passage>) -> Self {
+        if let Some(at) = at {
+            self.findings.push(at.finding(&self.what, self.remedy.clone()));
+            self.evidence.extend(at.shown());
+        }
+        self
     }
 
     fn new(area: Area, verdict: Verdict, what: impl Into<String>, remedy: Option<String>, class: Class) -> Self {

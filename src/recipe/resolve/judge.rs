@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::RecipeHost;
-use super::super::diagnostics::{Findings, Problem};
+use super::super::diagnostics::{Findings, Passage, Problem};
 use super::super::syntax::{Verdict, host_path};
 use super::super::tree::{KeyPath, Node, Source};
 use super::super::written::Installer;
@@ -38,6 +38,11 @@ impl<'a> Judge<'a> {
     /// Whether the recipe says anything at `path`.
     pub fn is_written(&self, path: &KeyPath) -> bool {
         self.tree.has(path)
+    }
+
+    /// What is written at `path`, for what only shows later.
+    pub fn passage(&self, path: &KeyPath) -> Option<Passage> {
+        self.is_written(path).then(|| Passage::of(self.sources, &self.tree.place(path))).flatten()
     }
 
     /// What is at `path` is wrong.

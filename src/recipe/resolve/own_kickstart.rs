@@ -262,7 +262,7 @@ mod tests {
     }
 
     /// Keys that keep their meaning beside a kickstart of one's own.
-    const SAID_HERE: [&str; 14] = [
+    const SAID_HERE: [&str; 15] = [
         "schema",
         "extends",
         "name",
@@ -271,6 +271,7 @@ mod tests {
         "repository",
         "build",
         "provision",
+        "container_image",
         "check",
         "waiver",
         "output",

@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
-use super::{checks, content, own_kickstart, published, repositories, system};
+use super::{checks, containers, content, own_kickstart, published, repositories, system};
 use crate::base::size::ByteSize;
 
 /// The smallest disk that a system fits on.
@@ -40,6 +40,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         disk: disk(judge, &written.disk),
         build: build(judge, &written.build),
         provision: content::provision(judge, &written.provision, written.build.network),
+        container_images: containers::container_images(judge, &written.container_image),
         checks: checks::checks(judge, &written.check),
         waivers: waivers(judge, &written.waiver),
         output: output(judge, &written.output, &written.disk),

@@ -1,4 +1,4 @@
-//! The files of a packed bundle, one after the other.
+//! The files of a packed bundle, or of an archive of container images, one after the other.
 //!
 //! The `tar` crate reads the headers and nothing else: its own treatment of long names takes as much memory as an archive claims, its
 //! reader of PAX records takes a line end in a value for the end of the record, and its unpacking obeys the archive. Entries are regular
@@ -33,8 +33,17 @@ const BLOCK: u64 = 512;
 /// Zeros that may follow the end of an archive: tar pads to a record of its blocking factor.
 const PADDING: u64 = 16 << 20;
 
+/// What an archive is to hold, which decides what its files may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sources) enum Holds {
+    /// Packages: its files travel on a FAT32 volume.
+    Packages,
+    /// Images of containers: its files are written anew, under names of ours.
+    Images,
+}
+
 /// An entry that counts.
-pub(super) enum Found<'a> {
+pub(in crate::sources) enum Found<'a> {
     /// A regular file.
     File {
         /// Its path, as [`names::normal`] writes it.
@@ -54,21 +63,26 @@ pub(super) enum Found<'a> {
 }
 
 /// Bytes that an archive of `packed_bytes` is believed to hold.
-pub(super) fn allowance(packed_bytes: u64) -> u64 {
+pub(in crate::sources) fn allowance(packed_bytes: u64) -> u64 {
     packed_bytes.saturating_mul(EXPANSION).saturating_add(SLACK).min(TOTAL_BYTES)
 }
 
 /// The problem of an archive that holds more, at the entry `path`.
-pub(super) fn too_much(path: &str, total: u64, packed_bytes: u64) -> Problem {
+pub(in crate::sources) fn too_much(path: &str, total: u64, packed_bytes: u64) -> Problem {
     let (total, packed, allowed) = (rounded(total), rounded(packed_bytes), rounded(allowance(packed_bytes)));
     Problem::with(path, format!("brings the files to {total}; an archive of {packed} is believed to hold {allowed} at most"))
 }
 
-/// Give every file and link of the archive at `path` to `take`.
+/// Give every file and link of the archive at `path`, which `holds` what it should, to `take`.
 ///
 /// # Errors
 /// What is wrong with the archive, all of it as far as it can be read; or what `take` failed with.
-pub(super) fn each_file(path: &Path, meter: &Arc<Meter>, mut take: impl FnMut(Found<'_>) -> Result<(), Stop>) -> Result<(), Stop> {
+pub(in crate::sources) fn each_file(
+    path: &Path,
+    holds: Holds,
+    meter: &Arc<Meter>,
+    mut take: impl FnMut(Found<'_>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let file = File::open(path).map_err(Stop::Unreadable)?;
     let packed_bytes = file.metadata().map_err(Stop::Unreadable)?.len();
     let mut bytes = unpacked(BufReader::with_capacity(256 << 10, meter.measure(file))).map_err(|error| damaged(error, None))?;
@@ -98,7 +112,7 @@ pub(super) fn each_file(path: &Path, meter: &Arc<Meter>, mut take: impl FnMut(Fo
         if total > allowance(packed_bytes) {
             return Err(too_much(&shown, total, packed_bytes).into());
         }
-        match judge(&raw, entry.header(), bytes, said) {
+        match judge(&raw, entry.header(), bytes, (said, holds)) {
             Ok(Kind::Directory) => {}
             Ok(Kind::Link { path, target }) => take(Found::Link { path: &path, target })?,
             Ok(Kind::File(path)) => {
@@ -136,8 +150,10 @@ enum Kind {
     Link { path: String, target: String },
 }
 
-fn judge(raw: &[u8], header: &tar::Header, bytes: u64, said: Next) -> Result<Kind, String> {
-    let (path, kind) = (names::normal(raw)?, header.entry_type());
+fn judge(raw: &[u8], header: &tar::Header, bytes: u64, (said, holds): (Next, Holds)) -> Result<Kind, String> {
+    let travels = holds == Holds::Packages;
+    let named = if travels { names::normal } else { names::inside };
+    let (path, kind) = (named(raw)?, header.entry_type());
     // Old archives have no type for directories; their names end with a slash.
     if kind.is_dir() || path.is_empty() || (kind.is_file() && raw.ends_with(b"/")) {
         return Ok(Kind::Directory);
@@ -146,15 +162,16 @@ fn judge(raw: &[u8], header: &tar::Header, bytes: u64, said: Next) -> Result<Kin
         let target = said.link.or_else(|| header.link_name_bytes().map(|target| target.into_owned())).unwrap_or_default();
         // A hard link leads to an earlier entry, a symbolic one is seen from where it is.
         let from = if kind.is_symlink() { names::parent(&path) } else { "" };
-        return Ok(Kind::Link { target: names::resolved(from, &target)?, path });
+        return Ok(Kind::Link { target: names::resolved(from, &target, named)?, path });
     }
     if !kind.is_file() && !kind.is_contiguous() {
-        return Err(format!("is {}, which cannot be on the volume it travels on", kind_words(kind)));
+        let why = if travels { "cannot be on the volume it travels on" } else { "no archive of images has" };
+        return Err(format!("is {}, which {why}", kind_words(kind)));
     }
     if said.sparse || said.bytes.is_some_and(|said| said != bytes) {
         return Err("is a sparse file, or has another size in its PAX header than in its own".to_owned());
     }
-    if bytes > FILE_BYTES {
+    if travels && bytes > FILE_BYTES {
         return Err(format!("has {}; FAT32, on which it travels, has no files of 4 GiB and more", rounded(bytes)));
     }
     Ok(Kind::File(path))
@@ -279,7 +296,7 @@ fn damaged(error: io::Error, after: Option<&str>) -> Stop {
 }
 
 /// As [`damaged`], while the content of `entry` was read.
-pub(super) fn cut_off(error: io::Error, entry: &str) -> Stop {
+pub(in crate::sources) fn cut_off(error: io::Error, entry: &str) -> Stop {
     if is_hosts(&error) { Stop::Unreadable(error) } else { Problem::with(entry, format!("cannot be read to its end: {error}")).into() }
 }
 
@@ -344,7 +361,7 @@ mod tests {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), &bytes).unwrap();
             let inside = |name: &str| name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-            let ended = each_file(file.path(), &Arc::default(), |found| match found {
+            let ended = each_file(file.path(), Holds::Packages, &Arc::default(), |found| match found {
                 Found::File { path, bytes, content } => {
                     assert!(inside(path), "{path}");
                     let read = io::copy(content, &mut io::sink()).map_err(|error| cut_off(error, path))?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::archive::{self, ENTRIES, FILE_BYTES, Found, TOTAL_BYTES};
+use super::archive::{self, ENTRIES, FILE_BYTES, Found, Holds, TOTAL_BYTES};
 use super::header::{self, PackageHeader};
 use super::names::{self, Seen};
 use super::problem::{Problem, Problems, Stop};
@@ -69,7 +69,7 @@ impl Listing {
     /// List an archive.
     pub(super) fn of_archive(path: &Path, meter: &Arc<Meter>) -> Result<Self, Stop> {
         let mut listing = Self::default();
-        match archive::each_file(path, meter, |found| listing.add(found)) {
+        match archive::each_file(path, Holds::Packages, meter, |found| listing.add(found)) {
             Err(Stop::Packing(problems)) => {
                 listing.problems.extend(problems);
                 return Err(Stop::Packing(listing.problems));
@@ -359,7 +359,7 @@ pub(super) fn walk(root: &Path) -> Result<Walked, Stop> {
                 pending.push(path);
             } else if metadata.is_symlink() {
                 let target = fs::read_link(&path).map_err(|error| unreadable(&error, &shown))?;
-                match names::resolved(names::parent(&name), target.as_os_str().as_encoded_bytes()) {
+                match names::resolved(names::parent(&name), target.as_os_str().as_encoded_bytes(), names::normal) {
                     Ok(target) => walked.links.push((name, target)),
                     Err(what) => problems.add(Problem::with(shown, what)),
                 }

@@ -15,11 +15,21 @@ const SLOT_CHARACTERS: usize = 13;
 /// What no part may hold, besides control characters (Microsoft FAT specification 1.03, "Long Directory Entries").
 const FORBIDDEN: &str = "\"*:<>?\\|";
 
+/// How paths are judged: [`normal`] or [`inside`].
+pub(super) type Naming = fn(&[u8]) -> Result<String, &'static str>;
+
 /// A path within a bundle as we write it: parts separated by `/`, none of them `.` or `..`. Empty for the bundle's own directory.
 ///
 /// # Errors
 /// Why a file cannot have this path.
 pub(super) fn normal(raw: &[u8]) -> Result<String, &'static str> {
+    let path = inside(raw)?;
+    path.split('/').try_for_each(fits_fat)?;
+    Ok(path)
+}
+
+/// The same of an archive whose files do not travel on FAT.
+pub(super) fn inside(raw: &[u8]) -> Result<String, &'static str> {
     let text = std::str::from_utf8(raw).map_err(|_| "has a name that is not UTF-8")?;
     if text.starts_with('/') {
         return Err("has an absolute path");
@@ -32,7 +42,9 @@ pub(super) fn normal(raw: &[u8]) -> Result<String, &'static str> {
         if part == ".." {
             return Err("leads out of the directory");
         }
-        fits_fat(part)?;
+        if part.len() > PART_BYTES {
+            return Err("has a name of more than 255 bytes");
+        }
         if !path.is_empty() {
             path.push('/');
         }
@@ -41,11 +53,11 @@ pub(super) fn normal(raw: &[u8]) -> Result<String, &'static str> {
     if path.len() > PATH_BYTES { Err("has a path of more than 1024 bytes") } else { Ok(path) }
 }
 
-/// Where a symbolic link in the directory `dir` leads that says `target`.
+/// Where a symbolic link in the directory `dir` leads that says `target`, when that is a path as `named` takes it.
 ///
 /// # Errors
 /// Why it cannot be followed.
-pub(super) fn resolved(dir: &str, target: &[u8]) -> Result<String, &'static str> {
+pub(super) fn resolved(dir: &str, target: &[u8], named: Naming) -> Result<String, &'static str> {
     let target = std::str::from_utf8(target).map_err(|_| "is a link to a name that is not UTF-8")?;
     if target.starts_with('/') {
         return Err("is a link to an absolute path");
@@ -58,13 +70,11 @@ pub(super) fn resolved(dir: &str, target: &[u8]) -> Result<String, &'static str>
             return Err("is a link that leads out of the bundle");
         }
     }
-    normal(parts.join("/").as_bytes()).map_err(|_| "is a link to a name that no file of a bundle can have")
+    named(parts.join("/").as_bytes()).map_err(|_| "is a link to a name that no file of a bundle can have")
 }
 
 fn fits_fat(part: &str) -> Result<(), &'static str> {
-    if part.len() > PART_BYTES {
-        Err("has a name of more than 255 bytes")
-    } else if part.chars().any(|c| c.is_control() || FORBIDDEN.contains(c)) {
+    if part.chars().any(|c| c.is_control() || FORBIDDEN.contains(c)) {
         Err("has a character in its name that FAT32, on which it travels, does not have: \" * : < > ? \\ | or a control character")
     } else if part.ends_with(['.', ' ']) {
         Err("has a name that ends with a dot or a space, which FAT32, on which it travels, drops")
@@ -200,7 +210,7 @@ mod tests {
             ("", b"a\xff", Err("not UTF-8")),
             ("", b"a:b", Err("no file of a bundle")),
         ] {
-            let found = resolved(dir, target);
+            let found = resolved(dir, target, normal);
             match expected {
                 Ok(path) => assert_eq!(found.as_deref(), Ok(path)),
                 Err(words) => assert!(found.clone().is_err_and(|why| why.contains(words)), "{target:?}: {found:?}"),

@@ -11,7 +11,7 @@ const TOLD: usize = 20;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(in crate::sources) struct Problem {
     /// The file or archive entry it is wrong with; none when it is the whole.
     entry: Option<String>,
     /// What is wrong with it, in words that fit after the name.
@@ -20,12 +20,12 @@ pub(super) struct Problem {
 
 impl Problem {
     /// Something is wrong with `entry`.
-    pub(super) fn with(entry: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(in crate::sources) fn with(entry: impl Into<String>, what: impl Into<String>) -> Self {
         Self { entry: Some(entry.into()), what: what.into() }
     }
 
     /// Something is wrong with the whole.
-    pub(super) fn whole(what: impl Into<String>) -> Self {
+    pub(in crate::sources) fn whole(what: impl Into<String>) -> Self {
         Self { entry: None, what: what.into() }
     }
 }
@@ -42,13 +42,13 @@ impl fmt::Display for Problem {
 
 /// All that is wrong: the first problems, and how many more there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Problems {
+pub(in crate::sources) struct Problems {
     told: Vec<Problem>,
     more: usize,
 }
 
 impl Problems {
-    pub(super) fn add(&mut self, problem: Problem) {
+    pub(in crate::sources) fn add(&mut self, problem: Problem) {
         if self.told.len() < TOLD {
             self.told.push(problem);
         } else {
@@ -57,17 +57,17 @@ impl Problems {
     }
 
     /// Add those that were found elsewhere.
-    pub(super) fn extend(&mut self, others: Self) {
+    pub(in crate::sources) fn extend(&mut self, others: Self) {
         others.told.into_iter().for_each(|problem| self.add(problem));
         self.more += others.more;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::sources) fn is_empty(&self) -> bool {
         self.told.is_empty()
     }
 
     /// A line for each, and one for those that are not told.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(in crate::sources) fn lines(&self) -> Vec<String> {
         let more = (self.more > 0).then(|| format!("and {} more", self.more));
         self.told.iter().map(Problem::to_string).chain(more).collect()
     }
@@ -93,7 +93,7 @@ impl fmt::Display for Problems {
 
 /// Why a bundle cannot be read to its end.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(in crate::sources) enum Stop {
     /// It is no archive: so it begins, unpacked.
     NotAnArchive(Vec<u8>),
     /// It is not as it must be.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::archive::Found;
+use super::archive::{Found, Holds};
 use super::listing::FileRecord;
 use super::problem::{Problem, Stop};
 use super::{archive, names};
@@ -23,7 +23,7 @@ const PIECE: usize = 256 << 10;
 pub(super) fn from_archive(path: &Path, top: &str, files: &[FileRecord], dest: &Path, meter: &Arc<Meter>) -> Result<(), Stop> {
     let (links, files): (Vec<&FileRecord>, Vec<&FileRecord>) = files.iter().partition(|file| file.link_to.is_some());
     let mut left: HashMap<&str, &FileRecord> = files.into_iter().map(|file| (file.path.as_str(), file)).collect();
-    archive::each_file(path, meter, |found| match found {
+    archive::each_file(path, Holds::Packages, meter, |found| match found {
         Found::File { path, content, .. } => match names::below(path, top).and_then(|name| left.remove(name)) {
             Some(file) => write(dest, file, content, |error| archive::cut_off(error, path)),
             None => Ok(()),

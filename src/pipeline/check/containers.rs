@@ -1,0 +1,97 @@
+//! Container images and what they need of the rest of their recipe. Pure.
+
+use super::impossible::ENGINES;
+use super::report::{Area, Row};
+use crate::base::size::rounded;
+use crate::pipeline::closure::Forecast;
+use crate::recipe::{DockerImage, Recipe};
+
+/// What is to be said of the images of a recipe, whose layers have so many bytes together when they are unpacked.
+pub(super) fn rows(recipe: &Recipe, images: &[DockerImage], bytes: u64, forecast: Option<&Forecast>) -> Vec<Row> {
+    if recipe.container_images.is_empty() {
+        return Vec::new();
+    }
+    let image = |image: &DockerImage| {
+        let (tags, id) = (image.tags.join(", "), image.id.short());
+        Row::ok(Area::Sources, format!("container image {tags}: {id}, for {}/{}", image.os, image.architecture))
+    };
+    let mut rows: Vec<Row> = images.iter().map(image).collect();
+    rows.extend(forecast.filter(|forecast| forecast.refused.is_empty()).and_then(|forecast| engine(recipe, forecast)));
+    rows.extend(room(recipe, bytes));
+    rows
+}
+
+/// Nothing loads images without Docker.
+fn engine(recipe: &Recipe, forecast: &Forecast) -> Option<Row> {
+    if ENGINES.iter().any(|name| forecast.version_of(name).is_some()) {
+        return None;
+    }
+    let what = "there are container images to load, and no package with a Docker Engine will be installed";
+    let steps = recipe.provision.iter().any(|step| step.script.is_some() || !step.packages.is_empty());
+    if steps || recipe.own_kickstart().is_some() {
+        return Some(Row::warning(Area::Settings, what, Some("make sure that a script of the recipe's installs one".to_owned())));
+    }
+    let remedy = "add one to `install` under `[packages]`, such as \"docker.io\" of Debian or \"docker-ce\", or remove the images";
+    let at = recipe.container_images.first().and_then(|image| image.at.as_ref());
+    Some(Row::wrong(Area::Settings, what, Some(remedy.to_owned())).at(at))
+}
+
+/// While Docker loads images, it has the unpacked archive and the layers it makes of it.
+fn room(recipe: &Recipe, bytes: u64) -> Option<Row> {
+    let (needed, disk) = (bytes.saturating_mul(2), &recipe.disk);
+    let room = disk.size.bytes().saturating_sub(disk.swap.bytes());
+    if needed <= room {
+        return None;
+    }
+    let what =
+        format!("the container images take {} while they are loaded, twice their size; the disk has {}", rounded(needed), rounded(room));
+    let size = needed.saturating_add(disk.swap.bytes()).div_ceil(1 << 30).saturating_add(4);
+    Some(Row::wrong(Area::Disk, what, Some(format!("make it larger: --set disk.size='\"{size}G\"'"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Verdict;
+    use super::super::tests::Text;
+    use super::*;
+    use crate::base::digest::Sha256Digest;
+    use crate::pipeline::closure::ForecastPackage;
+    use crate::recipe::load;
+
+    fn told(more: &str, package: Option<&str>, bytes: u64) -> Vec<(Verdict, String)> {
+        let text = format!(
+            "schema = 1\nname = \"x\"\nmedia = {{ installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }}\n\
+             system = {{ root = \"locked\" }}\ndisk = {{ swap = \"1G\" }}\n{more}"
+        );
+        let recipe = load("x.toml", &[], &Text(text)).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let named =
+            |name: &str| ForecastPackage { name: name.into(), version: "1".into(), arch: "amd64".into(), ..ForecastPackage::default() };
+        let forecast = package.map(|name| Forecast { packages: vec![named(name)], ..Forecast::default() });
+        let (tags, id) = (vec!["a:1".to_owned(), "b:1".to_owned()], Sha256Digest::of(b"1"));
+        let image = DockerImage { id, tags, os: "linux".into(), architecture: "amd64".into() };
+        let rows = rows(&recipe, &[image], bytes, forecast.as_ref());
+        assert!(rows.iter().all(|row| row.verdict == Verdict::Ok || row.remedy.is_some()));
+        let line = |row: &Row| row.evidence.iter().any(|line| line.contains("x.toml:7:"));
+        assert!(rows.iter().all(|row| row.area != Area::Settings || row.verdict != Verdict::Wrong || line(row)), "{rows:?}");
+        rows.into_iter().map(|row| (row.verdict, row.what)).collect()
+    }
+
+    #[test]
+    fn images_need_docker_and_room() {
+        let images = "[[container_image]]\narchive = \"a.tar\"\n";
+        let step = format!("{images}[[provision]]\nname = \"a\"\nscript = \"true\"\n");
+        let known = || (Verdict::Ok, format!("container image a:1, b:1: {}, for linux/amd64", Sha256Digest::of(b"1").short()));
+        let lacks = "there are container images to load, and no package with a Docker Engine will be installed".to_owned();
+        let full = "the container images take 7.02 GiB while they are loaded, twice their size; the disk has 7.00 GiB".to_owned();
+        for (more, package, bytes, expected) in [
+            ("", Some("vim"), 1 << 40, vec![]),
+            (images, None, 1, vec![known()]),
+            (images, Some("docker.io"), 7 << 29, vec![known()]),
+            (images, Some("docker-ce"), (7 << 29) + (10 << 20), vec![known(), (Verdict::Wrong, full)]),
+            (images, Some("podman"), 1, vec![known(), (Verdict::Wrong, lacks.clone())]),
+            (&step, Some("podman"), 1, vec![known(), (Verdict::Warning, lacks)]),
+        ] {
+            assert_eq!(told(more, package, bytes), expected, "{more} {package:?} {bytes}");
+        }
+    }
+}
