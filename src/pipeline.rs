@@ -40,6 +40,7 @@ use crate::verify::{Promises, Report};
 
 use inputs::{foresee, gather, prove_packages};
 use jobs::Start;
+use preflight::Ahead;
 use proof::{bench, prove, subnet};
 use published::PublicLog;
 
@@ -94,7 +95,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     // What publishing would refuse after the work is refused before it.
     artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
     let standings = standing(request.store, &plan);
-    preflight::require(request, &resolved, first_to_run(&standings) == 0)?;
+    preflight::require(request, &resolved, Ahead::of(&plan, first_to_run(&standings)))?;
     standing::tell_unusable(&plan, &standings, events);
     let start = standing::start(standings);
     if start.is_none() {

@@ -7,6 +7,7 @@
 //! | install (deploy) | pins, packages, files, scripts as rendered, disk layout |
 //! | install (Anaconda) | pins, the kickstart as rendered, the installer's kernel arguments, disk layout |
 //! | provision | the base's id, the step as resolved, the build machine's network |
+//! | load images | the base's id, the text of the loading script, the ids and tags of the images |
 //! | seal | the base's id, the text of the sealing script, name servers, the passwords' hashes |
 //! | content (the artifact's id) | the last stage's id, name, checks and output as resolved, the keys that packages must be signed with |
 //!
@@ -23,11 +24,11 @@ use crate::base::digest::Sha256Digest;
 use crate::installer::accounts::Accounts;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds};
-use crate::recipe::{Disk, FileEntry, Firmware, Media, ProvisionStep, Recipe};
+use crate::recipe::{Disk, DockerImage, FileEntry, Firmware, Media, ProvisionStep, Recipe};
 use crate::sources::Pins;
 
 pub use key::Key;
-pub use work::{AnacondaWork, DeployWork, ENGINE, Install, SealWork};
+pub use work::{AnacondaWork, DeployWork, ENGINE, Install, SealWork, StepWork};
 
 /// Version of what a [`Job`] is in JSON.
 pub const SCHEMA: u32 = 1;
@@ -37,8 +38,8 @@ pub const SCHEMA: u32 = 1;
 pub struct Plan {
     /// The installation.
     pub install: Planned<Install>,
-    /// The provision steps.
-    pub steps: Vec<Planned<ProvisionStep>>,
+    /// The provision steps, and the loading of container images behind them.
+    pub steps: Vec<Planned<StepWork>>,
     /// Sealing.
     pub seal: Planned<SealWork>,
     /// The artifact's id.
@@ -66,7 +67,7 @@ pub struct Planned<W> {
 pub struct Job {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// For people: `install`, `provision NAME`, `seal`.
+    /// For people: `install`, `provision NAME`, `load images`, `seal`.
     pub stage: String,
     /// The layer's id: the digest of `key`.
     pub id: Sha256Digest,
@@ -100,13 +101,15 @@ pub struct Texts<'a> {
     pub tree: &'a str,
     /// The script that seals.
     pub sealing: &'a str,
+    /// The script that loads container images.
+    pub loading: &'a str,
 }
 
-/// The plan of a recipe whose inputs are pinned.
+/// The plan of a recipe whose inputs are pinned, and whose archives of container images have these `images`.
 ///
 /// # Errors
 /// There is no kickstart for the recipe, or no way to seal what Anaconda would make of it.
-pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, AnacondaError> {
+pub fn plan(recipe: &Recipe, pins: &Pins, images: Vec<DockerImage>, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, AnacondaError> {
     let mut inputs: Vec<JobInput> = pins.0.iter().map(|pin| JobInput { name: pin.name.clone(), sha256: pin.sha256 }).collect();
     let (key, work) = match &recipe.media {
         Media::Deploy { suite, .. } => {
@@ -127,17 +130,27 @@ pub fn plan(recipe: &Recipe, pins: &Pins, accounts: &Accounts, texts: Texts<'_>)
     let mut base = install.job.id;
     let mut steps = Vec::new();
     for step in &recipe.provision {
-        let script = step.script.iter().map(|script| JobInput { name: "script".to_owned(), sha256: Sha256Digest::of(script.bytes()) });
-        let inputs = step.files.iter().map(file).chain(script).collect();
-        let job = Job::new(format!("provision {}", step.name), Some(base), inputs, key::of_step(base, step, recipe.build.network));
+        let key = key::of_step(base, step, recipe.build.network);
+        let job = Job::new(format!("provision {}", step.name), Some(base), step_inputs(step), key);
         base = job.id;
-        steps.push(Planned { job, work: step.clone() });
+        steps.push(Planned { job, work: StepWork::Provision(step.clone()) });
+    }
+    if !images.is_empty() {
+        let inputs = images.iter().map(|image| JobInput { name: format!("image {}", image.name()), sha256: image.id }).collect();
+        let job = Job::new("load images".to_owned(), Some(base), inputs, key::of_load(base, &images, texts.loading));
+        base = job.id;
+        steps.push(Planned { job, work: StepWork::Load(images) });
     }
     let work = SealWork { resolv_conf: deploy::resolv_conf(recipe), passwords: accounts.lines() };
     let key = key::of_seal(base, &work, texts.sealing);
     let seal = Planned { job: Job::new("seal".to_owned(), Some(base), Vec::new(), key), work };
     let content_id = key::of_content(seal.job.id, recipe).id();
     Ok(Plan { install, steps, seal, content_id })
+}
+
+fn step_inputs(step: &ProvisionStep) -> Vec<JobInput> {
+    let script = step.script.iter().map(|script| JobInput { name: "script".to_owned(), sha256: Sha256Digest::of(script.bytes()) });
+    step.files.iter().map(file).chain(script).collect()
 }
 
 fn file(file: &FileEntry) -> JobInput {

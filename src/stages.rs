@@ -16,7 +16,7 @@ pub use anaconda::{anaconda, anaconda_bytes};
 pub use deploy::{INSTALL_BYTES, INSTALL_TOOLS, TREE, deploy};
 pub use error::StageError;
 pub use layer::{Layer, Unusable};
-pub use provision::{Step, provision};
+pub use provision::{LOADING, Step, provision};
 pub use seal::{SEALING, seal};
 
 use crate::image::Format;

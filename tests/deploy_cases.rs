@@ -11,7 +11,7 @@ use goldsmith::installer::accounts::Accounts;
 use goldsmith::installer::anaconda::AnacondaError;
 use goldsmith::installer::deploy::{self, FilesystemIds, Tree};
 use goldsmith::plan::{Install, Plan, Texts, plan};
-use goldsmith::recipe::{self, Recipe, RecipeHost};
+use goldsmith::recipe::{self, DockerImage, Recipe, RecipeHost};
 use goldsmith::sources::{Pin, Pins};
 
 use crate::support::golden;
@@ -151,9 +151,13 @@ fn the_scripts_are_shell_whatever_the_recipe_says() {
 }
 
 fn planned(overrides: &[&str], pin: &[u8], secret: &[u8]) -> Plan {
+    planned_with(Vec::new(), overrides, pin, secret)
+}
+
+fn planned_with(images: Vec<DockerImage>, overrides: &[&str], pin: &[u8], secret: &[u8]) -> Plan {
     let recipe = default_with(overrides);
     let pins = Pins(vec![Pin { name: "debian bookworm".into(), sha256: Sha256Digest::of(pin), urls: Vec::new() }]);
-    plan(&recipe, &pins, &Accounts::derive(&recipe, secret), Texts { tree: "tree", sealing: "seal" }).unwrap()
+    plan(&recipe, &pins, images, &Accounts::derive(&recipe, secret), Texts { tree: "tree", sealing: "seal", loading: "load" }).unwrap()
 }
 
 #[test]
@@ -196,6 +200,35 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
     assert_ne!(steps.seal.job.id, base.seal.job.id);
 }
 
+/// Images are loaded behind all steps, and are known by their ids and tags: where their archives lie, and how they are packed, changes nothing.
+#[test]
+fn container_images_change_what_is_loaded_and_no_layer_below() {
+    let step = r#"provision=[{name="a", script="true"}]"#;
+    let image = |id: &[u8], tag: &str| DockerImage {
+        id: Sha256Digest::of(id),
+        tags: vec![tag.to_owned()],
+        os: "linux".to_owned(),
+        architecture: "amd64".to_owned(),
+    };
+    let of =
+        |images: Vec<DockerImage>, table: &str| planned_with(images, &[step, &format!("container_image=[{{{table}}}]")], b"pin", b"secret");
+    let base = of(vec![image(b"1", "a:1")], r#"archive="a.tar""#);
+    assert_eq!(base.jobs().map(|job| job.stage.as_str()).collect::<Vec<_>>(), ["install", "provision a", "load images", "seal"]);
+    let without = planned(&[step], b"pin", b"secret");
+    assert_eq!(base.steps[0].job.id, without.steps[0].job.id);
+    let loaded = |plan: &Plan| plan.steps[1].job.id;
+    for (what, other, load, content) in [
+        ("nothing", of(vec![image(b"1", "a:1")], r#"archive="a.tar""#), false, false),
+        ("where the archive is", of(vec![image(b"1", "a:1")], r#"archive="b.tar.gz""#), false, false),
+        ("an image", of(vec![image(b"2", "a:1")], r#"archive="a.tar""#), true, true),
+        ("a tag", of(vec![image(b"1", "a:2")], r#"archive="a.tar""#), true, true),
+        ("what is run", of(vec![image(b"1", "a:1")], r#"archive="a.tar", run=["x"]"#), false, true),
+    ] {
+        assert_eq!((loaded(&other) != loaded(&base), other.content_id != base.content_id), (load, content), "{what}");
+        assert_eq!(other.steps[0].job.id, base.steps[0].job.id, "{what}");
+    }
+}
+
 /// Jobs are printed, compared and sent elsewhere: their form is a promise, and no text of the recipe is in them.
 #[test]
 fn jobs_are_values() {
@@ -217,7 +250,7 @@ fn anaconda_with(overrides: &[&str], pin: &[u8]) -> Result<Plan, AnacondaError> 
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
     let recipe = recipe::load("centos-7.5-docker", &overrides, &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let pins = Pins(vec![Pin { name: "iso".into(), sha256: Sha256Digest::of(pin), urls: Vec::new() }]);
-    plan(&recipe, &pins, &Accounts::derive(&recipe, b"secret"), Texts { tree: "tree", sealing: "seal" })
+    plan(&recipe, &pins, Vec::new(), &Accounts::derive(&recipe, b"secret"), Texts { tree: "tree", sealing: "seal", loading: "load" })
 }
 
 #[test]

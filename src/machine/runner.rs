@@ -468,7 +468,7 @@ mod tests {
             scratch: dir.path(),
             evidence: dir.path(),
         };
-        let spec = bench.spec("talks", Drive::scratch(&disk, Format::Raw, "disk"), Boot::Disk(FirmwareFiles::Bios));
+        let spec = bench.spec("talks", vec![Drive::scratch(&disk, Format::Raw, "disk")], Boot::Disk(FirmwareFiles::Bios));
         let limits = Limits::new(Duration::from_secs(1), Accelerator::Kvm);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let talk = async |pause: Duration| {

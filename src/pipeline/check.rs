@@ -14,7 +14,7 @@ mod signatures;
 use std::path::Path;
 
 use super::closure::{Choosing, Forecast, brought, choose, forecast};
-use super::preflight;
+use super::preflight::{self, Ahead};
 use super::request::{host, plan_of};
 use super::standing::{first_to_run, standing};
 use crate::artifact::{self, ArtifactError, Found, Overwrite};
@@ -76,8 +76,8 @@ pub async fn check(
     preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
     // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
     let plan = planned.ok().flatten();
-    let installs = plan.as_ref().is_none_or(|plan| first_to_run(&standing(store, plan)) == 0);
-    let mut lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, installs);
+    let ahead = plan.as_ref().map_or(Ahead::ALL, |plan| Ahead::of(plan, first_to_run(&standing(store, plan))));
+    let mut lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, ahead);
     lacks.extend(unpublishable(target, plan.map(|plan| plan.content_id), overwrite).map(Into::into));
     preflight.rows.extend(match lacks.is_empty() {
         true => vec![Row::ok(Area::Host, "tools, memory and space are there")],

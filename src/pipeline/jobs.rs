@@ -1,7 +1,7 @@
 //! Has the stages execute the jobs of a plan, each on the layer before it; what the store has is taken from there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::failure;
 use super::request::Request;
@@ -11,9 +11,8 @@ use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::cache::{Lookup, Vacancy};
 use crate::machine::runner::Bench;
-use crate::plan::{AnacondaWork, DeployWork, Job, Plan, Planned, SealWork};
-use crate::recipe::ProvisionStep;
-use crate::sources::{DebianRepository, Resolved};
+use crate::plan::{AnacondaWork, DeployWork, Job, Plan, Planned, SealWork, StepWork};
+use crate::sources::{self, DebianRepository, Resolved};
 use crate::stages::{self, Layer, StageError, Step};
 
 /// Where a build begins.
@@ -118,7 +117,7 @@ impl Run<'_> {
 
     /// Run the first of `steps` and those after it that have no layer either; or find that another process has made the first. The last layer,
     /// and a record for each.
-    async fn provision(&self, steps: &[Planned<ProvisionStep>], base: Layer) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
+    async fn provision(&self, steps: &[Planned<StepWork>], base: Layer) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
         let task = self.events.task(&*steps[0].job.stage);
         let mut vacancies = Vec::new();
         for step in steps {
@@ -130,8 +129,9 @@ impl Run<'_> {
             }
         }
         let pending = steps.iter().zip(&vacancies);
-        let pending = pending.map(|(step, vacancy)| Step { step: &step.work, dir: vacancy.path().to_owned(), id: step.job.id.to_string() });
+        let pending = pending.map(|(step, vacancy)| Step { work: &step.work, dir: vacancy.path().to_owned(), id: step.job.id.to_string() });
         let pending: Vec<Step> = pending.collect();
+        let images = self.images(&pending, &task).await?;
         let (mut first, mut vacancies) = (Some(task), vacancies.into_iter());
         let (mut top, mut records) = (base.clone(), Vec::new());
         let begin = |index: usize| first.take().unwrap_or_else(|| self.events.task(&*steps[index].job.stage));
@@ -143,8 +143,22 @@ impl Run<'_> {
             }
             Ok(())
         };
-        stages::provision(&base, &pending, begin, keep, self.bench).await?;
+        stages::provision(&base, &pending, images.as_deref(), begin, keep, self.bench).await?;
+        if let Some(images) = images {
+            // The scratch directory goes with the run; gigabytes need not stay so long.
+            let _ = fs::remove_file(images);
+        }
         Ok((top, records))
+    }
+
+    /// The archive that `steps` load container images from, when one of them does.
+    async fn images(&self, steps: &[Step<'_>], task: &Task) -> Result<Option<PathBuf>, AnyFailure> {
+        if !steps.iter().any(|step| matches!(step.work, StepWork::Load(_))) {
+            return Ok(None);
+        }
+        let path = self.bench.scratch.join("container-images.tar");
+        sources::write_images(&self.resolved.containers, &path, task).await?;
+        Ok(Some(path))
     }
 
     /// The job's layer, or the permission to make it. `task` tells when another process makes it.

@@ -12,8 +12,9 @@ use crate::cache::Store;
 use crate::image;
 use crate::installer::anaconda;
 use crate::machine::firmware::find_uefi;
+use crate::plan::{Plan, StepWork};
 use crate::recipe::{Firmware, Media, Recipe, Supply};
-use crate::sources::Resolved;
+use crate::sources::{Resolved, image_bytes};
 use crate::stages;
 
 use super::request::Request;
@@ -47,20 +48,42 @@ pub(super) fn tell_kickstart(recipe: &Recipe, events: &Events) {
     }
 }
 
-/// Make sure of the tools, of the place of the artifact, and of space there and in the store; `installs` tells whether an installation has to be run.
+/// What of a build is still to be done and takes room or tools of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ahead {
+    /// The installation.
+    pub(super) installs: bool,
+    /// The loading of container images.
+    pub(super) loads: bool,
+}
+
+impl Ahead {
+    /// Everything: nothing is known of finished layers.
+    pub(super) const ALL: Self = Self { installs: true, loads: true };
+
+    /// What `plan` has ahead, whose jobs before the one with this index need not be run.
+    pub(super) fn of(plan: &Plan, first: usize) -> Self {
+        // The steps follow the installation.
+        let loads = plan.steps.iter().position(|step| matches!(step.work, StepWork::Load(_)));
+        Self { installs: first == 0, loads: loads.is_some_and(|step| first <= step + 1) }
+    }
+}
+
+/// Make sure of the tools, of the place of the artifact, and of space there and in the store, for what is `ahead`.
 ///
 /// # Errors
 /// One of them is missing.
-pub(super) fn require(request: &Request<'_>, resolved: &Resolved, installs: bool) -> Result<(), AnyFailure> {
+pub(super) fn require(request: &Request<'_>, resolved: &Resolved, ahead: Ahead) -> Result<(), AnyFailure> {
     // Trying is the proof. What is dropped here was really made, and goes with the directories that were made for it.
     drop(Draft::begin(request.target)?);
-    lacks(request.recipe, Some(resolved), request.store, request.target, installs).into_iter().next().map_or(Ok(()), Err)
+    lacks(request.recipe, Some(resolved), request.store, request.target, ahead).into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Everything that the host lacks for a build of `recipe`, which makes nothing to find it out; `installs` tells whether an installation is part of it. Of inputs that were not
-/// `resolved` nothing is counted.
-pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store, target: &Path, installs: bool) -> Vec<AnyFailure> {
+/// Everything that the host lacks for what is `ahead` of a build of `recipe`, which makes nothing to find it out. Of inputs that were not `resolved`
+/// nothing is counted.
+pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store, target: &Path, ahead: Ahead) -> Vec<AnyFailure> {
     let mut lacks = Vec::new();
+    let Ahead { installs, loads } = ahead;
     let mut look = |found: Result<(), AnyFailure>| lacks.extend(found.err());
     // Anaconda brings its own.
     let deploys = installs && matches!(recipe.media, Media::Deploy { .. });
@@ -85,15 +108,18 @@ pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store,
     look(TooLittleMemory::refuse(recipe.build.memory, SMALLER).map_err(Into::into));
     let place = Place::require_writable(target).map_err(AnyFailure::from);
     look(place.and_then(|nearest| Ok(image::require_space(&nearest, OUTPUT_BYTES)?)));
-    if installs {
-        let needed = match &recipe.media {
-            Media::Deploy { .. } => stages::INSTALL_BYTES,
-            Media::Anaconda { .. } => {
-                let bundles = resolved.into_iter().flat_map(|resolved| resolved.bundles.values());
-                stages::anaconda_bytes(recipe.disk.size.bytes(), bundles)
-            }
-        };
-        look(image::require_space(store.root(), needed).map_err(Into::into));
+    // Twice: the archive that is written anew, and the layer.
+    let images = resolved.filter(|_| loads).map_or(0, |resolved| image_bytes(&resolved.containers).saturating_mul(2));
+    let installation = match &recipe.media {
+        _ if !installs => 0,
+        Media::Deploy { .. } => stages::INSTALL_BYTES,
+        Media::Anaconda { .. } => {
+            let bundles = resolved.into_iter().flat_map(|resolved| resolved.bundles.values());
+            stages::anaconda_bytes(recipe.disk.size.bytes(), bundles)
+        }
+    };
+    if installs || images > 0 {
+        look(image::require_space(store.root(), installation.saturating_add(images)).map_err(Into::into));
     }
     lacks
 }

@@ -10,7 +10,7 @@ use crate::installer::accounts::Accounts;
 use crate::machine::visit::Visitor;
 use crate::plan::{Plan, Texts, plan};
 use crate::recipe::{Media, Recipe, Supply};
-use crate::sources::{Fetch, Host, Resolved, Web};
+use crate::sources::{Fetch, Host, Resolved, Web, all_images};
 use crate::stages;
 
 /// A build that is wanted.
@@ -69,5 +69,7 @@ pub fn host<'a>(store: &'a Store, scratch: &'a Scratch, web: &'a Web, fetch: Fet
 /// The plan of a recipe whose inputs are pinned.
 pub(super) fn plan_of(recipe: &Recipe, resolved: &Resolved, store: &Store) -> Result<Plan, AnyFailure> {
     let accounts = Accounts::derive(recipe, &store.secret()?);
-    Ok(plan(recipe, &resolved.pins, &accounts, Texts { tree: stages::TREE, sealing: stages::SEALING })?)
+    let images = all_images(&resolved.containers);
+    let texts = Texts { tree: stages::TREE, sealing: stages::SEALING, loading: stages::LOADING };
+    Ok(plan(recipe, &resolved.pins, images, &accounts, texts)?)
 }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::work::{AnacondaWork, DeployWork, ENGINE, SealWork};
 use crate::base::digest::Sha256Digest;
 use crate::base::fingerprint::Fingerprint;
-use crate::recipe::{BuildNetwork, Check, Disk, FileEntry, GpgKey, Output, ProvisionStep, Recipe, Supply};
+use crate::recipe::{BuildNetwork, Check, ContainerRun, Disk, DockerImage, FileEntry, GpgKey, Output, ProvisionStep, Recipe, Supply};
 use crate::sources::Pins;
 
 /// A stage's key document, in JSON. Its text is what is hashed.
@@ -92,6 +92,15 @@ struct ProvisionKey<'a> {
 }
 
 #[derive(Serialize)]
+struct LoadKey<'a> {
+    engine: u32,
+    stage: &'static str,
+    base: Sha256Digest,
+    script: Sha256Digest,
+    images: &'a [DockerImage],
+}
+
+#[derive(Serialize)]
 struct SealKey<'a> {
     engine: u32,
     stage: &'static str,
@@ -110,6 +119,9 @@ struct ContentKey<'a> {
     checks: &'a [Check],
     output: &'a Output,
     summary: &'a str,
+    /// What is run of each archive of container images.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    container_runs: Vec<Option<&'a ContainerRun>>,
     /// The manifest says who signed the packages: an artifact of before the recipe named keys has another one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     signed_with: Vec<SignedWith<'a>>,
@@ -193,6 +205,11 @@ pub(super) fn of_step(base: Sha256Digest, step: &ProvisionStep, network: BuildNe
     })
 }
 
+/// The key of loading `images` into Docker on the layer `base` with `script`.
+pub(super) fn of_load(base: Sha256Digest, images: &[DockerImage], script: &str) -> Key {
+    Key::of(&LoadKey { engine: ENGINE, stage: "load", base, script: Sha256Digest::of(script.as_bytes()), images })
+}
+
 /// The key of sealing the layer `base` with `script`.
 pub(super) fn of_seal(base: Sha256Digest, work: &SealWork, script: &str) -> Key {
     Key::of(&SealKey {
@@ -214,6 +231,7 @@ pub(super) fn of_content(last_stage: Sha256Digest, recipe: &Recipe) -> Key {
         checks: &recipe.checks,
         output: &recipe.output,
         summary: &recipe.summary,
+        container_runs: recipe.container_images.iter().map(|image| image.run.as_ref()).collect(),
         signed_with: SignedWith::of_recipe(recipe),
     })
 }

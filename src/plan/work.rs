@@ -2,7 +2,7 @@
 
 use crate::base::secret::Secret;
 use crate::installer::deploy::{FilesystemIds, Tree};
-use crate::recipe::Disk;
+use crate::recipe::{Disk, DockerImage, ProvisionStep};
 
 /// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk, what the runner brings) makes another result out of the
 /// same inputs. A test of the stages holds what they run against `tests/golden/engine.txt`, which names this number.
@@ -45,6 +45,15 @@ pub struct AnacondaWork {
     pub disk: Disk,
     /// The kickstart is the user's own: it may lay out the disk otherwise.
     pub own_kickstart: bool,
+}
+
+/// What is done in the booted system, a layer each.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepWork {
+    /// A provision step of the recipe.
+    Provision(ProvisionStep),
+    /// Docker loads these images.
+    Load(Vec<DockerImage>),
 }
 
 /// What sealing puts into the image.

@@ -152,7 +152,7 @@ async fn volume(ids: &[String], bundles: &BTreeMap<String, Bundle>, place: &Path
 /// The machine that `installer::anaconda` counts on. The medium may be any disk: what dracut has mounted of it is what Anaconda installs
 /// from. The network leads nowhere; a card must be there, because the kickstart configures one.
 fn machine(bench: &Bench<'_>, disk: &Path, iso: &Path, volume: Option<&Path>, boot: Boot) -> MachineSpec {
-    let mut spec = bench.spec(NAME, drive(disk.to_owned(), Format::Raw), boot);
+    let mut spec = bench.spec(NAME, vec![drive(disk.to_owned(), Format::Raw)], boot);
     spec.drives.push(Drive::read_only(iso, Format::Raw, "medium"));
     spec.drives.extend(volume.map(|volume| Drive::read_only(volume, Format::Raw, "volume")));
     spec.ports = vec![LOG_PORT.to_owned(), REPORT_PORT.to_owned()];

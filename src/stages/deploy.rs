@@ -195,7 +195,7 @@ fn explain(lines: &[String]) -> StageError {
 async fn install_boot_loader(work: &DeployWork, disk: PathBuf, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
     let files = BootFiles::extract(&disk, Format::Raw, bench.scratch).await?;
     let payload = RunnerTask { name: "boot-loader".to_owned(), script: work.boot_loader.as_bytes().to_vec(), files: Vec::new() };
-    let mut guest = bench.boot("install", drive(disk, Format::Raw), files.parts(), Mode::Offline, &[payload], task).await?;
+    let mut guest = bench.boot("install", vec![drive(disk, Format::Raw)], files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("boot loader");
     if let Err(error) = guest.run_to_success("boot-loader", task).await {
         guest.offer_shell(&error, task).await;

@@ -1,4 +1,4 @@
-//! Provisioning: steps in the booted system, a layer each, all in one boot.
+//! Provisioning: steps in the booted system, a layer each, all in one boot. The loading of container images is the last of them.
 //!
 //! ```text
 //!   overlay 1 ── boot ── step 1 ── freeze ── snapshot: overlay 2 ── thaw ── step 2 ── freeze ── end
@@ -16,13 +16,20 @@ use crate::base::text::shell_line;
 use crate::image::{self, BootFiles, Format};
 use crate::installer::MAKE_DIRECTORY;
 use crate::machine::runner::{Bench, Mode, RunnerTask};
-use crate::recipe::ProvisionStep;
+use crate::machine::spec::Drive;
+use crate::plan::StepWork;
+use crate::recipe::{DockerImage, ProvisionStep};
+
+/// The script that loads container images; part of the stage's id.
+pub const LOADING: &str = include_str!("load.sh");
+/// The serial number of the disk that it loads from.
+const IMAGES: &str = "goldsmith-images";
 
 /// A step that is to become a layer.
 #[derive(Debug)]
 pub struct Step<'a> {
     /// What is to be done.
-    pub step: &'a ProvisionStep,
+    pub work: &'a StepWork,
     /// Where its disk file is made.
     pub dir: PathBuf,
     /// What the layer will be called: the directory's final name.
@@ -30,13 +37,15 @@ pub struct Step<'a> {
 }
 
 /// Run `steps` on `base`. `begin` is called with the index of each step before it, and gives its task; the first one's has the boot in it, too.
-/// `keep` is called with both as soon as the step's layer is complete.
+/// `keep` is called with both as soon as the step's layer is complete. `images` is the archive that container images are loaded from, when that is
+/// one of the steps.
 ///
 /// # Errors
 /// The machine or a step failed; the layers of the steps before it have been kept.
 pub async fn provision(
     base: &Layer,
     steps: &[Step<'_>],
+    images: Option<&Path>,
     mut begin: impl FnMut(usize) -> Task,
     mut keep: impl FnMut(usize, Task) -> Result<(), AnyFailure>,
     bench: &Bench<'_>,
@@ -46,12 +55,21 @@ pub async fn provision(
     let overlay = first.dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
-    let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| payload(index, step.step)).collect();
-    let guest = bench.boot("provision", drive(overlay, Format::Qcow2), files.parts(), Mode::Live, &tasks, &task).await;
+    let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| task_of(index, step.work)).collect();
+    let images = images.map(|path| Drive { serial: Some(IMAGES.to_owned()), ..Drive::read_only(path, Format::Raw, IMAGES) });
+    let disks = [drive(overlay, Format::Qcow2)].into_iter().chain(images).collect();
+    let guest = bench.boot("provision", disks, files.parts(), Mode::Live, &tasks, &task).await;
     let mut guest = guest.map_err(|error| StageError::from(error).doing("provisioning"))?;
     for (index, step) in steps.iter().enumerate() {
-        task.step(&step.step.name);
-        let failed = |error| StageError::from(error).doing(&format!("provision step `{}`", step.step.name));
+        let (name, what) = match step.work {
+            StepWork::Provision(step) => (step.name.as_str(), format!("provision step `{}`", step.name)),
+            StepWork::Load(_) => ("load images", "loading the container images".to_owned()),
+        };
+        task.step(name);
+        let failed = |error| {
+            let error = StageError::from(error).doing(&what);
+            if matches!(step.work, StepWork::Load(_)) { error.ours("image loading") } else { error }
+        };
         if let Err(error) = guest.run_to_success(&tasks[index].name, &task).await.map_err(failed) {
             guest.offer_shell(&error, &task).await;
             return Err(error);
@@ -72,6 +90,20 @@ pub async fn provision(
 
 fn node(index: usize) -> String {
     if index == 0 { "disk".to_owned() } else { format!("disk-{index}") }
+}
+
+fn task_of(index: usize, work: &StepWork) -> RunnerTask {
+    match work {
+        StepWork::Provision(step) => payload(index, step),
+        StepWork::Load(images) => load(index, images),
+    }
+}
+
+/// The loading of images as a task.
+fn load(index: usize, images: &[DockerImage]) -> RunnerTask {
+    let lines = images.iter().flat_map(|image| image.tags.iter().map(|tag| format!("sha256:{} {tag}\n", image.id)));
+    let files = vec![("images".to_owned(), lines.collect::<String>().into_bytes())];
+    RunnerTask { name: format!("step-{index}"), script: LOADING.as_bytes().to_vec(), files }
 }
 
 /// A step as a task: its files beside the script, then the packages, then the script itself.
@@ -110,7 +142,12 @@ pub(super) fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
     use super::*;
+    use crate::base::digest::Sha256Digest;
     use crate::recipe::{Content, FileEntry};
 
     /// A file goes through install(1), which changes the mode last; the directories around it are their home's.
@@ -131,5 +168,60 @@ mod tests {
         let put = "install -m 4755 -o root -g adm file-0 '/home/ada/a b/tool'";
         assert_eq!(lines, ["./script", "chmod 0700 ./script", put, "make_directory '/home/ada/a b'"]);
         assert_eq!(task.files, [("file-0".to_owned(), b"x".to_vec()), ("script".to_owned(), b"true\n".to_vec())]);
+    }
+
+    /// The script, run here with a `docker` and a `systemctl` that note what they are asked.
+    #[test]
+    fn images_are_loaded_and_looked_at_before_docker_is_stopped() {
+        let image = |id: &[u8], tags: &[&str]| DockerImage {
+            id: Sha256Digest::of(id),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            os: "linux".to_owned(),
+            architecture: "amd64".to_owned(),
+        };
+        let one = Sha256Digest::of(b"1");
+        let task = load(2, &[image(b"1", &["a:1", "b/c:2"])]);
+        assert_eq!((task.name.as_str(), task.files[0].0.as_str()), ("step-2", "images"));
+        assert_eq!(String::from_utf8(task.files[0].1.clone()).unwrap(), format!("sha256:{one} a:1\nsha256:{one} b/c:2\n"));
+        let run = |docker: Option<&str>| {
+            let dir = tempfile::tempdir().unwrap();
+            let put = |name: &str, text: &str| {
+                let path = dir.path().join("bin").join(name);
+                fs::create_dir_all(dir.path().join("bin")).unwrap();
+                fs::write(&path, format!("#!/bin/sh\necho \"${{0##*/}} $*\" >> asked\n{text}\n")).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            };
+            put("systemctl", "case $* in *docker.socket) exit 5 ;; esac");
+            docker.iter().for_each(|text| put("docker", text));
+            fs::write(dir.path().join("images"), &task.files[0].1).unwrap();
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .arg("-c")
+                .arg(String::from_utf8(task.script.clone()).unwrap())
+                .current_dir(dir.path())
+                .env("PATH", dir.path().join("bin"));
+            let output = shell.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            (output.status.success(), said, fs::read_to_string(dir.path().join("asked")).unwrap_or_default())
+        };
+        let (fine, said, asked) = run(Some(&format!("[ $1 != inspect ] || echo sha256:{one}")));
+        let disk = format!("docker load -q -i /dev/disk/by-id/virtio-{IMAGES}");
+        let inspect = "docker inspect --type=image -f {{.Id}}";
+        let expected = [
+            "systemctl reset-failed docker.service",
+            "systemctl restart docker.service",
+            &disk,
+            &format!("{inspect} a:1"),
+            &format!("{inspect} b/c:2"),
+            "systemctl stop docker.socket",
+            "systemctl stop docker.service",
+        ];
+        assert!(fine && asked.lines().eq(expected), "{said}{asked}");
+        let (fine, said, asked) = run(Some("[ $1 != inspect ] || echo sha256:00"));
+        assert!(!fine && said == format!("a:1 was loaded as sha256:00, and is sha256:{one}\n") && !asked.contains("stop"), "{said}{asked}");
+        let (fine, said, asked) = run(Some("[ $1 != load ]"));
+        assert!(!fine && asked.ends_with(&format!("{disk}\n")), "{said}{asked}");
+        let (fine, said, asked) = run(None);
+        assert!(!fine && said.starts_with("there is no docker in this system") && asked.is_empty(), "{said}{asked}");
     }
 }

@@ -32,7 +32,7 @@ async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, t
             .filter_map(|(name, text)| Some((name.to_owned(), text?.as_bytes().to_vec())))
             .collect(),
     };
-    let mut guest = bench.boot("seal", drive(overlay, Format::Qcow2), files.parts(), Mode::Offline, &[payload], task).await?;
+    let mut guest = bench.boot("seal", vec![drive(overlay, Format::Qcow2)], files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("seal");
     if let Err(error) = guest.run_to_success("seal", task).await {
         guest.offer_shell(&error, task).await;

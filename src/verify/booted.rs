@@ -65,7 +65,7 @@ pub async fn system(image: &Path, promises: &Promises, bench: &Bench<'_>, task: 
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
     let tasks = questions(promises);
     let disk = Drive::scratch(&overlay, Format::Qcow2, "disk");
-    let mut guest = bench.boot("verify-system", disk, files.parts(), Mode::Live, &tasks, task).await?;
+    let mut guest = bench.boot("verify-system", vec![disk], files.parts(), Mode::Live, &tasks, task).await?;
     let mut answers = Vec::new();
     for question in &tasks {
         task.step(&question.name);
@@ -149,7 +149,7 @@ async fn boot_once(image: &Path, promises: &Promises, bench: &Bench<'_>, machine
             Err(why) => return Ok(Reached::Unknown(why)),
         },
     };
-    let mut machine = Machine::launch(&bench.spec(machine, disk, Boot::Disk(firmware)), &bench.evidence.join(machine)).await?;
+    let mut machine = Machine::launch(&bench.spec(machine, vec![disk], Boot::Disk(firmware)), &bench.evidence.join(machine)).await?;
     let now = std::time::Instant::now();
     let mut watch = Watch::new(bench.boot_limits(), now);
     watch.enter(now, "boot");

@@ -61,14 +61,14 @@ impl Bench<'_> {
         }
     }
 
-    /// A machine of this bench with one disk.
-    pub fn spec(&self, name: &str, disk: Drive, boot: Boot) -> MachineSpec {
+    /// A machine of this bench with these disks.
+    pub fn spec(&self, name: &str, disks: Vec<Drive>, boot: Boot) -> MachineSpec {
         MachineSpec {
             name: name.to_owned(),
             accelerator: self.accelerator,
             cpus: self.cpus(),
             memory: self.memory,
-            drives: vec![disk],
+            drives: disks,
             boot,
             ports: Vec::new(),
             network: NetworkSpec::None,
@@ -76,14 +76,14 @@ impl Bench<'_> {
         }
     }
 
-    /// Boot `disk` directly by its own `kernel`, `initrd` and `arguments`, with `tasks` at hand, and wait for the runner's hello.
+    /// Boot the first of `disks` directly by its own `kernel`, `initrd` and `arguments`, with `tasks` at hand, and wait for the runner's hello.
     ///
     /// # Errors
     /// The initramfs cannot take the runner, or the machine failed.
     pub async fn boot(
         &self,
         name: &str,
-        disk: Drive,
+        disks: Vec<Drive>,
         files: (&Path, &Path, &str),
         mode: Mode,
         tasks: &[RunnerTask],
@@ -98,7 +98,7 @@ impl Bench<'_> {
             Mode::Live | Mode::Resident => NetworkSpec::User { outside: self.outside, subnet: self.subnet, forwards: Vec::new() },
             Mode::Offline => NetworkSpec::None,
         };
-        let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disk, boot) };
+        let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disks, boot) };
         let limits = Limits::new(self.deadline, self.accelerator).within(self.whole());
         Guest::boot(&spec, &self.evidence.join(name), nonce, (self.boot_limits(), limits), self.visitor, task).await
     }
