@@ -33,9 +33,9 @@ use crate::base::journal::JsonLog;
 use crate::cache::{Scratch, Store};
 use crate::image::{Disk, ImageError};
 use crate::machine::runner::Bench;
-use crate::recipe::Build;
+use crate::recipe::{Build, Recipe};
 use crate::report::Recorder;
-use crate::sources::Fetch;
+use crate::sources::{Fetch, Resolved, Web, all_images, container_runs, resolve_containers};
 use crate::verify::{Promises, Report};
 
 use inputs::{foresee, gather, prove_packages};
@@ -116,7 +116,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     let image = draft.path().join(format!("{}.qcow2", recipe.name));
     flatten::flatten(&sealed, &image, recipe.output.compress, events).await?;
 
-    let promises = Promises::of(recipe);
+    let promises = promises(recipe, &resolved);
     let report = prove(&image, request.store, &promises, &bench, events).await?;
     let changes = changed::tell(request.target, &plan.content_id, &image, events).await;
 
@@ -132,6 +132,23 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     let artifact = aside(&task, "check the image", manifest.image_bytes(), move |meter| draft.publish(&manifest, overwrite, meter)).await?;
     task.done();
     Ok(Built::New(artifact))
+}
+
+/// What an image of `recipe` must keep; the archives of its container images are read for it, and nothing else.
+///
+/// # Errors
+/// One of these archives cannot be used.
+pub async fn promised(recipe: &Recipe, store: &Store, web: &Web, events: &Events) -> Result<Promises, AnyFailure> {
+    let scratch = store.scratch()?;
+    let task = events.task("resolve");
+    let containers = resolve_containers(recipe, host(store, &scratch, web, Fetch::Look), &task).await?;
+    task.done();
+    Ok(promises(recipe, &Resolved { containers, ..Resolved::default() }))
+}
+
+/// What the image of `recipe` must keep.
+fn promises(recipe: &Recipe, resolved: &Resolved) -> Promises {
+    Promises::of(recipe).with_images(all_images(&resolved.containers), container_runs(&resolved.containers))
 }
 
 /// Verify an image that is there already, on a machine as `build` says, and leave evidence beside it when that fails.

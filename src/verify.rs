@@ -4,6 +4,7 @@
 //! check failed": see [`Outcome`].
 
 mod booted;
+mod containers;
 mod docker;
 mod error;
 mod firewall;

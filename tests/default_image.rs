@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::apt_repository_cases::Repository;
+use crate::container_cases;
 use crate::fixture::{fixture, goldsmith, holds, machines, place, root_override};
 use crate::online_cases::server::Server;
 use crate::support::make_disk;
@@ -65,18 +66,32 @@ fn put_small_artifact(target: &Path) {
     fs::write(target.join("manifest.json"), manifest).unwrap();
 }
 
+/// An image of a container as two archives, in two forms: Docker gets one image with two names.
+fn put_container_images() {
+    fs::create_dir_all(place()).unwrap();
+    fs::write(place().join("hello.tar"), container_cases::layout("amd64", container_cases::NAME)).unwrap();
+    let saved = place().join("hello-saved.tar");
+    let _ = fs::remove_file(&saved);
+    let from = format!("oci-archive:{}:{}", place().join("hello.tar").display(), container_cases::NAME);
+    container_cases::skopeo(&["copy", "-q", &from, &format!("docker-archive:{}:lab/hello:saved", saved.display())]);
+}
+
 #[test]
 fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let _slot = machines();
     // With a package of a repository that this test has made and signed.
     let repository = Repository::new();
     let server = Server::of(&repository.served());
+    put_container_images();
     let recipe = place().join("uefi-provisioned.toml");
     let base = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recipes/uefi-provisioned.toml");
     let text = format!(
-        "schema = 1\nname = \"uefi-provisioned\"\nextends = \"{base}\"\n{}\n[packages]\ninstall = [\"lab-tool\"]\n\
-         [[check]]\ncommand = {{ run = \"lab-tool\", stdout = \"the lab's tool\" }}\n",
-        repository.setting(&server, "maker", "")
+        "schema = 1\nname = \"uefi-provisioned\"\nextends = \"{base}\"\n{}\n[packages]\ninstall = [\"lab-tool\", \"apparmor\"]\n\
+         [[check]]\ncommand = {{ run = \"lab-tool\", stdout = \"the lab's tool\" }}\n\
+         [[container_image]]\narchive = \"hello.tar\"\nrun = [\"/hello\"]\nstdout = \"{}\"\n\
+         [[container_image]]\narchive = \"hello-saved.tar\"\n",
+        repository.setting(&server, "maker", ""),
+        container_cases::HELLO
     );
     fs::write(&recipe, text).unwrap();
     let recipe = recipe.to_str().unwrap();
@@ -95,7 +110,8 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     assert_eq!(manifest["promises"]["firmware"], "uefi");
     // What a build address, a swap space and a user leave is what the recipe said; the steps' own checks read the rest.
     let stages: Vec<&str> = manifest["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
-    assert_eq!(stages, ["install", "provision first", "provision second", "seal"]);
+    assert_eq!(stages, ["install", "provision first", "provision second", "load images", "seal"]);
+    has_its_container_image(&manifest, &target.join("uefi-provisioned.qcow2"));
     // What the first step deleted is still in its layer, and nowhere in the image.
     let layer = place().join("store/v1/layers").join(manifest["stages"][1]["id"].as_str().unwrap()).join("disk.qcow2");
     let marker = b"left behind: 42";
@@ -130,7 +146,34 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
         .filter(|line| !line.starts_with("input ") && !line.starts_with("inherit "))
         .map(|line| line.split(' ').next().unwrap())
         .collect();
-    assert_eq!(verbs, ["reuse", "reuse", "run", "run", "publish"], "{plan}");
+    assert_eq!(verbs, ["reuse", "reuse", "run", "run", "run", "publish"], "{plan}");
+}
+
+/// Docker has the image that was loaded at build time, by both names, and runs it without a network; the engine that loaded it is forgotten.
+fn has_its_container_image(manifest: &Value, image: &Path) {
+    let outcome = |name: &str| {
+        let found = manifest["checks"].as_array().unwrap().iter().find(|check| check["name"] == name);
+        found.unwrap_or_else(|| panic!("no check `{name}`: {}", manifest["checks"]))["outcome"].clone()
+    };
+    for name in [
+        "Docker has the image lab/hello:1",
+        "Docker has the image lab/hello:saved",
+        "docker run lab/hello:1 /hello",
+        "no Docker engine identity",
+    ] {
+        assert_eq!(outcome(name), "passed", "{name}");
+    }
+    let images = &manifest["promises"]["container_images"];
+    assert_eq!(
+        (images.as_array().unwrap().len(), &images[0]["tags"]),
+        (1, &serde_json::json!(["lab/hello:1", "lab/hello:saved"])),
+        "{images}"
+    );
+    assert_eq!((&images[0]["os"], &images[0]["architecture"]), (&Value::from("linux"), &Value::from("amd64")), "{images}");
+    assert!(manifest["inputs"].to_string().contains("container_image hello-saved.tar"), "{}", manifest["inputs"]);
+    let inspected = goldsmith(&["image", "inspect", image.to_str().unwrap(), "--json"]).output().unwrap();
+    let inspected: Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    assert_eq!(inspected["system"]["docker"]["images"], images[0]["tags"], "{inspected}");
 }
 
 /// goldsmith without any network: its namespace has an interface that is down.

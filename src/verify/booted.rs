@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{CheckResult, Outcome, Promises, VerifyError, docker, firewall};
+use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, firewall};
 use crate::base::event::Task;
 use crate::base::failure::{Class, Failure};
 use crate::base::text::shell_line;
@@ -223,6 +223,20 @@ fn service_question(unit: &str) -> String {
     )
 }
 
+/// A question to Docker, which not every image starts at boot. Both outputs are told apart.
+fn ask_docker(name: String, command: &str) -> RunnerTask {
+    let text = format!("systemctl start docker && {command}");
+    RunnerTask { files: vec![("text".to_owned(), text.into_bytes())], ..question(name, COMMAND) }
+}
+
+/// What is asked of container images: each tag, then what is run.
+fn container_questions(promises: &Promises) -> Vec<RunnerTask> {
+    let tags = containers::tags(&promises.container_images).enumerate();
+    let inspect = tags.map(|(index, (_, tag))| ask_docker(format!("image-{index}"), &containers::inspect(tag)));
+    let runs = promises.container_runs.iter().enumerate();
+    inspect.chain(runs.map(|(index, (name, run))| ask_docker(format!("container-{index}"), &containers::run(name, run)))).collect()
+}
+
 /// One task a question; the order is that of [`judge`].
 fn questions(promises: &Promises) -> Vec<RunnerTask> {
     let mut tasks = vec![
@@ -256,12 +270,21 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
             CheckKind::File { .. } | CheckKind::Sysctl { .. } => question(name, "true"),
         });
     }
+    tasks.extend(container_questions(promises));
     tasks
 }
 
 struct Answer {
     status: i32,
     lines: Vec<String>,
+}
+
+impl Answer {
+    /// Standard output and error of [`COMMAND`].
+    fn parts(&self) -> (String, String) {
+        let part = |mark: &str| self.lines.iter().filter_map(|line| line.strip_prefix(mark)).collect::<Vec<_>>().join("\n");
+        (part("o:"), part("e:"))
+    }
 }
 
 async fn ask(guest: &mut Guest, name: &str, task: &Task) -> Result<Answer, VerifyError> {
@@ -301,9 +324,15 @@ fn judge(promises: &Promises, answers: &[Answer]) -> Booted {
     checks.push(failed_units(booted, failed));
     checks.push(packet_filter(promises, rules));
     let mut docker_info = None;
+    let (own, containers) = own.split_at(promises.checks.len().min(own.len()));
     for (check, answer) in promises.checks.iter().zip(own) {
         checks.extend(own_check(&check.name, &check.kind, answer, &sysctl.lines, &mut docker_info));
     }
+    let (images, runs) = containers.split_at(containers::tags(&promises.container_images).count().min(containers.len()));
+    let images = containers::tags(&promises.container_images).zip(images);
+    checks.extend(images.map(|((image, tag), answer)| containers::judge_image(image, tag, answer.status, &answer.parts())));
+    let runs = promises.container_runs.iter().zip(runs);
+    checks.extend(runs.map(|((name, run), answer)| containers::judge_run(name, run, answer.status, &answer.parts())));
     Booted { checks, docker_info }
 }
 
@@ -382,8 +411,7 @@ fn loaded(lines: &[String], module: &str) -> CheckResult {
 }
 
 fn command(name: &str, answer: &Answer, status: i32, stdout: Option<&str>) -> CheckResult {
-    let part = |mark: &str| answer.lines.iter().filter_map(|line| line.strip_prefix(mark)).collect::<Vec<_>>().join("\n");
-    let (out, err) = (part("o:"), part("e:"));
+    let (out, err) = answer.parts();
     let excerpt = |text: &str| text.chars().take(300).collect::<String>();
     if answer.status != status {
         return CheckResult::failed(name, format!("exit status {}, wanted {status}: {}", answer.status, excerpt(&err)));

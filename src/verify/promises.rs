@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 use crate::audit::{Allowed, Waiver};
-use crate::recipe::{Account, Check, Firmware, Media, Network, Password, Recipe, Selinux, Toggle};
+use crate::recipe::{Account, Check, ContainerRun, DockerImage, Firmware, Media, Network, Password, Recipe, Selinux, Toggle};
 
 /// Everything that is verified on an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,12 @@ pub struct Promises {
     pub resolv_conf: String,
     /// Text that the release file must contain.
     pub release: Option<String>,
+    /// Images of containers that Docker has. Manifests of before have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub container_images: Vec<DockerImage>,
+    /// What is run in containers, each of the image of this name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub container_runs: Vec<(String, ContainerRun)>,
     /// The recipe's own checks.
     pub checks: Vec<Check>,
     /// Whom the image lets in. Manifests of before do not say; then everybody may be.
@@ -91,13 +97,20 @@ impl Promises {
             firmware: Firmware::Bios,
             resolv_conf: String::new(),
             release: None,
+            container_images: Vec::new(),
+            container_runs: Vec::new(),
             checks: Vec::new(),
             allowed: everybody(),
             waivers: Vec::new(),
         }
     }
 
-    /// What `recipe` promises.
+    /// The same, and that Docker has these images, and runs of them what the recipe wants.
+    pub fn with_images(self, container_images: Vec<DockerImage>, container_runs: Vec<(String, ContainerRun)>) -> Self {
+        Self { container_images, container_runs, ..self }
+    }
+
+    /// What `recipe` promises, but for container images: which they are shows in their archives.
     pub fn of(recipe: &Recipe) -> Self {
         let release = match &recipe.media {
             Media::Anaconda { .. } => None,
@@ -125,6 +138,8 @@ impl Promises {
                 Network::Dhcp => String::new(),
             },
             release,
+            container_images: Vec::new(),
+            container_runs: Vec::new(),
             checks: recipe.checks.clone(),
             allowed: allowed(recipe),
             waivers: recipe

@@ -23,7 +23,12 @@ pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
         (Some(reference), found) => {
             let recipe = host::load(reference, &args.set)?;
             let image = found.map_or_else(|_| args.image.clone(), |artifact| artifact.image_path());
-            (image, Promises::of(&recipe), recipe.build)
+            // Only what the recipe's archives hold takes a look elsewhere.
+            let promises = match recipe.container_images.is_empty() {
+                true => Promises::of(&recipe),
+                false => pipeline::promised(&recipe, &host::store(None, context)?, &host::web(context), &events).await?,
+            };
+            (image, promises, recipe.build)
         }
         (None, Ok(artifact)) => {
             let task = events.task("check the image");

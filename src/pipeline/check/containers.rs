@@ -4,7 +4,7 @@ use super::impossible::ENGINES;
 use super::report::{Area, Row};
 use crate::base::size::rounded;
 use crate::pipeline::closure::Forecast;
-use crate::recipe::{DockerImage, Recipe};
+use crate::recipe::{DockerImage, Media, Recipe};
 
 /// What is to be said of the images of a recipe, whose layers have so many bytes together when they are unpacked.
 pub(super) fn rows(recipe: &Recipe, images: &[DockerImage], bytes: u64, forecast: Option<&Forecast>) -> Vec<Row> {
@@ -17,8 +17,31 @@ pub(super) fn rows(recipe: &Recipe, images: &[DockerImage], bytes: u64, forecast
     };
     let mut rows: Vec<Row> = images.iter().map(image).collect();
     rows.extend(forecast.filter(|forecast| forecast.refused.is_empty()).and_then(|forecast| engine(recipe, forecast)));
+    rows.extend(forecast.filter(|forecast| forecast.refused.is_empty()).and_then(|forecast| confinement(recipe, forecast)));
     rows.extend(room(recipe, bytes));
     rows
+}
+
+/// Debian's kernels have AppArmor switched on, and Docker starts no container then without the program that loads its profile: docker.io only
+/// recommends the package, and recommended packages are not installed (20.10.24: "AppArmor enabled on system but the docker-default profile
+/// could not be loaded").
+fn confinement(recipe: &Recipe, forecast: &Forecast) -> Option<Row> {
+    let run = recipe.container_images.iter().find(|image| image.run.is_some())?;
+    let off = recipe.kernel.arguments.iter().any(|argument| argument == "apparmor=0");
+    if !matches!(recipe.media, Media::Deploy { .. }) || off || forecast.version_of("apparmor").is_some() {
+        return None;
+    }
+    let what = "a container is to be run, and Docker runs none on Debian without the package apparmor, which will not be installed";
+    if has_steps(recipe) {
+        return Some(Row::warning(Area::Settings, what, Some("make sure that a step installs it".to_owned())));
+    }
+    let remedy = "add \"apparmor\" to `install` under `[packages]`".to_owned();
+    Some(Row::wrong(Area::Settings, what, Some(remedy)).at(run.at.as_ref()))
+}
+
+/// Whether a step may bring what the packages do not.
+fn has_steps(recipe: &Recipe) -> bool {
+    recipe.provision.iter().any(|step| step.script.is_some() || !step.packages.is_empty())
 }
 
 /// Nothing loads images without Docker.
@@ -27,8 +50,7 @@ fn engine(recipe: &Recipe, forecast: &Forecast) -> Option<Row> {
         return None;
     }
     let what = "there are container images to load, and no package with a Docker Engine will be installed";
-    let steps = recipe.provision.iter().any(|step| step.script.is_some() || !step.packages.is_empty());
-    if steps || recipe.own_kickstart().is_some() {
+    if has_steps(recipe) || recipe.own_kickstart().is_some() {
         return Some(Row::warning(Area::Settings, what, Some("make sure that a script of the recipe's installs one".to_owned())));
     }
     let remedy = "add one to `install` under `[packages]`, such as \"docker.io\" of Debian or \"docker-ce\", or remove the images";
@@ -58,7 +80,7 @@ mod tests {
     use crate::pipeline::closure::ForecastPackage;
     use crate::recipe::load;
 
-    fn told(more: &str, package: Option<&str>, bytes: u64) -> Vec<(Verdict, String)> {
+    fn told(more: &str, packages: Option<&[&str]>, bytes: u64) -> Vec<(Verdict, String)> {
         let text = format!(
             "schema = 1\nname = \"x\"\nmedia = {{ installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }}\n\
              system = {{ root = \"locked\" }}\ndisk = {{ swap = \"1G\" }}\n{more}"
@@ -66,7 +88,7 @@ mod tests {
         let recipe = load("x.toml", &[], &Text(text)).unwrap_or_else(|error| panic!("{}", error.render(false)));
         let named =
             |name: &str| ForecastPackage { name: name.into(), version: "1".into(), arch: "amd64".into(), ..ForecastPackage::default() };
-        let forecast = package.map(|name| Forecast { packages: vec![named(name)], ..Forecast::default() });
+        let forecast = packages.map(|names| Forecast { packages: names.iter().map(|name| named(name)).collect(), ..Forecast::default() });
         let (tags, id) = (vec!["a:1".to_owned(), "b:1".to_owned()], Sha256Digest::of(b"1"));
         let image = DockerImage { id, tags, os: "linux".into(), architecture: "amd64".into() };
         let rows = rows(&recipe, &[image], bytes, forecast.as_ref());
@@ -83,15 +105,27 @@ mod tests {
         let known = || (Verdict::Ok, format!("container image a:1, b:1: {}, for linux/amd64", Sha256Digest::of(b"1").short()));
         let lacks = "there are container images to load, and no package with a Docker Engine will be installed".to_owned();
         let full = "the container images take 7.02 GiB while they are loaded, twice their size; the disk has 7.00 GiB".to_owned();
-        for (more, package, bytes, expected) in [
-            ("", Some("vim"), 1 << 40, vec![]),
+        let confined =
+            "a container is to be run, and Docker runs none on Debian without the package apparmor, which will not be installed".to_owned();
+        let runs = format!("{images}run = []\n");
+        for (more, packages, bytes, expected) in [
+            ("", Some(&["vim"][..]), 1 << 40, vec![]),
             (images, None, 1, vec![known()]),
-            (images, Some("docker.io"), 7 << 29, vec![known()]),
-            (images, Some("docker-ce"), (7 << 29) + (10 << 20), vec![known(), (Verdict::Wrong, full)]),
-            (images, Some("podman"), 1, vec![known(), (Verdict::Wrong, lacks.clone())]),
-            (&step, Some("podman"), 1, vec![known(), (Verdict::Warning, lacks)]),
+            (images, Some(&["docker.io"]), 7 << 29, vec![known()]),
+            (images, Some(&["docker-ce"]), (7 << 29) + (10 << 20), vec![known(), (Verdict::Wrong, full)]),
+            (images, Some(&["podman"]), 1, vec![known(), (Verdict::Wrong, lacks.clone())]),
+            (&step, Some(&["podman"]), 1, vec![known(), (Verdict::Warning, lacks)]),
+            (&runs, Some(&["docker.io"]), 1, vec![known(), (Verdict::Wrong, confined.clone())]),
+            (&runs, Some(&["docker.io", "apparmor"]), 1, vec![known()]),
+            (&format!("kernel = {{ arguments = [\"apparmor=0\"] }}\n{runs}"), Some(&["docker.io"]), 1, vec![known()]),
+            (
+                &format!("{runs}[[provision]]\nname = \"a\"\nscript = \"true\"\n"),
+                Some(&["docker.io"]),
+                1,
+                vec![known(), (Verdict::Warning, confined)],
+            ),
         ] {
-            assert_eq!(told(more, package, bytes), expected, "{more} {package:?} {bytes}");
+            assert_eq!(told(more, packages, bytes), expected, "{more} {packages:?} {bytes}");
         }
     }
 }
