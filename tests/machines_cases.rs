@@ -221,7 +221,8 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("33 99"), "{output:?}");
 
     // ssh with a key that the image does not have, over no port; files by what `ssh-config` says.
-    assert_eq!(home.said(&["ssh", "vm", "id", "-un"]), "root\n");
+    let output = home.run(&["ssh", "vm", "id", "-un"]);
+    assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"root\n"[..], &b""[..]));
     let config = home.dir.path().join("ssh.conf");
     fs::write(&config, home.said(&["ssh-config", "vm"])).unwrap();
     let copied = Command::new("scp").arg("-F").arg(&config).args(["vm:/etc/os-release"]).arg(home.dir.path()).output().unwrap();

@@ -55,7 +55,8 @@ async fn attend(place: &Place, words: Vec<String>, size: Option<Size>) -> Result
         biased;
         ended = hear(hearing, output, place) => ended,
         () = give(feed, input, *escape) => Ok(exit::DONE),
-        ended = terminal::hung_up() => Err(ended.into()),
+        // Whoever started it has left, as ssh(1) leaves its ProxyCommand: an error would tell nothing, to nobody.
+        _ = terminal::hung_up() => Ok(exit::TERMINATED),
     };
     let written = terminal.close(streams).await;
     let status = ended?;

@@ -91,9 +91,9 @@ fn config_text(place: &Place, key: &Path, ours: &Path, public: &str) -> String {
     let name = place.name().as_str();
     let state = place.dir().parent().and_then(Path::parent).and_then(Path::parent).unwrap_or(Path::new("/"));
     let server = ["/bin/sh", "-c", SERVER, "goldsmith-ssh", public].map(shell_quote).join(" ");
-    // ssh_config(5): `%` begins a token.
+    // ssh_config(5): `%` begins a token, and the user's shell runs the line behind an `exec`.
     let proxy = format!(
-        "XDG_STATE_HOME={} {} exec {} -- {server}",
+        "env XDG_STATE_HOME={} {} exec {} -- {server}",
         shell_quote(&state.to_string_lossy()),
         shell_quote(&ours.to_string_lossy()),
         shell_quote(name)
