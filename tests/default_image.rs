@@ -86,7 +86,7 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let recipe = place().join("uefi-provisioned.toml");
     let base = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recipes/uefi-provisioned.toml");
     let text = format!(
-        "schema = 1\nname = \"uefi-provisioned\"\nextends = \"{base}\"\n{}\n[packages]\ninstall = [\"lab-tool\", \"apparmor\"]\n\
+        "schema = 1\nname = \"uefi-provisioned\"\nextends = \"{base}\"\n{}\n[packages]\ninstall = [\"lab-tool\"]\n\
          [[check]]\ncommand = {{ run = \"lab-tool\", stdout = \"the lab's tool\" }}\n\
          [[container_image]]\narchive = \"hello.tar\"\nrun = [\"/hello\"]\nstdout = \"{}\"\n\
          [[container_image]]\narchive = \"hello-saved.tar\"\n",

@@ -617,7 +617,8 @@ fn the_recipe_of_7_9_differs_in_its_release_alone() {
 fn the_debian_recipe_and_the_starter_load_anywhere() {
     let recipe = load("debian-12-docker", &[], &Machine::default()).unwrap();
     assert_eq!(recipe.system.root, Account { password: Password::Locked, ssh_keys: Vec::new() });
-    assert_eq!((recipe.system.network, recipe.packages.install), (Network::Dhcp, vec!["docker.io".to_owned()]));
+    let packages = ["docker.io", "apparmor"].map(str::to_owned).to_vec();
+    assert_eq!((recipe.system.network, recipe.packages.install), (Network::Dhcp, packages));
     assert_eq!((recipe.system.selinux, recipe.system.firewall), (Selinux::Disabled, Toggle::Disabled));
     load_text(starter()).unwrap();
     let names = ["centos-7.5-docker", "centos-7.5-docker-online", "centos-7.9-docker", "debian-12-docker"];
@@ -733,10 +734,10 @@ fn recipes_extend_files_and_names_and_paths_lead_from_where_they_are_written() {
     assert_eq!((recipe.disk.size.to_string(), recipe.disk.swap.to_string()), ("4G".into(), "1G".into()));
     assert_eq!(recipe.system.root.ssh_keys, [key]);
     assert_eq!(recipe.services.enable, ["docker", "ssh"]);
-    assert_eq!(recipe.packages.install, ["docker.io"]);
+    assert_eq!(recipe.packages.install, ["docker.io", "apparmor"]);
     let inherited =
         |list: &str| recipe.inherited.iter().find(|from| from.list == list).map(|from| from.items.join(", ")).unwrap_or_default();
-    assert_eq!((inherited("services.enable"), inherited("packages.install")), ("docker, ssh".to_owned(), "docker.io".to_owned()));
+    assert_eq!((inherited("services.enable"), inherited("packages.install")), ("docker, ssh".to_owned(), "docker.io, apparmor".to_owned()));
     assert!(inherited("check").starts_with("docker, service docker, sysctl net.ipv4.ip_forward"), "{}", inherited("check"));
     assert_eq!(recipe.files[0].content.bytes(), b"from a");
 }
@@ -748,7 +749,7 @@ fn what_a_recipe_adds_takes_nothing_away() {
     let text = "schema = 1\nextends = EXTENDS\nname = \"node\"\n[packages]\ninstall = [\"htop\", \"docker.io\"]\n[[check]]\nport = { number = 22 }\n";
     let loaded = |extends: &str| load_text(&text.replace("EXTENDS", extends)).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let recipe = loaded("\"debian-12-docker\"");
-    assert_eq!(recipe.packages.install, ["docker.io", "htop"]);
+    assert_eq!(recipe.packages.install, ["docker.io", "apparmor", "htop"]);
     assert_eq!((recipe.checks.len(), &recipe.checks[..below.checks.len()]), (below.checks.len() + 1, &below.checks[..]));
     let recipe = loaded("{ recipe = \"debian-12-docker\", replace = [\"check\", \"packages.install\"] }");
     assert_eq!((recipe.packages.install.join(" "), recipe.checks.len()), ("htop docker.io".to_owned(), 1));
