@@ -86,8 +86,10 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         // A test that failed leaves machines behind, which outlive it.
-        let left = self.processes().into_iter().filter_map(Pid::from_raw);
-        left.for_each(|pid| drop(kill_process(pid, Signal::KILL)));
+        for pid in self.processes().into_iter().filter_map(Pid::from_raw) {
+            // It may end by itself meanwhile.
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 }
 
