@@ -14,7 +14,7 @@ use super::record::Place;
 use super::socket;
 use crate::machine::runner::resident::Size;
 
-/// For a supervisor's answer: it waits for nobody.
+/// For a supervisor's answer, which waits for nothing.
 const ANSWER: Duration = Duration::from_secs(10);
 /// For a supervisor that has just taken the lock to listen.
 const LISTENS: Duration = Duration::from_secs(5);
@@ -200,7 +200,7 @@ pub(super) fn mute(place: &Place, why: String) -> RunError {
     RunError::Mute { name: place.name().clone(), why }
 }
 
-/// Whether a machine in this state will run commands without anybody's doing.
+/// Whether a machine in this state is on its way up.
 pub(super) fn comes_up(state: State) -> bool {
     state == State::Starting
 }

@@ -1,7 +1,7 @@
 //! What is said over a machine's control socket.
 //!
 //! ```text
-//!   who asks     one line of JSON: a Request        then, after Open, frames: input, its end, another size
+//!   client       one line of JSON: a Request        then, after Open, frames: input, its end, another size
 //!   supervisor   one line of JSON: an Answer        then, after Opened, frames: output, error output, and the exit status at last
 //! ```
 //!

@@ -49,7 +49,7 @@ pub struct Record {
     pub(super) base: Base,
     /// Memory.
     pub memory: ByteSize,
-    /// Virtual CPUs, if somebody said how many.
+    /// Virtual CPUs; the usual number when it is not given.
     pub cpus: Option<u32>,
     /// Ports of 127.0.0.1 that lead into it.
     pub forwards: Vec<Forward>,

@@ -1,4 +1,4 @@
-//! Who asks a supervisor, each served at once with the others.
+//! The clients of a supervisor, all served at the same time.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +42,7 @@ pub(super) enum Order {
     },
 }
 
-/// What the supervisor's loop and those who serve share.
+/// What the supervisor's loop shares with the tasks that serve its clients.
 pub(super) struct Shared {
     status: Mutex<Status>,
     orders: UnboundedSender<Order>,
@@ -65,7 +65,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {
-        // Nothing panics while it holds it; if something did, the status is still whole.
+        // No code panics while it holds the lock, and after a panic the status would still be whole.
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,7 +75,7 @@ impl Shared {
     }
 }
 
-/// Serve those who connect, without end.
+/// Serve each client that connects, without end.
 pub(super) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
@@ -86,7 +86,10 @@ pub(super) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
     }
 }
 
-/// Serve one who connected. Whoever goes away needs no answer.
+/// Serve one client.
+///
+/// # Errors
+/// The client has gone: it needs no answer.
 async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
@@ -108,7 +111,7 @@ async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
     }
 }
 
-/// Pass bytes between a user and his command until one of them has ended.
+/// Pass bytes between a client and its command until one of them has ended.
 async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf, shared: &Shared) -> io::Result<()> {
     let Session { slot, input, output, errors, freed } = session;
     write_line(&mut writer, &Answer::Opened).await?;
@@ -120,7 +123,7 @@ async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: 
             // An output that has come whole counts, even if the slot is free by now.
             ended = outputs => ended.map(|(status, _)| Some(status)),
             _ = freed => Ok(None),
-            // The user has gone.
+            // The client has gone.
             _ = feed(slot, input, reader, shared) => Err(io::ErrorKind::ConnectionReset.into()),
         }
     };
@@ -151,7 +154,7 @@ async fn pass_on(mut output: Output, kind: Kind, writer: &tokio::sync::Mutex<imp
     }
 }
 
-/// Pass on what the user types, until he goes away.
+/// Pass on what the client sends, until it goes away.
 async fn feed(slot: usize, mut input: UnixStream, mut reader: BufReader<OwnedReadHalf>, shared: &Shared) -> io::Result<()> {
     let mut open = true;
     loop {

@@ -21,10 +21,10 @@ pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
     listener
 }
 
-/// Connect to whoever listens at `path`.
+/// Connect to the socket at `path`.
 ///
 /// # Errors
-/// Nobody does.
+/// No process listens there.
 pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
     let (dir, short) = short(path)?;
     let stream = UnixStream::connect(short).await;

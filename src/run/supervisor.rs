@@ -1,7 +1,7 @@
 //! The process that a named machine lives in: it starts QEMU, serves the machine's control socket, and ends with the machine.
 //!
 //! ```text
-//!   take the lock ── boot ─┬─ serve: events of the machine, orders of who asks ─┬─ reboot: boot anew, from what the disk has now
+//!   take the lock ── boot ─┬─ serve: events of the machine, orders of clients ──┬─ reboot: boot anew, from what the disk has now
 //!                          └────────────────────────────────────────────────────┴─ end: ended.json, socket gone, lock given up
 //! ```
 //!
@@ -35,7 +35,7 @@ use crate::machine::runner::{Mode, boot_limit, direct_boot, nonce};
 use crate::machine::spec::{Boot, Drive, Durability, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
-/// For another process that only looks whether the lock is held.
+/// How long another process may hold the lock that only looks whether it is held.
 const LOOKS: Duration = Duration::from_secs(2);
 /// Between two tries to let a guest go on whose disk was full.
 const RETRY: Duration = Duration::from_secs(3);
@@ -74,7 +74,7 @@ pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunErr
         Err(error) => (format!("failed: {error}"), Some(Told::of(error, place.boot()))),
     };
     place.write_ended(how, failure).map_err(failed(place.dir().to_owned()))?;
-    // Whoever waits for the end waits for the lock.
+    // A client waits for the lock, and not for the socket to go.
     let _ = fs::remove_file(&path);
     ended.map(|_| ())
 }
@@ -158,7 +158,7 @@ async fn spec(
     };
     let boot = match direct.await {
         Ok(boot) => boot,
-        // It may boot all the same: its firmware may know what we do not.
+        // Its firmware and boot loader may boot it all the same.
         Err(why) => {
             shared.change(|status| status.unreachable = Some(why));
             Boot::Disk(disk::firmware(source.firmware, true, |format| place.dir().join(format!("vars.{format}")))?)
@@ -249,7 +249,7 @@ impl Living<'_> {
                 self.paused = Some((Instant::now() + RETRY, was));
                 self.shared.change(|status| (status.state, status.detail) = (State::Paused, detail));
             }
-            // QEMU tells the guest of other failures of the disk, and it decides.
+            // QEMU tells the guest of other failures of the disk, and the guest decides what to do.
             MachineEvent::IoError { .. } | MachineEvent::Port { .. } | MachineEvent::Reset => {}
             MachineEvent::Stopped => {
                 self.shared.change(|status| (status.state, status.detail) = (State::Paused, "QEMU paused it".to_owned()))
@@ -281,7 +281,7 @@ impl Living<'_> {
                         if status.detail.is_empty() { String::new() } else { format!(" ({})", status.detail) }
                     )),
                 };
-                // Whoever asked may be gone; the session is dropped then, and closed by its number.
+                // The client may have gone: its session comes back, and is closed.
                 if let Err(Ok(session)) = reply.send(answer) {
                     self.resident.close(session.slot).await;
                 }

@@ -33,7 +33,7 @@ pub struct Wanted {
     pub name: Option<Name>,
     /// Memory.
     pub memory: ByteSize,
-    /// Virtual CPUs, when somebody says how many.
+    /// Virtual CPUs; the usual number when it is not given.
     pub cpus: Option<u32>,
     /// Ports of 127.0.0.1 that lead into it.
     pub forwards: Vec<Forward>,
@@ -83,7 +83,7 @@ pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Opti
     atomic::write(&draft.record_file(), format!("{:#}\n", serde_json::json!(record)).as_bytes()).map_err(failed)?;
     match new.publish(Existing::Keep) {
         Ok(()) => Ok(place),
-        // Somebody was quicker.
+        // Another process has made it meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => same(place, from),
         Err(error) => Err(failed(error)),
     }
@@ -95,7 +95,7 @@ fn same(place: Place, from: PathBuf) -> Result<Place, RunError> {
     if record.source == from { Ok(place) } else { Err(RunError::NameTaken { name: record.name, source_of: record.source }) }
 }
 
-/// Directories that nobody else may enter.
+/// Make directories that only this user may enter.
 fn private_dirs(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -117,7 +117,7 @@ pub fn begin(place: &Place, args: &[OsString], store: Option<&Path>) -> Result<S
     if place.runs()? {
         return Ok(Supervisor { place: place.clone(), process: None });
     }
-    // What can be told now need not be told by the supervisor.
+    // The supervisor would find the same, and its words would come later.
     let record = place.record()?;
     record.still_fits(&Source::find(&record.source, store)?)?;
     record.forwards.iter().try_for_each(|forward| free(forward.host))?;

@@ -165,7 +165,7 @@ impl LocalVm {
     }
 }
 
-/// Virtual CPUs when nobody says how many.
+/// Virtual CPUs when their number is not given.
 pub(super) fn usual_cpus(accelerator: Accelerator) -> u32 {
     if accelerator == Accelerator::Kvm { CPUS } else { 1 }
 }

@@ -6,7 +6,8 @@
 #
 # Slot n has the three ports after the control port's that follow 3n others: what the command reads, its output, its error output. WORDS are
 # quoted for this shell; $gs_newline stands for a line's end. Each output stands between two marks of ours, `begin` and `end` with the
-# exit status, so that the host knows where it ends though the port stays open. Only words and the record separator (octal 36) make a mark.
+# exit status, so that the host knows where it ends though the port stays open. A mark begins with the record separator (octal 36) and has
+# the nonce of this boot.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root SHELL=/bin/sh
 exec 3<> "$1" 0< /dev/null

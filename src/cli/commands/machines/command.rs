@@ -55,7 +55,7 @@ async fn attend(place: &Place, words: Vec<String>, size: Option<Size>) -> Result
         biased;
         ended = hear(hearing, output, place) => ended,
         () = give(feed, input, *escape) => Ok(exit::DONE),
-        // Whoever started it has left, as ssh(1) leaves its ProxyCommand: an error would tell nothing, to nobody.
+        // ssh(1) hangs its ProxyCommand up when it is done. That is no error to tell of.
         _ = terminal::hung_up() => Ok(exit::TERMINATED),
     };
     let written = terminal.close(streams).await;
@@ -69,7 +69,7 @@ async fn hear(mut hearing: Hearing, output: &tokio::sync::mpsc::Sender<Vec<u8>>,
     loop {
         match hearing.next().await {
             Heard::Output(bytes) => {
-                // Nobody reads it any more: the command hears that as a hang-up.
+                // Standard output is closed: the command hangs up.
                 if output.send(bytes).await.is_err() {
                     return Ok(exit::DONE);
                 }
@@ -82,7 +82,7 @@ async fn hear(mut hearing: Hearing, output: &tokio::sync::mpsc::Sender<Vec<u8>>,
     }
 }
 
-/// Pass on what the user types and how large his terminal is. Returns when he leaves.
+/// Pass on what the user types and how large the terminal is. Returns when the user leaves with ctrl-].
 async fn give(mut feed: Feed, input: &mut tokio::sync::mpsc::Receiver<Vec<u8>>, escape: bool) {
     let mut resized = signal(SignalKind::window_change()).ok();
     let mut open = true;

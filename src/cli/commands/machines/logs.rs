@@ -56,7 +56,7 @@ pub async fn logs(args: &Logs, context: &Context) -> Result<(), AnyFailure> {
     }
 }
 
-/// False when nobody reads any more.
+/// Whether standard output is still open.
 fn show(text: &[u8]) -> Result<bool, AnyFailure> {
     if !printer::stdout_is_terminal() {
         return Ok(printer::pass(text)?);
