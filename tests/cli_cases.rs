@@ -485,7 +485,7 @@ fn a_signal_ends_the_reading_of_a_large_image_in_order() {
 #[test]
 fn a_recipe_in_the_wrong_place_is_named_as_one() {
     let recipe = "schema = 1\nextends = \"debian-12-docker\"\nname = \"lab\"\n";
-    for command in [&["run"][..], &["verify"], &["image", "inspect"]] {
+    for command in [&["verify"][..], &["image", "inspect"]] {
         for (image, status, error, help) in [
             (
                 "debian-12-docker",
@@ -510,6 +510,13 @@ fn a_recipe_in_the_wrong_place_is_named_as_one() {
             let ended = goldsmith(words).file("lab.toml", recipe).end();
             ended.is(status, "", &format!("error: {error}\n  help: {help}\n"));
         }
+    }
+    // What is to be started is built first. A file in another directory than that of the build is not.
+    for command in ["run", "up"] {
+        let ended = goldsmith([command, "broken.toml"]).file("broken.toml", "schema = 1\nextends = \"debian-12-docker\"\nname = 7\n").end();
+        assert!(ended.status == 2 && ended.stderr.contains("broken.toml:3:8"), "{}", ended.stderr);
+        let ended = goldsmith([command, "lab/lab.qcow2"]).file("lab.toml", recipe).end();
+        assert!(ended.status == 3 && ended.stderr.contains("the recipe `lab.toml` is not built"), "{}", ended.stderr);
     }
     let said = "error: lab.toml is a recipe, not a kickstart\n  \
                 help: check the recipe with `goldsmith check lab.toml`; `goldsmith kickstart render lab.toml` shows the kickstart that it makes\n";

@@ -310,7 +310,7 @@ pub struct Verify {
 /// `run`.
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// An image, or an artifact's directory
+    /// An image, an artifact's directory, or a recipe, which is built first
     #[arg(value_hint = ValueHint::AnyPath)]
     pub image: PathBuf,
     /// Keep what the VM changes in NAME.run.qcow2 beside the image, and continue

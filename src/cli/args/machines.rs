@@ -26,7 +26,7 @@ pub struct VmArgs {
 /// `up`.
 #[derive(Debug, clap::Args)]
 pub struct Up {
-    /// An image, or an artifact's directory
+    /// An image, an artifact's directory, or a recipe, which is built first
     #[arg(value_hint = ValueHint::AnyPath)]
     pub image: PathBuf,
     /// The machine's name [default: that of the artifact or image]

@@ -1,5 +1,7 @@
 //! `goldsmith build RECIPE`.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::json;
 
 use crate::artifact::{Artifact, Overwrite};
@@ -7,7 +9,8 @@ use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::size::rounded;
 use crate::base::text::{counted, shell_line};
-use crate::cli::args::Build;
+use crate::cli::args::{Build, RecipeArgs, StoreArgs};
+use crate::cli::subject::{self, NotAnImage};
 use crate::cli::{Context, host, printer, visitor};
 use crate::machine::visit::Visitor;
 use crate::pipeline::{self, Built, Request};
@@ -59,6 +62,25 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
         Built::New(artifact) => summary(&artifact),
     };
     Ok(printer::out(&text)?)
+}
+
+/// The image at `path` for a command that starts it. Where a recipe was named instead, in a file or by the name that its image would have here, the
+/// recipe is built first; what is up to date is not built again.
+///
+/// # Errors
+/// The image of another directory is not built, or the build failed.
+pub async fn image_of(path: &Path, context: &Context) -> Result<PathBuf, AnyFailure> {
+    let recipe = match subject::require_image(path) {
+        Ok(()) => return Ok(path.to_owned()),
+        Err(NotAnImage::Recipe { path }) => path.to_string_lossy().into_owned(),
+        Err(NotAnImage::NotBuilt { recipe, .. }) if path.as_os_str() == recipe.as_str() => recipe,
+        Err(error) => return Err(error.into()),
+    };
+    let target = host::target(None, &host::load(&recipe, &[])?);
+    let recipe = RecipeArgs { recipe, set: Vec::new() };
+    let args = Build { recipe, output: None, force: false, keep_on_failure: false, store: StoreArgs { store: None } };
+    run(&args, context).await?;
+    Ok(target)
 }
 
 /// Who sits down at a machine that failed.

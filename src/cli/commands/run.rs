@@ -4,8 +4,9 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::base::text::{counted, printable};
 use crate::cli::args::Run;
+use crate::cli::commands::build;
 use crate::cli::terminal::{self, Terminal};
-use crate::cli::{Context, host, printer, subject};
+use crate::cli::{Context, host, printer};
 use crate::image::Firmware;
 use crate::machine::seat::Streams;
 use crate::machine::spec::Accelerator;
@@ -19,9 +20,9 @@ pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
     if context.json {
         return Err(NoJson.into());
     }
-    subject::require_image(&args.image)?;
+    let image = build::image_of(&args.image, context).await?;
     let options = Options { keep: args.keep, ssh: args.ssh, isolated: args.vm.isolated, memory: args.vm.memory, cpus: args.vm.cpus };
-    let mut vm = run::start(&args.image, host::store_place(context).as_deref(), &options).await?;
+    let mut vm = run::start(&image, host::store_place(context).as_deref(), &options).await?;
     printer::err(&greeting(vm.facts(), args, terminal::is_there()));
     // After the machine, and so dropped before it: whatever hangs in the machine's end, the terminal is as it was.
     let (terminal, mut streams) = Terminal::open()?;

@@ -8,7 +8,8 @@ use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::base::text::{printable, shell_line};
 use crate::cli::args::{OfMachine, Supervise, Up};
-use crate::cli::{Context, host, printer, subject};
+use crate::cli::commands::build;
+use crate::cli::{Context, host, printer};
 use crate::run::{self, Machines, Place, Status, Wanted};
 
 /// Make a machine, unless it is there, start it, unless it runs, and wait until its system is up.
@@ -16,7 +17,7 @@ use crate::run::{self, Machines, Place, Status, Wanted};
 /// # Errors
 /// Whatever kept it from coming up.
 pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
-    subject::require_image(&args.image)?;
+    let image = build::image_of(&args.image, context).await?;
     let wanted = Wanted {
         name: args.name.clone(),
         memory: args.vm.memory,
@@ -25,7 +26,7 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
         isolated: args.vm.isolated,
     };
     let store = host::store_place(context);
-    let place = run::make(&super::machines(context)?, &args.image, &wanted, store.as_deref()).await?;
+    let place = run::make(&super::machines(context)?, &image, &wanted, store.as_deref()).await?;
     begin(&place, context).await
 }
 
