@@ -8,9 +8,14 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::control::{Answer, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
 use crate::machine::runner::resident::{Output, Session, Size, Words};
+
+/// For the guest to begin a command. An idle guest takes a tenth of a second, one that is emulated on a busy host a few; a runner that was
+/// killed never does.
+const BEGINS: Duration = Duration::from_secs(120);
 
 /// What a supervisor's own loop is told to do.
 pub(super) enum Order {
@@ -129,21 +134,31 @@ async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: 
     };
     shared.order(Order::Close { slot });
     let mut writer = writer.into_inner();
-    match ended? {
-        Some(status) => write_frame(&mut writer, Kind::Exit, &status.to_le_bytes()).await?,
-        None => {
-            let why = "the guest did not begin the command: a process that an earlier one left behind holds its place; try again";
-            write_frame(&mut writer, Kind::Broken, why.as_bytes()).await?;
+    let why = match ended {
+        Ok(Some(status)) => {
+            write_frame(&mut writer, Kind::Exit, &status.to_le_bytes()).await?;
+            return writer.shutdown().await;
         }
-    }
+        Ok(None) => "the guest did not begin the command: a process that an earlier one left behind holds its place; try again".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            format!("the guest did not begin the command in {} s", BEGINS.as_secs())
+        }
+        Err(error) => return Err(error),
+    };
+    write_frame(&mut writer, Kind::Broken, why.as_bytes()).await?;
     writer.shutdown().await
 }
 
 /// Pass one of a command's outputs on, to its end. Gives the exit status.
 async fn pass_on(mut output: Output, kind: Kind, writer: &tokio::sync::Mutex<impl AsyncWrite + Unpin>) -> io::Result<i32> {
     let mut bytes = Vec::new();
+    let begins = Instant::now() + BEGINS;
     loop {
-        let status = output.read(&mut bytes).await?;
+        let status = if output.has_begun() {
+            output.read(&mut bytes).await?
+        } else {
+            timeout_at(begins, output.read(&mut bytes)).await.map_err(io::Error::from)??
+        };
         for piece in bytes.chunks(FRAME_BYTES) {
             write_frame(&mut *writer.lock().await, kind, piece).await?;
         }

@@ -105,8 +105,8 @@ impl Resident {
     /// What happens next. Safe to cancel.
     pub async fn next(&mut self) -> Happened {
         loop {
+            // Neither comes first: a guest may fill its console without end.
             tokio::select! {
-                biased;
                 event = self.machine.next() => return Happened::Machine(event),
                 // At the port's end this branch is out, and the machine's end tells why.
                 Some(line) = self.lines.next() => match understand(&line, &self.nonce) {
