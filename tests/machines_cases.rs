@@ -231,22 +231,6 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert!(copied.status.success(), "{copied:?}");
     assert!(fs::read_to_string(home.dir.path().join("os-release")).unwrap().contains("bookworm"));
 
-    // The forwarded port leads to the image's own ssh server, and its own key opens that.
-    let mut ssh = Command::new("ssh");
-    ssh.args([
-        "-o",
-        "StrictHostKeyChecking=no",
-        "-o",
-        "UserKnownHostsFile=/dev/null",
-        "-o",
-        "BatchMode=yes",
-        "-p",
-        &port.to_string(),
-        "-i",
-    ]);
-    let output = ssh.arg(&fixture().key).args(["root@127.0.0.1", "hostname"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "master\n", "{output:?}");
-
     // Nothing listens but what was asked for, and nothing leaves.
     let machine = home.only();
     let qemu = u32::try_from(machine["qemu"].as_u64().unwrap()).unwrap();
@@ -257,6 +241,13 @@ fn a_machine_is_reached_without_network_key_or_agent() {
         host.local_addr().unwrap().port()
     );
     assert_eq!(home.said(&["exec", "vm", "--", "sh", "-c", &reach]), "closed\n");
+
+    // The forwarded port leads to the image's own ssh server, and its own key opens that.
+    let mut ssh = Command::new("ssh");
+    ssh.args("-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -p".split(' '));
+    ssh.args([&port.to_string(), "-i"]).arg(&fixture().key);
+    let output = ssh.args(["root@127.0.0.1", "hostname"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "master\n", "{output:?}");
 
     home.said(&["stop", "vm"]);
     home.has_no_process();

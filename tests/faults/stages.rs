@@ -11,6 +11,7 @@ const STEPS: &str = "{ name = \"first\", script = \"echo made > /root/made\" }, 
     { name = \"spoil\", script = \"sed -i 's|root=UUID=[^ ]*|root=/dev/nonexistent|' /boot/grub/grub.cfg; cat /root/made\" }";
 
 #[test]
+#[ignore = "waits for a root that never comes; ci/full runs it"]
 fn a_failed_step_keeps_the_layers_before_it_and_a_guest_that_never_boots_is_told_with_evidence() {
     let _slot = fixture::machines();
     let last = "{ name = \"last\", script = \"echo to be read >&2; exit 3\" }";
