@@ -28,6 +28,13 @@ pub(super) enum Order {
         /// The session, or why there is none.
         reply: oneshot::Sender<Result<Session, String>>,
     },
+    /// All that a command will read has been written.
+    EndInput {
+        /// The command's slot.
+        slot: usize,
+        /// Its number.
+        number: u64,
+    },
     /// The terminal of a command has another size.
     Resize {
         /// The command's slot.
@@ -118,7 +125,7 @@ async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
 
 /// Pass bytes between a client and its command until one of them has ended.
 async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf, shared: &Shared) -> io::Result<()> {
-    let Session { slot, input, output, errors, freed } = session;
+    let Session { slot, number, input, output, errors, freed } = session;
     write_line(&mut writer, &Answer::Opened).await?;
     let writer = tokio::sync::Mutex::new(writer);
     let ended = {
@@ -129,7 +136,7 @@ async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: 
             ended = outputs => ended.map(|(status, _)| Some(status)),
             _ = freed => Ok(None),
             // The client has gone.
-            _ = feed(slot, input, reader, shared) => Err(io::ErrorKind::ConnectionReset.into()),
+            _ = feed((slot, number), input, reader, shared) => Err(io::ErrorKind::ConnectionReset.into()),
         }
     };
     shared.order(Order::Close { slot });
@@ -170,7 +177,12 @@ async fn pass_on(mut output: Output, kind: Kind, writer: &tokio::sync::Mutex<imp
 }
 
 /// Pass on what the client sends, until it goes away.
-async fn feed(slot: usize, mut input: UnixStream, mut reader: BufReader<OwnedReadHalf>, shared: &Shared) -> io::Result<()> {
+async fn feed(
+    (slot, number): (usize, u64),
+    mut input: UnixStream,
+    mut reader: BufReader<OwnedReadHalf>,
+    shared: &Shared,
+) -> io::Result<()> {
     let mut open = true;
     loop {
         match read_frame(&mut reader).await? {
@@ -178,7 +190,8 @@ async fn feed(slot: usize, mut input: UnixStream, mut reader: BufReader<OwnedRea
             (Kind::Input, bytes) if open => open = input.write_all(&bytes).await.is_ok(),
             (Kind::InputEnds, _) => {
                 open = false;
-                // QEMU takes what is still on its way, then tells the guest of the end.
+                // QEMU takes what is still on its way, then tells the guest of the end, which counts by this word alone.
+                shared.order(Order::EndInput { slot, number });
                 let _ = input.shutdown().await;
             }
             (Kind::Resize, bytes) => {

@@ -286,6 +286,7 @@ impl Living<'_> {
                     self.resident.close(session.slot).await;
                 }
             }
+            Order::EndInput { slot, number } => self.resident.end_input(slot, number).await,
             Order::Resize { slot, size } => self.resident.resize(slot, size).await,
             Order::Close { slot } => self.resident.close(slot).await,
             Order::Stop { within } => {

@@ -139,12 +139,17 @@ impl Resident {
         let (free, freed) = oneshot::channel();
         self.taken[slot] = Some(free);
         let output = |stream| Output { stream, marked: Marked::new(&self.nonce, number) };
-        Ok(Some(Session { slot, input, output: output(output_end), errors: output(errors_end), freed }))
+        Ok(Some(Session { slot, number, input, output: output(output_end), errors: output(errors_end), freed }))
     }
 
     /// The terminal of the slot's command has another size.
     pub async fn resize(&mut self, slot: usize, Size { rows, columns }: Size) {
         self.say(&format!("size {slot} {rows} {columns}")).await;
+    }
+
+    /// The host has written all that the command `number` of a slot will read, and hangs up next.
+    pub async fn end_input(&mut self, slot: usize, number: u64) {
+        self.say(&format!("eof {slot} {number}")).await;
     }
 
     /// The slot's session is over for the host: its command hangs up, if it has not ended.
@@ -178,6 +183,8 @@ impl Resident {
 pub struct Session {
     /// Its place among the others.
     pub slot: usize,
+    /// Its number, which no other session of this boot has.
+    pub number: u64,
     /// What the command reads. Shut down, it ends for the command.
     pub input: UnixStream,
     /// What the command writes.

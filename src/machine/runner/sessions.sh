@@ -1,7 +1,7 @@
 # The guest's end of the runner in a local machine: commands of the host, several at a time, each over ports of its own.
 # Usage: sh sessions.sh CONTROL-PORT MODE
 #
-#   host    open SLOT NUMBER pipe WORDS | open SLOT NUMBER ROWSxCOLUMNS WORDS | size SLOT ROWS COLUMNS | signal SLOT NAME | close SLOT | off
+#   host    open SLOT NUMBER pipe WORDS | open SLOT NUMBER ROWSxCOLUMNS WORDS | size SLOT ROWS COLUMNS | eof SLOT NUMBER | close SLOT | off
 #   guest   hello MODE | free SLOT
 #
 # Slot n has the three ports after the control port's that follow 3n others: what the command reads, its output, its error output. WORDS are
@@ -41,6 +41,20 @@ mark() { # WORDS: on both outputs
     done
 }
 
+# What the host writes, to its end. A port whose host has just connected may look as if it had hung up: the kernel hears of an earlier host's
+# end and of the new one's beginning after the first bytes. So the end counts when the host has said so, too.
+feed() {
+    trap 'kill $gs_cat; wait $gs_cat; exit' TERM
+    while
+        cat <&4 &
+        gs_cat=$!
+        wait $gs_cat
+    do
+        if read -r gs_ended < eof && [ "$gs_ended" = "$gs_number" ]; then return; fi
+        sleep 0.02
+    done
+}
+
 # One command from beginning to end, in a process of its own.
 session() { # SLOT NUMBER SIZE WORDS
     gs_first=$((2 + $1 * 3)) gs_number=$2 gs_size=$3
@@ -59,7 +73,7 @@ session() { # SLOT NUMBER SIZE WORDS
     gs_cats="$gs_cats $!"
     exec 7> out 8> err
     mark begin "$gs_number"
-    cat <&4 > in 3>&- 5>&- 6>&- 7>&- 8>&- &
+    feed > in 3>&- 5>&- 6>&- 7>&- 8>&- &
     gs_feed=$!
     case $gs_size in
     pipe) on_pipes "$4" ;;
@@ -81,6 +95,9 @@ session() { # SLOT NUMBER SIZE WORDS
     # What the command left behind may hold the other ends. The host closes the session when it has had the marks.
     [ -n "$gs_closed" ] || wait $gs_cats
     wait $gs_cats "$gs_feed"
+    # What it left behind must not read or write what is the next one's.
+    rm -f in out err
+    mkfifo in out err
 } 2> /dev/null
 
 # The process group of a slot's command, while it runs.
@@ -103,11 +120,11 @@ while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
             say free "$gs_slot"
         ) &
         ;;
-    signal)
-        kill -s "$gs_number" -- "$(group "$gs_slot")" 2> /dev/null
-        ;;
     size)
         read -r gs_tty < "$gs_sessions/$gs_slot/tty" && stty rows "$gs_number" cols "$gs_size" < "$gs_tty"
+        ;;
+    eof)
+        echo "$gs_number" > "$gs_sessions/$gs_slot/eof"
         ;;
     close)
         kill -s HUP -- "$(group "$gs_slot")" 2> /dev/null
