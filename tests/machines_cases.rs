@@ -157,7 +157,11 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     fs::copy(&disk, &other).unwrap();
     let taken = home.refused(&["up", other.to_str().unwrap(), "--name", "idle"], 2);
     assert!(taken.contains("there is a machine `idle` already, made from "), "{taken}");
-    assert!(home.said(&["logs", "idle"]).contains("up\r\n"));
+    // Its firmware comes first.
+    while !home.said(&["logs", "idle"]).contains("up\r\n") {
+        assert!(Instant::now() < patience, "its console says nothing");
+        thread::sleep(Duration::from_millis(50));
+    }
 
     // The supervisor is killed: QEMU goes with it, and that is told.
     let qemu = machine["qemu"].as_i64().unwrap().to_string();
