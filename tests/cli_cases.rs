@@ -9,6 +9,7 @@ use goldsmith::cli::args::Args;
 use goldsmith::kickstart::Lint;
 use rustix::process::Signal;
 
+use crate::machine_qemu::alive;
 use crate::support::{GOLDSMITH, Run, golden, goldsmith};
 
 /// Every command, as the words that reach it.
@@ -341,16 +342,15 @@ fn a_signal_ends_a_run_that_hangs_and_takes_its_children_along() {
         let pid = loop {
             let text = std::fs::read_to_string(started.dir().join("pid")).unwrap_or_default();
             if let Some(pid) = text.strip_suffix('\n') {
-                break pid.to_owned();
+                break pid.parse().unwrap();
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         };
         started.signal(signal);
         started.end().is(status, "", said);
         // It was sent SIGKILL, and on a busy host it may be a moment until it has heard that.
-        let alive = || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
         let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while alive() {
+        while alive(pid) {
             assert!(std::time::Instant::now() < patience, "the child outlived the run");
             std::thread::sleep(std::time::Duration::from_millis(5));
         }

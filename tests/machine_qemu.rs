@@ -143,7 +143,8 @@ fn assert_png(path: &Path) {
     assert!(bytes.starts_with(b"\x89PNG\r\n\x1a\n") && bytes.ends_with(b"IEND\xaeB`\x82"), "{} is no PNG", path.display());
 }
 
-fn alive(pid: u32) -> bool {
+/// Whether the process lives.
+pub fn alive(pid: u32) -> bool {
     // A zombie is dead; its reaper may be slow.
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
 }
@@ -362,6 +363,12 @@ fn a_snapshot_starts_a_new_layer_under_the_running_guest() {
 fn sockets_of(pid: u32) -> Vec<String> {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
     links.filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())).collect()
+}
+
+/// The process that started this one: the fourth field of `/proc/PID/stat` (proc(5)).
+pub fn parent_of(pid: u32) -> i32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// The local addresses on which a process has an IP socket, as `/proc/net` writes them.

@@ -13,7 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::fixture::{fixture, goldsmith, machines};
-use crate::machine_qemu::{HANG, sector};
+use crate::machine_qemu::{HANG, addresses_of, parent_of, sector};
+use crate::run_cases::free_port;
 
 /// A state directory of its own.
 struct Home {
@@ -93,9 +94,9 @@ impl Drop for Home {
     }
 }
 
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+/// The process id of a machine's QEMU.
+fn qemu_of(machine: &Value) -> u32 {
+    machine["qemu"].as_u64().unwrap().try_into().unwrap()
 }
 
 /// A disk that boots and does nothing.
@@ -164,9 +165,7 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     }
 
     // The supervisor is killed: QEMU goes with it, and that is told.
-    let qemu = machine["qemu"].as_i64().unwrap().to_string();
-    let stat = fs::read_to_string(format!("/proc/{qemu}/stat")).unwrap();
-    let supervisor: i32 = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    let supervisor = parent_of(qemu_of(&machine));
     kill_process(Pid::from_raw(supervisor).unwrap(), Signal::KILL).unwrap();
     home.has_no_process();
     let machine = home.only();
@@ -236,9 +235,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert!(fs::read_to_string(home.dir.path().join("os-release")).unwrap().contains("bookworm"));
 
     // Nothing listens but what was asked for, and nothing leaves.
-    let machine = home.only();
-    let qemu = u32::try_from(machine["qemu"].as_u64().unwrap()).unwrap();
-    assert_eq!(crate::machine_qemu::addresses_of(qemu), [format!("0100007F:{port:04X}")]);
+    assert_eq!(addresses_of(qemu_of(&home.only())), [format!("0100007F:{port:04X}")]);
     let host = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let reach = format!(
         "timeout 5 bash -c ': < /dev/tcp/10.0.2.2/{}' 2>/dev/null && echo reached || echo closed",
@@ -282,10 +279,9 @@ fn a_machine_comes_back_after_a_reboot_and_after_each_kill() {
         thread::sleep(Duration::from_secs(1));
     }
     for kill_supervisor in [false, true] {
-        let qemu = i32::try_from(home.only()["qemu"].as_i64().unwrap()).unwrap();
-        let stat = fs::read_to_string(format!("/proc/{qemu}/stat")).unwrap();
-        let supervisor = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
-        kill_process(Pid::from_raw(if kill_supervisor { supervisor } else { qemu }).unwrap(), Signal::KILL).unwrap();
+        let qemu = qemu_of(&home.only());
+        let victim = if kill_supervisor { parent_of(qemu) } else { qemu.cast_signed() };
+        kill_process(Pid::from_raw(victim).unwrap(), Signal::KILL).unwrap();
         home.has_no_process();
         let machine = home.only();
         let told = if kill_supervisor { "its supervisor was killed" } else { "QEMU died under the running guest" };

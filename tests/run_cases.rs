@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
 use crate::fixture::{PASSWORD, fixture, machines, place};
-use crate::machine_qemu::{HANG, POWER_OFF, WRITE_WHEN_TOLD, sector};
+use crate::machine_qemu::{HANG, POWER_OFF, WRITE_WHEN_TOLD, parent_of, sector};
 use crate::support::{GOLDSMITH, goldsmith};
 
 /// For tiny guests and for ends; a busy host stretches it.
@@ -193,7 +193,8 @@ fn listening(pid: u32) -> Vec<String> {
     found
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -323,9 +324,7 @@ fn what_is_kept_is_there_the_next_time_and_a_changed_image_is_refused() {
 
     let mut hung_up = desk.run_on_terminal(&["run", &disk, "--keep"]);
     hung_up.wait_for("ready", SOON);
-    let goldsmith = fs::read_to_string(format!("/proc/{}/stat", desk.processes()[0])).unwrap();
-    let parent = goldsmith.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
-    kill_process(Pid::from_raw(parent).unwrap(), Signal::HUP).unwrap();
+    kill_process(Pid::from_raw(parent_of(desk.processes()[0])).unwrap(), Signal::HUP).unwrap();
     assert_eq!(hung_up.end(), 143);
     desk.is_tidy();
 
