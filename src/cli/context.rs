@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::environment::Environment;
 use super::{printer, progress, report};
 use crate::base::event::Listener;
-use crate::base::failure::Failure;
+use crate::base::failure::{Class, Failure};
 use crate::base::journal::{self, JsonLog};
 
 /// What every command may ask of its surroundings.
@@ -34,6 +34,14 @@ impl Context {
         }
     }
 
+    /// Refuse `--json` for `command`, whose standard output is taken: `whose` completes "standard output is …".
+    ///
+    /// # Errors
+    /// `--json` was given.
+    pub fn refuse_json(&self, command: &'static str, whose: &'static str) -> Result<(), NoJson> {
+        if self.json { Err(NoJson { command, whose }) } else { Ok(()) }
+    }
+
     /// A record of this run, with its line end; `body` must serialise as a map.
     pub fn record(&self, body: &impl Serialize) -> String {
         journal::line(body, self.begun.elapsed())
@@ -46,5 +54,23 @@ impl Context {
             let _ = printer::out(&self.record(&report::record(failure)));
         }
         printer::err(&report::text(failure, printer::stderr_has_colour(&self.environment)));
+    }
+}
+
+/// A command that has no JSON was asked for some.
+#[derive(Debug, thiserror::Error)]
+#[error("`{command}` has no JSON: standard output is {whose}")]
+pub struct NoJson {
+    command: &'static str,
+    whose: &'static str,
+}
+
+impl Failure for NoJson {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("leave out --json".to_owned())
     }
 }

@@ -1,6 +1,6 @@
 //! `goldsmith run IMAGE`.
 
-use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::failure::AnyFailure;
 use crate::base::size::rounded;
 use crate::base::text::{counted, printable};
 use crate::cli::args::Run;
@@ -17,9 +17,7 @@ use crate::run::{self, Attended, Facts, LocalVm, Logins, Options};
 /// # Errors
 /// Whatever kept it from starting, or ended it but a power-off.
 pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
-    if context.json {
-        return Err(NoJson.into());
-    }
+    context.refuse_json("run", "the guest's console")?;
     let image = build::image_of(&args.image, context).await?;
     let options = Options { keep: args.keep, ssh: args.ssh, isolated: args.vm.isolated, memory: args.vm.memory, cpus: args.vm.cpus };
     let mut vm = run::start(&image, host::store_place(context).as_deref(), &options).await?;
@@ -108,20 +106,6 @@ fn farewell(facts: &Facts) -> String {
             let place = printable(&kept.overlay.to_string_lossy());
             format!("{} has ended; what it changed is in {place}, and `goldsmith run --keep` goes on from there\n", facts.name)
         }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("`run` has no JSON: standard output is the guest's console")]
-struct NoJson;
-
-impl Failure for NoJson {
-    fn class(&self) -> Class {
-        Class::Usage
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some("leave out --json".into())
     }
 }
 

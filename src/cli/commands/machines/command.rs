@@ -12,6 +12,8 @@ use crate::run::{self, Feed, Heard, Hearing, Place};
 
 /// A shell as a log-in gives it. Nothing of it is the machine's own but the shell.
 const SHELL: &str = "shell=/bin/sh; [ ! -x /bin/bash ] || shell=/bin/bash; SHELL=$shell exec \"$shell\" -il";
+/// Whose standard output is.
+const OUTPUT: &str = "the command's own";
 /// What a terminal is called that no system may know.
 const PLAIN_TERMINAL: &str = "vt220";
 
@@ -20,7 +22,7 @@ const PLAIN_TERMINAL: &str = "vt220";
 /// # Errors
 /// It could not be begun, or did not come to its end.
 pub async fn exec(args: &Exec, context: &Context) -> Result<u8, AnyFailure> {
-    refuse_json(context, "exec")?;
+    context.refuse_json("exec", OUTPUT)?;
     let place = super::place(&args.name, context)?;
     if !args.terminal {
         return attend(&place, args.command.clone(), None).await;
@@ -33,7 +35,7 @@ pub async fn exec(args: &Exec, context: &Context) -> Result<u8, AnyFailure> {
 /// # Errors
 /// As [`exec`].
 pub async fn shell(args: &OfMachine, context: &Context) -> Result<u8, AnyFailure> {
-    refuse_json(context, "shell")?;
+    context.refuse_json("shell", OUTPUT)?;
     let place = super::place(&args.name, context)?;
     let words = ["/bin/sh", "-c", SHELL].map(str::to_owned).to_vec();
     attend(&place, on_terminal(words, context), Some(terminal::size())).await
@@ -116,26 +118,6 @@ async fn window_change(signal: &mut Option<Signal>) {
         Some(signal) => drop(signal.recv().await),
         // A signal that cannot be heard changes nothing.
         None => std::future::pending().await,
-    }
-}
-
-fn refuse_json(context: &Context, command: &'static str) -> Result<(), NoJson> {
-    if context.json { Err(NoJson { command }) } else { Ok(()) }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("`{command}` has no JSON: standard output is the command's own")]
-struct NoJson {
-    command: &'static str,
-}
-
-impl Failure for NoJson {
-    fn class(&self) -> Class {
-        Class::Usage
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some("leave out --json".to_owned())
     }
 }
 
