@@ -15,8 +15,7 @@ use tokio::time::timeout;
 use super::printer::{self, PrintError};
 use super::signals::Ended;
 use crate::base::failure::{Class, Failure};
-use crate::machine::runner::resident::Size;
-use crate::machine::seat::Streams;
+use crate::machine::seat::{Size, Streams};
 
 /// Lines and columns of a terminal that does not tell them, as of the VT220.
 const USUAL_SIZE: Size = Size { rows: 24, columns: 80 };

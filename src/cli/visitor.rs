@@ -3,6 +3,7 @@
 use super::terminal::{self, Terminal};
 use super::{printer, report};
 use crate::base::failure::Failure;
+use crate::machine::seat::Size;
 use crate::machine::visit::{Visit, Visitor};
 
 /// The user, who sits at the terminal that goldsmith was started on.
@@ -21,9 +22,8 @@ pub fn at_terminal(colour: bool) -> Option<&'static dyn Visitor> {
 }
 
 impl Visitor for User {
-    fn size(&self) -> (u16, u16) {
-        let size = terminal::size();
-        (size.rows, size.columns)
+    fn size(&self) -> Size {
+        terminal::size()
     }
 
     fn enter(&self, failure: &dyn Failure, how: &str) -> Option<Visit> {

@@ -1,5 +1,6 @@
 //! Copies between a serial console and whoever sits at it, without one direction ever waiting for the other.
 
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -8,6 +9,15 @@ use tokio::sync::mpsc::{Receiver, Sender};
 pub const ESCAPE: u8 = 0x1d;
 /// Bytes typed and not yet taken by the guest; more are not read until it takes some.
 const PENDING_BYTES: usize = 64 << 10;
+
+/// Rows and columns of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
+}
 
 /// The user's end: what is typed, and what is shown. Pieces of any size.
 #[derive(Debug)]

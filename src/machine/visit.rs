@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::event::MachineEvent;
-use super::seat::{Console, Left, Streams};
+use super::seat::{Console, Left, Size, Streams};
 use super::vm::Machine;
 use crate::base::event::Task;
 use crate::base::failure::Failure;
@@ -19,8 +19,8 @@ const LAST_BYTES: Duration = Duration::from_millis(300);
 
 /// Whoever may visit a guest that failed.
 pub trait Visitor: fmt::Debug + Sync {
-    /// The lines and columns of the terminal.
-    fn size(&self) -> (u16, u16);
+    /// The size of the terminal.
+    fn size(&self) -> Size;
 
     /// Tell `failure` and `how` to look and to leave, and take the terminal. Nothing when there is none; that has been told then.
     fn enter(&self, failure: &dyn Failure, how: &str) -> Option<Visit>;

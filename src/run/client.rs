@@ -12,7 +12,7 @@ use super::control::{Answer, FRAME_BYTES, Kind, Request, State, Status, read_fra
 use super::error::RunError;
 use super::record::Place;
 use super::socket;
-use crate::machine::runner::resident::Size;
+use crate::machine::seat::Size;
 
 /// For a supervisor's answer, which waits for nothing.
 const ANSWER: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
-use crate::machine::runner::resident::Size;
+use crate::machine::seat::Size;
 
 /// Bytes of a request or an answer: the longest command of a shell fits.
 const LINE_BYTES: u64 = 4 << 20;

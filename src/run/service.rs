@@ -11,7 +11,8 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::control::{Answer, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
-use crate::machine::runner::resident::{Output, Session, Size, Words};
+use crate::machine::runner::resident::{Output, Session, Words};
+use crate::machine::seat::Size;
 
 /// For the guest to begin a command. An idle guest takes a tenth of a second, one that is emulated on a busy host a few; a runner that was
 /// killed never does.

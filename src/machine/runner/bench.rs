@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Guest, Mode, PORT, RunnerError, RunnerTask, SHELL_TASK, append, nonce};
 use crate::base::event::Task;
 use crate::base::size::ByteSize;
+use crate::machine::seat::Size;
 use crate::machine::spec::{Accelerator, Boot, Drive, MachineSpec, NetworkSpec, Subnet};
 use crate::machine::visit::Visitor;
 use crate::machine::watch::Limits;
@@ -126,7 +127,7 @@ pub fn direct_boot(
 
 /// A shell on the serial console, whose terminal has so many lines and columns. It is a task, so that a guest that nobody will visit is the same
 /// as ever.
-fn shell((rows, columns): (u16, u16)) -> RunnerTask {
+fn shell(Size { rows, columns }: Size) -> RunnerTask {
     let script = include_str!("shell.sh").replace("ROWS", &rows.to_string()).replace("COLUMNS", &columns.to_string());
     RunnerTask { name: SHELL_TASK.to_owned(), script: script.into_bytes(), files: Vec::new() }
 }

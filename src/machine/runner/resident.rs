@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::marked::Marked;
 use super::{PORT, RunnerError, Said, understand};
 use crate::base::process::Lines;
+use crate::machine::seat::Size;
 use crate::machine::{Machine, MachineEvent, MachineSpec};
 
 /// Sessions at once: with the control port these are 28 of the [`crate::machine::spec::MAX_PORTS`].
@@ -26,15 +27,6 @@ pub const SLOTS: usize = 9;
 const ENDS: [&str; 3] = ["in", "out", "err"];
 /// Bytes that are taken from the guest at a time.
 const PIECE: usize = 64 << 10;
-
-/// Rows and columns of a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Size {
-    /// Lines.
-    pub rows: u16,
-    /// Characters of a line.
-    pub columns: u16,
-}
 
 /// A command with its arguments, as one line of the guest's shell.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::cli::args::{Exec, OfMachine};
 use crate::cli::terminal::{self, Terminal};
 use crate::cli::{Context, exit, printer};
-use crate::machine::runner::resident::Size;
-use crate::machine::seat::{ESCAPE, Streams};
+use crate::machine::seat::{ESCAPE, Size, Streams};
 use crate::run::{self, Feed, Heard, Hearing, Place};
 
 /// A shell as a log-in gives it. Nothing of it is the machine's own but the shell.
