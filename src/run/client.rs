@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use super::control::{Answer, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
+use super::control::{Answer, FRAME_BYTES, Kind, Request, Status, read_frame, read_line, write_frame, write_line};
 use super::error::RunError;
 use super::record::Place;
 use super::socket;
@@ -198,9 +198,4 @@ async fn ask(
 
 pub(super) fn mute(place: &Place, why: String) -> RunError {
     RunError::Mute { name: place.name().clone(), why }
-}
-
-/// Whether a machine in this state is on its way up.
-pub(super) fn comes_up(state: State) -> bool {
-    state == State::Starting
 }

@@ -62,8 +62,6 @@ pub struct Status {
     pub detail: String,
     /// Process id of QEMU.
     pub qemu: Option<u32>,
-    /// What executes it.
-    pub accelerator: String,
     /// Why it has no runner, when it has none: then only its console and its network reach it.
     pub unreachable: Option<String>,
 }

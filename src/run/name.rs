@@ -14,6 +14,11 @@ const NAME_BYTES: usize = 63;
 pub struct Name(String);
 
 impl Name {
+    /// A name after `text`, which has the characters of one: where it begins with another than a letter or digit or is too long, one like it.
+    pub(super) fn after(text: &str) -> Self {
+        text.parse().unwrap_or_else(|_| Self(format!("vm{text}").chars().take(60).collect()))
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -77,6 +82,10 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Name>().is_ok(), is_name, "{text}");
             assert_eq!(serde_json::from_value::<Name>(serde_json::json!(text)).is_ok(), is_name, "{text}");
+        }
+        for (text, name) in [("web", "web"), ("_web", "vm_web"), (&".".repeat(70), &format!("vm{}", ".".repeat(58)))] {
+            assert_eq!(Name::after(text).as_str(), name);
+            assert!(Name::after(text).as_str().parse::<Name>().is_ok());
         }
     }
 }

@@ -63,7 +63,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(orders: UnboundedSender<Order>) -> Self {
-        let status = Status { state: State::Starting, detail: String::new(), qemu: None, accelerator: String::new(), unreachable: None };
+        let status = Status { state: State::Starting, detail: String::new(), qemu: None, unreachable: None };
         Self { status: Mutex::new(status), orders }
     }
 
@@ -72,8 +72,18 @@ impl Shared {
         self.lock().clone()
     }
 
+    /// What it is doing.
+    pub(super) fn state(&self) -> State {
+        self.lock().state
+    }
+
+    /// It is doing something else now.
+    pub(super) fn enter(&self, state: State, detail: impl Into<String>) {
+        self.change(|status| (status.state, status.detail) = (state, detail.into()));
+    }
+
     /// It is otherwise now.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Status) -> T) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Status)) {
         change(&mut self.lock());
     }
 
@@ -82,9 +92,9 @@ impl Shared {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// False when the supervisor's loop has ended.
-    fn order(&self, order: Order) -> bool {
-        self.orders.send(order).is_ok()
+    fn order(&self, order: Order) {
+        // When the supervisor's loop has ended, the order's reply tells it, or nothing is left to be done.
+        let _ = self.orders.send(order);
     }
 }
 

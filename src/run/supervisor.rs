@@ -99,7 +99,6 @@ async fn live(place: &Place, store: Option<&Path>, shared: &Arc<Shared>, mut ord
     record.still_fits(&source)?;
     TooLittleMemory::refuse(record.memory, "--memory 1G")?;
     let probe = probe().await?;
-    shared.change(|status| status.accelerator = probe.accelerator.name().to_owned());
     loop {
         match boot_once(place, (&record, &source), &probe, shared, &mut orders).await? {
             After::Off(how) => return Ok(how),
@@ -122,7 +121,7 @@ async fn boot_once(
             status.change(|status| status.detail = step.strip_prefix("booting: ").unwrap_or(step).to_owned());
         }
     };
-    shared.change(|status| (status.state, status.detail) = (State::Starting, "reading its kernel".to_owned()));
+    shared.enter(State::Starting, "reading its kernel");
     let task = Events::new(vec![Box::new(phases)]).task(place.name().as_str());
     let boot = place.boot();
     fs::create_dir_all(&boot).map_err(|source| RunError::State { path: boot.clone(), source })?;
@@ -220,13 +219,13 @@ impl Living<'_> {
     }
 
     fn is_booting(&self) -> bool {
-        self.shared.status().state == State::Starting
+        self.shared.state() == State::Starting
     }
 
     async fn react(&mut self, happened: Happened, task: &Task) -> Result<Option<After>, RunError> {
         let event = match happened {
             Happened::Up => {
-                self.shared.change(|status| (status.state, status.detail) = (State::Up, String::new()));
+                self.shared.enter(State::Up, "");
                 return Ok(None);
             }
             Happened::Machine(event) => event,
@@ -237,23 +236,20 @@ impl Living<'_> {
                     self.booting.hear(&line, task);
                     // Nothing else tells when a system without the runner is up.
                     if self.shared.status().unreachable.is_some() && line.contains("login: ") {
-                        self.shared.change(|status| (status.state, status.detail) = (State::Up, String::new()));
+                        self.shared.enter(State::Up, "");
                     }
                 }
             }
             MachineEvent::Shutdown(ShutdownReason::PowerOff) => return Ok(Some(After::Off("powered off".to_owned()))),
             MachineEvent::Shutdown(ShutdownReason::Reset) => return Ok(Some(After::Again)),
             MachineEvent::IoError { no_space: true, .. } => {
-                let detail = "the host's disk is full; it goes on when there is room".to_owned();
-                let was = self.paused.map_or_else(|| self.shared.status().state, |(_, was)| was);
+                let was = self.paused.map_or_else(|| self.shared.state(), |(_, was)| was);
                 self.paused = Some((Instant::now() + RETRY, was));
-                self.shared.change(|status| (status.state, status.detail) = (State::Paused, detail));
+                self.shared.enter(State::Paused, "the host's disk is full; it goes on when there is room");
             }
             // QEMU tells the guest of other failures of the disk, and the guest decides what to do.
             MachineEvent::IoError { .. } | MachineEvent::Port { .. } | MachineEvent::Reset => {}
-            MachineEvent::Stopped => {
-                self.shared.change(|status| (status.state, status.detail) = (State::Paused, "QEMU paused it".to_owned()))
-            }
+            MachineEvent::Stopped => self.shared.enter(State::Paused, "QEMU paused it"),
             MachineEvent::Shutdown(reason) => return Err(self.resident.machine().fail(Cause::Ended(reason)).await.into()),
             event @ (MachineEvent::GuestPanicked | MachineEvent::Exited(_)) => {
                 if let Some(cause) = Cause::of(event) {
@@ -298,7 +294,7 @@ impl Living<'_> {
                     let _ = self.resident.machine().powerdown().await;
                 }
                 self.cut_at = Some(Instant::now() + within);
-                self.shared.change(|status| (status.state, status.detail) = (State::Stopping, String::new()));
+                self.shared.enter(State::Stopping, "");
             }
         }
     }
@@ -314,7 +310,7 @@ impl Living<'_> {
             self.paused = None;
             // If there is still no room, the next write says so again.
             if self.resident.machine().go_on().await.is_ok() {
-                self.shared.change(|status| (status.state, status.detail) = (was, String::new()));
+                self.shared.enter(was, "");
             }
         }
         if self.is_booting() && self.up_by <= now {

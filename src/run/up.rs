@@ -13,7 +13,7 @@ use super::control::{State, Status};
 use super::disk::Base;
 use super::error::RunError;
 use super::name::Name;
-use super::record::{Machines, Place, Record, SCHEMA};
+use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
 use crate::base::atomic::{self, Existing, NewDir};
@@ -48,15 +48,7 @@ pub struct Wanted {
 pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Place, RunError> {
     let source = Source::find(path, store)?;
     let from = path.canonicalize().map_err(|error| image::ImageError::read(path, error))?;
-    let name = match &wanted.name {
-        Some(name) => name.clone(),
-        // A name that begins with a dot or a dash is no machine's.
-        None => source
-            .name
-            .parse()
-            .or_else(|_| format!("vm{}", source.name).chars().take(60).collect::<String>().parse())
-            .map_err(|_| RunError::NotUtf8 { path: from.clone() })?,
-    };
+    let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
     let place = machines.place(&name);
     if place.exists() {
         return same(place, from);
@@ -141,7 +133,7 @@ impl Supervisor {
         let takes = Instant::now() + TAKES;
         loop {
             match client::status(&self.place).await? {
-                Some(status) if client::comes_up(status.state) => on_status(&status),
+                Some(status) if status.state == State::Starting => on_status(&status),
                 Some(status) if status.state == State::Silent => {
                     let why = "it has not come up in the time that a boot may take; it runs on".to_owned();
                     return Err(mute(&self.place, why));
@@ -159,9 +151,9 @@ impl Supervisor {
         }
     }
 
-    fn why_not(&self, ended: Option<super::record::Ended>) -> RunError {
+    fn why_not(&self, ended: Option<Ended>) -> RunError {
         match ended {
-            Some(super::record::Ended { failure: Some(told), .. }) => told.into(),
+            Some(Ended { failure: Some(told), .. }) => told.into(),
             Some(ended) => RunError::Off { name: self.place.name().clone(), how: Some(ended.how) },
             None => {
                 // It could not even write how it ended.
