@@ -31,6 +31,17 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(parent)
 }
 
+/// Remove the file at `path`, if it is there.
+///
+/// # Errors
+/// It is there and cannot be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// A file in `parent` that disappears unless it gets a name. Its error is the kernel's alone: tempfile adds the path of the file that could
 /// not be made, which means nothing to a user.
 fn nameless(parent: &Path) -> io::Result<tempfile::NamedTempFile> {

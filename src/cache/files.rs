@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{CacheError, POLL, Store};
+use crate::base::atomic;
 use crate::base::digest::Sha256Digest;
 use crate::base::host;
 use crate::base::lock::Lock;
@@ -96,10 +97,7 @@ impl Store {
     /// It cannot be removed.
     pub fn discard_file(&self, sha256: &Sha256Digest) -> Result<(), CacheError> {
         let path = self.file(sha256);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(CacheError { path, source }),
-            _ => Ok(()),
-        }
+        atomic::remove(&path).map_err(|source| CacheError { path, source })
     }
 
     /// Bytes that can still be written to the store.

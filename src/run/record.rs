@@ -214,10 +214,7 @@ impl Place {
     }
 
     pub(super) fn forget_end(&self) -> io::Result<()> {
-        match fs::remove_file(self.dir.join("ended.json")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        atomic::remove(&self.dir.join("ended.json"))
     }
 
     /// Take the machine, if no supervisor has it.

@@ -8,7 +8,6 @@
 //! Killed, it takes QEMU with it (see [`crate::base::process`]), and the lock is free.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +23,7 @@ use super::socket;
 use super::source::Source;
 use super::told::Told;
 use super::vm::usual_cpus;
+use crate::base::atomic;
 use crate::base::event::{Event, Events, Task};
 use crate::base::host::TooLittleMemory;
 use crate::base::lock::Lock;
@@ -58,11 +58,7 @@ pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunErr
     place.forget_end().map_err(failed(place.dir().to_owned()))?;
     // Of a supervisor that was killed: the lock is ours.
     let path = place.socket();
-    if let Err(error) = fs::remove_file(&path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(failed(path)(error));
-    }
+    atomic::remove(&path).map_err(failed(path.clone()))?;
     let listener = socket::bind(&path).map_err(failed(path.clone()))?;
     let (orders, received) = unbounded_channel();
     let shared = Arc::new(Shared::new(orders));
