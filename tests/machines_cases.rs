@@ -289,6 +289,20 @@ fn a_machine_comes_back_after_a_reboot_and_after_each_kill() {
         home.said(&["start", "vm"]);
         assert_eq!(home.said(&["exec", "vm", "cat", "/root/kept"]), "kept\n");
     }
+    // Told to end while it boots, it does not come up again before it is off.
+    home.said(&["stop", "vm"]);
+    let mut start = home.command(&["start", "vm"]).stderr(Stdio::null()).spawn().unwrap();
+    while home.only()["qemu"].is_null() {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let mut stop = home.command(&["stop", "vm", "--within", "500"]).stderr(Stdio::null()).spawn().unwrap();
+    start.wait().unwrap();
+    while stop.try_wait().unwrap().is_none() {
+        let machine = home.only();
+        assert_ne!(machine["state"], "up", "{machine}");
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(home.only()["detail"], "powered off");
     home.said(&["rm", "--force", "vm"]);
     home.has_no_process();
 }

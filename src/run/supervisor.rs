@@ -151,13 +151,13 @@ async fn spec(
         let files = BootFiles::extract(&disk, Format::Qcow2, &boot_dir).await.map_err(|error| error.to_string())?;
         direct_boot(files.parts(), &boot_dir.join("initrd-with-runner"), Mode::Resident, &nonce, &[]).map_err(|error| error.to_string())
     };
-    let boot = match direct.await {
+    // Said anew for each boot: what the guest changes may bring the runner in or keep it out.
+    let direct = direct.await;
+    shared.change(|status| status.unreachable = direct.as_ref().err().cloned());
+    let boot = match direct {
         Ok(boot) => boot,
         // Its firmware and boot loader may boot it all the same.
-        Err(why) => {
-            shared.change(|status| status.unreachable = Some(why));
-            Boot::Disk(disk::firmware(source.firmware, true, |format| place.dir().join(format!("vars.{format}")))?)
-        }
+        Err(_) => Boot::Disk(disk::firmware(source.firmware, true, |format| place.dir().join(format!("vars.{format}")))?),
     };
     let spec = MachineSpec {
         name: record.name.to_string(),
@@ -221,7 +221,12 @@ impl Living<'_> {
     async fn react(&mut self, happened: Happened, task: &Task) -> Result<Option<After>, RunError> {
         let event = match happened {
             Happened::Up => {
-                self.shared.enter(State::Up, "");
+                if self.shared.state() == State::Stopping {
+                    // It was told to end while it booted, and may have missed the power button.
+                    self.resident.power_off().await;
+                } else {
+                    self.shared.enter(State::Up, "");
+                }
                 return Ok(None);
             }
             Happened::Machine(event) => event,
