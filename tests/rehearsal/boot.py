@@ -245,7 +245,7 @@ def main():
     parser.add_argument("--disk", type=Path, required=True, help="the system disk, a raw file; an installation replaces it")
     parser.add_argument("--memory", type=int, default=2048, help="MiB")
     parser.add_argument("--cards", type=int, default=1, help="network cards")
-    parser.add_argument("--cpu", default="max", help="QEMU's name of a processor")
+    parser.add_argument("--cpu", default="max,erms=off,fsrm=off", help="QEMU's name of a processor")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds to the end of all patience")
     parser.add_argument("--log", type=Path, help="write every line of console, ports and monitor here, with seconds since launch")
     commands = parser.add_subparsers(dest="what", required=True)
