@@ -47,6 +47,8 @@ pub(super) enum Order {
     Close {
         /// Its slot.
         slot: usize,
+        /// Its number.
+        number: u64,
     },
     /// End the machine.
     Stop {
@@ -150,7 +152,7 @@ async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: 
             _ = feed((slot, number), input, reader, shared) => Err(io::ErrorKind::ConnectionReset.into()),
         }
     };
-    shared.order(Order::Close { slot });
+    shared.order(Order::Close { slot, number });
     let mut writer = writer.into_inner();
     let why = match ended {
         Ok(Some(status)) => {

@@ -223,10 +223,15 @@ impl Living<'_> {
             Happened::Up => {
                 if self.shared.state() == State::Stopping {
                     // It was told to end while it booted, and may have missed the power button.
-                    self.resident.power_off().await;
+                    self.resident.power_off();
                 } else {
+                    self.resident.prepare().await;
                     self.shared.enter(State::Up, "");
                 }
+                return Ok(None);
+            }
+            Happened::Freed(slot) => {
+                self.resident.renew(slot).await;
                 return Ok(None);
             }
             Happened::Machine(event) => event,
@@ -267,9 +272,8 @@ impl Living<'_> {
                 let status = self.shared.status();
                 let answer = match (status.state, status.unreachable) {
                     (State::Up, None) => match self.resident.open(&words, size).await {
-                        Ok(Some(session)) => Ok(session),
-                        Ok(None) => Err(format!("{} commands run in it already, and no more fit", resident::SLOTS)),
-                        Err(error) => Err(error.to_string()),
+                        Some(session) => Ok(session),
+                        None => Err(format!("{} commands run in it already, and no more fit", resident::SLOTS)),
                     },
                     (_, Some(why)) => Err(format!("it has no runner of goldsmith's ({why})")),
                     (state, None) => Err(format!(
@@ -280,16 +284,16 @@ impl Living<'_> {
                 };
                 // The client may have gone: its session comes back, and is closed.
                 if let Err(Ok(session)) = reply.send(answer) {
-                    self.resident.close(session.slot).await;
+                    self.resident.close(session.slot, session.number);
                 }
             }
-            Order::EndInput { slot, number } => self.resident.end_input(slot, number).await,
-            Order::Resize { slot, size } => self.resident.resize(slot, size).await,
-            Order::Close { slot } => self.resident.close(slot).await,
+            Order::EndInput { slot, number } => self.resident.end_input(slot, number),
+            Order::Resize { slot, size } => self.resident.resize(slot, size),
+            Order::Close { slot, number } => self.resident.close(slot, number),
             Order::Stop { within } => {
                 let status = self.shared.status();
                 if status.state == State::Up && status.unreachable.is_none() {
-                    self.resident.power_off().await;
+                    self.resident.power_off();
                 } else {
                     // A guest that still boots hears the button when it has come up. One that is gone is told by its end.
                     let _ = self.resident.machine().powerdown().await;

@@ -1,18 +1,21 @@
 //! The runner in a local machine: commands of the host's users as root, several at a time, while the machine lives.
 //!
 //! ```text
-//!   launch ── booting ── hello ──┬─ open(words) → Session … output … exit status ─┐
-//!                                │        ▲                       close → free ───┘
-//!                                └─ power_off | power_button | quit
+//!   launch ── booting ── up ──┬─ open(words) → Session … output … exit status ─┐
+//!                             │        ▲             renew ── freed ── close ──┘
+//!                             └─ power_off | power_button | quit
 //! ```
 //!
-//! Each session has three virtio-serial ports of its own while it runs (`sessions.sh`), so that bytes go through as they are.
+//! Each session has three virtio-serial ports of its own while it runs (`sessions.sh`), so that bytes go through as they are. One more session
+//! than are in use waits in the guest for its command: to make one takes an emulated guest half a second.
 
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::marked::Marked;
@@ -54,8 +57,10 @@ fn port(slot: usize, end: &str) -> String {
 /// What happened in a machine with a resident runner.
 #[derive(Debug)]
 pub enum Happened {
-    /// The runner answers: the system is up.
+    /// The runner answers: the system is up. Next is [`Resident::prepare`].
     Up,
+    /// The session in this slot is over in the guest. Next is [`Resident::renew`].
+    Freed(usize),
     /// The machine's own event.
     Machine(MachineEvent),
 }
@@ -65,14 +70,29 @@ pub enum Happened {
 pub struct Resident {
     machine: Machine,
     lines: Lines<ReadHalf<UnixStream>>,
-    writer: WriteHalf<UnixStream>,
+    orders: UnboundedSender<String>,
     nonce: String,
-    /// Sockets of each slot's ports.
-    sockets: Vec<[PathBuf; 3]>,
-    /// The slots in use, and how their sessions are told that they are free again.
-    taken: [Option<oneshot::Sender<()>>; SLOTS],
+    slots: Vec<Slot>,
     /// Sessions so far.
     count: u64,
+}
+
+/// A place for a session.
+#[derive(Debug)]
+struct Slot {
+    /// The sockets of its ports.
+    sockets: [PathBuf; 3],
+    state: SlotState,
+}
+
+#[derive(Debug)]
+enum SlotState {
+    /// The guest has no session there, and the host is not connected.
+    Idle,
+    /// A session waits in it for its command.
+    Ready([UnixStream; 3]),
+    /// A session runs in it. It is told when the guest has given it up.
+    Taken(oneshot::Sender<()>),
 }
 
 impl Resident {
@@ -84,14 +104,16 @@ impl Resident {
         let mut machine = Machine::launch(spec, dir).await?;
         let lacks = |name: &str| RunnerError::Broken { what: format!("the machine has no port {name}") };
         let (reader, writer) = tokio::io::split(machine.take_port(PORT).ok_or_else(|| lacks(PORT))?);
-        let mut sockets = Vec::new();
+        let mut slots = Vec::new();
         for slot in 0..SLOTS {
-            // Each session connects anew, so that the guest sees an end of what it reads.
+            // The guest may not have heard of connections that were there before it: QEMU tells of them all at once, and the queue is short.
             ENDS.iter().for_each(|end| drop(machine.take_port(&port(slot, end))));
             let socket = |end: &str| machine.port_socket(&port(slot, end)).ok_or_else(|| lacks(&port(slot, end)));
-            sockets.push([socket(ENDS[0])?, socket(ENDS[1])?, socket(ENDS[2])?]);
+            slots.push(Slot { sockets: [socket(ENDS[0])?, socket(ENDS[1])?, socket(ENDS[2])?], state: SlotState::Idle });
         }
-        Ok(Self { machine, lines: Lines::new(Some(reader)), writer, nonce, sockets, taken: std::array::from_fn(|_| None), count: 0 })
+        let (orders, lines) = unbounded_channel();
+        tokio::spawn(pass_on(lines, writer));
+        Ok(Self { machine, lines: Lines::new(Some(reader)), orders, nonce, slots, count: 0 })
     }
 
     /// What happens next. Safe to cancel.
@@ -103,55 +125,78 @@ impl Resident {
                 // At the port's end this branch is out, and the machine's end tells why.
                 Some(line) = self.lines.next() => match understand(&line, &self.nonce) {
                     Said::Hello => return Happened::Up,
-                    Said::Free(slot) if slot < SLOTS => {
-                        // The session's own end may have come before.
-                        self.taken[slot].take().map(|free| free.send(()));
-                    }
+                    Said::Free(slot) if slot < SLOTS => return Happened::Freed(slot),
                     _ => {}
                 },
             }
         }
     }
 
+    /// Have a session wait in the guest for the next command, if none does.
+    pub async fn prepare(&mut self) {
+        if self.slots.iter().any(|slot| matches!(slot.state, SlotState::Ready(_))) {
+            return;
+        }
+        if let Some(slot) = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Idle)) {
+            self.make_ready(slot).await;
+        }
+    }
+
+    /// A slot that the guest has given up is ready for the next command. The host connects anew, so that nothing which an earlier command has
+    /// not read comes to the next one.
+    pub async fn renew(&mut self, slot: usize) {
+        // To the session's user: an output that has not ended by now does not go on.
+        if let SlotState::Taken(free) = mem::replace(&mut self.slots[slot].state, SlotState::Idle) {
+            let _ = free.send(());
+        }
+        self.make_ready(slot).await;
+    }
+
+    async fn make_ready(&mut self, slot: usize) {
+        let [input, output, errors] = &self.slots[slot].sockets;
+        let ends = async { tokio::try_join!(UnixStream::connect(input), UnixStream::connect(output), UnixStream::connect(errors)) };
+        // Without its sockets the machine is gone, and its events tell that.
+        if let Ok((input, output, errors)) = ends.await {
+            self.slots[slot].state = SlotState::Ready([input, output, errors]);
+            self.say(format!("ready {slot}"));
+        }
+    }
+
     /// Begin a command, on a terminal of this size or on pipes. Nothing when all slots are taken.
-    ///
-    /// # Errors
-    /// The machine's sockets are gone.
-    pub async fn open(&mut self, words: &Words, size: Option<Size>) -> io::Result<Option<Session>> {
-        let Some(slot) = self.taken.iter().position(Option::is_none) else { return Ok(None) };
+    pub async fn open(&mut self, words: &Words, size: Option<Size>) -> Option<Session> {
+        self.prepare().await;
+        let slot = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Ready(_)))?;
+        let (free, freed) = oneshot::channel();
+        let ready = mem::replace(&mut self.slots[slot].state, SlotState::Taken(free));
+        let SlotState::Ready([input, output, errors]) = ready else { return None };
+        // While this command runs, not before it.
+        self.prepare().await;
         self.count += 1;
         let number = self.count;
-        let [input, output, errors] = &self.sockets[slot];
-        let mut input = UnixStream::connect(input).await?;
-        let (output_end, errors_end) = (UnixStream::connect(output).await?, UnixStream::connect(errors).await?);
-        // The first line end ends what an earlier session did not read.
-        input.write_all(format!("\n{} {number}\n", self.nonce).as_bytes()).await?;
         let on = size.map_or_else(|| "pipe".to_owned(), |Size { rows, columns }| format!("{rows}x{columns}"));
-        self.say(&format!("open {slot} {number} {on} {}", words.0)).await;
-        let (free, freed) = oneshot::channel();
-        self.taken[slot] = Some(free);
-        let output = |stream| Output { stream, marked: Marked::new(&self.nonce, number) };
-        Ok(Some(Session { slot, number, input, output: output(output_end), errors: output(errors_end), freed }))
+        self.say(format!("open {slot} {number} {on} {}", words.0));
+        let output_of = |stream| Output { stream, marked: Marked::new(&self.nonce, number) };
+        Some(Session { slot, number, input, output: output_of(output), errors: output_of(errors), freed })
     }
 
     /// The terminal of the slot's command has another size.
-    pub async fn resize(&mut self, slot: usize, Size { rows, columns }: Size) {
-        self.say(&format!("size {slot} {rows} {columns}")).await;
+    pub fn resize(&self, slot: usize, Size { rows, columns }: Size) {
+        self.say(format!("size {slot} {rows} {columns}"));
     }
 
     /// The host has written all that the command `number` of a slot will read, and hangs up next.
-    pub async fn end_input(&mut self, slot: usize, number: u64) {
-        self.say(&format!("eof {slot} {number}")).await;
+    pub fn end_input(&self, slot: usize, number: u64) {
+        self.say(format!("eof {slot} {number}"));
     }
 
-    /// The slot's session is over for the host: its command hangs up, if it has not ended.
-    pub async fn close(&mut self, slot: usize) {
-        self.say(&format!("close {slot}")).await;
+    /// The session `number` of a slot is over for the host: its command hangs up, if it has not ended.
+    pub fn close(&self, slot: usize, number: u64) {
+        self.say(format!("close {slot} {number}"));
     }
 
     /// Ask the system to power off.
-    pub async fn power_off(&mut self) {
-        self.say("off").await;
+    pub fn power_off(&self) {
+        self.say("off".to_owned());
     }
 
     /// The machine.
@@ -164,9 +209,18 @@ impl Resident {
         self.machine.quit().await;
     }
 
-    async fn say(&mut self, line: &str) {
-        // A failed write means that the guest is gone, and the machine's events tell that.
-        let _ = self.writer.write_all(format!("{line}\n").as_bytes()).await;
+    fn say(&self, line: String) {
+        // Without a listener the guest is gone, and the machine's events tell that.
+        let _ = self.orders.send(line);
+    }
+}
+
+/// Pass lines to the guest. A guest that does not read holds up this task and no other.
+async fn pass_on(mut lines: UnboundedReceiver<String>, mut writer: WriteHalf<UnixStream>) {
+    while let Some(line) = lines.recv().await {
+        if writer.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+            return;
+        }
     }
 }
 

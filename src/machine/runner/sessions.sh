@@ -1,19 +1,18 @@
 # The guest's end of the runner in a local machine: commands of the host, several at a time, each over ports of its own.
 # Usage: sh sessions.sh CONTROL-PORT MODE
+#        sh sessions.sh                     in a slot's directory: wait for a command and become it
 #
-#   host    open SLOT NUMBER pipe WORDS | open SLOT NUMBER ROWSxCOLUMNS WORDS | size SLOT ROWS COLUMNS | eof SLOT NUMBER | close SLOT | off
+#   host    ready SLOT | open SLOT NUMBER pipe WORDS | open SLOT NUMBER ROWSxCOLUMNS WORDS
+#           size SLOT ROWS COLUMNS | eof SLOT NUMBER | close SLOT NUMBER | off
 #   guest   hello MODE | free SLOT
 #
-# Slot n has the three ports after the control port's that follow 3n others: what the command reads, its output, its error output. WORDS are
-# quoted for this shell; $gs_newline stands for a line's end. Each output stands between two marks of ours, `begin` and `end` with the
-# exit status, so that the host knows where it ends though the port stays open. A mark begins with the record separator (octal 36) and has
-# the nonce of this boot.
+# Slot n has the three ports after the control port's that follow 3n others: what the command reads, its output, its error output. In a slot
+# that is ready, all processes of a session wait, so that a command begins at once. WORDS are quoted for this shell; $gs_newline stands for a
+# line's end. Each output stands between two marks of ours, `begin` and `end` with the exit status, so that the host knows where it ends
+# though the port stays open. A mark begins with the record separator (octal 36) and has the nonce of this boot.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root SHELL=/bin/sh
-exec 3<> "$1" 0< /dev/null
 read -r gs_nonce < /run/goldsmith/nonce
-# /dev/vport0p1: the number of the port in its device is the last one.
-gs_ports=${1%1}
 gs_sessions=/run/goldsmith/sessions
 gs_newline='
 '
@@ -22,23 +21,33 @@ say() {
     printf '\n\036goldsmith %s %s\n' "$gs_nonce" "$*" >&3
 }
 
+mark() { # FD WORDS
+    printf '\036goldsmith %s %s\n' "$gs_nonce" "$2" >&"$1"
+}
+
 # What a command with a terminal runs in: script(1) gives it one, which has no size of its own.
 on_terminal() {
-    printf 'gs_newline="\n"\ntty > tty\nstty rows %s cols %s\ncd\nexec %s\n' "${gs_size%x*}" "${gs_size#*x}" "$1" > run
-    exec setsid script -qefc "sh $PWD/run" /dev/null
+    printf 'gs_newline="\n"\ntty > tty\nstty rows %s cols %s\ncd\nexec %s\n' "${gs_size%x*}" "${gs_size#*x}" "$gs_words" > run
+    exec script -qefc "sh $PWD/run" /dev/null
 }
 
 on_pipes() {
-    eval "set -- $1"
+    eval "set -- $gs_words"
     cd
     command -v "$1" > /dev/null || { echo "$1: command not found" >&2; exit 127; }
-    exec setsid "$@"
+    exec "$@"
 }
 
-mark() { # WORDS: on both outputs
-    for gs_output in 7 8; do
-        printf '\036goldsmith %s %s\n' "$gs_nonce" "$*" >&$gs_output
-    done
+# The process that becomes a command.
+become() {
+    read -r gs_number gs_size gs_words < order || exit
+    echo "$gs_number" > number
+    mark 1 "begin $gs_number"
+    mark 2 "begin $gs_number"
+    case $gs_size in
+    pipe) on_pipes ;;
+    *) on_terminal ;;
+    esac
 }
 
 # What the host writes, to its end. A port whose host has just connected may look as if it had hung up: the kernel hears of an earlier host's
@@ -50,35 +59,27 @@ feed() {
         gs_cat=$!
         wait $gs_cat
     do
-        if read -r gs_ended < eof && [ "$gs_ended" = "$gs_number" ]; then return; fi
+        if read -r gs_ended < eof && read -r gs_number < number && [ "$gs_ended" = "$gs_number" ]; then return; fi
         sleep 0.02
     done
 }
 
-# One command from beginning to end, in a process of its own.
-session() { # SLOT NUMBER SIZE WORDS
-    gs_first=$((2 + $1 * 3)) gs_number=$2 gs_size=$3
+# One command from beginning to end, in a process of its own that first waits for it.
+session() { # SLOT
+    gs_first=$((2 + $1 * 3))
     trap 'gs_closed=yes; kill $gs_cats' TERM
     cd "$gs_sessions/$1" || exit
+    : > number
     # A process that an earlier command left behind may still hold them: a port is opened once. This ends the session.
     exec 4< "$gs_ports$gs_first" 5> "$gs_ports$((gs_first + 1))" 6> "$gs_ports$((gs_first + 2))"
-    # Until the kernel knows that the host is connected, the port is at its end.
-    until read -r gs_line <&4 && [ "$gs_line" = "$gs_nonce $gs_number" ]; do
-        [ -z "$gs_closed" ] || exit
-        sleep 0.02
-    done
     cat < out >&5 3>&- 4<&- 6>&- &
     gs_cats=$!
     cat < err >&6 3>&- 4<&- 5>&- &
     gs_cats="$gs_cats $!"
     exec 7> out 8> err
-    mark begin "$gs_number"
     feed > in 3>&- 5>&- 6>&- 7>&- 8>&- &
     gs_feed=$!
-    case $gs_size in
-    pipe) on_pipes "$4" ;;
-    *) on_terminal "$4" ;;
-    esac < in >&7 2>&8 3>&- 4<&- 5>&- 6>&- 7>&- 8>&- &
+    setsid sh "$0" < in >&7 2>&8 3>&- 4<&- 5>&- 6>&- 7>&- 8>&- &
     gs_main=$!
     echo "$gs_main" > pid
     # From now on, a reader of the output that is gone does not end this process before the command ends.
@@ -88,16 +89,18 @@ session() { # SLOT NUMBER SIZE WORDS
         gs_status=$?
         [ -n "$gs_closed" ] && kill -s 0 "$gs_main"
     do :; done
-    rm -f pid tty
-    mark end "$gs_number" "$gs_status"
+    : > pid > tty
+    read -r gs_number < number
+    mark 7 "end $gs_number $gs_status"
+    mark 8 "end $gs_number $gs_status"
     exec 7>&- 8>&-
     kill "$gs_feed"
     # What the command left behind may hold the other ends. The host closes the session when it has had the marks.
     [ -n "$gs_closed" ] || wait $gs_cats
     wait $gs_cats "$gs_feed"
     # What it left behind must not read or write what is the next one's.
-    rm -f in out err
-    mkfifo in out err
+    rm -f in out err order
+    mkfifo in out err order
 } 2> /dev/null
 
 # The process group of a slot's command, while it runs.
@@ -105,20 +108,32 @@ group() { # SLOT
     2> /dev/null read -r gs_pid < "$gs_sessions/$1/pid" && echo "-$gs_pid"
 }
 
+[ "$#" -gt 0 ] || become
+exec 3<> "$1" 0< /dev/null
+# /dev/vport0p1: the number of the port in its device is the last one.
+gs_ports=${1%1}
 say hello "$2"
 while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
     case $gs_verb in
-    open)
+    ready)
         if [ ! -d "$gs_sessions/$gs_slot" ]; then
             mkdir -p "$gs_sessions/$gs_slot"
-            mkfifo "$gs_sessions/$gs_slot/in" "$gs_sessions/$gs_slot/out" "$gs_sessions/$gs_slot/err"
+            mkfifo "$gs_sessions/$gs_slot/in" "$gs_sessions/$gs_slot/out" "$gs_sessions/$gs_slot/err" "$gs_sessions/$gs_slot/order"
         fi
         (
-            (session "$gs_slot" "$gs_number" "$gs_size" "$gs_words") &
+            (session "$gs_slot") &
             echo $! > "$gs_sessions/$gs_slot/session"
-            wait $!
+            # One that could not open its ports is not tried again at once.
+            wait $! || sleep 1
             say free "$gs_slot"
         ) &
+        ;;
+    open)
+        # This waits until the session waits. By then the host may have closed it: the next one must not run its command.
+        {
+            read -r gs_closed < "$gs_sessions/$gs_slot/closed"
+            [ "$gs_closed" = "$gs_number" ] || printf '%s %s %s\n' "$gs_number" "$gs_size" "$gs_words"
+        } 2> /dev/null > "$gs_sessions/$gs_slot/order" &
         ;;
     size)
         read -r gs_tty < "$gs_sessions/$gs_slot/tty" && stty rows "$gs_number" cols "$gs_size" < "$gs_tty"
@@ -127,6 +142,7 @@ while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
         echo "$gs_number" > "$gs_sessions/$gs_slot/eof"
         ;;
     close)
+        echo "$gs_number" > "$gs_sessions/$gs_slot/closed"
         kill -s HUP -- "$(group "$gs_slot")" 2> /dev/null
         read -r gs_pid < "$gs_sessions/$gs_slot/session" && kill "$gs_pid"
         ;;
