@@ -96,6 +96,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<u8, AnyFailure>
         Command::Run(args) => commands::run::run(&args, context).await,
         Command::Up(args) => commands::machines::up(&args, context).await,
         Command::Ps => commands::machines::ps(context).await,
+        Command::Cp(args) => commands::machines::cp(&args, context).await,
         Command::Ssh(args) => commands::machines::ssh(&args, context).await,
         Command::SshConfig(args) => commands::machines::ssh_config(&args, context).await,
         Command::Logs(args) => commands::machines::logs(&args, context).await,

@@ -9,6 +9,7 @@
 
 mod client;
 mod control;
+mod copy;
 mod disk;
 mod error;
 mod logins;
@@ -24,6 +25,7 @@ mod vm;
 
 pub use client::{Command, Feed, Heard, Hearing, command, status, stop};
 pub use control::{State, Status};
+pub use copy::{Transferred, copy_in, copy_out};
 pub use disk::Kept;
 pub use error::RunError;
 pub use logins::Logins;

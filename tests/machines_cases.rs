@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -234,6 +235,8 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert!(copied.status.success(), "{copied:?}");
     assert!(fs::read_to_string(home.dir.path().join("os-release")).unwrap().contains("bookworm"));
 
+    copies_go_both_ways(&home);
+
     // Nothing listens but what was asked for, and nothing leaves.
     assert_eq!(addresses_of(qemu_of(&home.only())), [format!("0100007F:{port:04X}")]);
     let host = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -259,6 +262,45 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before);
     home.said(&["rm", "vm"]);
     assert!(!home.machine("vm").exists());
+}
+
+/// Trees into the machine and out of it, with all that a file system can hold in a name, and what is not there.
+fn copies_go_both_ways(home: &Home) {
+    let dir = home.dir.path().join("copies");
+    let site = dir.join("site");
+    fs::create_dir_all(site.join("deep/er")).unwrap();
+    fs::write(site.join("deep/er/page"), vec![b'p'; 300_000]).unwrap();
+    fs::write(site.join("run \u{e9}'\n.sh"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(site.join("deep/er/page"), fs::Permissions::from_mode(0o4751)).unwrap();
+    std::os::unix::fs::symlink("deep/er/page", site.join("link")).unwrap();
+    let here = |path: &str| dir.join(path).to_str().unwrap().to_owned();
+
+    assert_eq!(home.said(&["cp", &here("site"), "vm:/srv"]), "vm:/srv: 6 files, 293 KiB\n");
+    assert_eq!(home.said(&["cp", &here("site"), "vm:/srv/other"]), "vm:/srv/other: 6 files, 293 KiB\n");
+    assert_eq!(home.said(&["cp", &here("site/link"), "vm:page"]), "vm:page: 1 file, 293 KiB\n");
+    let facts = "cd /srv && diff -r site other && stat -c '%U %a' site/deep/er/page && readlink site/link && wc -c < /root/page";
+    assert_eq!(home.said(&["exec", "vm", "--", "sh", "-c", facts]), "root 4751\ndeep/er/page\n300000\n");
+
+    assert_eq!(home.said(&["cp", "vm:/srv/site", &here("back")]), format!("{}: 6 files, 293 KiB\n", here("back")));
+    let same = Command::new("diff").args(["-r", "--no-dereference", &here("site"), &here("back")]).output().unwrap();
+    assert!(same.status.success(), "{same:?}");
+    assert_eq!(fs::metadata(here("back/deep/er/page")).unwrap().permissions().mode() & 0o7777, 0o751);
+    home.said(&["cp", "vm:/etc/hostname", "vm:page", &here("")]);
+    assert_eq!((fs::read_to_string(here("hostname")).unwrap().as_str(), fs::metadata(here("page")).unwrap().len()), ("master\n", 300_000));
+
+    for (args, status, said) in [
+        (["cp", "vm:/absent", &here("absent")], 4, "/absent: no such file or directory"),
+        (["cp", "vm:/etc/hostname", &here("hostname")], 7, "hostname cannot be copied: entity already exists"),
+        (["cp", &here("absent"), "vm:/srv"], 7, "absent cannot be copied: No such file or directory"),
+        (["cp", &here("hostname"), "vm:/absent/er/hostname"], 4, "cd: "),
+        (["cp", &here("hostname"), "vm:/proc/hostname"], 4, "tar: "),
+        (["cp", "vm:/dev/null", &here("null")], 7, "it is neither a file nor a directory"),
+    ] {
+        let told = home.refused(&args, status);
+        assert!(told.contains(said), "{args:?}: {told}");
+    }
+    let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 4, "{left:?}");
 }
 
 /// A new kernel of the guest's is booted after a reboot, and what was on the disk is there.

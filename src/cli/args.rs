@@ -13,7 +13,7 @@ pub use image::{
     ClusterCompression, DescribeFor, DomainType, ExportKind, Image, ImageDescribe, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat,
 };
 
-pub use machines::{Exec, Logs, OfMachine, Rm, Ssh, Stop, Supervise, Up, VmArgs};
+pub use machines::{Cp, Exec, Location, Logs, OfMachine, Rm, Ssh, Stop, Supervise, Up, VmArgs};
 
 use super::examples;
 use crate::kickstart::Lint;
@@ -57,6 +57,16 @@ Run a command as root in a local VM
 What the command reads and writes goes through as it is, in binary too. The
 exit status is that of the command; a failure of goldsmith's own says `error:`
 and has a code of `goldsmith help exit-codes`. ctrl-C hangs the command up.";
+
+const CP: &str = "\
+Copy files and directories between this host and a local VM
+
+One of the words names a VM: the last one to copy into it, or the others to copy
+out of it. Several files, and those that go to a directory that is there, keep
+their names. In the VM they are root's, with mode and time of the originals, and
+replace what has their names. On this host they are the user's, and replace
+nothing. Links in a directory stay links. Devices, pipes and sockets are left
+out.";
 
 /// Turns one recipe into a golden VM image, proved by booting it
 #[derive(Debug, Parser)]
@@ -111,6 +121,9 @@ pub enum Command {
     /// Run a command as root in a local VM
     #[command(long_about = EXEC, after_help = examples::EXEC)]
     Exec(Exec),
+    /// Copy files between this host and a local VM
+    #[command(long_about = CP, after_help = examples::CP)]
+    Cp(Cp),
     /// Open a root shell in a local VM, on this terminal
     ///
     /// `exit` or ctrl-D ends the shell; ctrl-] leaves it, too, if the VM hangs.

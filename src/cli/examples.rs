@@ -45,6 +45,7 @@ examples! {
     UP: "goldsmith up debian-12-docker", "goldsmith up debian-12-docker --name web --forward 8080:80 --memory 1G";
     PS: "goldsmith ps", "goldsmith ps --json";
     EXEC: "goldsmith exec web -- docker ps", "goldsmith exec web -- tar c /etc > etc.tar", "goldsmith exec -t web -- top";
+    CP: "goldsmith cp site web:/srv", "goldsmith cp web:/var/log logs", "goldsmith cp a.conf b.conf web:/etc";
     SHELL: "goldsmith shell web";
     SSH: "goldsmith ssh web", "goldsmith ssh web -L 8080:localhost:80", "goldsmith ssh web journalctl -b";
     SSH_CONFIG: "goldsmith ssh-config web > web.conf";

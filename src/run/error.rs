@@ -8,6 +8,7 @@ use super::told::Told;
 use crate::artifact::ArtifactError;
 use crate::base::failure::{Class, Failure};
 use crate::base::host::TooLittleMemory;
+use crate::base::text::shell_line;
 use crate::image::ImageError;
 use crate::machine::runner::RunnerError;
 use crate::machine::{Cause, MachineError};
@@ -131,6 +132,30 @@ pub enum RunError {
         /// What is missing.
         why: String,
     },
+    /// Several files are to go to what is no directory of the machine.
+    #[error("`{target}` is no directory of `{name}`, so it cannot take several files")]
+    NoDirectory {
+        /// The machine's name.
+        name: Name,
+        /// The path in the machine.
+        target: String,
+    },
+    /// A file of the host could not be copied into a machine or made from one.
+    #[error("{} cannot be copied: {source}", path.display())]
+    Transfer {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The guest could not pack or unpack files.
+    #[error("files cannot be copied in the machine `{name}`: {why}")]
+    Guest {
+        /// The machine's name.
+        name: Name,
+        /// What its tar or shell said.
+        why: String,
+    },
     /// The image under a machine's disk is another one now, so that what the disk shows would be garbage.
     #[error("the machine `{name}` cannot be started: {why}")]
     Changed {
@@ -160,12 +185,17 @@ impl Failure for RunError {
             Self::Machine(error) => error.class(),
             Self::Told(told) => told.class(),
             Self::Runner(error) => error.class(),
-            Self::NotUtf8 { .. } | Self::NoMachine { .. } | Self::NameTaken { .. } | Self::Runs { .. } => Class::Usage,
-            Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
-            Self::Off { .. } | Self::Mute { .. } | Self::Refused { .. } => Class::Machine,
-            Self::State { .. } | Self::ForeignState { .. } | Self::Port { .. } | Self::Unwritable { .. } | Self::InUse { .. } => {
-                Class::Host
+            Self::NotUtf8 { .. } | Self::NoMachine { .. } | Self::NameTaken { .. } | Self::Runs { .. } | Self::NoDirectory { .. } => {
+                Class::Usage
             }
+            Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
+            Self::Off { .. } | Self::Mute { .. } | Self::Refused { .. } | Self::Guest { .. } => Class::Machine,
+            Self::State { .. }
+            | Self::ForeignState { .. }
+            | Self::Port { .. }
+            | Self::Unwritable { .. }
+            | Self::InUse { .. }
+            | Self::Transfer { .. } => Class::Host,
         }
     }
 
@@ -195,6 +225,14 @@ impl Failure for RunError {
             Self::Off { name, .. } => format!("start it: goldsmith start {name}"),
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
             Self::Mute { name, .. } => format!("see what its console says: goldsmith logs {name}"),
+            Self::NoDirectory { name, target } => {
+                format!("make the directory first: {}", shell_line(["goldsmith", "exec", name.as_str(), "--", "mkdir", "-p", target]))
+            }
+            Self::Transfer { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                "choose another name, or remove what has this one".to_owned()
+            }
+            Self::Transfer { .. } => "see whether it is there, and may be read or written".to_owned(),
+            Self::Guest { name, .. } => format!("see what is there: goldsmith shell {name}"),
             Self::Changed { name, .. } => {
                 format!("bring the image back as it was, or remove the machine with all that it has changed: goldsmith rm {name}")
             }
@@ -207,7 +245,7 @@ impl Failure for RunError {
             Self::InUse { .. } => "end that machine, or run this one without --keep".to_owned(),
             Self::Stale { files, .. } => {
                 let files: Vec<_> = files.iter().map(|path| path.to_string_lossy()).collect();
-                let line = crate::base::text::shell_line(["rm", "-f"].into_iter().chain(files.iter().map(AsRef::as_ref)));
+                let line = shell_line(["rm", "-f"].into_iter().chain(files.iter().map(AsRef::as_ref)));
                 format!("bring the image back as it was, or begin afresh: {line}")
             }
         })

@@ -85,6 +85,23 @@ pub struct Ssh {
     pub rest: Vec<String>,
 }
 
+/// `cp`.
+#[derive(Debug, clap::Args)]
+pub struct Cp {
+    /// What is copied, and at the end where to: files of this host, or NAME:PATH for those of a VM
+    #[arg(required = true, num_args = 2.., value_name = "PATH|NAME:PATH", value_parser = location, value_hint = ValueHint::AnyPath)]
+    pub words: Vec<Location>,
+}
+
+/// A file of this host or of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// Of this host.
+    Here(PathBuf),
+    /// Of a machine. A relative path begins at root's home.
+    There(Name, String),
+}
+
 /// A command about one machine.
 #[derive(Debug, clap::Args)]
 pub struct OfMachine {
@@ -123,9 +140,38 @@ fn forward(text: &str) -> Result<Forward, String> {
     }
 }
 
+/// As scp(1): what stands before the first colon is a machine, unless a slash comes earlier.
+fn location(text: &str) -> Result<Location, String> {
+    match text.split_once(':') {
+        Some((name, path)) if !name.contains('/') => {
+            let name = name.parse().map_err(|error| format!("{error}; a file of this host whose name has a colon is ./{text}"))?;
+            Ok(Location::There(name, if path.is_empty() { ".".to_owned() } else { path.to_owned() }))
+        }
+        _ => Ok(Location::Here(text.into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_location_is_here_or_in_a_machine() {
+        let there = |path: &str| Some(Location::There("web".parse().unwrap(), path.to_owned()));
+        let here = |path: &str| Some(Location::Here(path.into()));
+        for (text, expected) in [
+            ("web:/etc/hosts", there("/etc/hosts")),
+            ("web:", there(".")),
+            ("web:a:b", there("a:b")),
+            ("./web:a", here("./web:a")),
+            ("/tmp/a:b", here("/tmp/a:b")),
+            ("web", here("web")),
+            (":a", None),
+            ("a b:c", None),
+        ] {
+            assert_eq!(location(text).ok(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_forward_is_two_ports_or_one() {

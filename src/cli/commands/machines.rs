@@ -1,6 +1,7 @@
 //! The commands of local machines that have names.
 
 mod command;
+mod cp;
 mod end;
 mod list;
 mod logs;
@@ -12,6 +13,7 @@ use crate::cli::Context;
 use crate::run::{Machines, Name, Place};
 
 pub use command::{exec, shell};
+pub use cp::cp;
 pub use end::{restart, rm, stop};
 pub use list::ps;
 pub use logs::logs;

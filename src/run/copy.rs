@@ -1,0 +1,176 @@
+//! Files into and out of a machine: the guest's tar(1) at one end of a command, ours at the other.
+
+mod incoming;
+mod outgoing;
+mod stream;
+mod transferred;
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::task::JoinHandle;
+
+pub use transferred::Transferred;
+
+use super::client::{self, Feed, Heard, Hearing};
+use super::error::RunError;
+use super::record::Place;
+
+/// Whether the guest has a directory of that name.
+const IS_DIRECTORY: &str = "cd && [ -d \"$1\" ]";
+/// Unpack in a directory. What comes is root's, as all that a command here makes.
+const UNPACK: &str = "cd && cd -- \"$1\" && exec tar -xf - --no-same-owner";
+/// Pack one file or directory. A link to it is followed. Each name in the archive begins with two parts of no meaning: `./NAME`.
+const PACK: &str = r#"cd && path=$(readlink -e -- "$1") || { echo "$1: no such file or directory" >&2; exit 2; }
+[ "$path" != / ] || { echo '/: copy the directories in it, one by one' >&2; exit 2; }
+cd -- "${path%/*}/" && exec tar -cf - -- "./${path##*/}""#;
+/// tar's exit status when a file changed while it was read (GNU tar's manual, "Return Status").
+const CHANGED: i32 = 1;
+/// What is kept of a command's words to its standard error, in bytes.
+const WORDS_BYTES: usize = 4096;
+
+/// Copy files and directories of the host into a machine: into `target` if it is a directory there, else under that name. They are root's there
+/// and have the mode and time of the originals. Links in a directory stay links; those among `sources` are followed. Progress is told in bytes.
+///
+/// # Errors
+/// A source cannot be read, several are to have one name, the machine does not run, or the guest cannot write.
+pub async fn copy_in(place: &Place, sources: &[PathBuf], target: &str, progress: impl FnMut(u64)) -> Result<Transferred, RunError> {
+    let is_directory = run(place, &["sh", "-c", IS_DIRECTORY, "sh", target]).await?.status == 0;
+    let (directory, name) = match (is_directory, sources) {
+        (true, _) => (target, None),
+        (false, [_]) => parts(target),
+        (false, _) => return Err(RunError::NoDirectory { name: place.name().clone(), target: target.to_owned() }),
+    };
+    let named = sources.iter().map(|source| outgoing::Named::new(source, name)).collect::<Result<Vec<_>, _>>()?;
+    let (writer, mut packed) = stream::pipe();
+    let packing = tokio::task::spawn_blocking(move || outgoing::pack(&named, writer));
+    let (mut feed, hearing) = begin(place, &["sh", "-c", UNPACK, "sh", directory]).await?;
+    let ended = tokio::select! {
+        biased;
+        ended = hear(place, hearing, async |_| {}) => ended?,
+        never = send(&mut feed, &mut packed, progress) => match never {},
+    };
+    // A writer that is not done has no reader from now on.
+    drop(packed);
+    match joined(packing).await {
+        // The command ended first, and tells why.
+        Err(RunError::Transfer { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Err(ended.failure(place)),
+        Ok(_) if ended.status != 0 => Err(ended.failure(place)),
+        done => Ok(Transferred { warnings: ended.words, ..done? }),
+    }
+}
+
+/// Copy a file or directory of a machine to the new `target` on the host, whose directory must be there. The target appears whole or not at
+/// all. What is copied belongs to the user, without set-uid, set-gid and sticky bits; links in a directory are copied as they are.
+///
+/// # Errors
+/// It is not there, the machine does not run, or the target cannot be written or is there already.
+pub async fn copy_out(place: &Place, source: &str, target: &Path, mut progress: impl FnMut(u64)) -> Result<Transferred, RunError> {
+    incoming::refuse_existing(target)?;
+    let (_feed, hearing) = begin(place, &["sh", "-c", PACK, "sh", source]).await?;
+    let (writer, reader) = stream::channel();
+    let path = target.to_owned();
+    let unpacking = stream::Work::begin(move || incoming::unpack(reader, &path));
+    let unpacking = unpacking.map_err(|source| RunError::Transfer { path: target.to_owned(), source })?;
+    // Gone before the thread is waited for.
+    let writer = writer;
+    let mut taken = 0;
+    let heard = hear(place, hearing, async |bytes: Vec<u8>| {
+        taken += bytes.len() as u64;
+        progress(taken);
+        // One that has failed tells why when it is asked.
+        let _ = writer.send(bytes).await;
+    });
+    let ended = heard.await?;
+    drop(writer);
+    let unpacked = unpacking.result().await;
+    // The archive of a command that failed has no end.
+    if ended.status != 0 && ended.status != CHANGED {
+        return Err(ended.failure(place));
+    }
+    Ok(Transferred { warnings: ended.words, ..unpacked?.publish()? })
+}
+
+/// A directory, and a name in it. A path that ends with a slash names a directory that is not there.
+fn parts(target: &str) -> (&str, Option<&str>) {
+    match target.trim_end_matches('/').rsplit_once('/') {
+        Some(("", name)) => ("/", Some(name)),
+        Some((directory, name)) => (directory, Some(name)),
+        None => (".", Some(target.trim_end_matches('/'))),
+    }
+}
+
+async fn begin(place: &Place, words: &[&str]) -> Result<(Feed, Hearing), RunError> {
+    let client::Command { feed, hearing } = client::command(place, words.iter().map(|word| (*word).to_owned()).collect(), None).await?;
+    Ok((feed, hearing))
+}
+
+/// A command that has ended.
+struct Finished {
+    status: i32,
+    /// What it wrote to its standard error, from the beginning.
+    words: String,
+}
+
+impl Finished {
+    fn failure(self, place: &Place) -> RunError {
+        let words = self.words.trim();
+        let why = if words.is_empty() { format!("tar ended with status {}", self.status) } else { words.to_owned() };
+        RunError::Guest { name: place.name().clone(), why }
+    }
+}
+
+async fn run(place: &Place, words: &[&str]) -> Result<Finished, RunError> {
+    let (_feed, hearing) = begin(place, words).await?;
+    hear(place, hearing, async |_| {}).await
+}
+
+/// Hear a command to its end.
+async fn hear(place: &Place, mut hearing: Hearing, mut on_output: impl AsyncFnMut(Vec<u8>)) -> Result<Finished, RunError> {
+    let mut words = Vec::new();
+    loop {
+        match hearing.next().await {
+            Heard::Output(bytes) => on_output(bytes).await,
+            Heard::Errors(bytes) => words.extend(bytes.into_iter().take(WORDS_BYTES - words.len())),
+            Heard::Exit(status) => return Ok(Finished { status, words: String::from_utf8_lossy(&words).into_owned() }),
+            Heard::Broken(why) => return Err(RunError::Mute { name: place.name().clone(), why }),
+        }
+    }
+}
+
+/// Send all that comes. The connection stays: a client that hangs up is one that has gone.
+async fn send(feed: &mut Feed, packed: &mut stream::Receiver, mut progress: impl FnMut(u64)) -> Infallible {
+    let mut sent = 0;
+    while let Some(bytes) = packed.recv().await {
+        // A command that has ended tells by its status why it reads no more.
+        if feed.send(&bytes).await.is_err() {
+            break;
+        }
+        sent += bytes.len() as u64;
+        progress(sent);
+    }
+    let _ = feed.end().await;
+    std::future::pending().await
+}
+
+async fn joined<T>(work: JoinHandle<Result<T, RunError>>) -> Result<T, RunError> {
+    match work.await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_directory_and_a_name() {
+        for (target, directory, name) in
+            [("a", ".", "a"), ("/a", "/", "a"), ("/srv/app", "/srv", "app"), ("b/a/", "b", "a"), ("./x", ".", "x"), ("a//", ".", "a")]
+        {
+            assert_eq!(parts(target), (directory, Some(name)), "{target}");
+        }
+    }
+}
