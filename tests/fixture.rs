@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 /// What the image's root account was given.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -53,10 +53,30 @@ pub fn fixture() -> &'static Fixture {
     })
 }
 
-/// The right to run machines: one test at a time, or two cores under emulation are too few for anybody's deadline.
-pub fn machines() -> MutexGuard<'static, ()> {
-    static MACHINES: Mutex<()> = Mutex::new(());
-    MACHINES.lock().unwrap_or_else(PoisonError::into_inner)
+/// Tests that run machines at the same time. An emulated guest has one processor and keeps one of two cores busy; deadlines are long enough
+/// for twice as many guests.
+const MACHINE_TESTS: usize = 2;
+
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// The right to run machines, until it is dropped.
+#[derive(Debug)]
+pub struct Machines(());
+
+/// Wait for the right to run machines.
+pub fn machines() -> Machines {
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut running = ENDED.wait_while(running, |running| *running == MACHINE_TESTS).unwrap_or_else(PoisonError::into_inner);
+    *running += 1;
+    Machines(())
+}
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
 }
 
 /// Whether `marker` stands anywhere on the disk `image`, as qemu-img reads it.
