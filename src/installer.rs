@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod anaconda;
 pub mod deploy;
+pub mod hostname;
 
 /// The shell function `make_directory PATH`, which reads `$target`. Works in the guests of both installers.
 pub const MAKE_DIRECTORY: &str = include_str!("../kickstart/directory.sh");

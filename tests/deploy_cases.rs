@@ -48,8 +48,9 @@ fn file<'a>(tree: &'a Tree, path: &str) -> &'a str {
 fn every_setting_of_the_default_has_its_line() {
     let (tree, boot_loader) = tree(&[]);
     for (path, line) in [
-        ("/etc/hostname", "master"),
-        ("/etc/hosts", "127.0.1.1 master"),
+        // Sealing puts the recipe's name in the place of this one.
+        ("/etc/hostname", "unnamed-image"),
+        ("/etc/hosts", "127.0.1.1 unnamed-image"),
         ("/etc/timezone", "Asia/Shanghai"),
         ("/etc/network/interfaces", "iface eth0 inet dhcp"),
         ("/etc/sysctl.d/99-zz-goldsmith.conf", "net.ipv4.ip_forward = 1"),
@@ -69,25 +70,6 @@ fn every_setting_of_the_default_has_its_line() {
         assert!(tree.packages.iter().any(|found| found == package), "{package}");
     }
     assert!(boot_loader.contains("grub-install --target=i386-pc /dev/vda\nupdate-grub\n"));
-}
-
-#[test]
-fn localhost_has_one_address_of_each_kind() {
-    for (hostname, own) in [
-        ("localhost", None),
-        ("localhost.localdomain", Some("127.0.1.1 localhost.localdomain")),
-        ("node", Some("127.0.1.1 node")),
-        ("node.lab", Some("127.0.1.1 node.lab node")),
-    ] {
-        let (tree, _) = tree(&[&format!("system.hostname={hostname:?}")]);
-        let hosts = file(&tree, "/etc/hosts");
-        assert_eq!(hosts.lines().find(|line| line.starts_with("127.0.1.1")), own, "{hosts}");
-        let is_localhost = |line: &&str| line.split(' ').skip(1).any(|name| name == "localhost");
-        assert_eq!(
-            hosts.lines().filter(is_localhost).collect::<Vec<_>>(),
-            ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
-        );
-    }
 }
 
 #[test]
@@ -167,8 +149,9 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
     for (what, changed, install, content) in [
         ("nothing", planned(&[], b"pin", b"secret"), false, false),
         ("the packages", planned(&[], b"newer", b"secret"), true, true),
-        ("a setting", planned(&["system.hostname=\"node\""], b"pin", b"secret"), true, true),
-        // Sealing sets it.
+        ("a setting", planned(&["system.timezone=\"UTC\""], b"pin", b"secret"), true, true),
+        // Sealing sets these.
+        ("the host name", planned(&["system.hostname=\"node\""], b"pin", b"secret"), false, true),
         ("the password", planned(&[password], b"pin", b"secret"), false, true),
         ("the name", planned(&["name=\"another\""], b"pin", b"secret"), false, true),
         ("the summary", planned(&["summary=\"another\""], b"pin", b"secret"), false, true),
@@ -198,6 +181,36 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
     assert_eq!(steps.jobs().map(|job| job.stage.as_str()).collect::<Vec<_>>(), ["install", "provision a", "seal"]);
     assert_eq!(steps.install.job.id, base.install.job.id);
     assert_ne!(steps.seal.job.id, base.seal.job.id);
+}
+
+/// Machines of one kind have all layers but the last in common, whichever installs them.
+#[test]
+fn a_name_or_a_password_changes_the_last_layer_alone() {
+    let step = r#"provision=[{name="a", script="true"}]"#;
+    let user = |password: &str| format!(r#"user=[{{name="ada", password_env="{password}"}}]"#);
+    let (ada, eve) = (user("ADA_PASSWORD"), user("EVE_PASSWORD"));
+    let changes: [(&str, &[&str]); 6] = [
+        ("the host name", &["system.hostname=\"node1\""]),
+        ("a host name with a domain", &["system.hostname=\"node1.lab.example\""]),
+        ("no host name", &["system.hostname=\"localhost\""]),
+        ("the name that systems are made under", &["system.hostname=\"unnamed-image\""]),
+        ("root's password", &["system.root={password_env=\"OTHER_PASSWORD\"}"]),
+        ("a user's password", &[&eve]),
+    ];
+    let deploy = |more: &[&str]| planned(&[&[step, &ada], more].concat(), b"pin", b"secret");
+    let anaconda = |more: &[&str]| anaconda_with(&[&[step, &ada], more].concat(), b"pin").unwrap();
+    for plan in [&deploy as &dyn Fn(&[&str]) -> Plan, &anaconda] {
+        let ids = |plan: &Plan| plan.jobs().map(|job| job.id).collect::<Vec<_>>();
+        let base = plan(&[]);
+        let mut seals = vec![base.seal.job.id];
+        for (what, change) in changes {
+            let changed = plan(change);
+            assert_eq!(ids(&changed)[..2], ids(&base)[..2], "{what}");
+            assert_eq!(changed.install.work, base.install.work, "{what}");
+            assert!(!seals.contains(&changed.seal.job.id), "{what}");
+            seals.push(changed.seal.job.id);
+        }
+    }
 }
 
 /// Images are loaded behind all steps, and are known by their ids and tags: where their archives lie, and how they are packed, changes nothing.
@@ -272,7 +285,8 @@ fn an_installation_by_anaconda_is_keyed_by_its_content() {
         // The image is the same, and its manifest says who signed the packages.
         ("the keys of packages", key("A", "here"), false, true),
         ("the medium", planned(&[], b"another"), true, true),
-        ("a setting", planned(&["system.hostname=\"node\""], b"pin"), true, true),
+        ("a setting", planned(&["system.timezone=\"UTC\""], b"pin"), true, true),
+        ("the host name", planned(&["system.hostname=\"node\""], b"pin"), false, true),
         ("the disk's size", planned(&["disk.size=\"9G\""], b"pin"), true, true),
         ("where the medium is", planned(&["media.iso.path=\"elsewhere.iso\""], b"pin"), false, false),
         ("a check", planned(&["check=[]"], b"pin"), false, true),

@@ -46,6 +46,25 @@ fn rendered_kickstarts_are_the_golden_files() {
     }
 }
 
+/// A kickstart says the recipe's host name to its reader; a build's installer sets another, in its place and nowhere else.
+#[test]
+fn the_installer_is_told_a_name_that_no_recipe_changes() {
+    let brought = ("own", own::recipe(own::THEIRS.as_bytes(), true));
+    for (name, mut recipe) in variants().into_iter().chain([brought]) {
+        let own = recipe.own_kickstart().is_some();
+        let installed = |recipe: &Recipe| String::from_utf8(anaconda::unnamed_kickstart(recipe).unwrap()).unwrap();
+        let (shown, given) = (render(&recipe).unwrap(), installed(&recipe));
+        let lines = shown.lines().zip(given.lines()).filter(|(shown, given)| shown != given).collect::<Vec<_>>();
+        assert_eq!((lines.len(), shown.lines().count()), (usize::from(!own), given.lines().count()), "{name}: {lines:?}");
+        for (shown, given) in lines {
+            assert_eq!(shown.replace(" --hostname=master", " --hostname=unnamed-image"), given, "{name}");
+        }
+        recipe.system.hostname = "node".into();
+        assert_eq!(installed(&recipe), given, "{name}");
+        assert_eq!(render(&recipe).unwrap() == shown, own, "{name}");
+    }
+}
+
 /// The validator of pykickstart 3.78: `$KSVALIDATOR`, else one below target/, made once.
 pub fn ksvalidator() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();

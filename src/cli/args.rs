@@ -266,7 +266,7 @@ pub struct Plan {
 /// `kickstart …`.
 #[derive(Debug, Subcommand)]
 pub enum Kickstart {
-    /// Print the kickstart that a recipe's installer will read
+    /// Print the kickstart of a recipe
     #[command(after_help = examples::KICKSTART_RENDER)]
     Render(RecipeArgs),
     /// Tell whether the installer of CentOS 7.5 would accept files

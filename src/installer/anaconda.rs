@@ -26,6 +26,7 @@ pub use names::{NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
 pub use own::{Notes, notes};
 pub use report::Report;
 
+use super::hostname::UNNAMED;
 use super::language;
 use error::{InField, constant};
 use repo::repo;
@@ -67,14 +68,26 @@ const INSTALLED_ARGUMENTS: [&str; 4] = ["console=tty0", "console=ttyS0,115200", 
 const UNWANTED: [&str; 3] = ["plymouth", "dracut-config-rescue", "iwl*-firmware"];
 
 /// The kickstart that makes the recipe's image, up to provisioning and sealing: goldsmith's, or the user's own with goldsmith's
-/// sections after it. The user's is bytes, as it is for Anaconda; goldsmith's is ASCII.
+/// sections after it. The user's is bytes, as it is for Anaconda; goldsmith's is ASCII, and says the recipe's host name.
 ///
 /// # Errors
 /// The recipe is for another installer, or asks for what this one cannot do or a kickstart cannot say.
 pub fn kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
+    kickstart_under(recipe, &recipe.system.hostname)
+}
+
+/// The same as a build gives it to the installer: goldsmith's says [`UNNAMED`], since sealing sets the recipe's host name.
+///
+/// # Errors
+/// As of [`kickstart`].
+pub fn unnamed_kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
+    kickstart_under(recipe, UNNAMED)
+}
+
+fn kickstart_under(recipe: &Recipe, hostname: &str) -> Result<Vec<u8>, AnacondaError> {
     match &recipe.media {
         Media::Anaconda { kickstart: Some(own), .. } => own::merged(recipe, own),
-        Media::Anaconda { kickstart: None, .. } => rendered(recipe).map(|kickstart| kickstart.to_string().into_bytes()),
+        Media::Anaconda { kickstart: None, .. } => rendered(recipe, hostname).map(|kickstart| kickstart.to_string().into_bytes()),
         Media::Deploy { .. } => {
             Err(AnacondaError::refused("media.installer", "the recipe is not for anaconda", "set installer = \"anaconda\""))
         }
@@ -99,8 +112,8 @@ pub fn script_logs(kickstart: &[u8]) -> Vec<String> {
     logs.collect()
 }
 
-/// The kickstart of a recipe that makes all settings itself.
-fn rendered(recipe: &Recipe) -> Result<Kickstart, AnacondaError> {
+/// The kickstart of a recipe that makes all settings itself, for a system of this name.
+fn rendered(recipe: &Recipe, hostname: &str) -> Result<Kickstart, AnacondaError> {
     let system = &recipe.system;
     let kdump = recipe.packages.install.iter().any(|package| package == "kexec-tools");
     Ok(Kickstart {
@@ -121,7 +134,7 @@ fn rendered(recipe: &Recipe) -> Result<Kickstart, AnacondaError> {
             Toggle::Enabled => Firewall::Enabled { services: vec![constant("ssh")?] },
             Toggle::Disabled => Firewall::Disabled,
         },
-        network: network(recipe)?,
+        network: network(recipe, hostname)?,
         services: services(recipe)?,
         storage: storage::storage(&recipe.disk)?,
         bootloader: bootloader(recipe)?,
@@ -157,7 +170,7 @@ fn user(wanted: &recipe::User) -> Result<User, AnacondaError> {
     })
 }
 
-fn network(recipe: &Recipe) -> Result<Network, AnacondaError> {
+fn network(recipe: &Recipe, hostname: &str) -> Result<Network, AnacondaError> {
     let address = match &recipe.system.network {
         recipe::Network::Dhcp => Address::Dhcp,
         recipe::Network::Static { address, prefix, gateway, dns } => {
@@ -166,7 +179,7 @@ fn network(recipe: &Recipe) -> Result<Network, AnacondaError> {
             Address::Static { ip: *address, netmask: netmask.into(), gateway: *gateway, nameservers: dns.clone() }
         }
     };
-    Ok(Network { device: constant("eth0")?, hostname: Word::new(&*recipe.system.hostname).in_field("system.hostname")?, address })
+    Ok(Network { device: constant("eth0")?, hostname: Word::new(hostname).in_field("system.hostname")?, address })
 }
 
 /// Plain services only: the command makes `docker.socket.service` of `docker.socket`. All units are enabled or disabled once more in

@@ -10,6 +10,7 @@ use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
 use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Network, Recipe, StockRepositories, TableKind, Toggle};
 
+use super::hostname::{UNNAMED, hosts};
 use super::{MAKE_DIRECTORY, language};
 
 /// Everything that makes the tree, apart from the packages' bytes.
@@ -126,8 +127,9 @@ pub fn packages(recipe: &Recipe) -> Vec<String> {
 fn files(recipe: &Recipe, ids: &FilesystemIds) -> Vec<FileEntry> {
     let system = &recipe.system;
     let mut files = vec![
-        text("/etc/hostname", format!("{}\n", system.hostname)),
-        text("/etc/hosts", hosts(&system.hostname)),
+        // Sealing puts the recipe's host name there.
+        text("/etc/hostname", format!("{UNNAMED}\n")),
+        text("/etc/hosts", hosts(UNNAMED)),
         text("/etc/timezone", format!("{}\n", system.timezone)),
         text("/etc/default/locale", format!("LANG={}\n", system.locale)),
         text("/etc/fstab", fstab(recipe, ids)),
@@ -193,16 +195,6 @@ pub fn resolv_conf(recipe: &Recipe) -> Option<String> {
 
 fn text(path: &str, text: String) -> FileEntry {
     FileEntry { path: path.to_owned(), mode: 0o644, owner: "root:root".to_owned(), content: Content::Inline { text } }
-}
-
-/// hosts(5). 127.0.1.1 is for the machine's own names; `localhost` has its address already, and would not lead to 127.0.0.1 with another.
-fn hosts(hostname: &str) -> String {
-    let short = hostname.split('.').next().unwrap_or(hostname);
-    let names = [hostname, short].into_iter().filter(|name| *name != "localhost");
-    let mut names: Vec<&str> = names.collect();
-    names.dedup();
-    let own = if names.is_empty() { String::new() } else { format!("127.0.1.1 {}\n", names.join(" ")) };
-    format!("127.0.0.1 localhost\n{own}::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n")
 }
 
 fn fstab(recipe: &Recipe, ids: &FilesystemIds) -> String {

@@ -59,6 +59,8 @@ pub enum StepWork {
 /// What sealing puts into the image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SealWork {
+    /// The host name and what it is called in hosts(5), as [`names`](crate::installer::hostname::names) writes them; none when the kickstart says it.
+    pub names: Option<String>,
     /// What `/etc/resolv.conf` is to say; else it is emptied.
     pub resolv_conf: Option<String>,
     /// The passwords, as [`Accounts::lines`] writes them.

@@ -200,7 +200,7 @@ pub struct Kept {
 /// Identity, accounts, network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct System {
-    /// Host name (RFC 1123 labels, at most 64 bytes as sethostname(2) takes).
+    /// Host name (RFC 1123 labels, at most 64 bytes as sethostname(2) takes), which sealing sets.
     pub hostname: String,
     /// Time zone of the tz database: `Asia/Shanghai`.
     pub timezone: String,

@@ -243,7 +243,7 @@ pub(super) struct Upstream {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct System {
-    /// Host name.
+    /// Host name. It is set when the image is sealed: until then, in provision steps too, the system is called "unnamed-image".
     pub hostname: String,
     /// Time zone, such as "Asia/Shanghai".
     pub timezone: String,

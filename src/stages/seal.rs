@@ -24,14 +24,7 @@ async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, t
     let overlay = dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
-    let payload = RunnerTask {
-        name: "seal".to_owned(),
-        script: SEALING.as_bytes().to_vec(),
-        files: [("resolv.conf", work.resolv_conf.as_deref()), ("passwords", work.passwords.as_ref().map(Secret::reveal))]
-            .into_iter()
-            .filter_map(|(name, text)| Some((name.to_owned(), text?.as_bytes().to_vec())))
-            .collect(),
-    };
+    let payload = RunnerTask { name: "seal".to_owned(), script: SEALING.as_bytes().to_vec(), files: read(work) };
     let mut guest = bench.boot("seal", vec![drive(overlay, Format::Qcow2)], files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("seal");
     if let Err(error) = guest.run_to_success("seal", task).await {
@@ -42,12 +35,38 @@ async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, t
     Ok(())
 }
 
+/// What the script reads: each file lies beside it when there is something in it.
+fn read(work: &SealWork) -> Vec<(String, Vec<u8>)> {
+    let passwords = work.passwords.as_ref().map(Secret::reveal);
+    let texts = [("names", work.names.as_deref()), ("resolv.conf", work.resolv_conf.as_deref()), ("passwords", passwords)];
+    texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.as_bytes().to_vec()))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::process::Command;
 
     use super::*;
+    use crate::installer::hostname::UNNAMED;
+
+    #[test]
+    fn the_script_reads_what_there_is_to_set() {
+        let nothing = SealWork { names: None, resolv_conf: None, passwords: None };
+        assert_eq!(read(&nothing), []);
+        let all = SealWork {
+            names: Some("node\nnode\n".to_owned()),
+            resolv_conf: Some("nameserver 10.0.0.2\n".to_owned()),
+            passwords: Some(Secret::new("root:$6$a$b\n")),
+        };
+        let file = |name: &str, text: &str| (name.to_owned(), text.as_bytes().to_vec());
+        let expected = [file("names", "node\nnode\n"), file("resolv.conf", "nameserver 10.0.0.2\n"), file("passwords", "root:$6$a$b\n")];
+        assert_eq!(read(&all), expected);
+        for name in ["names", "resolv.conf", "passwords"] {
+            assert!(SEALING.contains(&format!("if [ -e ./{name} ]; then\n")), "{name}");
+        }
+        assert!(SEALING.contains(&format!(" {UNNAMED} ")), "the name that systems are made under is another");
+    }
 
     /// The part of the script that sets passwords, on a file of the test.
     #[test]

@@ -30,6 +30,23 @@ if grep -qs 'GenerateName=yes' /lib/open-iscsi/startup-checks.sh && grep -qs '^#
     echo 'GenerateName=yes' > "$name"
 fi
 
+# The recipe's host name, wherever /etc has the one that systems are made under (installer/hostname.rs). So a name that a file of the recipe or
+# a step gave stays, and packages that write the name down when they are installed (Debian's postfix, exim4 and nullmailer, and debconf for
+# them) have the right one. ./names: the name; then what 127.0.1.1 is called, perhaps nothing. Neither has a letter that means something to sed.
+if [ -e ./names ]; then
+    { read -r name && read -r own; } < ./names
+    for dir in /etc /var/cache/debconf; do
+        [ -d "$dir" ] || continue
+        # That there is none is no failure.
+        find "$dir" -xdev -type f -exec grep -FIls unnamed-image {} + > ./named || true
+        while IFS= read -r file; do
+            sed -e "s/^127[.]0[.]1[.]1 unnamed-image\$/127.0.1.1 $own/" -e '/^127[.]0[.]1[.]1 $/d' -e "s/unnamed-image/$name/g" "$file" > ./text
+            # Not sed -i: that makes another file, without the label this one has.
+            cat ./text > "$file"
+        done < ./named
+    done
+fi
+
 # The recipe's passwords, NAME:HASH. Not by chpasswd: that would write the day of the build beside them, and make another file, without the
 # label that this one has. A hash is of letters, digits, `$`, `.` and `/`, which mean nothing to sed here.
 if [ -e ./passwords ]; then

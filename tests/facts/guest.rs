@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 
 use goldsmith::installer::anaconda::NONCE_FILE;
+use goldsmith::installer::hostname::{UNNAMED, hosts};
 use goldsmith::recipe::{Network, Recipe, Selinux};
 use goldsmith::stages::SEALING;
 
@@ -194,6 +195,45 @@ fn the_iscsi_initiator_gets_a_name_of_its_own() {
         sandbox.run(SEALING);
         assert_eq!(sandbox.read("etc/iscsi/initiatorname.iscsi"), sealed, "{name}");
     }
+}
+
+/// Files of /etc before sealing, what sealing reads, and the files after it. On EL7 hosts(5) has no name of the machine's.
+#[test]
+fn the_name_that_systems_are_made_under_becomes_the_recipes() {
+    let debian = hosts(UNNAMED);
+    let el7 = "127.0.0.1   localhost localhost.localdomain localhost4 localhost4.localdomain4\n";
+    let cases: [(&str, &str, &str, &str); 12] = [
+        ("node\nnode\n", "etc/hostname", "unnamed-image\n", "node\n"),
+        ("localhost\n\n", "etc/hostname", "unnamed-image\n", "localhost\n"),
+        ("node\nnode\n", "etc/hosts", &debian, &hosts("node")),
+        ("node.lab\nnode.lab node\n", "etc/hosts", &debian, &hosts("node.lab")),
+        ("localhost\n\n", "etc/hosts", &debian, &hosts("localhost")),
+        ("node\nnode\n", "etc/hosts", el7, el7),
+        // What a step has added, with the name that it saw and with one that it knew.
+        ("node.lab\nnode.lab node\n", "etc/hosts", "10.0.2.15 unnamed-image x\n\n", "10.0.2.15 node.lab x\n\n"),
+        ("node\nnode\n", "etc/hosts", "172.16.51.35 node\n127.0.1.1 \n", "172.16.51.35 node\n127.0.1.1 \n"),
+        ("node\nnode\n", "etc/hostname", "of-a-step\n", "of-a-step\n"),
+        ("node\nnode\n", "etc/postfix/sub dir/main.cf", "myhostname = unnamed-image.UNKNOWN", "myhostname = node.UNKNOWN"),
+        ("node\nnode\n", "var/cache/debconf/config.dat", "Value: unnamed-image\n", "Value: node\n"),
+        // No text.
+        ("node\nnode\n", "etc/aliases.db", "unnamed-image\0", "unnamed-image\0"),
+    ];
+    for (names, path, before, after) in cases {
+        let sandbox = Sandbox::new();
+        sandbox.write("task/names", names);
+        sandbox.write(path, before);
+        let inode = |sandbox: &Sandbox| sandbox.path(path).metadata().unwrap().ino();
+        let same = inode(&sandbox);
+        let output = sandbox.run_in("/task", SEALING);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(sandbox.read(path), after, "{names:?} {path}");
+        assert_eq!(inode(&sandbox), same, "{path}: another file would have another label");
+    }
+    // Beside a kickstart of the user's own sealing reads no name.
+    let sandbox = Sandbox::new();
+    sandbox.write("etc/hostname", "unnamed-image\n");
+    sandbox.run(SEALING);
+    assert_eq!(sandbox.read("etc/hostname"), "unnamed-image\n");
 }
 
 #[test]

@@ -42,7 +42,7 @@ systemctl enable docker
 ";
 
 /// The lab's repository with a kickstart of one's own.
-fn recipe(own: &[u8], repositories: bool) -> Recipe {
+pub fn recipe(own: &[u8], repositories: bool) -> Recipe {
     let mut recipe = lab();
     if !repositories {
         recipe.repositories.clear();
