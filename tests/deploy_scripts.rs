@@ -7,7 +7,9 @@ use std::process::{Command, Output};
 
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::installer::deploy::{self, FilesystemIds};
+use goldsmith::installer::hostname::UNNAMED;
 use goldsmith::recipe;
+use goldsmith::stages::TREE;
 
 use super::deploy_cases::NoHost;
 
@@ -84,12 +86,16 @@ fn apply(overrides: &[&str], look: &str) -> (Output, String) {
     (output, said)
 }
 
-fn enter(tree: &Path, look: &str) -> Output {
+fn unshare() -> Command {
     let mut unshare = Command::new("unshare");
     if fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap() != 0 {
         unshare.args(["--user", "--map-root-user", "--map-auto"]);
     }
-    unshare.args(["--mount", "--", "sh", "-euc", ENTER, "-"]).arg(tree).arg(look).output().unwrap()
+    unshare
+}
+
+fn enter(tree: &Path, look: &str) -> Output {
+    unshare().args(["--mount", "--", "sh", "-euc", ENTER, "-"]).arg(tree).arg(look).output().unwrap()
 }
 
 #[test]
@@ -214,4 +220,35 @@ fn what_cannot_be_set_names_itself() {
         let last = said.lines().find(|line| line.starts_with(deploy::FAILED)).unwrap_or_default();
         assert_eq!(last, format!("{}{why}", deploy::FAILED), "{said}");
     }
+}
+
+/// mmdebstrap, but for the packages: it brings the host's name into the tree, then runs the hooks, then shows what maintainer scripts see.
+const MMDEBSTRAP: &str = r#"#!/bin/sh
+for tree; do :; done
+mkdir -p "$tree/etc/apt"
+: > "$tree/etc/apt/sources.list"
+cat /etc/hostname > "$tree/etc/hostname"
+for word; do
+    case $word in --setup-hook=*) sh -c "${word#*=}" exec "$tree" ;; esac
+done
+cat /proc/sys/kernel/hostname "$tree/etc/hostname" "$tree/etc/hosts"
+"#;
+
+#[test]
+fn packages_are_installed_under_a_name_that_no_host_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let tool = dir.path().join("mmdebstrap");
+    fs::write(&tool, MMDEBSTRAP).unwrap();
+    fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(dir.path().join("sources.list"), "").unwrap();
+    let output = unshare()
+        .args(["--pid", "--fork", "--mount", "--mount-proc", "--uts", "--", "sh", "-c", TREE, "tree.sh", "true"])
+        .env("PATH", format!("{}:/usr/sbin:/usr/bin", dir.path().display()))
+        .envs([("GS_SUITE", "bookworm"), ("GS_PACKAGES", "docker.io")])
+        .env("GS_WORK", dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let seen = format!("{UNNAMED}\n{UNNAMED}\n127.0.0.1 localhost\n127.0.1.1 {UNNAMED}\ngoldsmith: tree of ");
+    assert!(output.status.success() && said.starts_with(&seen), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }

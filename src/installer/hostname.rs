@@ -4,12 +4,12 @@
 
 use crate::recipe::Recipe;
 
-/// What every system is called until it is sealed: by Anaconda, and while it is provisioned.
+/// What every system is called until it is sealed: by the maintainer scripts of its packages, by Anaconda, and while it is provisioned.
 ///
 /// Not `localhost`, which means that there is no name yet, and lets the network give one, by DHCP or by its name service: NetworkManager
 /// (nm_utils_is_specific_hostname), dhclient-script (set_hostname), and of `localhost.localdomain` Anaconda (pyanaconda/network.py,
-/// wait_for_connecting_NM_thread). A word of its own can be found where it was written down, too. `seal.sh` has it in its
-/// text, which is in the stage's key.
+/// wait_for_connecting_NM_thread). A word of its own can be found where it was written down, too. `tree.sh` and `seal.sh`
+/// have it in their texts, which are in the stages' keys.
 pub const UNNAMED: &str = "unnamed-image";
 
 /// What sealing reads, a line each: the host name, and what 127.0.1.1 of hosts(5) is called, perhaps nothing. `None` beside a kickstart of the

@@ -10,11 +10,17 @@
 set -eu
 export TMPDIR="$GS_WORK"
 
+# What maintainer scripts take for the system's name (installer/hostname.rs): without it, this host's. The settings bring both files again.
+export GS_NAME=unnamed-image
+echo "$GS_NAME" > /proc/sys/kernel/hostname
+
 mmdebstrap --format=directory --variant=apt --include="$GS_PACKAGES" \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt=force-unsafe-io \
     --setup-hook='cp "$1/etc/apt/sources.list" "$GS_WORK/sources.default"' \
     --setup-hook='cp "$GS_WORK/sources.list" "$1/etc/apt/sources.list"' \
+    --setup-hook='echo "$GS_NAME" > "$1/etc/hostname"' \
+    --setup-hook='printf "%s\n" "127.0.0.1 localhost" "127.0.1.1 $GS_NAME" > "$1/etc/hosts"' \
     --customize-hook='cp "$GS_WORK/sources.default" "$1/etc/apt/sources.list"' \
     --customize-hook='rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"' \
     --customize-hook='cp -R "$GS_WORK/settings" "$1/goldsmith" && chroot "$1" /bin/sh /goldsmith/apply.sh && rm -r "$1/goldsmith"' \
