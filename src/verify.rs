@@ -11,6 +11,7 @@ mod firewall;
 mod offline;
 mod promises;
 mod report;
+mod services;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, firewall};
+use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, firewall, services};
 use crate::base::event::Task;
 use crate::base::failure::{Class, Failure};
 use crate::base::text::shell_line;
@@ -210,19 +210,6 @@ fn modules(promises: &Promises) -> String {
     format!("grep -hoE '(^|/)({})(\\.ko| )' /proc/modules /lib/modules/$(uname -r)/modules.builtin; true", names.join("|"))
 }
 
-/// What `systemctl` says of a unit, each output under a mark of its own: of a unit with an init script `is-enabled` writes on standard error
-/// whom it asks, and may let him write on standard output, before the answer (systemd 219, src/systemctl/systemctl.c, `enable_sysv_units`).
-fn service_question(unit: &str) -> String {
-    let unit = shell_line([unit]);
-    // A unit may still be on its way when the boot's target is reached.
-    format!(
-        "for try in $(seq 120); do [ \"$(systemctl is-active {unit})\" = activating ] || break; sleep 1; done\n\
-         echo \"enabled $(systemctl is-enabled {unit} 2> err | tail -n 1)\"\n\
-         echo \"active $(systemctl is-active {unit} 2>> err | tail -n 1)\"\n\
-         sed 's/^/e:/' err"
-    )
-}
-
 /// A question to Docker, which not every image starts at boot. Both outputs are told apart.
 fn ask_docker(name: String, command: &str) -> RunnerTask {
     let text = format!("systemctl start docker && {command}");
@@ -254,7 +241,7 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
             CheckKind::Command { run, .. } => {
                 RunnerTask { files: vec![("text".to_owned(), run.clone().into_bytes())], ..question(name, COMMAND) }
             }
-            CheckKind::Service { unit, .. } => question(name, service_question(unit)),
+            CheckKind::Service { unit, .. } => question(name, services::question(unit)),
             CheckKind::Package { package, .. } => {
                 let package = shell_line([package.as_str()]);
                 question(
@@ -378,7 +365,7 @@ fn own_check(name: &str, kind: &CheckKind, answer: &Answer, sysctl: &[String], d
             docker::judge(name, &output, expected)
         }
         CheckKind::Command { status, stdout, .. } => command(name, answer, *status, stdout.as_deref()),
-        CheckKind::Service { enabled, active, .. } => service(name, answer, *enabled, *active),
+        CheckKind::Service { enabled, active, .. } => services::judge(name, &answer.lines, *enabled, *active),
         CheckKind::Package { version, installed, .. } => package(name, answer, version.as_deref(), *installed),
         CheckKind::Port { port, listening } => {
             let found = if listens(&answer.lines, *port) {
@@ -419,27 +406,6 @@ fn command(name: &str, answer: &Answer, status: i32, stdout: Option<&str>) -> Ch
     match stdout {
         Some(wanted) if !out.contains(wanted) => CheckResult::failed(name, format!("`{wanted}` is not in the output: {}", excerpt(&out))),
         _ => CheckResult::passed(name, format!("exit status {status}")),
-    }
-}
-
-fn service(name: &str, answer: &Answer, enabled: Option<bool>, active: Option<bool>) -> CheckResult {
-    let said = |mark: &str| answer.lines.iter().find_map(|line| line.strip_prefix(mark)).unwrap_or_default().trim();
-    let (enablement, activity, notice) = (said("enabled "), said("active "), said("e:"));
-    if activity.is_empty() {
-        return CheckResult::could_not_run(name, if notice.is_empty() { "systemctl did not answer" } else { notice });
-    }
-    // Static units and generated ones start without being enabled; only these words mean that the unit's own [Install] is in force.
-    let is_enabled = matches!(enablement, "enabled" | "enabled-runtime" | "alias");
-    let is_active = activity == "active";
-    // systemd 219 has no word for a unit that is not there; it says so on standard error.
-    let found = match enablement {
-        "" => format!("unknown to systemctl, {activity}: {notice}"),
-        word => format!("{word}, {activity}"),
-    };
-    if enabled.is_some_and(|wanted| wanted != is_enabled) || active.is_some_and(|wanted| wanted != is_active) {
-        CheckResult::failed(name, format!("it is {found}"))
-    } else {
-        CheckResult::passed(name, found)
     }
 }
 
@@ -496,40 +462,13 @@ mod tests {
     }
 
     #[test]
-    fn units_packages_and_ports_are_judged() {
-        let active = answer(0, &["enabled enabled", "active active"]);
+    fn packages_and_ports_are_judged() {
         let passed = |result: CheckResult| result.outcome == Outcome::Passed;
-        assert!(passed(service("s", &active, Some(true), Some(true))) && !passed(service("s", &active, Some(false), None)));
-        assert!(!passed(service("s", &answer(0, &["enabled enabled", "active failed"]), None, Some(true))));
-        assert_eq!(service("s", &answer(0, &["enabled ", "active "]), Some(true), None).outcome, Outcome::CouldNotRun);
-        let unknown = ["enabled ", "active unknown", "e:Failed to get unit file state for x.service: No such file or directory"];
-        let unknown = service("s", &answer(0, &unknown), Some(true), None);
-        assert_eq!(
-            unknown.detail,
-            "it is unknown to systemctl, unknown: Failed to get unit file state for x.service: No such file or directory"
-        );
         let there = answer(0, &["installed 20.10.24+dfsg1-1"]);
         assert!(passed(package("p", &there, Some("20.10.24"), true)) && !passed(package("p", &there, Some("18"), true)));
         assert!(!passed(package("p", &there, None, false)) && passed(package("p", &answer(1, &[]), None, false)));
         let tcp = answer(0, &["sl local_address rem_address st", "0: 00000000:0016 00000000:0000 0A 0", "1: 0100007F:0050 0:0 01 0"]);
         assert!(listens(&tcp.lines, 22) && !listens(&tcp.lines, 80));
-    }
-
-    /// The script, run with a `systemctl` that says what that of EL7 says of `network`.
-    #[test]
-    fn notices_are_no_answers() {
-        let dir = tempfile::tempdir().unwrap();
-        let systemctl = "#!/bin/sh\ncase $1 in\n\
-            is-enabled) echo 'network.service is not a native service, redirecting to /sbin/chkconfig.' >&2\n\
-            echo 'Executing /sbin/chkconfig network --level=5' >&2; echo 'a word of chkconfig'; echo enabled ;;\n\
-            is-active) echo 'Warning: network.service changed on disk.' >&2; echo active ;;\nesac\n";
-        std::fs::write(dir.path().join("systemctl"), systemctl).unwrap();
-        let text = service_question("network").replace("systemctl ", "sh ./systemctl ");
-        // As in the guest, where both outputs come over one port.
-        let ran = std::process::Command::new("/bin/sh").args(["-c", &format!("exec 2>&1\n{text}")]).current_dir(&dir).output().unwrap();
-        let lines: Vec<&str> = std::str::from_utf8(&ran.stdout).unwrap().lines().collect();
-        let judged = service("s", &answer(ran.status.code().unwrap(), &lines), Some(true), Some(true));
-        assert_eq!((judged.outcome, &*judged.detail), (Outcome::Passed, "enabled, active"), "{lines:?}");
     }
 
     /// dockerd sets some of them itself: what a running system says proves nothing of what it keeps.

@@ -19,7 +19,7 @@ pub struct Text {
 /// Run on the host, or in Debian alone.
 const HOST: &[&str] = &["src/stages/tree.sh", "src/installer/apply.sh"];
 /// Rust that holds scripts for any guest, and Rust that holds scripts for Debian's alone.
-const LITERALS: &[&str] = &["src/verify/booted.rs", "src/stages/provision.rs"];
+const LITERALS: &[&str] = &["src/verify/booted.rs", "src/verify/services.rs", "src/stages/provision.rs"];
 const DEBIAN: &[&str] = &["src/installer/deploy.rs"];
 
 /// All of them.
