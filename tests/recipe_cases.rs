@@ -341,6 +341,7 @@ const BAD: &[(&str, &[&str])] = &[
             DEPLOY,
             LOCKED,
             "[[check]]\n[[check]]\nname = \"both\"\ndocker = { version = \"1\" }\nport = { number = 1 }\n[[check]]\ndocker = {}\n[[check]]\nservice = { unit = \"a b\" }\n[[check]]\nfile = { path = \"/a\", exists = false, contains = \"x\", mode = \"x\" }\n[[check]]\npackage = { name = \"a\", installed = false, version = \"1\" }\n[[check]]\nsysctl = { key = \"x\", value = 1.5 }\n[[check]]\ncommand = { run = \" \", stdout = \"\" }\n",
+            "[[check]]\nservice = { unit = \"a.timer\", active = true, restarting = true }\n[[check]]\nswap = {}\n",
         ],
     ),
     (

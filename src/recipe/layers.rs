@@ -28,7 +28,7 @@ const ONE_OF: [(&[&str], &[&str]); 7] = [
     (&["file"], &["content", "source"]),
     (&["provision"], &["script", "script_file"]),
     (&["provision", "files"], &["content", "source"]),
-    (&["check"], &["docker", "command", "service", "package", "file", "sysctl", "port"]),
+    (&["check"], &["docker", "command", "service", "package", "file", "sysctl", "port", "swap"]),
 ];
 
 /// What a recipe says of the one it extends.

@@ -501,6 +501,9 @@ pub enum CheckKind {
         enabled: Option<bool>,
         /// Whether it must be active once the boot is over.
         active: Option<bool>,
+        /// It ends until something sets it up, and systemd must start it again each time. Manifests of before do not say.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restarting: bool,
     },
     /// An installed package.
     Package {
@@ -537,6 +540,11 @@ pub enum CheckKind {
         port: u16,
         /// Whether something must listen there (true) or must not.
         listening: bool,
+    },
+    /// Swap space, once the boot is over.
+    Swap {
+        /// Whether some must be in use (true) or none may be.
+        active: bool,
     },
 }
 

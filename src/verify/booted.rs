@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::services::Wanted;
 use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, firewall, services};
 use crate::base::event::Task;
 use crate::base::failure::{Class, Failure};
@@ -241,7 +242,9 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
             CheckKind::Command { run, .. } => {
                 RunnerTask { files: vec![("text".to_owned(), run.clone().into_bytes())], ..question(name, COMMAND) }
             }
-            CheckKind::Service { unit, .. } => question(name, services::question(unit)),
+            CheckKind::Service { unit, enabled, active, restarting } => {
+                question(name, services::question(unit, Wanted { enabled: *enabled, active: *active, restarting: *restarting }))
+            }
             CheckKind::Package { package, .. } => {
                 let package = shell_line([package.as_str()]);
                 question(
@@ -253,6 +256,7 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
                 )
             }
             CheckKind::Port { .. } => question(name, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"),
+            CheckKind::Swap { .. } => question(name, "cat /proc/swaps 2> /dev/null; true"),
             // Answered by the disk, and by the early look at all parameters.
             CheckKind::File { .. } | CheckKind::Sysctl { .. } => question(name, "true"),
         });
@@ -308,7 +312,7 @@ fn judge(promises: &Promises, answers: &[Answer]) -> Booted {
     for module in &promises.modules {
         checks.push(loaded(&modules.lines, module));
     }
-    checks.push(failed_units(booted, failed));
+    checks.push(failed_units(promises, booted, failed));
     checks.push(packet_filter(promises, rules));
     let mut docker_info = None;
     let (own, containers) = own.split_at(promises.checks.len().min(own.len()));
@@ -323,7 +327,8 @@ fn judge(promises: &Promises, answers: &[Answer]) -> Booted {
     Booted { checks, docker_info }
 }
 
-fn failed_units(booted: &Answer, failed: &Answer) -> CheckResult {
+/// Of a unit that is to be started again and again its own check tells.
+fn failed_units(promises: &Promises, booted: &Answer, failed: &Answer) -> CheckResult {
     let name = "failed units at boot";
     if booted.status != 0 {
         return CheckResult::failed(name, "the boot was not over after 300 s");
@@ -331,7 +336,16 @@ fn failed_units(booted: &Answer, failed: &Answer) -> CheckResult {
     let Some((_, units)) = failed.lines.split_last().filter(|(end, _)| *end == "end") else {
         return CheckResult::could_not_run(name, "systemctl did not answer");
     };
-    let names: Vec<&str> = units.iter().filter_map(|line| line.split_ascii_whitespace().find(|word| word.contains('.'))).collect();
+    let is_told = |name: &&str| {
+        promises.checks.iter().any(|check| match &check.kind {
+            CheckKind::Service { unit, restarting: true, .. } => {
+                name.strip_suffix(".service").unwrap_or(name) == unit.trim_end_matches(".service")
+            }
+            _ => false,
+        })
+    };
+    let mut names: Vec<&str> = units.iter().filter_map(|line| line.split_ascii_whitespace().find(|word| word.contains('.'))).collect();
+    names.retain(|name| !is_told(name));
     if names.is_empty() { CheckResult::passed(name, "none") } else { CheckResult::failed(name, names.join(", ")) }
 }
 
@@ -365,7 +379,9 @@ fn own_check(name: &str, kind: &CheckKind, answer: &Answer, sysctl: &[String], d
             docker::judge(name, &output, expected)
         }
         CheckKind::Command { status, stdout, .. } => command(name, answer, *status, stdout.as_deref()),
-        CheckKind::Service { enabled, active, .. } => services::judge(name, &answer.lines, *enabled, *active),
+        CheckKind::Service { enabled, active, restarting, .. } => {
+            services::judge(name, &answer.lines, Wanted { enabled: *enabled, active: *active, restarting: *restarting })
+        }
         CheckKind::Package { version, installed, .. } => package(name, answer, version.as_deref(), *installed),
         CheckKind::Port { port, listening } => {
             let found = if listens(&answer.lines, *port) {
@@ -376,6 +392,7 @@ fn own_check(name: &str, kind: &CheckKind, answer: &Answer, sysctl: &[String], d
             if found.0 == *listening { CheckResult::passed(name, found.1) } else { CheckResult::failed(name, found.1) }
         }
         CheckKind::Sysctl { key, value } => CheckResult::equal(name, &parameter(sysctl, key), value),
+        CheckKind::Swap { active } => swap(name, &answer.lines, *active),
         CheckKind::File { .. } => return None,
     })
 }
@@ -422,6 +439,18 @@ fn package(name: &str, answer: &Answer, version: Option<&str>, installed: bool) 
     }
 }
 
+/// proc_swaps(5): a heading, then a line for each space, which begins with its path. A kernel without swap has no such file.
+fn swap(name: &str, lines: &[String], wanted: bool) -> CheckResult {
+    let spaces: Vec<&str> =
+        lines.iter().filter(|line| line.starts_with('/')).filter_map(|line| line.split_ascii_whitespace().next()).collect();
+    match (spaces.is_empty(), wanted) {
+        (true, true) => CheckResult::failed(name, "none is in use"),
+        (true, false) => CheckResult::passed(name, "none is in use"),
+        (false, true) => CheckResult::passed(name, format!("{} is in use", spaces.join(", "))),
+        (false, false) => CheckResult::failed(name, format!("{} is in use", spaces.join(", "))),
+    }
+}
+
 /// proc_net_tcp(5): the local address is `HEX:PORT`, state 0A is LISTEN.
 fn listens(lines: &[String], port: u16) -> bool {
     let suffix = format!(":{port:04X}");
@@ -434,6 +463,7 @@ fn listens(lines: &[String], port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::Check;
 
     fn answer(status: i32, lines: &[&str]) -> Answer {
         Answer { status, lines: lines.iter().map(|line| (*line).to_owned()).collect() }
@@ -449,6 +479,42 @@ mod tests {
             (&[][..], 3, 3, None, Outcome::Passed),
         ] {
             assert_eq!(command("c", &answer(status, lines), wanted, stdout).outcome, outcome, "{lines:?} {status}");
+        }
+    }
+
+    #[test]
+    fn swap_is_what_the_kernel_uses() {
+        let heading = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority";
+        let one = "/dev/vda2                               partition\t262140\t\t0\t\t-2";
+        for (lines, wanted, outcome, detail) in [
+            (&[heading][..], false, Outcome::Passed, "none is in use"),
+            (&[][..], false, Outcome::Passed, "none is in use"),
+            (&[heading][..], true, Outcome::Failed, "none is in use"),
+            (&[heading, one][..], true, Outcome::Passed, "/dev/vda2 is in use"),
+            (&[heading, one][..], false, Outcome::Failed, "/dev/vda2 is in use"),
+        ] {
+            let found = swap("s", &answer(0, lines).lines, wanted);
+            assert_eq!((found.outcome, &*found.detail), (outcome, detail), "{lines:?} {wanted}");
+        }
+    }
+
+    /// kubelet fails until its node has joined, and has a check of its own that knows that.
+    #[test]
+    fn failed_units_are_told_once() {
+        let kubelet = |unit: &str, restarting| Check {
+            name: "k".to_owned(),
+            kind: CheckKind::Service { unit: unit.to_owned(), enabled: None, active: None, restarting },
+        };
+        let failed = answer(0, &["kubelet.service loaded failed failed kubelet", "end"]);
+        for (checks, outcome) in [
+            (vec![], Outcome::Failed),
+            (vec![kubelet("kubelet", false)], Outcome::Failed),
+            (vec![kubelet("kubelet", true)], Outcome::Passed),
+            (vec![kubelet("kubelet.service", true)], Outcome::Passed),
+            (vec![kubelet("kube", true)], Outcome::Failed),
+        ] {
+            let promises = Promises { checks, ..Promises::none() };
+            assert_eq!(failed_units(&promises, &answer(0, &[]), &failed).outcome, outcome, "{:?}", promises.checks);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Checks that contradict the rest of their recipe. Pure.
 
 use crate::base::digest::Sha256Digest;
+use crate::base::size::ByteSize;
 use crate::pipeline::closure::Forecast;
 use crate::recipe::{CheckKind, Recipe, Toggle};
 use crate::verify::is_docker_version;
@@ -26,7 +27,7 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
     let forecast = forecast.filter(|forecast| forecast.refused.is_empty());
     let perhaps = recipe.provision.iter().any(|step| step.script.is_some() || !step.packages.is_empty());
     let contradiction = |kind: &CheckKind| match kind {
-        CheckKind::Service { unit, enabled, active } => service(recipe, unit, *enabled, *active),
+        CheckKind::Service { unit, enabled, active, restarting } => service(recipe, unit, *enabled, *active, *restarting),
         CheckKind::Sysctl { key, value } => {
             let set = recipe.kernel.sysctl.get(key).filter(|set| *set != value)?;
             Some(format!("kernel.sysctl sets {key} to {set}, and the check wants {value}"))
@@ -36,6 +37,7 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
         }
         CheckKind::Docker { version, .. } => docker(forecast?, version.as_deref()),
         CheckKind::Package { package: name, version, installed } => package(forecast?, name, version.as_deref(), *installed),
+        CheckKind::Swap { active } => swap(recipe, *active),
         CheckKind::Command { .. } | CheckKind::Port { .. } => None,
     };
     recipe
@@ -48,7 +50,7 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
         .collect()
 }
 
-fn service(recipe: &Recipe, unit: &str, enabled: Option<bool>, active: Option<bool>) -> Option<String> {
+fn service(recipe: &Recipe, unit: &str, enabled: Option<bool>, active: Option<bool>, restarting: bool) -> Option<String> {
     let full = |name: &str| if name.contains('.') { name.to_owned() } else { format!("{name}.service") };
     let listed = |units: &[String]| units.iter().any(|listed| full(listed) == full(unit));
     let firewall = recipe.system.firewall == Toggle::Disabled && full(unit) == "firewalld.service";
@@ -58,8 +60,19 @@ fn service(recipe: &Recipe, unit: &str, enabled: Option<bool>, active: Option<bo
     if enabled == Some(false) && listed(&recipe.services.enable) {
         return Some(format!("services.enable names {unit}, and the check wants it disabled"));
     }
-    let wanted = enabled == Some(true) || active == Some(true);
+    if restarting && listed(&recipe.services.disable) {
+        return Some(format!("services.disable names {unit}, and the check wants systemd to start it"));
+    }
+    let wanted = enabled == Some(true) || active == Some(true) || restarting;
     (firewall && wanted).then(|| format!("system.firewall is disabled, and the check wants {unit} to run"))
+}
+
+fn swap(recipe: &Recipe, wanted: bool) -> Option<String> {
+    match (recipe.disk.swap, wanted) {
+        (ByteSize(0), true) => Some("disk.swap is 0, and the check wants swap to be in use".to_owned()),
+        (ByteSize(1..), false) => Some(format!("disk.swap is {}, and the check wants no swap", recipe.disk.swap)),
+        _ => None,
+    }
 }
 
 fn file(
@@ -148,6 +161,10 @@ file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
             (r#"service = { unit = "cron", enabled = true }"#, "services.disable names cron, and the check wants it enabled"),
             (r#"service = { unit = "firewalld", active = true }"#, "system.firewall is disabled, and the check wants firewalld to run"),
             (r#"service = { unit = "firewalld", active = false }"#, ""),
+            (r#"service = { unit = "cron", restarting = true }"#, "services.disable names cron, and the check wants systemd to start it"),
+            (r#"service = { unit = "docker", restarting = true }"#, ""),
+            (r#"swap = { active = false }"#, ""),
+            (r#"swap = { active = true }"#, "disk.swap is 0, and the check wants swap to be in use"),
             (r#"sysctl = { key = "vm.swappiness", value = 1 }"#, ""),
             (r#"sysctl = { key = "vm.swappiness", value = 60 }"#, "kernel.sysctl sets vm.swappiness to 1, and the check wants 60"),
             (r#"file = { path = "/etc/hostname", contains = "master" }"#, ""),
@@ -167,6 +184,13 @@ file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
             let expected: Vec<_> = if why.is_empty() { vec![] } else { vec![(why.to_owned(), false)] };
             assert_eq!(said(check, ""), expected, "{check}");
         }
+    }
+
+    #[test]
+    fn no_swap_is_held_against_the_disk() {
+        let why = said("swap = { active = false }", "disk = { swap = \"1G\" }").remove(0).0;
+        assert_eq!(why, "disk.swap is 1G, and the check wants no swap");
+        assert!(said("swap = { active = true }", "disk = { swap = \"1G\" }").is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::fields::{sha256, sysctl_value};
 use super::judge::Judge;
 
 /// The keys of a check that say what is checked.
-const KINDS: [&str; 7] = ["docker", "command", "service", "package", "file", "sysctl", "port"];
+const KINDS: [&str; 8] = ["docker", "command", "service", "package", "file", "sysctl", "port", "swap"];
 
 /// The `[[check]]` tables.
 pub(super) fn checks(judge: &mut Judge<'_>, written: &[written::Check]) -> Vec<Check> {
@@ -26,6 +26,7 @@ fn one_check(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Check) ->
     kinds.extend(written.file.as_ref().map(|check| file(judge, &path.at("file"), check)));
     kinds.extend(written.sysctl.as_ref().map(|check| sysctl(judge, &path.at("sysctl"), check)));
     kinds.extend(written.port.as_ref().map(|check| CheckKind::Port { port: check.number, listening: check.listening }));
+    kinds.extend(written.swap.as_ref().map(|check| CheckKind::Swap { active: check.active }));
     if kinds.len() > 1 {
         judge.wrong(path, "a check checks one thing", "begin another `[[check]]` for each");
     } else if kinds.is_empty() {
@@ -47,6 +48,8 @@ fn title(kind: &CheckKind) -> String {
         CheckKind::File { path, .. } => format!("file {path}"),
         CheckKind::Sysctl { key, .. } => format!("sysctl {key}"),
         CheckKind::Port { port, .. } => format!("port {port}"),
+        CheckKind::Swap { active: true } => "swap".to_owned(),
+        CheckKind::Swap { active: false } => "no swap".to_owned(),
     }
 }
 
@@ -79,13 +82,21 @@ fn command(judge: &mut Judge<'_>, path: &KeyPath, written: &written::CommandChec
 }
 
 fn service(judge: &mut Judge<'_>, path: &KeyPath, written: &written::ServiceCheck) -> CheckKind {
-    if written.enabled.is_none() && written.active.is_none() {
-        judge.none_of(path, &["enabled", "active"], "this check expects nothing of the service");
+    if written.enabled.is_none() && written.active.is_none() && !written.restarting {
+        judge.none_of(path, &["enabled", "active", "restarting"], "this check expects nothing of the service");
+    }
+    if written.restarting && written.active.is_some() {
+        let title = "a unit that is started again and again is active by turns";
+        judge.clash(&path.at("active"), &path.at("restarting"), "started again and again", title, "remove `active`");
+    }
+    if written.restarting && written.unit.contains('.') && !written.unit.ends_with(".service") {
+        judge.wrong(&path.at("restarting"), "systemd starts services alone again", "name a service, or remove `restarting`");
     }
     CheckKind::Service {
         unit: judge.spelled(&path.at("unit"), &written.unit, syntax::unit),
         enabled: written.enabled,
         active: written.active,
+        restarting: written.restarting,
     }
 }
 

@@ -25,6 +25,8 @@ pub(in crate::recipe) struct Check {
     pub sysctl: Option<SysctlCheck>,
     /// A TCP port of the guest.
     pub port: Option<PortCheck>,
+    /// Swap space, once the boot is over.
+    pub swap: Option<SwapCheck>,
 }
 
 /// What `docker info` says.
@@ -66,6 +68,9 @@ pub(in crate::recipe) struct ServiceCheck {
     pub enabled: Option<bool>,
     /// Whether it must be active once the boot is over.
     pub active: Option<bool>,
+    /// It ends until something sets it up, and systemd must start it again each time: kubelet, until its node has joined.
+    #[serde(default)]
+    pub restarting: bool,
 }
 
 /// An installed package.
@@ -118,4 +123,12 @@ pub(in crate::recipe) struct PortCheck {
     /// Whether something must listen there (true) or must not.
     #[serde(default = "yes")]
     pub listening: bool,
+}
+
+/// Swap space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct SwapCheck {
+    /// Whether some must be in use (true) or none may be.
+    pub active: bool,
 }
