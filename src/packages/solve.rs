@@ -11,6 +11,7 @@ mod chosen;
 mod explain;
 mod greedy;
 mod index;
+mod lacks;
 mod notices;
 mod order;
 mod provider;
@@ -60,11 +61,18 @@ pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refu
         index.all_matching(pattern).into_iter().for_each(|id| index.forbid(id, number));
     }
     let words = Words { index: &index, patterns: &question.forbidden };
-    let (mut meaning, missing) = meaning(&index, &words, question);
+    let (mut meaning, nowhere) = meaning(&index, question);
+    let missing: Vec<Reason> = nowhere.iter().map(|asked| words.missing(asked)).collect();
     let mut reasons = Vec::new();
     if !question.ignore_missing {
         reasons.extend(missing.iter().cloned());
     }
+    let refused = |choices: &[Choice], reasons: Vec<Reason>| {
+        let settled = settled(&index, choices);
+        let explainer = Explainer::new(&index, &question.forbidden, choices, &settled);
+        let nowhere = if question.ignore_missing { &[][..] } else { &nowhere[..] };
+        Err(Refused { reasons: lacks::gathered(&words, nowhere, (choices, &settled), &explainer, reasons) })
+    };
     if reasons.is_empty()
         && let Some(packages) = greedy::as_apt(&index, &meaning.choices)
     {
@@ -75,13 +83,13 @@ pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refu
         match solve(&index, &meaning.choices) {
             Answer::None => {
                 reasons.extend(shortest(&index, question, &meaning.choices));
-                return Err(Refused { reasons });
+                return refused(&meaning.choices, reasons);
             }
             Answer::TooHard => {
                 reasons.push(Reason::of("the repositories are too entangled to find out what goes together".to_owned()));
                 return Err(Refused { reasons });
             }
-            Answer::These(_) if !reasons.is_empty() => return Err(Refused { reasons }),
+            Answer::These(_) if !reasons.is_empty() => return refused(&meaning.choices, reasons),
             Answer::These(packages) if !add_conditional(&index, &packages, &mut meaning) => break packages,
             Answer::These(_) => {}
         }
@@ -96,8 +104,7 @@ pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refu
 /// repositories' lists of all files (`filelists.xml`), which are large.
 pub fn missing_files(universe: &Universe, question: &Question) -> Vec<String> {
     let index = Index::of(universe);
-    let words = Words { index: &index, patterns: &question.forbidden };
-    let (meaning, _) = meaning(&index, &words, question);
+    let (meaning, _) = meaning(&index, question);
     let choices = meaning.choices.iter().chain(meaning.conditional.iter().map(|(_, choice)| choice));
     let mut missing: Vec<String> = Vec::new();
     for what in question.asked.iter().map(|asked| &asked.what) {
@@ -122,15 +129,15 @@ pub fn missing_files(universe: &Universe, question: &Question) -> Vec<String> {
 }
 
 /// What a question amounts to, and what of it is nowhere.
-fn meaning(index: &Index<'_>, words: &Words<'_, '_>, question: &Question) -> (Meaning, Vec<Reason>) {
+fn meaning<'q>(index: &Index<'_>, question: &'q Question) -> (Meaning, Vec<&'q Asked>) {
     let (mut whole, mut missing) = (Meaning::default(), Vec::new());
     let mut selected = HashSet::new();
-    let mut take = |asked: &Asked, whole: &mut Meaning| match index.meaning(asked, &mut selected) {
+    let mut take = |asked: &'q Asked, whole: &mut Meaning| match index.meaning(asked, &mut selected) {
         Some(meaning) => {
             whole.choices.extend(meaning.choices);
             whole.conditional.extend(meaning.conditional);
         }
-        None => missing.push(words.missing(asked)),
+        None => missing.push(asked),
     };
     question.asked.iter().for_each(|asked| take(asked, &mut whole));
     for what in &question.deselected {

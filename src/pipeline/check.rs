@@ -27,7 +27,7 @@ use crate::installer::anaconda::selection::{Selection, selection};
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::packages::Brought;
-use crate::recipe::{Media, Recipe, doubts};
+use crate::recipe::{Media, Recipe, Repository, Supply, doubts};
 use crate::sources::medium::{KnownMedium, known_as};
 use crate::sources::{self, Awaited, Fetch, Host, Resolved, Web, all_images, image_bytes};
 
@@ -58,6 +58,9 @@ pub async fn check(
         None => Ok(Choosing::Done),
     };
     let mut preflight = foresee(recipe, resolved.as_ref(), host, &task).await?;
+    if let Some(unresolved) = &unresolved {
+        preflight.rows.extend(to_hold(recipe, &unresolved.found, host, &task).await);
+    }
     let chosen = matches!(choosing, Ok(Choosing::Done));
     preflight.rows.extend(match choosing {
         Ok(choosing) => packages::chosen(choosing),
@@ -192,6 +195,21 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     rows.extend(checks(recipe, forecast.as_ref()));
     preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     Ok(preflight)
+}
+
+/// What an archive has to hold that is not here yet, as far as the medium tells. Whoever makes one has nothing else to go by.
+async fn to_hold(recipe: &Recipe, found: &Resolved, host: Host<'_>, task: &Task) -> Option<Row> {
+    let is_missing =
+        |repository: &&Repository| matches!(repository.supply, Supply::Archive(_)) && !found.bundles.contains_key(&repository.id);
+    let archives: Vec<&str> = recipe.repositories.iter().filter(is_missing).map(|repository| repository.id.as_str()).collect();
+    if archives.is_empty() || !found.awaited.is_empty() || !found.upstreams.is_empty() {
+        return None;
+    }
+    // What is wrong with the kickstart has rows of its own, and so has a medium that cannot be read.
+    let document = kickstart(recipe, &mut Vec::new())?;
+    let selection = selection(&document, recipe.disk.firmware);
+    let forecast = forecast(recipe, Some(&selection), found, host, task).await.ok()??;
+    packages::to_hold(&archives, &forecast)
 }
 
 /// What the recipe names and no package brings. That a list of files cannot be had stands in the way of nothing.

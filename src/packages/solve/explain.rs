@@ -5,7 +5,7 @@
 //! contradiction is one of the nearest. Where nothing is left to conclude, the need with the fewest candidates is tried with each of them.
 
 use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use super::super::model::{Need, PackageId};
 use super::asked::Choice;
@@ -61,8 +61,8 @@ pub(super) struct Explainer<'e, 'u> {
     choices: &'e [Choice],
     settled: &'e [bool],
     cases: u32,
-    /// Needs that were followed.
-    told: RefCell<HashSet<&'u Need>>,
+    /// Needs that were followed, and whether all that stands in the way is that something is nowhere.
+    told: RefCell<HashMap<&'u Need, bool>>,
 }
 
 impl<'e, 'u> Explainer<'e, 'u> {
@@ -76,6 +76,11 @@ impl<'e, 'u> Explainer<'e, 'u> {
         let dead = |choice: &Choice| choice.candidates.iter().all(|id| state.banned[id.index()].is_some());
         let impossible = (0..self.choices.len()).filter(|nth| dead(&self.choices[*nth]));
         impossible.map(|nth| self.in_vain(&state, Want::Asked(nth))).collect()
+    }
+
+    /// Who cannot be there in any case.
+    pub(super) fn impossible(&self) -> Vec<bool> {
+        self.state().banned.iter().map(Option::is_some).collect()
     }
 
     /// Why the choices cannot be there together.
@@ -255,7 +260,8 @@ impl<'e, 'u> Explainer<'e, 'u> {
             path.pop();
         }
         if in_vain.len() > CANDIDATES {
-            reasons.push(Reason::of(format!("and {} more", in_vain.len() - CANDIDATES)));
+            let more = format!("and {} more", in_vain.len() - CANDIDATES);
+            reasons.push(if reasons.iter().all(Reason::is_lack) { Reason::nowhere(more) } else { Reason::of(more) });
         }
         reasons.dedup();
         reasons
@@ -264,19 +270,25 @@ impl<'e, 'u> Explainer<'e, 'u> {
     fn ban(&self, state: &State<'u>, id: PackageId, ban: Ban<'u>, path: &mut Vec<PackageId>) -> Reason {
         let (text, other) = match ban {
             Ban::Need(need) => {
-                let is_new = self.told.borrow_mut().insert(need);
-                let because = match is_new {
-                    true if path.len() < STEPS => self.all_in_vain(state, Want::Needed(id, need), path),
-                    true => vec![Reason::of("and so on".to_owned())],
-                    false => Vec::new(),
+                let text = self.words.needs(id, need);
+                let told = self.told.borrow().get(need).copied();
+                if let Some(is_lack) = told {
+                    return if is_lack { Reason::nowhere(text) } else { Reason::of(text) };
+                }
+                self.told.borrow_mut().insert(need, false);
+                let because = match path.len() < STEPS {
+                    true => self.all_in_vain(state, Want::Needed(id, need), path),
+                    false => vec![Reason::of("and so on".to_owned())],
                 };
-                return Reason { text: self.words.needs(id, need), because };
+                let reason = Reason::with(text, because);
+                self.told.borrow_mut().insert(need, reason.is_lack());
+                return reason;
             }
             Ban::ForbiddenBy(other, how) => (self.words.forbids(other, how, id), other),
             Ban::Forbids(other, how) => (self.words.forbids(id, how, other), other),
             Ban::OtherVersion(other) => (self.words.other_version(id, other), other),
         };
-        Reason { text, because: self.why_there(state, other) }
+        Reason::with(text, self.why_there(state, other))
     }
 
     /// Why a package must be there, from what was asked for down to it.
@@ -303,11 +315,11 @@ impl<'e, 'u> Explainer<'e, 'u> {
     /// `because` under what is wanted, and that under what brings its requirer in, beside why nothing else will do there.
     fn under(&self, state: &State<'u>, want: Want<'u>, because: Vec<Reason>, steps: usize) -> Reason {
         let (id, text) = match want {
-            Want::Asked(nth) => return Reason { text: self.words.asked(&self.choices[nth]), because },
+            Want::Asked(nth) => return Reason::with(self.words.asked(&self.choices[nth]), because),
             Want::Needed(id, need) => (id, self.words.needs(id, need)),
             Want::Case(id) => (id, self.words.case(id)),
         };
-        let reason = Reason { text, because };
+        let reason = Reason::with(text, because);
         let Some(above @ (Want::Asked(_) | Want::Needed(..))) = state.there[id.index()].filter(|_| steps > 0) else { return reason };
         let mut because = Vec::new();
         for candidate in self.candidates(above) {

@@ -193,9 +193,9 @@ fn what_is_nowhere_is_said_with_what_comes_nearest() {
             ),
             (
                 "tool",
-                "the recipe asks for tool
-  tool-1-1.x86_64 (lab) needs /usr/bin/perl
-    none of the repositories base, lab has a package with the file /usr/bin/perl",
+                "none of the repositories base, lab has these, and all of them are needed
+  a package with the file /usr/bin/perl, which tool-1-1.x86_64 (lab) needs
+  lib.so(V1), which tool-1-1.x86_64 (lab) needs",
             ),
             (
                 "old",
@@ -205,11 +205,21 @@ fn what_is_nowhere_is_said_with_what_comes_nearest() {
             ),
             (
                 "lwm2 tool lvm2",
-                "the recipe asks for lwm2
-  none of the repositories base, lab has lwm2; it has lvm2
-the recipe asks for tool
-  tool-1-1.x86_64 (lab) needs /usr/bin/perl
-    none of the repositories base, lab has a package with the file /usr/bin/perl",
+                "none of the repositories base, lab has these, and all of them are needed
+  lwm2, which the recipe asks for; there is lvm2
+  a package with the file /usr/bin/perl, which tool-1-1.x86_64 (lab) needs
+  lib.so(V1), which tool-1-1.x86_64 (lab) needs",
+            ),
+            // What has another cause keeps its own reason.
+            (
+                "tool old nothing",
+                "none of the repositories base, lab has these, and all of them are needed
+  nothing, which the recipe asks for
+  a package with the file /usr/bin/perl, which tool-1-1.x86_64 (lab) needs
+  lib.so(V1), which tool-1-1.x86_64 (lab) needs
+the recipe asks for old
+  old-1-1.x86_64 (lab) needs docker-ce < 3:18.09.0
+    the nearest there is: docker-ce-3:18.09.1-3.el7.x86_64 (base)",
             ),
             ("lvm2 !lvm2", "the recipe asks for lvm2\n  lvm2-1-1.x86_64 (base) is excluded by lvm2"),
         ],

@@ -14,11 +14,28 @@ pub struct Reason {
     pub text: String,
     /// What it follows from; all of it.
     pub because: Vec<Reason>,
+    /// It says no more than that something is in no repository.
+    nowhere: bool,
 }
 
 impl Reason {
     pub(super) fn of(text: String) -> Self {
-        Self { text, because: Vec::new() }
+        Self::with(text, Vec::new())
+    }
+
+    /// What follows from these.
+    pub(super) fn with(text: String, because: Vec<Reason>) -> Self {
+        Self { text, because, nowhere: false }
+    }
+
+    /// That something is in no repository.
+    pub(super) fn nowhere(text: String) -> Self {
+        Self { nowhere: true, ..Self::of(text) }
+    }
+
+    /// Whether all that it follows from is that something is in no repository.
+    pub(super) fn is_lack(&self) -> bool {
+        if self.because.is_empty() { self.nowhere } else { self.because.iter().all(Self::is_lack) }
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
@@ -112,16 +129,54 @@ impl Words<'_, '_> {
     pub(super) fn missing(&self, asked: &Asked) -> Reason {
         let text = asked.what.text();
         let because = match &asked.what {
-            What::Package(name) => match self.index.all_matching(name).first() {
-                Some(id) => self.excluded(*id).unwrap_or_else(|| self.nowhere(name)),
-                None => {
-                    let known = self.unknown_form(name).or_else(|| self.other_versions(name)).or_else(|| self.several_providers(name));
-                    known.unwrap_or_else(|| self.nowhere(name))
-                }
-            },
-            What::Group { .. } | What::Environment(_) | What::Essential => self.no_group(&text),
+            What::Package(name) => self.not_quite(name).map_or_else(|| Reason::nowhere(self.nowhere(name)), Reason::of),
+            What::Group { .. } | What::Environment(_) | What::Essential => Reason::of(self.no_group(&text)),
         };
-        Reason { text: format!("{} asks for {text}", asked.by), because: vec![Reason::of(because)] }
+        Reason::with(format!("{} asks for {text}", asked.by), vec![because])
+    }
+
+    /// What there is in place of a package that is asked for: it is excluded, or called otherwise, or there in another version.
+    fn not_quite(&self, name: &str) -> Option<String> {
+        match self.index.all_matching(name).first() {
+            Some(id) => self.excluded(*id),
+            None => self.unknown_form(name).or_else(|| self.other_versions(name)).or_else(|| self.several_providers(name)),
+        }
+    }
+
+    /// A line of a list: what is asked for and in no repository.
+    pub(super) fn lacks_asked(&self, asked: &Asked) -> Option<String> {
+        let What::Package(name) = &asked.what else { return None };
+        let alike = self.alike(name).map(|alike| format!("; there is {alike}")).unwrap_or_default();
+        self.not_quite(name).is_none().then(|| format!("{}, which {} asks for{alike}", Self::thing(name), asked.by))
+    }
+
+    /// A line of a list: what is needed and in no repository.
+    pub(super) fn lacks_needed(&self, id: PackageId, need: &Need) -> String {
+        format!("{}, which {} needs", Self::thing(&self.need(need)), self.package(id))
+    }
+
+    fn thing(name: &str) -> String {
+        if name.starts_with('/') { format!("a package with the file {name}") } else { name.to_owned() }
+    }
+
+    /// That no repository has, and which were searched.
+    fn none_has(&self) -> String {
+        let repositories: Vec<&str> = self.index.universe.repositories.iter().map(|repository| repository.id.as_str()).collect();
+        match &repositories[..] {
+            [] => "there is no repository that could have".to_owned(),
+            [only] => format!("repository {only} does not have"),
+            all => format!("none of the repositories {} has", all.join(", ")),
+        }
+    }
+
+    /// Whether no package is what is wanted, in any version.
+    pub(super) fn is_nowhere(&self, wanted: &Relation) -> bool {
+        self.index.meeting(wanted).is_empty() && self.nearest(wanted).is_none()
+    }
+
+    /// The head of a list.
+    pub(super) fn none_has_any(&self) -> String {
+        format!("{} these, and all of them are needed", self.none_has())
     }
 
     fn excluded(&self, id: PackageId) -> Option<String> {
@@ -192,17 +247,12 @@ impl Words<'_, '_> {
             let what = if own { what } else { format!("{what}, which provides {name} {version}") };
             return Reason::of(format!("the nearest there is: {what}"));
         }
-        Reason::of(self.nowhere(name))
+        Reason::nowhere(self.nowhere(name))
     }
 
     /// That no repository has something of a name, and which were searched, and what is written much like it.
     pub(super) fn nowhere(&self, name: &str) -> String {
-        let repositories: Vec<&str> = self.index.universe.repositories.iter().map(|repository| repository.id.as_str()).collect();
-        let whose = match &repositories[..] {
-            [] => "there is no repository that could have".to_owned(),
-            [only] => format!("repository {only} does not have"),
-            all => format!("none of the repositories {} has", all.join(", ")),
-        };
+        let whose = self.none_has();
         match self.alike(name) {
             _ if name.starts_with('/') => format!("{whose} a package with the file {name}"),
             Some(alike) => format!("{whose} {name}; it has {alike}"),

@@ -54,6 +54,15 @@ pub(super) fn packages(forecast: &Forecast, medium: Option<Edition>) -> Vec<Row>
     rows
 }
 
+/// What the archives have to hold that are not here: what is asked for, and nothing that is here has. `forecast` is of that alone.
+pub(super) fn to_hold(archives: &[&str], forecast: &Forecast) -> Option<Row> {
+    let what = format!("the archive of {} has to hold what the installation medium lacks", archives.join(" or of "));
+    let remedy = "make it of these and of what they need; when it is there, `check` lists all that it still lacks";
+    let mut row = Row::warning(Area::Packages, what, Some(remedy.to_owned()));
+    row.evidence = forecast.refused.iter().flat_map(|refusal| refusal.text.lines()).map(str::to_owned).collect();
+    (!forecast.refused.is_empty()).then_some(row)
+}
+
 /// Whether the disk holds the packages.
 pub(super) fn disk(recipe: &Recipe, forecast: &Forecast) -> Vec<Row> {
     if !forecast.refused.is_empty() {

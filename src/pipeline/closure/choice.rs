@@ -20,7 +20,7 @@ use crate::recipe::{Media, Recipe};
 use crate::sources::{Host, RemotePackage, Resolved, SourceError};
 
 /// What the store calls a choice. The number is that of [`Choice`]'s form and of the rules that lead to it.
-const KIND: &str = "choice-2";
+const KIND: &str = "choice-3";
 
 /// What came of choosing.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::sources::{DebianChoice, Host, PackageIndex, Resolved, SourceError, in
 /// The architecture of goldsmith's machines.
 const ARCH: &str = "amd64";
 /// What the store calls what was found. The number is that of [`Found`]'s form and of the rules that lead to it.
-const KIND: &str = "debian-1";
+const KIND: &str = "debian-2";
 
 /// The packages of an installation, for people and for the fetch.
 #[derive(Debug, Default, Serialize, Deserialize)]

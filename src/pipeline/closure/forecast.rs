@@ -13,7 +13,7 @@ use crate::packages::yum::{self, Failed, Replay, Trouble};
 use crate::packages::{Notice, Question, Refused, Universe, resolve};
 
 /// What the store calls a forecast. The number is that of [`Forecast`]'s form and of the rules that lead to it.
-const KIND: &str = "closure-4";
+const KIND: &str = "closure-5";
 
 /// The packages an image will get, or why it cannot have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
