@@ -31,7 +31,7 @@ pub use error::SourceError;
 pub(crate) use fetch::shown;
 pub use fetch::{Awaited, Fetch, Proxies, Web};
 pub use host::Host;
-pub use indexes::{PackageIndex, contents, index_digests, indexes};
+pub use indexes::{PackageIndex, contents, has_contents, index_digests, indexes};
 pub use resolve::{resolve, resolve_containers};
 pub use resolved::{Resolved, Suite};
 pub use signatures::{Proof, Signers};

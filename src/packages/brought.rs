@@ -22,6 +22,9 @@ pub struct Brought {
     pub programs: BTreeSet<String>,
     /// Kernel modules, with `_` for `-`. What is built into a kernel is not among them.
     pub modules: BTreeSet<String>,
+    /// Repositories that have no list of files: what their packages bring is not known.
+    #[serde(default)]
+    pub unlisted: Vec<String>,
 }
 
 impl Brought {

@@ -115,6 +115,12 @@ pub async fn contents(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) ->
     Ok(lines)
 }
 
+/// Whether a suite has a list of files for one of these architectures. Debian's have; those that dpkg-scanpackages or reprepro make often have not.
+pub fn has_contents(suite: &Suite, archs: &[&str]) -> bool {
+    let mut components = suite.source.components.iter();
+    components.any(|component| archs.iter().any(|arch| suite.release.contents(component, arch).is_some()))
+}
+
 /// The lines of a list of files that tell of units, programs and modules.
 async fn told_of(name: String, file: File, listed: Listed) -> Result<Vec<u8>, SourceError> {
     let filtered = beside(move |_| {

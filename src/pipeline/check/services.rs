@@ -61,9 +61,9 @@ pub(super) fn rows(recipe: &Recipe, brought: &Brought) -> Vec<Row> {
     let missing = |unit: &&String| !brought.has_unit(unit) && !is_own(recipe, unit);
     let enable = recipe.services.enable.iter().filter(missing).map(|unit| {
         let full = full_name(unit);
-        let what = format!("services.enable names {full}, and none of the packages brings it");
+        let what = format!("services.enable names {full}, and none of the packages brings it{}", unlisted(brought));
         let suffix = full.rsplit_once('.').map_or("", |(_, suffix)| suffix);
-        let perhaps = MADE.contains(&suffix) || ALIASES.contains(&full.as_str());
+        let perhaps = MADE.contains(&suffix) || ALIASES.contains(&full.as_str()) || !brought.unlisted.is_empty();
         let remedy = alike(&full, brought).unwrap_or_else(|| "correct the name, or install the package that brings it".to_owned());
         if perhaps { Row::warning(Area::Settings, what, Some(remedy)) } else { Row::wrong(Area::Settings, what, Some(remedy)) }
     });
@@ -76,6 +76,14 @@ pub(super) fn rows(recipe: &Recipe, brought: &Brought) -> Vec<Row> {
         Row::warning(Area::Settings, what, Some("correct the name, unless the module is built into the kernel".to_owned()))
     });
     enable.chain(disable).chain(modules).collect()
+}
+
+/// That the packages of some repositories may bring it after all.
+fn unlisted(brought: &Brought) -> String {
+    match &brought.unlisted[..] {
+        [] => String::new(),
+        names => format!(", as far as is known: {} has no list of files", names.join(", ")),
+    }
 }
 
 /// Another unit that may be meant.
@@ -124,6 +132,12 @@ content = "x"
                 "Warning: kernel.modules names overlay, and no kernel that is installed has a file of it",
             ]
         );
+        // A repository of the user's own has no list of files, and may bring what is in none.
+        brought.unlisted.push("repository lab, stable".to_owned());
+        let row = rows(&recipe, &brought).remove(0);
+        assert_eq!(row.verdict, super::super::report::Verdict::Warning);
+        assert!(row.what.ends_with("brings it, as far as is known: repository lab, stable has no list of files"), "{}", row.what);
+        brought.unlisted.clear();
         assert!(rows(&recipe, &brought)[0].remedy.as_deref().is_some_and(|remedy| remedy.starts_with("is `docker` meant?")));
     }
 }

@@ -9,7 +9,7 @@ use crate::base::failure::AnyFailure;
 use crate::installer::anaconda::selection::Selection;
 use crate::packages::Brought;
 use crate::recipe::{Media, Recipe};
-use crate::sources::{Host, Resolved, contents};
+use crate::sources::{Host, Resolved, Suite, contents, has_contents};
 
 /// The lists of files of Debian, the smaller one first; the second is only read when the first does not have all.
 const CONTENTS: [&str; 2] = ["amd64", "all"];
@@ -42,7 +42,10 @@ async fn of_suites(
     task: &Task,
 ) -> Result<Brought, AnyFailure> {
     let names: HashSet<&str> = forecast.packages.iter().map(|package| package.name.as_str()).collect();
-    let mut brought = Brought::default();
+    // Of Debian's own the first suite has every name; its updates have no others.
+    let is_unlisted = |suite: &&Suite| suite.repository.is_some() && !has_contents(suite, &CONTENTS);
+    let unlisted = resolved.apt.iter().filter(is_unlisted).map(|suite| suite.name());
+    let mut brought = Brought { unlisted: unlisted.collect(), ..Brought::default() };
     for arch in CONTENTS {
         for suite in &resolved.apt {
             let lines = contents(suite, arch, host, task).await?;
