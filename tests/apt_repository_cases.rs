@@ -16,11 +16,17 @@ pub struct Repository {
 
 impl Repository {
     pub fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// The same, and packages that `add` puts beside them.
+    pub fn with(add: impl Fn(&Self)) -> Self {
         let made = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir_all(made.dir.path().join("served/dists/stable/main/binary-amd64")).unwrap();
         // The packages are the same bytes in every run.
-        made.package("lab-lib", "2.0", "all", "", "echo library");
-        made.package("lab-tool", "1.0", "amd64", "Depends: lab-lib (>= 2)\n", "echo the lab\\'s tool");
+        made.package("lab-lib", "2.0", "all", "", "echo library", &[]);
+        made.package("lab-tool", "1.0", "amd64", "Depends: lab-lib (>= 2)\n", "echo the lab\\'s tool", &[]);
+        add(&made);
         made.sh("for deb in served/*.deb; do dpkg-deb -f $deb; echo Filename: ${deb#served/}; echo Size: $(stat -c %s $deb); \
                  echo SHA256: $(sha256sum < $deb | cut -d' ' -f1); echo; done > served/dists/stable/main/binary-amd64/Packages");
         made.sh("cd served/dists/stable && xz -k main/binary-amd64/Packages && { printf 'Origin: lab\\nSuite: stable\\nCodename: stable\\n\
@@ -47,9 +53,14 @@ impl Repository {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// A package with the program `/usr/bin/NAME`.
-    fn package(&self, name: &str, version: &str, arch: &str, more: &str, script: &str) {
+    /// A package with the program `/usr/bin/NAME` and these files, by path and text.
+    pub fn package(&self, name: &str, version: &str, arch: &str, more: &str, script: &str, files: &[(&str, &str)]) {
         let tree = self.dir.path().join(name);
+        for (path, text) in files {
+            let path = tree.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
         fs::create_dir_all(tree.join("DEBIAN")).unwrap();
         fs::create_dir_all(tree.join("usr/bin")).unwrap();
         let control = format!(

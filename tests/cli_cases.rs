@@ -98,7 +98,7 @@ fn completions_are_scripts_that_their_shell_accepts() {
     Run::program("/bin/bash", ["-c", &asked]).end().is(0, "kickstart\n", "");
     // Built-in recipes, files beside them, and keys of `--set`: bash itself is asked.
     for (words, found) in [
-        ("goldsmith build deb", "debian-12-docker"),
+        ("goldsmith build debian-12-d", "debian-12-docker"),
         ("goldsmith check centos-7.9", "centos-7.9-docker"),
         ("goldsmith plan x --set disk.si", "disk.size="),
         ("goldsmith build --set system.root.password_e", "system.root.password_env="),

@@ -183,6 +183,7 @@ struct Bundles {
 #[derive(Deserialize)]
 struct BundleCase {
     id: String,
+    recipe: String,
     set: Vec<String>,
 }
 
@@ -212,7 +213,7 @@ fn the_traps_of_a_bundle_are_told_before_anything_boots() {
         let verdict: Verdict = serde_json::from_str(&line).unwrap();
         assert_eq!(verdict.id, case.id);
         let sets = case.set.iter().flat_map(|set| ["--set", set.as_str()]);
-        let ended = goldsmith(["check", "centos-7.5-docker"].into_iter().chain(sets)).env("ROOT_PASSWORD", "x").end();
+        let ended = goldsmith(["check", case.recipe.as_str()].into_iter().chain(sets)).env("ROOT_PASSWORD", "x").end();
         let found = rows_of(&ended.stdout);
         golden(&format!("closure/{}.txt", case.id), &found);
         // dnf finds what can be had together; yum may fail there all the same, and so may its upgrade.
@@ -223,6 +224,10 @@ fn the_traps_of_a_bundle_are_told_before_anything_boots() {
         let solved = found.lines().any(is_solved);
         assert_eq!(solved, verdict.satisfiable, "{}: {found}\ndnf: {:?}", case.id, verdict.problem);
     }
+    // Who has no archive yet learns what is to be in it.
+    let medium = bundles.cases[0].set.iter().find(|set| set.starts_with("media.iso=")).unwrap();
+    let ended = goldsmith(["check", "centos-7.5-kubernetes-node", "--set", medium]).env("ROOT_PASSWORD", "x").end();
+    golden("closure/no-archive.txt", &rows_of(&ended.stdout));
 }
 
 /// What apt_oracle.py prints.

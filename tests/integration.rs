@@ -30,6 +30,7 @@ mod report_cases;
 mod deploy_cases;
 mod container_cases;
 mod deploy_scripts;
+mod kubernetes_cases;
 mod rehearsal_cases;
 mod sbom_cases;
 mod run_cases;

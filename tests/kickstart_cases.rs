@@ -238,7 +238,9 @@ fn what_cannot_be_installed_is_refused_with_its_field() {
 
 #[test]
 fn the_shipped_recipes_render_the_lab_without_their_media() {
-    for (recipe, name) in [("centos-7.5-docker", "lab"), ("centos-7.5-docker-online", "online")] {
+    for (recipe, name) in
+        [("centos-7.5-docker", "lab"), ("centos-7.5-docker-online", "online"), ("centos-7.5-kubernetes-node", "kubernetes-node")]
+    {
         let output = crate::fixture::goldsmith(&["kickstart", "render", recipe]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(String::from_utf8(output.stdout).unwrap(), fs::read_to_string(golden(name)).unwrap());

@@ -6,6 +6,7 @@ use std::{fs, io};
 
 use clap::Parser;
 use goldsmith::base::failure::{Class, Failure};
+use goldsmith::base::size::ByteSize;
 use goldsmith::cli::args::Args;
 use goldsmith::cli::topics::TOPICS;
 use goldsmith::recipe::*;
@@ -622,8 +623,59 @@ fn the_debian_recipe_and_the_starter_load_anywhere() {
     assert_eq!((recipe.system.network, recipe.packages.install), (Network::Dhcp, packages));
     assert_eq!((recipe.system.selinux, recipe.system.firewall), (Selinux::Disabled, Toggle::Disabled));
     load_text(starter()).unwrap();
-    let names = ["centos-7.5-docker", "centos-7.5-docker-online", "centos-7.9-docker", "debian-12-docker"];
+    let names = [
+        "centos-7.5-docker",
+        "centos-7.5-docker-online",
+        "centos-7.5-kubernetes-node",
+        "centos-7.9-docker",
+        "debian-12-docker",
+        "debian-12-kubernetes-node",
+    ];
     assert_eq!(builtin_names().collect::<Vec<_>>(), names);
+}
+
+/// A node is the machine of Docker and some things more; both nodes are the same but for what their systems call things.
+#[test]
+fn the_recipes_of_kubernetes_add_a_node_to_those_of_docker() {
+    let added = |name: &str, to: &str| {
+        let [node, docker] =
+            [name, to].map(|name| load(name, &[], &Machine::with(&[])).unwrap_or_else(|error| panic!("{}", error.render(false))));
+        assert_eq!((&node.media, &node.repositories, &node.system), (&docker.media, &docker.repositories, &docker.system));
+        assert!(node.packages.install.starts_with(&docker.packages.install) && node.checks.starts_with(&docker.checks), "{name}");
+        assert_eq!((node.disk.swap, &node.kernel.modules[..1]), (ByteSize(0), &docker.kernel.modules[..]));
+        let sysctl: Vec<String> = node
+            .kernel
+            .sysctl
+            .iter()
+            .filter(|(key, _)| !docker.kernel.sysctl.contains_key(*key))
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        assert_eq!(sysctl, ["kernel.panic=10", "kernel.panic_on_oops=1", "vm.overcommit_memory=1", "vm.panic_on_oom=0"]);
+        assert!(node.checks.iter().any(|check| check.kind == CheckKind::Swap { active: false }), "{name}");
+        node
+    };
+    let centos = added("centos-7.5-kubernetes-node", "centos-7.5-docker");
+    assert_eq!(centos.packages.install[8..], ["kubelet-1.14.3", "kubeadm-1.14.3", "kubectl-1.14.3"]);
+    assert_eq!(centos.kernel.modules[1..], ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack_ipv4"]);
+    assert_eq!(centos.services.enable, ["docker", "kubelet"]);
+    let kubelet = CheckKind::Service { unit: "kubelet".into(), enabled: Some(true), active: None, restarting: true };
+    assert!(centos.checks.iter().any(|check| check.kind == kubelet), "{:?}", centos.checks);
+    let debian = added("debian-12-kubernetes-node", "debian-12-docker");
+    assert_eq!(debian.kernel.modules[1..], ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack"]);
+
+    // What the comment of Debian's says to add is a recipe, and gives it what CentOS's has.
+    let mut text = "schema = 1\nname = \"node\"\nextends = \"debian-12-kubernetes-node\"\n".to_owned();
+    text.push_str(&kubelet_of_yours());
+    let own = load("r.toml", &[], &Machine::with(&[("r.toml", &text)])).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert_eq!((own.services.enable, own.apt_repositories[0].id.as_str()), (centos.services.enable, "kubernetes"));
+    assert_eq!(own.checks.last().map(|check| &check.kind), Some(&kubelet));
+}
+
+/// What debian-12-kubernetes-node says in a comment that brings a kubelet.
+pub fn kubelet_of_yours() -> String {
+    let lines = builtin("debian-12-kubernetes-node").unwrap().lines();
+    let settings = lines.skip_while(|line| *line != "# [[repository]]").take_while(|line| line.starts_with("# "));
+    settings.map(|line| format!("{}\n", &line[2..])).collect()
 }
 
 /// The starter's commented lines are promises too: they say defaults and keys.

@@ -1,11 +1,13 @@
 //! The recipes that are compiled in, so that `goldsmith build NAME` works from any directory.
 
 /// Name and text of every compiled-in recipe.
-const BUILTIN: [(&str, &str); 4] = [
+const BUILTIN: [(&str, &str); 6] = [
     ("centos-7.5-docker", include_str!("../../recipes/centos-7.5-docker.toml")),
     ("centos-7.5-docker-online", include_str!("../../recipes/centos-7.5-docker-online.toml")),
+    ("centos-7.5-kubernetes-node", include_str!("../../recipes/centos-7.5-kubernetes-node.toml")),
     ("centos-7.9-docker", include_str!("../../recipes/centos-7.9-docker.toml")),
     ("debian-12-docker", include_str!("../../recipes/debian-12-docker.toml")),
+    ("debian-12-kubernetes-node", include_str!("../../recipes/debian-12-kubernetes-node.toml")),
 ];
 
 /// The names of the compiled-in recipes, sorted.

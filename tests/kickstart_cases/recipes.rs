@@ -109,6 +109,20 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                 recipe.packages.install[5] = "containerd.io-1.2.5".into();
             }),
         ),
+        (
+            "kubernetes-node",
+            with(|recipe| {
+                recipe.name = "centos-7.5-kubernetes-node".into();
+                let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+                recipe.packages.install.extend(words(&["ipset", "ipvsadm", "kubelet-1.14.3", "kubeadm-1.14.3", "kubectl-1.14.3"]));
+                recipe.kernel.modules.extend(words(&["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack_ipv4"]));
+                let sysctl =
+                    [("vm.overcommit_memory", "1"), ("vm.panic_on_oom", "0"), ("kernel.panic", "10"), ("kernel.panic_on_oops", "1")];
+                recipe.kernel.sysctl.extend(sysctl.map(|(key, value)| (key.to_owned(), value.to_owned())));
+                recipe.services.enable.push("kubelet".into());
+                recipe.disk.size = ByteSize::gib(20);
+            }),
+        ),
         ("uefi", with(|recipe| recipe.disk.firmware = Firmware::Uefi)),
         (
             "lvm-xfs-swap-mbr",

@@ -9,7 +9,7 @@
     DIR/bundle/NAME/Docker.tar.gz           the same, packed
     DIR/queries.json                        a case for each bundle, in the form that `generate.py` has and `dnf_oracle.py` reads
 
-A case has more here: "iso" and "archive" (files in DIR), "sha256" of both, "why" it is what it is, "set" (arguments for `--set` that put
+A case has more here: "recipe", "iso" and "archive" (files in DIR), "sha256" of both, "why" it is what it is, "set" (arguments for `--set` that put
 goldsmith's recipe on these files; paths in them are absolute). Its id is `good`, or a trap's name. `--trap all` makes every trap.
 
 `centos-7.5.txt` has the packages that a flagship image needs, with the needs they have. The rest of the DVD's N packages (4,000) have names,
@@ -35,7 +35,11 @@ import tomllib
 from repodata import TIME, Dep, Group, Rpm, comps, split_evr, write
 
 HERE = pathlib.Path(__file__).parent
-RECIPE = HERE.parent.parent / "recipes" / "centos-7.5-docker.toml"
+RECIPES = HERE.parent.parent / "recipes"
+#: The recipe that a trap is for, unless it says another.
+RECIPE = "centos-7.5-docker"
+#: What a bundle for Kubernetes 1.14 has in other versions.
+KUBERNETES = ["kubelet", "kubeadm", "kubectl", "kubernetes-cni"]
 
 #: Members of `core` in comps.xml of CentOS 7.
 MANDATORY = """audit basesystem bash btrfs-progs coreutils cronie curl dhclient e2fsprogs filesystem firewalld glibc hostname initscripts iproute
@@ -56,7 +60,7 @@ NOT_IN_BUNDLE = "bridge-utils createrepo deltarpm dracut-config-generic perl per
 ALSO_IN_BUNDLE = """device-mapper device-mapper-event device-mapper-event-libs device-mapper-libs device-mapper-persistent-data libaio libseccomp lvm2
 lvm2-libs ebtables ethtool ipset ipset-libs libnfnetlink""".split()
 
-#: Bundles that do not do. `without` and `with` are names, the second of the section [traps]; `medium` is the one it is seen on.
+#: Bundles that do not do, but for `kubernetes`, and the recipe that is checked with them. `without` and `with` are names, the second of the section [traps]; `medium` is the one it is seen on.
 TRAPS = {
     "no-container-selinux": {
         "why": "container-selinux is in the extras repository, on no medium",
@@ -106,6 +110,23 @@ TRAPS = {
         "why": "kubelet needs kubernetes-cni of exactly 0.6.0, and `yum upgrade` takes the newer one that the bundle has, too",
         "with": ["kubernetes-cni"],
         "asked-too": ["kubelet"],
+    },
+    "kubernetes": {
+        "why": "it does: with the packages of Kubernetes 1.14 in place of 1.13",
+        "recipe": "centos-7.5-kubernetes-node",
+        "without": KUBERNETES,
+        "with": KUBERNETES,
+    },
+    "kubernetes-of-1.13": {
+        "why": "the recipe asks for 1.14.3",
+        "recipe": "centos-7.5-kubernetes-node",
+    },
+    "kubernetes-alone-on-minimal": {
+        "why": "the Minimal ISO has almost nothing of what kubelet needs, and nothing of what Docker does",
+        "recipe": "centos-7.5-kubernetes-node",
+        "medium": "minimal",
+        "only": ["docker-ce", "docker-ce-cli", "containerd.io", "container-selinux"],
+        "with": KUBERNETES,
     },
 }
 
@@ -480,12 +501,19 @@ def bundles(root, sections, traps):
 # The questions
 
 
+def asked_by(name):
+    """The packages that a recipe asks for, those of the recipe that it extends first."""
+    recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
+    below = asked_by(recipe["extends"]) if "extends" in recipe else []
+    return below + recipe["packages"]["install"]
+
+
 def case(root, identifier, trap):
     medium = trap.get("medium", "dvd")
     iso = {"dvd": "CentOS-7-x86_64-DVD-1804.iso", "minimal": "CentOS-7-x86_64-Minimal-1804.iso"}[medium]
     archive = f"bundle/{identifier}/Docker.tar.gz"
     digest = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in (iso, archive)}
-    asked = tomllib.loads(RECIPE.read_text())["packages"]["install"]
+    asked = asked_by(trap.get("recipe", RECIPE))
     asked = [name for name in asked if name not in trap.get("not-asked", [])] + trap.get("asked-too", [])
     settings = [
         f'media.iso={{path="{(root / iso).resolve()}", sha256="{digest[iso]}"}}',
@@ -496,6 +524,7 @@ def case(root, identifier, trap):
     return {
         "id": identifier,
         "repositories": [medium, f"bundle/{identifier}/Docker"],
+        "recipe": trap.get("recipe", RECIPE),
         "install": ["@core", *asked, *ADDED],
         "deselect": DESELECTED,
         "exclude": [],

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::{Medium, at, el7_path, is_wanted, made, medium, note, overrides, set};
+use crate::container_cases;
 use crate::fixture::{PASSWORD, holds, machines, place};
 use crate::online_cases::server::Server;
 use crate::support::{Ended, goldsmith};
@@ -143,6 +144,27 @@ fn a_build_that_is_not_plain_succeeds() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// The recipe of a Kubernetes node. The kernel is Debian's, which has `nf_conntrack_ipv4` no more: that one the rendered text shows alone.
+#[test]
+fn a_kubernetes_node_is_built() {
+    if !is_wanted("kubernetes", false) {
+        return;
+    }
+    let medium = medium();
+    let image = place().join("hello-node.tar");
+    fs::write(&image, container_cases::layout("amd64", container_cases::NAME)).unwrap();
+    let recipe = format!(
+        "schema = 1\nname = \"row\"\nextends = \"centos-7.5-kubernetes-node\"\n[[container_image]]\narchive = \"{}\"\n",
+        image.display()
+    );
+    let mut overrides = set(&overrides(medium), |_| true);
+    overrides.extend(["--set", "kernel.modules.5=nf_conntrack"].map(str::to_owned));
+    let command = "echo $(sysctl -n vm.overcommit_memory kernel.panic kernel.panic_on_oops net.ipv4.ip_forward) \
+                   $(grep -c -e '^ip_vs ' -e '^ip_vs_rr ' -e '^ip_vs_wrr ' -e '^ip_vs_sh ' -e '^nf_conntrack ' /proc/modules) \
+                   $(wc -l < /proc/swaps) $(systemctl is-enabled kubelet)";
+    build("kubernetes", &recipe, &overrides, "", Some((command, "1 10 1 1 5 1 enabled"))).unwrap();
 }
 
 /// The online recipe, with repositories of this machine that are made of the medium's packages.

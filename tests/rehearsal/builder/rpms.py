@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import host
 
-KEYS = {"debs", "paths", "drop", "files", "version_of", "unowned", "post", "needs", "only_needs", "provides", "links", "group"}
+KEYS = {"debs", "paths", "drop", "files", "version", "version_of", "unowned", "post", "needs", "only_needs", "provides", "links", "group"}
 
 
 class Table:
@@ -92,6 +92,10 @@ def divide(table, packages, root):
             home[deb] = name
     rpms = {}
     for name, rule in rules.items():
+        if "version" in rule:
+            rpms[name] = Rpm(name, rule["version"], "0", f"A stand-in of {name}", rule["group"])
+            lay_files(rule, rpms[name], packages, root)
+            continue
         version_of = rule.get("version_of", (debs_of[name] or [None])[0])
         version_of = kernel_package if version_of == "@kernel" else version_of
         version, _, release = packages.version(version_of).rpartition("-")
