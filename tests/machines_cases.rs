@@ -1,4 +1,4 @@
-//! Local machines with names, as their user meets them: `up`, `exec`, `shell`, `ssh`, `ps`, `logs`, `stop`, `start`, `rm`.
+//! Local machines with names, as their user meets them: `up`, `exec`, `shell`, `ssh`, `ps`, `logs`, `stop`, `start`, `rm` and their like.
 
 use std::fs;
 use std::io::Write;
@@ -124,6 +124,16 @@ fn what_is_not_there_or_not_right_is_told_with_a_remedy() {
         (&["up", disk, "--memory", "900T"], 7, "of memory, and the host has "),
         (&["up", disk, "--forward", &forward], 7, "of 127.0.0.1 cannot be used: Address already in use"),
         (&["up", disk, "--forward", "0:1"], 2, "`0` is no port: 1 to 65535"),
+        (
+            &["up", disk, "--count", "2", "--forward", "8080:80"],
+            2,
+            "the argument '--count <N>' cannot be used with '--forward <HOST:GUEST>'",
+        ),
+        (&["up", disk, "--count", "0"], 2, "0 is not in 1..=999"),
+        (&["up", disk, "--count", "999", "--memory", "9T"], 7, "give the machine less: --memory 1G, or a smaller --count"),
+        (&["stop", "web", "--within", "18446744073709551615"], 2, "is not in 0..=31536000"),
+        (&["wait", "web"], 2, "there is no machine `web`"),
+        (&["screenshot", "web"], 2, "there is no machine `web`"),
         (&["--json", "shell", "web"], 2, "`shell` has no JSON"),
     ] {
         let told = home.refused(args, status);
@@ -165,6 +175,21 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
         thread::sleep(Duration::from_millis(50));
     }
 
+    // It is looked at from outside, and waited for in vain.
+    let picture = home.dir.path().join("idle.png");
+    home.said(&["screenshot", "idle", picture.to_str().unwrap()]);
+    assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+    let late = home.refused(&["wait", "idle", "--within", "0"], 4);
+    assert!(late.starts_with("error: the machine `idle` is starting after 0 s, and not up\n"), "{late}");
+    let shown = home.said(&["inspect", "idle"]);
+    for part in
+        [format!("image       {idle}\n"), "memory      64M\n".to_owned(), format!("{}/disk.qcow2\n", home.machine("idle").display())]
+    {
+        assert!(shown.contains(&part), "{part}: {shown}");
+    }
+    let shown: Value = serde_json::from_str(&home.said(&["inspect", "idle", "--json"])).unwrap();
+    assert_eq!((&shown["name"], &shown["qemu"], &shown["isolated"]), (&Value::from("idle"), &machine["qemu"], &Value::from(false)));
+
     // The supervisor is killed: QEMU goes with it, and that is told.
     let supervisor = parent_of(qemu_of(&machine));
     kill_process(Pid::from_raw(supervisor).unwrap(), Signal::KILL).unwrap();
@@ -172,12 +197,44 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     let machine = home.only();
     assert_eq!((machine["state"].as_str(), machine["detail"].as_str()), (Some("off"), Some("its supervisor was killed, or it never ran")));
 
+    home.said(&["wait", "idle", "--off", "--within", "0"]);
+    assert!(home.refused(&["wait", "idle"], 4).contains("help: start it: goldsmith start idle"));
+
     // Another image under the machine's disk would show through as garbage.
     fs::write(&disk, &before[..1 << 20]).unwrap();
     let changed = home.refused(&["start", "idle"], 3);
     assert!(changed.contains("is not the image any more that it was made from\n  help: bring the image back"), "{changed}");
     home.said(&["rm", "idle"]);
     assert!(!home.machine("idle").exists());
+}
+
+#[test]
+fn several_machines_have_numbers() {
+    let _slot = machines();
+    let home = Home::new();
+    let dir = tempfile::tempdir().unwrap();
+    let disk = idle_disk(dir.path());
+    let words = ["up", disk.to_str().unwrap(), "--name", "lab", "--count", "3", "--memory", "64M"];
+    let listed = || -> Vec<Value> {
+        let listed: Value = serde_json::from_str(&home.said(&["ps", "--json"])).unwrap();
+        listed["machines"].as_array().unwrap().clone()
+    };
+    // Twice is as once.
+    for _ in 0..2 {
+        let mut up = home.command(&words).stderr(Stdio::null()).spawn().unwrap();
+        let patience = Instant::now() + Duration::from_secs(60);
+        while listed().iter().filter(|machine| machine["qemu"].is_u64()).count() < 3 {
+            assert!(Instant::now() < patience, "they do not start: {:?}", listed());
+            thread::sleep(Duration::from_millis(50));
+        }
+        kill_process(Pid::from_child(&up), Signal::INT).unwrap();
+        up.wait().unwrap();
+    }
+    let names: Vec<String> = listed().iter().map(|machine| machine["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names, ["lab-1", "lab-2", "lab-3"]);
+    home.said(&["rm", "--force", "lab-1", "lab-2", "lab-3"]);
+    home.has_no_process();
+    assert!(listed().is_empty() && fs::read_dir(home.dir.path().join("goldsmith/machines")).unwrap().count() == 0);
 }
 
 #[test]
@@ -194,6 +251,8 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     let again = home.run(&up);
     assert!(again.status.success() && String::from_utf8_lossy(&again.stderr).contains("vm is up already"), "{again:?}");
     assert!(home.machine("vm/boot/console.log").exists());
+    home.said(&["wait", "vm", "--within", "0"]);
+    assert_eq!(home.said(&["port", "vm"]), format!("127.0.0.1:{port} -> 22\n"));
 
     // Outputs apart, status, and words that no shell touches.
     let output = home.run(&["exec", "vm", "--", "sh", "-c", "echo out; echo err > /dev/stderr; exit 7"]);

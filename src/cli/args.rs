@@ -13,7 +13,7 @@ pub use image::{
     ClusterCompression, DescribeFor, DomainType, ExportKind, Image, ImageDescribe, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat,
 };
 
-pub use machines::{Cp, Exec, Location, Logs, OfMachine, Rm, Ssh, Stop, Supervise, Up, VmArgs};
+pub use machines::{Cp, Exec, Location, Logs, OfMachine, Rm, Screenshot, Ssh, Stop, Supervise, Up, VmArgs, Wait};
 
 use super::examples;
 use crate::kickstart::Lint;
@@ -138,6 +138,18 @@ pub enum Command {
     /// Print an ssh configuration that reaches a local VM
     #[command(after_help = examples::SSH_CONFIG)]
     SshConfig(OfMachine),
+    /// Show a local VM: state, image, disk, ports, files
+    #[command(after_help = examples::INSPECT)]
+    Inspect(OfMachine),
+    /// List the ports of this host that lead into a local VM
+    #[command(after_help = examples::PORT)]
+    Port(OfMachine),
+    /// Write a picture of the screen of a local VM
+    #[command(after_help = examples::SCREENSHOT)]
+    Screenshot(Screenshot),
+    /// Wait until local VMs are up, or off
+    #[command(after_help = examples::WAIT)]
+    Wait(Wait),
     /// Print what the console of a local VM has said since its last boot
     #[command(after_help = examples::LOGS)]
     Logs(Logs),

@@ -42,13 +42,18 @@ examples! {
     IMAGE_DESCRIBE: "goldsmith image describe debian-12-docker --for libvirt > debian.xml",
         "goldsmith image describe disk.qcow2 --for openstack --name debian-12";
     RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
-    UP: "goldsmith up debian-12-docker", "goldsmith up debian-12-docker --name web --forward 8080:80 --memory 1G";
+    UP: "goldsmith up debian-12-docker", "goldsmith up debian-12-docker --name web --forward 8080:80 --memory 1G",
+        "goldsmith up debian-12-docker --name lab --count 8 --memory 512M";
     PS: "goldsmith ps", "goldsmith ps --json";
     EXEC: "goldsmith exec web -- docker ps", "goldsmith exec web -- tar c /etc > etc.tar", "goldsmith exec -t web -- top";
     CP: "goldsmith cp site web:/srv", "goldsmith cp web:/var/log logs", "goldsmith cp a.conf b.conf web:/etc";
     SHELL: "goldsmith shell web";
     SSH: "goldsmith ssh web", "goldsmith ssh web -L 8080:localhost:80", "goldsmith ssh web journalctl -b";
     SSH_CONFIG: "goldsmith ssh-config web > web.conf";
+    INSPECT: "goldsmith inspect web", "goldsmith inspect web --json";
+    PORT: "goldsmith port web";
+    SCREENSHOT: "goldsmith screenshot web", "goldsmith screenshot web screen.png";
+    WAIT: "goldsmith wait web", "goldsmith wait web db --off --within 120";
     LOGS: "goldsmith logs web", "goldsmith logs -f web";
     STOP: "goldsmith stop web", "goldsmith stop web db --within 10";
     START: "goldsmith start web";

@@ -1,6 +1,7 @@
 //! Asking the supervisor of a machine.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::io::BufReader;
@@ -61,6 +62,19 @@ pub async fn stop(place: &Place, seconds: u64) -> Result<bool, RunError> {
     Ok(true)
 }
 
+/// Take a picture of the machine's screen. Gives the file, which the next picture replaces.
+///
+/// # Errors
+/// The machine does not run, or QEMU gives no picture.
+pub async fn screenshot(place: &Place) -> Result<PathBuf, RunError> {
+    let Some((mut reader, mut writer)) = connect(place).await? else { return Err(off(place)) };
+    match ask(place, &Request::Screen, &mut reader, &mut writer).await? {
+        Answer::Screen(path) => Ok(path),
+        Answer::Refused(why) => Err(mute(place, why)),
+        other => Err(mute(place, format!("it said {other:?}"))),
+    }
+}
+
 /// A command that runs in a machine.
 #[derive(Debug)]
 pub struct Command {
@@ -75,10 +89,7 @@ pub struct Command {
 /// # Errors
 /// The machine does not run, or cannot run commands now.
 pub async fn command(place: &Place, words: Vec<String>, size: Option<Size>) -> Result<Command, RunError> {
-    let Some((mut reader, mut writer)) = connect(place).await? else {
-        let how = place.ended().map(|ended| format!("{} at {}", ended.how, ended.at));
-        return Err(RunError::Off { name: place.name().clone(), how });
-    };
+    let Some((mut reader, mut writer)) = connect(place).await? else { return Err(off(place)) };
     match ask(place, &Request::Open { words, size }, &mut reader, &mut writer).await? {
         Answer::Opened => Ok(Command { feed: Feed { writer }, hearing: Hearing { reader } }),
         Answer::Refused(why) => Err(RunError::Refused { name: place.name().clone(), why }),
@@ -194,6 +205,12 @@ async fn ask(
         Ok(answer) => answer.map_err(|error| mute(place, format!("its supervisor hung up ({error})"))),
         Err(_) => Err(mute(place, format!("its supervisor has said nothing for {} s", ANSWER.as_secs()))),
     }
+}
+
+/// That the machine does not run, and how its last run ended.
+pub(super) fn off(place: &Place) -> RunError {
+    let how = place.ended().map(|ended| format!("{} at {}", ended.how, ended.at));
+    RunError::Off { name: place.name().clone(), how }
 }
 
 pub(super) fn mute(place: &Place, why: String) -> RunError {

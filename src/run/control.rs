@@ -8,6 +8,7 @@
 //! A frame is one byte of kind, four of length (little-endian), and the bytes.
 
 use std::io;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -32,6 +33,8 @@ pub(super) enum Request {
         /// The terminal.
         size: Option<Size>,
     },
+    /// Take a picture of the screen.
+    Screen,
     /// End the machine: in order within so many seconds, or else by its power.
     Stop {
         /// Seconds.
@@ -47,6 +50,8 @@ pub(super) enum Answer {
     Status(Status),
     /// The command is under way.
     Opened,
+    /// The picture is in this file of the machine's directory.
+    Screen(PathBuf),
     /// It will be done.
     Done,
     /// It will not.

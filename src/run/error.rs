@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::control::State;
 use super::name::Name;
 use super::told::Told;
+use super::until::Until;
 use crate::artifact::ArtifactError;
 use crate::base::failure::{Class, Failure};
 use crate::base::host::TooLittleMemory;
@@ -132,6 +134,18 @@ pub enum RunError {
         /// What is missing.
         why: String,
     },
+    /// The machine is not yet what it was waited for to be.
+    #[error("the machine `{name}` is {} after {seconds} s, and not {}", state.name(), match until { Until::Up => "up", Until::Off => "off" })]
+    Late {
+        /// Its name.
+        name: Name,
+        /// What was waited for.
+        until: Until,
+        /// What it is.
+        state: State,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// Several files are to go to what is no directory of the machine.
     #[error("`{target}` is no directory of `{name}`, so it cannot take several files")]
     NoDirectory {
@@ -189,7 +203,7 @@ impl Failure for RunError {
                 Class::Usage
             }
             Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
-            Self::Off { .. } | Self::Mute { .. } | Self::Refused { .. } | Self::Guest { .. } => Class::Machine,
+            Self::Off { .. } | Self::Mute { .. } | Self::Late { .. } | Self::Refused { .. } | Self::Guest { .. } => Class::Machine,
             Self::State { .. }
             | Self::ForeignState { .. }
             | Self::Port { .. }
@@ -224,7 +238,7 @@ impl Failure for RunError {
             Self::Runs { name } => format!("stop it first: goldsmith stop {name}"),
             Self::Off { name, .. } => format!("start it: goldsmith start {name}"),
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
-            Self::Mute { name, .. } => format!("see what its console says: goldsmith logs {name}"),
+            Self::Mute { name, .. } | Self::Late { name, .. } => format!("see what its console says: goldsmith logs {name}"),
             Self::NoDirectory { name, target } => {
                 format!("make the directory first: {}", shell_line(["goldsmith", "exec", name.as_str(), "--", "mkdir", "-p", target]))
             }

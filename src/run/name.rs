@@ -19,6 +19,13 @@ impl Name {
         text.parse().unwrap_or_else(|_| Self(format!("vm{text}").chars().take(60).collect()))
     }
 
+    /// The `number`th of several machines of this name: `lab-3`.
+    pub(super) fn numbered(&self, number: u32) -> Self {
+        let end = format!("-{number}");
+        let begin: String = self.0.chars().take(NAME_BYTES - end.len()).collect();
+        Self(begin + &end)
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -86,6 +93,9 @@ mod tests {
         for (text, name) in [("web", "web"), ("_web", "vm_web"), (&".".repeat(70), &format!("vm{}", ".".repeat(58)))] {
             assert_eq!(Name::after(text).as_str(), name);
             assert!(Name::after(text).as_str().parse::<Name>().is_ok());
+        }
+        for (text, numbered) in [("lab", "lab-12".to_owned()), (&"n".repeat(63), format!("{}-12", "n".repeat(60)))] {
+            assert_eq!(text.parse::<Name>().unwrap().numbered(12).as_str(), numbered);
         }
     }
 }

@@ -164,7 +164,7 @@ impl Place {
     }
 
     /// Its disk.
-    pub(super) fn disk(&self) -> PathBuf {
+    pub fn disk(&self) -> PathBuf {
         self.dir.join("disk.qcow2")
     }
 

@@ -1,6 +1,7 @@
 //! The clients of a supervisor, all served at the same time.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::machine::seat::Size;
 /// For the guest to begin a command. An idle guest takes a tenth of a second, one that is emulated on a busy host a few; a runner that was
 /// killed never does.
 const BEGINS: Duration = Duration::from_secs(120);
+
+/// Why there is no answer of a supervisor's loop.
+const ENDED: &str = "it has just ended";
 
 /// What a supervisor's own loop is told to do.
 pub(super) enum Order {
@@ -49,6 +53,11 @@ pub(super) enum Order {
         slot: usize,
         /// Its number.
         number: u64,
+    },
+    /// Take a picture of the screen.
+    Screen {
+        /// The file, or why there is none.
+        reply: oneshot::Sender<Result<PathBuf, String>>,
     },
     /// End the machine.
     Stop {
@@ -124,11 +133,17 @@ async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
             shared.order(Order::Stop { within: Duration::from_secs(seconds) });
             write_line(&mut writer, &Answer::Done).await
         }
+        Request::Screen => {
+            let (reply, picture) = oneshot::channel();
+            shared.order(Order::Screen { reply });
+            let picture = picture.await.unwrap_or_else(|_| Err(ENDED.to_owned()));
+            write_line(&mut writer, &picture.map_or_else(Answer::Refused, Answer::Screen)).await
+        }
         Request::Open { words, size } => {
             let (reply, session) = oneshot::channel();
             let words = Words::new(words.iter().map(String::as_str));
             shared.order(Order::Open { words, size, reply });
-            match session.await.unwrap_or_else(|_| Err("it has just ended".to_owned())) {
+            match session.await.unwrap_or_else(|_| Err(ENDED.to_owned())) {
                 Ok(session) => attend(session, reader, writer, &shared).await,
                 Err(why) => write_line(&mut writer, &Answer::Refused(why)).await,
             }

@@ -29,6 +29,7 @@ use crate::base::host::TooLittleMemory;
 use crate::base::lock::Lock;
 use crate::image::{BootFiles, Format};
 use crate::machine::booting::Booting;
+use crate::machine::evidence::SCREEN;
 use crate::machine::probe::{Probe, probe};
 use crate::machine::runner::resident::{self, Happened, Resident};
 use crate::machine::runner::{Mode, boot_limit, direct_boot, nonce};
@@ -290,6 +291,12 @@ impl Living<'_> {
             Order::EndInput { slot, number } => self.resident.end_input(slot, number),
             Order::Resize { slot, size } => self.resident.resize(slot, size),
             Order::Close { slot, number } => self.resident.close(slot, number),
+            Order::Screen { reply } => {
+                let path = self.resident.machine().dir().join(SCREEN);
+                let picture = self.resident.machine().screenshot(&path).await.map_err(|error| error.to_string());
+                // A client that has gone needs none.
+                let _ = reply.send(picture);
+            }
             Order::Stop { within } => {
                 let status = self.shared.status();
                 if status.state == State::Up && status.unreachable.is_none() {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -41,19 +41,43 @@ pub struct Wanted {
     pub isolated: bool,
 }
 
-/// Make a machine from the image or artifact at `path`, unless there is one from it by that name: then that one is given, as it is.
+/// Make machines from the image or artifact at `path`: one, or `count` with numbers after the name. One that is there, from the same image, is
+/// given as it is.
 ///
 /// # Errors
-/// The image is missing or no disk, the name is that of another machine, or the state cannot be written.
-pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Place, RunError> {
+/// The image is missing or no disk, a name is that of another machine, the host has too little memory for those that do not run yet, or the
+/// state cannot be written.
+pub async fn make(
+    machines: &Machines,
+    path: &Path,
+    wanted: &Wanted,
+    count: Option<u32>,
+    store: Option<&Path>,
+) -> Result<Vec<Place>, RunError> {
     let source = Source::find(path, store)?;
     let from = path.canonicalize().map_err(|error| image::ImageError::read(path, error))?;
     let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
-    let place = machines.place(&name);
-    if place.exists() {
-        return same(place, from);
+    let names = count.map_or_else(|| vec![name.clone()], |count| (1..=count).map(|number| name.numbered(number)).collect());
+    let places: Vec<Place> = names.iter().map(|name| machines.place(name)).collect();
+    let mut starting = 0;
+    for place in &places {
+        if place.exists() {
+            same(place, &from)?;
+        }
+        starting += u64::from(!place.exists() || !place.runs()?);
     }
-    TooLittleMemory::refuse(wanted.memory, "--memory 1G")?;
+    let smaller = if count.is_some() { "--memory 1G, or a smaller --count" } else { "--memory 1G" };
+    TooLittleMemory::refuse(ByteSize(wanted.memory.bytes().saturating_mul(starting)), smaller)?;
+    for place in &places {
+        make_one(place, &source, &from, wanted).await?;
+    }
+    Ok(places)
+}
+
+async fn make_one(place: &Place, source: &Source, from: &Path, wanted: &Wanted) -> Result<(), RunError> {
+    if place.exists() {
+        return Ok(());
+    }
     wanted.forwards.iter().try_for_each(|forward| free(forward.host))?;
     let failed = |source| RunError::State { path: place.dir().to_owned(), source };
     let parent = place.dir().parent().unwrap_or(Path::new("/"));
@@ -63,8 +87,8 @@ pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Opti
     image::create_overlay(&source.image, source.format, &draft.disk()).await?;
     let record = Record {
         schema: SCHEMA,
-        name: name.clone(),
-        source: from.clone(),
+        name: place.name().clone(),
+        source: from.to_owned(),
         base: Base::of(&source.image)?,
         memory: wanted.memory,
         cpus: wanted.cpus,
@@ -74,17 +98,17 @@ pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Opti
     };
     atomic::write(&draft.record_file(), format!("{:#}\n", serde_json::json!(record)).as_bytes()).map_err(failed)?;
     match new.publish(Existing::Keep) {
-        Ok(()) => Ok(place),
+        Ok(()) => Ok(()),
         // Another process has made it meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => same(place, from),
         Err(error) => Err(failed(error)),
     }
 }
 
-/// The machine at `place`, if it was made from `from`.
-fn same(place: Place, from: PathBuf) -> Result<Place, RunError> {
+/// Make sure that the machine at `place` was made from `from`.
+fn same(place: &Place, from: &Path) -> Result<(), RunError> {
     let record = place.record()?;
-    if record.source == from { Ok(place) } else { Err(RunError::NameTaken { name: record.name, source_of: record.source }) }
+    if record.source == from { Ok(()) } else { Err(RunError::NameTaken { name: record.name, source_of: record.source }) }
 }
 
 /// Make directories that only this user may enter.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
+use clap::builder::RangedU64ValueParser;
 
 use super::memory::vm_memory;
 use crate::base::size::ByteSize;
@@ -35,6 +36,9 @@ pub struct Up {
     /// Let a port of 127.0.0.1 lead to one of the VM: 8080:80, or 80 for 80:80
     #[arg(long, value_name = "HOST:GUEST", value_parser = forward)]
     pub forward: Vec<Forward>,
+    /// Make so many VMs, with numbers after the name: lab-1, lab-2
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999), conflicts_with = "forward")]
+    pub count: Option<u32>,
     /// The VM.
     #[command(flatten)]
     pub vm: VmArgs,
@@ -47,8 +51,32 @@ pub struct Stop {
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<Name>,
     /// Seconds after which the power is cut
-    #[arg(long, value_name = "SECONDS", default_value_t = 90)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = seconds())]
     pub within: u64,
+}
+
+/// `wait`.
+#[derive(Debug, clap::Args)]
+pub struct Wait {
+    /// The machines
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+    /// Wait until they are off, not until they are up
+    #[arg(long)]
+    pub off: bool,
+    /// Seconds after which it is an error
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = seconds())]
+    pub within: u64,
+}
+
+/// `screenshot`.
+#[derive(Debug, clap::Args)]
+pub struct Screenshot {
+    /// The machine
+    pub name: Name,
+    /// The file to write; one that is there is replaced [default: NAME.png]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
 }
 
 /// `rm`.
@@ -130,6 +158,11 @@ pub struct Supervise {
     /// The store.
     #[arg(long)]
     pub store: Option<PathBuf>,
+}
+
+/// Seconds of a deadline, a year at most.
+fn seconds() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(..=31_536_000)
 }
 
 fn forward(text: &str) -> Result<Forward, String> {

@@ -3,22 +3,28 @@
 mod command;
 mod cp;
 mod end;
+mod inspect;
 mod list;
 mod logs;
+mod screenshot;
 mod ssh;
 mod up;
+mod wait;
 
 use crate::base::failure::AnyFailure;
-use crate::cli::Context;
+use crate::cli::{Context, printer};
 use crate::run::{Machines, Name, Place};
 
 pub use command::{exec, shell};
 pub use cp::cp;
 pub use end::{restart, rm, stop};
+pub use inspect::{inspect, port};
 pub use list::ps;
 pub use logs::logs;
+pub use screenshot::screenshot;
 pub use ssh::{ssh, ssh_config};
 pub use up::{start, supervise, up};
+pub use wait::wait;
 
 fn machines(context: &Context) -> Result<Machines, AnyFailure> {
     Ok(Machines::below(&context.environment.state_dir()?))
@@ -26,4 +32,14 @@ fn machines(context: &Context) -> Result<Machines, AnyFailure> {
 
 fn place(name: &Name, context: &Context) -> Result<Place, AnyFailure> {
     Ok(machines(context)?.find(name)?)
+}
+
+/// Tell what became of a machine.
+fn say(place: &Place, what: &str, context: &Context) -> Result<(), AnyFailure> {
+    if context.json {
+        let record = serde_json::json!({ "event": "machine", "name": place.name(), "what": what });
+        return Ok(printer::out(&context.record(&record))?);
+    }
+    printer::err(&format!("{} {what}\n", place.name()));
+    Ok(())
 }

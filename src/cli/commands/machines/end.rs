@@ -1,8 +1,9 @@
 //! `goldsmith stop`, `restart` and `rm`.
 
+use super::say;
 use crate::base::failure::AnyFailure;
+use crate::cli::Context;
 use crate::cli::args::{Rm, Stop};
-use crate::cli::{Context, printer};
 use crate::run::{self, Place};
 
 /// End machines in order, or by their power when that takes too long.
@@ -27,7 +28,7 @@ pub async fn stop(args: &Stop, context: &Context) -> Result<(), AnyFailure> {
 pub async fn restart(args: &Stop, context: &Context) -> Result<(), AnyFailure> {
     for place in places(&args.names, context)? {
         run::stop(&place, args.within).await?;
-        super::up::begin(&place, context).await?;
+        super::up::begin(&[place], context).await?;
     }
     Ok(())
 }
@@ -59,13 +60,4 @@ fn tell(place: &Place, ran: bool, context: &Context) -> Result<(), AnyFailure> {
         (true, Some(how)) => say(place, &format!("has ended: {how}"), context),
         (true, None) => say(place, "has ended", context),
     }
-}
-
-fn say(place: &Place, what: &str, context: &Context) -> Result<(), AnyFailure> {
-    if context.json {
-        let record = serde_json::json!({ "event": "machine", "name": place.name(), "what": what });
-        return Ok(printer::out(&context.record(&record))?);
-    }
-    printer::err(&format!("{} {what}\n", place.name()));
-    Ok(())
 }

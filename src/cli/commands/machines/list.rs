@@ -12,18 +12,18 @@ use crate::run::{self, Place, Status};
 
 /// One machine, as it is shown.
 #[derive(Debug, Serialize)]
-struct Row {
-    name: String,
+pub(super) struct Row {
+    pub(super) name: String,
     /// `up`, `starting`, …; `off` when it does not run, `unknown` when that cannot be told.
-    state: &'static str,
+    pub(super) state: &'static str,
     /// More about the state.
-    detail: Option<String>,
-    image: Option<String>,
-    memory: Option<ByteSize>,
-    forwards: Vec<Forward>,
+    pub(super) detail: Option<String>,
+    pub(super) image: Option<String>,
+    pub(super) memory: Option<ByteSize>,
+    pub(super) forwards: Vec<Forward>,
     /// Process id of QEMU.
-    qemu: Option<u32>,
-    created: Option<String>,
+    pub(super) qemu: Option<u32>,
+    pub(super) created: Option<String>,
 }
 
 /// List the machines and how each of them is.
@@ -42,7 +42,8 @@ pub async fn ps(context: &Context) -> Result<(), AnyFailure> {
     Ok(printer::out(&table(&rows))?)
 }
 
-async fn row(place: &Place) -> Row {
+/// What is known of a machine.
+pub(super) async fn row(place: &Place) -> Row {
     let (state, detail, qemu) = match run::status(place).await {
         Ok(Some(Status { state, detail, qemu, unreachable, .. })) => {
             let unreachable = unreachable.map(|why| format!("no commands: {why}"));

@@ -10,7 +10,7 @@ use crate::base::text::{printable, shell_line};
 use crate::cli::args::{OfMachine, Supervise, Up};
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
-use crate::run::{self, Machines, Place, Status, Wanted};
+use crate::run::{self, Machines, Place, Status, Supervisor, Wanted};
 
 /// Make a machine, unless it is there, start it, unless it runs, and wait until its system is up.
 ///
@@ -26,8 +26,8 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
         isolated: args.vm.isolated,
     };
     let store = host::store_place(context);
-    let place = run::make(&super::machines(context)?, &image, &wanted, store.as_deref()).await?;
-    begin(&place, context).await
+    let places = run::make(&super::machines(context)?, &image, &wanted, args.count, store.as_deref()).await?;
+    begin(&places, context).await
 }
 
 /// Start a machine that was stopped.
@@ -35,7 +35,7 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
 /// # Errors
 /// Whatever kept it from coming up.
 pub async fn start(args: &OfMachine, context: &Context) -> Result<(), AnyFailure> {
-    begin(&super::place(&args.name, context)?, context).await
+    begin(&[super::place(&args.name, context)?], context).await
 }
 
 /// Be the process that a machine lives in.
@@ -47,16 +47,39 @@ pub async fn supervise(args: &Supervise) -> Result<(), AnyFailure> {
     Ok(run::supervise(&place, args.store.as_deref()).await?)
 }
 
-pub(super) async fn begin(place: &Place, context: &Context) -> Result<(), AnyFailure> {
+/// Start machines and wait until all of them are up.
+///
+/// # Errors
+/// One did not come up: the first one's failure, when the others have been waited for.
+pub(super) async fn begin(places: &[Place], context: &Context) -> Result<(), AnyFailure> {
+    let supervisors: Vec<_> = places.iter().map(|place| (place, supervisor(place, context))).collect();
+    let events = Events::new(context.listeners());
+    let mut failed: Option<AnyFailure> = None;
+    for (place, supervisor) in supervisors {
+        let came = match supervisor {
+            Ok(supervisor) => come_up(place, supervisor, &events, context).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = came {
+            failed.get_or_insert(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+fn supervisor(place: &Place, context: &Context) -> Result<Supervisor, AnyFailure> {
     let (state, store) = (context.environment.state_dir()?, host::store_place(context));
     let mut args: Vec<OsString> = ["supervise", place.name().as_str(), "--state"].map(OsString::from).to_vec();
     args.push(state.into());
     if let Some(store) = &store {
         args.extend(["--store".into(), std::path::absolute(store).unwrap_or_else(|_| store.clone()).into()]);
     }
-    let supervisor = run::begin(place, &args, store.as_deref())?;
+    Ok(run::begin(place, &args, store.as_deref())?)
+}
+
+async fn come_up(place: &Place, supervisor: Supervisor, events: &Events, context: &Context) -> Result<(), AnyFailure> {
     let ran = supervisor.ran();
-    let task = Events::new(context.listeners()).task(format!("start {}", place.name()));
+    let task = events.task(format!("start {}", place.name()));
     let mut last = String::new();
     let waited = supervisor.wait(|status| tell(status, &mut last, &task)).await;
     let status = match waited {
