@@ -236,19 +236,29 @@ cat /proc/sys/kernel/hostname "$tree/etc/hostname" "$tree/etc/hosts"
 
 #[test]
 fn packages_are_installed_under_a_name_that_no_host_changes() {
-    let dir = tempfile::tempdir().unwrap();
-    let tool = dir.path().join("mmdebstrap");
-    fs::write(&tool, MMDEBSTRAP).unwrap();
-    fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    fs::write(dir.path().join("sources.list"), "").unwrap();
-    let output = unshare()
-        .args(["--pid", "--fork", "--mount", "--mount-proc", "--uts", "--", "sh", "-c", TREE, "tree.sh", "true"])
-        .env("PATH", format!("{}:/usr/sbin:/usr/bin", dir.path().display()))
-        .envs([("GS_SUITE", "bookworm"), ("GS_PACKAGES", "docker.io")])
-        .env("GS_WORK", dir.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let seen = format!("{UNNAMED}\n{UNNAMED}\n127.0.0.1 localhost\n127.0.1.1 {UNNAMED}\ngoldsmith: tree of ");
-    assert!(output.status.success() && said.starts_with(&seen), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    // As this user; and when that is root, as one who is root of a namespace and no more.
+    let mut users = vec![unshare()];
+    if fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap() == 0 {
+        let mut ordinary = Command::new("setpriv");
+        ordinary.args(["--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "--user", "--map-root-user"]);
+        users.push(ordinary);
+    }
+    for mut user in users {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let tool = dir.path().join("mmdebstrap");
+        fs::write(&tool, MMDEBSTRAP).unwrap();
+        fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::write(dir.path().join("sources.list"), "").unwrap();
+        let output = user
+            .args(["--pid", "--fork", "--mount", "--mount-proc", "--uts", "--", "sh", "-c", TREE, "tree.sh", "true"])
+            .env("PATH", format!("{}:/usr/sbin:/usr/bin", dir.path().display()))
+            .envs([("GS_SUITE", "bookworm"), ("GS_PACKAGES", "docker.io")])
+            .env("GS_WORK", dir.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let seen = format!("{UNNAMED}\n{UNNAMED}\n127.0.0.1 localhost\n127.0.1.1 {UNNAMED}\ngoldsmith: tree of ");
+        assert!(output.status.success() && said.starts_with(&seen), "{user:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    }
 }

@@ -12,7 +12,9 @@ export TMPDIR="$GS_WORK"
 
 # What maintainer scripts take for the system's name (installer/hostname.rs): without it, this host's. The settings bring both files again.
 export GS_NAME=unnamed-image
-echo "$GS_NAME" > /proc/sys/kernel/hostname
+# /proc/sys/kernel/hostname is the host's root's alone to write, even in a namespace of one's own (kernel/utsname_sysctl.c). Perl and this
+# file of it are there: mmdebstrap needs them.
+perl -e 'require "syscall.ph"; my $name = shift; syscall(&SYS_sethostname, $name, length $name) == 0 or die "sethostname: $!\n"' "$GS_NAME"
 
 mmdebstrap --format=directory --variant=apt --include="$GS_PACKAGES" \
     --aptopt='APT::Install-Recommends "false"' \
