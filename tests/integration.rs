@@ -1,5 +1,6 @@
 //! The one integration binary: one link, one run, modules by subject.
 
+mod anaconda_cases;
 mod apt_choice;
 mod apt_repository_cases;
 mod architecture;
@@ -31,7 +32,6 @@ mod deploy_cases;
 mod container_cases;
 mod deploy_scripts;
 mod kubernetes_cases;
-mod rehearsal_cases;
 mod sbom_cases;
 mod run_cases;
 mod machines_cases;

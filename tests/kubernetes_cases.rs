@@ -1,5 +1,5 @@
 //! The recipe of a Kubernetes node on Debian, built for real with a stand-in of kubelet out of a repository that the test signs: Debian 12 has no
-//! kubelet. The node of CentOS is rehearsed (`rehearsal_cases::built`), rendered (`kickstart_cases`) and checked against bundles
+//! kubelet. The node of CentOS is rehearsed (`anaconda_cases::built`), rendered (`kickstart_cases`) and checked against bundles
 //! (`closure_cases`).
 
 use std::fs;

@@ -5,7 +5,7 @@ use super::{missing, read};
 /// The rehearsal medium alone, without goldsmith: whether the machine really ends so is seen here, and only in a machine.
 const REHEARSED: &str = "tests/rehearsal/rows.py";
 /// goldsmith's builds on that medium: what it says of such an end, and how soon.
-const BUILT: &str = "tests/rehearsal_cases/rows.rs";
+const BUILT: &str = "tests/anaconda_cases/rows.rs";
 
 /// A row of "what ends how".
 struct Ending {

@@ -1,4 +1,4 @@
-//! goldsmith on the rehearsal medium, which behaves as the facts about Anaconda 7.5 say and shares nothing with goldsmith:
+//! goldsmith on the rehearsal medium for Anaconda, which behaves as the facts about Anaconda 7.5 say and shares nothing with goldsmith:
 //! `tests/rehearsal/README.md` tells what it proves and what it cannot.
 
 mod built;
