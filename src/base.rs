@@ -19,4 +19,5 @@ pub mod read_at;
 pub mod secret;
 pub mod size;
 pub mod text;
+pub mod unit;
 pub mod uuid;

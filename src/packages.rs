@@ -18,7 +18,7 @@ pub mod solve;
 pub mod version;
 pub mod yum;
 
-pub use brought::{Brought, full_name};
+pub use brought::Brought;
 pub use checksum::{Checksum, NotAChecksum};
 pub use error::{At, IndexError, Problem};
 pub use input::{Input, Listed};

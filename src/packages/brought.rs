@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::unit::full_name;
+
 /// Where packages put unit files; Debian 12 has them below `/lib`, EL7 and newer suites below `/usr/lib` (systemd.unit(5)).
 const UNITS: [&str; 2] = ["lib/systemd/system/", "usr/lib/systemd/system/"];
 /// Where packages put init scripts.
@@ -62,15 +64,6 @@ impl Brought {
     /// Whether a module is there as a file.
     pub fn has_module(&self, name: &str) -> bool {
         self.modules.contains(&name.replace('-', "_"))
-    }
-}
-
-/// A unit's name with its suffix (systemctl(1): a name without one is a service's).
-pub fn full_name(unit: &str) -> String {
-    const SUFFIXES: [&str; 11] = ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
-    match unit.rsplit_once('.') {
-        Some((_, suffix)) if SUFFIXES.contains(&suffix) => unit.to_owned(),
-        _ => format!("{unit}.service"),
     }
 }
 

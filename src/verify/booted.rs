@@ -9,6 +9,7 @@ use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, fir
 use crate::base::event::Task;
 use crate::base::failure::{Class, Failure};
 use crate::base::text::shell_line;
+use crate::base::unit::full_name;
 use crate::image::{self, BootFiles, Format};
 use crate::machine::booting::Booting;
 use crate::machine::firmware::find_uefi;
@@ -338,9 +339,7 @@ fn failed_units(promises: &Promises, booted: &Answer, failed: &Answer) -> CheckR
     };
     let is_told = |name: &&str| {
         promises.checks.iter().any(|check| match &check.kind {
-            CheckKind::Service { unit, restarting: true, .. } => {
-                name.strip_suffix(".service").unwrap_or(name) == unit.trim_end_matches(".service")
-            }
+            CheckKind::Service { unit, restarting: true, .. } => full_name(unit) == *name,
             _ => false,
         })
     };
@@ -443,12 +442,8 @@ fn package(name: &str, answer: &Answer, version: Option<&str>, installed: bool) 
 fn swap(name: &str, lines: &[String], wanted: bool) -> CheckResult {
     let spaces: Vec<&str> =
         lines.iter().filter(|line| line.starts_with('/')).filter_map(|line| line.split_ascii_whitespace().next()).collect();
-    match (spaces.is_empty(), wanted) {
-        (true, true) => CheckResult::failed(name, "none is in use"),
-        (true, false) => CheckResult::passed(name, "none is in use"),
-        (false, true) => CheckResult::passed(name, format!("{} is in use", spaces.join(", "))),
-        (false, false) => CheckResult::failed(name, format!("{} is in use", spaces.join(", "))),
-    }
+    let found = if spaces.is_empty() { "none is in use".to_owned() } else { format!("{} is in use", spaces.join(", ")) };
+    if spaces.is_empty() == wanted { CheckResult::failed(name, found) } else { CheckResult::passed(name, found) }
 }
 
 /// proc_net_tcp(5): the local address is `HEX:PORT`, state 0A is LISTEN.

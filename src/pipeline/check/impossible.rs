@@ -2,6 +2,7 @@
 
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
+use crate::base::unit::full_name;
 use crate::pipeline::closure::Forecast;
 use crate::recipe::{CheckKind, Recipe, Toggle};
 use crate::verify::is_docker_version;
@@ -51,9 +52,8 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
 }
 
 fn service(recipe: &Recipe, unit: &str, enabled: Option<bool>, active: Option<bool>, restarting: bool) -> Option<String> {
-    let full = |name: &str| if name.contains('.') { name.to_owned() } else { format!("{name}.service") };
-    let listed = |units: &[String]| units.iter().any(|listed| full(listed) == full(unit));
-    let firewall = recipe.system.firewall == Toggle::Disabled && full(unit) == "firewalld.service";
+    let listed = |units: &[String]| units.iter().any(|listed| full_name(listed) == full_name(unit));
+    let firewall = recipe.system.firewall == Toggle::Disabled && full_name(unit) == "firewalld.service";
     if enabled == Some(true) && listed(&recipe.services.disable) {
         return Some(format!("services.disable names {unit}, and the check wants it enabled"));
     }

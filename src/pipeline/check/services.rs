@@ -1,7 +1,8 @@
 //! Units and kernel modules that a recipe names and no package brings. Pure.
 
 use super::report::{Area, Row};
-use crate::packages::{Brought, full_name};
+use crate::base::unit::full_name;
+use crate::packages::Brought;
 use crate::recipe::Recipe;
 
 /// Suffixes of units that systemd makes without a file: of fstab, of devices, for control groups (systemd.unit(5)).
