@@ -1,5 +1,6 @@
 //! One file per command: it asks the other modules and says what they answered.
 
+mod copies;
 pub mod init;
 pub mod check;
 pub mod plan;

@@ -34,6 +34,11 @@ fn place(name: &Name, context: &Context) -> Result<Place, AnyFailure> {
     Ok(machines(context)?.find(name)?)
 }
 
+/// All of them, or none when one is not there.
+fn places(names: &[Name], context: &Context) -> Result<Vec<Place>, AnyFailure> {
+    names.iter().map(|name| place(name, context)).collect()
+}
+
 /// Tell what became of a machine.
 fn say(place: &Place, what: &str, context: &Context) -> Result<(), AnyFailure> {
     if context.json {

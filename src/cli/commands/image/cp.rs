@@ -6,33 +6,12 @@ use serde_json::json;
 
 use super::opened::{absolute, root};
 use crate::base::event::SCHEMA;
-use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::failure::AnyFailure;
 use crate::base::size::rounded;
 use crate::base::text::{counted, printable};
+use crate::cli::commands::copies::Target;
 use crate::cli::{Context, printer};
 use crate::image::{self, Copied};
-
-/// Why nothing was copied.
-#[derive(Debug, thiserror::Error)]
-enum NoTarget {
-    #[error("{} is no directory, so it cannot take several files", .0.display())]
-    NoDirectory(PathBuf),
-    #[error("{} has no name of its own", .0.display())]
-    Nameless(PathBuf),
-}
-
-impl Failure for NoTarget {
-    fn class(&self) -> Class {
-        Class::Usage
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some(match self {
-            Self::NoDirectory(_) => "make that directory first".to_owned(),
-            Self::Nameless(_) => "give a new name as the target".to_owned(),
-        })
-    }
-}
 
 /// Copy the files and directories out of the image; the last of `words` is where they go.
 ///
@@ -41,19 +20,11 @@ impl Failure for NoTarget {
 pub(super) async fn run(image: &Path, words: &[PathBuf], context: &Context) -> Result<(), AnyFailure> {
     // clap asks for two words at least.
     let Some((target, paths)) = words.split_last() else { return Ok(()) };
-    let is_directory = target.is_dir();
-    if paths.len() > 1 && !is_directory {
-        return Err(NoTarget::NoDirectory(target.clone()).into());
-    }
+    let places = Target::new(target, paths.len())?;
     let root = root(image, context)?;
     let mut all = Copied::default();
     for path in paths {
-        let place = match (is_directory, path.file_name()) {
-            (true, Some(name)) => target.join(name),
-            (true, None) => return Err(NoTarget::Nameless(path.clone()).into()),
-            (false, _) => target.clone(),
-        };
-        let copied = image::copy_out(&root, &absolute(path), &place).await?;
+        let copied = image::copy_out(&root, &absolute(path), &places.place(path)?).await?;
         all.files += copied.files;
         all.bytes += copied.bytes;
         all.left_out.extend(copied.left_out);

@@ -9,6 +9,7 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::base::text::{counted, printable};
 use crate::cli::args::{Cp, Location};
+use crate::cli::commands::copies::Target;
 use crate::cli::{Context, printer};
 use crate::run::{self, Name, Transferred};
 
@@ -24,10 +25,6 @@ enum Unclear {
     BothWays,
     #[error("the files are to come from this host and from a VM")]
     Mixed,
-    #[error("{} is no directory, so it cannot take several files", .0.display())]
-    NoDirectory(PathBuf),
-    #[error("`{0}` has no name of its own")]
-    Nameless(String),
 }
 
 impl Failure for Unclear {
@@ -40,8 +37,6 @@ impl Failure for Unclear {
             Self::NoMachine => "to copy into a VM: goldsmith cp FILE NAME:PATH; out of one: goldsmith cp NAME:PATH FILE".to_owned(),
             Self::BothWays => "copy them to this host first, and from there into the other VM".to_owned(),
             Self::Mixed => "copy them one after the other".to_owned(),
-            Self::NoDirectory(_) => "make that directory first".to_owned(),
-            Self::Nameless(_) => "give a new name as the target".to_owned(),
         })
     }
 }
@@ -94,17 +89,10 @@ pub async fn cp(args: &Cp, context: &Context) -> Result<(), AnyFailure> {
 
 /// Copy out of machines.
 async fn out(sources: &[(&Name, &str)], target: &Path, context: &Context) -> Result<Transferred, AnyFailure> {
-    let is_directory = target.is_dir();
-    if sources.len() > 1 && !is_directory {
-        return Err(Unclear::NoDirectory(target.to_owned()).into());
-    }
+    let places = Target::new(target, sources.len())?;
     let mut all = Transferred::default();
     for (name, path) in sources {
-        let new = match (is_directory, Path::new(path).file_name()) {
-            (true, Some(own)) => target.join(own),
-            (true, None) => return Err(Unclear::Nameless((*path).to_owned()).into()),
-            (false, _) => target.to_owned(),
-        };
+        let new = places.place(Path::new(path))?;
         let place = super::place(name, context)?;
         let task = begin(context);
         let done = run::copy_out(&place, path, &new, teller(&task)).await?;

@@ -1,6 +1,6 @@
 //! `goldsmith stop`, `restart` and `rm`.
 
-use super::say;
+use super::{places, say};
 use crate::base::failure::AnyFailure;
 use crate::cli::Context;
 use crate::cli::args::{Rm, Stop};
@@ -46,11 +46,6 @@ pub async fn rm(args: &Rm, context: &Context) -> Result<(), AnyFailure> {
         say(&place, "removed", context)?;
     }
     Ok(())
-}
-
-/// All of them, or none when one is not there.
-fn places(names: &[run::Name], context: &Context) -> Result<Vec<Place>, AnyFailure> {
-    names.iter().map(|name| super::place(name, context)).collect()
 }
 
 fn tell(place: &Place, ran: bool, context: &Context) -> Result<(), AnyFailure> {

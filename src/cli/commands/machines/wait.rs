@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use crate::base::failure::AnyFailure;
 use crate::cli::Context;
 use crate::cli::args::Wait;
-use crate::run::{self, Place, Until};
+use crate::run::{self, Until};
 
 /// Wait until machines are up, or off. All of them share the time.
 ///
 /// # Errors
 /// There is no such machine, the time is over, or one that was to be up is off.
 pub async fn wait(args: &Wait, context: &Context) -> Result<(), AnyFailure> {
-    let places: Vec<Place> = args.names.iter().map(|name| super::place(name, context)).collect::<Result<_, _>>()?;
+    let places = super::places(&args.names, context)?;
     let (until, what) = if args.off { (Until::Off, "off") } else { (Until::Up, "up") };
     let (begun, within) = (Instant::now(), Duration::from_secs(args.within));
     for place in &places {
