@@ -48,7 +48,7 @@ pub use boot_files::BootFiles;
 pub use create::{Compress, check, create_overlay, create_overlay_unchecked, create_raw, free_bytes, require_space};
 pub use disk::{Disk, DiskInfo};
 pub use error::ImageError;
-pub use extract::{Copied, copy_out};
+pub use extract::{Copied, copy_out, permissions_of_a_copy};
 pub use filesystem::{Entry, FileKind, Identity, Metadata, Usage, Xattr};
 pub use foreign::ImageFormat;
 pub use free::FreeSpace;

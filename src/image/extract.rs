@@ -127,6 +127,11 @@ fn set_mode(file: &File, metadata: &Metadata) -> io::Result<()> {
 }
 
 fn permissions(metadata: &Metadata) -> Permissions {
-    let owner = if metadata.kind == FileKind::Directory { 0o700 } else { 0o600 };
-    Permissions::from_mode(metadata.mode & 0o777 | owner)
+    permissions_of_a_copy(metadata.mode, metadata.kind == FileKind::Directory)
+}
+
+/// What a copy of a guest's file or directory gets of its mode: no set-uid, set-gid and sticky bits, and whoever copied it may read and write it.
+pub fn permissions_of_a_copy(mode: u32, is_directory: bool) -> Permissions {
+    let owner = if is_directory { 0o700 } else { 0o600 };
+    Permissions::from_mode(mode & 0o777 | owner)
 }

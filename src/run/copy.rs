@@ -44,6 +44,7 @@ pub async fn copy_in(place: &Place, sources: &[PathBuf], target: &str, progress:
     };
     let named = sources.iter().map(|source| outgoing::Named::new(source, name)).collect::<Result<Vec<_>, _>>()?;
     let (writer, mut packed) = stream::pipe();
+    // Dropped, it is not waited for: it makes nothing, and may read a slow file.
     let packing = tokio::task::spawn_blocking(move || outgoing::pack(&named, writer));
     let (mut feed, hearing) = begin(place, &["sh", "-c", UNPACK, "sh", directory]).await?;
     let ended = tokio::select! {
@@ -69,21 +70,16 @@ pub async fn copy_in(place: &Place, sources: &[PathBuf], target: &str, progress:
 pub async fn copy_out(place: &Place, source: &str, target: &Path, mut progress: impl FnMut(u64)) -> Result<Transferred, RunError> {
     incoming::refuse_existing(target)?;
     let (_feed, hearing) = begin(place, &["sh", "-c", PACK, "sh", source]).await?;
-    let (writer, reader) = stream::channel();
     let path = target.to_owned();
-    let unpacking = stream::Work::begin(move || incoming::unpack(reader, &path));
+    let unpacking = stream::Fed::begin(move |reader| incoming::unpack(reader, &path));
     let unpacking = unpacking.map_err(|source| RunError::Transfer { path: target.to_owned(), source })?;
-    // Gone before the thread is waited for.
-    let writer = writer;
     let mut taken = 0;
     let heard = hear(place, hearing, async |bytes: Vec<u8>| {
         taken += bytes.len() as u64;
         progress(taken);
-        // One that has failed tells why when it is asked.
-        let _ = writer.send(bytes).await;
+        unpacking.give(bytes).await;
     });
     let ended = heard.await?;
-    drop(writer);
     let unpacked = unpacking.result().await;
     // The archive of a command that failed has no end.
     if ended.status != 0 && ended.status != CHANGED {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +12,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::transferred::Transferred;
 use crate::base::atomic::{Existing, NewDir, NewFile};
+use crate::image;
 use crate::run::error::RunError;
 
 /// What was unpacked, and has not its final name yet.
@@ -84,8 +85,8 @@ pub(super) fn unpack(reader: impl Read, target: &Path) -> Result<Unpacked, RunEr
         return Ok(Unpacked { new: New::File(new), target: target.to_owned(), done });
     }
     let new = NewDir::beside(target).map_err(|error| failed(target, error))?;
-    let mut tree = Tree { root: new.path().to_owned(), directories: BTreeSet::from([PathBuf::new()]), modes: Vec::new(), done };
-    tree.modes.push((PathBuf::new(), mode_of(&first, 0o700)));
+    let mut tree = Tree { root: new.path().to_owned(), directories: BTreeSet::from([PathBuf::new()]), permissions: Vec::new(), done };
+    tree.permissions.push((PathBuf::new(), permissions(&first)));
     for entry in entries {
         let added = entry.and_then(|mut entry| tree.add(&mut entry));
         added.map_err(|error| failed(target, error))?;
@@ -113,21 +114,20 @@ fn kind_of<R: Read>(entry: &Entry<'_, R>) -> Kind {
     }
 }
 
-/// Permission bits that the user has; `owner` are always the owner's.
-fn mode_of<R: Read>(entry: &Entry<'_, R>, owner: u32) -> u32 {
-    entry.header().mode().unwrap_or_default() & 0o777 | owner
+fn permissions<R: Read>(entry: &Entry<'_, R>) -> Permissions {
+    image::permissions_of_a_copy(entry.header().mode().unwrap_or_default(), kind_of(entry) == Kind::Directory)
 }
 
 /// Write the content of a file, its mode and its time.
 fn content<R: Read>(entry: &mut Entry<'_, R>, mut file: &File, done: &mut Transferred) -> io::Result<()> {
-    let (size, mode) = (entry.size(), mode_of(entry, 0o600));
+    let (size, permissions) = (entry.size(), permissions(entry));
     let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(entry.header().mtime().unwrap_or_default()));
     let written = io::copy(entry, &mut file)?;
     if written != size {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     done.bytes += written;
-    file.set_permissions(Permissions::from_mode(mode))?;
+    file.set_permissions(permissions)?;
     modified.map_or(Ok(()), |time| file.set_modified(time))
 }
 
@@ -136,8 +136,8 @@ struct Tree {
     root: PathBuf,
     /// Directories of ours: only in them is anything made, so that no link of the archive is followed.
     directories: BTreeSet<PathBuf>,
-    /// Modes that directories get when all is in them.
-    modes: Vec<(PathBuf, u32)>,
+    /// What directories get when all is in them.
+    permissions: Vec<(PathBuf, Permissions)>,
     done: Transferred,
 }
 
@@ -167,7 +167,7 @@ impl Tree {
             }
             Kind::Directory => {
                 DirBuilder::new().mode(0o700).create(path)?;
-                self.modes.push((place.clone(), mode_of(entry, 0o700)));
+                self.permissions.push((place.clone(), permissions(entry)));
                 self.directories.insert(place);
             }
             Kind::Symlink => symlink(entry.link_name()?.ok_or_else(|| damaged("the guest sent a link to nothing"))?, path)?,
@@ -186,8 +186,8 @@ impl Tree {
     }
 
     fn close(self) -> io::Result<Transferred> {
-        for (place, mode) in self.modes.iter().rev() {
-            fs::set_permissions(self.root.join(place), Permissions::from_mode(*mode))?;
+        for (place, permissions) in self.permissions.into_iter().rev() {
+            fs::set_permissions(self.root.join(place), permissions)?;
         }
         Ok(self.done)
     }
@@ -195,6 +195,7 @@ impl Tree {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
     use tar::{Builder, Header};

@@ -12,8 +12,6 @@ const PIECE: usize = 64 << 10;
 
 /// The task's end of what a thread writes.
 pub(super) type Receiver = mpsc::Receiver<Vec<u8>>;
-/// The task's end of what a thread reads.
-pub(super) type Sender = mpsc::Sender<Vec<u8>>;
 
 /// What a thread writes and a task takes.
 pub(super) fn pipe() -> (Writer, Receiver) {
@@ -21,16 +19,10 @@ pub(super) fn pipe() -> (Writer, Receiver) {
     (Writer { sender, piece: Vec::new() }, receiver)
 }
 
-/// What a task gives and a thread reads.
-pub(super) fn channel() -> (Sender, Reader) {
-    let (sender, receiver) = mpsc::channel(PIECES);
-    (sender, Reader { receiver, piece: Vec::new(), read: 0 })
-}
-
 /// Writes pieces. The last one goes with [`Write::flush`]. For a thread that may block.
 #[derive(Debug)]
 pub(super) struct Writer {
-    sender: Sender,
+    sender: mpsc::Sender<Vec<u8>>,
     piece: Vec<u8>,
 }
 
@@ -73,27 +65,39 @@ impl Read for Reader {
     }
 }
 
-/// A thread that does one thing. Dropped, it is waited for, so that it leaves nothing behind: what it reads must have ended by then.
+/// A thread that reads what a task gives it. Dropped, its reading ends and it is waited for, so that it leaves nothing behind.
 #[derive(Debug)]
-pub(super) struct Work<T> {
+pub(super) struct Fed<T> {
+    /// Gone at the end of what is given.
+    sender: Option<mpsc::Sender<Vec<u8>>>,
     thread: Option<thread::JoinHandle<()>>,
     result: oneshot::Receiver<T>,
 }
 
-impl<T: Send + 'static> Work<T> {
-    /// Begin it.
+impl<T: Send + 'static> Fed<T> {
+    /// Begin `work`.
     ///
     /// # Errors
     /// The host gives no thread.
-    pub(super) fn begin(work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
+    pub(super) fn begin(work: impl FnOnce(Reader) -> T + Send + 'static) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(PIECES);
+        let reader = Reader { receiver, piece: Vec::new(), read: 0 };
         let (tell, result) = oneshot::channel();
         // A caller that has gone is told nothing.
-        let thread = thread::Builder::new().spawn(move || drop(tell.send(work())))?;
-        Ok(Self { thread: Some(thread), result })
+        let thread = thread::Builder::new().spawn(move || drop(tell.send(work(reader))))?;
+        Ok(Self { sender: Some(sender), thread: Some(thread), result })
     }
 
-    /// What came of it.
+    /// Give it the next bytes. One that reads no more tells why by its result.
+    pub(super) async fn give(&self, bytes: Vec<u8>) {
+        if let Some(sender) = &self.sender {
+            let _ = sender.send(bytes).await;
+        }
+    }
+
+    /// That was all: what came of it.
     pub(super) async fn result(mut self) -> T {
+        self.sender = None;
         match (&mut self.result).await {
             Ok(result) => result,
             Err(_) => match self.thread.take().map(thread::JoinHandle::join) {
@@ -104,8 +108,9 @@ impl<T: Send + 'static> Work<T> {
     }
 }
 
-impl<T> Drop for Work<T> {
+impl<T> Drop for Fed<T> {
     fn drop(&mut self) {
+        self.sender = None;
         // A panic of it was told where it happened.
         self.thread.take().map(thread::JoinHandle::join);
     }
