@@ -11,6 +11,7 @@ pub mod failure;
 pub mod fingerprint;
 pub mod gzip;
 pub mod host;
+pub mod host_name;
 pub mod journal;
 pub mod lock;
 pub mod namespaces;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::audit_rules::AUDIT_RULES;
 use super::mask::is_variable_name;
 use crate::base::fingerprint::{Fingerprint, NotAFingerprint};
+use crate::base::host_name::{self, HostName};
 use crate::base::size::ByteSize;
 use crate::base::text::suggestion;
 
@@ -63,11 +64,9 @@ pub(super) fn line(text: &str) -> Verdict {
     }
 }
 
-/// A host name: RFC 1123 labels; 64 bytes are what sethostname(2) takes.
+/// A host name.
 pub(super) fn hostname(text: &str) -> Verdict {
-    let label = |label: &str| label.len() <= 63 && spelled(label, alphanumeric, or_one_of(b"-")) && !label.ends_with('-');
-    let fits = text.len() <= 64 && text.split('.').all(label);
-    ensure(fits, text, "a host name", "use letters, digits and `-` (not at an end), labels of up to 63 parted by dots, 64 in all")
+    ensure(text.parse::<HostName>().is_ok(), text, "a host name", host_name::SPELLING)
 }
 
 /// A name of the tz database; whether the image has that zone is not known here.
