@@ -68,6 +68,7 @@ async fn in_guest(dir: &Path, script: RunnerTask, disks: &[PathBuf]) {
         boot: Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner, command_line: format!("{} rw panic=-1", arguments.join(" ")) },
         ports: vec![PORT.to_owned()],
         network: NetworkSpec::None,
+        segment: None,
         reboots: false,
     };
     let limits = || Limits::new(Duration::from_secs(180), accelerator);

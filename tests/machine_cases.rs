@@ -6,7 +6,7 @@ use std::path::Path;
 use goldsmith::base::size::ByteSize;
 use goldsmith::machine::MachineSpec;
 use goldsmith::machine::args::{Wiring, arguments};
-use goldsmith::machine::spec::{Accelerator, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, Forward, NetworkSpec, Subnet};
+use goldsmith::machine::spec::{Accelerator, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, Forward, Mac, NetworkSpec, Subnet};
 
 /// A machine with nothing special about it.
 pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
@@ -19,6 +19,7 @@ pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
         boot,
         ports: Vec::new(),
         network: NetworkSpec::None,
+        segment: None,
         reboots: false,
     }
 }
@@ -62,6 +63,7 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
             MachineSpec {
                 reboots: true,
                 network: user(true, None, Some(2222)),
+                segment: Some(Mac([0x52, 0x54, 10, 207, 0, 1])),
                 ..plain(
                     "local",
                     Boot::Disk(FirmwareFiles::Bios),
@@ -82,7 +84,7 @@ fn specs_become_the_arguments_of_the_golden_files() {
         spec.check().unwrap();
         let log = Path::new("/evidence,1/console.log");
         let ports = (0..).take(spec.ports.len()).map(|index| 12 + index).collect();
-        let run = arguments(&spec, &Wiring::Inherited { qmp: 10, console: 11, console_log: log, ports });
+        let run = arguments(&spec, &Wiring::Inherited { qmp: 10, console: 11, console_log: log, ports, segment: spec.segment.map(|_| 9) });
         let paste = arguments(&spec, &Wiring::Terminal);
         // An option and its value on one line.
         let text = |args: &[String]| {

@@ -13,6 +13,7 @@ use super::spec::{Accelerator, Access, Boot, Drive, Durability, FirmwareFiles, F
 const SLOT_NETWORK: usize = 0x3;
 const SLOT_PORTS: usize = 0x4;
 const SLOT_RANDOM: usize = 0x5;
+const SLOT_SEGMENT: usize = 0x6;
 const SLOT_FIRST_DRIVE: usize = 0x10;
 
 /// Where the machine's lines lead.
@@ -28,6 +29,8 @@ pub enum Wiring<'a> {
         console_log: &'a Path,
         /// The virtio-serial ports, in the order of the spec.
         ports: Vec<RawFd>,
+        /// A socket for the frames of the second card.
+        segment: Option<RawFd>,
     },
     /// Console and monitor on the terminal (Ctrl-A C switches), each port's output in a file of the working directory.
     Terminal,
@@ -60,6 +63,7 @@ pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
     drives(&mut args, spec);
     lines(&mut args, spec, wiring);
     network(&mut args, spec);
+    segment(&mut args, spec, wiring);
     args.option("-device", pci(spec, "virtio-rng-pci", SLOT_RANDOM));
     args.option("-device", "pvpanic");
     args.0
@@ -241,6 +245,17 @@ fn network(args: &mut Args, spec: &MachineSpec) {
     }
     args.option("-netdev", backend);
     args.option("-device", format!("{},netdev=net0", pci(spec, "virtio-net-pci", SLOT_NETWORK)));
+}
+
+/// A frame is a datagram (QEMU 7.2, `dgram`). Without the others, the card is on a hub that nothing else is on.
+fn segment(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
+    let Some(mac) = spec.segment else { return };
+    let backend = match wiring {
+        Wiring::Inherited { segment: Some(fd), .. } => format!("dgram,id=net1,local.type=fd,local.str={fd}"),
+        _ => "hubport,id=net1,hubid=0".to_owned(),
+    };
+    args.option("-netdev", backend);
+    args.option("-device", format!("{},netdev=net1,mac={mac}", pci(spec, "virtio-net-pci", SLOT_SEGMENT)));
 }
 
 fn pci(spec: &MachineSpec, device: &str, slot: usize) -> String {

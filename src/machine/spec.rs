@@ -1,5 +1,6 @@
 //! What machine is wanted, as types. Pure; `args` turns it into QEMU's words.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct MachineSpec {
     pub ports: Vec<String>,
     /// The guest's network.
     pub network: NetworkSpec,
+    /// The address of a second card, whose frames come and go by [`super::Machine::take_segment`].
+    pub segment: Option<Mac>,
     /// Whether the guest may reboot. When it may not, a reboot is [`super::MachineEvent::Shutdown`] with reason `Reset`.
     pub reboots: bool,
 }
@@ -181,6 +184,17 @@ pub enum NetworkSpec {
     },
 }
 
+/// A network card's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mac(pub [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
 /// A TCP port of 127.0.0.1 on the host that leads to one of the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Forward {
@@ -315,6 +329,7 @@ mod tests {
             boot: Boot::Disk(FirmwareFiles::Bios),
             ports: vec!["org.goldsmith.0".into()],
             network: NetworkSpec::None,
+            segment: None,
             reboots: false,
         }
     }

@@ -14,12 +14,13 @@ use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use qapi::qmp;
-use tokio::net::UnixStream;
+use tokio::net::{UnixDatagram, UnixStream};
 use tokio::process::ChildStderr;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
@@ -66,6 +67,7 @@ pub struct Machine {
     stderr_tail: VecDeque<String>,
     port_names: Vec<String>,
     ports: BTreeMap<String, UnixStream>,
+    segment: Option<UnixDatagram>,
     sockets: Sockets,
     /// The pause that comes with an end already told.
     pause_explained: bool,
@@ -90,12 +92,14 @@ impl Machine {
         let line = |name: &str| sockets.line(name).map_err(file(&format!("socket {}", sockets.path(name).display())));
         let (qmp, console) = (line("qmp")?, line("console")?);
         let ports = (0..spec.ports.len()).map(|index| line(&port_line(index))).collect::<Result<Vec<_>, _>>()?;
+        let segment = spec.segment.map(|_| segment()).transpose().map_err(file("a socket for frames"))?;
         let console_log = dir.join(CONSOLE_LOG);
         let wiring = Wiring::Inherited {
             qmp: qmp.fd(),
             console: console.fd(),
             console_log: &console_log,
             ports: ports.iter().map(Line::fd).collect(),
+            segment: segment.as_ref().map(|(_, theirs)| theirs.as_raw_fd()),
         };
         let mut invocation = Invocation::new(Tool::QemuSystem).args(args::arguments(spec, &wiring));
         let command_line = Invocation::new(Tool::QemuSystem).args(args::arguments(spec, &Wiring::Terminal)).command_line();
@@ -104,6 +108,10 @@ impl Machine {
         for (name, port) in spec.ports.iter().zip(ports) {
             invocation = invocation.inherit(port.listener);
             streams.insert(name.clone(), port.ours);
+        }
+        let (segment, theirs) = segment.unzip();
+        if let Some(theirs) = theirs {
+            invocation = invocation.inherit(theirs);
         }
         let mut running = invocation.spawn()?;
         let stderr = Lines::new(running.child_mut().stderr.take());
@@ -124,6 +132,7 @@ impl Machine {
             stderr_tail: VecDeque::new(),
             port_names: spec.ports.clone(),
             ports: streams,
+            segment,
             sockets,
             pause_explained: false,
             next_sample: Instant::now(),
@@ -157,6 +166,11 @@ impl Machine {
     pub(super) fn port_socket(&self, name: &str) -> Option<PathBuf> {
         let index = self.port_names.iter().position(|port| port == name)?;
         Some(self.sockets.path(&port_line(index)))
+    }
+
+    /// Our end of the second card's cable: each datagram is a frame. Nothing when the spec has no such card or it was taken before.
+    pub fn take_segment(&mut self) -> Option<UnixDatagram> {
+        self.segment.take()
     }
 
     /// The serial console itself, for a user's terminal. From then on there are no console events; the log goes on. Keep it open until the
@@ -427,6 +441,13 @@ impl Machine {
 /// The name of a port's socket.
 fn port_line(index: usize) -> String {
     format!("port{index}")
+}
+
+/// A cable: our end, and QEMU's. It has no name, so nothing else can be connected to it.
+fn segment() -> io::Result<(UnixDatagram, OwnedFd)> {
+    let (ours, theirs) = std::os::unix::net::UnixDatagram::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((UnixDatagram::from_std(ours)?, theirs.into()))
 }
 
 async fn get_ready(stream: UnixStream) -> Result<(Qmp, UnboundedReceiver<RawEvent>), QmpError> {

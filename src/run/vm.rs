@@ -184,6 +184,7 @@ fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &Loc
             subnet: source.subnet,
             forwards: options.ssh.map(Forward::ssh).into_iter().collect(),
         },
+        segment: None,
         reboots: true,
     }
 }

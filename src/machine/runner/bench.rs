@@ -73,6 +73,7 @@ impl Bench<'_> {
             boot,
             ports: Vec::new(),
             network: NetworkSpec::None,
+            segment: None,
             reboots: false,
         }
     }
