@@ -16,7 +16,18 @@ impl Lock {
     /// # Errors
     /// The file cannot be opened or locked.
     pub fn try_exclusive(path: &Path) -> io::Result<Option<Self>> {
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        Self::of(File::options().create(true).truncate(false).write(true).open(path)?)
+    }
+
+    /// Take the lock of the directory at `path`; `None` when another process holds it.
+    ///
+    /// # Errors
+    /// The directory cannot be opened or locked.
+    pub fn try_exclusive_dir(path: &Path) -> io::Result<Option<Self>> {
+        Self::of(File::open(path)?)
+    }
+
+    fn of(file: File) -> io::Result<Option<Self>> {
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -37,5 +48,9 @@ mod tests {
         assert!(first.is_some() && Lock::try_exclusive(&path).unwrap().is_none());
         drop(first);
         assert!(Lock::try_exclusive(&path).unwrap().is_some());
+        let first = Lock::try_exclusive_dir(dir.path()).unwrap();
+        assert!(first.is_some() && Lock::try_exclusive_dir(dir.path()).unwrap().is_none());
+        drop(first);
+        assert!(Lock::try_exclusive_dir(dir.path()).unwrap().is_some() && Lock::try_exclusive_dir(&dir.path().join("none")).is_err());
     }
 }

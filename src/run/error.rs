@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::control::State;
 use super::name::Name;
+use super::network::{Membership, NoPlace};
 use super::told::Told;
 use super::until::Until;
 use crate::artifact::ArtifactError;
@@ -146,6 +147,36 @@ pub enum RunError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// There is no such place on a private network.
+    #[error("the machine cannot be put on the network `{network}`: {}", no_place.why)]
+    NoPlace {
+        /// The network.
+        network: Name,
+        /// Why not.
+        no_place: NoPlace,
+    },
+    /// The machine was made with another network, or with none.
+    #[error("the machine `{name}` was made {}", was.as_ref().map_or_else(|| "without a network".to_owned(), |was| format!("with {was}")))]
+    Elsewhere {
+        /// Its name.
+        name: Name,
+        /// Where it is.
+        was: Option<Membership>,
+    },
+    /// A machine's name makes no host name.
+    #[error("`{name}` makes no host name")]
+    NoHostName {
+        /// The machine's name.
+        name: Name,
+    },
+    /// The machine could not be given its host name and its place on its network.
+    #[error("the machine `{name}` could not be given its name and address: {why}")]
+    Impersonal {
+        /// Its name.
+        name: Name,
+        /// What failed.
+        why: String,
+    },
     /// Several files are to go to what is no directory of the machine.
     #[error("`{target}` is no directory of `{name}`, so it cannot take several files")]
     NoDirectory {
@@ -199,11 +230,21 @@ impl Failure for RunError {
             Self::Machine(error) => error.class(),
             Self::Told(told) => told.class(),
             Self::Runner(error) => error.class(),
-            Self::NotUtf8 { .. } | Self::NoMachine { .. } | Self::NameTaken { .. } | Self::Runs { .. } | Self::NoDirectory { .. } => {
-                Class::Usage
-            }
+            Self::NotUtf8 { .. }
+            | Self::NoMachine { .. }
+            | Self::NameTaken { .. }
+            | Self::Runs { .. }
+            | Self::NoPlace { .. }
+            | Self::Elsewhere { .. }
+            | Self::NoHostName { .. }
+            | Self::NoDirectory { .. } => Class::Usage,
             Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
-            Self::Off { .. } | Self::Mute { .. } | Self::Late { .. } | Self::Refused { .. } | Self::Guest { .. } => Class::Machine,
+            Self::Impersonal { .. }
+            | Self::Off { .. }
+            | Self::Mute { .. }
+            | Self::Late { .. }
+            | Self::Refused { .. }
+            | Self::Guest { .. } => Class::Machine,
             Self::State { .. }
             | Self::ForeignState { .. }
             | Self::Port { .. }
@@ -239,6 +280,12 @@ impl Failure for RunError {
             Self::Off { name, .. } => format!("start it: goldsmith start {name}"),
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
             Self::Mute { name, .. } | Self::Late { name, .. } => format!("see what its console says: goldsmith logs {name}"),
+            Self::NoPlace { no_place, .. } => no_place.help.clone(),
+            Self::Elsewhere { name, .. } => format!("choose another name with --name, or remove that one: goldsmith rm {name}"),
+            Self::NoHostName { .. } => "give it one with --hostname".to_owned(),
+            Self::Impersonal { name, .. } => {
+                format!("see what its console says, goldsmith logs {name}; or make it without --network and --hostname")
+            }
             Self::NoDirectory { name, target } => {
                 format!("make the directory first: {}", shell_line(["goldsmith", "exec", name.as_str(), "--", "mkdir", "-p", target]))
             }

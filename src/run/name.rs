@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::host_name::HostName;
+
 /// Longest name: that of a host (RFC 1035, 2.3.4).
 const NAME_BYTES: usize = 63;
 
-/// The name of a local machine: letters, digits, `-`, `_` and `.`, the first a letter or digit.
+/// The name of a local machine or a network of such: letters, digits, `-`, `_` and `.`, the first a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -26,6 +28,11 @@ impl Name {
         Self(begin + &end)
     }
 
+    /// The host name that is most like it.
+    pub(super) fn host_name(&self) -> Option<HostName> {
+        self.0.replace('_', "-").trim_end_matches(['-', '.']).parse().ok()
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -41,9 +48,7 @@ impl FromStr for Name {
             Some(first) if first.is_ascii_alphanumeric() && text.chars().all(is_part) && text.len() <= NAME_BYTES => {
                 Ok(Self(text.to_owned()))
             }
-            _ => {
-                Err(format!("a machine's name has 1 to {NAME_BYTES} letters, digits, `-`, `_` and `.`, and begins with a letter or digit"))
-            }
+            _ => Err(format!("a name has 1 to {NAME_BYTES} letters, digits, `-`, `_` and `.`, and begins with a letter or digit")),
         }
     }
 }
@@ -93,6 +98,10 @@ mod tests {
         for (text, name) in [("web", "web"), ("_web", "vm_web"), (&".".repeat(70), &format!("vm{}", ".".repeat(58)))] {
             assert_eq!(Name::after(text).as_str(), name);
             assert!(Name::after(text).as_str().parse::<Name>().is_ok());
+        }
+        for (text, host) in [("web", Some("web")), ("my_web_", Some("my-web")), ("a..b", None), ("7.5_a", Some("7.5-a"))] {
+            let name = text.parse::<Name>().unwrap().host_name();
+            assert_eq!(name.as_ref().map(HostName::as_str), host);
         }
         for (text, numbered) in [("lab", "lab-12".to_owned()), (&"n".repeat(63), format!("{}-12", "n".repeat(60)))] {
             assert_eq!(text.parse::<Name>().unwrap().numbered(12).as_str(), numbered);

@@ -8,6 +8,7 @@
 //!   boot/            kernel and initramfs of the last boot, console.log, evidence
 //!   lock             held by the supervisor while the machine runs
 //!   control.sock     where the supervisor listens
+//!   segment.sock     where the other machines of its network reach it
 //!   supervisor.log   what the supervisor said
 //!   ended.json       how the last run ended
 //! ```
@@ -17,6 +18,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,15 +26,19 @@ use serde::{Deserialize, Serialize};
 use super::disk::Base;
 use super::error::RunError;
 use super::name::Name;
+use super::network::{Membership, Neighbour};
 use super::source::Source;
 use super::told::Told;
 use crate::base::atomic;
+use crate::base::host_name::HostName;
 use crate::base::lock::Lock;
 use crate::base::size::ByteSize;
 use crate::machine::spec::Forward;
 
 /// Version of `machine.json` and `ended.json`.
 pub(super) const SCHEMA: u32 = 1;
+/// For another process to make its machines: a thousand of them take half of it.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Below the state directory.
 const MACHINES: &str = "machines";
 
@@ -55,11 +61,22 @@ pub struct Record {
     pub forwards: Vec<Forward>,
     /// Whether nothing leaves it.
     pub isolated: bool,
+    /// Its host name, when it is not to have that of its image.
+    #[serde(default)]
+    pub hostname: Option<HostName>,
+    /// Its place on a private network.
+    #[serde(default)]
+    pub network: Option<Membership>,
     /// When it was made: RFC 3339, UTC.
     pub created: String,
 }
 
 impl Record {
+    /// What the machine is to the others of its network; nothing when it is on none.
+    pub(super) fn neighbour(&self) -> Option<Neighbour> {
+        Some(Neighbour { name: self.name.clone(), hostname: self.hostname.clone(), place: self.network.clone()? })
+    }
+
     /// Make sure that the image under the machine's disk is the one it was made over.
     pub(super) fn still_fits(&self, source: &Source) -> Result<(), RunError> {
         if Base::of(&source.image)? == self.base {
@@ -116,6 +133,46 @@ impl Machines {
         Ok(names.iter().map(|name| self.place(name)).collect())
     }
 
+    /// Their directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.root
+    }
+
+    /// Hold the places on all networks: nobody else gives one away meanwhile.
+    ///
+    /// # Errors
+    /// Another process holds them for a minute, or the lock cannot be opened.
+    pub(super) async fn lock(&self) -> Result<Lock, RunError> {
+        let failed = |source| RunError::State { path: self.root.clone(), source };
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            if let Some(lock) = Lock::try_exclusive_dir(&self.root).map_err(failed)? {
+                return Ok(lock);
+            }
+            if Instant::now() > patience {
+                return Err(failed(io::Error::new(io::ErrorKind::TimedOut, "another goldsmith makes machines, and does not end")));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// When one was made or removed last.
+    pub(super) fn changed(&self) -> Option<SystemTime> {
+        fs::metadata(&self.root).and_then(|metadata| metadata.modified()).ok()
+    }
+
+    /// The machines of the network `name`, itself or not. What cannot be read is not on it.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub(super) fn on(&self, name: &Name) -> Result<Vec<(Place, Neighbour)>, RunError> {
+        let on_it = |place: Place| {
+            let neighbour = place.record().ok()?.neighbour()?;
+            (neighbour.place.name == *name).then_some((place, neighbour))
+        };
+        Ok(self.all()?.into_iter().filter_map(on_it).collect())
+    }
+
     /// The machine `name`.
     ///
     /// # Errors
@@ -142,6 +199,11 @@ impl Place {
     /// The same machine in a directory that will become its own.
     pub(super) fn at(&self, dir: &Path) -> Self {
         Self { name: self.name.clone(), dir: dir.to_owned() }
+    }
+
+    /// All machines of its user.
+    pub(super) fn machines(&self) -> Machines {
+        Machines { root: self.dir.parent().unwrap_or(Path::new("/")).to_owned() }
     }
 
     /// The machine's name.
@@ -176,6 +238,11 @@ impl Place {
     /// What the supervisor said.
     pub fn log(&self) -> PathBuf {
         self.dir.join("supervisor.log")
+    }
+
+    /// Where the machine's network card is reached by others of its network.
+    pub(super) fn segment(&self) -> PathBuf {
+        self.dir.join("segment.sock")
     }
 
     pub(super) fn socket(&self) -> PathBuf {
@@ -269,17 +336,25 @@ mod tests {
             cpus: None,
             forwards: vec![Forward { host: 8080, guest: 80 }],
             isolated: true,
+            hostname: Some("web.lab".parse().unwrap()),
+            network: Some(Membership { name: "lab".parse().unwrap(), address: [10, 0, 0, 1].into(), prefix: 24 }),
             created: "2026-11-29T00:00:00Z".to_owned(),
         };
         let text = serde_json::json!(record).to_string();
         assert_eq!(made(dir.path(), "web", &text).record().unwrap(), record);
+        // One that was made before there were networks.
+        let older =
+            serde_json::json!(record).as_object().unwrap().clone().into_iter().filter(|(key, _)| key != "network" && key != "hostname");
+        let older = serde_json::Value::Object(older.collect()).to_string();
+        assert_eq!(made(dir.path(), "web", &older).record().unwrap(), Record { hostname: None, network: None, ..record });
         for (text, why) in [
             (text.replace("\"schema\":1", "\"schema\":2"), "its schema is 2, and this goldsmith knows 1"),
             ("{}".to_owned(), "its schema is missing"),
             ("{".to_owned(), "EOF while parsing"),
             (text.replace("\"memory\":\"1G\"", "\"memory\":\"much\""), "`much` is not a size"),
-            (text.replace("\"web\"", "\"../web\""), "a machine's name has"),
+            (text.replace("\"web\"", "\"../web\""), "a name has"),
             (text.replace("\"isolated\"", "\"insulated\""), "unknown field `insulated`"),
+            (text.replace("web.lab", "web."), "not a host name"),
         ] {
             let error = made(dir.path(), "web", &text).record().unwrap_err();
             assert!(matches!(error, RunError::ForeignState { .. }) && error.to_string().contains(why), "{text}: {error}");

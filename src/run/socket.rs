@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{UnixDatagram, UnixListener, UnixStream};
 
 /// Listen at `path`, for this user alone: its directory must not be open to others.
 ///
@@ -30,6 +30,29 @@ pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(short).await;
     drop(dir);
     stream
+}
+
+/// Take datagrams at `path`, of this user alone: its directory must not be open to others.
+///
+/// # Errors
+/// As [`bind`].
+pub(super) fn datagrams(path: &Path) -> io::Result<UnixDatagram> {
+    let (dir, short) = short(path)?;
+    let socket = UnixDatagram::bind(short);
+    drop(dir);
+    socket
+}
+
+/// Send datagrams to whoever takes them at `path`.
+///
+/// # Errors
+/// No process does.
+pub(super) fn to_datagrams(path: &Path) -> io::Result<UnixDatagram> {
+    let (dir, short) = short(path)?;
+    let socket = UnixDatagram::unbound()?;
+    socket.connect(short)?;
+    drop(dir);
+    Ok(socket)
 }
 
 fn short(path: &Path) -> io::Result<(File, PathBuf)> {

@@ -17,6 +17,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::control::State;
 use super::disk;
 use super::error::RunError;
+use super::name::Name;
+use super::neighbours::Neighbours;
+use super::network::Membership;
+use super::personal;
 use super::record::{Place, Record};
 use super::service::{Order, Shared, serve};
 use super::socket;
@@ -32,7 +36,7 @@ use crate::machine::booting::Booting;
 use crate::machine::evidence::SCREEN;
 use crate::machine::probe::{Probe, probe};
 use crate::machine::runner::resident::{self, Happened, Resident};
-use crate::machine::runner::{Mode, boot_limit, direct_boot, nonce};
+use crate::machine::runner::{Mode, RunnerTask, boot_limit, direct_boot, nonce};
 use crate::machine::spec::{Boot, Drive, Durability, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
@@ -122,15 +126,22 @@ async fn boot_once(
     let task = Events::new(vec![Box::new(phases)]).task(place.name().as_str());
     let boot = place.boot();
     fs::create_dir_all(&boot).map_err(|source| RunError::State { path: boot.clone(), source })?;
-    let (spec, nonce) = spec(place, machine, probe, shared).await?;
-    let launched = Resident::launch(&spec, &boot, nonce).await?;
+    let mut neighbours = machine.0.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;
+    let personal = personal::task(machine.0, neighbours.as_ref().map_or(&[], Neighbours::known));
+    let (spec, nonce) = spec(place, machine, probe, personal, shared).await?;
+    let mut launched = Resident::launch(&spec, &boot, nonce).await?;
+    if let (Some(neighbours), Some(cable)) = (&mut neighbours, launched.machine().take_segment()) {
+        neighbours.connect(cable, &place.segment())?;
+    }
     let begun = Instant::now();
     let mut guest = Living {
+        name: place.name().clone(),
         resident: launched,
         shared,
         up_by: begun + boot_limit(probe.accelerator),
         cut_at: None,
         paused: None,
+        neighbours,
         booting: Booting::begin("booting", &task),
     };
     shared.change(|status| status.qemu = guest.resident.machine().id());
@@ -145,18 +156,21 @@ async fn spec(
     place: &Place,
     (record, source): (&Record, &Source),
     probe: &Probe,
+    personal: Option<RunnerTask>,
     shared: &Shared,
 ) -> Result<(MachineSpec, String), RunError> {
     let (disk, boot_dir, nonce) = (place.disk(), place.boot(), nonce());
     let direct = async {
         let files = BootFiles::extract(&disk, Format::Qcow2, &boot_dir).await.map_err(|error| error.to_string())?;
-        direct_boot(files.parts(), &boot_dir.join("initrd-with-runner"), Mode::Resident, &nonce, &[]).map_err(|error| error.to_string())
+        direct_boot(files.parts(), &boot_dir.join("initrd-with-runner"), Mode::Resident, &nonce, personal.as_slice())
+            .map_err(|error| error.to_string())
     };
     // Said anew for each boot: what the guest changes may bring the runner in or keep it out.
     let direct = direct.await;
     shared.change(|status| status.unreachable = direct.as_ref().err().cloned());
     let boot = match direct {
         Ok(boot) => boot,
+        Err(why) if personal.is_some() => return Err(RunError::Impersonal { name: record.name.clone(), why }),
         // Its firmware and boot loader may boot it all the same.
         Err(_) => Boot::Disk(disk::firmware(source.firmware, true, |format| place.dir().join(format!("vars.{format}")))?),
     };
@@ -169,15 +183,24 @@ async fn spec(
         boot,
         ports: resident::ports(),
         network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone() },
-        segment: None,
+        segment: record.network.as_ref().map(Membership::mac),
         // A reboot is a new boot of whatever kernel the disk has by then.
         reboots: false,
     };
     Ok((spec, nonce))
 }
 
+/// Wait until machines have come to the network of these or gone; for ever when there is none.
+async fn changed(neighbours: &mut Option<Neighbours>) {
+    match neighbours {
+        Some(neighbours) => neighbours.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A machine that runs, and its deadlines.
 struct Living<'a> {
+    name: Name,
     resident: Resident,
     shared: &'a Shared,
     /// When a boot has taken too long to be waited for.
@@ -186,6 +209,8 @@ struct Living<'a> {
     cut_at: Option<Instant>,
     /// When a guest that the host's full disk stopped is let go on, and what it was doing.
     paused: Option<(Instant, State)>,
+    /// The other machines of its network.
+    neighbours: Option<Neighbours>,
     booting: Booting,
 }
 
@@ -207,12 +232,20 @@ impl Living<'_> {
                     }
                 }
                 Some(order) = orders.recv() => self.obey(order).await,
+                () = changed(&mut self.neighbours) => self.name_neighbours(),
                 () = late => {
                     if let Some(after) = self.pass(Instant::now()).await {
                         return Ok(after);
                     }
                 }
             }
+        }
+    }
+
+    /// Tell the guest who is on its network. One that boots hears it when it is up.
+    fn name_neighbours(&self) {
+        if let (Some(neighbours), State::Up) = (&self.neighbours, self.shared.state()) {
+            self.resident.name(&personal::names(neighbours.known()));
         }
     }
 
@@ -229,9 +262,11 @@ impl Living<'_> {
                 } else {
                     self.resident.prepare().await;
                     self.shared.enter(State::Up, "");
+                    self.name_neighbours();
                 }
                 return Ok(None);
             }
+            Happened::Failed(why) => return Err(RunError::Impersonal { name: self.name.clone(), why }),
             Happened::Freed(slot) => {
                 self.resident.renew(slot).await;
                 return Ok(None);

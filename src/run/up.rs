@@ -13,11 +13,13 @@ use super::control::{State, Status};
 use super::disk::Base;
 use super::error::RunError;
 use super::name::Name;
+use super::network::{self, Membership, Neighbour, WantedNetwork};
 use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
 use crate::base::atomic::{self, Existing, NewDir};
 use crate::base::host::TooLittleMemory;
+use crate::base::host_name::HostName;
 use crate::base::process::Detached;
 use crate::base::size::ByteSize;
 use crate::image;
@@ -39,6 +41,10 @@ pub struct Wanted {
     pub forwards: Vec<Forward>,
     /// Whether nothing leaves it.
     pub isolated: bool,
+    /// Its host name; else, on a private network, one like its own name, and without one that of its image.
+    pub hostname: Option<HostName>,
+    /// The private network it is on.
+    pub network: Option<WantedNetwork>,
 }
 
 /// Make machines from the image or artifact at `path`: one, or `count` with numbers after the name. One that is there, from the same image, is
@@ -59,56 +65,89 @@ pub async fn make(
     let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
     let names = count.map_or_else(|| vec![name.clone()], |count| (1..=count).map(|number| name.numbered(number)).collect());
     let places: Vec<Place> = names.iter().map(|name| machines.place(name)).collect();
+    let failed = |source| RunError::State { path: machines.dir().to_owned(), source };
+    private_dirs(machines.dir()).map_err(failed)?;
+    // Two commands at once must not give one address twice.
+    let _lock = if wanted.network.is_some() { Some(machines.lock().await?) } else { None };
     let mut starting = 0;
     for place in &places {
         if place.exists() {
-            same(place, &from)?;
+            same(place, &from, wanted)?;
         }
         starting += u64::from(!place.exists() || !place.runs()?);
     }
     let smaller = if count.is_some() { "--memory 1G, or a smaller --count" } else { "--memory 1G" };
     TooLittleMemory::refuse(ByteSize(wanted.memory.bytes().saturating_mul(starting)), smaller)?;
-    for place in &places {
-        make_one(place, &source, &from, wanted).await?;
+    let new: Vec<&Place> = places.iter().filter(|place| !place.exists()).collect();
+    let records = records(machines, &new, &source, &from, wanted)?;
+    for (place, record) in new.into_iter().zip(records) {
+        make_one(place, &source, record, wanted).await?;
     }
     Ok(places)
 }
 
-async fn make_one(place: &Place, source: &Source, from: &Path, wanted: &Wanted) -> Result<(), RunError> {
-    if place.exists() {
-        return Ok(());
-    }
+/// What is kept of each of these new machines.
+fn records(machines: &Machines, new: &[&Place], source: &Source, from: &Path, wanted: &Wanted) -> Result<Vec<Record>, RunError> {
+    let memberships = match &wanted.network {
+        Some(network) => {
+            let taken: Vec<Neighbour> = machines.on(&network.name)?.into_iter().map(|(_, neighbour)| neighbour).collect();
+            let refused = |no_place| RunError::NoPlace { network: network.name.clone(), no_place };
+            network::assign(network, &taken, new.len(), source.subnet).map_err(refused)?.into_iter().map(Some).collect()
+        }
+        None => vec![None; new.len()],
+    };
+    let base = Base::of(&source.image)?;
+    let record = |(place, membership): (&&Place, Option<Membership>)| {
+        let name = place.name().clone();
+        let no_host_name = || RunError::NoHostName { name: name.clone() };
+        let hostname = match (&wanted.hostname, &membership) {
+            (None, Some(_)) => Some(name.host_name().ok_or_else(no_host_name)?),
+            (given, _) => given.clone(),
+        };
+        Ok(Record {
+            schema: SCHEMA,
+            name,
+            source: from.to_owned(),
+            base: base.clone(),
+            memory: wanted.memory,
+            cpus: wanted.cpus,
+            forwards: wanted.forwards.clone(),
+            isolated: wanted.isolated,
+            hostname,
+            network: membership,
+            created: Timestamp::now().to_string(),
+        })
+    };
+    new.iter().zip(memberships).map(record).collect()
+}
+
+async fn make_one(place: &Place, source: &Source, record: Record, wanted: &Wanted) -> Result<(), RunError> {
     wanted.forwards.iter().try_for_each(|forward| free(forward.host))?;
     let failed = |source| RunError::State { path: place.dir().to_owned(), source };
-    let parent = place.dir().parent().unwrap_or(Path::new("/"));
-    private_dirs(parent).map_err(failed)?;
     let new = NewDir::beside(place.dir()).map_err(failed)?;
     let draft = place.at(new.path());
     image::create_overlay(&source.image, source.format, &draft.disk()).await?;
-    let record = Record {
-        schema: SCHEMA,
-        name: place.name().clone(),
-        source: from.to_owned(),
-        base: Base::of(&source.image)?,
-        memory: wanted.memory,
-        cpus: wanted.cpus,
-        forwards: wanted.forwards.clone(),
-        isolated: wanted.isolated,
-        created: Timestamp::now().to_string(),
-    };
     atomic::write(&draft.record_file(), format!("{:#}\n", serde_json::json!(record)).as_bytes()).map_err(failed)?;
     match new.publish(Existing::Keep) {
         Ok(()) => Ok(()),
         // Another process has made it meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => same(place, from),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => same(place, &record.source, wanted),
         Err(error) => Err(failed(error)),
     }
 }
 
-/// Make sure that the machine at `place` was made from `from`.
-fn same(place: &Place, from: &Path) -> Result<(), RunError> {
+/// Make sure that the machine at `place` was made from `from`, and on the network that is wanted.
+fn same(place: &Place, from: &Path, wanted: &Wanted) -> Result<(), RunError> {
     let record = place.record()?;
-    if record.source == from { Ok(()) } else { Err(RunError::NameTaken { name: record.name, source_of: record.source }) }
+    if record.source != from {
+        return Err(RunError::NameTaken { name: record.name, source_of: record.source });
+    }
+    let name_of = |network: &Membership| network.name.clone();
+    if record.network.as_ref().map(name_of) == wanted.network.as_ref().map(|network| network.name.clone()) {
+        Ok(())
+    } else {
+        Err(RunError::Elsewhere { name: record.name, was: record.network })
+    }
 }
 
 /// Make directories that only this user may enter.

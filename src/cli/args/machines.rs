@@ -6,9 +6,10 @@ use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 
 use super::memory::vm_memory;
+use crate::base::host_name::HostName;
 use crate::base::size::ByteSize;
 use crate::machine::spec::Forward;
-use crate::run::Name;
+use crate::run::{Address, Name};
 
 /// What a VM is given.
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,15 @@ pub struct Up {
     /// Make so many VMs, with numbers after the name: lab-1, lab-2
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999), conflicts_with = "forward")]
     pub count: Option<u32>,
+    /// Put it on a private network, where VMs reach each other by name
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<Name>,
+    /// Its address there, and that of the first with --count [default: the lowest that is free]
+    #[arg(long, value_name = "ADDRESS[/PREFIX]", requires = "network")]
+    pub address: Option<Address>,
+    /// Its host name [default: on a network its own name, else that of the image]
+    #[arg(long, value_name = "NAME", conflicts_with = "count")]
+    pub hostname: Option<HostName>,
     /// The VM.
     #[command(flatten)]
     pub vm: VmArgs,

@@ -70,13 +70,13 @@ fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8
     archive.file("goldsmith/hook.sh", 0o700, include_bytes!("guest/hook.sh"));
     archive.file("goldsmith/serve.sh", 0o700, serve);
     archive.file("goldsmith/live.sh", 0o700, include_bytes!("guest/live.sh"));
-    for (unit, text) in [
-        ("goldsmith-early.service", include_str!("guest/units/goldsmith-early.service")),
-        ("goldsmith.service", include_str!("guest/units/goldsmith.service")),
-    ]
-    .into_iter()
-    .filter(|(unit, _)| early || *unit == "goldsmith.service")
-    {
+    let mut units = vec![("goldsmith.service", include_str!("guest/units/goldsmith.service"))];
+    if early {
+        units.push(("goldsmith-early.service", include_str!("guest/units/goldsmith-early.service")));
+    } else if !tasks.is_empty() {
+        units.push(("goldsmith-personal.service", include_str!("personal.service")));
+    }
+    for (unit, text) in units {
         archive.file(&format!("goldsmith/units/{unit}"), 0o644, text.as_bytes());
         archive.symlink(&format!("goldsmith/units/multi-user.target.wants/{unit}"), &format!("../{unit}"));
     }

@@ -61,6 +61,8 @@ pub enum Happened {
     Up,
     /// The session in this slot is over in the guest. Next is [`Resident::renew`].
     Freed(usize),
+    /// A task of the boot failed, and why.
+    Failed(String),
     /// The machine's own event.
     Machine(MachineEvent),
 }
@@ -125,6 +127,7 @@ impl Resident {
                 // At the port's end this branch is out, and the machine's end tells why.
                 Some(line) = self.lines.next() => match understand(&line, &self.nonce) {
                     Said::Hello => return Happened::Up,
+                    Said::Failed(why) => return Happened::Failed(why),
                     Said::Free(slot) if slot < SLOTS => return Happened::Freed(slot),
                     _ => {}
                 },
@@ -192,6 +195,11 @@ impl Resident {
     /// The session `number` of a slot is over for the host: its command hangs up, if it has not ended.
     pub fn close(&self, slot: usize, number: u64) {
         self.say(format!("close {slot} {number}"));
+    }
+
+    /// Have the personal task of the boot name other machines of the guest's network.
+    pub fn name(&self, names: &str) {
+        self.say(format!("names {names}"));
     }
 
     /// Ask the system to power off.

@@ -3,8 +3,8 @@
 #        sh sessions.sh                     in a slot's directory: wait for a command and become it
 #
 #   host    ready SLOT | open SLOT NUMBER pipe WORDS | open SLOT NUMBER ROWSxCOLUMNS WORDS
-#           size SLOT ROWS COLUMNS | eof SLOT NUMBER | close SLOT NUMBER | off
-#   guest   hello MODE | free SLOT
+#           size SLOT ROWS COLUMNS | eof SLOT NUMBER | close SLOT NUMBER | names ADDRESS=NAME … | off
+#   guest   hello MODE | failed WHY | free SLOT
 #
 # Slot n has the three ports after the control port's that follow 3n others: what the command reads, its output, its error output. In a slot
 # that is ready, all processes of a session wait, so that a command begins at once. WORDS are quoted for this shell; $gs_newline stands for a
@@ -112,6 +112,12 @@ group() { # SLOT
 exec 3<> "$1" 0< /dev/null
 # /dev/vport0p1: the number of the port in its device is the last one.
 gs_ports=${1%1}
+# A task of the boot that failed has left its reason.
+if [ -e /run/goldsmith/failed ]; then
+    read -r gs_why < /run/goldsmith/failed
+    say failed "$gs_why"
+    exit 1
+fi
 say hello "$2"
 while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
     case $gs_verb in
@@ -145,6 +151,10 @@ while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
         echo "$gs_number" > "$gs_sessions/$gs_slot/closed"
         kill -s HUP -- "$(group "$gs_slot")" 2> /dev/null
         read -r gs_pid < "$gs_sessions/$gs_slot/session" && kill "$gs_pid"
+        ;;
+    names)
+        # Each is a word.
+        sh /run/goldsmith/tasks/personal/run names $gs_slot $gs_number $gs_size $gs_words
         ;;
     off)
         systemctl --no-block poweroff

@@ -24,6 +24,8 @@ struct Machine {
     cpus: Option<u32>,
     /// Whether nothing leaves it.
     isolated: bool,
+    /// Its host name, when it is not that of its image.
+    hostname: Option<String>,
     /// Where it is kept.
     directory: String,
     /// What it has changed, over the image.
@@ -45,6 +47,7 @@ pub async fn inspect(args: &OfMachine, context: &Context) -> Result<(), AnyFailu
         row: row(&place).await,
         cpus: record.cpus,
         isolated: record.isolated,
+        hostname: record.hostname.map(|name| name.to_string()),
         directory: text(place.dir()),
         disk: text(&place.disk()),
         console_log: text(&place.boot().join(CONSOLE_LOG)),
@@ -65,6 +68,8 @@ fn lines(machine: &Machine) -> String {
         ("created", row.created.clone()),
         ("memory", row.memory.map(|memory| memory.to_string())),
         ("processors", Some(machine.cpus.map_or_else(|| "the usual number".to_owned(), |cpus| cpus.to_string()))),
+        ("host name", machine.hostname.clone()),
+        ("address", row.network.as_ref().map(ToString::to_string)),
         ("network", Some(network.to_owned())),
         ("ports", Some(ports.join(", ")).filter(|ports| !ports.is_empty())),
         ("QEMU", row.qemu.map(|id| format!("process {id}"))),

@@ -8,7 +8,7 @@ use crate::base::size::ByteSize;
 use crate::base::text::printable;
 use crate::cli::{Context, printer};
 use crate::machine::spec::Forward;
-use crate::run::{self, Place, Status};
+use crate::run::{self, Membership, Place, Status};
 
 /// One machine, as it is shown.
 #[derive(Debug, Serialize)]
@@ -21,6 +21,8 @@ pub(super) struct Row {
     pub(super) image: Option<String>,
     pub(super) memory: Option<ByteSize>,
     pub(super) forwards: Vec<Forward>,
+    /// Its place on a private network.
+    pub(super) network: Option<Membership>,
     /// Process id of QEMU.
     pub(super) qemu: Option<u32>,
     pub(super) created: Option<String>,
@@ -65,6 +67,7 @@ pub(super) async fn row(place: &Place) -> Row {
         image: record.as_ref().map(|record| record.source.to_string_lossy().into_owned()),
         memory: record.as_ref().map(|record| record.memory),
         forwards: record.as_ref().map(|record| record.forwards.clone()).unwrap_or_default(),
+        network: record.as_ref().and_then(|record| record.network.clone()),
         qemu,
         created: record.map(|record| record.created),
     }
@@ -74,21 +77,24 @@ fn table(rows: &[Row]) -> String {
     if rows.is_empty() {
         return "no machines; `goldsmith up IMAGE` makes one\n".to_owned();
     }
-    let cells: Vec<[String; 4]> = rows
+    let cells: Vec<[String; 5]> = rows
         .iter()
         .map(|row| {
             let ports: Vec<String> = row.forwards.iter().map(|Forward { host, guest }| format!("{host}:{guest}")).collect();
             let state = row.detail.as_ref().map_or_else(|| row.state.to_owned(), |detail| format!("{} ({})", row.state, printable(detail)));
-            [row.name.clone(), ports.join(","), row.image.as_deref().map(printable).unwrap_or_default(), state]
+            let address = row.network.as_ref().map(|place| format!("{} ({})", place.address, place.name)).unwrap_or_default();
+            [row.name.clone(), address, ports.join(","), row.image.as_deref().map(printable).unwrap_or_default(), state]
         })
         .collect();
-    let head = ["NAME", "PORTS", "IMAGE", "STATE"].map(str::to_owned);
+    let head = ["NAME", "ADDRESS", "PORTS", "IMAGE", "STATE"].map(str::to_owned);
     let all = || std::iter::once(&head).chain(&cells);
     let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths = [width(0), width(1), width(2)];
-    let line = |row: &[String; 4]| {
-        let [name, ports, image, state] = row;
-        format!("{name:0$}  {ports:1$}  {image:2$}  {state}\n", widths[0], widths[1], widths[2])
+    // A column that is empty is left out.
+    let widths: Vec<usize> = (0..4).map(width).collect();
+    let is_shown = |column: usize| cells.iter().any(|row| !row[column].is_empty());
+    let line = |row: &[String; 5]| {
+        let columns = (0..4).filter(|column| is_shown(*column)).map(|column| format!("{:1$}  ", row[column], widths[column]));
+        format!("{}{}\n", columns.collect::<String>(), row[4])
     };
     all().map(line).collect()
 }

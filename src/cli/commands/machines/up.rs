@@ -10,7 +10,7 @@ use crate::base::text::{printable, shell_line};
 use crate::cli::args::{OfMachine, Supervise, Up};
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
-use crate::run::{self, Machines, Place, Status, Supervisor, Wanted};
+use crate::run::{self, Machines, Place, Status, Supervisor, Wanted, WantedNetwork};
 
 /// Make a machine, unless it is there, start it, unless it runs, and wait until its system is up.
 ///
@@ -24,6 +24,8 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
         cpus: args.vm.cpus,
         forwards: args.forward.clone(),
         isolated: args.vm.isolated,
+        hostname: args.hostname.clone(),
+        network: args.network.clone().map(|name| WantedNetwork { name, address: args.address }),
     };
     let store = host::store_place(context);
     let places = run::make(&super::machines(context)?, &image, &wanted, args.count, store.as_deref()).await?;

@@ -1,0 +1,97 @@
+//! What makes a machine one of its own, given to it at each boot through its runner: the image under its disk is as it was.
+
+use std::net::Ipv4Addr;
+
+use super::name::Name;
+use super::network::Neighbour;
+use super::record::Record;
+use crate::base::host_name::HostName;
+use crate::machine::runner::RunnerTask;
+
+/// The name of the runner's task.
+const TASK: &str = "personal";
+/// Where a machine finds itself by name without a network (Debian Reference, 5.1.1).
+const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+
+/// What the runner does at boot in the machine of `record`, whose network has the machines of `neighbours`, itself among them. Nothing when
+/// the machine is to be as its image is.
+pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTask> {
+    let mut files = Vec::new();
+    let mut file = |name: &str, text: String| files.push((name.to_owned(), format!("{text}\n").into_bytes()));
+    if let Some(hostname) = &record.hostname {
+        file("hostname", hostname.to_string());
+    }
+    if let Some(place) = &record.network {
+        file("card", format!("{} {}/{}", place.mac(), place.address, place.prefix));
+        file("names", names(neighbours));
+    } else if let Some(hostname) = &record.hostname {
+        file("names", entry(LOOPBACK, Some(hostname), &record.name));
+    } else {
+        return None;
+    }
+    Some(RunnerTask { name: TASK.to_owned(), script: include_bytes!("personal.sh").to_vec(), files })
+}
+
+/// The names of a network as the runner takes them.
+pub(super) fn names(neighbours: &[Neighbour]) -> String {
+    let entries: Vec<_> = neighbours.iter().map(|other| entry(other.place.address, other.hostname.as_ref(), &other.name)).collect();
+    entries.join(" ")
+}
+
+/// An address, and all names for it, the host name first: that is the canonical one (hosts(5)).
+fn entry(address: Ipv4Addr, hostname: Option<&HostName>, name: &Name) -> String {
+    let mut names: Vec<&str> = hostname.iter().flat_map(|hostname| [hostname.as_str(), hostname.label()]).collect();
+    names.push(name.as_str());
+    let mut seen = Vec::new();
+    names.retain(|name| {
+        !seen.contains(name) && {
+            seen.push(*name);
+            true
+        }
+    });
+    format!("{address}={}", names.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::run::network::Membership;
+
+    fn neighbour(name: &str, hostname: Option<&str>, address: &str) -> Neighbour {
+        let place = Membership { name: "lab".parse().unwrap(), address: address.parse().unwrap(), prefix: 24 };
+        Neighbour { name: name.parse().unwrap(), hostname: hostname.map(|name| name.parse().unwrap()), place }
+    }
+
+    #[test]
+    fn a_network_has_all_names_of_its_machines() {
+        let all = [
+            neighbour("web", Some("web"), "10.0.0.1"),
+            neighbour("db_1", Some("db.lab.example"), "10.0.0.2"),
+            neighbour("idle", None, "10.0.0.3"),
+        ];
+        assert_eq!(names(&all), "10.0.0.1=web 10.0.0.2=db.lab.example,db,db_1 10.0.0.3=idle");
+        assert_eq!(names(&[]), "");
+    }
+
+    /// The guest's script with its files elsewhere, run by the shells that guests have.
+    #[test]
+    fn names_are_written_over_those_before_and_nothing_else_changes() {
+        for shell in ["dash", "bash"] {
+            let dir = tempfile::tempdir().unwrap();
+            let hosts = dir.path().join("hosts");
+            let script = include_str!("personal.sh").replace("/etc/hosts", hosts.to_str().unwrap());
+            std::fs::write(&hosts, "127.0.0.1 localhost\n\n10.9.9.9 mine\n").unwrap();
+            for (given, lines) in
+                [("10.0.0.1=web 10.0.0.2=db.lab,db", "10.0.0.1 web\n10.0.0.2 db.lab db\n"), ("10.0.0.1=web", "10.0.0.1 web\n"), ("", "")]
+            {
+                let mut command = Command::new(shell);
+                command.args(["-c", &script, "run", "names"]).args(given.split_whitespace()).stdin(Stdio::null());
+                assert!(command.status().unwrap().success(), "{shell}");
+                let block = format!("# goldsmith: names of this network\n{lines}# goldsmith: end\n");
+                assert_eq!(std::fs::read_to_string(&hosts).unwrap(), format!("127.0.0.1 localhost\n\n10.9.9.9 mine\n{block}"), "{shell}");
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+#!/bin/sh
+# What makes a machine one of its own: its host name, its address on a private network, the names of the others there.
+# Usage: run                         at boot, before the system's own services
+#        run names ADDRESS=NAME …    when machines have come or gone
+#
+# Beside it: `hostname`, `card` (the card's address, then the machine's address with its prefix length), `names` (as the arguments above).
+
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+here=/run/goldsmith/tasks/personal
+
+fail() {
+    echo "goldsmith: $*" > /dev/console
+    echo "$*" > /run/goldsmith/failed
+    exit 1
+}
+
+# The block of names in /etc/hosts, as text is written over it: a new file would lack the SELinux label.
+write_names() {
+    others=$(sed '/^# goldsmith: names of this network$/,/^# goldsmith: end$/d' /etc/hosts)
+    {
+        printf '%s\n' "$others" '# goldsmith: names of this network'
+        for entry; do printf '%s %s\n' "${entry%%=*}" "$(echo "${entry#*=}" | tr , ' ')"; done
+        echo '# goldsmith: end'
+    } > /etc/hosts
+}
+
+card_of() { # MAC
+    for file in /sys/class/net/*/address; do
+        read -r found < "$file"
+        [ "$found" = "$1" ] || continue
+        file=${file%/address}
+        echo "${file##*/}"
+        return 0
+    done
+    return 1
+}
+
+# Those that would ask for an address by DHCP on each card they find leave this one alone.
+claim() { # MAC
+    mkdir -p /run/NetworkManager/conf.d /run/systemd/network
+    printf '[keyfile]\nunmanaged-devices=mac:%s\n' "$1" > /run/NetworkManager/conf.d/90-goldsmith.conf
+    printf '[Match]\nMACAddress=%s\n\n[Link]\nUnmanaged=yes\n' "$1" > /run/systemd/network/05-goldsmith.network
+}
+
+connect() { # MAC ADDRESS/PREFIX
+    claim "$1"
+    # A card is given its name while it is down.
+    udevadm settle --timeout=30
+    tries=0
+    until card=$(card_of "$1"); do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || fail "no network card has the address $1"
+        sleep 0.2
+    done
+    said=$(ip link set dev "$card" up 2>&1 && ip address add "$2" dev "$card" 2>&1) || fail "$card cannot have the address $2: $said"
+}
+
+if [ "$1" = names ]; then
+    shift
+    write_names "$@"
+    exit
+fi
+if read -r name < "$here/hostname"; then
+    echo "$name" > /proc/sys/kernel/hostname && echo "$name" > /etc/hostname || fail "the host name cannot be set"
+fi
+if [ -e "$here/card" ]; then
+    read -r mac address < "$here/card"
+    connect "$mac" "$address"
+fi
+set -f
+write_names $(cat "$here/names") || fail "the names cannot be written to /etc/hosts"
