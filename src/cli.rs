@@ -88,6 +88,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<u8, AnyFailure>
     let done = match command {
         Command::Exec(args) => return commands::machines::exec(&args, context).await,
         Command::Shell(args) => return commands::machines::shell(&args, context).await,
+        Command::Console(args) => return commands::machines::console(&args, context).await,
         Command::Doctor(args) => commands::doctor::run(&args, context).await,
         Command::Init(args) => commands::init::run(&args, recipe::starter()),
         Command::Build(args) => commands::build::run(&args, context).await,

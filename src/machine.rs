@@ -27,4 +27,4 @@ pub use error::{Cause, MachineError};
 pub use event::{MachineEvent, ShutdownReason};
 pub use evidence::Evidence;
 pub use spec::MachineSpec;
-pub use vm::Machine;
+pub use vm::{Machine, Onlooker};

@@ -29,7 +29,7 @@ mod up;
 mod vm;
 mod wait;
 
-pub use client::{Command, Feed, Heard, Hearing, command, screenshot, status, stop};
+pub use client::{Command, Feed, Heard, Hearing, command, console, screenshot, status, stop};
 pub use control::{State, Status};
 pub use copy::{Transferred, copy_in, copy_out};
 pub use disk::Kept;

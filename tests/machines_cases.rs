@@ -309,6 +309,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
 
     copies_go_both_ways(&home);
     it_is_one_of_its_network(&home, artifact);
+    several_sit_at_the_console(&home);
 
     // Nothing listens but what was asked for, and nothing leaves.
     assert_eq!(addresses_of(qemu_of(&home.only())), [format!("0100007F:{port:04X}")]);
@@ -335,6 +336,34 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before);
     home.said(&["rm", "vm"]);
     assert!(!home.machine("vm").exists());
+}
+
+/// In terminals of their own: both see what one types and what the system answers.
+fn several_sit_at_the_console(home: &Home) {
+    let shown = |number: u32| home.dir.path().join(format!("console-{number}"));
+    let mut seats: Vec<_> = (0..2)
+        .map(|number| {
+            let mut seat = Command::new("script");
+            seat.args(["-qefc", &format!("{} console vm", env!("CARGO_BIN_EXE_goldsmith")), "/dev/null"]);
+            seat.env("XDG_STATE_HOME", home.dir.path()).stdin(Stdio::piped()).stdout(fs::File::create(shown(number)).unwrap());
+            seat.spawn().unwrap()
+        })
+        .collect();
+    let patience = Instant::now() + Duration::from_secs(120);
+    let both_see = |text: &str| {
+        while (0..2).any(|number| !String::from_utf8_lossy(&fs::read(shown(number)).unwrap()).contains(text)) {
+            assert!(Instant::now() < patience, "{text}: {:?}", (0..2).map(|number| fs::read_to_string(shown(number))).collect::<Vec<_>>());
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    both_see("vm login: ");
+    seats[0].stdin.as_mut().unwrap().write_all(b"nobody-here\r").unwrap();
+    both_see("nobody-here");
+    both_see("Password: ");
+    for seat in &mut seats {
+        seat.stdin.as_mut().unwrap().write_all(&[0x1d]).unwrap();
+        assert!(seat.wait().unwrap().success());
+    }
 }
 
 /// It has its own host name and address, and knows by name the others that come and go.

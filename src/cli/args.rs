@@ -129,6 +129,11 @@ pub enum Command {
     /// `exit` or ctrl-D ends the shell; ctrl-] leaves it, too, if the VM hangs.
     #[command(after_help = examples::SHELL)]
     Shell(OfMachine),
+    /// Sit at the serial console of a local VM, on this terminal
+    ///
+    /// ctrl-] leaves it; the VM runs on. Several can sit there at once.
+    #[command(after_help = examples::CONSOLE)]
+    Console(OfMachine),
     /// Log in to a local VM by ssh, without a port, password or key of the image
     ///
     /// The VM needs an ssh server installed, not running: one is started for

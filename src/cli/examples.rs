@@ -48,6 +48,7 @@ examples! {
     EXEC: "goldsmith exec web -- docker ps", "goldsmith exec web -- tar c /etc > etc.tar", "goldsmith exec -t web -- top";
     CP: "goldsmith cp site web:/srv", "goldsmith cp web:/var/log logs", "goldsmith cp a.conf b.conf web:/etc";
     SHELL: "goldsmith shell web";
+    CONSOLE: "goldsmith console web";
     SSH: "goldsmith ssh web", "goldsmith ssh web -L 8080:localhost:80", "goldsmith ssh web journalctl -b";
     SSH_CONFIG: "goldsmith ssh-config web > web.conf";
     INSPECT: "goldsmith inspect web", "goldsmith inspect web --json";

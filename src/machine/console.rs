@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::broadcast;
 
 use crate::base::text::printable;
 
@@ -11,6 +12,8 @@ use crate::base::text::printable;
 const TAIL_LINES: usize = 60;
 /// Bytes of one line that are kept; a guest may write without line ends.
 const LINE_BYTES: usize = 4096;
+/// Pieces of up to 4 KiB that wait for a slow onlooker, who misses the oldest of more.
+const PIECES: usize = 256;
 /// Silence after which an unfinished line is a prompt.
 const PROMPT_AFTER: Duration = Duration::from_millis(200);
 
@@ -32,16 +35,24 @@ pub(super) struct Console<R> {
     /// Bytes at the start of `buffer` that were told as a prompt.
     prompted: usize,
     tail: VecDeque<String>,
+    /// For onlookers.
+    heard: Option<broadcast::Sender<Vec<u8>>>,
 }
 
 impl<R: AsyncRead + Unpin> Console<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader: Some(reader), buffer: Vec::new(), prompted: 0, tail: VecDeque::new() }
+        Self { reader: Some(reader), buffer: Vec::new(), prompted: 0, tail: VecDeque::new(), heard: None }
     }
 
     /// Give the stream away; nothing is told from now on.
     pub(super) fn take(&mut self) -> Option<R> {
         self.reader.take()
+    }
+
+    /// Look on: the unfinished line, as its bytes came, and all bytes that come from now on.
+    pub(super) fn listen(&mut self) -> (Vec<u8>, broadcast::Receiver<Vec<u8>>) {
+        let heard = self.heard.get_or_insert_with(|| broadcast::Sender::new(PIECES));
+        (self.buffer.clone(), heard.subscribe())
     }
 
     /// The last lines, oldest first, with the unfinished one.
@@ -77,7 +88,11 @@ impl<R: AsyncRead + Unpin> Console<R> {
                 read.await
             };
             match read {
-                Ok(bytes @ 1..) => self.buffer.extend_from_slice(&chunk[..bytes]),
+                Ok(bytes @ 1..) => {
+                    self.buffer.extend_from_slice(&chunk[..bytes]);
+                    // Without an onlooker they go nowhere.
+                    let _ = self.heard.as_ref().map(|heard| heard.send(chunk[..bytes].to_vec()));
+                }
                 Ok(0) | Err(_) => self.reader = None,
             }
         }
@@ -142,6 +157,21 @@ mod tests {
             }
             assert_eq!(said, ["one", "two \u{fffd}", "10%", "20%", "last"]);
             assert_eq!(console.tail(), said);
+        });
+    }
+
+    #[test]
+    fn whoever_looks_on_has_the_unfinished_line_and_every_byte_after_it() {
+        on_runtime(async {
+            let (mut guest, ours) = tokio::io::duplex(64);
+            let mut console = Console::new(ours);
+            guest.write_all(b"one\r\n\x1b[1mlogin: ").await.unwrap();
+            assert_eq!(console.next().await, Some(Said::Line("one".to_owned())));
+            let (begun, mut heard) = console.listen();
+            assert_eq!(begun, b"\n\x1b[1mlogin: ");
+            guest.write_all(b"ro\xffot\r\n").await.unwrap();
+            assert_eq!(console.next().await, Some(Said::Line("login: ro\u{fffd}ot".to_owned())));
+            assert_eq!(heard.recv().await.unwrap(), b"ro\xffot\r\n");
         });
     }
 

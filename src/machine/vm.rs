@@ -20,9 +20,12 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use qapi::qmp;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixDatagram, UnixStream};
 use tokio::process::ChildStderr;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::broadcast;
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, channel};
 use tokio::time::timeout;
 
 use crate::base::event::Task;
@@ -52,6 +55,20 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Lines of QEMU's standard error that are kept.
 const STDERR_LINES: usize = 40;
 
+/// Pieces of what is typed that wait for a guest which does not read its console.
+const KEYS: usize = 64;
+
+/// A place at a console.
+#[derive(Debug)]
+pub struct Onlooker {
+    /// The line that is not yet finished.
+    pub begun: Vec<u8>,
+    /// What the console says from now on. It ends with the machine.
+    pub heard: broadcast::Receiver<Vec<u8>>,
+    /// What is typed goes here; nothing when the console was taken.
+    pub typed: Option<Sender<Vec<u8>>>,
+}
+
 /// A running QEMU. Its runtime must be the current thread's: QEMU is killed when the thread that started it ends.
 #[derive(Debug)]
 pub struct Machine {
@@ -62,7 +79,10 @@ pub struct Machine {
     exited: Option<Option<ExitStatus>>,
     qmp: Qmp,
     events: UnboundedReceiver<RawEvent>,
-    console: Console<UnixStream>,
+    console: Console<OwnedReadHalf>,
+    /// Until somebody types on it.
+    keyboard: Option<OwnedWriteHalf>,
+    typed: Option<Sender<Vec<u8>>>,
     stderr: Lines<ChildStderr>,
     stderr_tail: VecDeque<String>,
     port_names: Vec<String>,
@@ -119,6 +139,7 @@ impl Machine {
             Ok(ready) => ready,
             Err(error) => return Err(cannot_start(spec, running, stderr, command_line, error).await),
         };
+        let (listened, keyboard) = console.ours.into_split();
         Ok(Self {
             name: spec.name.clone(),
             dir,
@@ -127,7 +148,9 @@ impl Machine {
             exited: None,
             qmp,
             events,
-            console: Console::new(console.ours),
+            console: Console::new(listened),
+            keyboard: Some(keyboard),
+            typed: None,
             stderr,
             stderr_tail: VecDeque::new(),
             port_names: spec.ports.clone(),
@@ -176,7 +199,19 @@ impl Machine {
     /// The serial console itself, for a user's terminal. From then on there are no console events; the log goes on. Keep it open until the
     /// guest has read what was written: QEMU drops the rest when we hang up.
     pub fn take_console(&mut self) -> Option<UnixStream> {
-        self.console.take()
+        let keyboard = self.keyboard.take()?;
+        self.console.take()?.reunite(keyboard).ok()
+    }
+
+    /// A place at the console beside others, while the console's events go on.
+    pub fn look_on(&mut self) -> Onlooker {
+        if let Some(keyboard) = self.keyboard.take() {
+            let (typed, keys) = channel(KEYS);
+            tokio::spawn(pass_on(keys, keyboard));
+            self.typed = Some(typed);
+        }
+        let (begun, heard) = self.console.listen();
+        Onlooker { begun, heard, typed: self.typed.clone() }
     }
 
     /// The next event. Safe to cancel; a dead QEMU is noticed at once.
@@ -441,6 +476,15 @@ impl Machine {
 /// The name of a port's socket.
 fn port_line(index: usize) -> String {
     format!("port{index}")
+}
+
+/// Give the guest what is typed. A guest that does not read holds up this task and no other.
+async fn pass_on(mut keys: Receiver<Vec<u8>>, mut keyboard: OwnedWriteHalf) {
+    while let Some(bytes) = keys.recv().await {
+        if keyboard.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// A cable: our end, and QEMU's. It has no name, so nothing else can be connected to it.

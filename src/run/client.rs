@@ -89,8 +89,20 @@ pub struct Command {
 /// # Errors
 /// The machine does not run, or cannot run commands now.
 pub async fn command(place: &Place, words: Vec<String>, size: Option<Size>) -> Result<Command, RunError> {
+    opened(place, &Request::Open { words, size }).await
+}
+
+/// Have a place at the machine's console, beside others. It ends when the machine is off.
+///
+/// # Errors
+/// The machine does not run.
+pub async fn console(place: &Place) -> Result<Command, RunError> {
+    opened(place, &Request::Console).await
+}
+
+async fn opened(place: &Place, request: &Request) -> Result<Command, RunError> {
     let Some((mut reader, mut writer)) = connect(place).await? else { return Err(off(place)) };
-    match ask(place, &Request::Open { words, size }, &mut reader, &mut writer).await? {
+    match ask(place, request, &mut reader, &mut writer).await? {
         Answer::Opened => Ok(Command { feed: Feed { writer }, hearing: Hearing { reader } }),
         Answer::Refused(why) => Err(RunError::Refused { name: place.name().clone(), why }),
         other => Err(mute(place, format!("it said {other:?}"))),

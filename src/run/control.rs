@@ -1,7 +1,7 @@
 //! What is said over a machine's control socket.
 //!
 //! ```text
-//!   client       one line of JSON: a Request        then, after Open, frames: input, its end, another size
+//!   client       one line of JSON: a Request        then, after Open or Console, frames: input, its end, another size
 //!   supervisor   one line of JSON: an Answer        then, after Opened, frames: output, error output, and the exit status at last
 //! ```
 //!
@@ -33,6 +33,8 @@ pub(super) enum Request {
         /// The terminal.
         size: Option<Size>,
     },
+    /// Have a place at the console, with its frames.
+    Console,
     /// Take a picture of the screen.
     Screen,
     /// End the machine: in order within so many seconds, or else by its power.
@@ -48,7 +50,7 @@ pub(super) enum Request {
 pub(super) enum Answer {
     /// How the machine is.
     Status(Status),
-    /// The command is under way.
+    /// The command is under way, or the console is there.
     Opened,
     /// The picture is in this file of the machine's directory.
     Screen(PathBuf),

@@ -8,10 +8,13 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::control::{Answer, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
+use crate::machine::Onlooker;
 use crate::machine::runner::resident::{Output, Session, Words};
 use crate::machine::seat::Size;
 
@@ -53,6 +56,11 @@ pub(super) enum Order {
         slot: usize,
         /// Its number.
         number: u64,
+    },
+    /// Give a place at the console.
+    Console {
+        /// The place.
+        reply: oneshot::Sender<Onlooker>,
     },
     /// Take a picture of the screen.
     Screen {
@@ -139,6 +147,7 @@ async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
             let picture = picture.await.unwrap_or_else(|_| Err(ENDED.to_owned()));
             write_line(&mut writer, &picture.map_or_else(Answer::Refused, Answer::Screen)).await
         }
+        Request::Console => look_on(reader, writer, &shared).await,
         Request::Open { words, size } => {
             let (reply, session) = oneshot::channel();
             let words = Words::new(words.iter().map(String::as_str));
@@ -146,6 +155,54 @@ async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
             match session.await.unwrap_or_else(|_| Err(ENDED.to_owned())) {
                 Ok(session) => attend(session, reader, writer, &shared).await,
                 Err(why) => write_line(&mut writer, &Answer::Refused(why)).await,
+            }
+        }
+    }
+}
+
+/// Pass bytes between a client and the console until the machine is off or the client goes away. A machine that boots anew has another console.
+async fn look_on(reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf, shared: &Shared) -> io::Result<()> {
+    write_line(&mut writer, &Answer::Opened).await?;
+    let (typed, keys) = watch::channel(None);
+    let shown = async {
+        while let Some(Onlooker { begun, mut heard, typed: place }) = place(shared).await {
+            // When the client has gone, nothing is typed any more.
+            let _ = typed.send(place);
+            write_frame(&mut writer, Kind::Output, &begun).await?;
+            loop {
+                match heard.recv().await {
+                    Ok(bytes) => write_frame(&mut writer, Kind::Output, &bytes).await?,
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                }
+            }
+        }
+        io::Result::Ok(())
+    };
+    tokio::select! {
+        shown = shown => shown?,
+        // The client has gone.
+        gone = type_on(reader, keys) => return gone,
+    }
+    write_frame(&mut writer, Kind::Exit, &0_i32.to_le_bytes()).await?;
+    writer.shutdown().await
+}
+
+/// The console of this boot, or of the next one; nothing when there will be none.
+async fn place(shared: &Shared) -> Option<Onlooker> {
+    let (reply, place) = oneshot::channel();
+    shared.order(Order::Console { reply });
+    place.await.ok()
+}
+
+/// Pass on what the client types, until it goes away.
+async fn type_on(mut reader: BufReader<OwnedReadHalf>, keys: watch::Receiver<Option<mpsc::Sender<Vec<u8>>>>) -> io::Result<()> {
+    loop {
+        if let (Kind::Input, bytes) = read_frame(&mut reader).await? {
+            let typed = keys.borrow().clone();
+            // Between two boots nothing reads it.
+            if let Some(typed) = typed {
+                let _ = typed.send(bytes).await;
             }
         }
     }

@@ -327,6 +327,8 @@ impl Living<'_> {
             Order::EndInput { slot, number } => self.resident.end_input(slot, number),
             Order::Resize { slot, size } => self.resident.resize(slot, size),
             Order::Close { slot, number } => self.resident.close(slot, number),
+            // A client that has gone needs none.
+            Order::Console { reply } => drop(reply.send(self.resident.machine().look_on())),
             Order::Screen { reply } => {
                 let path = self.resident.machine().dir().join(SCREEN);
                 let picture = self.resident.machine().screenshot(&path).await.map_err(|error| error.to_string());

@@ -15,7 +15,7 @@ use crate::base::failure::AnyFailure;
 use crate::cli::{Context, printer};
 use crate::run::{Machines, Name, Place};
 
-pub use command::{exec, shell};
+pub use command::{console, exec, shell};
 pub use cp::cp;
 pub use end::{restart, rm, stop};
 pub use inspect::{inspect, port};

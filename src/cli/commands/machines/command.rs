@@ -1,4 +1,4 @@
-//! `goldsmith exec NAME -- COMMAND` and `goldsmith shell NAME`.
+//! `goldsmith exec NAME -- COMMAND`, `goldsmith shell NAME` and `goldsmith console NAME`.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -6,7 +6,7 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::cli::args::{Exec, OfMachine};
 use crate::cli::terminal::{self, Terminal};
 use crate::cli::{Context, exit, printer};
-use crate::machine::seat::{ESCAPE, Size, Streams};
+use crate::machine::seat::{ESCAPE, Streams};
 use crate::run::{self, Feed, Heard, Hearing, Place};
 
 /// A shell as a log-in gives it. Nothing of it is the machine's own but the shell.
@@ -24,9 +24,10 @@ pub async fn exec(args: &Exec, context: &Context) -> Result<u8, AnyFailure> {
     context.refuse_json("exec", OUTPUT)?;
     let place = super::place(&args.name, context)?;
     if !args.terminal {
-        return attend(&place, args.command.clone(), None).await;
+        return attend(&place, run::command(&place, args.command.clone(), None).await?, false).await;
     }
-    attend(&place, on_terminal(args.command.clone(), context), Some(terminal::size())).await
+    let words = on_terminal(args.command.clone(), context);
+    attend(&place, run::command(&place, words, Some(terminal::size())).await?, true).await
 }
 
 /// Run a shell as root in a machine, on this terminal. Gives the shell's exit status.
@@ -37,7 +38,23 @@ pub async fn shell(args: &OfMachine, context: &Context) -> Result<u8, AnyFailure
     context.refuse_json("shell", OUTPUT)?;
     let place = super::place(&args.name, context)?;
     let words = ["/bin/sh", "-c", SHELL].map(str::to_owned).to_vec();
-    attend(&place, on_terminal(words, context), Some(terminal::size())).await
+    let words = on_terminal(words, context);
+    attend(&place, run::command(&place, words, Some(terminal::size())).await?, true).await
+}
+
+/// Sit at a machine's serial console, beside others, until it is off or the user leaves it with ctrl-].
+///
+/// # Errors
+/// The machine does not run, or its supervisor ended.
+pub async fn console(args: &OfMachine, context: &Context) -> Result<u8, AnyFailure> {
+    context.refuse_json("console", "the console's")?;
+    let place = super::place(&args.name, context)?;
+    let console = run::console(&place).await?;
+    printer::err(&format!("the console of {}; ctrl-] leaves it, and return shows a prompt\n", place.name()));
+    let left = attend(&place, console, true).await;
+    // The guest's last line may have no end.
+    printer::err("\n");
+    left
 }
 
 /// The command, told what the terminal is.
@@ -47,10 +64,9 @@ fn on_terminal(words: Vec<String>, context: &Context) -> Vec<String> {
 }
 
 /// Be the far end of a command until it ends, or the user leaves it: it hangs up then.
-async fn attend(place: &Place, words: Vec<String>, size: Option<Size>) -> Result<u8, AnyFailure> {
-    let run::Command { feed, hearing } = run::command(place, words, size).await?;
+async fn attend(place: &Place, run::Command { feed, hearing }: run::Command, on_terminal: bool) -> Result<u8, AnyFailure> {
     // After the command, and so dropped before it: whatever hangs, the terminal is as it was.
-    let (terminal, mut streams) = if size.is_some() { Terminal::open()? } else { Terminal::open_lines()? };
+    let (terminal, mut streams) = if on_terminal { Terminal::open()? } else { Terminal::open_lines()? };
     let Streams { input, output, escape } = &mut streams;
     let ended: Result<u8, AnyFailure> = tokio::select! {
         biased;
