@@ -16,6 +16,7 @@ pub mod journal;
 pub mod lock;
 pub mod namespaces;
 pub mod process;
+pub mod public_key;
 pub mod read_at;
 pub mod secret;
 pub mod size;

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::audit_rules::AUDIT_RULES;
 use super::mask::is_variable_name;
 use crate::base::fingerprint::{Fingerprint, NotAFingerprint};
 use crate::base::host_name::{self, HostName};
+use crate::base::public_key::{NotAKey, PublicKey};
 use crate::base::size::ByteSize;
 use crate::base::text::suggestion;
 
@@ -398,29 +396,9 @@ pub(super) fn password_hash(text: &str) -> Verdict {
     }
 }
 
-/// Key types of OpenSSH that both EL7 (7.4) and Debian 12 accept.
-const KEY_TYPES: [&str; 5] = ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"];
-
 /// A line of `authorized_keys`, without options. The key is not repeated: it may be a private one.
 pub(super) fn ssh_key(text: &str) -> Verdict {
-    let help = "copy the one line of a `.pub` file: `ssh-ed25519 AAAA… comment`";
-    if text.contains("PRIVATE KEY") {
-        return fault("this is a private key, which has no place in a recipe", help);
-    }
-    let mut words = text.split(' ');
-    let (kind, blob) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    if text.chars().any(char::is_control) {
-        return fault("a public key is one line", help);
-    }
-    if !KEY_TYPES.contains(&kind) {
-        return fault("this is not a public key", format!("{help}; known are {}", KEY_TYPES.join(", ")));
-    }
-    // RFC 4253, 6.6: the blob begins with the length and the name of the key type.
-    let head: Vec<u8> = [&(kind.len() as u32).to_be_bytes()[..], kind.as_bytes()].concat();
-    match STANDARD.decode(blob).ok() {
-        Some(bytes) if bytes.starts_with(&head) && bytes.len() > head.len() + 32 => Ok(()),
-        _ => fault("this public key is cut short or garbled", help),
-    }
+    text.parse::<PublicKey>().map(drop).map_err(|NotAKey { what, help }| Fault { what: what.to_owned(), help })
 }
 
 #[cfg(test)]
