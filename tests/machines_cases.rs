@@ -114,6 +114,9 @@ fn what_is_not_there_or_not_right_is_told_with_a_remedy() {
     let disk = idle_disk(dir.path());
     let disk = disk.to_str().unwrap();
     assert_eq!(home.said(&["ps"]), "no machines; `goldsmith up IMAGE` makes one\n");
+    let table = dir.path().join("students.csv");
+    fs::write(&table, "name,address\nanna,10.0.0.9\nben,10.0.0.9\n").unwrap();
+    let table = table.to_str().unwrap();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let forward = format!("{}:80", taken.local_addr().unwrap().port());
     for (args, status, said) in [
@@ -139,10 +142,16 @@ fn what_is_not_there_or_not_right_is_told_with_a_remedy() {
             "error: the machine cannot be put on the network `lab`: 10.0.0.255 is no machine's address: it names all of 10.0.0.0/24\n  help: ",
         ),
         (&["up", disk, "--network", "lab", "--name", "a..b"], 2, "`a..b` makes no host name\n  help: give it one with --hostname"),
+        (&["up", disk, "--ssh-key", disk], 2, "has no ssh key: "),
+        (&["up", disk, "--ssh-key", "absent.pub"], 2, "absent.pub has no ssh key: No such file or directory"),
+        (&["up", disk, "--from", "absent.csv"], 3, "the table absent.csv cannot be used: 1 fault\n"),
+        (&["up", disk, "--from", table, "--name", "a"], 2, "cannot be used with"),
+        (&["up", disk, "--from", table], 3, "line 2: an address is one of a private network: --network NAME"),
+        (&["up", disk, "--from", table, "--network", "lab"], 3, "line 3: 10.0.0.9 is the address of the machine `anna`"),
         (&["up", disk, "--hostname", "a_b"], 2, "not a host name: use letters"),
         (&["up", disk, "--hostname", "a", "--count", "2"], 2, "cannot be used with '--count <N>'"),
         (&["up", disk, "--count", "0"], 2, "0 is not in 1..=999"),
-        (&["up", disk, "--count", "999", "--memory", "9T"], 7, "give the machine less: --memory 1G, or a smaller --count"),
+        (&["up", disk, "--count", "999", "--memory", "9T"], 7, "give the machine less: --memory 1G, or make fewer machines"),
         (&["stop", "web", "--within", "18446744073709551615"], 2, "is not in 0..=31536000"),
         (&["wait", "web"], 2, "there is no machine `web`"),
         (&["screenshot", "web"], 2, "there is no machine `web`"),
@@ -258,8 +267,11 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     let before = fs::metadata(&image).unwrap().modified().unwrap();
     let port = free_port();
     let forward = format!("{port}:22");
-    let up =
-        ["up", artifact, "--name", "vm", "--memory", "1G", "--isolated", "--forward", &forward, "--network", "lab", "--hostname", "vm.lab"];
+    let key = home.dir.path().join("key");
+    assert!(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap().success());
+    let public = format!("{}.pub", key.display());
+    let mut up = vec!["up", artifact, "--name", "vm", "--memory", "1G", "--isolated", "--forward", &forward];
+    up.extend(["--network", "lab", "--hostname", "vm.lab", "--ssh-key", &public]);
     home.said(&up);
     let again = home.run(&up);
     assert!(again.status.success() && String::from_utf8_lossy(&again.stderr).contains("vm is up already"), "{again:?}");
@@ -320,12 +332,13 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     );
     assert_eq!(home.said(&["exec", "vm", "--", "sh", "-c", &reach]), "closed\n");
 
-    // The forwarded port leads to the image's own ssh server, and its own key opens that.
-    let mut ssh = Command::new("ssh");
-    ssh.args("-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -p".split(' '));
-    ssh.args([&port.to_string(), "-i"]).arg(&fixture().key);
-    let output = ssh.args(["root@127.0.0.1", "hostname"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "vm.lab\n", "{output:?}");
+    // The forwarded port leads to the image's own ssh server. The image's key opens that, and this machine's.
+    for key in [&fixture().key, &key] {
+        let mut ssh = Command::new("ssh");
+        ssh.args("-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o IdentitiesOnly=yes -p".split(' '));
+        let output = ssh.args([&port.to_string(), "-i"]).arg(key).args(["root@127.0.0.1", "hostname"]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "vm.lab\n", "{output:?}");
+    }
 
     home.said(&["stop", "vm"]);
     home.has_no_process();

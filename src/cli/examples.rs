@@ -43,7 +43,8 @@ examples! {
         "goldsmith image describe disk.qcow2 --for openstack --name debian-12";
     RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
     UP: "goldsmith up debian-12-docker", "goldsmith up debian-12-docker --name web --forward 8080:80 --memory 1G",
-        "goldsmith up debian-12-docker --name lab --count 8 --network lab --memory 512M";
+        "goldsmith up debian-12-docker --name lab --count 8 --network lab --memory 512M",
+        "goldsmith up debian-12-docker --from students.csv --network lab";
     PS: "goldsmith ps", "goldsmith ps --json";
     EXEC: "goldsmith exec web -- docker ps", "goldsmith exec web -- tar c /etc > etc.tar", "goldsmith exec -t web -- top";
     CP: "goldsmith cp site web:/srv", "goldsmith cp web:/var/log logs", "goldsmith cp a.conf b.conf web:/etc";

@@ -147,6 +147,14 @@ pub enum RunError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// What was to be a table of machines has faults.
+    #[error("the table {} cannot be used: {}", path.display(), crate::base::text::counted(faults.len(), "fault"))]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// All of them, with their lines.
+        faults: Vec<String>,
+    },
     /// There is no such place on a private network.
     #[error("the machine cannot be put on the network `{network}`: {}", no_place.why)]
     NoPlace {
@@ -169,8 +177,8 @@ pub enum RunError {
         /// The machine's name.
         name: Name,
     },
-    /// The machine could not be given its host name and its place on its network.
-    #[error("the machine `{name}` could not be given its name and address: {why}")]
+    /// The machine could not be given its host name, its keys and its place on its network.
+    #[error("the machine `{name}` could not be given what is its own: {why}")]
     Impersonal {
         /// Its name.
         name: Name,
@@ -238,7 +246,7 @@ impl Failure for RunError {
             | Self::Elsewhere { .. }
             | Self::NoHostName { .. }
             | Self::NoDirectory { .. } => Class::Usage,
-            Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
+            Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
             Self::Impersonal { .. }
             | Self::Off { .. }
             | Self::Mute { .. }
@@ -280,11 +288,12 @@ impl Failure for RunError {
             Self::Off { name, .. } => format!("start it: goldsmith start {name}"),
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
             Self::Mute { name, .. } | Self::Late { name, .. } => format!("see what its console says: goldsmith logs {name}"),
-            Self::NoPlace { no_place, .. } => no_place.help.clone(),
+            Self::NoPlace { no_place, .. } => no_place.help.to_owned(),
+            Self::Table { .. } => "correct the lines; `goldsmith help machines` says what a table has".to_owned(),
             Self::Elsewhere { name, .. } => format!("choose another name with --name, or remove that one: goldsmith rm {name}"),
             Self::NoHostName { .. } => "give it one with --hostname".to_owned(),
             Self::Impersonal { name, .. } => {
-                format!("see what its console says, goldsmith logs {name}; or make it without --network and --hostname")
+                format!("see what its console says, goldsmith logs {name}; or make it without --network, --hostname and --ssh-key")
             }
             Self::NoDirectory { name, target } => {
                 format!("make the directory first: {}", shell_line(["goldsmith", "exec", name.as_str(), "--", "mkdir", "-p", target]))
@@ -319,6 +328,7 @@ impl Failure for RunError {
             Self::Machine(error) => error.evidence(),
             Self::Runner(error) => error.evidence(),
             Self::Told(told) => told.evidence(),
+            Self::Table { faults, .. } => faults.clone(),
             _ => Vec::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! Private networks of machines: which machine has which address. A network is what its machines' records say of it, and no file of its own.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
@@ -21,6 +22,13 @@ pub struct Address {
     prefix: Option<u8>,
 }
 
+impl Address {
+    /// The address so many after this one. One after the last is outside of its network, and is refused there.
+    pub(super) fn after(self, count: u32) -> Self {
+        Self { ip: Ipv4Addr::from_bits(self.ip.to_bits().saturating_add(count)), ..self }
+    }
+}
+
 impl FromStr for Address {
     type Err = String;
 
@@ -33,15 +41,6 @@ impl FromStr for Address {
         });
         Ok(Self { ip, prefix: prefix.transpose()? })
     }
-}
-
-/// The network that a machine is to be on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedNetwork {
-    /// The network's name.
-    pub name: Name,
-    /// The machine's address, the first one's if there are several; else the lowest that is free.
-    pub address: Option<Address>,
 }
 
 /// The place of a machine on its network.
@@ -85,56 +84,74 @@ pub(super) struct Neighbour {
 /// Why a machine cannot have a place on a network, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoPlace {
+    /// Which of the machines that were asked for.
+    pub(super) index: usize,
     pub(super) why: String,
-    pub(super) help: String,
+    pub(super) help: &'static str,
 }
 
-fn no_place<T>(why: String, help: &str) -> Result<T, NoPlace> {
-    Err(NoPlace { why, help: help.to_owned() })
-}
-
-/// Places for `count` more machines beside those of `taken`. `own` is the network that the image brings its own address for.
-pub(super) fn assign(wanted: &WantedNetwork, taken: &[Neighbour], count: usize, own: Option<Subnet>) -> Result<Vec<Membership>, NoPlace> {
-    let range = range(wanted, taken)?;
+/// Places on `network` for more machines beside those of `taken`, each with the address that is wanted, or else the lowest that is free. `own` is
+/// the network that the image brings its own address for.
+///
+/// # Errors
+/// All machines that cannot have one.
+pub(super) fn assign(
+    network: &Name,
+    wanted: &[(Name, Option<Address>)],
+    taken: &[Neighbour],
+    own: Option<Subnet>,
+) -> Result<Vec<Membership>, Vec<NoPlace>> {
+    let range = range(wanted, taken);
     if let Some(own) = own
         && (range.has(own.network()) || Range::around(own.guest, own.prefix()).has(range.first))
     {
         let why = format!("its addresses, {range}, overlap {}/{}, in which the image has its own", own.network(), own.prefix());
-        return no_place(why, "begin the network with other addresses: --address 10.208.0.1/24");
+        return Err(vec![NoPlace { index: 0, why, help: "begin the network with other addresses: --address 10.208.0.1/24" }]);
     }
-    let holder = |ip: Ipv4Addr| taken.iter().find(|other| other.place.address == ip).map(|other| &other.name);
-    let mut free = range.hosts(wanted.address.map(|address| address.ip)).filter(|ip| wanted.address.is_some() || holder(*ip).is_none());
-    let mut places = Vec::with_capacity(count);
-    for _ in 0..count {
-        let Some(ip) = free.next() else {
-            return no_place(
-                format!("no address of {range} is left"),
-                "begin another network, with a shorter prefix: --address 10.208.0.1/16",
-            );
-        };
-        if let Some(holder) = holder(ip) {
-            return no_place(format!("{ip} is the address of the machine `{holder}`"), "choose another --address, or none");
+    let mut holders: BTreeMap<Ipv4Addr, &Name> = taken.iter().map(|other| (other.place.address, &other.name)).collect();
+    let mut faults = Vec::new();
+    for (index, (name, address)) in wanted.iter().enumerate() {
+        let Some(address) = address else { continue };
+        match fault(*address, range, &holders) {
+            Some((why, help)) => faults.push(NoPlace { index, why, help }),
+            None => drop(holders.insert(address.ip, name)),
         }
-        places.push(Membership { name: wanted.name.clone(), address: ip, prefix: range.prefix });
     }
-    Ok(places)
+    let mut free = range.hosts().filter(|ip| !holders.contains_key(ip));
+    let mut places = Vec::with_capacity(wanted.len());
+    for (index, (_, address)) in wanted.iter().enumerate() {
+        match address.map(|address| address.ip).or_else(|| free.next()) {
+            Some(address) => places.push(Membership { name: network.clone(), address, prefix: range.prefix }),
+            None => {
+                let (why, help) =
+                    (format!("no address of {range} is left"), "begin another network, with a shorter prefix: --address 10.208.0.1/16");
+                faults.push(NoPlace { index, why, help });
+                break;
+            }
+        }
+    }
+    if faults.is_empty() { Ok(places) } else { Err(faults) }
 }
 
-/// The addresses of a network: those of its machines, or what the first one says.
-fn range(wanted: &WantedNetwork, taken: &[Neighbour]) -> Result<Range, NoPlace> {
-    let first = taken.first().map(|other| Range::around(other.place.address, other.place.prefix));
-    let Some(address) = wanted.address else { return Ok(first.unwrap_or_else(|| Range::around(USUAL, USUAL_PREFIX))) };
-    let range = first.unwrap_or_else(|| Range::around(address.ip, address.prefix.unwrap_or(USUAL_PREFIX)));
-    if !range.has(address.ip) || address.prefix.is_some_and(|prefix| prefix != range.prefix) {
-        return no_place(format!("its addresses are those of {range}"), "choose an --address of these, or none");
+/// Why no machine of a network can have this address.
+fn fault(Address { ip, prefix }: Address, range: Range, holders: &BTreeMap<Ipv4Addr, &Name>) -> Option<(String, &'static str)> {
+    if !range.has(ip) || prefix.is_some_and(|prefix| prefix != range.prefix) {
+        let prefix = prefix.map(|prefix| format!("/{prefix}")).unwrap_or_default();
+        return Some((format!("{ip}{prefix} is none of its addresses, which are {range}"), "choose one of these, or none"));
     }
-    if address.ip == range.first || address.ip == range.last() {
-        return no_place(
-            format!("{} is no machine's address: it names all of {range}", address.ip),
-            "choose an --address between the two ends",
-        );
+    if ip == range.first || ip == range.last() {
+        return Some((format!("{ip} is no machine's address: it names all of {range}"), "choose one between the two ends"));
     }
-    Ok(range)
+    holders.get(&ip).map(|holder| (format!("{ip} is the address of the machine `{holder}`"), "choose another address, or none"))
+}
+
+/// The addresses of a network: those of its machines, or what the first address says.
+fn range(wanted: &[(Name, Option<Address>)], taken: &[Neighbour]) -> Range {
+    let of_taken = taken.first().map(|other| Range::around(other.place.address, other.place.prefix));
+    let first = || wanted.iter().find_map(|(_, address)| *address);
+    of_taken
+        .or_else(|| first().map(|address| Range::around(address.ip, address.prefix.unwrap_or(USUAL_PREFIX))))
+        .unwrap_or_else(|| Range::around(USUAL, USUAL_PREFIX))
 }
 
 /// The addresses that have a prefix in common.
@@ -163,10 +180,9 @@ impl Range {
         (self.first..=self.last()).contains(&ip)
     }
 
-    /// Addresses that a machine can have, from `begin` on.
-    fn hosts(self, begin: Option<Ipv4Addr>) -> impl Iterator<Item = Ipv4Addr> {
-        let begin = begin.map_or(self.first.to_bits() + 1, Ipv4Addr::to_bits);
-        (begin..self.last().to_bits()).map(Ipv4Addr::from_bits)
+    /// Addresses that a machine can have.
+    fn hosts(self) -> impl Iterator<Item = Ipv4Addr> {
+        (self.first.to_bits() + 1..self.last().to_bits()).map(Ipv4Addr::from_bits)
     }
 }
 
@@ -185,46 +201,57 @@ mod tests {
         Neighbour { name: "db".parse().unwrap(), hostname: None, place }
     }
 
-    fn places(address: Option<&str>, taken: &[Neighbour], count: usize, own: Option<Subnet>) -> Result<Vec<String>, String> {
-        let wanted = WantedNetwork { name: "lab".parse().unwrap(), address: address.map(|text| text.parse().unwrap()) };
-        let places = assign(&wanted, taken, count, own).map_err(|fault| fault.why)?;
-        Ok(places.iter().map(|place| format!("{}/{}", place.address, place.prefix)).collect())
-    }
-
-    #[test]
-    fn machines_get_the_lowest_addresses_that_are_free() {
-        let taken = [on("10.207.0.1", 24), on("10.207.0.3", 24)];
-        for (address, taken, count, expected) in [
-            (None, &[][..], 2, "10.207.0.1/24 10.207.0.2/24"),
-            (None, &taken, 3, "10.207.0.2/24 10.207.0.4/24 10.207.0.5/24"),
-            (Some("10.207.0.9"), &taken, 1, "10.207.0.9/24"),
-            (Some("192.168.5.20/28"), &[], 2, "192.168.5.20/28 192.168.5.21/28"),
-            (Some("192.168.5.20"), &[], 1, "192.168.5.20/24"),
-            (None, &[on("172.20.1.2", 16)], 1, "172.20.0.1/16"),
-            (None, &[], 254, "10.207.0.254/24"),
-        ] {
-            assert!(places(address, taken, count, None).unwrap().join(" ").ends_with(expected), "{address:?} {count}");
+    fn places(wanted: &[Option<&str>], taken: &[Neighbour], own: Option<Subnet>) -> Result<String, String> {
+        let wanted: Vec<(Name, Option<Address>)> =
+            (0..).zip(wanted).map(|(n, text)| (format!("new-{n}").parse().unwrap(), text.map(|text| text.parse().unwrap()))).collect();
+        match assign(&"lab".parse().unwrap(), &wanted, taken, own) {
+            Ok(places) => Ok(places.iter().map(|place| format!("{}/{} ", place.address, place.prefix)).collect()),
+            Err(faults) => Err(faults.iter().map(|fault| format!("{}: {}; ", fault.index, fault.why)).collect()),
         }
     }
 
     #[test]
-    fn a_place_that_cannot_be_is_refused() {
+    fn machines_get_what_they_want_or_the_lowest_addresses_that_are_free() {
+        let taken = [on("10.207.0.1", 24), on("10.207.0.3", 24)];
+        for (wanted, taken, expected) in [
+            (&[None, None][..], &[][..], "10.207.0.1/24 10.207.0.2/24 "),
+            (&[None, None, None], &taken, "10.207.0.2/24 10.207.0.4/24 10.207.0.5/24 "),
+            (&[Some("10.207.0.9")], &taken, "10.207.0.9/24 "),
+            (&[None, Some("10.207.0.2")], &taken, "10.207.0.4/24 10.207.0.2/24 "),
+            (&[Some("192.168.5.17/28"), None], &[], "192.168.5.17/28 192.168.5.18/28 "),
+            (&[None, Some("192.168.5.20")], &[], "192.168.5.1/24 192.168.5.20/24 "),
+            (&[None], &[on("172.20.1.2", 16)], "172.20.0.1/16 "),
+        ] {
+            assert_eq!(places(wanted, taken, None).unwrap(), expected);
+        }
+        assert!(places(&[None; 254], &[], None).unwrap().ends_with(" 10.207.0.254/24 "));
+        let address = |text: &str| text.parse::<Address>().unwrap();
+        assert_eq!(address("10.0.0.9/24").after(2), address("10.0.0.11/24"));
+    }
+
+    #[test]
+    fn all_places_that_cannot_be_are_told() {
         let taken = [on("10.207.0.1", 24), on("10.207.0.3", 24)];
         let own = |guest: &str, prefix| Some(Subnet { guest: guest.parse().unwrap(), prefix, gateway: None });
-        for (address, count, own, why) in [
-            (Some("10.207.0.3"), 1, None, "10.207.0.3 is the address of the machine `db`"),
-            (Some("10.207.0.2"), 2, None, "10.207.0.3 is the address of the machine `db`"),
-            (Some("10.208.0.3"), 1, None, "its addresses are those of 10.207.0.0/24"),
-            (Some("10.207.0.4/16"), 1, None, "its addresses are those of 10.207.0.0/24"),
-            (Some("10.207.0.0"), 1, None, "10.207.0.0 is no machine's address"),
-            (Some("10.207.0.255"), 1, None, "10.207.0.255 is no machine's address"),
-            (Some("10.207.0.250"), 6, None, "no address of 10.207.0.0/24 is left"),
-            (None, 253, None, "no address of 10.207.0.0/24 is left"),
-            (None, 1, own("10.207.0.200", 28), "overlap 10.207.0.192/28"),
-            (None, 1, own("10.1.2.3", 8), "overlap 10.0.0.0/8"),
+        for (wanted, own, faults) in [
+            (&[Some("10.207.0.3")][..], None, "0: 10.207.0.3 is the address of the machine `db`; "),
+            (
+                &[Some("10.207.0.4"), Some("10.207.0.4"), Some("10.208.0.3"), Some("10.207.0.5/16")],
+                None,
+                "1: 10.207.0.4 is the address of the machine `new-0`; 2: 10.208.0.3 is none of its addresses, which are 10.207.0.0/24; \
+                 3: 10.207.0.5/16 is none of its addresses, which are 10.207.0.0/24; ",
+            ),
+            (&[Some("10.207.0.0")], None, "0: 10.207.0.0 is no machine's address: it names all of 10.207.0.0/24; "),
+            (&[Some("10.207.0.255")], None, "0: 10.207.0.255 is no machine's address: it names all of 10.207.0.0/24; "),
+            (&[None; 253], None, "252: no address of 10.207.0.0/24 is left; "),
+            (
+                &[None],
+                own("10.207.0.200", 28),
+                "0: its addresses, 10.207.0.0/24, overlap 10.207.0.192/28, in which the image has its own; ",
+            ),
+            (&[None], own("10.1.2.3", 8), "0: its addresses, 10.207.0.0/24, overlap 10.0.0.0/8, in which the image has its own; "),
         ] {
-            let said = places(address, &taken, count, own).unwrap_err();
-            assert!(said.contains(why), "{address:?}: {said}");
+            assert_eq!(places(wanted, &taken, own).unwrap_err(), faults);
         }
         for (text, why) in [("10.0.0", "no IPv4 address"), ("10.0.0.1/31", "no prefix length"), ("10.0.0.1/", "no prefix length")] {
             assert!(text.parse::<Address>().unwrap_err().contains(why), "{text}");

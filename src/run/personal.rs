@@ -6,6 +6,7 @@ use super::name::Name;
 use super::network::Neighbour;
 use super::record::Record;
 use crate::base::host_name::HostName;
+use crate::base::public_key::PublicKey;
 use crate::machine::runner::RunnerTask;
 
 /// The name of the runner's task.
@@ -21,12 +22,16 @@ pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTa
     if let Some(hostname) = &record.hostname {
         file("hostname", hostname.to_string());
     }
+    if !record.keys.is_empty() {
+        file("keys", record.keys.iter().map(PublicKey::as_str).collect::<Vec<_>>().join("\n"));
+    }
     if let Some(place) = &record.network {
         file("card", format!("{} {}/{}", place.mac(), place.address, place.prefix));
         file("names", names(neighbours));
     } else if let Some(hostname) = &record.hostname {
         file("names", entry(LOOPBACK, Some(hostname), &record.name));
-    } else {
+    }
+    if files.is_empty() {
         return None;
     }
     Some(RunnerTask { name: TASK.to_owned(), script: include_bytes!("personal.sh").to_vec(), files })
@@ -54,6 +59,9 @@ fn entry(address: Ipv4Addr, hostname: Option<&HostName>, name: &Name) -> String 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -75,22 +83,52 @@ mod tests {
         assert_eq!(names(&[]), "");
     }
 
-    /// The guest's script with its files elsewhere, run by the shells that guests have.
+    /// The guest's script with all its files below `dir`.
+    fn script(dir: &Path) -> String {
+        let dir = dir.to_str().unwrap();
+        let script = include_str!("personal.sh").replace("/run/goldsmith/tasks/personal", dir);
+        script.replace("/etc/hosts", &format!("{dir}/hosts")).replace("/root", &format!("{dir}/root"))
+    }
+
+    fn run(shell: &str, script: &str, words: &[&str]) {
+        let status = Command::new(shell).args(["-c", script, "run"]).args(words).stdin(Stdio::null()).status();
+        assert!(status.unwrap().success(), "{shell}: {words:?}");
+    }
+
     #[test]
     fn names_are_written_over_those_before_and_nothing_else_changes() {
         for shell in ["dash", "bash"] {
             let dir = tempfile::tempdir().unwrap();
             let hosts = dir.path().join("hosts");
-            let script = include_str!("personal.sh").replace("/etc/hosts", hosts.to_str().unwrap());
-            std::fs::write(&hosts, "127.0.0.1 localhost\n\n10.9.9.9 mine\n").unwrap();
-            for (given, lines) in
-                [("10.0.0.1=web 10.0.0.2=db.lab,db", "10.0.0.1 web\n10.0.0.2 db.lab db\n"), ("10.0.0.1=web", "10.0.0.1 web\n"), ("", "")]
-            {
-                let mut command = Command::new(shell);
-                command.args(["-c", &script, "run", "names"]).args(given.split_whitespace()).stdin(Stdio::null());
-                assert!(command.status().unwrap().success(), "{shell}");
+            fs::write(&hosts, "127.0.0.1 localhost\n\n10.9.9.9 mine\n").unwrap();
+            for (given, lines) in [
+                (&["10.0.0.1=web", "10.0.0.2=db.lab,db"][..], "10.0.0.1 web\n10.0.0.2 db.lab db\n"),
+                (&["10.0.0.1=web"], "10.0.0.1 web\n"),
+                (&[], ""),
+            ] {
+                run(shell, &script(dir.path()), &[&["names"], given].concat());
                 let block = format!("# goldsmith: names of this network\n{lines}# goldsmith: end\n");
-                assert_eq!(std::fs::read_to_string(&hosts).unwrap(), format!("127.0.0.1 localhost\n\n10.9.9.9 mine\n{block}"), "{shell}");
+                assert_eq!(fs::read_to_string(&hosts).unwrap(), format!("127.0.0.1 localhost\n\n10.9.9.9 mine\n{block}"), "{shell}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_put_beside_those_of_the_image_and_only_once() {
+        for shell in ["dash", "bash"] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("root/.ssh/authorized_keys");
+            fs::create_dir(dir.path().join("root")).unwrap();
+            fs::write(dir.path().join("keys"), "ssh-rsa A a\nssh-rsa B b\n").unwrap();
+            let block = "# goldsmith: keys of this machine\nssh-rsa A a\nssh-rsa B b\n# goldsmith: end\n";
+            for own in ["", "", "ssh-rsa C its own\n"] {
+                if !own.is_empty() {
+                    fs::write(&file, own).unwrap();
+                }
+                run(shell, &script(dir.path()), &[]);
+                assert_eq!(fs::read_to_string(&file).unwrap(), format!("{own}{block}"), "{shell}");
+                let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+                assert_eq!((mode(file.parent().unwrap()), mode(&file)), (0o700, 0o600));
             }
         }
     }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# What makes a machine one of its own: its host name, its address on a private network, the names of the others there.
+# What makes a machine one of its own: its host name, who logs in by ssh, its address on a private network, the names of the others there.
 # Usage: run                         at boot, before the system's own services
 #        run names ADDRESS=NAME …    when machines have come or gone
 #
-# Beside it: `hostname`, `card` (the card's address, then the machine's address with its prefix length), `names` (as the arguments above).
+# Beside it, what there is: `hostname`, `keys` (lines of authorized_keys), `card` (the card's address, then the machine's address with its prefix length), `names` (as the arguments above).
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 here=/run/goldsmith/tasks/personal
@@ -22,6 +22,21 @@ write_names() {
         for entry; do printf '%s %s\n' "${entry%%=*}" "$(echo "${entry#*=}" | tr , ' ')"; done
         echo '# goldsmith: end'
     } > /etc/hosts
+}
+
+# A block in root's authorized_keys. sshd reads no file that others may write to.
+write_keys() {
+    keys=/root/.ssh/authorized_keys
+    mkdir -p /root/.ssh && chmod 700 /root/.ssh && touch "$keys" || return
+    others=$(sed '/^# goldsmith: keys of this machine$/,/^# goldsmith: end$/d' "$keys")
+    {
+        [ -z "$others" ] || printf '%s\n' "$others"
+        echo '# goldsmith: keys of this machine'
+        cat "$here/keys"
+        echo '# goldsmith: end'
+    } > "$keys" && chmod 600 "$keys" || return
+    # New files have the label of the directory they are in, which sshd may not read.
+    [ ! -d /sys/fs/selinux ] || restorecon -R /root/.ssh
 }
 
 card_of() { # MAC
@@ -67,5 +82,10 @@ if [ -e "$here/card" ]; then
     read -r mac address < "$here/card"
     connect "$mac" "$address"
 fi
-set -f
-write_names $(cat "$here/names") || fail "the names cannot be written to /etc/hosts"
+if [ -e "$here/keys" ]; then
+    write_keys || fail "the keys cannot be written to /root/.ssh/authorized_keys"
+fi
+if [ -e "$here/names" ]; then
+    set -f
+    write_names $(cat "$here/names") || fail "the names cannot be written to /etc/hosts"
+fi

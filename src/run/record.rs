@@ -32,6 +32,7 @@ use super::told::Told;
 use crate::base::atomic;
 use crate::base::host_name::HostName;
 use crate::base::lock::Lock;
+use crate::base::public_key::PublicKey;
 use crate::base::size::ByteSize;
 use crate::machine::spec::Forward;
 
@@ -67,6 +68,9 @@ pub struct Record {
     /// Its place on a private network.
     #[serde(default)]
     pub network: Option<Membership>,
+    /// Whose log-in root's ssh takes, beside those of its image.
+    #[serde(default)]
+    pub keys: Vec<PublicKey>,
     /// When it was made: RFC 3339, UTC.
     pub created: String,
 }
@@ -338,13 +342,18 @@ mod tests {
             isolated: true,
             hostname: Some("web.lab".parse().unwrap()),
             network: Some(Membership { name: "lab".parse().unwrap(), address: [10, 0, 0, 1].into(), prefix: 24 }),
+            keys: Vec::new(),
             created: "2026-11-29T00:00:00Z".to_owned(),
         };
         let text = serde_json::json!(record).to_string();
         assert_eq!(made(dir.path(), "web", &text).record().unwrap(), record);
         // One that was made before there were networks.
-        let older =
-            serde_json::json!(record).as_object().unwrap().clone().into_iter().filter(|(key, _)| key != "network" && key != "hostname");
+        let older = serde_json::json!(record)
+            .as_object()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .filter(|(key, _)| !["network", "hostname", "keys"].contains(&key.as_str()));
         let older = serde_json::Value::Object(older.collect()).to_string();
         assert_eq!(made(dir.path(), "web", &older).record().unwrap(), Record { hostname: None, network: None, ..record });
         for (text, why) in [

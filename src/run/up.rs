@@ -13,13 +13,13 @@ use super::control::{State, Status};
 use super::disk::Base;
 use super::error::RunError;
 use super::name::Name;
-use super::network::{self, Membership, Neighbour, WantedNetwork};
+use super::network::{self, Membership, Neighbour, NoPlace};
 use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
+use super::wanted::{Individual, Many, Personal};
 use crate::base::atomic::{self, Existing, NewDir};
 use crate::base::host::TooLittleMemory;
-use crate::base::host_name::HostName;
 use crate::base::process::Detached;
 use crate::base::size::ByteSize;
 use crate::image;
@@ -41,68 +41,57 @@ pub struct Wanted {
     pub forwards: Vec<Forward>,
     /// Whether nothing leaves it.
     pub isolated: bool,
-    /// Its host name; else, on a private network, one like its own name, and without one that of its image.
-    pub hostname: Option<HostName>,
     /// The private network it is on.
-    pub network: Option<WantedNetwork>,
+    pub network: Option<Name>,
+    /// What is its own.
+    pub personal: Personal,
+    /// How many are wanted.
+    pub many: Many,
 }
 
-/// Make machines from the image or artifact at `path`: one, or `count` with numbers after the name. One that is there, from the same image, is
-/// given as it is.
+/// Make the machines that are wanted from the image or artifact at `path`. One that is there, from the same image, is given as it is.
 ///
 /// # Errors
-/// The image is missing or no disk, a name is that of another machine, the host has too little memory for those that do not run yet, or the
-/// state cannot be written.
-pub async fn make(
-    machines: &Machines,
-    path: &Path,
-    wanted: &Wanted,
-    count: Option<u32>,
-    store: Option<&Path>,
-) -> Result<Vec<Place>, RunError> {
+/// The image is missing or no disk, a name is that of another machine, the host has too little memory for those that do not run yet, a machine
+/// cannot have its address, or the state cannot be written.
+pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Vec<Place>, RunError> {
     let source = Source::find(path, store)?;
     let from = path.canonicalize().map_err(|error| image::ImageError::read(path, error))?;
     let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
-    let names = count.map_or_else(|| vec![name.clone()], |count| (1..=count).map(|number| name.numbered(number)).collect());
-    let places: Vec<Place> = names.iter().map(|name| machines.place(name)).collect();
+    let individuals = wanted.many.individuals(name, &wanted.personal);
     let failed = |source| RunError::State { path: machines.dir().to_owned(), source };
     private_dirs(machines.dir()).map_err(failed)?;
     // Two commands at once must not give one address twice.
     let _lock = if wanted.network.is_some() { Some(machines.lock().await?) } else { None };
-    let mut starting = 0;
-    for place in &places {
+    let (mut places, mut new, mut starting) = (Vec::new(), Vec::new(), 0);
+    for individual in individuals {
+        let place = machines.place(&individual.name);
         if place.exists() {
-            same(place, &from, wanted)?;
+            same(&place, &from, wanted)?;
+            starting += u64::from(!place.runs()?);
+        } else {
+            starting += 1;
+            new.push(individual);
         }
-        starting += u64::from(!place.exists() || !place.runs()?);
+        places.push(place);
     }
-    let smaller = if count.is_some() { "--memory 1G, or a smaller --count" } else { "--memory 1G" };
+    let smaller = if wanted.many == Many::One { "--memory 1G" } else { "--memory 1G, or make fewer machines" };
     TooLittleMemory::refuse(ByteSize(wanted.memory.bytes().saturating_mul(starting)), smaller)?;
-    let new: Vec<&Place> = places.iter().filter(|place| !place.exists()).collect();
-    let records = records(machines, &new, &source, &from, wanted)?;
-    for (place, record) in new.into_iter().zip(records) {
-        make_one(place, &source, record, wanted).await?;
+    for record in records(machines, new, &source, &from, wanted)? {
+        make_one(&machines.place(&record.name), &source, record, wanted).await?;
     }
     Ok(places)
 }
 
 /// What is kept of each of these new machines.
-fn records(machines: &Machines, new: &[&Place], source: &Source, from: &Path, wanted: &Wanted) -> Result<Vec<Record>, RunError> {
-    let memberships = match &wanted.network {
-        Some(network) => {
-            let taken: Vec<Neighbour> = machines.on(&network.name)?.into_iter().map(|(_, neighbour)| neighbour).collect();
-            let refused = |no_place| RunError::NoPlace { network: network.name.clone(), no_place };
-            network::assign(network, &taken, new.len(), source.subnet).map_err(refused)?.into_iter().map(Some).collect()
-        }
-        None => vec![None; new.len()],
-    };
+fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Path, wanted: &Wanted) -> Result<Vec<Record>, RunError> {
+    let memberships = memberships(machines, &new, source, wanted)?;
     let base = Base::of(&source.image)?;
-    let record = |(place, membership): (&&Place, Option<Membership>)| {
-        let name = place.name().clone();
+    let record = |(Individual { name, personal, .. }, network): (Individual, Option<Membership>)| {
         let no_host_name = || RunError::NoHostName { name: name.clone() };
-        let hostname = match (&wanted.hostname, &membership) {
+        let hostname = match (personal.hostname, &network) {
             (None, Some(_)) => Some(name.host_name().ok_or_else(no_host_name)?),
-            (given, _) => given.clone(),
+            (given, _) => given,
         };
         Ok(Record {
             schema: SCHEMA,
@@ -114,11 +103,45 @@ fn records(machines: &Machines, new: &[&Place], source: &Source, from: &Path, wa
             forwards: wanted.forwards.clone(),
             isolated: wanted.isolated,
             hostname,
-            network: membership,
+            network,
+            keys: personal.keys,
             created: Timestamp::now().to_string(),
         })
     };
-    new.iter().zip(memberships).map(record).collect()
+    new.into_iter().zip(memberships).map(record).collect()
+}
+
+/// The place of each new machine on its network.
+fn memberships(machines: &Machines, new: &[Individual], source: &Source, wanted: &Wanted) -> Result<Vec<Option<Membership>>, RunError> {
+    let Some(network) = &wanted.network else {
+        let lost = |individual: &Individual| individual.personal.address.and(individual.line);
+        let faults: Vec<String> = new
+            .iter()
+            .filter_map(lost)
+            .map(|line| format!("line {line}: an address is one of a private network: --network NAME"))
+            .collect();
+        return match &wanted.many {
+            Many::Table(table) if !faults.is_empty() => Err(RunError::Table { path: table.path.clone(), faults }),
+            _ => Ok(vec![None; new.len()]),
+        };
+    };
+    let taken: Vec<Neighbour> = machines.on(network)?.into_iter().map(|(_, neighbour)| neighbour).collect();
+    let addresses: Vec<_> = new.iter().map(|individual| (individual.name.clone(), individual.personal.address)).collect();
+    let faults = match network::assign(network, &addresses, &taken, source.subnet) {
+        Ok(places) => return Ok(places.into_iter().map(Some).collect()),
+        Err(faults) => faults,
+    };
+    let line = |fault: &NoPlace| new.get(fault.index).and_then(|individual| individual.line);
+    match &wanted.many {
+        Many::Table(table) => {
+            let told = |fault: &NoPlace| format!("line {}: {}", line(fault).unwrap_or_default(), fault.why);
+            Err(RunError::Table { path: table.path.clone(), faults: faults.iter().map(told).collect() })
+        }
+        _ => match faults.into_iter().next() {
+            Some(no_place) => Err(RunError::NoPlace { network: network.clone(), no_place }),
+            None => Ok(vec![None; new.len()]),
+        },
+    }
 }
 
 async fn make_one(place: &Place, source: &Source, record: Record, wanted: &Wanted) -> Result<(), RunError> {
@@ -142,8 +165,7 @@ fn same(place: &Place, from: &Path, wanted: &Wanted) -> Result<(), RunError> {
     if record.source != from {
         return Err(RunError::NameTaken { name: record.name, source_of: record.source });
     }
-    let name_of = |network: &Membership| network.name.clone();
-    if record.network.as_ref().map(name_of) == wanted.network.as_ref().map(|network| network.name.clone()) {
+    if record.network.as_ref().map(|network| &network.name) == wanted.network.as_ref() {
         Ok(())
     } else {
         Err(RunError::Elsewhere { name: record.name, was: record.network })

@@ -49,6 +49,17 @@ pub struct Up {
     /// Its host name [default: on a network its own name, else that of the image]
     #[arg(long, value_name = "NAME", conflicts_with = "count")]
     pub hostname: Option<HostName>,
+    /// Let the owner of an ssh key log in as root: a .pub file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ssh_key: Vec<PathBuf>,
+    /// Make the VMs of a table: name, address, hostname, key of each
+    #[arg(
+        long,
+        value_name = "FILE.csv",
+        value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["name", "count", "hostname", "address", "forward"]
+    )]
+    pub from: Option<PathBuf>,
     /// The VM.
     #[command(flatten)]
     pub vm: VmArgs,

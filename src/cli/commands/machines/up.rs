@@ -1,35 +1,76 @@
 //! `goldsmith up IMAGE` and `goldsmith start NAME`.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::base::event::{Events, Task};
-use crate::base::failure::AnyFailure;
+use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::public_key::{NotAKey, PublicKey};
 use crate::base::text::{printable, shell_line};
 use crate::cli::args::{OfMachine, Supervise, Up};
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
-use crate::run::{self, Machines, Place, Status, Supervisor, Wanted, WantedNetwork};
+use crate::run::{self, Machines, Many, Personal, Place, Status, Supervisor, Table, Wanted};
+
+/// Bytes of a `.pub` file that are read: RSA of 16384 bits has 2800 in base 64.
+const KEY_BYTES: u64 = 16 << 10;
 
 /// Make a machine, unless it is there, start it, unless it runs, and wait until its system is up.
 ///
 /// # Errors
 /// Whatever kept it from coming up.
 pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
-    let image = build::image_of(&args.image, context).await?;
+    let keys = args.ssh_key.iter().map(|path| public_key(path)).collect::<Result<_, _>>()?;
     let wanted = Wanted {
         name: args.name.clone(),
         memory: args.vm.memory,
         cpus: args.vm.cpus,
         forwards: args.forward.clone(),
         isolated: args.vm.isolated,
-        hostname: args.hostname.clone(),
-        network: args.network.clone().map(|name| WantedNetwork { name, address: args.address }),
+        network: args.network.clone(),
+        personal: Personal { hostname: args.hostname.clone(), address: args.address, keys },
+        many: match (&args.from, args.count) {
+            (Some(path), _) => Many::Table(Table::read(path)?),
+            (None, Some(count)) => Many::Count(count),
+            (None, None) => Many::One,
+        },
     };
+    // Last, since it may be built for minutes.
+    let image = build::image_of(&args.image, context).await?;
     let store = host::store_place(context);
-    let places = run::make(&super::machines(context)?, &image, &wanted, args.count, store.as_deref()).await?;
+    let places = run::make(&super::machines(context)?, &image, &wanted, store.as_deref()).await?;
     begin(&places, context).await
+}
+
+/// The key in a `.pub` file.
+fn public_key(path: &Path) -> Result<PublicKey, BadKey> {
+    let bad = |why: String, help: String| BadKey { path: path.to_owned(), why, help };
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(KEY_BYTES).read_to_string(&mut text));
+    read.map_err(|error| bad(error.to_string(), "name the `.pub` file of an ssh key".to_owned()))?;
+    text.trim().parse().map_err(|NotAKey { what, help }| bad(what.to_owned(), help))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{} has no ssh key: {why}", path.display())]
+struct BadKey {
+    path: PathBuf,
+    why: String,
+    help: String,
+}
+
+impl Failure for BadKey {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some(self.help.clone())
+    }
 }
 
 /// Start a machine that was stopped.

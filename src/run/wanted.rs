@@ -1,0 +1,80 @@
+//! Which machines are made at once, and what is each one's own.
+
+use std::path::PathBuf;
+
+use super::name::Name;
+use super::network::Address;
+use crate::base::host_name::HostName;
+use crate::base::public_key::PublicKey;
+
+/// What is a machine's own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Personal {
+    /// Its host name; else, on a private network, one like its own name, and without one that of its image.
+    pub hostname: Option<HostName>,
+    /// Its address on its private network; else the lowest that is free.
+    pub address: Option<Address>,
+    /// Whose log-in root's ssh takes.
+    pub keys: Vec<PublicKey>,
+}
+
+/// How many machines are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Many {
+    /// One.
+    One,
+    /// So many, with numbers after the name and addresses one after the other.
+    Count(u32),
+    /// Those of a table, and what is said of one is said of each.
+    Table(Table),
+}
+
+/// Machines of a file, each with what is its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// The file.
+    pub path: PathBuf,
+    pub(super) rows: Vec<Row>,
+}
+
+/// A machine of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) line: usize,
+    pub(super) name: Name,
+    pub(super) personal: Personal,
+}
+
+/// A machine that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Individual {
+    pub(super) name: Name,
+    pub(super) personal: Personal,
+    /// Its line of the table.
+    pub(super) line: Option<usize>,
+}
+
+impl Many {
+    /// The machines, one of which would be called `name` and be `personal`.
+    pub(super) fn individuals(&self, name: Name, personal: &Personal) -> Vec<Individual> {
+        let alone = |name, personal| Individual { name, personal, line: None };
+        match self {
+            Self::One => vec![alone(name, personal.clone())],
+            Self::Count(count) => (0..*count)
+                .map(|number| {
+                    let address = personal.address.map(|first| first.after(number));
+                    alone(name.numbered(number + 1), Personal { address, ..personal.clone() })
+                })
+                .collect(),
+            Self::Table(table) => table
+                .rows
+                .iter()
+                .map(|row| {
+                    let mut own = row.personal.clone();
+                    own.keys.extend_from_slice(&personal.keys);
+                    Individual { name: row.name.clone(), personal: own, line: Some(row.line) }
+                })
+                .collect(),
+        }
+    }
+}
