@@ -17,7 +17,7 @@ use goldsmith::image::{self, BootFiles, Disk, FileKind, Format, Identity, Root};
 use goldsmith::machine::MachineSpec;
 use goldsmith::machine::probe::probe;
 use goldsmith::machine::runner::{Guest, Mode, PORT, RunnerTask, append, nonce};
-use goldsmith::machine::spec::{Boot, Drive, NetworkSpec};
+use goldsmith::machine::spec::{Boot, Drive, FirmwareFiles, NetworkSpec};
 use goldsmith::machine::watch::Limits;
 
 use crate::fixture::{fixture, machines};
@@ -65,7 +65,12 @@ async fn in_guest(dir: &Path, script: RunnerTask, disks: &[PathBuf]) {
         cpus: 1,
         memory: ByteSize::mib(1024),
         drives,
-        boot: Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner, command_line: format!("{} rw panic=-1", arguments.join(" ")) },
+        boot: Boot::Kernel {
+            kernel: kernel.to_owned(),
+            initrd: with_runner,
+            command_line: format!("{} rw panic=-1", arguments.join(" ")),
+            firmware: FirmwareFiles::Bios,
+        },
         ports: vec![PORT.to_owned()],
         network: NetworkSpec::None,
         segment: None,

@@ -25,10 +25,11 @@ pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
 }
 
 fn cases() -> Vec<(&'static str, MachineSpec)> {
-    let kernel = Boot::Kernel {
+    let kernel = |firmware| Boot::Kernel {
         kernel: "/media/vmlinuz".into(),
         initrd: "/work dir/initrd, with comma.img".into(),
         command_line: "console=ttyS0,115200 inst.stage2=hd:LABEL=CentOS\\x207\\x20x86_64 quiet".into(),
+        firmware,
     };
     let uefi = FirmwareFiles::Uefi {
         code: FlashFile { path: "/usr/share/OVMF/OVMF_CODE_4M.fd".into(), format: Format::Raw },
@@ -39,7 +40,8 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
         |outside, subnet, port: Option<u16>| NetworkSpec::User { outside, subnet, forwards: port.map(Forward::ssh).into_iter().collect() };
     vec![
         ("bios-disk", plain("bios", Boot::Disk(FirmwareFiles::Bios), vec![disk()])),
-        ("uefi-disk", MachineSpec { accelerator: Accelerator::Kvm, ..plain("uefi", Boot::Disk(uefi), vec![disk()]) }),
+        ("uefi-disk", MachineSpec { accelerator: Accelerator::Kvm, ..plain("uefi", Boot::Disk(uefi.clone()), vec![disk()]) }),
+        ("uefi-install", plain("uefi", kernel(uefi), vec![disk(), Drive::read_only("/media/c.iso", Format::Raw, "iso")])),
         (
             "install",
             MachineSpec {
@@ -49,7 +51,7 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
                 network: user(false, Some(Subnet { guest: [172, 16, 51, 35].into(), prefix: 24, gateway: None }), None),
                 ..plain(
                     "install",
-                    kernel,
+                    kernel(FirmwareFiles::Bios),
                     vec![
                         disk(),
                         Drive { serial: Some("installer".into()), ..Drive::read_only("/media/c.iso", Format::Raw, "iso") },

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use goldsmith::base::event::{Event, Events};
 use goldsmith::base::failure::{Class, Failure};
-use goldsmith::machine::spec::{Accelerator, Boot, Drive, FirmwareFiles, FlashFile, Format, Forward, NetworkSpec};
+use goldsmith::machine::spec::{Accelerator, Boot, Drive, FirmwareFiles, Format, Forward, NetworkSpec};
 use goldsmith::machine::watch::{Late, Limits, Watch};
 use goldsmith::machine::{Cause, Machine, MachineError, MachineEvent, MachineSpec, ShutdownReason};
 use goldsmith::machine::{evidence, firmware, probe};
@@ -419,9 +419,7 @@ fn a_machine_boots_through_the_hosts_uefi() {
     on_runtime(async {
         let (dir, mut spec) = guest("", HANG);
         let found = firmware::find_uefi().unwrap();
-        let vars = FlashFile { path: dir.path().join("vars"), ..found.vars_template.clone() };
-        fs::copy(&found.vars_template.path, &vars.path).unwrap();
-        spec.boot = Boot::Disk(FirmwareFiles::Uefi { code: found.code, vars });
+        spec.boot = Boot::Disk(found.forgetful(dir.path().join("vars")).unwrap());
         spec.memory = goldsmith::base::size::ByteSize::mib(256);
         let mut machine = launch(&dir, &spec).await;
         // Nothing on this disk is for UEFI, and the firmware says so.

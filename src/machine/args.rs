@@ -161,27 +161,25 @@ impl Args {
 
 /// BIOS machines are i440fx, as all documentation of these guests has it; OVMF runs on q35, where it is tested most.
 fn machine(spec: &MachineSpec) -> String {
-    match &spec.boot {
-        Boot::Disk(FirmwareFiles::Uefi { .. }) => "q35,pflash0=flash-code,pflash1=flash-vars".into(),
-        Boot::Disk(FirmwareFiles::Bios) | Boot::Kernel { .. } => "pc".into(),
+    match spec.boot.firmware() {
+        FirmwareFiles::Uefi { .. } => "q35,pflash0=flash-code,pflash1=flash-vars".into(),
+        FirmwareFiles::Bios => "pc".into(),
     }
 }
 
 fn boot(args: &mut Args, spec: &MachineSpec) {
     match &spec.boot {
-        Boot::Kernel { kernel, initrd, command_line } => {
+        Boot::Kernel { kernel, initrd, command_line, firmware: _ } => {
             args.option("-kernel", text(kernel));
             args.option("-initrd", text(initrd));
             args.option("-append", command_line.as_str());
         }
-        Boot::Disk(firmware) => {
-            // SeaBIOS that finds nothing to boot says so and resets after this many milliseconds, instead of waiting for ever.
-            args.option("-boot", "strict=on,reboot-timeout=1000");
-            if let FirmwareFiles::Uefi { code, vars } = firmware {
-                args.blockdev(&BlockNode::flash(code, "flash-code", true));
-                args.blockdev(&BlockNode::flash(vars, "flash-vars", false));
-            }
-        }
+        // SeaBIOS that finds nothing to boot says so and resets after this many milliseconds, instead of waiting for ever.
+        Boot::Disk(_) => args.option("-boot", "strict=on,reboot-timeout=1000"),
+    }
+    if let FirmwareFiles::Uefi { code, vars } = spec.boot.firmware() {
+        args.blockdev(&BlockNode::flash(code, "flash-code", true));
+        args.blockdev(&BlockNode::flash(vars, "flash-vars", false));
     }
 }
 
@@ -259,9 +257,9 @@ fn segment(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
 }
 
 fn pci(spec: &MachineSpec, device: &str, slot: usize) -> String {
-    let bus = match &spec.boot {
-        Boot::Disk(FirmwareFiles::Uefi { .. }) => "pcie.0",
-        _ => "pci.0",
+    let bus = match spec.boot.firmware() {
+        FirmwareFiles::Uefi { .. } => "pcie.0",
+        FirmwareFiles::Bios => "pci.0",
     };
     format!("{device},bus={bus},addr={slot:#x}")
 }

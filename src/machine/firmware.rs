@@ -5,14 +5,15 @@
 //! unsigned loaders; and a program without its variables forgets its boot entries. BIOS needs nothing: QEMU brings SeaBIOS along.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::base::failure::{Class, Failure};
 
-use super::spec::{FlashFile, Format};
+use super::spec::{FirmwareFiles, FlashFile, Format};
 
 /// Where descriptors are; a file shadows those of the same name in directories before it.
 pub const DIRECTORIES: [&str; 2] = ["/usr/share/qemu/firmware", "/etc/qemu/firmware"];
@@ -26,6 +27,18 @@ pub struct Uefi {
     pub vars_template: FlashFile,
     /// The descriptor's words.
     pub description: String,
+}
+
+impl Uefi {
+    /// The firmware for one machine, whose variables are a copy of the template at `vars`: it remembers no boot entry.
+    ///
+    /// # Errors
+    /// The template cannot be copied.
+    pub fn forgetful(self, vars: PathBuf) -> io::Result<FirmwareFiles> {
+        // Not fs::copy: it hands on the mode, and the template may be read only.
+        io::copy(&mut File::open(&self.vars_template.path)?, &mut File::create(&vars)?)?;
+        Ok(FirmwareFiles::Uefi { code: self.code, vars: FlashFile { path: vars, format: self.vars_template.format } })
+    }
 }
 
 /// Why there is no firmware.

@@ -132,7 +132,8 @@ pub enum Durability {
 /// What is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Boot {
-    /// A Linux kernel, put into memory by QEMU itself.
+    /// A Linux kernel that QEMU hands over: SeaBIOS runs it as a boot sector's program, OVMF as the EFI program it is, too (Linux,
+    /// Documentation/admin-guide/efi-stub.rst), so that the guest sees the firmware.
     Kernel {
         /// The kernel (bzImage).
         kernel: PathBuf,
@@ -140,12 +141,23 @@ pub enum Boot {
         initrd: PathBuf,
         /// Its arguments, at most 2047 bytes on x86 (`COMMAND_LINE_SIZE`).
         command_line: String,
+        /// The firmware that runs it.
+        firmware: FirmwareFiles,
     },
     /// The first drive, through firmware and boot loader.
     Disk(FirmwareFiles),
 }
 
-/// The firmware a disk is booted through.
+impl Boot {
+    /// The machine's firmware.
+    pub fn firmware(&self) -> &FirmwareFiles {
+        match self {
+            Self::Kernel { firmware, .. } | Self::Disk(firmware) => firmware,
+        }
+    }
+}
+
+/// The firmware of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirmwareFiles {
     /// QEMU's own SeaBIOS.
@@ -306,12 +318,15 @@ impl MachineSpec {
     }
 
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        let boot = match &self.boot {
+        let kernel = match &self.boot {
             Boot::Kernel { kernel, initrd, .. } => vec![kernel, initrd],
-            Boot::Disk(FirmwareFiles::Uefi { code, vars }) => vec![&code.path, &vars.path],
-            Boot::Disk(FirmwareFiles::Bios) => Vec::new(),
+            Boot::Disk(_) => Vec::new(),
         };
-        self.drives.iter().map(|drive| &drive.path).chain(boot)
+        let firmware = match self.boot.firmware() {
+            FirmwareFiles::Uefi { code, vars } => vec![&code.path, &vars.path],
+            FirmwareFiles::Bios => Vec::new(),
+        };
+        self.drives.iter().map(|drive| &drive.path).chain(kernel).chain(firmware)
     }
 }
 
@@ -337,7 +352,8 @@ mod tests {
     #[test]
     fn what_qemu_would_misunderstand_is_refused() {
         let disk = || Drive::scratch("/d", Format::Raw, "disk");
-        let kernel = |command_line: String| Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line };
+        let kernel =
+            |command_line: String| Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line, firmware: FirmwareFiles::Bios };
         let cases: Vec<(MachineSpec, &str)> = vec![
             (MachineSpec { name: "a,b".into(), ..spec() }, "the name"),
             (MachineSpec { cpus: 0, ..spec() }, "needs a CPU"),

@@ -26,12 +26,14 @@ use crate::base::process::Lines;
 use crate::image::fat::Volume;
 use crate::image::{Format, create_raw};
 use crate::installer::anaconda::{self, LOG_PORT, NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
+use crate::machine::firmware::find_uefi;
 use crate::machine::runner::{Bench, append_files, nonce};
-use crate::machine::spec::{Accelerator, Boot, Drive, MachineSpec, NetworkSpec};
+use crate::machine::spec::{Accelerator, Boot, Drive, FirmwareFiles, MachineSpec, NetworkSpec};
 use crate::machine::visit::{Visitor, visit};
 use crate::machine::watch::{Limits, Watch};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 use crate::plan::AnacondaWork;
+use crate::recipe::Firmware;
 use crate::sources::Resolved;
 use crate::sources::bundle::Bundle;
 use crate::sources::medium::Medium;
@@ -114,7 +116,20 @@ fn boot(work: &AnacondaWork, medium: &Medium, nonce: &str, place: &Path) -> Resu
     let nonce = format!("{nonce}\n");
     let files = [("ks.cfg", &*work.kickstart), (NONCE_FILE.trim_start_matches('/'), nonce.as_bytes())];
     append_files(&medium.initrd()?, &initrd, &files).map_err(scratch(&initrd))?;
-    Ok(Boot::Kernel { kernel, initrd, command_line: anaconda::kernel_arguments(&medium.device_label()?) })
+    let firmware = firmware(work.disk.firmware, &place.join("variables"))?;
+    Ok(Boot::Kernel { kernel, initrd, command_line: anaconda::kernel_arguments(&medium.device_label()?), firmware })
+}
+
+/// The firmware that Anaconda installs for, since that is the one it runs on: /sys/firmware/efi tells it (python-blivet 0.61.15, blivet/arch.py,
+/// `isEfi`). The boot entry that it makes among the `variables` goes with them; the image has to do without.
+fn firmware(wanted: Firmware, variables: &Path) -> Result<FirmwareFiles, StageError> {
+    match wanted {
+        Firmware::Bios => Ok(FirmwareFiles::Bios),
+        Firmware::Uefi => {
+            let found = find_uefi().map_err(MachineError::from)?;
+            found.forgetful(variables.to_owned()).map_err(scratch(variables))
+        }
+    }
 }
 
 /// The volume that brings the repositories, when there are any.
@@ -400,7 +415,8 @@ mod tests {
             scratch: Path::new("/s"),
             evidence: Path::new("/e"),
         };
-        let boot = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line: String::new() };
+        let firmware = FirmwareFiles::Bios;
+        let boot = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line: String::new(), firmware };
         let spec = machine(&bench, Path::new("/d.raw"), Path::new("/m.iso"), Some(Path::new("/v.img")), boot);
         spec.check().unwrap();
         let drives: Vec<_> = spec.drives.iter().map(|drive| (drive.path.to_str().unwrap(), drive.access)).collect();

@@ -14,7 +14,7 @@ use crate::image::{self, BootFiles, Format};
 use crate::machine::booting::Booting;
 use crate::machine::firmware::find_uefi;
 use crate::machine::runner::{Bench, Guest, Mode, RunnerTask};
-use crate::machine::spec::{Boot, Drive, FirmwareFiles, FlashFile};
+use crate::machine::spec::{Boot, Drive, FirmwareFiles};
 use crate::machine::watch::Watch;
 use crate::machine::{Machine, MachineEvent};
 use crate::recipe::{CheckKind, Firmware};
@@ -183,9 +183,7 @@ fn has_no_console(line: &str) -> bool {
 /// The firmware and a fresh copy of its variables.
 fn uefi(scratch: &Path) -> Result<FirmwareFiles, String> {
     let found = find_uefi().map_err(|error| error.to_string())?;
-    let vars = scratch.join("verify-vars");
-    std::fs::copy(&found.vars_template.path, &vars).map_err(|error| format!("the firmware's variables cannot be copied: {error}"))?;
-    Ok(FirmwareFiles::Uefi { code: found.code, vars: FlashFile { path: vars, format: found.vars_template.format } })
+    found.forgetful(scratch.join("verify-vars")).map_err(|error| format!("the firmware's variables cannot be copied: {error}"))
 }
 
 fn question(name: impl Into<String>, script: impl AsRef<str>) -> RunnerTask {

@@ -10,7 +10,8 @@ use crate::machine_cases::plain;
 /// QEMU's arguments for an installation, and for what was installed.
 fn machines() -> [Vec<String>; 2] {
     let disk = || Drive::scratch("/d.raw", Format::Raw, "disk");
-    let kernel = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line: KERNEL_ARGUMENTS.into() };
+    let (command_line, firmware) = (KERNEL_ARGUMENTS.into(), FirmwareFiles::Bios);
+    let kernel = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line, firmware };
     let install = MachineSpec {
         ports: vec![LOG_PORT.into(), REPORT_PORT.into()],
         network: NetworkSpec::User { outside: false, subnet: None, forwards: Vec::new() },
