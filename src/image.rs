@@ -43,7 +43,7 @@ pub mod inspect;
 
 pub use crate::base::read_at::ReadAt;
 pub use crate::hardware::{Firmware, Format, OutputFormat, TableKind};
-pub use boot::{BootEntry, BootFile, Mechanism, Part};
+pub use boot::{BootEntry, BootFile, Fallback, Mechanism, Part};
 pub use boot_files::BootFiles;
 pub use create::{Compress, check, create_overlay, create_overlay_unchecked, create_raw, free_bytes, require_space};
 pub use disk::{Disk, DiskInfo};

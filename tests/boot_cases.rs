@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use goldsmith::image::{BootEntry, BootFiles, Disk, Format, ImageError, Mechanism, Root};
+use goldsmith::image::{BootEntry, BootFiles, Disk, Fallback, Format, ImageError, Mechanism, Root};
 use tempfile::TempDir;
 
 use crate::faults::possible;
@@ -64,6 +64,11 @@ impl Place {
         BootEntry::read(&Root::open(&Disk::open(&self.0.path().join("disk")).unwrap()).unwrap())
     }
 
+    /// Where a machine comes to with a disk of these files that remembers no boot entry.
+    fn fallback(&self) -> Fallback {
+        Fallback::of(&Root::open(&Disk::open(&self.disk("8300")).unwrap()).unwrap()).unwrap()
+    }
+
     /// Make the unified kernel image `path` of the real stub. The sections lie behind the stub's own.
     fn unify(&self, path: &str, sections: &[(&str, &[u8])]) {
         let mut line = "mkdir -p \"$(dirname @/PATH)\" && objcopy".to_owned();
@@ -91,6 +96,42 @@ fn extracted(place: &Place, disk: &Path) -> (Vec<u8>, Vec<u8>, String) {
     let files = runtime.block_on(BootFiles::extract(disk, Format::Raw, into.path())).unwrap();
     let (kernel, initrd, arguments) = files.parts();
     (fs::read(kernel).unwrap(), fs::read(initrd).unwrap(), arguments.to_owned())
+}
+
+/// As EL7's packages lay the ESP out, and with one piece missing: where a machine comes to that remembers no boot entry.
+#[test]
+fn a_new_machine_is_followed_to_its_boot_loader() {
+    const EFI: &str = "/boot/efi/EFI";
+    let fstab = format!("UUID={ESP} /boot/efi vfat defaults 0 0\n");
+    let place = Place::new(&[("root/etc/fstab", &fstab), ("esp/EFI/centos/grubx64.efi", "MZ"), ("root/boot/efi/.keep", "")]);
+    let ends = |place: &Place, why: &str| assert_eq!(place.fallback(), Fallback::Ends(why.to_owned()));
+    let leads = |place: &Place, way: &[&str]| {
+        assert_eq!(place.fallback(), Fallback::Leads(way.iter().map(|program| format!("{EFI}/{program}")).collect()));
+    };
+    ends(&place, "there is no EFI/BOOT/BOOTX64.EFI on the EFI system partition (/boot/efi)");
+    place.put("esp/EFI/BOOT/BOOTX64.EFI", "MZ");
+    ends(&place, "/boot/efi/EFI/BOOT/BOOTX64.EFI is no program: it is no PE file: its header is not where it says");
+    let loader = fs::read("/usr/lib/systemd/boot/efi/systemd-bootx64.efi").unwrap();
+    place.put("esp/EFI/BOOT/BOOTX64.EFI", &loader);
+    leads(&place, &["BOOT/BOOTX64.EFI"]);
+    // A shim has the name of what it starts.
+    place.put(
+        "esp/EFI/BOOT/BOOTX64.EFI",
+        [&loader[..], &"\\grubx64.efi\0".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()].concat(),
+    );
+    ends(&place, "/boot/efi/EFI/BOOT/BOOTX64.EFI starts /boot/efi/EFI/BOOT/grubx64.efi, which is not there");
+    place.put("esp/EFI/BOOT/grubx64.efi", "MZ");
+    leads(&place, &["BOOT/BOOTX64.EFI", "BOOT/grubx64.efi"]);
+    place.put("esp/EFI/BOOT/fbx64.efi", "MZ");
+    let starts = "/boot/efi/EFI/BOOT/BOOTX64.EFI starts /boot/efi/EFI/BOOT/fbx64.efi, and ";
+    ends(&place, &format!("{starts}no directory of /boot/efi/EFI has a BOOTX64.CSV or BOOT.CSV that names a boot loader"));
+    let list = "\u{feff}shimx64.efi,CentOS Linux,,This is the boot entry for CentOS Linux\n";
+    place.put("esp/EFI/centos/BOOTX64.CSV", list.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
+    ends(&place, &format!("{starts}/boot/efi/EFI/centos/BOOTX64.CSV names shimx64.efi, which is not there"));
+    place.put("esp/EFI/centos/shimx64.efi", "MZ");
+    leads(&place, &["BOOT/BOOTX64.EFI", "BOOT/fbx64.efi", "centos/shimx64.efi"]);
+    place.put("root/etc/fstab", "");
+    ends(&place, "the system mounts no EFI system partition");
 }
 
 #[test]

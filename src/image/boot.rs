@@ -6,6 +6,7 @@
 
 mod entries;
 mod entry;
+mod fallback;
 mod glob;
 mod grub;
 mod pe;
@@ -15,16 +16,14 @@ mod versions;
 
 use std::path::{Path, PathBuf};
 
-use self::entry::{ESP_PLACES, is_file};
+use self::entry::{DEFAULT_LOADER, ESP_PLACES, is_file};
 use self::unified::Program;
 use super::error::ImageError;
 use super::filesystem::FileKind;
 use super::root::Root;
 
 pub use entry::{BootEntry, BootFile, Mechanism, Part};
-
-/// What the firmware starts from an ESP when it remembers nothing (UEFI specification 2.10, section 3.5.1.1).
-const DEFAULT_LOADER: &str = "EFI/BOOT/BOOTX64.EFI";
+pub use fallback::Fallback;
 
 impl BootEntry {
     /// The default entry of the system in `root`.

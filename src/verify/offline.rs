@@ -7,8 +7,8 @@ use super::{CheckResult, Promises, settings, units};
 use crate::audit::{self, Finding, Severity};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::rounded;
-use crate::image::{Disk, FreeSpace, ImageError, Root};
-use crate::recipe::{CheckKind, Selinux};
+use crate::image::{Disk, Fallback, FreeSpace, ImageError, Root};
+use crate::recipe::{CheckKind, Firmware, Selinux};
 
 /// Larger configuration files do not occur; a larger file under such a name is not read.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -33,6 +33,9 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     if let Some(wanted) = &promises.settings {
         checks.extend(settings::judge(&root, wanted));
     }
+    if promises.firmware == Firmware::Uefi {
+        checks.push(fallback(&root));
+    }
     checks.extend(kernel(&root, promises)?);
     checks.extend(promises.enabled.iter().map(|unit| units::enabled(&root, unit)));
     checks.extend(sealed(&root, &promises.resolv_conf)?);
@@ -54,6 +57,16 @@ fn clean_journal(root: &Root) -> CheckResult {
         CheckResult::passed(name, "no journal has to be replayed")
     } else {
         CheckResult::failed(name, format!("not {}: a journal has to be replayed, or an error is on record", unclean.join(", ")))
+    }
+}
+
+/// Every machine made of an image is new to its firmware. The boot that proves it, later, takes minutes and can only say that nothing came.
+fn fallback(root: &Root) -> CheckResult {
+    let name = "boots on a machine that remembers no boot entry";
+    match Fallback::of(root) {
+        Ok(Fallback::Leads(way)) => CheckResult::passed(name, way.join(", then ")),
+        Ok(Fallback::Ends(why)) => CheckResult::failed(name, why),
+        Err(error) => CheckResult::could_not_run(name, error.to_string()),
     }
 }
 

@@ -10,6 +10,8 @@ use crate::image::root::Root;
 
 /// Largest configuration that is read; a real one has some 10 KiB.
 pub(super) const MAX_CONFIG_BYTES: u64 = 1 << 20;
+/// What the firmware starts from an ESP when it remembers nothing (UEFI specification 2.10, section 3.5.1.1).
+pub(super) const DEFAULT_LOADER: &str = "EFI/BOOT/BOOTX64.EFI";
 /// Where systems mount their ESP.
 pub(super) const ESP_PLACES: [&str; 3] = ["/efi", "/boot/efi", "/boot"];
 

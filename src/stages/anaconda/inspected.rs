@@ -6,7 +6,7 @@ use super::super::StageError;
 use crate::base::event::Task;
 use crate::base::text::counted;
 use crate::image::inspect::{Inspection, inspect_disk};
-use crate::image::{self, FilesystemType, Format, ImageError, TableKind, gpt_type, replay};
+use crate::image::{self, Fallback, FilesystemType, Format, ImageError, Root, TableKind, gpt_type, replay};
 use crate::plan::AnacondaWork;
 use crate::recipe::{Disk, FilesystemKind, Firmware};
 
@@ -27,21 +27,39 @@ pub(super) async fn inspect(disk: &Path, work: &AnacondaWork, dir: &Path, scratc
     }
     let path = disk.to_owned();
     // Reading ext4 is processor work. The disk is raw whatever it looks like: the installer may have written anything at its beginning.
-    let look = move || -> Result<Inspection, ImageError> { Ok(inspect_disk(&image::Disk::open_own(&path, Format::Raw)?)) };
-    let found = match tokio::task::spawn_blocking(look).await {
+    let firmware = work.disk.firmware;
+    let look = move || look(&image::Disk::open_own(&path, Format::Raw)?, firmware);
+    let (found, fallback) = match tokio::task::spawn_blocking(look).await {
         Ok(found) => found?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };
     let planned = (!work.own_kickstart).then_some(&work.disk);
-    match wrong(&found, planned) {
-        None => Ok(()),
-        Some(what) => Err(StageError::Installation {
-            cause: format!("the installer said that all was done, and on the disk {what}"),
-            remedy: "read installer.log in the evidence; if it says nothing, report this".to_owned(),
-            lines: found.problems,
-            dir: dir.to_owned(),
-        }),
-    }
+    let (what, remedy) = match (wrong(&found, planned), fallback) {
+        (None, None) => return Ok(()),
+        (Some(what), _) => (what, "read installer.log in the evidence; if it says nothing, report this"),
+        (None, Some(why)) => (why, "have shim-x64 and grub2-efi-x64 installed: their files are what a machine boots that is new"),
+    };
+    Err(StageError::Installation {
+        cause: format!("the installer said that all was done, and on the disk {what}"),
+        remedy: remedy.to_owned(),
+        lines: found.problems,
+        dir: dir.to_owned(),
+    })
+}
+
+/// What is on the disk; and, when UEFI is to boot it, why a machine would not that remembers no boot entry.
+fn look(disk: &image::Disk, firmware: Firmware) -> Result<(Inspection, Option<String>), ImageError> {
+    let found = inspect_disk(disk);
+    let fallback = match firmware {
+        // Without a system, that is what is wrong.
+        Firmware::Uefi if found.system.is_some() => Fallback::of(&Root::open(disk)?)?,
+        _ => return Ok((found, None)),
+    };
+    let why = match fallback {
+        Fallback::Leads(_) => None,
+        Fallback::Ends(why) => Some(format!("nothing boots a new machine: {why}")),
+    };
+    Ok((found, why))
 }
 
 /// What is wrong with a disk, in words that follow "on the disk"; `planned` when the recipe laid it out.
