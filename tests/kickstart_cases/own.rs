@@ -7,7 +7,7 @@ use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::failure::{Class, Failure as _};
 use goldsmith::base::size::ByteSize;
 use goldsmith::installer::anaconda::{self, AnacondaError};
-use goldsmith::recipe::{Content, Media, Recipe};
+use goldsmith::recipe::{Content, Firmware, Media, Recipe};
 
 use super::recipes::lab;
 use super::scripts::{Scratch, script};
@@ -226,6 +226,39 @@ fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
         let begins = format!("my.ks:{}:{}: {severity}: {said}", place.0, place.1);
         assert!(found.len() == 1 && found[0].starts_with(&begins), "{begins}\n{found:#?}");
         assert!(!said.ends_with(": ") || found[0].contains(LAYOUT), "{found:?}");
+    }
+}
+
+/// A boot loader has its place by the firmware of the recipe: what would have none is refused, with the place in the kickstart.
+#[test]
+fn the_kickstart_is_held_against_the_firmware() {
+    const ROOT: &str = "part / --fstype=ext4 --size=4096\n";
+    const ESP: &str = "part /boot/efi --fstype=efi --size=200\n";
+    const BIOSBOOT: &str = "part biosboot --fstype=biosboot --size=1\n";
+    const GPT: &str = "clearpart --all --initlabel --disklabel=gpt\n";
+    let no_esp = "my.ks:1:1: error: UEFI boots this machine (the recipe's `disk.firmware`), and there is no EFI system partition";
+    let msdos = "my.ks:1:41: error: UEFI boots this machine (the recipe's `disk.firmware`), and Anaconda boots UEFI from a GPT";
+    let for_uefi = "my.ks:2:1: error: BIOS boots this machine, and the disk becomes GPT without a biosboot partition";
+    for (firmware, text, said) in [
+        (Firmware::Uefi, ROOT.to_owned(), no_esp),
+        (Firmware::Uefi, format!("{ROOT}{BIOSBOOT}"), no_esp),
+        (Firmware::Uefi, format!("{ROOT}{ESP}"), ""),
+        (Firmware::Uefi, format!("{ROOT}partition efi --fstype=efi --size=200\n"), ""),
+        (Firmware::Uefi, format!("reqpart\n{ROOT}"), ""),
+        (Firmware::Uefi, "autopart --type=plain\n".to_owned(), ""),
+        // A %pre may make the lines that are missing.
+        (Firmware::Uefi, format!("%include /tmp/parts\n{ROOT}%pre\ntouch /tmp/parts\n%end\n"), ""),
+        (Firmware::Uefi, format!("clearpart --all --initlabel --disklabel=msdos\n{ROOT}{ESP}"), msdos),
+        (Firmware::Uefi, format!("{GPT}{ROOT}{ESP}"), ""),
+        (Firmware::Bios, format!("{GPT}{ESP}{ROOT}"), for_uefi),
+        (Firmware::Bios, format!("{GPT}{ESP}{ROOT}{BIOSBOOT}"), ""),
+        (Firmware::Bios, format!("{ROOT}{ESP}"), ""),
+    ] {
+        let mut recipe = recipe(format!("{text}poweroff\n").as_bytes(), false);
+        recipe.disk.firmware = firmware;
+        let found = anaconda::kickstart(&recipe).err().map_or(Vec::new(), |error| error.evidence());
+        assert_eq!(found.len(), usize::from(!said.is_empty()), "{firmware:?} {text}: {found:?}");
+        assert!(found.iter().all(|found| found.starts_with(said)), "{text}: {found:?}");
     }
 }
 

@@ -1,9 +1,9 @@
-//! What a kickstart of the user's own asks of the build machine, and what the machine has: one disk, `vda`; one card, `eth0`; no network;
-//! and, afterwards, readers of ext4 and XFS on partitions and plain logical volumes.
+//! What a kickstart of the user's own asks of the build machine, and what the machine has: one disk, `vda`; one card, `eth0`; no network; the
+//! recipe's firmware; and, afterwards, readers of ext4 and XFS on partitions and plain logical volumes.
 
 use crate::base::size::ByteSize;
 use crate::kickstart::{Command, Diagnostic, Document, Included, Severity, Span, network_calls};
-use crate::recipe::Recipe;
+use crate::recipe::{Firmware, Recipe};
 
 /// The machine's system disk.
 const DISK: &str = "vda";
@@ -18,7 +18,44 @@ pub(super) fn findings(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> 
     found.extend(calls(recipe, document));
     found.extend(layout(document));
     found.extend(elsewhere(recipe, document));
+    found.extend(firmware(recipe, document));
     found
+}
+
+/// Why Anaconda finds no place for the boot loader of the machine's firmware: "failed to find a suitable stage1 device" is all that it says then
+/// (pyanaconda/platform.py of 21.48.22.134, `EFI` and `X86`; pyanaconda/bootloader.py, `set_stage1_device`).
+fn firmware(recipe: &Recipe, document: &Document) -> Option<Diagnostic> {
+    let is_complete = document.includes().all(|include| matches!(include.content, Included::Read { .. }));
+    let makes_it_itself = ["autopart", "reqpart"].iter().any(|name| document.command(name).is_some());
+    let parts: Vec<&Command> = document.commands_named("part").collect();
+    let has = |wanted: &str, kind: &str| {
+        parts.iter().any(|part| {
+            let place = part.arguments().first().is_some_and(|place| place.value == wanted);
+            place || part.option("fstype").and_then(|used| used.text()) == Some(kind)
+        })
+    };
+    let label = document.command("clearpart").and_then(|line| line.option("disklabel"));
+    let table = label.and_then(|used| used.text());
+    let error =
+        |span, message: &str, help: &str| Some(document.diagnostic(Severity::Error, span, message.to_owned(), Some(help.to_owned())));
+    if let (Firmware::Uefi, Some(used), Some("msdos")) = (recipe.disk.firmware, label, table) {
+        let message = "UEFI boots this machine (the recipe's `disk.firmware`), and Anaconda boots UEFI from a GPT";
+        return error(used.value_span, message, "write --disklabel=gpt, or leave the option out");
+    }
+    let first = parts.first().filter(|_| is_complete && !makes_it_itself)?;
+    match recipe.disk.firmware {
+        Firmware::Uefi if !has("/boot/efi", "efi") => error(
+            first.span,
+            "UEFI boots this machine (the recipe's `disk.firmware`), and there is no EFI system partition",
+            "add `part /boot/efi --fstype=efi --size=200`, or say `firmware = \"bios\"` under `[disk]`",
+        ),
+        Firmware::Bios if table == Some("gpt") && has("/boot/efi", "efi") && !has("biosboot", "biosboot") => error(
+            first.span,
+            "BIOS boots this machine, and the disk becomes GPT without a biosboot partition: the kickstart is made for UEFI",
+            "say `firmware = \"uefi\"` under `[disk]`, or add `part biosboot --fstype=biosboot --size=1`",
+        ),
+        _ => None,
+    }
 }
 
 /// Options that name disks, and those that name partitions. Anaconda stops at a line that names one that is not there
