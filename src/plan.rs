@@ -25,7 +25,7 @@ use crate::installer::accounts::Accounts;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds};
 use crate::installer::hostname;
-use crate::recipe::{Disk, DockerImage, FileEntry, Firmware, Media, ProvisionStep, Recipe};
+use crate::recipe::{DockerImage, FileEntry, Media, ProvisionStep, Recipe};
 use crate::sources::Pins;
 
 pub use key::Key;
@@ -169,25 +169,11 @@ fn deploy_work(recipe: &Recipe, suite: &str, ids: FilesystemIds) -> DeployWork {
 }
 
 fn anaconda_work(recipe: &Recipe) -> Result<AnacondaWork, AnacondaError> {
-    refuse_unreachable(&recipe.disk)?;
     Ok(AnacondaWork {
         kickstart: anaconda::unnamed_kickstart(recipe)?,
         arguments: anaconda::KERNEL_ARGUMENTS,
         repositories: recipe.repositories.iter().map(|repository| repository.id.clone()).collect(),
         disk: recipe.disk.clone(),
         own_kickstart: recipe.own_kickstart().is_some(),
-    })
-}
-
-/// Disks that Anaconda can make and goldsmith could not go on with.
-fn refuse_unreachable(disk: &Disk) -> Result<(), AnacondaError> {
-    if disk.firmware == Firmware::Bios {
-        return Ok(());
-    }
-    // The installer's kernel is booted directly, and that is a BIOS machine: Anaconda would install for BIOS.
-    Err(AnacondaError::Refused {
-        field: "disk.firmware".to_owned(),
-        why: "the installer is booted on a BIOS machine and installs for what it is booted on".to_owned(),
-        remedy: "set firmware = \"bios\"".to_owned(),
     })
 }
