@@ -26,6 +26,8 @@ KERNEL_ARGUMENTS = (
 )
 # EL7's virtio_blk can neither discard nor write zeroes (el7-facts, Corrections 1); QEMU's device is not to offer it to Debian's.
 EL7_DISKS = ("-global", "virtio-blk-pci.discard=off", "-global", "virtio-blk-pci.write-zeroes=off")
+# Debian's package ovmf.
+OVMF, OVMF_VARIABLES = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 REPORT_PORT = "org.goldsmith.runner.0"
 LOG_PORT = "org.fedoraproject.anaconda.log.0"
 NONCE = "5eed5eed5eed5eed"
@@ -78,12 +80,16 @@ class Machine:
         self.selector = selectors.DefaultSelector()
         self.sockets = {}
         words = [
-            *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", arguments.cpu),
+            *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "q35" if arguments.uefi else "pc", "-accel", "tcg,thread=multi", "-cpu", arguments.cpu),
             *("-smp", "2", "-m", f"{arguments.memory}M", "-vga", "std", "-display", "none", "-rtc", "base=utc", "-device", "virtio-rng-pci"),
             *EL7_DISKS,
             *("-device", "pvpanic", "-action", "reboot=shutdown,shutdown=poweroff,panic=shutdown"),
             *("-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0", "-device", "virtio-serial-pci,id=ports"),
         ]
+        if arguments.uefi:
+            # The variables of a machine that was never on.
+            shutil.copyfile(OVMF_VARIABLES, work / "variables")
+            words += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}", "-drive", f"if=pflash,format=raw,file={work / 'variables'}"]
         for number in range(1, arguments.cards):
             words += ["-netdev", f"user,id=net{number},restrict=on", "-device", f"virtio-net-pci,netdev=net{number}"]
         for name in ["qmp", "console", *ports]:
@@ -211,7 +217,7 @@ def drive_options(drives):
     options = []
     for number, (path, read_only) in enumerate(drives):
         options += ["-drive", f"if=none,id=disk{number},file={path},format=raw,cache=unsafe,readonly={'on' if read_only else 'off'}"]
-        options += ["-device", f"virtio-blk-pci,drive=disk{number},addr={8 + number:#x}"]
+        options += ["-device", f"virtio-blk-pci,drive=disk{number},addr={8 + number:#x}{',bootindex=1' if number == 0 else ''}"]
     return options
 
 
@@ -245,6 +251,7 @@ def main():
     parser.add_argument("--disk", type=Path, required=True, help="the system disk, a raw file; an installation replaces it")
     parser.add_argument("--memory", type=int, default=2048, help="MiB")
     parser.add_argument("--cards", type=int, default=1, help="network cards")
+    parser.add_argument("--uefi", action="store_true", help="boot through OVMF, whose variables are empty")
     parser.add_argument("--cpu", default="max,erms=off,fsrm=off", help="QEMU's name of a processor")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds to the end of all patience")
     parser.add_argument("--log", type=Path, help="write every line of console, ports and monitor here, with seconds since launch")

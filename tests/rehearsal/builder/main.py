@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import bundles, debian, host, initrd, iso, repository, rpms, runtime, shims
+from . import bundles, debian, efi, host, initrd, iso, repository, rpms, runtime, shims
 
 INSIDE = "REHEARSAL_NAMESPACES"
 
@@ -95,6 +95,7 @@ def build(table, cache, work):
         tree = debian.make_tree(table.roots() | set(host.names(host.HERE / "runtime" / "packages.txt")), cache, work)
     packages = debian.Packages(tree)
     shims.make(tree)
+    efi.make(tree)
     with step("the installer's initramfs"):
         initrd.make(tree, packages.kernel(), work / "initrd.img")
     with step("the installer's runtime"):

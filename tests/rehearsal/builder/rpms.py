@@ -29,7 +29,7 @@ class Table:
 
     def roots(self):
         """The Debian packages that the table names, for the tree."""
-        named = {deb for rpm in self.rpms.values() for deb in rpm.get("debs", [])}
+        named = {deb for rpm in self.rpms.values() for deb in [*rpm.get("debs", []), *([rpm["version_of"]] if "version_of" in rpm else [])]}
         # A bundle may bring a newer kernel than the medium's.
         return {deb for deb in named if deb != "@kernel"} | {host.kernels()[0]}
 

@@ -5,7 +5,8 @@ import shutil
 from . import debian, host
 
 # Not needed to install from, or the installed system's alone.
-LEFT_OUT = ["docker.io", "containerd", "runc", "tini", "libperl5.36", "perl-modules-5.36", "sudo", "firewalld", "gnupg-l10n", "libmagic-mgc"]
+LEFT_OUT = ["docker.io", "containerd", "runc", "tini", "libperl5.36", "perl-modules-5.36", "sudo", "firewalld", "gnupg-l10n", "libmagic-mgc",
+            "grub-efi-amd64-bin", "shim-unsigned", "shim-signed", "shim-helpers-amd64-signed", "mokutil"]
 # Units that a system which lives for minutes has no use for.
 MASKED = """
     systemd-hwdb-update systemd-journal-catalog-update systemd-update-done systemd-machine-id-commit systemd-journal-flush

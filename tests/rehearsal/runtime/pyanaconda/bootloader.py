@@ -1,6 +1,6 @@
-"""GRUB, as Anaconda writes it on BIOS: /etc/default/grub, then grub2's own programs in the installed system."""
+"""GRUB, as Anaconda writes it: /etc/default/grub, then the programs of grub2 and efibootmgr in the installed system."""
 
-from . import endings, lines, payload, programs
+from . import endings, lines, payload, programs, storage
 
 # Boot arguments that reach the installed system by themselves (pyanaconda/bootloader.py:261).
 KEPT = (
@@ -42,13 +42,25 @@ def write(data, plan):
     with open(f"{programs.SYSROOT}/etc/default/grub", "w") as file:
         file.write(text)
     try:
-        programs.run("grub2-install", "--no-floppy", f"/dev/{plan.disk}", root=programs.SYSROOT)
+        if storage.IS_EFI:
+            add_efi_boot_target(plan)
+        else:
+            programs.run("grub2-install", "--no-floppy", f"/dev/{plan.disk}", root=programs.SYSROOT)
         programs.run("grub2-set-default", title(versions[-1]), root=programs.SYSROOT)
-        programs.run("grub2-mkconfig", "-o", "/boot/grub2/grub.cfg", root=programs.SYSROOT)
+        config = "/boot/efi/EFI/centos/grub.cfg" if storage.IS_EFI else "/boot/grub2/grub.cfg"
+        programs.run("grub2-mkconfig", "-o", config, root=programs.SYSROOT)
     except programs.ProgramError as error:
         lines.log("bootloader.write", error=error)
         print(f"The following error occurred while installing the boot loader. The system will not be bootable.\n\n{error}", flush=True)
         raise endings.Aborted from error
+
+
+def add_efi_boot_target(plan):
+    """A boot entry among the firmware's variables: all that is done for the loader, whose files are the packages' (pyanaconda/bootloader.py,
+    EFIBase.add_efi_boot_target). Whether its file is there is not asked."""
+    esp = plan.at("/boot/efi")
+    words = ["-c", "-w", "-L", "CentOS Linux", "-d", f"/dev/{plan.disk}", "-p", esp.number, "-l", "\\EFI\\centos\\shimx64.efi"]
+    programs.run("efibootmgr", *words, root=programs.SYSROOT)
 
 
 def title(version):

@@ -47,9 +47,10 @@ def _fstab():
     with open("/proc/self/mounts") as table:
         for line in table:
             device, place, kind, *_ = line.split()
-            if place.startswith(programs.SYSROOT) and device.startswith("/dev/") and kind in ("ext4", "xfs"):
+            if place.startswith(programs.SYSROOT) and device.startswith("/dev/") and kind in ("ext4", "xfs", "vfat"):
                 mountpoint = place.removeprefix(programs.SYSROOT) or "/"
-                mounts.append(f"{_spec(device)} {mountpoint:<23} {kind:<7} defaults        {'1 1' if mountpoint == '/' else '1 2' if kind == 'ext4' else '0 0'}\n")
+                options = storage.EFI_OPTIONS if kind == "vfat" else "defaults       "
+                mounts.append(f"{_spec(device)} {mountpoint:<23} {kind:<7} {options} {'1 1' if mountpoint == '/' else '1 2' if kind == 'ext4' else '0 0'}\n")
     _, swaps = programs.run("blkid", "-t", "TYPE=swap", "-o", "device", check=False)
     mounts += [f"{_spec(device)} swap                    swap    defaults        0 0\n" for device in swaps.split()]
     _write("/etc/fstab", "\n#\n# /etc/fstab\n# Created by anaconda\n#\n" + "".join(mounts))

@@ -14,7 +14,7 @@ import dnf.transaction
 import rpm
 from pykickstart.constants import GROUP_ALL, GROUP_DEFAULT, KS_MISSING_IGNORE
 
-from . import endings, lines, metadata, programs
+from . import endings, lines, metadata, programs, storage
 
 MEDIUM = "/run/install/repo"
 # rpm's checks of digests cost minutes under emulation, and Anaconda's yum made none; Debian's rpm looks for its database elsewhere.
@@ -120,10 +120,13 @@ class Payload:
         time. Passwords and firewall only when the kickstart has the command."""
         data = self.data
         kinds = {part.fstype for part in data.partition.partitions + data.logvol.lvList} | {"lvm" for _ in data.volgroup.vgList}
-        wanted = [package for kind, package in (("ext4", "e2fsprogs"), ("xfs", "xfsprogs"), ("lvm", "lvm2")) if kind in kinds]
+        packages = (("ext4", "e2fsprogs"), ("xfs", "xfsprogs"), ("efi", "dosfstools"), ("lvm", "lvm2"))
+        wanted = [package for kind, package in packages if kind in kinds]
         wanted += ["authconfig"] if data.authconfig.seen else []
         wanted += ["firewalld"] if data.firewall.seen else []
-        wanted += [] if data.bootloader.disabled else ["grub2", "grub2-tools"]
+        # pyanaconda/bootloader.py, EFIGRUB.packages.
+        efi = ["grub2-efi-x64", "shim-x64", "efibootmgr"] if storage.IS_EFI else []
+        wanted += [] if data.bootloader.disabled else [*efi, "grub2", "grub2-tools"]
         return wanted + ([] if data.timezone.nontp else ["chrony"])
 
     def _package(self, name):

@@ -1,4 +1,5 @@
-"""Disks: what is there, what the kickstart wants, and making it so. BIOS; partitions, and one group of linear volumes; ext4, xfs and swap."""
+"""Disks: what is there, what the kickstart wants, and making it so. Partitions, and one group of linear volumes; ext4, xfs, swap, and the EFI
+system partition."""
 
 import os
 import time
@@ -7,6 +8,10 @@ from dataclasses import dataclass, field
 from . import endings, lines, programs
 
 MIB = 1 << 20
+# What Anaconda goes by (blivet/arch.py: isEfi).
+IS_EFI = os.path.exists("/sys/firmware/efi")
+# pyanaconda/kickstart.py, PartitionData.execute: /boot/efi.
+EFI_OPTIONS = "defaults,uid=0,gid=0,umask=0077,shortname=winnt"
 
 
 @dataclass
@@ -71,18 +76,11 @@ def plan(data, disks):
         _failed("No usable disks, or no partitions, were found.")
     if len(data.volgroup.vgList) > 1 or data.raid.raidList or data.autopart.seen:
         _failed("this stand-in makes partitions and one volume group alone")
-    if os.path.exists("/sys/firmware/efi"):
-        lines.log("bootloader.setup", error="this stand-in boots from BIOS alone")
-        _failed("this stand-in boots from BIOS alone")
     disk = os.path.basename(wanted[0].disk or next(iter(disks)))
     if disk not in disks:
         _failed(f"Disk {disk} does not exist or may not be used.")
-    table = getattr(data.clearpart, "disklabel", "") or ("gpt" if "inst.gpt" in open("/proc/cmdline").read().split() else "msdos")
-    if table == "gpt" and not any(part.fstype == "biosboot" or part.mountpoint == "biosboot" for part in wanted):
-        _failed(
-            "Your BIOS-based system needs a special partition to boot from a GPT disk label. "
-            "To continue, please create a 1MiB 'biosboot' type partition."
-        )
+    table = getattr(data.clearpart, "disklabel", "") or ("gpt" if IS_EFI or "inst.gpt" in open("/proc/cmdline").read().split() else "msdos")
+    _check_stage1(wanted, table)
     made = Plan(disk, table, bool(data.zerombr.zerombr or data.clearpart.initAll))
     room = disks[disk] // MIB - 2
     rest = room - sum(part.size for part in wanted)
@@ -102,11 +100,23 @@ def plan(data, disks):
     return made
 
 
+def _check_stage1(wanted, table):
+    """Whether the firmware will find a boot loader (pyanaconda/platform.py, `EFI` and `X86`: `_boot_stage1_missing_error`)."""
+    if IS_EFI and (table != "gpt" or not any(part.mountpoint == "/boot/efi" for part in wanted)):
+        lines.log("bootloader.setup", error="failed to find a suitable stage1 device")
+        _failed("For a UEFI installation, you must include an EFI System Partition on a GPT-formatted disk, mounted at /boot/efi.")
+    if not IS_EFI and table == "gpt" and not any(part.fstype == "biosboot" or part.mountpoint == "biosboot" for part in wanted):
+        _failed(
+            "Your BIOS-based system needs a special partition to boot from a GPT disk label. "
+            "To continue, please create a 1MiB 'biosboot' type partition."
+        )
+
+
 def _planned(wanted, number, size):
     """A partition or a volume as a line of the kickstart wants it."""
     fixed = {"biosboot": "biosboot", "swap": "swap"}.get(wanted.mountpoint)
     kind = fixed or ("lvmpv" if wanted.mountpoint.startswith("pv.") else wanted.fstype or "xfs")
-    if kind not in ("biosboot", "swap", "ext4", "xfs", "lvmpv"):
+    if kind not in ("biosboot", "efi", "swap", "ext4", "xfs", "lvmpv"):
         _failed(f"this stand-in makes no {kind}")
     return Partition(number, wanted.mountpoint if wanted.mountpoint.startswith("/") else "", kind, size, wanted.label, wanted.fsopts)
 
@@ -137,7 +147,7 @@ def turn_on(made):
     if made.zap:
         programs.run("wipefs", "--all", "--force", disk)
     if made.table == "gpt":
-        codes = {"biosboot": "ef02", "swap": "8200", "lvmpv": "8e00"}
+        codes = {"biosboot": "ef02", "efi": "ef00", "swap": "8200", "lvmpv": "8e00"}
         words = ["sgdisk", "--clear"]
         for part in made.partitions:
             words += [f"--new={part.number}:0:+{part.size}M", f"--typecode={part.number}:{codes.get(part.kind, '8300')}"]
@@ -158,12 +168,16 @@ def turn_on(made):
     for part in sorted((part for part in made.partitions + made.volumes if part.mountpoint), key=lambda part: part.mountpoint):
         place = programs.SYSROOT + part.mountpoint
         os.makedirs(place, exist_ok=True)
-        programs.run("mount", "-t", part.kind, part.device, place)
+        kind, options = ("vfat", ["-o", EFI_OPTIONS]) if part.kind == "efi" else (part.kind, [])
+        programs.run("mount", "-t", kind, *options, part.device, place)
     for directory in ("dev", "proc", "sys", "run"):
         place = f"{programs.SYSROOT}/{directory}"
         os.makedirs(place, exist_ok=True)
         programs.run("mount", "--bind", f"/{directory}", place)
     programs.run("mount", "--bind", "/dev/pts", f"{programs.SYSROOT}/dev/pts")
+    if IS_EFI:
+        # blivet/__init__.py, FSSet.efivars.
+        programs.run("mount", "-t", "efivarfs", "efivarfs", f"{programs.SYSROOT}/sys/firmware/efi/efivars")
 
 
 # No udev rule of LVM's is in this runtime, so that it makes its nodes itself.
@@ -195,6 +209,8 @@ def _format(part):
         # What xfsprogs 4.5.0 makes (el7-facts F): checksums and file types; its successors' features are beyond Linux 3.10.
         features = ["-m", "crc=1,finobt=1,rmapbt=0,reflink=0,bigtime=0,inobtcount=0", "-i", "sparse=0,nrext64=0"]
         programs.run("mkfs.xfs", "-f", *features, *label, part.device)
+    elif part.kind == "efi":
+        programs.run("mkdosfs", "-F", "16", part.device)
     else:
         programs.run("mkswap", *label, part.device)
 
