@@ -409,6 +409,9 @@ pub struct Disk {
     pub filesystem: FilesystemKind,
     /// `/` and swap on LVM (Anaconda only).
     pub lvm: bool,
+    /// Size of a filesystem of its own for `/boot` (Anaconda only); LVM has one without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot: Option<ByteSize>,
     /// Swap space; zero bytes means none.
     pub swap: ByteSize,
     /// `/` grows to a larger disk at the first boot (deploy with a GPT only).

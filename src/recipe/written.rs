@@ -435,6 +435,9 @@ pub(super) struct Disk {
     pub filesystem: FilesystemKind,
     /// `/` and swap on LVM (anaconda only).
     pub lvm: bool,
+    /// Size of a filesystem of its own for `/boot`, at least "256M" (anaconda only). With LVM there is one of "1G" without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
     /// Swap space; "0" means none.
     pub swap: String,
     /// `/` grows to a larger disk at the first boot: deploy with a GPT only, where it is the default.
@@ -450,6 +453,7 @@ impl Default for Disk {
             firmware: Firmware::Bios,
             filesystem: FilesystemKind::Ext4,
             lvm: false,
+            boot: None,
             swap: "0".into(),
             grow: None,
         }

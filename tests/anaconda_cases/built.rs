@@ -102,6 +102,17 @@ const ROWS: &[Row] = &[
         login: Some(("test -d /sys/firmware/efi && efibootmgr | grep -o 'CentOS Linux'", "CentOS Linux")),
     },
     Row {
+        name: "/boot",
+        medium: &[],
+        machine: "",
+        recipe: concat!(
+            "[disk]\nboot = \"512M\"\n",
+            check!("test \"$(findmnt -no FSTYPE /boot)\" = ext4"),
+            check!("test \"$(lsblk -nbo SIZE \"$(findmnt -no SOURCE /boot)\")\" = 536870912"),
+        ),
+        login: Some(("findmnt -no SOURCE /boot", "/dev/vda2")),
+    },
+    Row {
         name: "second kernel",
         medium: &["--bundle", "second-kernel"],
         machine: "",

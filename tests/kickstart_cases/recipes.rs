@@ -66,6 +66,7 @@ pub fn lab() -> Recipe {
             firmware: Firmware::Bios,
             filesystem: FilesystemKind::Ext4,
             lvm: false,
+            boot: None,
             swap: ByteSize(0),
             grow: false,
         },

@@ -10,7 +10,7 @@ use super::error::{AnacondaError, constant};
 const DISK: &str = "vda";
 /// MiB. `core` with Docker takes 1.5 GB.
 const LEAST_ROOT: u32 = 2560;
-/// MiB: kernels and their initramfs; only there with LVM, which firmware and GRUB are not asked to read.
+/// MiB: kernels and their initramfs, when the recipe does not say how much; LVM alone, which firmware and GRUB are not asked to read, needs it.
 const BOOT: u32 = 1024;
 /// MiB: what the Installation Guide of RHEL 7 recommends; Anaconda takes 50 and more.
 const EFI_SYSTEM: u32 = 200;
@@ -29,7 +29,12 @@ pub(super) fn storage(disk: &Disk) -> Result<Storage, AnacondaError> {
     if (disk.firmware, disk.table) == (Firmware::Uefi, TableKind::Mbr) {
         return Err(AnacondaError::refused("disk.table", "Anaconda boots UEFI from a GPT", "set table = \"gpt\""));
     }
-    let swap = mib_rounded_up(disk.swap)?;
+    let swap = mib_rounded_up("disk.swap", "a swap space", disk.swap)?;
+    let boot = match disk.boot {
+        Some(boot) => mib_rounded_up("disk.boot", "/boot", boot)?,
+        None if disk.lvm => BOOT,
+        None => 0,
+    };
     let kind = match disk.filesystem {
         FilesystemKind::Ext4 => FsType::Ext4,
         FilesystemKind::Xfs => FsType::Xfs,
@@ -43,9 +48,11 @@ pub(super) fn storage(disk: &Disk) -> Result<Storage, AnacondaError> {
         (Firmware::Bios, TableKind::Gpt) => part(Purpose::BiosBoot, 1, false),
         (Firmware::Bios, TableKind::Mbr) => {}
     }
+    if boot > 0 {
+        part(Purpose::Filesystem(Filesystem { mountpoint: constant("/boot")?, kind, label: None }), boot, false);
+    }
     let mut groups = Vec::new();
     if disk.lvm {
-        part(Purpose::Filesystem(Filesystem { mountpoint: constant("/boot")?, kind, label: None }), BOOT, false);
         part(Purpose::PhysicalVolume(1), LEAST_ROOT.saturating_add(swap), true);
         groups.push(volume_group(root, swap)?);
     } else {
@@ -85,9 +92,9 @@ fn fits(size: ByteSize, parts: &[Part]) -> Result<(), AnacondaError> {
     Err(AnacondaError::refused("disk.size", why, "make the disk larger"))
 }
 
-fn mib_rounded_up(size: ByteSize) -> Result<u32, AnacondaError> {
+fn mib_rounded_up(field: &str, what: &str, size: ByteSize) -> Result<u32, AnacondaError> {
     u32::try_from(size.bytes().div_ceil(1 << 20))
-        .map_err(|_| AnacondaError::refused("disk.swap", format!("{size} is no size of a swap space"), "make it smaller"))
+        .map_err(|_| AnacondaError::refused(field, format!("{size} is no size of {what}"), "make it smaller"))
 }
 
 #[cfg(test)]
@@ -95,7 +102,8 @@ mod tests {
     use super::*;
 
     fn disk(size: ByteSize, swap: ByteSize) -> Disk {
-        Disk { size, table: TableKind::Gpt, firmware: Firmware::Bios, filesystem: FilesystemKind::Ext4, lvm: false, swap, grow: false }
+        let (table, firmware, filesystem) = (TableKind::Gpt, Firmware::Bios, FilesystemKind::Ext4);
+        Disk { size, table, firmware, filesystem, lvm: false, boot: None, swap, grow: false }
     }
 
     #[test]
@@ -109,11 +117,25 @@ mod tests {
             (disk(ByteSize::gib(8), ByteSize::gib(7)), "disk.size"),
             (disk(ByteSize::gib(8), ByteSize(u64::MAX)), "disk.swap"),
             (disk(ByteSize::gib(8), ByteSize::mib(u32::MAX.into())), "disk.size"),
+            (Disk { boot: Some(ByteSize::gib(6)), ..ok.clone() }, "disk.size"),
+            (Disk { boot: Some(ByteSize(u64::MAX)), ..ok.clone() }, "disk.boot"),
         ] {
             let error = storage(&wrong).unwrap_err().to_string();
             assert!(error.starts_with(field), "{error}");
         }
         assert!(storage(&disk(ByteSize::mib(2577), ByteSize(0))).is_ok());
+    }
+
+    #[test]
+    fn boot_is_a_filesystem_of_its_own_where_it_has_to_be_or_is_wanted() {
+        for (lvm, boot, expected) in
+            [(false, None, None), (true, None, Some(1024)), (false, Some(256), Some(256)), (true, Some(512), Some(512))]
+        {
+            let plain = disk(ByteSize::gib(8), ByteSize(0));
+            let storage = storage(&Disk { lvm, boot: boot.map(ByteSize::mib), ..plain }).unwrap();
+            let is_boot = |part: &&Part| matches!(&part.purpose, Purpose::Filesystem(made) if made.mountpoint.as_str() == "/boot");
+            assert_eq!(storage.parts.iter().find(is_boot).map(|part| part.size_mib), expected, "{lvm} {boot:?}");
+        }
     }
 
     #[test]

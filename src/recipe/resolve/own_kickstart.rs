@@ -18,7 +18,7 @@ use crate::base::digest::Sha256Digest;
 const MAX_KICKSTART: u64 = 1 << 20;
 
 /// What a kickstart says itself: the recipe's key, and where it is said instead.
-const SAID_THERE: [(&str, &str); 24] = [
+const SAID_THERE: [(&str, &str); 25] = [
     ("system.hostname", "`network --hostname=`"),
     ("system.timezone", "`timezone`"),
     ("system.locale", "`lang`"),
@@ -41,6 +41,7 @@ const SAID_THERE: [(&str, &str); 24] = [
     ("disk.table", "`clearpart --disklabel=`"),
     ("disk.filesystem", "`part --fstype=`"),
     ("disk.lvm", "`volgroup` and `logvol`"),
+    ("disk.boot", "`part /boot`"),
     ("disk.swap", "`part swap`"),
     ("disk.grow", "a `%post`"),
 ];

@@ -218,9 +218,32 @@ fn disk(judge: &mut Judge<'_>, written: &written::Disk) -> Disk {
         firmware: written.firmware,
         filesystem: written.filesystem,
         lvm: written.lvm,
+        boot: boot(judge, written, size, swap),
         swap: swap.unwrap_or(ByteSize(0)),
         grow: grow(judge, written),
     }
+}
+
+/// The least that a filesystem of `/boot` may have: EL7's kernel has 30 MiB with its initramfs, and keeps up to five of them
+/// (`installonly_limit` of its yum.conf).
+const MIN_BOOT: ByteSize = ByteSize::mib(256);
+
+/// The size of a filesystem of its own for `/boot`.
+fn boot(judge: &mut Judge<'_>, written: &written::Disk, size: Option<ByteSize>, swap: Option<ByteSize>) -> Option<ByteSize> {
+    let text = written.boot.as_ref()?;
+    let path = KeyPath::from("disk.boot");
+    judge.not_for_deploy(&path, "deploy has no /boot of its own: its boot loader reads `/`", "remove `boot`");
+    let boot = judge.verdict(&path, syntax::size(text))?;
+    if boot < MIN_BOOT {
+        let title = format!("a /boot of {boot} is too small: several kernels and what they boot with have to fit");
+        judge.wrong(&path, title, format!("make it at least {MIN_BOOT}, or remove `boot`"));
+    }
+    let rest = size?.bytes().saturating_sub(swap.unwrap_or(ByteSize(0)).bytes());
+    if boot.bytes() >= rest {
+        let title = format!("a /boot of {boot} and swap of {} leave nothing for `/`", swap.unwrap_or(ByteSize(0)));
+        judge.clash(&path, &KeyPath::from("disk.size"), "the whole disk", title, "make `boot` smaller or `size` larger");
+    }
+    Some(boot)
 }
 
 /// Whether `/` grows at the first boot: by default wherever it can.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::StageError;
 use crate::base::event::Task;
 use crate::base::text::counted;
-use crate::image::inspect::{Inspection, inspect_disk};
+use crate::image::inspect::{Inspection, System, inspect_disk};
 use crate::image::{self, Fallback, FilesystemType, Format, ImageError, Root, TableKind, gpt_type, replay};
 use crate::plan::AnacondaWork;
 use crate::recipe::{Disk, FilesystemKind, Firmware};
@@ -94,7 +94,14 @@ fn wrong(found: &Inspection, planned: Option<&Disk>) -> Option<String> {
     if !system.root.clean {
         return Some("the root filesystem is marked as having errors".to_owned());
     }
+    if planned.is_some_and(|planned| planned.boot.is_some() || planned.lvm) && !is_mounted(system, "/boot") {
+        return Some("/boot is no filesystem of its own, which was planned".to_owned());
+    }
     system.boot.is_none().then(|| "the boot loader has no entry that is understood".to_owned())
+}
+
+fn is_mounted(system: &System, path: &str) -> bool {
+    system.mounts.iter().any(|place| place.path == Path::new(path))
 }
 
 fn named(kind: TableKind) -> &'static str {
@@ -108,8 +115,8 @@ fn named(kind: TableKind) -> &'static str {
 mod tests {
     use super::*;
     use crate::base::size::ByteSize;
-    use crate::image::inspect::{LogicalVolume, MachineId, RootFilesystem, System};
-    use crate::image::{BootEntry, BootFile, DiskInfo, ImageFormat, Mechanism, Partition, PartitionTable};
+    use crate::image::inspect::{LogicalVolume, MachineId, RootFilesystem};
+    use crate::image::{BootEntry, BootFile, DiskInfo, ImageFormat, Mechanism, Partition, PartitionTable, Place, Usage};
     use crate::recipe::TableKind as Planned;
 
     fn good() -> Inspection {
@@ -155,13 +162,18 @@ mod tests {
                     initrds: vec![BootFile::whole("/i")],
                     arguments: String::new(),
                 }),
-                mounts: Vec::new(),
+                mounts: vec![place("/"), place("/boot")],
                 unmounted: Vec::new(),
                 accounts: Vec::new(),
                 docker: None,
             }),
             problems: Vec::new(),
         }
+    }
+
+    fn place(path: &str) -> Place {
+        let usage = Usage { size: 1 << 30, free: 1 << 29 };
+        Place { path: path.into(), partition: 2, filesystem: FilesystemType::Ext4, label: String::new(), usage }
     }
 
     fn text(text: &str) -> String {
@@ -176,6 +188,7 @@ mod tests {
             firmware: Firmware::Bios,
             filesystem: FilesystemKind::Ext4,
             lvm: false,
+            boot: None,
             swap: ByteSize(0),
             grow: false,
         };
@@ -204,6 +217,10 @@ mod tests {
             assert!(told.as_deref().map_or(words.is_none(), |told| words.is_some_and(|words| told.contains(words))), "{told:?}");
         }
         assert_eq!(wrong(&good(), None), None);
+        let without_boot = with(&|found| system(found, &|system| system.mounts.truncate(1)));
+        let with_boot = Disk { boot: Some(ByteSize::gib(1)), ..planned.clone() };
+        assert_eq!((wrong(&good(), Some(&with_boot)), wrong(&without_boot, Some(&planned))), (None, None));
+        assert!(wrong(&without_boot, Some(&with_boot)).unwrap().starts_with("/boot is no filesystem of its own"));
         for (found, words) in [
             (with(&|found| found.partition_table = None), "no partition table"),
             (with(&|found| found.system = None), "no system"),
