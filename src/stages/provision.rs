@@ -55,7 +55,11 @@ pub async fn provision(
     let overlay = first.dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
-    let tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| task_of(index, step.work)).collect();
+    let mut tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| task_of(index, step.work)).collect();
+    // Where the address is not DHCP's, a kickstart of the user's own made the network.
+    if bench.outside && bench.subnet.is_none() && matches!(first.work, StepWork::Provision(_)) {
+        await_network(&mut tasks[0]);
+    }
     let images = images.map(|path| Drive { serial: Some(IMAGES.to_owned()), ..Drive::read_only(path, Format::Raw, IMAGES) });
     let disks = [drive(overlay, Format::Qcow2)].into_iter().chain(images).collect();
     let guest = bench.boot("provision", disks, files.parts(), Mode::Live, &tasks, &task).await;
@@ -92,6 +96,20 @@ fn node(index: usize) -> String {
     if index == 0 { "disk".to_owned() } else { format!("disk-{index}") }
 }
 
+/// What a task that may reach the internet begins with. It needs what DHCP gives, a router and a name server, and the runner starts when no unit
+/// has waited for that. After a minute the step goes on, and says itself what it misses.
+const AWAIT_NETWORK: &str = r#"tries=0
+until grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/route && grep -q '^nameserver' /etc/resolv.conf; do
+    tries=$((tries + 1))
+    [ "$tries" -le 60 ] || break
+    sleep 1
+done
+"#;
+
+fn await_network(task: &mut RunnerTask) {
+    task.script.splice(BEGINNING.len()..BEGINNING.len(), AWAIT_NETWORK.bytes());
+}
+
 fn task_of(index: usize, work: &StepWork) -> RunnerTask {
     match work {
         StepWork::Provision(step) => payload(index, step),
@@ -106,9 +124,12 @@ fn load(index: usize, images: &[DockerImage]) -> RunnerTask {
     RunnerTask { name: format!("step-{index}"), script: LOADING.as_bytes().to_vec(), files }
 }
 
+/// How the script of a step's task begins.
+const BEGINNING: &str = "#!/bin/sh\nset -eu\n";
+
 /// A step as a task: its files beside the script, then the packages, then the script itself.
 pub(super) fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
-    let mut script = String::from("#!/bin/sh\nset -eu\n");
+    let mut script = String::from(BEGINNING);
     let mut files = Vec::new();
     if !step.files.is_empty() {
         script.push_str(&format!("target=''\n{MAKE_DIRECTORY}"));
@@ -149,6 +170,32 @@ mod tests {
     use super::*;
     use crate::base::digest::Sha256Digest;
     use crate::recipe::{Content, FileEntry};
+
+    /// The first step's script, on files of the test: what DHCP gives is there, comes after a second, or never.
+    #[test]
+    fn a_step_that_may_reach_the_internet_waits_for_its_network() {
+        let head = "Iface\tDestination\tGateway\neth0\t0002000A\t00000000\n";
+        let default = format!("{head}eth0\t00000000\t0202000A\n");
+        let step = ProvisionStep { name: "a".into(), files: Vec::new(), packages: Vec::new(), script: None };
+        let mut task = payload(0, &step);
+        await_network(&mut task);
+        let script = String::from_utf8(task.script).unwrap();
+        assert!(script.starts_with(BEGINNING) && script.ends_with("done\n"), "{script}");
+        let script = script.replace("/proc/net/route", "./route").replace("/etc/resolv.conf", "./resolv.conf");
+        let script = script.replace("sleep 1", "echo slept >> ./slept; cp ./later ./route");
+        let server = "search lab\nnameserver 10.0.2.3\n";
+        for (route, later, servers, seconds) in
+            [(&*default, head, server, 0), (head, &*default, server, 1), (head, head, server, 60), (&*default, &*default, "", 60)]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            for (name, text) in [("route", route), ("later", later), ("resolv.conf", servers), ("slept", "")] {
+                fs::write(dir.path().join(name), text).unwrap();
+            }
+            let status = Command::new("sh").args(["-c", &script]).current_dir(dir.path()).status().unwrap();
+            let slept = fs::read_to_string(dir.path().join("slept")).unwrap().lines().count();
+            assert_eq!((status.success(), slept), (true, seconds), "{route}{later}{servers}");
+        }
+    }
 
     /// A file goes through install(1), which changes the mode last; the directories around it are their home's.
     #[test]
