@@ -32,6 +32,7 @@ use crate::base::host::TooLittleMemory;
 use crate::base::journal::JsonLog;
 use crate::cache::{Scratch, Store};
 use crate::image::{Disk, ImageError};
+use crate::installer::address;
 use crate::machine::runner::Bench;
 use crate::recipe::{Build, Recipe};
 use crate::report::Recorder;
@@ -109,7 +110,8 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     };
 
     let evidence = scratch.path().join(failure::EVIDENCE);
-    let bench = Bench { subnet: subnet(recipe), ..bench(&recipe.build, request.visitor, scratch, &evidence, events).await? };
+    let bench = bench(&recipe.build, request.visitor, scratch, &evidence, events).await?;
+    let bench = Bench { subnet: subnet(address::unsealed(recipe)), ..bench };
     let (sealed, stages) = jobs::run(&plan, start, &resolved, request, &bench, events).await?;
 
     let draft = Draft::begin(request.target)?;
@@ -117,6 +119,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     flatten::flatten(&sealed, &image, recipe.output.compress, events).await?;
 
     let promises = promises(recipe, &resolved);
+    let bench = Bench { subnet: subnet(&recipe.system.network), ..bench };
     let report = prove(&image, request.store, &promises, &bench, events).await?;
     let changes = changed::tell(request.target, &plan.content_id, &image, events).await;
 

@@ -8,12 +8,12 @@
 //! | install (Anaconda) | pins, the kickstart as rendered, the installer's kernel arguments, disk layout |
 //! | provision | the base's id, the step as resolved, the build machine's network |
 //! | load images | the base's id, the text of the loading script, the ids and tags of the images |
-//! | seal | the base's id, the text of the sealing script, the host name, name servers, the passwords' hashes |
+//! | seal | the base's id, the text of the sealing script, host name, address, name servers, the passwords' hashes |
 //! | content (the artifact's id) | the last stage's id, name, checks and output as resolved, the keys that packages must be signed with |
 //!
 //! What does not enter: where inputs lie on the host, processors, memory and deadlines of the build machine, comments, the clock. The
-//! recipe's name enters the last id alone, and the host name, the passwords and the store's secret, which salts them, only what seals: two
-//! stores, two machines of one kind, or two recipes that differ in later steps have the same installation.
+//! recipe's name enters the last id alone, and the host name, the address, the passwords and the store's secret, which salts them, only
+//! what seals: two stores, two machines of one kind, or two recipes that differ in later steps have the same installation.
 
 mod key;
 mod work;
@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::base::digest::Sha256Digest;
 use crate::installer::accounts::Accounts;
+use crate::installer::address;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds};
 use crate::installer::hostname;
@@ -142,7 +143,12 @@ pub fn plan(recipe: &Recipe, pins: &Pins, images: Vec<DockerImage>, accounts: &A
         base = job.id;
         steps.push(Planned { job, work: StepWork::Load(images) });
     }
-    let work = SealWork { names: hostname::names(recipe), resolv_conf: deploy::resolv_conf(recipe), passwords: accounts.lines() };
+    let work = SealWork {
+        names: hostname::names(recipe),
+        address: address::lines(recipe),
+        resolv_conf: address::resolv_conf(recipe),
+        passwords: accounts.lines(),
+    };
     let key = key::of_seal(base, &work, texts.sealing);
     let seal = Planned { job: Job::new("seal".to_owned(), Some(base), Vec::new(), key), work };
     let content_id = key::of_content(seal.job.id, recipe).id();
@@ -170,7 +176,7 @@ fn deploy_work(recipe: &Recipe, suite: &str, ids: FilesystemIds) -> DeployWork {
 
 fn anaconda_work(recipe: &Recipe) -> Result<AnacondaWork, AnacondaError> {
     Ok(AnacondaWork {
-        kickstart: anaconda::unnamed_kickstart(recipe)?,
+        kickstart: anaconda::unsealed_kickstart(recipe)?,
         arguments: anaconda::KERNEL_ARGUMENTS,
         repositories: recipe.repositories.iter().map(|repository| repository.id.clone()).collect(),
         disk: recipe.disk.clone(),

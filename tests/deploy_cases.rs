@@ -73,12 +73,9 @@ fn every_setting_of_the_default_has_its_line() {
 
 #[test]
 fn what_a_recipe_changes_is_changed_and_nothing_else() {
-    let static_address = r#"system.network={address="172.16.51.35/24", gateway="172.16.51.2", dns=["172.16.51.3"]}"#;
     let user = r#"user=[{name="ada", password_env="ROOT_PASSWORD", sudo=true, groups=["docker"], uid=1500}]"#;
     let (tree, boot_loader) =
-        tree(&[static_address, user, "disk.firmware=\"uefi\"", "disk.swap=\"256M\"", "disk.grow=false", "kernel.arguments=[\"quiet\"]"]);
-    assert!(file(&tree, "/etc/network/interfaces").contains("    address 172.16.51.35/24\n    gateway 172.16.51.2\n"));
-    assert_eq!(file(&tree, "/etc/resolv.conf"), "nameserver 172.16.51.3\n");
+        tree(&[user, "disk.firmware=\"uefi\"", "disk.swap=\"256M\"", "disk.grow=false", "kernel.arguments=[\"quiet\"]"]);
     assert_eq!(file(&tree, "/etc/sudoers.d/ada"), "ada ALL=(ALL) NOPASSWD: ALL\n");
     assert!(file(&tree, "/etc/default/grub").contains("biosdevname=0 quiet'"));
     let fstab = file(&tree, "/etc/fstab");
@@ -131,6 +128,9 @@ fn the_scripts_are_shell_whatever_the_recipe_says() {
     }
 }
 
+/// An address of the recipe's own.
+const FIXED: &str = r#"system.network={address="172.16.51.35/24", gateway="172.16.51.2", dns=["172.16.51.3"]}"#;
+
 fn planned(overrides: &[&str], pin: &[u8], secret: &[u8]) -> Plan {
     planned_with(Vec::new(), overrides, pin, secret)
 }
@@ -151,6 +151,7 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
         ("a setting", planned(&["system.timezone=\"UTC\""], b"pin", b"secret"), true, true),
         // Sealing sets these.
         ("the host name", planned(&["system.hostname=\"node\""], b"pin", b"secret"), false, true),
+        ("the address", planned(&[FIXED], b"pin", b"secret"), false, true),
         ("the password", planned(&[password], b"pin", b"secret"), false, true),
         ("the name", planned(&["name=\"another\""], b"pin", b"secret"), false, true),
         ("the summary", planned(&["summary=\"another\""], b"pin", b"secret"), false, true),
@@ -184,15 +185,20 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
 
 /// Machines of one kind have all layers but the last in common, whichever installs them.
 #[test]
-fn a_name_or_a_password_changes_the_last_layer_alone() {
+fn a_name_an_address_or_a_password_changes_the_last_layer_alone() {
     let step = r#"provision=[{name="a", script="true"}]"#;
     let user = |password: &str| format!(r#"user=[{{name="ada", password_env="{password}"}}]"#);
     let (ada, eve) = (user("ADA_PASSWORD"), user("EVE_PASSWORD"));
-    let changes: [(&str, &[&str]); 6] = [
+    let changes: [(&str, &[&str]); 11] = [
         ("the host name", &["system.hostname=\"node1\""]),
         ("a host name with a domain", &["system.hostname=\"node1.lab.example\""]),
         ("no host name", &["system.hostname=\"localhost\""]),
         ("the name that systems are made under", &["system.hostname=\"unnamed-image\""]),
+        ("an address with all that belongs to it", &[FIXED]),
+        ("another address", &["system.network={address=\"172.16.51.36/24\"}"]),
+        ("another prefix length", &["system.network={address=\"172.16.51.36/16\"}"]),
+        ("a gateway", &["system.network={address=\"172.16.51.36/24\", gateway=\"172.16.51.1\"}"]),
+        ("a name server", &["system.network={address=\"172.16.51.36/24\", dns=[\"172.16.51.1\"]}"]),
         ("root's password", &["system.root={password_env=\"OTHER_PASSWORD\"}"]),
         ("a user's password", &[&eve]),
     ];
@@ -209,6 +215,18 @@ fn a_name_or_a_password_changes_the_last_layer_alone() {
             assert!(!seals.contains(&changed.seal.job.id), "{what}");
             seals.push(changed.seal.job.id);
         }
+    }
+}
+
+/// Sealing leaves alone what a file of the recipe's own says; a fixed address beside it changes no more than its name servers.
+#[test]
+fn an_address_in_a_file_of_the_recipe_is_not_set_again() {
+    let file = r#"[{path="/etc/network/interfaces", content="auto lo\n"}]"#;
+    for own in [format!("file={file}"), format!(r#"provision=[{{name="a", files={file}}}]"#)] {
+        assert!(planned(&[FIXED], b"pin", b"secret").seal.work.address.is_some());
+        let planned = planned(&[FIXED, &own], b"pin", b"secret");
+        let found = (planned.seal.work.address.as_deref(), planned.seal.work.resolv_conf.as_deref());
+        assert_eq!(found, (None, Some("nameserver 172.16.51.3\n")), "{own}");
     }
 }
 
@@ -286,6 +304,8 @@ fn an_installation_by_anaconda_is_keyed_by_its_content() {
         ("the medium", planned(&[], b"another"), true, true),
         ("a setting", planned(&["system.timezone=\"UTC\""], b"pin"), true, true),
         ("the host name", planned(&["system.hostname=\"node\""], b"pin"), false, true),
+        ("the address", planned(&["system.network={address=\"192.0.2.10/24\"}"], b"pin"), false, true),
+        ("DHCP", planned(&["system.network={address=\"dhcp\"}"], b"pin"), false, true),
         ("the disk's size", planned(&["disk.size=\"9G\""], b"pin"), true, true),
         ("the firmware", planned(&["disk.firmware=\"uefi\""], b"pin"), true, true),
         ("LVM", planned(&["disk.lvm=true"], b"pin"), true, true),

@@ -16,7 +16,7 @@ use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
 use goldsmith::installer::anaconda::{self, AnacondaError, NONCE_FILE};
 use goldsmith::kickstart::{lint, parse};
-use goldsmith::recipe::{Distribution, Media, Password, Recipe, Repository};
+use goldsmith::recipe::{Distribution, Media, Network, Password, Recipe, Repository};
 
 use recipes::{lab, variants};
 
@@ -46,20 +46,26 @@ fn rendered_kickstarts_are_the_golden_files() {
     }
 }
 
-/// A kickstart says the recipe's host name to its reader; a build's installer sets another, in its place and nowhere else.
+/// A kickstart says the recipe's host name and address to its reader; a build's installer sets others, in their place and nowhere else.
 #[test]
-fn the_installer_is_told_a_name_that_no_recipe_changes() {
+fn the_installer_is_told_a_name_and_an_address_that_no_recipe_changes() {
     let brought = ("own", own::recipe(own::THEIRS.as_bytes(), true));
     for (name, mut recipe) in variants().into_iter().chain([brought]) {
         let own = recipe.own_kickstart().is_some();
-        let installed = |recipe: &Recipe| String::from_utf8(anaconda::unnamed_kickstart(recipe).unwrap()).unwrap();
+        let installed = |recipe: &Recipe| String::from_utf8(anaconda::unsealed_kickstart(recipe).unwrap()).unwrap();
         let (shown, given) = (render(&recipe).unwrap(), installed(&recipe));
-        let lines = shown.lines().zip(given.lines()).filter(|(shown, given)| shown != given).collect::<Vec<_>>();
-        assert_eq!((lines.len(), shown.lines().count()), (usize::from(!own), given.lines().count()), "{name}: {lines:?}");
-        for (shown, given) in lines {
-            assert_eq!(shown.replace(" --hostname=master", " --hostname=unnamed-image"), given, "{name}");
+        let split = |text: &str| text.lines().map(str::to_owned).partition::<Vec<_>, _>(|line| line.starts_with("network "));
+        let ((_, shown_rest), (network, rest)) = (split(&shown), split(&given));
+        assert_eq!(rest, shown_rest, "{name}");
+        if !own {
+            let expected = ["network --bootproto=dhcp --device=eth0 --onboot=yes --activate", "network --hostname=unnamed-image"];
+            assert_eq!(network, expected, "{name}");
         }
         recipe.system.hostname = "node".into();
+        assert_eq!(installed(&recipe), given, "{name}");
+        assert_eq!(render(&recipe).unwrap() == shown, own, "{name}");
+        let shown = render(&recipe).unwrap();
+        recipe.system.network = Network::Static { address: "192.0.2.10".parse().unwrap(), prefix: 24, gateway: None, dns: Vec::new() };
         assert_eq!(installed(&recipe), given, "{name}");
         assert_eq!(render(&recipe).unwrap() == shown, own, "{name}");
     }

@@ -26,6 +26,7 @@ pub use names::{NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
 pub use own::{Notes, notes};
 pub use report::Report;
 
+use super::address::{netmask, unsealed};
 use super::hostname::UNNAMED;
 use super::language;
 use error::{InField, constant};
@@ -68,26 +69,27 @@ const INSTALLED_ARGUMENTS: [&str; 4] = ["console=tty0", "console=ttyS0,115200", 
 const UNWANTED: [&str; 3] = ["plymouth", "dracut-config-rescue", "iwl*-firmware"];
 
 /// The kickstart that makes the recipe's image, up to provisioning and sealing: goldsmith's, or the user's own with goldsmith's
-/// sections after it. The user's is bytes, as it is for Anaconda; goldsmith's is ASCII, and says the recipe's host name.
+/// sections after it. The user's is bytes, as it is for Anaconda; goldsmith's is ASCII, and says the recipe's host name
+/// and address.
 ///
 /// # Errors
 /// The recipe is for another installer, or asks for what this one cannot do or a kickstart cannot say.
 pub fn kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
-    kickstart_under(recipe, &recipe.system.hostname)
+    kickstart_with(recipe, &recipe.system.hostname, &recipe.system.network)
 }
 
-/// The same as a build gives it to the installer: goldsmith's says [`UNNAMED`], since sealing sets the recipe's host name.
+/// The same as a build gives it to the installer: goldsmith's says [`UNNAMED`] and DHCP, since sealing sets the recipe's host name and address.
 ///
 /// # Errors
 /// As of [`kickstart`].
-pub fn unnamed_kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
-    kickstart_under(recipe, UNNAMED)
+pub fn unsealed_kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
+    kickstart_with(recipe, UNNAMED, unsealed(recipe))
 }
 
-fn kickstart_under(recipe: &Recipe, hostname: &str) -> Result<Vec<u8>, AnacondaError> {
+fn kickstart_with(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Result<Vec<u8>, AnacondaError> {
     match &recipe.media {
         Media::Anaconda { kickstart: Some(own), .. } => own::merged(recipe, own),
-        Media::Anaconda { kickstart: None, .. } => rendered(recipe, hostname).map(|kickstart| kickstart.to_string().into_bytes()),
+        Media::Anaconda { kickstart: None, .. } => rendered(recipe, hostname, address).map(|kickstart| kickstart.to_string().into_bytes()),
         Media::Deploy { .. } => {
             Err(AnacondaError::refused("media.installer", "the recipe is not for anaconda", "set installer = \"anaconda\""))
         }
@@ -112,8 +114,8 @@ pub fn script_logs(kickstart: &[u8]) -> Vec<String> {
     logs.collect()
 }
 
-/// The kickstart of a recipe that makes all settings itself, for a system of this name.
-fn rendered(recipe: &Recipe, hostname: &str) -> Result<Kickstart, AnacondaError> {
+/// The kickstart of a recipe that makes all settings itself, for a system of this name and address.
+fn rendered(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Result<Kickstart, AnacondaError> {
     let system = &recipe.system;
     let kdump = recipe.packages.install.iter().any(|package| package == "kexec-tools");
     Ok(Kickstart {
@@ -134,7 +136,7 @@ fn rendered(recipe: &Recipe, hostname: &str) -> Result<Kickstart, AnacondaError>
             Toggle::Enabled => Firewall::Enabled { services: vec![constant("ssh")?] },
             Toggle::Disabled => Firewall::Disabled,
         },
-        network: network(recipe, hostname)?,
+        network: network(hostname, address)?,
         services: services(recipe)?,
         storage: storage::storage(&recipe.disk)?,
         bootloader: bootloader(recipe)?,
@@ -170,13 +172,11 @@ fn user(wanted: &recipe::User) -> Result<User, AnacondaError> {
     })
 }
 
-fn network(recipe: &Recipe, hostname: &str) -> Result<Network, AnacondaError> {
-    let address = match &recipe.system.network {
+fn network(hostname: &str, address: &recipe::Network) -> Result<Network, AnacondaError> {
+    let address = match address {
         recipe::Network::Dhcp => Address::Dhcp,
         recipe::Network::Static { address, prefix, gateway, dns } => {
-            let host_bits = 32_u32.saturating_sub((*prefix).into());
-            let netmask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-            Address::Static { ip: *address, netmask: netmask.into(), gateway: *gateway, nameservers: dns.clone() }
+            Address::Static { ip: *address, netmask: netmask(*prefix), gateway: *gateway, nameservers: dns.clone() }
         }
     };
     Ok(Network { device: constant("eth0")?, hostname: Word::new(hostname).in_field("system.hostname")?, address })

@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use crate::base::digest::Sha256Digest;
 use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
-use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Network, Recipe, StockRepositories, TableKind, Toggle};
+use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Recipe, StockRepositories, TableKind, Toggle};
 
+use super::address::INTERFACES;
 use super::hostname::{UNNAMED, hosts};
 use super::{MAKE_DIRECTORY, language};
 
@@ -133,7 +134,8 @@ fn files(recipe: &Recipe, ids: &FilesystemIds) -> Vec<FileEntry> {
         text("/etc/timezone", format!("{}\n", system.timezone)),
         text("/etc/default/locale", format!("LANG={}\n", system.locale)),
         text("/etc/fstab", fstab(recipe, ids)),
-        text("/etc/network/interfaces", interfaces(&system.network)),
+        // Sealing puts the recipe's address there.
+        text("/etc/network/interfaces", INTERFACES.to_owned()),
         text("/etc/default/grub", grub_defaults(recipe)),
         // Debian makes host keys when the package is installed and never again; a sealed image has none.
         text(
@@ -141,9 +143,6 @@ fn files(recipe: &Recipe, ids: &FilesystemIds) -> Vec<FileEntry> {
             "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n".to_owned(),
         ),
     ];
-    if let Some(servers) = resolv_conf(recipe) {
-        files.push(text("/etc/resolv.conf", servers));
-    }
     if system.keyboard != "us" {
         files.push(text("/etc/default/keyboard", format!("XKBMODEL=\"pc105\"\nXKBLAYOUT=\"{}\"\n", system.keyboard)));
     }
@@ -185,14 +184,6 @@ fn without_docs(language: &str) -> String {
     )
 }
 
-/// resolv.conf(5) as the recipe's static network says; nothing when a DHCP server will say.
-pub fn resolv_conf(recipe: &Recipe) -> Option<String> {
-    match &recipe.system.network {
-        Network::Static { dns, .. } if !dns.is_empty() => Some(dns.iter().map(|server| format!("nameserver {server}\n")).collect()),
-        _ => None,
-    }
-}
-
 fn text(path: &str, text: String) -> FileEntry {
     FileEntry { path: path.to_owned(), mode: 0o644, owner: "root:root".to_owned(), content: Content::Inline { text } }
 }
@@ -207,21 +198,6 @@ fn fstab(recipe: &Recipe, ids: &FilesystemIds) -> String {
         let _ = writeln!(fstab, "UUID={} none swap sw 0 0", ids.swap);
     }
     fstab
-}
-
-/// interfaces(5). Hot-plug, so that a machine without the interface does not wait for it.
-fn interfaces(network: &Network) -> String {
-    let mut lines = "auto lo\niface lo inet loopback\n\nallow-hotplug eth0\n".to_owned();
-    match network {
-        Network::Dhcp => lines.push_str("iface eth0 inet dhcp\n"),
-        Network::Static { address, prefix, gateway, .. } => {
-            let _ = writeln!(lines, "iface eth0 inet static\n    address {address}/{prefix}");
-            if let Some(gateway) = gateway {
-                let _ = writeln!(lines, "    gateway {gateway}");
-            }
-        }
-    }
-    lines
 }
 
 fn grub_defaults(recipe: &Recipe) -> String {

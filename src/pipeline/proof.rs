@@ -10,7 +10,7 @@ use crate::machine::probe::probe;
 use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
 use crate::machine::visit::Visitor;
-use crate::recipe::{Build, BuildNetwork, Network, Recipe};
+use crate::recipe::{Build, BuildNetwork, Network};
 use crate::verify::{self, CheckResult, Promises, Report};
 
 /// The host's accelerator and the recipe's machine.
@@ -40,9 +40,9 @@ pub(super) async fn bench<'a>(
     })
 }
 
-/// The address the image gives itself: provision steps reach the network from there.
-pub(super) fn subnet(recipe: &Recipe) -> Option<Subnet> {
-    match recipe.system.network {
+/// The network that is laid around a guest with this address.
+pub(super) fn subnet(network: &Network) -> Option<Subnet> {
+    match *network {
         Network::Static { address, prefix, gateway, .. } => Some(Subnet { guest: address, prefix, gateway }),
         Network::Dhcp => None,
     }

@@ -107,6 +107,7 @@ struct SealKey<'a> {
     base: Sha256Digest,
     script: Sha256Digest,
     names: Option<&'a str>,
+    address: Option<&'a str>,
     resolv_conf: Option<&'a str>,
     /// By digest: they are hashes whose salt is one store's, so that this id and those after it are, too.
     passwords: Option<Sha256Digest>,
@@ -219,6 +220,7 @@ pub(super) fn of_seal(base: Sha256Digest, work: &SealWork, script: &str) -> Key 
         base,
         script: Sha256Digest::of(script.as_bytes()),
         names: work.names.as_deref(),
+        address: work.address.as_deref(),
         resolv_conf: work.resolv_conf.as_deref(),
         passwords: work.passwords.as_ref().map(|lines| Sha256Digest::of(lines.reveal().as_bytes())),
     })

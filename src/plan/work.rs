@@ -61,6 +61,8 @@ pub enum StepWork {
 pub struct SealWork {
     /// The host name and what it is called in hosts(5), as [`names`](crate::installer::hostname::names) writes them; none when the kickstart says it.
     pub names: Option<String>,
+    /// The address of `eth0`, as [`lines`](crate::installer::address::lines) writes it; none when it stays as it was installed.
+    pub address: Option<String>,
     /// What `/etc/resolv.conf` is to say; else it is emptied.
     pub resolv_conf: Option<String>,
     /// The passwords, as [`Accounts::lines`] writes them.

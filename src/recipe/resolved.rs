@@ -84,6 +84,12 @@ impl Recipe {
             Media::Deploy { .. } => None,
         }
     }
+
+    /// Whether a file of the recipe's own or of a provision step has one of these paths.
+    pub fn writes(&self, paths: &[&str]) -> bool {
+        let steps = self.provision.iter().flat_map(|step| &step.files);
+        self.files.iter().chain(steps).any(|file| paths.contains(&file.path.as_str()))
+    }
 }
 
 /// What the image is made from, and by which installer.
@@ -285,6 +291,11 @@ pub enum Network {
         /// Name servers.
         dns: Vec<Ipv4Addr>,
     },
+}
+
+impl Network {
+    /// Where Debian and EL 7 keep it.
+    pub const FILES: [&str; 2] = ["/etc/network/interfaces", "/etc/sysconfig/network-scripts/ifcfg-eth0"];
 }
 
 /// Modules, sysctls, kernel arguments.

@@ -314,7 +314,8 @@ pub(super) struct Account {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Network {
-    /// "dhcp", or an IPv4 address with its prefix length, such as "192.0.2.10/24".
+    /// "dhcp", or an IPv4 address with its prefix length, such as "192.0.2.10/24". A fixed address is set when the image is sealed: until then,
+    /// in provision steps too, the system has one that DHCP gives.
     pub address: String,
     /// Default gateway of a fixed address; none unless given.
     pub gateway: Option<String>,

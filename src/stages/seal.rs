@@ -38,7 +38,8 @@ async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, t
 /// What the script reads: each file lies beside it when there is something in it.
 fn read(work: &SealWork) -> Vec<(String, Vec<u8>)> {
     let passwords = work.passwords.as_ref().map(Secret::reveal);
-    let texts = [("names", work.names.as_deref()), ("resolv.conf", work.resolv_conf.as_deref()), ("passwords", passwords)];
+    let (address, servers) = (work.address.as_deref(), work.resolv_conf.as_deref());
+    let texts = [("names", work.names.as_deref()), ("address", address), ("resolv.conf", servers), ("passwords", passwords)];
     texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.as_bytes().to_vec()))).collect()
 }
 
@@ -52,17 +53,23 @@ mod tests {
 
     #[test]
     fn the_script_reads_what_there_is_to_set() {
-        let nothing = SealWork { names: None, resolv_conf: None, passwords: None };
+        let nothing = SealWork { names: None, address: None, resolv_conf: None, passwords: None };
         assert_eq!(read(&nothing), []);
         let all = SealWork {
             names: Some("node\nnode\n".to_owned()),
+            address: Some("iface eth0 inet static\n".to_owned()),
             resolv_conf: Some("nameserver 10.0.0.2\n".to_owned()),
             passwords: Some(Secret::new("root:$6$a$b\n")),
         };
         let file = |name: &str, text: &str| (name.to_owned(), text.as_bytes().to_vec());
-        let expected = [file("names", "node\nnode\n"), file("resolv.conf", "nameserver 10.0.0.2\n"), file("passwords", "root:$6$a$b\n")];
+        let expected = [
+            file("names", "node\nnode\n"),
+            file("address", "iface eth0 inet static\n"),
+            file("resolv.conf", "nameserver 10.0.0.2\n"),
+            file("passwords", "root:$6$a$b\n"),
+        ];
         assert_eq!(read(&all), expected);
-        for name in ["names", "resolv.conf", "passwords"] {
+        for name in ["names", "address", "resolv.conf", "passwords"] {
             assert!(SEALING.contains(&format!("if [ -e ./{name} ]; then\n")), "{name}");
         }
         assert!(SEALING.contains(&format!(" {UNNAMED} ")), "the name that systems are made under is another");

@@ -61,6 +61,19 @@ if [ -e ./passwords ]; then
     done < ./passwords
 fi
 
+# The recipe's address, in the place of DHCP, which systems are made with (installer/address.rs). Where a file or a step said something else,
+# that stays. ./address: what takes the place of the line that says DHCP; what stands below that still counts. IPv6 is off beside a fixed
+# address on EL7, and what its installer wrote of it with DHCP goes.
+if [ -e ./address ]; then
+    for config in /etc/network/interfaces /etc/sysconfig/network-scripts/ifcfg-eth0; do
+        grep -qsxE 'iface eth0 inet dhcp|BOOTPROTO="?dhcp"?' "$config" || continue
+        sed -r -e '/^(iface eth0 inet dhcp|BOOTPROTO="?dhcp"?)$/{' -e 'r ./address' -e 'd' -e '}' \
+            -e '/^IPV6(INIT|_AUTOCONF|_DEFROUTE|_FAILURE_FATAL|_ADDR_GEN_MODE)=/d' "$config" > ./text
+        # Not sed -i: that makes another file, without the label this one has.
+        cat ./text > "$config"
+    done
+fi
+
 # The build's network. An interface bound to the build machine's card would be none anywhere else (EL7: 60-net.rules reads HWADDR).
 # Of eth0 and its like dracut 033-502 writes HWADDR alone, without DEVICE (modules.d/45ifcfg/write-ifcfg.sh, interface_bind), so a
 # profile that loses HWADDR gets the name it is filed under: without either, initscripts brings no interface up. NETBOOT says that the
@@ -81,7 +94,10 @@ for config in /etc/sysconfig/network-scripts/ifcfg-*; do
 done
 wipe /var/lib/dhcp/*.lease* /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease /var/lib/systemd/network
 if [ -e ./resolv.conf ]; then
+    # A link leads to what a service writes when it runs, from what it hears of DHCP.
+    [ ! -L /etc/resolv.conf ] || wipe /etc/resolv.conf
     cat ./resolv.conf > /etc/resolv.conf
+    chmod 0644 /etc/resolv.conf
 elif [ ! -L /etc/resolv.conf ]; then
     : > /etc/resolv.conf
 fi

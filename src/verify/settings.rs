@@ -44,15 +44,12 @@ pub struct Account {
 /// Where Debian and EL 7 keep them.
 const LOCALE: [&str; 2] = ["/etc/default/locale", "/etc/locale.conf"];
 const KEYBOARD: [&str; 3] = ["/etc/default/keyboard", "/etc/vconsole.conf", "/etc/X11/xorg.conf.d/00-keyboard.conf"];
-const NETWORK: [&str; 2] = ["/etc/network/interfaces", "/etc/sysconfig/network-scripts/ifcfg-eth0"];
 
 impl Settings {
     /// Those of a recipe that makes all settings itself.
     pub(super) fn of(recipe: &Recipe) -> Self {
         let system = &recipe.system;
-        let steps = recipe.provision.iter().flat_map(|step| &step.files);
-        let files: Vec<&str> = recipe.files.iter().chain(steps).map(|file| file.path.as_str()).collect();
-        let is_free = |paths: &[&str]| !paths.iter().any(|path| files.contains(path));
+        let is_free = |paths: &[&str]| !recipe.writes(paths);
         let account = |user: &crate::recipe::User| Account {
             name: user.name.clone(),
             uid: user.uid,
@@ -63,7 +60,7 @@ impl Settings {
         Self {
             locale: is_free(&LOCALE).then(|| system.locale.clone()),
             keyboard: is_free(&KEYBOARD).then(|| system.keyboard.clone()),
-            network: is_free(&NETWORK).then(|| system.network.clone()),
+            network: is_free(&Network::FILES).then(|| system.network.clone()),
             users: recipe.users.iter().map(account).collect(),
         }
     }
@@ -209,7 +206,7 @@ fn keyboard(root: &Root, wanted: &str) -> Judged {
 
 fn network(root: &Root, wanted: &Network) -> Judged {
     let wanted = shown(wanted);
-    let [debian, el7] = NETWORK;
+    let [debian, el7] = Network::FILES;
     let (path, found) = match (text(root, debian)?, text(root, el7)?) {
         (_, Some(text)) => (el7, ifcfg(&text)),
         (Some(text), None) => (debian, interfaces(&text)),

@@ -63,14 +63,16 @@ def _of_anaconda(device):
 
 
 def _update(profile, device, network):
-    """What Anaconda sets through NetworkManager (update_settings_with_ksdata, setOnboot): addresses, never what the card is known by."""
+    """What Anaconda sets through NetworkManager (update_settings_with_ksdata, setOnboot): addresses, never what the card is known by. A NETMASK
+    stays beside the PREFIX (NetworkManager 1.10.2, nms-ifcfg-rh-writer.c: write_ip4_setting)."""
     if network.bootProto == "static":
         prefix = sum(bin(int(part)).count("1") for part in network.netmask.split(".")) if network.netmask else ""
-        profile.pop("NETMASK", None)
         profile |= {"BOOTPROTO": "none", "IPADDR": network.ip, "PREFIX": str(prefix), "DEFROUTE": "yes"}
     else:
         profile["BOOTPROTO"] = network.bootProto
     profile |= {"ONBOOT": "yes" if network.onboot else "no", "IPV6INIT": "no" if network.noipv6 else "yes"}
+    if not network.noipv6:
+        profile |= {"IPV6_AUTOCONF": "yes", "IPV6_DEFROUTE": "yes", "IPV6_FAILURE_FATAL": "no"}
     if network.bindto == "mac":
         profile["HWADDR"] = _read(f"/sys/class/net/{device}/address")
         profile.pop("DEVICE", None)
