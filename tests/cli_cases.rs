@@ -124,6 +124,83 @@ fn completions_are_scripts_that_their_shell_accepts() {
     }
 }
 
+/// `program` in a home with three local machines, a draft of a fourth, and a file.
+fn beside_machines<'a>(program: &'a str, args: impl IntoIterator<Item = &'a str>) -> Run {
+    let machine = |run: Run, name: &str| run.file(&format!(".local/state/goldsmith/machines/{name}/machine.json"), "{}");
+    ["web", "web-2", "db", ".new"].into_iter().fold(Run::program(program, args).file("webfile", ""), machine)
+}
+
+fn is_installed(program: &str) -> bool {
+    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|dir| dir.join(program).is_file())
+}
+
+/// What is typed, and what it may become; a line of a shell's own answer each.
+const MACHINES_TYPED: [(&str, &[&str]); 12] = [
+    ("goldsmith stop w", &["web", "web-2"]),
+    ("goldsmith rm web d", &["db"]),
+    ("goldsmith restart x", &[]),
+    ("goldsmith exec w", &["web", "web-2"]),
+    ("goldsmith exec -t d", &["db"]),
+    ("goldsmith shell d", &["db"]),
+    ("goldsmith ssh-config d", &["db"]),
+    ("goldsmith screenshot d", &["db"]),
+    ("goldsmith exec web d", &[]),
+    ("goldsmith inspect d", &["db"]),
+    // Not a machine's.
+    ("goldsmith image inspect d", &[]),
+    ("goldsmith cp we", &["web-2:", "web:", "webfile"]),
+];
+
+/// The shells themselves are asked, those that are installed: bash is.
+#[test]
+fn completions_know_the_machines_that_are_there() {
+    let script = |shell: &'static str| goldsmith(["completions", shell]).end().stdout;
+    let sorted = |stdout: &str| {
+        let mut lines: Vec<String> = stdout.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let bash = script("bash");
+    let in_bash = |words: &str| {
+        let list: Vec<&str> = words.split(' ').collect();
+        let [.., before, last] = list[..] else { panic!("{words}") };
+        format!(
+            "compopt() {{ :; }}\n{bash}\nCOMP_WORDS=({words}); COMP_CWORD={}; _goldsmith goldsmith {last} {before}\n\
+             (( ${{#COMPREPLY[@]}} == 0 )) || printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            list.len() - 1
+        )
+    };
+    for (words, found) in MACHINES_TYPED {
+        let ended = beside_machines("/bin/bash", ["-c", &in_bash(words)]).end();
+        assert_eq!((sorted(&ended.stdout), ended.stderr.as_str()), (found.iter().map(|&word| word.to_owned()).collect(), ""), "{words}");
+    }
+    // The state directory is the user's; one that is not absolute does not count, and one that is not there holds nothing.
+    for (state, found) in [("/nowhere", ""), ("relative", "db\n"), ("", "db\n")] {
+        beside_machines("/bin/bash", ["-c", &in_bash("goldsmith stop d")]).env("XDG_STATE_HOME", state).end().is(0, found, "");
+    }
+    if is_installed("fish") {
+        let fish = script("fish");
+        for (words, found) in MACHINES_TYPED {
+            let ended = beside_machines("fish", ["-N", "-c", &format!("{fish}\ncomplete -C '{words}'")]).end();
+            // Files of the directory are offered where nothing else fits.
+            let offered = sorted(&ended.stdout).into_iter().filter(|word| found.contains(&"webfile") || word != "webfile");
+            assert_eq!(offered.collect::<Vec<_>>(), found, "{words}: {}", ended.stderr);
+        }
+    }
+    let zsh = script("zsh");
+    for line in [
+        "':name -- The machine:_goldsmith_machines'",
+        "'*::names -- The machines:_goldsmith_machines'",
+        "for those of a VM:{_files; _goldsmith_machines -S \\:}'",
+    ] {
+        assert!(zsh.contains(line), "{line}");
+    }
+    if is_installed("zsh") {
+        let asked = format!("compdef() {{ }}\n{zsh}\ncompadd() {{ print -rl -- $machines }}\n_goldsmith_machines");
+        beside_machines("zsh", ["-f", "-c", &asked]).end().is(0, "db\nweb\nweb-2\n", "");
+    }
+}
+
 #[test]
 fn manual_pages_are_printed_or_written_one_for_each_command() {
     let page = goldsmith(["man"]).end();
