@@ -18,7 +18,7 @@ mod parser;
 mod render;
 mod value;
 
-pub use lints::{Lint, LintFinding, NetworkCall, lint, network_calls};
+pub use lints::{Lint, LintFinding, NameAsked, NetworkCall, lint, names_asked, network_calls};
 pub use model::*;
 pub use parser::*;
 pub use value::*;

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod ending;
+mod hostname;
 mod network;
 mod packages;
 mod row;
@@ -23,6 +24,7 @@ mod storage;
 mod words;
 
 use super::parser::{Diagnostic, Document, Severity};
+pub use hostname::{NameAsked, names_asked};
 pub use network::{NetworkCall, network_calls};
 pub use row::Lint;
 

@@ -4,6 +4,7 @@ mod accounts;
 mod bundles;
 mod audited;
 mod containers;
+mod hostname;
 mod identities;
 mod impossible;
 mod packages;
@@ -189,6 +190,7 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     }
     rows.extend(accounts::rows(recipe, forecast.as_ref()));
     rows.extend(identities::rows(recipe, forecast.as_ref()));
+    rows.extend(hostname::rows(recipe));
     rows.extend(audited::rows(recipe));
     let archives = resolved.map_or(&[][..], |resolved| &resolved.containers);
     rows.extend(containers::rows(recipe, &all_images(archives), image_bytes(archives), forecast.as_ref()));

@@ -40,9 +40,7 @@ impl Script<'_> {
 
     /// Whether a shell runs it.
     pub fn is_shell(&self) -> bool {
-        const SHELLS: [&str; 6] = ["sh", "bash", "ksh", "dash", "zsh", "mksh"];
-        let program = self.section.interpreter().split_whitespace().next().unwrap_or_default();
-        SHELLS.contains(&program.rsplit('/').next().unwrap_or_default())
+        shell::is_shell(self.section.interpreter())
     }
 
     /// Its commands of that name.

@@ -18,6 +18,14 @@ pub(super) struct Simple {
     pub words: Vec<Word>,
     /// Files that its output goes to.
     pub writes: Vec<Word>,
+    /// Files that its input comes from.
+    pub reads: Vec<Word>,
+    /// Variables of its words, by name: `HOME` of `$HOME` and `${HOME%/}`. Not those in single quotes.
+    pub variables: Vec<Word>,
+    /// Whether another command gets its output: it stands in a substitution or a subshell, or before a `|`.
+    pub is_captured: bool,
+    /// The files that the command in whose argument it stands writes.
+    pub ends_in: Vec<String>,
     /// Whether its output is only shown: it stands in the argument of an `echo` or the like that writes no file but a log.
     pub is_shown: bool,
 }
@@ -42,6 +50,18 @@ impl Simple {
         self.words.iter().skip(1).map(|word| word.text.as_str())
     }
 
+    /// Whether it only shows its arguments to somebody: what it writes is a log, a terminal or another stream.
+    pub fn shows(&self) -> bool {
+        let is_seen = |word: &Word| {
+            let file = word.text.as_str();
+            file.bytes().all(|byte| byte.is_ascii_digit())
+                || file.starts_with("/dev/")
+                || file.starts_with("/var/log/")
+                || file.ends_with(".log")
+        };
+        ["echo", "printf", "logger"].contains(&self.name()) && self.writes.iter().all(is_seen)
+    }
+
     /// Where it stands: from its name to the last word on that line.
     pub fn span(&self) -> Span {
         let first = self.words.first().map_or_else(Span::default, |word| word.span);
@@ -57,7 +77,16 @@ pub(super) fn commands<'a>(lines: impl Iterator<Item = (Span, &'a str)>) -> Vec<
         places.push((text.len(), span));
         text.push_str(line);
     }
-    let mut scanner = Scanner { text: &text, places: &places, at: 0, depth: 0, documents: Vec::new(), found: Vec::new(), inner: 0 };
+    let mut scanner = Scanner {
+        text: &text,
+        places: &places,
+        at: 0,
+        depth: 0,
+        documents: Vec::new(),
+        found: Vec::new(),
+        variables: Vec::new(),
+        inner: 0,
+    };
     while scanner.at < text.len() {
         scanner.list(Until::End);
     }
@@ -82,6 +111,8 @@ struct Scanner<'a> {
     /// Here-documents whose bodies begin at the next line: the end mark, and whether tabs before it do not count.
     documents: Vec<(String, bool)>,
     found: Vec<Simple>,
+    /// Variables of the command being read.
+    variables: Vec<Word>,
     /// Where in `found` the commands begin that stand in the arguments of the one being read.
     inner: usize,
 }
@@ -108,6 +139,7 @@ impl<'a> Scanner<'a> {
                 '#' => self.skip_to('\n'),
                 ';' | '&' | '|' => {
                     self.at += 1;
+                    command.is_captured = c == '|' && self.peek() != Some('|');
                     if c == '&' && self.peek() == Some('>') { self.redirection(&mut command) } else { self.finish(&mut command) }
                 }
                 '(' => self.parenthesis(&mut command),
@@ -158,10 +190,11 @@ impl<'a> Scanner<'a> {
     fn nested(&mut self, until: Until) {
         if self.depth < DEEPEST {
             let outer = std::mem::replace(&mut self.inner, self.found.len());
+            let variables = std::mem::take(&mut self.variables);
             self.depth += 1;
             self.list(until);
             self.depth -= 1;
-            self.inner = outer;
+            (self.inner, self.variables) = (outer, variables);
         }
     }
 
@@ -185,6 +218,8 @@ impl<'a> Scanner<'a> {
             self.documents.push((word.text, tabs));
         } else if sign.contains('>') && command.writes.len() < MOST_WORDS {
             command.writes.push(word);
+        } else if sign == "<" && command.reads.len() < MOST_WORDS {
+            command.reads.push(word);
         }
     }
 
@@ -262,13 +297,23 @@ impl<'a> Scanner<'a> {
         } else if rest.starts_with("$(") {
             self.at += 2;
             self.nested(Until::Parenthesis);
-        } else if rest.starts_with("${") {
+        } else if let Some(name) = rest.strip_prefix("${") {
             self.skip_to('}');
             self.at = (self.at + 1).min(self.text.len());
+            self.variable(start, name);
         } else {
             self.at += 1;
+            self.variable(start, &rest[1..]);
         }
         text.push_str(&self.text[start..self.at]);
+    }
+
+    /// Keep the variable whose name `rest` begins with.
+    fn variable(&mut self, start: usize, rest: &str) {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        if is_name(&rest[..end]) && self.variables.len() < MOST_WORDS {
+            self.variables.push(Word { text: rest[..end].to_owned(), span: self.span(start) });
+        }
     }
 
     /// Pass arithmetic: up to the parenthesis that closes the next one, or the end of the line.
@@ -314,10 +359,14 @@ impl<'a> Scanner<'a> {
             skip += 1;
         }
         command.words.drain(..skip);
-        if shows(&command) {
-            self.found.iter_mut().skip(self.inner).for_each(|inner| inner.is_shown = true);
+        command.variables = std::mem::take(&mut self.variables);
+        command.is_captured |= self.depth > 0;
+        let shown = command.shows();
+        for inner in self.found.iter_mut().skip(self.inner) {
+            inner.is_shown |= shown;
+            inner.ends_in.extend(command.writes.iter().map(|word| word.text.clone()));
         }
-        if !command.words.is_empty() || !command.writes.is_empty() {
+        if !command.words.is_empty() || !command.writes.is_empty() || !command.variables.is_empty() {
             self.found.push(command);
         }
         self.inner = self.found.len();
@@ -348,16 +397,11 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether `command` only shows its arguments to somebody: what it writes is a log, a terminal or another stream.
-fn shows(command: &Simple) -> bool {
-    let is_seen = |word: &Word| {
-        let file = word.text.as_str();
-        file.bytes().all(|byte| byte.is_ascii_digit())
-            || file.starts_with("/dev/")
-            || file.starts_with("/var/log/")
-            || file.ends_with(".log")
-    };
-    ["echo", "printf", "logger"].contains(&command.name()) && command.writes.iter().all(is_seen)
+/// Whether `interpreter`, what stands behind `#!`, is a shell.
+pub(super) fn is_shell(interpreter: &str) -> bool {
+    const SHELLS: [&str; 6] = ["sh", "bash", "ksh", "dash", "zsh", "mksh"];
+    let mut programs = interpreter.split_whitespace().map(|program| program.rsplit('/').next().unwrap_or_default());
+    programs.find(|program| *program != "env").is_some_and(|program| SHELLS.contains(&program))
 }
 
 fn is_name(text: &str) -> bool {
