@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod environment;
 pub mod examples;
 pub mod exit;
+mod file_error;
 pub mod host;
 pub mod printer;
 pub mod progress;

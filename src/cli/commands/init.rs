@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::base::atomic;
-use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::failure::{AnyFailure, Class};
 use crate::base::text::shell_line;
 use crate::cli::args::Init;
+use crate::cli::file_error::FileError;
 use crate::cli::printer;
 
 /// Write the `starter` recipe to a file that is not there yet, and say what comes next; `-` is standard output.
@@ -23,8 +24,16 @@ pub fn run(args: &Init, starter: &str) -> Result<(), AnyFailure> {
     Ok(printer::out(&format!("{path} written; edit it, then run: {}\n", shell_line(["goldsmith", "build", &path])))?)
 }
 
-fn write(args: &Init, starter: &str) -> Result<(), InitError> {
-    let failed = |source| InitError { path: args.file.clone(), source };
+fn write(args: &Init, starter: &str) -> Result<(), FileError> {
+    let failed = |source: io::Error| {
+        let (class, remedy) = match source.kind() {
+            io::ErrorKind::AlreadyExists => (Class::Usage, "give another name: goldsmith init FILE"),
+            io::ErrorKind::NotADirectory => (Class::Usage, "give another name: a file stands where its directory would be"),
+            io::ErrorKind::StorageFull => (Class::Host, "free some space"),
+            _ => (Class::Host, "choose a directory you may write to"),
+        };
+        FileError::new(&args.file, source, remedy).of_class(class)
+    };
     // An empty parent is the working directory.
     if let Some(parent) = args.file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).map_err(failed)?;
@@ -32,35 +41,10 @@ fn write(args: &Init, starter: &str) -> Result<(), InitError> {
     atomic::write_new(&args.file, starter.as_bytes()).map_err(failed)
 }
 
-/// The starter could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("{} cannot be written: {source}", path.display())]
-struct InitError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl Failure for InitError {
-    fn class(&self) -> Class {
-        match self.source.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => Class::Usage,
-            _ => Class::Host,
-        }
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some(match self.source.kind() {
-            io::ErrorKind::AlreadyExists => "give another name: goldsmith init FILE".into(),
-            io::ErrorKind::NotADirectory => "give another name: a file stands where its directory would be".into(),
-            io::ErrorKind::StorageFull => "free some space".into(),
-            _ => "choose a directory you may write to".into(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::failure::Failure as _;
 
     #[test]
     fn a_recipe_is_written_once_and_never_over_another() {

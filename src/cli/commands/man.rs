@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 use crate::base::atomic;
-use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::failure::AnyFailure;
 use crate::cli::args::{Args, Man};
+use crate::cli::file_error::FileError;
 use crate::cli::printer;
 use crate::cli::topics::{TOPICS, Topic, escaped};
 
@@ -21,7 +22,7 @@ pub fn run(args: &Man) -> Result<(), AnyFailure> {
     let Some(dir) = &args.output else {
         return Ok(printer::out(&page(&command)?)?);
     };
-    std::fs::create_dir_all(dir).map_err(|source| ManError { path: dir.clone(), source })?;
+    std::fs::create_dir_all(dir).map_err(|source| unwritten(dir, source))?;
     write(&command, dir)?;
     for topic in &TOPICS {
         put(&dir.join(format!("goldsmith-{}.7", topic.name)), &topic_page(topic))?;
@@ -29,17 +30,17 @@ pub fn run(args: &Man) -> Result<(), AnyFailure> {
     Ok(())
 }
 
-fn write(command: &clap::Command, dir: &Path) -> Result<(), ManError> {
+fn write(command: &clap::Command, dir: &Path) -> Result<(), FileError> {
     put(&dir.join(clap_mangen::Man::new(command.clone()).get_filename()), &page(command)?)?;
     command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| write(sub, dir))
 }
 
-fn put(path: &Path, text: &str) -> Result<(), ManError> {
-    atomic::write(path, text.as_bytes()).map_err(|source| ManError { path: path.to_owned(), source })
+fn put(path: &Path, text: &str) -> Result<(), FileError> {
+    atomic::write(path, text.as_bytes()).map_err(|source| unwritten(path, source))
 }
 
 /// The page of a command, in the order of man-pages(7). What is the same for all commands comes from the topics.
-fn page(command: &clap::Command) -> Result<String, ManError> {
+fn page(command: &clap::Command) -> Result<String, FileError> {
     let man = clap_mangen::Man::new(command.clone()).source(concat!("goldsmith ", env!("CARGO_PKG_VERSION"))).manual("goldsmith");
     let path = PathBuf::from(man.get_filename());
     let mut page = Vec::new();
@@ -54,7 +55,7 @@ fn page(command: &clap::Command) -> Result<String, ManError> {
         }
         Ok(())
     };
-    render().map_err(|source| ManError { path, source })?;
+    render().map_err(|source| unwritten(&path, source))?;
     let mut text = String::from_utf8_lossy(&page).into_owned();
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     if let Some((_, examples)) = help.split_once("Examples:\n") {
@@ -83,19 +84,6 @@ fn topic_page(topic: &Topic) -> String {
 }
 
 /// A page could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("{} cannot be written: {source}", path.display())]
-struct ManError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl Failure for ManError {
-    fn class(&self) -> Class {
-        Class::Host
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some("choose a directory you may write to with -o DIR".into())
-    }
+fn unwritten(path: &Path, source: io::Error) -> FileError {
+    FileError::new(path, source, "choose a directory you may write to with -o DIR")
 }

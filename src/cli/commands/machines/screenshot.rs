@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::base::atomic;
-use crate::base::failure::{AnyFailure, Class, Failure};
+use crate::base::failure::AnyFailure;
 use crate::cli::args::Screenshot;
+use crate::cli::file_error::FileError;
 use crate::cli::{Context, printer};
 use crate::run;
 
@@ -30,24 +31,7 @@ pub async fn screenshot(args: &Screenshot, context: &Context) -> Result<(), AnyF
     Ok(printer::out(&text)?)
 }
 
-fn copy(picture: &Path, target: &Path) -> Result<(), Unwritten> {
+fn copy(picture: &Path, target: &Path) -> Result<(), FileError> {
     let copied = fs::read(picture).and_then(|bytes| atomic::write(target, &bytes));
-    copied.map_err(|source| Unwritten { path: target.to_owned(), source })
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{} cannot be written: {source}", path.display())]
-struct Unwritten {
-    path: PathBuf,
-    source: std::io::Error,
-}
-
-impl Failure for Unwritten {
-    fn class(&self) -> Class {
-        Class::Host
-    }
-
-    fn remedy(&self) -> Option<String> {
-        Some("name another file: goldsmith screenshot NAME FILE".to_owned())
-    }
+    copied.map_err(|source| FileError::new(target, source, "name another file: goldsmith screenshot NAME FILE"))
 }
