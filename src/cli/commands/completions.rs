@@ -205,6 +205,7 @@ mod tests {
         let one = |name| (name, Naming::One);
         let many = |name| (name, Naming::Many);
         let expected = [
+            one("console"),
             ("cp", Naming::Places),
             one("exec"),
             one("inspect"),
