@@ -190,7 +190,6 @@ fn understand(line: &str, nonce: &str) -> Said {
         ["thawed"] => Said::Thawed,
         ["bye"] => Said::Bye,
         ["unmounted"] => Said::Unmounted,
-        ["failed", ..] => Said::Failed(words["failed".len()..].trim_start().to_owned()),
         ["free", slot] => slot.parse().map_or_else(|_| Said::Failed(words.to_owned()), Said::Free),
         _ => Said::Failed(words.to_owned()),
     }

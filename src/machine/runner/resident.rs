@@ -127,7 +127,7 @@ impl Resident {
                 // At the port's end this branch is out, and the machine's end tells why.
                 Some(line) = self.lines.next() => match understand(&line, &self.nonce) {
                     Said::Hello => return Happened::Up,
-                    Said::Failed(why) => return Happened::Failed(why),
+                    Said::Failed(words) => return Happened::Failed(words.strip_prefix("failed ").unwrap_or(&words).to_owned()),
                     Said::Free(slot) if slot < SLOTS => return Happened::Freed(slot),
                     _ => {}
                 },
