@@ -134,7 +134,44 @@ impl<R: AsyncRead + Unpin> Console<R> {
 }
 
 fn shown(bytes: &[u8]) -> String {
-    printable(&String::from_utf8_lossy(bytes))
+    printable(&parted(&String::from_utf8_lossy(bytes)))
+}
+
+/// Text with a space wherever the cursor was sent elsewhere (ECMA-48: CUP, HVP, VPA, CHA) between two words. Anaconda's console is tmux, which at
+/// times goes from one line to the next so, instead of by the end of a line.
+fn parted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut rest, mut gap) = (text, false);
+    while let Some(at) = rest.find("\x1b[") {
+        let (before, sequence) = (&rest[..at], &rest[at + 2..]);
+        join(&mut out, before, &mut gap);
+        match sequence.find(|c: char| ('@'..='~').contains(&c)) {
+            Some(end) if matches!(sequence.as_bytes()[end], b'H' | b'f' | b'd' | b'G') => {
+                gap = true;
+                rest = &sequence[end + 1..];
+            }
+            Some(end) => {
+                out.push_str(&rest[at..=at + 2 + end]);
+                rest = &sequence[end + 1..];
+            }
+            // It is cut off.
+            None => return out,
+        }
+    }
+    join(&mut out, rest, &mut gap);
+    out
+}
+
+fn join(out: &mut String, text: &str, gap: &mut bool) {
+    if text.is_empty() {
+        return;
+    }
+    let apart = |text: &str| text.is_empty() || text.ends_with(char::is_whitespace);
+    if *gap && !apart(&printable(out)) && !text.starts_with(char::is_whitespace) {
+        out.push(' ');
+    }
+    *gap = false;
+    out.push_str(text);
 }
 
 #[cfg(test)]
@@ -158,6 +195,21 @@ mod tests {
             assert_eq!(said, ["one", "two \u{fffd}", "10%", "20%", "last"]);
             assert_eq!(console.tail(), said);
         });
+    }
+
+    #[test]
+    fn words_that_the_cursor_parts_stay_apart() {
+        for (bytes, text) in [
+            ("kickstart file:\x1b[3;1HUnknown command", "kickstart file: Unknown command"),
+            ("\x1b[1;1Hone\x1b[0m\x1b[2;1f\x1b[1mtwo\x1b[24;1H", "one two"),
+            ("one \x1b[5dtwo\x1b[10G three", "one two three"),
+            ("\x1b[2J\x1b[Hone\x1b[Ktwo", "onetwo"),
+            ("one\x1b[12", "one"),
+            ("\x1b[H\x1b[1m\x1b[H", ""),
+            ("\x1b[1m\x1b[Hone", "one"),
+        ] {
+            assert_eq!(shown(bytes.as_bytes()), text, "{bytes:?}");
+        }
     }
 
     #[test]
