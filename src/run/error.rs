@@ -156,12 +156,12 @@ pub enum RunError {
         faults: Vec<String>,
     },
     /// There is no such place on a private network.
-    #[error("the machine cannot be put on the network `{network}`: {}", no_place.why)]
+    #[error("the machine cannot be put on the network `{network}`{}", faults.first().map(|fault| format!(": {}", fault.why)).unwrap_or_default())]
     NoPlace {
         /// The network.
         network: Name,
-        /// Why not.
-        no_place: NoPlace,
+        /// Why not; of several machines, what is wrong with each.
+        faults: Vec<NoPlace>,
     },
     /// The machine was made with another network, or with none.
     #[error("the machine `{name}` was made {}", was.as_ref().map_or_else(|| "without a network".to_owned(), |was| format!("with {was}")))]
@@ -170,12 +170,6 @@ pub enum RunError {
         name: Name,
         /// Where it is.
         was: Option<Membership>,
-    },
-    /// A machine's name makes no host name.
-    #[error("`{name}` makes no host name")]
-    NoHostName {
-        /// The machine's name.
-        name: Name,
     },
     /// The machine could not be given its host name, its keys and its place on its network.
     #[error("the machine `{name}` could not be given what is its own: {why}")]
@@ -244,7 +238,6 @@ impl Failure for RunError {
             | Self::Runs { .. }
             | Self::NoPlace { .. }
             | Self::Elsewhere { .. }
-            | Self::NoHostName { .. }
             | Self::NoDirectory { .. } => Class::Usage,
             Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
             Self::Impersonal { .. }
@@ -288,10 +281,9 @@ impl Failure for RunError {
             Self::Off { name, .. } => format!("start it: goldsmith start {name}"),
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
             Self::Mute { name, .. } | Self::Late { name, .. } => format!("see what its console says: goldsmith logs {name}"),
-            Self::NoPlace { no_place, .. } => no_place.help.to_owned(),
+            Self::NoPlace { faults, .. } => return faults.first().map(|fault| fault.help.to_owned()),
             Self::Table { .. } => "correct the lines; `goldsmith help machines` says what a table has".to_owned(),
             Self::Elsewhere { name, .. } => format!("choose another name with --name, or remove that one: goldsmith rm {name}"),
-            Self::NoHostName { .. } => "give it one with --hostname".to_owned(),
             Self::Impersonal { name, .. } => {
                 format!("see what its console says, goldsmith logs {name}; or make it without --network, --hostname and --ssh-key")
             }

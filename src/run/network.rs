@@ -14,6 +14,9 @@ use crate::machine::spec::{Mac, Subnet};
 /// The first network's address when no machine of it was given one: RFC 1918, and in no default of Docker, Kubernetes, libvirt or QEMU.
 const USUAL: Ipv4Addr = Ipv4Addr::new(10, 207, 0, 0);
 const USUAL_PREFIX: u8 = 24;
+/// QEMU's user network, when it is not told another (QEMU's manual, "User mode").
+const QEMU: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 0);
+const QEMU_PREFIX: u8 = 24;
 
 /// An address as a user writes it: `10.0.0.5` or `10.0.0.5/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,56 +84,97 @@ pub(super) struct Neighbour {
     pub(super) place: Membership,
 }
 
+impl Neighbour {
+    /// All that the others call it, the host name first.
+    pub(super) fn names(&self) -> Vec<&str> {
+        names(&self.name, self.hostname.as_ref())
+    }
+}
+
+/// All names of a machine, each once. The host name comes first: it is the canonical one (hosts(5)).
+pub(super) fn names<'a>(name: &'a Name, hostname: Option<&'a HostName>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for name in hostname.iter().flat_map(|hostname| [hostname.as_str(), hostname.label()]).chain([name.as_str()]) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A machine that is to come to a network.
+#[derive(Debug)]
+pub(super) struct Newcomer<'a> {
+    /// Its name.
+    pub(super) name: &'a Name,
+    /// Its host name; nothing when its name makes none.
+    pub(super) hostname: Option<&'a HostName>,
+    /// The address that is wanted; else the lowest that is free.
+    pub(super) address: Option<Address>,
+}
+
 /// Why a machine cannot have a place on a network, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoPlace {
-    /// Which of the machines that were asked for.
+    /// Which of the newcomers.
     pub(super) index: usize,
     pub(super) why: String,
     pub(super) help: &'static str,
 }
 
-/// Places on `network` for more machines beside those of `taken`, each with the address that is wanted, or else the lowest that is free. `own` is
-/// the network that the image brings its own address for.
+/// Places on `network` for more machines beside those of `taken`. `own` is the network of their first cards.
 ///
 /// # Errors
-/// All machines that cannot have one.
+/// All that cannot have one.
 pub(super) fn assign(
     network: &Name,
-    wanted: &[(Name, Option<Address>)],
+    newcomers: &[Newcomer<'_>],
     taken: &[Neighbour],
     own: Option<Subnet>,
 ) -> Result<Vec<Membership>, Vec<NoPlace>> {
-    let range = range(wanted, taken);
-    if let Some(own) = own
-        && (range.has(own.network()) || Range::around(own.guest, own.prefix()).has(range.first))
-    {
-        let why = format!("its addresses, {range}, overlap {}/{}, in which the image has its own", own.network(), own.prefix());
+    let range = range(newcomers, taken);
+    let own = own.map_or(Range::around(QEMU, QEMU_PREFIX), |own| Range::around(own.guest, own.prefix()));
+    if range.has(own.first) || own.has(range.first) {
+        let why = format!("its addresses, {range}, overlap those of the first card, {own}");
         return Err(vec![NoPlace { index: 0, why, help: "begin the network with other addresses: --address 10.208.0.1/24" }]);
     }
     let mut holders: BTreeMap<Ipv4Addr, &Name> = taken.iter().map(|other| (other.place.address, &other.name)).collect();
+    let mut called: BTreeMap<&str, &Name> =
+        taken.iter().flat_map(|other| other.names().into_iter().map(|name| (name, &other.name))).collect();
     let mut faults = Vec::new();
-    for (index, (name, address)) in wanted.iter().enumerate() {
-        let Some(address) = address else { continue };
-        match fault(*address, range, &holders) {
-            Some((why, help)) => faults.push(NoPlace { index, why, help }),
-            None => drop(holders.insert(address.ip, name)),
+    for (index, newcomer) in newcomers.iter().enumerate() {
+        let mut wrong = |(why, help)| faults.push(NoPlace { index, why, help });
+        nameless(newcomer, &called).into_iter().for_each(&mut wrong);
+        called.extend(names(newcomer.name, newcomer.hostname).into_iter().map(|name| (name, newcomer.name)));
+        let Some(address) = newcomer.address else { continue };
+        match fault(address, range, &holders) {
+            Some(fault) => wrong(fault),
+            None => drop(holders.insert(address.ip, newcomer.name)),
         }
     }
     let mut free = range.hosts().filter(|ip| !holders.contains_key(ip));
-    let mut places = Vec::with_capacity(wanted.len());
-    for (index, (_, address)) in wanted.iter().enumerate() {
-        match address.map(|address| address.ip).or_else(|| free.next()) {
+    let mut places = Vec::with_capacity(newcomers.len());
+    for (index, newcomer) in newcomers.iter().enumerate() {
+        match newcomer.address.map(|address| address.ip).or_else(|| free.next()) {
             Some(address) => places.push(Membership { name: network.clone(), address, prefix: range.prefix }),
             None => {
-                let (why, help) =
-                    (format!("no address of {range} is left"), "begin another network, with a shorter prefix: --address 10.208.0.1/16");
-                faults.push(NoPlace { index, why, help });
+                let help = "begin another network, with a shorter prefix: --address 10.208.0.1/16";
+                faults.push(NoPlace { index, why: format!("no address of {range} is left"), help });
                 break;
             }
         }
     }
     if faults.is_empty() { Ok(places) } else { Err(faults) }
+}
+
+/// Why the others could not call a machine by its names.
+fn nameless(newcomer: &Newcomer<'_>, called: &BTreeMap<&str, &Name>) -> Option<(String, &'static str)> {
+    let help = "give it another one with --hostname, or in the table's column `hostname`";
+    if newcomer.hostname.is_none() {
+        return Some((format!("`{}` makes no host name", newcomer.name), help));
+    }
+    let other = names(newcomer.name, newcomer.hostname).into_iter().find_map(|name| Some((name, called.get(name)?)));
+    other.map(|(name, other)| (format!("`{name}` is a name of the machine `{other}`"), help))
 }
 
 /// Why no machine of a network can have this address.
@@ -146,9 +190,9 @@ fn fault(Address { ip, prefix }: Address, range: Range, holders: &BTreeMap<Ipv4A
 }
 
 /// The addresses of a network: those of its machines, or what the first address says.
-fn range(wanted: &[(Name, Option<Address>)], taken: &[Neighbour]) -> Range {
+fn range(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Range {
     let of_taken = taken.first().map(|other| Range::around(other.place.address, other.place.prefix));
-    let first = || wanted.iter().find_map(|(_, address)| *address);
+    let first = || newcomers.iter().find_map(|newcomer| newcomer.address);
     of_taken
         .or_else(|| first().map(|address| Range::around(address.ip, address.prefix.unwrap_or(USUAL_PREFIX))))
         .unwrap_or_else(|| Range::around(USUAL, USUAL_PREFIX))
@@ -201,10 +245,18 @@ mod tests {
         Neighbour { name: "db".parse().unwrap(), hostname: None, place }
     }
 
+    /// Machines `new-0`, `new-1`, … with these addresses, or with a host name in place of one.
     fn places(wanted: &[Option<&str>], taken: &[Neighbour], own: Option<Subnet>) -> Result<String, String> {
-        let wanted: Vec<(Name, Option<Address>)> =
-            (0..).zip(wanted).map(|(n, text)| (format!("new-{n}").parse().unwrap(), text.map(|text| text.parse().unwrap()))).collect();
-        match assign(&"lab".parse().unwrap(), &wanted, taken, own) {
+        let names: Vec<Name> = (0..wanted.len()).map(|number| format!("new-{number}").parse().unwrap()).collect();
+        let hosts: Vec<Option<HostName>> = (names.iter().zip(wanted))
+            .map(|(name, text)| {
+                text.filter(|text| text.parse::<Address>().is_err()).map_or_else(|| name.host_name(), |text| text.parse().ok())
+            })
+            .collect();
+        let newcomers: Vec<Newcomer<'_>> = (0..wanted.len())
+            .map(|n| Newcomer { name: &names[n], hostname: hosts[n].as_ref(), address: wanted[n].and_then(|text| text.parse().ok()) })
+            .collect();
+        match assign(&"lab".parse().unwrap(), &newcomers, taken, own) {
             Ok(places) => Ok(places.iter().map(|place| format!("{}/{} ", place.address, place.prefix)).collect()),
             Err(faults) => Err(faults.iter().map(|fault| format!("{}: {}; ", fault.index, fault.why)).collect()),
         }
@@ -244,15 +296,19 @@ mod tests {
             (&[Some("10.207.0.0")], None, "0: 10.207.0.0 is no machine's address: it names all of 10.207.0.0/24; "),
             (&[Some("10.207.0.255")], None, "0: 10.207.0.255 is no machine's address: it names all of 10.207.0.0/24; "),
             (&[None; 253], None, "252: no address of 10.207.0.0/24 is left; "),
+            (&[None], own("10.207.0.200", 28), "0: its addresses, 10.207.0.0/24, overlap those of the first card, 10.207.0.192/28; "),
+            (&[None], own("10.1.2.3", 8), "0: its addresses, 10.207.0.0/24, overlap those of the first card, 10.0.0.0/8; "),
             (
-                &[None],
-                own("10.207.0.200", 28),
-                "0: its addresses, 10.207.0.0/24, overlap 10.207.0.192/28, in which the image has its own; ",
+                &[Some("a_b"), Some("db"), Some("web.lab"), Some("web.example"), Some("new-0.lab")],
+                None,
+                "0: `new-0` makes no host name; 1: `db` is a name of the machine `db`; 3: `web` is a name of the machine `new-2`; \
+                 4: `new-0` is a name of the machine `new-0`; ",
             ),
-            (&[None], own("10.1.2.3", 8), "0: its addresses, 10.207.0.0/24, overlap 10.0.0.0/8, in which the image has its own; "),
         ] {
             assert_eq!(places(wanted, &taken, own).unwrap_err(), faults);
         }
+        let overlaps = places(&[Some("10.0.2.77/28")], &[], None).unwrap_err();
+        assert_eq!(overlaps, "0: its addresses, 10.0.2.64/28, overlap those of the first card, 10.0.2.0/24; ");
         for (text, why) in [("10.0.0", "no IPv4 address"), ("10.0.0.1/31", "no prefix length"), ("10.0.0.1/", "no prefix length")] {
             assert!(text.parse::<Address>().unwrap_err().contains(why), "{text}");
         }

@@ -2,10 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::name::Name;
-use super::network::Neighbour;
+use super::network::{self, Neighbour};
 use super::record::Record;
-use crate::base::host_name::HostName;
 use crate::base::public_key::PublicKey;
 use crate::machine::runner::RunnerTask;
 
@@ -29,7 +27,7 @@ pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTa
         file("card", format!("{} {}/{}", place.mac(), place.address, place.prefix));
         file("names", names(neighbours));
     } else if let Some(hostname) = &record.hostname {
-        file("names", entry(LOOPBACK, Some(hostname), &record.name));
+        file("names", entry(LOOPBACK, &network::names(&record.name, Some(hostname))));
     }
     if files.is_empty() {
         return None;
@@ -39,21 +37,12 @@ pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTa
 
 /// The names of a network as the runner takes them.
 pub(super) fn names(neighbours: &[Neighbour]) -> String {
-    let entries: Vec<_> = neighbours.iter().map(|other| entry(other.place.address, other.hostname.as_ref(), &other.name)).collect();
+    let entries: Vec<_> = neighbours.iter().map(|other| entry(other.place.address, &other.names())).collect();
     entries.join(" ")
 }
 
-/// An address, and all names for it, the host name first: that is the canonical one (hosts(5)).
-fn entry(address: Ipv4Addr, hostname: Option<&HostName>, name: &Name) -> String {
-    let mut names: Vec<&str> = hostname.iter().flat_map(|hostname| [hostname.as_str(), hostname.label()]).collect();
-    names.push(name.as_str());
-    let mut seen = Vec::new();
-    names.retain(|name| {
-        !seen.contains(name) && {
-            seen.push(*name);
-            true
-        }
-    });
+/// An address and all names for it.
+fn entry(address: Ipv4Addr, names: &[&str]) -> String {
     format!("{address}={}", names.join(","))
 }
 

@@ -13,13 +13,14 @@ use super::control::{State, Status};
 use super::disk::Base;
 use super::error::RunError;
 use super::name::Name;
-use super::network::{self, Membership, Neighbour, NoPlace};
+use super::network::{self, Membership, Neighbour, Newcomer, NoPlace};
 use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
 use super::wanted::{Individual, Many, Personal};
 use crate::base::atomic::{self, Existing, NewDir};
 use crate::base::host::TooLittleMemory;
+use crate::base::host_name::HostName;
 use crate::base::process::Detached;
 use crate::base::size::ByteSize;
 use crate::image;
@@ -48,6 +49,9 @@ pub struct Wanted {
     /// How many are wanted.
     pub many: Many,
 }
+
+/// A machine's host name, and its place on its network.
+type Own = (Option<HostName>, Option<Membership>);
 
 /// Make the machines that are wanted from the image or artifact at `path`. One that is there, from the same image, is given as it is.
 ///
@@ -85,62 +89,59 @@ pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Opti
 
 /// What is kept of each of these new machines.
 fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Path, wanted: &Wanted) -> Result<Vec<Record>, RunError> {
-    let memberships = memberships(machines, &new, source, wanted)?;
     let base = Base::of(&source.image)?;
-    let record = |(Individual { name, personal, .. }, network): (Individual, Option<Membership>)| {
-        let no_host_name = || RunError::NoHostName { name: name.clone() };
-        let hostname = match (personal.hostname, &network) {
-            (None, Some(_)) => Some(name.host_name().ok_or_else(no_host_name)?),
-            (given, _) => given,
-        };
-        Ok(Record {
-            schema: SCHEMA,
-            name,
-            source: from.to_owned(),
-            base: base.clone(),
-            memory: wanted.memory,
-            cpus: wanted.cpus,
-            forwards: wanted.forwards.clone(),
-            isolated: wanted.isolated,
-            hostname,
-            network,
-            keys: personal.keys,
-            created: Timestamp::now().to_string(),
-        })
+    let places = places(machines, &new, source, wanted)?;
+    let record = |(Individual { name, personal, .. }, (hostname, network)): (Individual, Own)| Record {
+        schema: SCHEMA,
+        name,
+        source: from.to_owned(),
+        base: base.clone(),
+        memory: wanted.memory,
+        cpus: wanted.cpus,
+        forwards: wanted.forwards.clone(),
+        isolated: wanted.isolated,
+        hostname,
+        network,
+        keys: personal.keys,
+        created: Timestamp::now().to_string(),
     };
-    new.into_iter().zip(memberships).map(record).collect()
+    Ok(new.into_iter().zip(places).map(record).collect())
 }
 
-/// The place of each new machine on its network.
-fn memberships(machines: &Machines, new: &[Individual], source: &Source, wanted: &Wanted) -> Result<Vec<Option<Membership>>, RunError> {
+/// The host name of each new machine, if it is not to have its image's, and its place on its network.
+fn places(machines: &Machines, new: &[Individual], source: &Source, wanted: &Wanted) -> Result<Vec<Own>, RunError> {
+    let hostnames = || new.iter().map(|individual| individual.personal.hostname.clone());
     let Some(network) = &wanted.network else {
         let lost = |individual: &Individual| individual.personal.address.and(individual.line);
-        let faults: Vec<String> = new
-            .iter()
-            .filter_map(lost)
-            .map(|line| format!("line {line}: an address is one of a private network: --network NAME"))
-            .collect();
+        let told = |line| format!("line {line}: an address is one of a private network: --network NAME");
+        let faults: Vec<String> = new.iter().filter_map(lost).map(told).collect();
         return match &wanted.many {
             Many::Table(table) if !faults.is_empty() => Err(RunError::Table { path: table.path.clone(), faults }),
-            _ => Ok(vec![None; new.len()]),
+            _ => Ok(hostnames().map(|hostname| (hostname, None)).collect()),
         };
     };
     let taken: Vec<Neighbour> = machines.on(network)?.into_iter().map(|(_, neighbour)| neighbour).collect();
-    let addresses: Vec<_> = new.iter().map(|individual| (individual.name.clone(), individual.personal.address)).collect();
-    let faults = match network::assign(network, &addresses, &taken, source.subnet) {
-        Ok(places) => return Ok(places.into_iter().map(Some).collect()),
-        Err(faults) => faults,
-    };
-    let line = |fault: &NoPlace| new.get(fault.index).and_then(|individual| individual.line);
+    let hostnames: Vec<_> = hostnames().zip(new).map(|(given, individual)| given.or_else(|| individual.name.host_name())).collect();
+    let newcomers: Vec<Newcomer<'_>> = new
+        .iter()
+        .zip(&hostnames)
+        .map(|(Individual { name, personal, .. }, hostname)| Newcomer { name, hostname: hostname.as_ref(), address: personal.address })
+        .collect();
+    match network::assign(network, &newcomers, &taken, source.subnet) {
+        Ok(places) => Ok(hostnames.into_iter().zip(places.into_iter().map(Some)).collect()),
+        Err(faults) => Err(no_places(network, faults, new, wanted)),
+    }
+}
+
+/// Why machines cannot be on their network: all causes when a table names them, else the first one.
+fn no_places(network: &Name, faults: Vec<NoPlace>, new: &[Individual], wanted: &Wanted) -> RunError {
+    let line = |fault: &NoPlace| new.get(fault.index).and_then(|individual| individual.line).unwrap_or_default();
     match &wanted.many {
         Many::Table(table) => {
-            let told = |fault: &NoPlace| format!("line {}: {}", line(fault).unwrap_or_default(), fault.why);
-            Err(RunError::Table { path: table.path.clone(), faults: faults.iter().map(told).collect() })
+            let told = |fault: &NoPlace| format!("line {}: {}", line(fault), fault.why);
+            RunError::Table { path: table.path.clone(), faults: faults.iter().map(told).collect() }
         }
-        _ => match faults.into_iter().next() {
-            Some(no_place) => Err(RunError::NoPlace { network: network.clone(), no_place }),
-            None => Ok(vec![None; new.len()]),
-        },
+        Many::One | Many::Count(_) => RunError::NoPlace { network: network.clone(), faults },
     }
 }
 
