@@ -141,7 +141,7 @@ fn what_is_not_there_or_not_right_is_told_with_a_remedy() {
             2,
             "error: the machine cannot be put on the network `lab`: 10.0.0.255 is no machine's address: it names all of 10.0.0.0/24\n  help: ",
         ),
-        (&["up", disk, "--network", "lab", "--name", "a..b"], 2, "`a..b` makes no host name\n  help: give it one with --hostname"),
+        (&["up", disk, "--network", "lab", "--name", "a..b"], 2, "`a..b` makes no host name\n  help: give it another one with --hostname"),
         (&["up", disk, "--ssh-key", disk], 2, "has no ssh key: "),
         (&["up", disk, "--ssh-key", "absent.pub"], 2, "absent.pub has no ssh key: No such file or directory"),
         (&["up", disk, "--from", "absent.csv"], 3, "the table absent.csv cannot be used: 1 fault\n"),
@@ -369,6 +369,8 @@ fn several_sit_at_the_console(home: &Home) {
             thread::sleep(Duration::from_millis(50));
         }
     };
+    // The kernel may have written behind the prompt that stood there.
+    seats[0].stdin.as_mut().unwrap().write_all(b"\r").unwrap();
     both_see("vm login: ");
     seats[0].stdin.as_mut().unwrap().write_all(b"nobody-here\r").unwrap();
     both_see("nobody-here");
