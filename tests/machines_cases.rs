@@ -499,7 +499,8 @@ fn machines_of_one_network_reach_each_other_by_name() {
     let _slot = machines();
     let home = Home::new();
     let artifact = fixture().artifact.to_str().unwrap();
-    let up = ["up", artifact, "--name", "lab", "--count", "8", "--network", "lab", "--memory", "512M"];
+    // Isolated: what a system asks the world for would open sockets of the host that do not listen.
+    let up = ["up", artifact, "--name", "lab", "--count", "8", "--network", "lab", "--memory", "512M", "--isolated"];
     home.said(&up);
     let names: Vec<String> = (1..=8).map(|number| format!("lab-{number}")).collect();
     let answer = |name: &str, command: &str| home.said(&["exec", name, "--", "bash", "-c", command]);
