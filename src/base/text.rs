@@ -30,13 +30,31 @@ pub fn counted(count: usize, noun: &str) -> String {
 /// `text` with everything a terminal would act upon made visible: guests and files are not trusted with our terminal.
 /// Escape sequences (ECMA-48 CSI and OSC) are dropped whole, other control characters but tab, and those that reverse text, become `\u{fffd}`.
 pub fn printable(text: &str) -> String {
+    visible(text, false)
+}
+
+/// As [`printable`], with a space wherever the cursor was sent elsewhere (ECMA-48: CUP, HVP, VPA, CHA) between two words: tmux at times goes from one
+/// line to the next so, instead of by the end of a line.
+pub fn printable_screen(text: &str) -> String {
+    visible(text, true)
+}
+
+fn visible(text: &str, parts: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
+    let mut is_moved = false;
     while let Some(c) = chars.next() {
+        if is_moved && c != '\u{1b}' {
+            is_moved = false;
+            if !c.is_whitespace() && out.ends_with(|last: char| !last.is_whitespace()) {
+                out.push(' ');
+            }
+        }
         match c {
             '\u{1b}' => match chars.next_if(|c| matches!(c, '[' | ']')) {
                 Some('[') => {
-                    chars.by_ref().find(|c| matches!(c, '\u{40}'..='\u{7e}'));
+                    let end = chars.by_ref().find(|c| matches!(c, '\u{40}'..='\u{7e}'));
+                    is_moved |= parts && matches!(end, Some('H' | 'f' | 'd' | 'G'));
                 }
                 Some(_) => {
                     chars.by_ref().find(|c| matches!(c, '\u{7}' | '\u{1b}'));

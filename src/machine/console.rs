@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::broadcast;
 
-use crate::base::text::printable;
+use crate::base::text::printable_screen;
 
 /// Lines that are kept for evidence.
 const TAIL_LINES: usize = 60;
@@ -134,44 +134,7 @@ impl<R: AsyncRead + Unpin> Console<R> {
 }
 
 fn shown(bytes: &[u8]) -> String {
-    printable(&parted(&String::from_utf8_lossy(bytes)))
-}
-
-/// Text with a space wherever the cursor was sent elsewhere (ECMA-48: CUP, HVP, VPA, CHA) between two words. Anaconda's console is tmux, which at
-/// times goes from one line to the next so, instead of by the end of a line.
-fn parted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let (mut rest, mut gap) = (text, false);
-    while let Some(at) = rest.find("\x1b[") {
-        let (before, sequence) = (&rest[..at], &rest[at + 2..]);
-        join(&mut out, before, &mut gap);
-        match sequence.find(|c: char| ('@'..='~').contains(&c)) {
-            Some(end) if matches!(sequence.as_bytes()[end], b'H' | b'f' | b'd' | b'G') => {
-                gap = true;
-                rest = &sequence[end + 1..];
-            }
-            Some(end) => {
-                out.push_str(&rest[at..=at + 2 + end]);
-                rest = &sequence[end + 1..];
-            }
-            // It is cut off.
-            None => return out,
-        }
-    }
-    join(&mut out, rest, &mut gap);
-    out
-}
-
-fn join(out: &mut String, text: &str, gap: &mut bool) {
-    if text.is_empty() {
-        return;
-    }
-    let apart = |text: &str| text.is_empty() || text.ends_with(char::is_whitespace);
-    if *gap && !apart(&printable(out)) && !text.starts_with(char::is_whitespace) {
-        out.push(' ');
-    }
-    *gap = false;
-    out.push_str(text);
+    printable_screen(&String::from_utf8_lossy(bytes))
 }
 
 #[cfg(test)]
