@@ -15,7 +15,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::error::RunError;
-use super::wanted::{Personal, Row, Table};
+use super::wanted::{Individual, Personal, Table};
 
 /// Bytes of a table; one line has a few hundred.
 const MAX_BYTES: u64 = 4 << 20;
@@ -37,11 +37,11 @@ impl Table {
         if text.len() as u64 > MAX_BYTES {
             return Err(faults(vec![format!("it has more than {MAX_BYTES} bytes")]));
         }
-        Ok(Self { path: path.to_owned(), rows: rows(&text).map_err(faults)? })
+        Ok(Self { path: path.to_owned(), machines: machines(&text).map_err(faults)? })
     }
 }
 
-fn rows(text: &[u8]) -> Result<Vec<Row>, Vec<String>> {
+fn machines(text: &[u8]) -> Result<Vec<Individual>, Vec<String>> {
     // Spreadsheets write a byte order mark.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let mut reader = ReaderBuilder::new().trim(Trim::All).comment(Some(b'#')).flexible(true).from_reader(text);
@@ -50,7 +50,7 @@ fn rows(text: &[u8]) -> Result<Vec<Row>, Vec<String>> {
     if !faults.is_empty() {
         return Err(faults);
     }
-    let (mut rows, mut seen) = (Vec::new(), BTreeMap::new());
+    let (mut machines, mut seen) = (Vec::new(), BTreeMap::new());
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
@@ -64,19 +64,19 @@ fn rows(text: &[u8]) -> Result<Vec<Row>, Vec<String>> {
         if record.len() > columns.len() {
             wrong(format!("it has {} values, and there are {} columns", record.len(), columns.len()));
         }
-        let Some(row) = row(&columns, &record, line, &mut wrong) else { continue };
-        if let Some(other) = seen.insert(row.name.clone(), line) {
-            wrong(format!("`{}` is on line {other} already", row.name));
+        let Some(machine) = machine(&columns, &record, line, &mut wrong) else { continue };
+        if let Some(other) = seen.insert(machine.name.clone(), line) {
+            wrong(format!("`{}` is on line {other} already", machine.name));
         }
-        rows.push(row);
+        machines.push(machine);
     }
-    if rows.is_empty() && faults.is_empty() {
+    if machines.is_empty() && faults.is_empty() {
         faults.push("it has no machine".to_owned());
     }
-    if rows.len() > MAX_ROWS {
-        faults.push(format!("it has {} machines, and {MAX_ROWS} are the most", rows.len()));
+    if machines.len() > MAX_ROWS {
+        faults.push(format!("it has {} machines, and {MAX_ROWS} are the most", machines.len()));
     }
-    if faults.is_empty() { Ok(rows) } else { Err(faults) }
+    if faults.is_empty() { Ok(machines) } else { Err(faults) }
 }
 
 /// The line that a record is on. The reader's own count is behind by one where lines end in CR LF, and does not pass over comments.
@@ -110,7 +110,7 @@ fn headline(columns: &StringRecord) -> Vec<String> {
 }
 
 /// A machine; nothing when it has no name.
-fn row(columns: &StringRecord, record: &StringRecord, line: usize, wrong: &mut impl FnMut(String)) -> Option<Row> {
+fn machine(columns: &StringRecord, record: &StringRecord, line: usize, wrong: &mut impl FnMut(String)) -> Option<Individual> {
     let value = |wanted: &str| {
         let index = columns.iter().position(|column| column == wanted)?;
         record.get(index).filter(|value| !value.is_empty())
@@ -128,7 +128,7 @@ fn row(columns: &StringRecord, record: &StringRecord, line: usize, wrong: &mut i
         address: parsed.of("address", value("address")),
         keys: parsed.of("key", value("key")).into_iter().collect(),
     };
-    Some(Row { line, name: name?, personal })
+    Some(Individual { name: name?, personal, line: Some(line) })
 }
 
 /// Where values that are none are told.
@@ -151,12 +151,12 @@ mod tests {
     #[test]
     fn a_table_has_machines() {
         let text = format!("\u{feff}key, name ,address\r\n\"{KEY}\",anna,10.0.0.11/24\r\n# later\n,ben\n");
-        let rows = rows(text.as_bytes()).unwrap();
-        let names: Vec<_> = rows.iter().map(|row| (row.line, row.name.as_str())).collect();
+        let machines = machines(text.as_bytes()).unwrap();
+        let names: Vec<_> = machines.iter().map(|machine| (machine.line.unwrap(), machine.name.as_str())).collect();
         assert_eq!(names, [(2, "anna"), (4, "ben")]);
-        assert_eq!(rows[0].personal.keys[0].as_str(), KEY);
-        assert_eq!(rows[0].personal.address, Some("10.0.0.11/24".parse().unwrap()));
-        assert_eq!(rows[1].personal, Personal::default());
+        assert_eq!(machines[0].personal.keys[0].as_str(), KEY);
+        assert_eq!(machines[0].personal.address, Some("10.0.0.11/24".parse().unwrap()));
+        assert_eq!(machines[1].personal, Personal::default());
     }
 
     #[test]
@@ -181,14 +181,14 @@ mod tests {
                 ],
             ),
         ] {
-            let told = rows(text.as_bytes()).unwrap_err();
+            let told = machines(text.as_bytes()).unwrap_err();
             assert_eq!(told.len(), faults.len(), "{told:?}");
             for (told, fault) in told.iter().zip(faults) {
                 assert!(told.starts_with(fault), "{told}");
             }
         }
-        assert!(rows(b"name\n\xff\n").unwrap_err()[0].contains("UTF-8"));
+        assert!(machines(b"name\n\xff\n").unwrap_err()[0].contains("UTF-8"));
         let many: String = (0..1000).map(|number| format!("m{number}\n")).collect();
-        assert_eq!(rows(format!("name\n{many}").as_bytes()).unwrap_err(), ["it has 1000 machines, and 999 are the most"]);
+        assert_eq!(machines(format!("name\n{many}").as_bytes()).unwrap_err(), ["it has 1000 machines, and 999 are the most"]);
     }
 }

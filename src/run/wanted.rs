@@ -34,15 +34,7 @@ pub enum Many {
 pub struct Table {
     /// The file.
     pub path: PathBuf,
-    pub(super) rows: Vec<Row>,
-}
-
-/// A machine of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) line: usize,
-    pub(super) name: Name,
-    pub(super) personal: Personal,
+    pub(super) machines: Vec<Individual>,
 }
 
 /// A machine that is wanted.
@@ -66,15 +58,11 @@ impl Many {
                     alone(name.numbered(number + 1), Personal { address, ..personal.clone() })
                 })
                 .collect(),
-            Self::Table(table) => table
-                .rows
-                .iter()
-                .map(|row| {
-                    let mut own = row.personal.clone();
-                    own.keys.extend_from_slice(&personal.keys);
-                    Individual { name: row.name.clone(), personal: own, line: Some(row.line) }
-                })
-                .collect(),
+            Self::Table(table) => {
+                let mut machines = table.machines.clone();
+                machines.iter_mut().for_each(|machine| machine.personal.keys.extend_from_slice(&personal.keys));
+                machines
+            }
         }
     }
 }
