@@ -12,6 +12,7 @@ pub mod fingerprint;
 pub mod gzip;
 pub mod host;
 pub mod host_name;
+pub mod ipv4;
 pub mod journal;
 pub mod lock;
 pub mod namespaces;

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
+use crate::base::ipv4::netmask;
 use crate::recipe::{Media, Network, Recipe};
 
 /// What a system has until it is sealed: DHCP. QEMU's network answers, also where it leads nowhere, and gives a step that may reach the
@@ -70,22 +71,9 @@ fn ifcfg(address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>, dns: &[Ipv4Ad
     lines
 }
 
-/// The netmask of a prefix length, 0 to 32 bits.
-pub(super) fn netmask(prefix: u8) -> Ipv4Addr {
-    let host_bits = 32_u32.saturating_sub(prefix.into());
-    u32::MAX.checked_shl(host_bits).unwrap_or(0).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn netmasks() {
-        for (prefix, mask) in [(0, "0.0.0.0"), (1, "128.0.0.0"), (20, "255.255.240.0"), (31, "255.255.255.254"), (32, "255.255.255.255")] {
-            assert_eq!(netmask(prefix).to_string(), mask, "{prefix}");
-        }
-    }
 
     #[test]
     fn what_a_recipe_leaves_out_has_no_line() {

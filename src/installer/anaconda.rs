@@ -26,12 +26,13 @@ pub use names::{NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
 pub use own::{Notes, notes};
 pub use report::Report;
 
-use super::address::{netmask, unsealed};
+use super::address::unsealed;
 use super::hostname::UNNAMED;
 use super::language;
 use error::{InField, constant};
 use repo::repo;
 
+use crate::base::ipv4::netmask;
 use crate::kickstart::{
     Address, Bootloader, CryptHash, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages, SectionKind,
     SelinuxMode, Services, Source, User, Word,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::ipv4::netmask;
 use crate::base::size::ByteSize;
 
 pub use crate::hardware::Format;
@@ -256,7 +257,7 @@ impl Subnet {
     }
 
     fn mask(self) -> u32 {
-        u32::MAX << (32 - u32::from(self.prefix()))
+        netmask(self.prefix()).to_bits()
     }
 }
 

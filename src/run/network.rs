@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::Name;
 use crate::base::host_name::HostName;
+use crate::base::ipv4::netmask;
 use crate::machine::spec::{Mac, Subnet};
 
 /// The first network's address when no machine of it was given one: RFC 1918, and in no default of Docker, Kubernetes, libvirt or QEMU.
@@ -213,7 +214,7 @@ impl Range {
     }
 
     fn rest(prefix: u8) -> u32 {
-        u32::MAX >> prefix
+        !netmask(prefix).to_bits()
     }
 
     fn last(self) -> Ipv4Addr {
