@@ -1,10 +1,13 @@
 //! One proved image for all tests that need one: built by the real program, kept in `target/vm` for the next run.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 /// What the image's root account was given.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -60,16 +63,33 @@ const MACHINE_TESTS: usize = 2;
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
+/// What a test with machines may take. A longer one hangs, and ends the whole run: it would say nothing until the run is ended from outside.
+const LONGEST: Duration = Duration::from_secs(45 * 60);
+
 /// The right to run machines, until it is dropped.
 #[derive(Debug)]
-pub struct Machines(());
+pub struct Machines {
+    /// Dropped, it ends the clock.
+    _ended: mpsc::Sender<()>,
+}
 
 /// Wait for the right to run machines.
 pub fn machines() -> Machines {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut running = ENDED.wait_while(running, |running| *running == MACHINE_TESTS).unwrap_or_else(PoisonError::into_inner);
     *running += 1;
-    Machines(())
+    let (ended, end) = mpsc::channel();
+    let test = thread::current().name().unwrap_or_default().to_owned();
+    thread::spawn(move || {
+        if end.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+            let processes = Command::new("ps").args(["-eo", "pid,ppid,stat,etime,args"]).output().map(|output| output.stdout);
+            // What is printed would be kept with the test's own output, which nothing shows any more.
+            let _ = writeln!(io::stderr(), "{test} hangs: it has had machines for {LONGEST:?}");
+            let _ = io::stderr().write_all(&processes.unwrap_or_default());
+            std::process::exit(1);
+        }
+    });
+    Machines { _ended: ended }
 }
 
 impl Drop for Machines {

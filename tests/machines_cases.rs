@@ -16,6 +16,10 @@ use tempfile::TempDir;
 use crate::fixture::{fixture, goldsmith, machines};
 use crate::machine_qemu::{HANG, addresses_of, parent_of, sector};
 use crate::run_cases::free_port;
+use crate::support::output;
+
+/// What any one command here may take: eight systems boot in six minutes.
+const PATIENCE: Duration = Duration::from_secs(1200);
 
 /// A state directory of its own.
 struct Home {
@@ -33,8 +37,9 @@ impl Home {
         command
     }
 
+    #[track_caller]
     fn run(&self, args: &[&str]) -> Output {
-        self.command(args).stdin(Stdio::null()).output().unwrap()
+        ended(&mut self.command(args))
     }
 
     /// What a command that succeeds writes to its standard output.
@@ -75,6 +80,26 @@ impl Home {
             .collect()
     }
 
+    /// How the machines of a test that failed are.
+    fn told(&self) -> String {
+        let pids: Vec<String> = self.processes().iter().map(ToString::to_string).collect();
+        let mut ps = Command::new("ps");
+        ps.args(["-o", "pid,ppid,stat,wchan:20,etime,args", "-p", &pids.join(",")]);
+        let (mut told, mut questions) = (String::new(), vec![self.command(&["ps"]), ps]);
+        for machine in fs::read_dir(self.dir.path().join("goldsmith/machines")).into_iter().flatten().flatten() {
+            let name = machine.file_name().into_string().unwrap();
+            questions.extend([&["logs", &name][..], &["exec", &name, "--", "ps", "-ef"]].map(|args| self.command(args)));
+            told += &format!("--- supervisor of {name}\n{}", tail(&fs::read(machine.path().join("supervisor.log")).unwrap_or_default()));
+        }
+        for question in &mut questions {
+            told += &match output(question, Duration::from_secs(60)) {
+                Ok(Output { stdout, stderr, .. }) => format!("--- {question:?}\n{}{}", tail(&stdout), tail(&stderr)),
+                Err(why) => format!("--- {why}\n"),
+            };
+        }
+        told
+    }
+
     #[track_caller]
     fn has_no_process(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -87,12 +112,30 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // Nobody may read it any more.
+            let _ = std::io::stderr().write_all(self.told().as_bytes());
+        }
         // A test that failed leaves machines behind, which outlive it.
         for pid in self.processes().into_iter().filter_map(Pid::from_raw) {
             // It may end by itself meanwhile.
             let _ = kill_process(pid, Signal::KILL);
         }
     }
+}
+
+/// What a command says that must come to its end.
+#[track_caller]
+fn ended(command: &mut Command) -> Output {
+    match output(command, PATIENCE) {
+        Ok(output) => output,
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// The last of what was said.
+fn tail(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(8000)..]).into_owned()
 }
 
 /// The process id of a machine's QEMU.
@@ -288,18 +331,18 @@ fn a_machine_is_reached_without_network_key_or_agent() {
 
     // Every byte, both ways, more than any buffer on the way holds.
     let bytes: Vec<u8> = (0..3 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let mut cat = home.command(&["exec", "vm", "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = cat.stdin.take().unwrap();
-    let sent = bytes.clone();
-    let sender = thread::spawn(move || stdin.write_all(&sent).unwrap());
-    assert!(cat.wait_with_output().unwrap().stdout == bytes, "the bytes came back otherwise");
-    sender.join().unwrap();
+    let sent = home.dir.path().join("sent");
+    fs::write(&sent, &bytes).unwrap();
+    let through = format!("cat {} | {} exec vm -- cat", sent.display(), env!("CARGO_BIN_EXE_goldsmith"));
+    let output = ended(Command::new("sh").args(["-c", &through]).env("XDG_STATE_HOME", home.dir.path()));
+    assert!(output.stdout == bytes, "the bytes came back otherwise: {}", String::from_utf8_lossy(&output.stderr));
 
     // Several at once, and one that leaves a process behind with its output.
-    let jobs: Vec<_> = (0..5)
-        .map(|n| home.command(&["exec", "vm", "--", "sh", "-c", &format!("sleep 1; echo {n}")]).stdout(Stdio::piped()).spawn().unwrap())
-        .collect();
-    let said: Vec<String> = jobs.into_iter().map(|job| String::from_utf8(job.wait_with_output().unwrap().stdout).unwrap()).collect();
+    let told = &|n: u32| home.said(&["exec", "vm", "--", "sh", "-c", &format!("sleep 1; echo {n}")]);
+    let said: Vec<String> = thread::scope(|scope| {
+        let jobs: Vec<_> = (0..5).map(|n| scope.spawn(move || told(n))).collect();
+        jobs.into_iter().map(|job| job.join().unwrap()).collect()
+    });
     assert_eq!(said, ["0\n", "1\n", "2\n", "3\n", "4\n"]);
     assert_eq!(home.said(&["exec", "vm", "--", "sh", "-c", "sleep 1000 & echo begun"]), "begun\n");
     assert_eq!(home.said(&["exec", "vm", "--", "echo", "next"]), "next\n");
@@ -307,7 +350,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     // A terminal of the user's size.
     let mut terminal = Command::new("script");
     terminal.args(["-qefc", &format!("stty rows 33 cols 99; {} exec -t vm stty size", env!("CARGO_BIN_EXE_goldsmith")), "/dev/null"]);
-    let output = terminal.env("XDG_STATE_HOME", home.dir.path()).stdin(Stdio::null()).output().unwrap();
+    let output = ended(terminal.env("XDG_STATE_HOME", home.dir.path()));
     assert!(String::from_utf8_lossy(&output.stdout).contains("33 99"), "{output:?}");
 
     // ssh with a key that the image does not have, over no port; files by what `ssh-config` says.
@@ -315,7 +358,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"root\n"[..], &b""[..]));
     let config = home.dir.path().join("ssh.conf");
     fs::write(&config, home.said(&["ssh-config", "vm"])).unwrap();
-    let copied = Command::new("scp").arg("-F").arg(&config).args(["vm:/etc/os-release"]).arg(home.dir.path()).output().unwrap();
+    let copied = ended(Command::new("scp").arg("-F").arg(&config).args(["vm:/etc/os-release"]).arg(home.dir.path()));
     assert!(copied.status.success(), "{copied:?}");
     assert!(fs::read_to_string(home.dir.path().join("os-release")).unwrap().contains("bookworm"));
 
@@ -336,7 +379,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     for key in [&fixture().key, &key] {
         let mut ssh = Command::new("ssh");
         ssh.args("-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o IdentitiesOnly=yes -p".split(' '));
-        let output = ssh.args([&port.to_string(), "-i"]).arg(key).args(["root@127.0.0.1", "hostname"]).output().unwrap();
+        let output = ended(ssh.args([&port.to_string(), "-i"]).arg(key).args(["root@127.0.0.1", "hostname"]));
         assert_eq!(String::from_utf8_lossy(&output.stdout), "vm.lab\n", "{output:?}");
     }
 
@@ -377,7 +420,14 @@ fn several_sit_at_the_console(home: &Home) {
     both_see("Password: ");
     for seat in &mut seats {
         seat.stdin.as_mut().unwrap().write_all(&[0x1d]).unwrap();
-        assert!(seat.wait().unwrap().success());
+        let left = loop {
+            match seat.try_wait().unwrap() {
+                Some(left) => break left,
+                None => assert!(Instant::now() < patience, "the console cannot be left"),
+            }
+            thread::sleep(Duration::from_millis(50));
+        };
+        assert!(left.success());
     }
 }
 

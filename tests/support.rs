@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,22 +127,10 @@ impl Started {
     }
 
     /// Wait for its end, or kill it and everything it started when it takes too long.
-    pub fn end(mut self) -> Ended {
-        let stdout = collect(self.child.stdout.take());
-        let stderr = collect(self.child.stderr.take());
-        let deadline = Instant::now() + self.patience;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            if Instant::now() > deadline {
-                kill_process_group(self.pid(), Signal::KILL).unwrap();
-                panic!("killed after {:?}; it said:\n{}\n{}", self.patience, stdout.join().unwrap(), stderr.join().unwrap());
-            }
-            thread::sleep(Duration::from_millis(5));
-        };
-        let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+    pub fn end(self) -> Ended {
+        let Output { status, stdout, stderr } = ended(self.child, self.patience).unwrap_or_else(|why| panic!("{why}"));
         let status = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
+        let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         Ended { status, stdout, stderr, dir: self.dir }
     }
 
@@ -210,14 +199,52 @@ fn write(path: &Path, content: &str, mode: u32) {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+/// What `command` says, with nothing to read, until it has ended and nothing that it started holds its outputs.
+///
+/// # Errors
+/// It takes longer than `patience`: it and all of its process group are killed.
+pub fn output(command: &mut Command, patience: Duration) -> Result<Output, String> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap();
+    ended(child, patience).map_err(|why| format!("{command:?} {why}"))
+}
+
+/// The end of `child`, which leads a process group.
+fn ended(mut child: Child, patience: Duration) -> Result<Output, String> {
+    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+    let deadline = Instant::now() + patience;
+    let status = loop {
+        match child.try_wait().unwrap() {
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+            ended => break ended,
+        }
+    };
+    let rest = |pipe: &Receiver<_>, deadline: Instant| pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
+    let said = (rest(&stdout, deadline), rest(&stderr, deadline));
+    if let (Some(status), (Some(stdout), Some(stderr))) = (status, &said) {
+        return Ok(Output { status, stdout: stdout.clone(), stderr: stderr.clone() });
+    }
+    // The child may have ended, and so all of its group.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    child.wait().unwrap();
+    let soon = Instant::now() + Duration::from_secs(5);
+    let text = |bytes: Option<Vec<u8>>| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+    let (stdout, stderr) = (text(said.0.or_else(|| rest(&stdout, soon))), text(said.1.or_else(|| rest(&stderr, soon))));
+    let what = if status.is_some() { "left a process behind that holds its outputs" } else { "did not end" };
+    Err(format!("{what}, and was killed after {patience:?}; it said:\n{stdout}\n{stderr}"))
+}
+
+/// All bytes of a pipe, when it has ended.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (whole, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
             pipe.read_to_end(&mut bytes).unwrap();
         }
-        String::from_utf8(bytes).unwrap()
-    })
+        // Its end may come too late for the test.
+        let _ = whole.send(bytes);
+    });
+    receiver
 }
 
 #[test]
@@ -231,6 +258,10 @@ fn a_difference_and_a_hang_fail_the_test() {
     assert!(different(0, "out\n", "err\n") && different(3, "out", "err\n") && different(3, "out\n", ""));
     let hang = || Run { patience: Duration::from_millis(100), ..sh("sleep 1000 & sleep 1000") };
     assert!(std::panic::catch_unwind(|| hang().end()).is_err());
+    let late = |script: &str| output(Command::new("/bin/sh").args(["-c", script]), Duration::from_millis(500)).unwrap_err();
+    assert!(late("echo said; exec sleep 1000").ends_with("did not end, and was killed after 500ms; it said:\nsaid\n\n"));
+    let held = late("echo said >&2; sleep 1000 &");
+    assert!(held.ends_with("left a process behind that holds its outputs, and was killed after 500ms; it said:\n\nsaid\n"), "{held}");
 }
 
 #[test]
