@@ -12,6 +12,7 @@ mod control;
 mod copy;
 mod disk;
 mod error;
+mod finished;
 mod logins;
 mod name;
 mod neighbours;

@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 
 pub use transferred::Transferred;
 
-use super::client::{self, Feed, Heard, Hearing};
+use super::client::Feed;
 use super::error::RunError;
+use super::finished::{begin, hear, run};
 use super::record::Place;
 
 /// Whether the guest has a directory of that name.
@@ -27,8 +28,6 @@ const PACK: &str = r#"cd && path=$(readlink -e -- "$1") || { echo "$1: no such f
 cd -- "${path%/*}/" && exec tar -cf - -- "./${path##*/}""#;
 /// tar's exit status when a file changed while it was read (GNU tar's manual, "Return Status").
 const CHANGED: i32 = 1;
-/// What is kept of a command's words to its standard error, in bytes.
-const WORDS_BYTES: usize = 4096;
 
 /// Copy files and directories of the host into a machine: into `target` if it is a directory there, else under that name. They are root's there
 /// and have the mode and time of the originals. Links in a directory stay links; those among `sources` are followed. Progress is told in bytes.
@@ -56,8 +55,8 @@ pub async fn copy_in(place: &Place, sources: &[PathBuf], target: &str, progress:
     drop(packed);
     match joined(packing).await {
         // The command ended first, and tells why.
-        Err(RunError::Transfer { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Err(ended.failure(place)),
-        Ok(_) if ended.status != 0 => Err(ended.failure(place)),
+        Err(RunError::Transfer { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Err(ended.failure(place, "tar")),
+        Ok(_) if ended.status != 0 => Err(ended.failure(place, "tar")),
         done => Ok(Transferred { warnings: ended.words, ..done? }),
     }
 }
@@ -83,7 +82,7 @@ pub async fn copy_out(place: &Place, source: &str, target: &Path, mut progress: 
     let unpacked = unpacking.result().await;
     // The archive of a command that failed has no end.
     if ended.status != 0 && ended.status != CHANGED {
-        return Err(ended.failure(place));
+        return Err(ended.failure(place, "tar"));
     }
     Ok(Transferred { warnings: ended.words, ..unpacked?.publish()? })
 }
@@ -94,44 +93,6 @@ fn parts(target: &str) -> (&str, Option<&str>) {
         Some(("", name)) => ("/", Some(name)),
         Some((directory, name)) => (directory, Some(name)),
         None => (".", Some(target.trim_end_matches('/'))),
-    }
-}
-
-async fn begin(place: &Place, words: &[&str]) -> Result<(Feed, Hearing), RunError> {
-    let client::Command { feed, hearing } = client::command(place, words.iter().map(|word| (*word).to_owned()).collect(), None).await?;
-    Ok((feed, hearing))
-}
-
-/// A command that has ended.
-struct Finished {
-    status: i32,
-    /// What it wrote to its standard error, from the beginning.
-    words: String,
-}
-
-impl Finished {
-    fn failure(self, place: &Place) -> RunError {
-        let words = self.words.trim();
-        let why = if words.is_empty() { format!("tar ended with status {}", self.status) } else { words.to_owned() };
-        RunError::Guest { name: place.name().clone(), why }
-    }
-}
-
-async fn run(place: &Place, words: &[&str]) -> Result<Finished, RunError> {
-    let (_feed, hearing) = begin(place, words).await?;
-    hear(place, hearing, async |_| {}).await
-}
-
-/// Hear a command to its end.
-async fn hear(place: &Place, mut hearing: Hearing, mut on_output: impl AsyncFnMut(Vec<u8>)) -> Result<Finished, RunError> {
-    let mut words = Vec::new();
-    loop {
-        match hearing.next().await {
-            Heard::Output(bytes) => on_output(bytes).await,
-            Heard::Errors(bytes) => words.extend(bytes.into_iter().take(WORDS_BYTES - words.len())),
-            Heard::Exit(status) => return Ok(Finished { status, words: String::from_utf8_lossy(&words).into_owned() }),
-            Heard::Broken(why) => return Err(RunError::Mute { name: place.name().clone(), why }),
-        }
     }
 }
 
