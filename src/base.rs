@@ -18,6 +18,7 @@ pub mod lock;
 pub mod namespaces;
 pub mod process;
 pub mod public_key;
+pub mod random;
 pub mod read_at;
 pub mod secret;
 pub mod size;

@@ -36,8 +36,12 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
         vars: FlashFile { path: "/store/vars.qcow2".into(), format: Format::Qcow2 },
     };
     let disk = || Drive::scratch("/store/disk, \"a\"=b.qcow2", Format::Qcow2, "disk");
-    let user =
-        |outside, subnet, port: Option<u16>| NetworkSpec::User { outside, subnet, forwards: port.map(Forward::ssh).into_iter().collect() };
+    let user = |outside, subnet, port: Option<u16>| NetworkSpec::User {
+        outside,
+        subnet,
+        forwards: port.map(Forward::ssh).into_iter().collect(),
+        mac: port.map(|_| Mac([0x52, 0x54, 0, 1, 2, 0xfe])),
+    };
     vec![
         ("bios-disk", plain("bios", Boot::Disk(FirmwareFiles::Bios), vec![disk()])),
         ("uefi-disk", MachineSpec { accelerator: Accelerator::Kvm, ..plain("uefi", Boot::Disk(uefi.clone()), vec![disk()]) }),

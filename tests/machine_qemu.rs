@@ -384,7 +384,7 @@ pub fn addresses_of(pid: u32) -> Vec<String> {
 fn qemu_is_confined_and_listens_to_nobody() {
     on_runtime(async {
         let (dir, spec) = guest("up\n", HANG);
-        let closed = NetworkSpec::User { outside: false, subnet: None, forwards: Vec::new() };
+        let closed = NetworkSpec::User { outside: false, subnet: None, forwards: Vec::new(), mac: None };
         let mut machine = launch(&dir, &MachineSpec { network: closed, ports: vec!["a.b".into()], ..spec.clone() }).await;
         machine.next().await;
         let pid = machine.id().unwrap();
@@ -394,7 +394,7 @@ fn qemu_is_confined_and_listens_to_nobody() {
         drop(machine);
 
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let forward = NetworkSpec::User { outside: false, subnet: None, forwards: vec![Forward::ssh(port)] };
+        let forward = NetworkSpec::User { outside: false, subnet: None, forwards: vec![Forward::ssh(port)], mac: None };
         let mut machine = launch(&dir, &MachineSpec { network: forward, ..spec }).await;
         machine.next().await;
         assert_eq!(addresses_of(machine.id().unwrap()), [format!("0100007F:{port:04X}")]);

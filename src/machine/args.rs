@@ -230,7 +230,7 @@ fn lines(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
 }
 
 fn network(args: &mut Args, spec: &MachineSpec) {
-    let NetworkSpec::User { outside, subnet, forwards } = &spec.network else { return };
+    let NetworkSpec::User { outside, subnet, forwards, mac } = &spec.network else { return };
     let mut backend = format!("user,id=net0,restrict={}", if *outside { "off" } else { "on" });
     let mut guest = String::new();
     if let Some(subnet) = subnet {
@@ -242,7 +242,8 @@ fn network(args: &mut Args, spec: &MachineSpec) {
         backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{}-{guest}:{}", forward.host, forward.guest));
     }
     args.option("-netdev", backend);
-    args.option("-device", format!("{},netdev=net0", pci(spec, "virtio-net-pci", SLOT_NETWORK)));
+    let mac = mac.map(|mac| format!(",mac={mac}")).unwrap_or_default();
+    args.option("-device", format!("{},netdev=net0{mac}", pci(spec, "virtio-net-pci", SLOT_NETWORK)));
 }
 
 /// A frame is a datagram (QEMU 7.2, `dgram`). Without the others, the card is on a hub that nothing else is on.

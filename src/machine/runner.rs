@@ -36,6 +36,7 @@ use super::{Cause, Machine, MachineError, MachineEvent, MachineSpec, ShutdownRea
 use crate::base::event::Task;
 use crate::base::failure::{Class, Failure};
 use crate::base::process::Lines;
+use crate::base::random::random;
 
 /// The port's name in the guest.
 pub const PORT: &str = "org.goldsmith.runner.0";
@@ -197,10 +198,7 @@ fn understand(line: &str, nonce: &str) -> Said {
 
 /// 128 random bits in hexadecimal: what the guest proves with that it is ours and of this run.
 pub fn nonce() -> String {
-    let mut bytes = [0; 16];
-    // getrandom(2) fails only before the pool of a booting host is ready; it then waits.
-    while rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) != Ok(bytes.len()) {}
-    format!("{:032x}", u128::from_be_bytes(bytes))
+    format!("{:032x}", u128::from_be_bytes(random()))
 }
 
 /// A guest whose runner has said hello.

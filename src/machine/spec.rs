@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::ipv4::netmask;
+use crate::base::random::random;
 use crate::base::size::ByteSize;
 
 pub use crate::hardware::Format;
@@ -194,12 +195,39 @@ pub enum NetworkSpec {
         subnet: Option<Subnet>,
         /// TCP ports of the host that lead into the guest. No other port is ever listened on.
         forwards: Vec<Forward>,
+        /// The card's address; else QEMU's own, 52:54:00:12:34:56, which the first card of every machine has.
+        mac: Option<Mac>,
     },
 }
 
-/// A network card's address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A network card's address. As text, `52:54:00:12:34:56`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// A random one, which begins as those of QEMU's own cards do: a card whose address no maker has given (IEEE 802-2014, 8.4).
+    pub fn random() -> Self {
+        let [a, b, c] = random();
+        Self([0x52, 0x54, 0, a, b, c])
+    }
+}
+
+impl TryFrom<String> for Mac {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok().filter(|_| byte.len() == 2)).collect::<Option<Vec<_>>>();
+        let bytes = bytes.and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
+        bytes.map(Self).ok_or_else(|| format!("`{text}` is no address of a network card"))
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> Self {
+        mac.to_string()
+    }
+}
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

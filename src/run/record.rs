@@ -34,7 +34,7 @@ use crate::base::host_name::HostName;
 use crate::base::lock::Lock;
 use crate::base::public_key::PublicKey;
 use crate::base::size::ByteSize;
-use crate::machine::spec::Forward;
+use crate::machine::spec::{Forward, Mac};
 
 /// Version of `machine.json` and `ended.json`.
 pub(super) const SCHEMA: u32 = 1;
@@ -65,6 +65,9 @@ pub struct Record {
     /// Its host name, when it is not to have that of its image.
     #[serde(default)]
     pub hostname: Option<HostName>,
+    /// The address of its first network card; QEMU's own for a machine that was made before it had one of its own.
+    #[serde(default)]
+    pub mac: Option<Mac>,
     /// Its place on a private network.
     #[serde(default)]
     pub network: Option<Membership>,
@@ -341,6 +344,7 @@ mod tests {
             forwards: vec![Forward { host: 8080, guest: 80 }],
             isolated: true,
             hostname: Some("web.lab".parse().unwrap()),
+            mac: Some(Mac([0x52, 0x54, 0, 0, 0xab, 1])),
             network: Some(Membership { name: "lab".parse().unwrap(), address: [10, 0, 0, 1].into(), prefix: 24 }),
             keys: Vec::new(),
             created: "2026-11-29T00:00:00Z".to_owned(),
@@ -353,9 +357,9 @@ mod tests {
             .unwrap()
             .clone()
             .into_iter()
-            .filter(|(key, _)| !["network", "hostname", "keys"].contains(&key.as_str()));
+            .filter(|(key, _)| !["network", "hostname", "keys", "mac"].contains(&key.as_str()));
         let older = serde_json::Value::Object(older.collect()).to_string();
-        assert_eq!(made(dir.path(), "web", &older).record().unwrap(), Record { hostname: None, network: None, ..record });
+        assert_eq!(made(dir.path(), "web", &older).record().unwrap(), Record { hostname: None, mac: None, network: None, ..record });
         for (text, why) in [
             (text.replace("\"schema\":1", "\"schema\":2"), "its schema is 2, and this goldsmith knows 1"),
             ("{}".to_owned(), "its schema is missing"),
@@ -364,6 +368,8 @@ mod tests {
             (text.replace("\"web\"", "\"../web\""), "a name has"),
             (text.replace("\"isolated\"", "\"insulated\""), "unknown field `insulated`"),
             (text.replace("web.lab", "web."), "not a host name"),
+            (text.replace("52:54:00:00:ab:01", "52:54:0:0:ab:01"), "`52:54:0:0:ab:01` is no address of a network card"),
+            (text.replace("52:54:00:00:ab:01", "52:54:00:00:ab"), "is no address of a network card"),
         ] {
             let error = made(dir.path(), "web", &text).record().unwrap_err();
             assert!(matches!(error, RunError::ForeignState { .. }) && error.to_string().contains(why), "{text}: {error}");

@@ -182,7 +182,7 @@ async fn spec(
         drives: vec![Drive { durability: Durability::Flushed, ..Drive::scratch(disk, Format::Qcow2, "disk") }],
         boot,
         ports: resident::ports(),
-        network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone() },
+        network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone(), mac: record.mac },
         segment: record.network.as_ref().map(Membership::mac),
         // A reboot is a new boot of whatever kernel the disk has by then.
         reboots: false,

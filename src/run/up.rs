@@ -24,7 +24,7 @@ use crate::base::host_name::HostName;
 use crate::base::process::Detached;
 use crate::base::size::ByteSize;
 use crate::image;
-use crate::machine::spec::Forward;
+use crate::machine::spec::{Forward, Mac};
 
 /// For a new supervisor to take the machine's lock.
 const TAKES: Duration = Duration::from_secs(10);
@@ -101,6 +101,7 @@ fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Pa
         forwards: wanted.forwards.clone(),
         isolated: wanted.isolated,
         hostname,
+        mac: Some(Mac::random()),
         network,
         keys: personal.keys,
         created: Timestamp::now().to_string(),

@@ -183,6 +183,7 @@ fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &Loc
             outside: !options.isolated,
             subnet: source.subnet,
             forwards: options.ssh.map(Forward::ssh).into_iter().collect(),
+            mac: None,
         },
         segment: None,
         reboots: true,

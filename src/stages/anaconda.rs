@@ -171,7 +171,7 @@ fn machine(bench: &Bench<'_>, disk: &Path, iso: &Path, volume: Option<&Path>, bo
     spec.drives.push(Drive::read_only(iso, Format::Raw, "medium"));
     spec.drives.extend(volume.map(|volume| Drive::read_only(volume, Format::Raw, "volume")));
     spec.ports = vec![LOG_PORT.to_owned(), REPORT_PORT.to_owned()];
-    spec.network = NetworkSpec::User { outside: false, subnet: bench.subnet, forwards: Vec::new() };
+    spec.network = NetworkSpec::User { outside: false, subnet: bench.subnet, forwards: Vec::new(), mac: None };
     spec
 }
 

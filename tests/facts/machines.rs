@@ -14,7 +14,7 @@ fn machines() -> [Vec<String>; 2] {
     let kernel = Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line, firmware };
     let install = MachineSpec {
         ports: vec![LOG_PORT.into(), REPORT_PORT.into()],
-        network: NetworkSpec::User { outside: false, subnet: None, forwards: Vec::new() },
+        network: NetworkSpec::User { outside: false, subnet: None, forwards: Vec::new(), mac: None },
         ..plain(
             "install",
             kernel,

@@ -97,7 +97,9 @@ impl Bench<'_> {
         let boot = direct_boot(files, &self.scratch.join(format!("{name}.initrd")), mode, &nonce, &tasks)?;
         // A booted system has a card, even if it leads nowhere: EL7's network.service fails without the one its files name.
         let network = match mode {
-            Mode::Live | Mode::Resident => NetworkSpec::User { outside: self.outside, subnet: self.subnet, forwards: Vec::new() },
+            Mode::Live | Mode::Resident => {
+                NetworkSpec::User { outside: self.outside, subnet: self.subnet, forwards: Vec::new(), mac: None }
+            }
             Mode::Offline => NetworkSpec::None,
         };
         let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disks, boot) };

@@ -12,7 +12,7 @@ use crate::base::text::printable;
 use crate::cli::args::OfMachine;
 use crate::cli::{Context, printer};
 use crate::machine::evidence::CONSOLE_LOG;
-use crate::machine::spec::Forward;
+use crate::machine::spec::{Forward, Mac};
 
 /// A machine, with all that is known of it.
 #[derive(Debug, Serialize)]
@@ -26,6 +26,8 @@ struct Machine {
     isolated: bool,
     /// Its host name, when it is not that of its image.
     hostname: Option<String>,
+    /// The address of its first network card, when it is one of its own.
+    mac: Option<Mac>,
     /// Where it is kept.
     directory: String,
     /// What it has changed, over the image.
@@ -48,6 +50,7 @@ pub async fn inspect(args: &OfMachine, context: &Context) -> Result<(), AnyFailu
         cpus: record.cpus,
         isolated: record.isolated,
         hostname: record.hostname.map(|name| name.to_string()),
+        mac: record.mac,
         directory: text(place.dir()),
         disk: text(&place.disk()),
         console_log: text(&place.boot().join(CONSOLE_LOG)),
@@ -71,6 +74,7 @@ fn lines(machine: &Machine) -> String {
         ("host name", machine.hostname.clone()),
         ("address", row.network.as_ref().map(ToString::to_string)),
         ("network", Some(network.to_owned())),
+        ("card", machine.mac.map(|mac| mac.to_string())),
         ("ports", Some(ports.join(", ")).filter(|ports| !ports.is_empty())),
         ("QEMU", row.qemu.map(|id| format!("process {id}"))),
         ("directory", Some(machine.directory.clone())),
