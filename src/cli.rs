@@ -97,6 +97,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<u8, AnyFailure>
         Command::Plan(args) => commands::plan::run(&args, context).await,
         Command::Run(args) => commands::run::run(&args, context).await,
         Command::Up(args) => commands::machines::up(&args, context).await,
+        Command::Clone(args) => commands::machines::clone(&args, context).await,
         Command::Ps => commands::machines::ps(context).await,
         Command::Cp(args) => commands::machines::cp(&args, context).await,
         Command::Ssh(args) => commands::machines::ssh(&args, context).await,

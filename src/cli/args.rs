@@ -13,7 +13,7 @@ pub use image::{
     ClusterCompression, DescribeFor, DomainType, ExportKind, Image, ImageDescribe, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat,
 };
 
-pub use machines::{Cp, Exec, Location, Logs, OfMachine, Rm, Screenshot, Ssh, Stop, Supervise, Up, VmArgs, Wait};
+pub use machines::{Clones, Cp, Exec, Location, Logs, OfMachine, Rm, Screenshot, Ssh, Stop, Supervise, Up, VmArgs, Wait};
 
 use super::examples;
 use crate::kickstart::Lint;
@@ -115,6 +115,14 @@ pub enum Command {
     /// Make a named local VM from an image and start it in the background
     #[command(long_about = UP, after_help = examples::UP)]
     Up(Up),
+    /// Prove that two VMs of one image are two
+    ///
+    /// Both are booted as `up` boots them and are gone afterwards. Compared are
+    /// machine-id, boot id, host name, ssh host keys, Docker's engine id, the
+    /// addresses of network cards, random seed, DHCP client id, iSCSI and NVMe
+    /// names. One that is equal, or that only one of them has, is exit code 5.
+    #[command(after_help = examples::CLONE)]
+    Clone(Clones),
     /// List the local VMs and how they are
     #[command(after_help = examples::PS)]
     Ps,

@@ -179,6 +179,9 @@ pub enum RunError {
         /// What failed.
         why: String,
     },
+    /// A clone that was to be compared with another failed. It is gone, with its files.
+    #[error("a clone of the image failed: {0}")]
+    Clone(Box<RunError>),
     /// Several files are to go to what is no directory of the machine.
     #[error("`{target}` is no directory of `{name}`, so it cannot take several files")]
     NoDirectory {
@@ -232,6 +235,7 @@ impl Failure for RunError {
             Self::Machine(error) => error.class(),
             Self::Told(told) => told.class(),
             Self::Runner(error) => error.class(),
+            Self::Clone(error) => error.class(),
             Self::NotUtf8 { .. }
             | Self::NoMachine { .. }
             | Self::NameTaken { .. }
@@ -287,6 +291,7 @@ impl Failure for RunError {
             Self::Impersonal { name, .. } => {
                 format!("see what its console says, goldsmith logs {name}; or make it without --network, --hostname and --ssh-key")
             }
+            Self::Clone(_) => "see how a machine of the image comes up: goldsmith up IMAGE".to_owned(),
             Self::NoDirectory { name, target } => {
                 format!("make the directory first: {}", shell_line(["goldsmith", "exec", name.as_str(), "--", "mkdir", "-p", target]))
             }
@@ -320,6 +325,7 @@ impl Failure for RunError {
             Self::Machine(error) => error.evidence(),
             Self::Runner(error) => error.evidence(),
             Self::Told(told) => told.evidence(),
+            Self::Clone(error) => error.evidence(),
             Self::Table { faults, .. } => faults.clone(),
             _ => Vec::new(),
         }

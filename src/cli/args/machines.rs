@@ -65,6 +65,20 @@ pub struct Up {
     pub vm: VmArgs,
 }
 
+/// `clone`.
+#[derive(Debug, clap::Args)]
+pub struct Clones {
+    /// An image, an artifact's directory, or a recipe, which is built first
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub image: PathBuf,
+    /// Boot two clones and compare what must be each one's own
+    #[arg(long, required = true)]
+    pub prove: bool,
+    /// Memory of each clone
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = vm_memory)]
+    pub memory: ByteSize,
+}
+
 /// `stop` and `restart`.
 #[derive(Debug, clap::Args)]
 pub struct Stop {

@@ -1,5 +1,6 @@
 //! The commands of local machines that have names.
 
+mod clone;
 mod command;
 mod cp;
 mod end;
@@ -15,6 +16,7 @@ use crate::base::failure::AnyFailure;
 use crate::cli::{Context, printer};
 use crate::run::{Machines, Name, Place};
 
+pub use clone::clone;
 pub use command::{console, exec, shell};
 pub use cp::cp;
 pub use end::{restart, rm, stop};

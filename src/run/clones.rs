@@ -1,0 +1,133 @@
+//! Whether two machines that are made from one image are two: what must be each one's own differs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::client::{self, LOOK, mute};
+use super::control::State;
+use super::error::RunError;
+use super::finished::{begin, hear};
+use super::name::Name;
+use super::record::{Machines, Place};
+use super::supervisor::supervise;
+use super::up::{Wanted, make};
+use super::wanted::{Individual, Many, Personal, Table};
+use crate::base::event::Task;
+use crate::base::size::ByteSize;
+use crate::base::text::printable;
+
+/// Prints what must be a machine's own.
+const IDENTITY: &str = include_str!("identity.sh");
+/// Bytes of what it prints: more than any system has.
+const PRINTED_BYTES: usize = 1 << 20;
+/// What the directory of such machines begins with, below the state directory.
+const PREFIX: &str = "clones-";
+/// Their names, and so their host names.
+const NAMES: [&str; 2] = ["clone-1", "clone-2"];
+
+/// One thing that must be a machine's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Own {
+    /// What it is: `machine id`.
+    pub name: String,
+    /// What each machine has; nothing when it has none.
+    pub values: [Option<String>; 2],
+}
+
+impl Own {
+    /// Whether each machine has one of its own.
+    pub fn differs(&self) -> bool {
+        let [one, other] = &self.values;
+        one.is_some() && other.is_some() && one != other
+    }
+}
+
+/// Boot two machines from the image or artifact at `path`, each with so much memory, and read what must be their own. They are made as `up`
+/// makes machines, with host names, and reach nothing. They live below the state directory `state` and are gone afterwards, also when this
+/// future is dropped.
+///
+/// # Errors
+/// They do not come up, or the runner cannot be brought into the image's initramfs.
+pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<&Path>, task: &Task) -> Result<Vec<Own>, RunError> {
+    let failed = |source| RunError::State { path: state.to_owned(), source };
+    fs::create_dir_all(state).map_err(failed)?;
+    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(state).map_err(failed)?;
+    let machines = NAMES.map(Name::after).map(|name| {
+        let personal = Personal { hostname: name.host_name(), ..Personal::default() };
+        Individual { name, personal, line: None }
+    });
+    let wanted = Wanted {
+        name: None,
+        memory,
+        cpus: None,
+        forwards: Vec::new(),
+        isolated: true,
+        network: None,
+        personal: Personal::default(),
+        many: Many::Table(Table { path: PathBuf::new(), machines: machines.to_vec() }),
+    };
+    let places = make(&Machines::below(dir.path()), path, &wanted, store).await?;
+    let [one, other] = &places[..] else { unreachable!("two were wanted") };
+    let lives = async { tokio::try_join!(supervise(one, store), supervise(other, store)) };
+    let answers = async { tokio::try_join!(identity(one, task), identity(other, task)) };
+    let answers = tokio::select! {
+        biased;
+        answers = answers => answers,
+        ended = lives => Err(ended.err().unwrap_or_else(|| client::off(one))),
+    };
+    let (one, other) = answers.map_err(|error| RunError::Clone(Box::new(error)))?;
+    Ok(side_by_side(one, other))
+}
+
+/// What must be the machine's own, when its boot is over.
+async fn identity(place: &Place, task: &Task) -> Result<BTreeMap<String, String>, RunError> {
+    let mut last = String::new();
+    loop {
+        match client::status(place).await? {
+            Some(status) if status.state == State::Silent => {
+                return Err(mute(place, "it has not come up in the time that a boot may take".to_owned()));
+            }
+            Some(status) if status.state == State::Starting && status.detail != last => {
+                last = status.detail;
+                task.step(&format!("{}: {}", place.name(), printable(&last)));
+            }
+            Some(status) if status.state == State::Up => break,
+            // Its supervisor has not begun, or it is paused: what failed ends the supervisor.
+            _ => {}
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    task.step(&format!("{}: reading what is its own", place.name()));
+    let (_feed, hearing) = begin(place, &["sh", "-c", IDENTITY]).await?;
+    let mut printed = Vec::new();
+    let ended = hear(place, hearing, async |bytes: Vec<u8>| printed.extend(bytes.into_iter().take(PRINTED_BYTES - printed.len()))).await?;
+    if ended.status == 0 { Ok(values(&String::from_utf8_lossy(&printed))) } else { Err(ended.failure(place, "sh")) }
+}
+
+/// Lines of a name, a tab and a value. An empty one is none.
+fn values(printed: &str) -> BTreeMap<String, String> {
+    let pairs = printed.lines().filter_map(|line| line.split_once('\t'));
+    pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn side_by_side(mut one: BTreeMap<String, String>, mut other: BTreeMap<String, String>) -> Vec<Own> {
+    let names: BTreeSet<String> = one.keys().chain(other.keys()).cloned().collect();
+    names.into_iter().map(|name| Own { values: [one.remove(&name), other.remove(&name)], name }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_equal_or_missing_is_no_machines_own() {
+        let one = values("machine id\ta \nhost name\tclone-1\nhost id\t\nssh host key, ed25519\tAAAA\nno value\n");
+        let other = values("machine id\ta\nhost name\tclone-2\nhost id\t\n");
+        let compared = side_by_side(one, other);
+        let told: Vec<_> = compared.iter().map(|own| (own.name.as_str(), own.differs())).collect();
+        assert_eq!(told, [("host name", true), ("machine id", false), ("ssh host key, ed25519", false)]);
+    }
+}
