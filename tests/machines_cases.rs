@@ -359,8 +359,12 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("33 99"), "{output:?}");
 
     // ssh with a key that the image does not have, over no port; files by what `ssh-config` says.
-    let output = home.run(&["ssh", "vm", "id", "-un"]);
-    assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"root\n"[..], &b""[..]));
+    // Several at once, when no server has a key yet.
+    let log_in = || home.run(&["ssh", "vm", "id", "-un"]);
+    let outputs = thread::scope(|scope| [0; 3].map(|_| scope.spawn(log_in)).map(|seat| seat.join().unwrap()));
+    for output in &outputs {
+        assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"root\n"[..], &b""[..]), "{output:?}");
+    }
     let config = home.dir.path().join("ssh.conf");
     fs::write(&config, home.said(&["ssh-config", "vm"])).unwrap();
     let copied = ended(Command::new("scp").arg("-F").arg(&config).args(["vm:/etc/os-release"]).arg(home.dir.path()));

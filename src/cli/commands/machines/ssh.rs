@@ -14,14 +14,17 @@ use crate::cli::args::{OfMachine, Ssh};
 use crate::cli::{Context, printer};
 use crate::run::Place;
 
-/// Starts the server. Its directory is the runner's, in memory; `$1` is the public key that may log in.
+/// Starts the server. Its directory is the runner's, in memory; `$1` is the public key that may log in. Several connections may begin at once
+/// (Ansible's do): each makes its files under another name, and none is ever half written under the name that a server reads.
 ///
 /// sshd(8) wants its directory for privilege separation, which the unit of an image that never started ssh has not made.
 const SERVER: &str = "\
 umask 077; dir=/run/goldsmith/ssh; mkdir -p $dir /run/sshd
 sshd=$(command -v sshd) || { echo 'the image has no ssh server; install openssh-server' >&2; exit 127; }
-[ -f $dir/host ] || ssh-keygen -q -t ed25519 -N '' -f $dir/host >&2
-echo \"$1\" > $dir/keys
+new=$(mktemp -d $dir/new.XXXXXX) || exit
+[ -f $dir/host ] || { ssh-keygen -q -t ed25519 -N '' -f $new/host >&2 && ln $new/host $dir/host 2> /dev/null; }
+echo \"$1\" > $new/keys && mv $new/keys $dir/keys
+rm -rf $new
 exec \"$sshd\" -i -f /dev/null -h $dir/host -o \"AuthorizedKeysFile=.ssh/authorized_keys $dir/keys\" \
 -o PermitRootLogin=prohibit-password -o PasswordAuthentication=no -o UsePAM=yes -o Subsystem='sftp internal-sftp'";
 
