@@ -513,7 +513,7 @@ fn a_machine_comes_back_after_a_reboot_and_after_each_kill() {
     let home = Home::new();
     let artifact = fixture().artifact.to_str().unwrap();
     home.said(&["up", artifact, "--name", "vm", "--memory", "1G"]);
-    let arguments = "sed -i 's/quiet/quiet goldsmith_test=1/' /boot/grub/grub.cfg; echo kept > /root/kept; sync";
+    let arguments = "sed -i 's/console=tty0/console=tty0 goldsmith_test=1/' /boot/grub/grub.cfg; echo kept > /root/kept; sync";
     home.said(&["exec", "vm", "--", "sh", "-c", arguments]);
     // The command ends with the system, or before it.
     home.run(&["exec", "vm", "--", "reboot"]);
