@@ -161,8 +161,9 @@ impl Place {
     }
 }
 
+/// A server has so long for its answer, however busy the host is; the cases in which it says nothing take as long.
 fn web(tries: usize) -> Web {
-    Web { proxies: Proxies::default(), silence: Duration::from_millis(500), pauses: vec![Duration::from_millis(1); tries] }
+    Web { proxies: Proxies::default(), silence: Duration::from_secs(3), pauses: vec![Duration::from_millis(1); tries] }
 }
 
 fn on_runtime<T>(work: impl Future<Output = T>) -> T {
