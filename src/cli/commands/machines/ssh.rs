@@ -5,14 +5,19 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::base::atomic::{self, Existing, NewDir};
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::process::{Invocation, Tool};
 use crate::base::text::shell_quote;
 use crate::cli::args::{OfMachine, Ssh};
 use crate::cli::{Context, printer};
 use crate::run::Place;
+
+/// The file of the machine's key on this host.
+const KEY: &str = "key";
 
 /// Starts the server. Its directory is the runner's, in memory; `$1` is the public key that may log in. Several connections may begin at once
 /// (Ansible's do): each makes its files under another name, and none is ever half written under the name that a server reads.
@@ -74,20 +79,30 @@ fn options(rest: &[String], host: &str) -> Vec<String> {
 /// Make the machine's key if it has none, and write its configuration anew: this program may have moved.
 async fn write_config(place: &Place) -> Result<PathBuf, AnyFailure> {
     let dir = place.dir().join("ssh");
-    fs::create_dir_all(&dir).map_err(|source| NotWritten { path: dir.clone(), source })?;
-    let key = dir.join("key");
+    let key = dir.join(KEY);
     if !key.exists() {
-        let comment = format!("goldsmith {}", place.name());
-        let words = ["-q", "-t", "ed25519", "-N", "", "-C", &comment, "-f"].map(OsString::from);
-        Invocation::new(Tool::SshKeygen).args(words).arg(&key).output().await?;
+        make_key(place, &dir).await?;
     }
     let public = key.with_extension("pub");
     let public = fs::read_to_string(&public).map_err(|source| NotWritten { path: public, source })?;
     let config = dir.join("config");
     let ours = std::env::current_exe().map_err(|source| NotWritten { path: "/proc/self/exe".into(), source })?;
     let text = config_text(place, &key, &ours, public.trim());
-    crate::base::atomic::write(&config, text.as_bytes()).map_err(|source| NotWritten { path: config.clone(), source })?;
+    atomic::write(&config, text.as_bytes()).map_err(|source| NotWritten { path: config.clone(), source })?;
     Ok(config)
+}
+
+/// Make the machine's key, in a directory that appears whole. Of two that are made at once the first one stays.
+async fn make_key(place: &Place, dir: &Path) -> Result<(), AnyFailure> {
+    let failed = |source| NotWritten { path: dir.to_owned(), source };
+    let new = NewDir::beside(dir).map_err(failed)?;
+    let comment = format!("goldsmith {}", place.name());
+    let words = ["-q", "-t", "ed25519", "-N", "", "-C", &comment, "-f"].map(OsString::from);
+    Invocation::new(Tool::SshKeygen).args(words).arg(new.path().join(KEY)).output().await?;
+    match new.publish(Existing::Keep) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error).into()),
+        _ => Ok(()),
+    }
 }
 
 fn config_text(place: &Place, key: &Path, ours: &Path, public: &str) -> String {
@@ -121,7 +136,7 @@ fn config_text(place: &Place, key: &Path, ours: &Path, public: &str) -> String {
 #[error("{} cannot be used: {source}", path.display())]
 struct NotWritten {
     path: PathBuf,
-    source: std::io::Error,
+    source: io::Error,
 }
 
 impl Failure for NotWritten {
