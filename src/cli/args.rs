@@ -120,7 +120,7 @@ pub enum Command {
     /// Both are booted as `up` boots them and are gone afterwards. Compared are
     /// machine-id, boot id, host name, ssh host keys, Docker's engine id, the
     /// addresses of network cards, random seed, DHCP client id, iSCSI and NVMe
-    /// names. One that is equal, or that only one of them has, is exit code 5.
+    /// names. One that is equal, or that one of them lacks, is exit code 5.
     #[command(after_help = examples::CLONE)]
     Clone(Clones),
     /// List the local VMs and how they are

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use serde::Serialize;
+use std::time::Duration;
 
 use super::client::{self, LOOK, mute};
 use super::control::State;
@@ -18,6 +17,8 @@ use super::wanted::{Individual, Many, Personal, Table};
 use crate::base::event::Task;
 use crate::base::size::ByteSize;
 use crate::base::text::printable;
+use crate::machine::probe::probe;
+use crate::machine::runner::boot_limit;
 
 /// Prints what must be a machine's own.
 const IDENTITY: &str = include_str!("identity.sh");
@@ -25,11 +26,16 @@ const IDENTITY: &str = include_str!("identity.sh");
 const PRINTED_BYTES: usize = 1 << 20;
 /// What the directory of such machines begins with, below the state directory.
 const PREFIX: &str = "clones-";
+/// Tries to remove it, with [`LOOK`] between them.
+const REMOVALS: usize = 200;
 /// Their names, and so their host names.
 const NAMES: [&str; 2] = ["clone-1", "clone-2"];
 
+/// What one machine has. A name without a value is what should be there and is not.
+type Identity = BTreeMap<String, Option<String>>;
+
 /// One thing that must be a machine's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Own {
     /// What it is: `machine id`.
     pub name: String,
@@ -50,7 +56,7 @@ impl Own {
 /// future is dropped.
 ///
 /// # Errors
-/// They do not come up, or the runner cannot be brought into the image's initramfs.
+/// They do not come up, do not answer, or the runner cannot be brought into the image's initramfs.
 pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<&Path>, task: &Task) -> Result<Vec<Own>, RunError> {
     let failed = |source| RunError::State { path: state.to_owned(), source };
     fs::create_dir_all(state).map_err(failed)?;
@@ -71,19 +77,42 @@ pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<
     };
     let places = make(&Machines::below(dir.path()), path, &wanted, store).await?;
     let [one, other] = &places[..] else { unreachable!("two were wanted") };
-    let lives = async { tokio::try_join!(supervise(one, store), supervise(other, store)) };
-    let answers = async { tokio::try_join!(identity(one, task), identity(other, task)) };
-    let answers = tokio::select! {
-        biased;
-        answers = answers => answers,
-        ended = lives => Err(ended.err().unwrap_or_else(|| client::off(one))),
-    };
+    // As long again as a boot may take: what is paused, or hangs when it is up, is not waited for.
+    let limit = boot_limit(probe().await?.accelerator) * 2;
+    let answers = answers((one, other), store, limit, task).await;
+    // A thread that read the kernel of a clone which was cut off may still write it.
+    for _ in 0..REMOVALS {
+        if fs::remove_dir_all(dir.path()).is_ok() {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
     let (one, other) = answers.map_err(|error| RunError::Clone(Box::new(error)))?;
     Ok(side_by_side(one, other))
 }
 
+/// Let the two machines live until both have told what is their own.
+async fn answers(
+    (one, other): (&Place, &Place),
+    store: Option<&Path>,
+    limit: Duration,
+    task: &Task,
+) -> Result<(Identity, Identity), RunError> {
+    let lives = async { tokio::try_join!(supervise(one, store), supervise(other, store)) };
+    let answer = async |place| match tokio::time::timeout(limit, identity(place, task)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(mute(place, format!("it has not told what is its own in {} s", limit.as_secs()))),
+    };
+    let answers = async { tokio::try_join!(answer(one), answer(other)) };
+    tokio::select! {
+        biased;
+        answers = answers => answers,
+        ended = lives => Err(ended.err().unwrap_or_else(|| client::off(one))),
+    }
+}
+
 /// What must be the machine's own, when its boot is over.
-async fn identity(place: &Place, task: &Task) -> Result<BTreeMap<String, String>, RunError> {
+async fn identity(place: &Place, task: &Task) -> Result<Identity, RunError> {
     let mut last = String::new();
     loop {
         match client::status(place).await? {
@@ -95,7 +124,7 @@ async fn identity(place: &Place, task: &Task) -> Result<BTreeMap<String, String>
                 task.step(&format!("{}: {}", place.name(), printable(&last)));
             }
             Some(status) if status.state == State::Up => break,
-            // Its supervisor has not begun, or it is paused: what failed ends the supervisor.
+            // Its supervisor has not begun, or it is paused.
             _ => {}
         }
         tokio::time::sleep(LOOK).await;
@@ -108,14 +137,14 @@ async fn identity(place: &Place, task: &Task) -> Result<BTreeMap<String, String>
 }
 
 /// Lines of a name, a tab and a value. An empty one is none.
-fn values(printed: &str) -> BTreeMap<String, String> {
+fn values(printed: &str) -> Identity {
     let pairs = printed.lines().filter_map(|line| line.split_once('\t'));
-    pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).filter(|(_, value)| !value.is_empty()).collect()
+    pairs.map(|(name, value)| (name.to_owned(), Some(value.trim().to_owned()).filter(|value| !value.is_empty()))).collect()
 }
 
-fn side_by_side(mut one: BTreeMap<String, String>, mut other: BTreeMap<String, String>) -> Vec<Own> {
+fn side_by_side(mut one: Identity, mut other: Identity) -> Vec<Own> {
     let names: BTreeSet<String> = one.keys().chain(other.keys()).cloned().collect();
-    names.into_iter().map(|name| Own { values: [one.remove(&name), other.remove(&name)], name }).collect()
+    names.into_iter().map(|name| Own { values: [&mut one, &mut other].map(|of| of.remove(&name).flatten()), name }).collect()
 }
 
 #[cfg(test)]
@@ -128,6 +157,6 @@ mod tests {
         let other = values("machine id\ta\nhost name\tclone-2\nhost id\t\n");
         let compared = side_by_side(one, other);
         let told: Vec<_> = compared.iter().map(|own| (own.name.as_str(), own.differs())).collect();
-        assert_eq!(told, [("host name", true), ("machine id", false), ("ssh host key, ed25519", false)]);
+        assert_eq!(told, [("host id", false), ("host name", true), ("machine id", false), ("ssh host key, ed25519", false)]);
     }
 }

@@ -17,7 +17,7 @@ say_file() { # NAME FILE
     [ ! -e "$2" ] || say "$1" "$(tr -s '[:space:]' ' ' < "$2")"
 }
 
-say_file 'machine id' /etc/machine-id
+say 'machine id' "$(cat /etc/machine-id 2> /dev/null)"
 say_file 'boot id' /proc/sys/kernel/random/boot_id
 say_file 'host name' /proc/sys/kernel/hostname
 say_file 'host id' /etc/hostid

@@ -42,7 +42,11 @@ pub async fn clone(args: &Clones, context: &Context) -> Result<(), AnyFailure> {
 
 fn table(compared: &[Own]) -> String {
     let line = |own: &Own| {
-        let verdict = if own.differs() { "differs" } else { "SHARED" };
+        let verdict = match &own.values {
+            _ if own.differs() => "differs",
+            [Some(_), Some(_)] => "SHARED",
+            _ => "MISSING",
+        };
         let [one, other] = own.values.each_ref().map(|value| value.as_deref().map_or_else(|| "none".to_owned(), shown));
         format!("{verdict:<8}  {}: {one} and {other}\n", printable(&own.name))
     };
@@ -58,7 +62,7 @@ fn shown(value: &str) -> String {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("two clones of {} are not two: {shared} of {all} identities are the same in both, or only one has them", image.display())]
+#[error("two clones of {} are not two: {shared} of {all} identities are the same in both, or missing", image.display())]
 struct Shared {
     image: PathBuf,
     shared: usize,
@@ -73,5 +77,27 @@ impl Failure for Shared {
     fn remedy(&self) -> Option<String> {
         let image = self.image.display();
         Some(format!("build the image anew from its recipe, which seals it; `goldsmith image audit {image}` names what a copy took along"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shared_and_what_is_missing_stands_out() {
+        let own =
+            |name: &str, values: [Option<&str>; 2]| Own { name: name.to_owned(), values: values.map(|value| value.map(str::to_owned)) };
+        let key = format!("AAAA{}", "k".repeat(60));
+        let compared = [
+            own("machine id", [Some("a"), Some("a")]),
+            own("host id", [None, None]),
+            own("key", [Some(key.as_str()), Some("other\x1b[2J")]),
+        ];
+        let expected = format!(
+            "SHARED    machine id: a and a\nMISSING   host id: none and none\ndiffers   key: ...{} and other\n1 of 3 differ\n",
+            "k".repeat(24)
+        );
+        assert_eq!(table(&compared), expected);
     }
 }
