@@ -32,6 +32,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::failure::{Class, Failure};
 use crate::base::lock::Lock;
 use crate::base::process::{Invocation, Tool};
+use crate::base::random::random;
 
 use holds::Holds;
 
@@ -245,7 +246,7 @@ impl Store {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 file => return file?.read_exact(&mut secret).map(|()| secret),
             }
-            rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())?;
+            secret = random();
             let draft = tempfile::Builder::new().prefix(".secret-").tempfile_in(&self.root)?;
             fs::OpenOptions::new().write(true).mode(0o600).open(draft.path())?.write_all(&secret)?;
             draft.as_file().sync_all()?;
