@@ -1,11 +1,12 @@
 //! Local machines with names, as their user meets them: `up`, `exec`, `shell`, `ssh`, `ps`, `logs`, `stop`, `start`, `rm` and their like.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -342,6 +343,8 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     let output = ended(Command::new("sh").args(["-c", &through]).env("XDG_STATE_HOME", home.dir.path()));
     assert!(output.stdout == bytes, "the bytes came back otherwise: {}", String::from_utf8_lossy(&output.stderr));
 
+    a_mark_s_beginning_goes_through_at_once(&home);
+
     // Several at once, and one that leaves a process behind with its output.
     let told = &|n: u32| home.said(&["exec", "vm", "--", "sh", "-c", &format!("sleep 1; echo {n}")]);
     let said: Vec<String> = thread::scope(|scope| {
@@ -401,6 +404,33 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before);
     home.said(&["rm", "vm"]);
     assert!(!home.machine("vm").exists());
+}
+
+/// Of a command that waits for an answer to what the marks of its outputs begin with.
+fn a_mark_s_beginning_goes_through_at_once(home: &Home) {
+    for beginning in ["\u{1e}", "\u{1e}goldsmith "] {
+        let script = format!("printf '{beginning}'; read -r answer; echo \"got $answer\"; exit 3");
+        let mut asks = home.command(&["exec", "vm", "--", "sh", "-c", &script]);
+        let mut child = asks.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut answer, mut said) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let (heard, come) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut bytes = vec![0; beginning.len()];
+                // At the output's end it is told by nobody.
+                let _ = said.read_exact(&mut bytes).map(|()| heard.send(bytes).unwrap());
+                let mut rest = String::new();
+                said.read_to_string(&mut rest).unwrap();
+                assert_eq!(rest, "got it\n");
+            });
+            let come = come.recv_timeout(Duration::from_secs(120));
+            // Also when nothing came, so that the command ends.
+            answer.write_all(b"it\n").unwrap();
+            drop(answer);
+            assert_eq!(come.as_deref(), Ok(beginning.as_bytes()), "held back");
+        });
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+    }
 }
 
 /// In terminals of their own: both see what one types and what the system answers.

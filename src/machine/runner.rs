@@ -173,6 +173,7 @@ enum Said {
     Thawed,
     Bye,
     Unmounted,
+    Ended { slot: usize, number: u64 },
     Free(usize),
     Failed(String),
     Output(String),
@@ -191,6 +192,10 @@ fn understand(line: &str, nonce: &str) -> Said {
         ["thawed"] => Said::Thawed,
         ["bye"] => Said::Bye,
         ["unmounted"] => Said::Unmounted,
+        ["ended", slot, number] => match (slot.parse(), number.parse()) {
+            (Ok(slot), Ok(number)) => Said::Ended { slot, number },
+            _ => Said::Failed(words.to_owned()),
+        },
         ["free", slot] => slot.parse().map_or_else(|_| Said::Failed(words.to_owned()), Said::Free),
         _ => Said::Failed(words.to_owned()),
     }

@@ -15,7 +15,7 @@ pub(super) struct Marked {
     begin: Vec<u8>,
     end: Vec<u8>,
     begun: bool,
-    /// What may be a part of a mark.
+    /// What may be a part of a mark, before the beginning or when the end is near.
     held: Vec<u8>,
 }
 
@@ -32,7 +32,10 @@ impl Marked {
     }
 
     /// Take in `bytes`. What of them is surely the command's goes to `output`; its exit status is given when the end mark is whole.
-    pub(super) fn take(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Option<i32> {
+    ///
+    /// While the command runs (`ended` is false), there is no end mark, and nothing is held back: it may have written the first byte of a mark
+    /// and wait for an answer to it, as each 256th packet of ssh does.
+    pub(super) fn take(&mut self, bytes: &[u8], ended: bool, output: &mut Vec<u8>) -> Option<i32> {
         self.held.extend_from_slice(bytes);
         if !self.begun {
             match memmem::find(&self.held, &self.begin) {
@@ -45,6 +48,10 @@ impl Marked {
                 }
             }
             self.begun = true;
+        }
+        if !ended {
+            output.append(&mut self.held);
+            return None;
         }
         if let Some(at) = memmem::find(&self.held, &self.end) {
             output.extend(self.held.drain(..at));
@@ -86,7 +93,7 @@ mod tests {
             for size in [1, 2, 3, 7, 1000] {
                 let (mut marked, mut output, mut found) = (Marked::new("n0", 7), Vec::new(), None);
                 for piece in said.as_bytes().chunks(size) {
-                    found = found.or_else(|| marked.take(piece, &mut output));
+                    found = found.or_else(|| marked.take(piece, true, &mut output));
                 }
                 assert_eq!((String::from_utf8(output).unwrap().as_str(), found), (expected, status), "{said:?} in pieces of {size}");
             }
@@ -94,15 +101,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_held_back_while_the_command_runs() {
+        let (begin, end) = (&b"\x1egoldsmith n0 begin 7\n"[..], &b"\x1egoldsmith n0 end 7 0\n"[..]);
+        for size in [1, 2, 3, 7, 1000] {
+            let (mut marked, mut output) = (Marked::new("n0", 7), Vec::new());
+            [begin, end].concat().chunks(size).for_each(|piece| assert_eq!(marked.take(piece, false, &mut output), None));
+            assert_eq!(output, end, "in pieces of {size}");
+            output.clear();
+            assert_eq!(marked.take(&[b"left", end].concat(), true, &mut output), Some(0));
+            assert_eq!(output, b"left");
+        }
+    }
+
+    #[test]
     fn little_is_held_back() {
         let (mut marked, mut output) = (Marked::new("n0", 7), Vec::new());
-        marked.take(b"\x1egoldsmith n0 begin 7\n", &mut output);
+        marked.take(b"\x1egoldsmith n0 begin 7\n", true, &mut output);
         for _ in 0..100 {
-            marked.take(&[0x1e; 4096], &mut output);
+            marked.take(&[0x1e; 4096], true, &mut output);
             assert!(marked.held.len() < marked.end.len());
         }
         let (mut silent, mut nothing) = (Marked::new("n0", 8), Vec::new());
-        (0..100).for_each(|_| assert_eq!(silent.take(&[b'x'; 4096], &mut nothing), None));
+        (0..100).for_each(|_| assert_eq!(silent.take(&[b'x'; 4096], false, &mut nothing), None));
         assert!(silent.held.len() < silent.begin.len() && nothing.is_empty());
     }
 }

@@ -12,6 +12,8 @@
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
@@ -93,8 +95,13 @@ enum SlotState {
     Idle,
     /// A session waits in it for its command.
     Ready([UnixStream; 3]),
-    /// A session runs in it. It is told when the guest has given it up.
-    Taken(oneshot::Sender<()>),
+    /// A session runs in it.
+    Taken {
+        /// Whether its command has ended, as [`Output`] has it.
+        ended: Arc<AtomicBool>,
+        /// Told when the guest has given the session up.
+        free: oneshot::Sender<()>,
+    },
 }
 
 impl Resident {
@@ -128,10 +135,19 @@ impl Resident {
                 Some(line) = self.lines.next() => match understand(&line, &self.nonce) {
                     Said::Hello => return Happened::Up,
                     Said::Failed(words) => return Happened::Failed(words.strip_prefix("failed ").unwrap_or(&words).to_owned()),
+                    Said::Ended { slot, number } => self.expect_marks(slot, number),
                     Said::Free(slot) if slot < SLOTS => return Happened::Freed(slot),
                     _ => {}
                 },
             }
+        }
+    }
+
+    /// A command has ended. Its outputs are read otherwise from now on; then the guest may set the marks.
+    fn expect_marks(&self, slot: usize, number: u64) {
+        if let Some(Slot { state: SlotState::Taken { ended, .. }, .. }) = self.slots.get(slot) {
+            ended.store(true, Ordering::SeqCst);
+            self.say(format!("mark {slot} {number}"));
         }
     }
 
@@ -149,7 +165,7 @@ impl Resident {
     /// not read comes to the next one.
     pub async fn renew(&mut self, slot: usize) {
         // To the session's user: an output that has not ended by now does not go on.
-        if let SlotState::Taken(free) = mem::replace(&mut self.slots[slot].state, SlotState::Idle) {
+        if let SlotState::Taken { free, .. } = mem::replace(&mut self.slots[slot].state, SlotState::Idle) {
             let _ = free.send(());
         }
         self.make_ready(slot).await;
@@ -170,7 +186,8 @@ impl Resident {
         self.prepare().await;
         let slot = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Ready(_)))?;
         let (free, freed) = oneshot::channel();
-        let ready = mem::replace(&mut self.slots[slot].state, SlotState::Taken(free));
+        let ended = Arc::new(AtomicBool::new(false));
+        let ready = mem::replace(&mut self.slots[slot].state, SlotState::Taken { ended: Arc::clone(&ended), free });
         let SlotState::Ready([input, output, errors]) = ready else { return None };
         // While this command runs, not before it.
         self.prepare().await;
@@ -178,7 +195,7 @@ impl Resident {
         let number = self.count;
         let on = size.map_or_else(|| "pipe".to_owned(), |Size { rows, columns }| format!("{rows}x{columns}"));
         self.say(format!("open {slot} {number} {on} {}", words.0));
-        let output_of = |stream| Output { stream, marked: Marked::new(&self.nonce, number) };
+        let output_of = |stream| Output { stream, marked: Marked::new(&self.nonce, number), ended: Arc::clone(&ended) };
         Some(Session { slot, number, input, output: output_of(output), errors: output_of(errors), freed })
     }
 
@@ -254,6 +271,8 @@ pub struct Session {
 pub struct Output {
     stream: UnixStream,
     marked: Marked,
+    /// Whether the guest has said that the command has ended. It writes the end marks after the host has heard that.
+    ended: Arc<AtomicBool>,
 }
 
 impl Output {
@@ -265,7 +284,7 @@ impl Output {
         let mut buffer = vec![0; PIECE];
         match self.stream.read(&mut buffer).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            count => Ok(self.marked.take(&buffer[..count], output)),
+            count => Ok(self.marked.take(&buffer[..count], self.ended.load(Ordering::SeqCst), output)),
         }
     }
 

@@ -3,13 +3,14 @@
 #        sh sessions.sh                     in a slot's directory: wait for a command and become it
 #
 #   host    ready SLOT | open SLOT NUMBER pipe WORDS | open SLOT NUMBER ROWSxCOLUMNS WORDS
-#           size SLOT ROWS COLUMNS | eof SLOT NUMBER | close SLOT NUMBER | names ADDRESS=NAME … | off
-#   guest   hello MODE | failed WHY | free SLOT
+#           size SLOT ROWS COLUMNS | eof SLOT NUMBER | mark SLOT NUMBER | close SLOT NUMBER | names ADDRESS=NAME … | off
+#   guest   hello MODE | failed WHY | ended SLOT NUMBER | free SLOT
 #
 # Slot n has the three ports after the control port's that follow 3n others: what the command reads, its output, its error output. In a slot
 # that is ready, all processes of a session wait, so that a command begins at once. WORDS are quoted for this shell; $gs_newline stands for a
 # line's end. Each output stands between two marks of ours, `begin` and `end` with the exit status, so that the host knows where it ends
-# though the port stays open. A mark begins with the record separator (octal 36) and has the nonce of this boot.
+# though the port stays open. A mark begins with the record separator (octal 36) and has the nonce of this boot. A command may write what a mark
+# begins with, and wait for an answer to it: so the host looks for the end mark only after `ended`, and the mark is written after `mark`.
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root SHELL=/bin/sh
 read -r gs_nonce < /run/goldsmith/nonce
@@ -42,6 +43,8 @@ on_pipes() {
 become() {
     read -r gs_number gs_size gs_words < order || exit
     echo "$gs_number" > number
+    # The host may have closed it meanwhile. `close` writes before it reads the number, and this reads after it has written the number.
+    if 2> /dev/null read -r gs_closed < closed && [ "$gs_closed" = "$gs_number" ]; then exit; fi
     mark 1 "begin $gs_number"
     mark 2 "begin $gs_number"
     case $gs_size in
@@ -69,7 +72,6 @@ session() { # SLOT
     gs_first=$((2 + $1 * 3))
     trap 'gs_closed=yes; kill $gs_cats' TERM
     cd "$gs_sessions/$1" || exit
-    : > number
     # A process that an earlier command left behind may still hold them: a port is opened once. This ends the session.
     exec 4< "$gs_ports$gs_first" 5> "$gs_ports$((gs_first + 1))" 6> "$gs_ports$((gs_first + 2))"
     cat < out >&5 3>&- 4<&- 6>&- &
@@ -90,7 +92,13 @@ session() { # SLOT
         [ -n "$gs_closed" ] && kill -s 0 "$gs_main"
     do :; done
     : > pid > tty
-    read -r gs_number < number
+    # Open for both directions, it keeps what is written from now on, and nobody waits for the other.
+    exec 9<> told
+    if read -r gs_number < number && [ -z "$gs_closed" ]; then
+        say "ended $1 $gs_number"
+        while read -r gs_told <&9 && [ "$gs_told" != "$gs_number" ]; do :; done
+    fi
+    exec 9>&-
     mark 7 "end $gs_number $gs_status"
     mark 8 "end $gs_number $gs_status"
     exec 7>&- 8>&-
@@ -124,13 +132,15 @@ while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
     ready)
         if [ ! -d "$gs_sessions/$gs_slot" ]; then
             mkdir -p "$gs_sessions/$gs_slot"
-            mkfifo "$gs_sessions/$gs_slot/in" "$gs_sessions/$gs_slot/out" "$gs_sessions/$gs_slot/err" "$gs_sessions/$gs_slot/order"
+            (cd "$gs_sessions/$gs_slot" && mkfifo in out err order told && : > number)
         fi
         (
             (session "$gs_slot") &
             echo $! > "$gs_sessions/$gs_slot/session"
             # One that could not open its ports is not tried again at once.
             wait $! || sleep 1
+            # From now on, what the host still says of this session's command must not reach the next one.
+            : > "$gs_sessions/$gs_slot/number"
             say free "$gs_slot"
         ) &
         ;;
@@ -147,10 +157,17 @@ while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
     eof)
         echo "$gs_number" > "$gs_sessions/$gs_slot/eof"
         ;;
+    mark)
+        echo "$gs_number" 1<> "$gs_sessions/$gs_slot/told"
+        ;;
     close)
         echo "$gs_number" > "$gs_sessions/$gs_slot/closed"
-        kill -s HUP -- "$(group "$gs_slot")" 2> /dev/null
-        read -r gs_pid < "$gs_sessions/$gs_slot/session" && kill "$gs_pid"
+        if read -r gs_running < "$gs_sessions/$gs_slot/number" && [ "$gs_running" = "$gs_number" ]; then
+            kill -s HUP -- "$(group "$gs_slot")" 2> /dev/null
+            read -r gs_pid < "$gs_sessions/$gs_slot/session" && kill "$gs_pid"
+        fi
+        # It may wait for `mark`.
+        echo "$gs_number" 1<> "$gs_sessions/$gs_slot/told"
         ;;
     names)
         # Each is a word.
