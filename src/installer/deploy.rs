@@ -75,6 +75,16 @@ const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
 /// The suites whose systemd-repart(8) comes with `systemd`; Debian's 256.1-1 moved it into a package of its own (changelog of systemd).
 const REPART_IN_SYSTEMD: [&str; 2] = ["bullseye", "bookworm"];
 
+/// Suites in which `/bin`, `/sbin` and `/lib` become links to those below `/usr` by a package, whose script brings all of Perl, 48 MB: there
+/// `init-system-helpers` needs `usrmerge | usr-is-merged`. The second only wants to see that they are links. debootstrap makes them first and
+/// takes the second (scripts/debian-common, `MERGED_USR`), and so do we.
+const MERGED_BY_PACKAGE: [&str; 1] = ["bookworm"];
+
+/// The package that wants to see links.
+pub const IS_MERGED: &str = "usr-is-merged";
+/// The package that makes them.
+pub const MERGES: &str = "usrmerge";
+
 /// Locales of Debian's C library itself; others are made by locale-gen(8).
 const BUILT_IN_LOCALES: [&str; 3] = ["C", "POSIX", "C.UTF-8"];
 
@@ -113,9 +123,13 @@ pub fn packages(recipe: &Recipe) -> Vec<String> {
     if recipe.users.iter().any(|user| user.sudo) {
         packages.push("sudo".to_owned());
     }
-    let apart = matches!(&recipe.media, Media::Deploy { suite, .. } if !REPART_IN_SYSTEMD.contains(&suite.as_str()));
-    if recipe.disk.grow && apart {
-        packages.push("systemd-repart".to_owned());
+    if let Media::Deploy { suite, .. } = &recipe.media {
+        if recipe.disk.grow && !REPART_IN_SYSTEMD.contains(&suite.as_str()) {
+            packages.push("systemd-repart".to_owned());
+        }
+        if MERGED_BY_PACKAGE.contains(&suite.as_str()) && !wanted.iter().any(|name| name == MERGES) {
+            packages.push(IS_MERGED.to_owned());
+        }
     }
     for name in wanted {
         if !packages.contains(name) {

@@ -16,11 +16,15 @@ export GS_NAME=unnamed-image
 # file of it are there: mmdebstrap needs them.
 perl -e 'require "syscall.ph"; my $name = shift; syscall(&SYS_sethostname, $name, length $name) == 0 or die "sethostname: $!\n"' "$GS_NAME"
 
+# This package only wants to see that /bin, /sbin and /lib are links. Where it is named, they are made first.
+merged=
+case ,$GS_PACKAGES, in *,usr-is-merged,*) merged=--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr ;; esac
+
 mmdebstrap --format=directory --variant=apt --include="$GS_PACKAGES" \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt=force-unsafe-io \
     --setup-hook='cp "$1/etc/apt/sources.list" "$GS_WORK/sources.default"' \
-    --setup-hook='cp "$GS_WORK/sources.list" "$1/etc/apt/sources.list"' \
+    --setup-hook='cp "$GS_WORK/sources.list" "$1/etc/apt/sources.list"' ${merged:+"$merged"} \
     --setup-hook='echo "$GS_NAME" > "$1/etc/hostname"' \
     --setup-hook='printf "%s\n" "127.0.0.1 localhost" "127.0.1.1 $GS_NAME" > "$1/etc/hosts"' \
     --customize-hook='cp "$GS_WORK/sources.default" "$1/etc/apt/sources.list"' \

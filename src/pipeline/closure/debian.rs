@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::forecast::{Forecast, found_before, refusals};
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
+use crate::installer::deploy;
 use crate::packages::debian::{add_packages, pick};
 use crate::packages::solve::Closure;
 use crate::packages::{Asked, Question, Scheme, Universe, What, resolve};
@@ -50,7 +51,10 @@ fn question(packages: &[String]) -> Question {
     let asked = |what| Asked { what, by: "the recipe".to_owned() };
     let package = |name: &str| asked(What::Package(name.to_owned()));
     let base = [Asked { what: What::Essential, by: "Debian".to_owned() }, Asked { by: "mmdebstrap".to_owned(), ..package("apt") }];
-    Question { asked: base.into_iter().chain(packages.iter().map(|name| package(name))).collect(), ..Question::default() }
+    let asked = base.into_iter().chain(packages.iter().map(|name| package(name))).collect();
+    // The tree has the links before an essential package could ask for the other one (tree.sh).
+    let merged = packages.iter().any(|name| name == deploy::IS_MERGED);
+    Question { asked, forbidden: merged.then(|| deploy::MERGES.to_owned()).into_iter().collect(), ..Question::default() }
 }
 
 fn answer(found: &[SuiteIndex], question: &Question) -> Result<Found, AnyFailure> {
