@@ -47,6 +47,8 @@ const AR_TIME: std::ops::Range<usize> = 16..28;
 pub struct DebianRepository {
     /// The directory: `Release`, `Packages`, and a link for each package.
     pub dir: PathBuf,
+    /// How many packages there are.
+    pub packages: u64,
     /// When the newest of the packages was built, in seconds since 1970. It follows from the packages alone.
     pub epoch: u64,
 }
@@ -171,7 +173,7 @@ fn lay_out(dir: &Path, suite: &str, index: &str, files: &[(String, PathBuf)]) ->
         // A file of apt's own name for it, in a store whose names are digests.
         symlink(file, dir.join(name)).map_err(SourceError::unwritable(&dir.join(name)))?;
     }
-    Ok(DebianRepository { dir: dir.to_owned(), epoch })
+    Ok(DebianRepository { dir: dir.to_owned(), packages: files.len() as u64, epoch })
 }
 
 /// When a package was built, in seconds since 1970: the time of its first member (deb(5), ar(5)), which dpkg-deb takes of `SOURCE_DATE_EPOCH`.

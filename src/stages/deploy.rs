@@ -10,7 +10,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use super::{RAW, StageError, drive};
-use crate::base::event::Task;
+use crate::base::event::{Task, Unit};
 use crate::base::failure::Class;
 use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::image::ext4::Mke2fs;
@@ -46,7 +46,7 @@ pub async fn deploy(work: &DeployWork, packages: &DebianRepository, dir: &Path, 
     drop(create_raw(&disk, layout.disk_size, INSTALL_BYTES)?);
     let place = bench.scratch.join("deploy");
     lay_out(work, packages, &place).map_err(scratch(&place))?;
-    let mke2fs = assemble(work, &layout, packages.epoch, &place, &disk, bench.deadline, task).await?;
+    let mke2fs = assemble(work, &layout, packages, &place, &disk, bench.deadline, task).await?;
     let mut file = File::options().read(true).write(true).open(&disk).map_err(scratch(&disk))?;
     mke2fs.settle_times(&file, &disk)?;
     if let Some(esp) = layout.partition(Role::Esp) {
@@ -85,7 +85,7 @@ fn source_line(dir: &Path) -> String {
 async fn assemble(
     work: &DeployWork,
     layout: &Layout,
-    epoch: u64,
+    &DebianRepository { packages, epoch, .. }: &DebianRepository,
     place: &Path,
     disk: &Path,
     deadline: Duration,
@@ -110,10 +110,10 @@ async fn assemble(
     let result = invocation
         .run_with(|line| {
             task.line("mmdebstrap", line);
-            if line.starts_with(FAILED) {
-                // No step: the failure will tell it.
-            } else if let Some(step) = line.strip_prefix("I: ").or_else(|| line.strip_prefix("goldsmith: ")) {
-                task.step(step.trim_end_matches('.'));
+            match doing(line) {
+                Some(Doing::Step(step)) => task.step(step),
+                Some(Doing::Package(number)) => task.progress("installing packages", number, Some(packages), Unit::Steps),
+                None => {}
             }
             lines.push(line.to_owned());
         })
@@ -123,6 +123,34 @@ async fn assemble(
         Err(ProcessError::Failed { .. }) => Err(explain(&lines)),
         Err(other) => Err(other.into()),
     }
+}
+
+/// What a line tells of the work.
+#[derive(Debug, PartialEq, Eq)]
+enum Doing<'l> {
+    /// It is at this step.
+    Step(&'l str),
+    /// So many packages are installed.
+    Package(u64),
+}
+
+/// What mmdebstrap says it does (1.3.5, its `info` lines), and how people say it. Its other lines speak of itself: of its mode, its hooks.
+const STEPS: [(&str, &str); 5] = [
+    ("running apt-get update", "reading the package index"),
+    ("downloading packages with apt", "copying the essential packages"),
+    ("extracting archives", "unpacking the essential packages"),
+    ("installing essential packages", "installing the essential packages"),
+    ("installing remaining packages inside the chroot", "unpacking packages"),
+];
+
+fn doing(line: &str) -> Option<Doing<'_>> {
+    if let Some(said) = line.strip_prefix("I: ") {
+        let said = said.trim_end_matches('.');
+        return STEPS.iter().find(|(theirs, _)| *theirs == said).map(|(_, ours)| Doing::Step(ours));
+    }
+    // A failure will tell what the settings were at.
+    let ours = line.strip_prefix("goldsmith: ").filter(|_| !line.starts_with(FAILED))?;
+    Some(ours.strip_prefix("package ").and_then(|number| number.parse().ok()).map_or(Doing::Step(ours), Doing::Package))
 }
 
 /// What apt, dpkg, mmdebstrap and mke2fs say when they fail, whose fault it is, and what to do. The first row that fits is the cause: a
@@ -209,6 +237,23 @@ async fn install_boot_loader(work: &DeployWork, disk: PathBuf, bench: &Bench<'_>
 mod tests {
     use super::*;
     use crate::base::failure::Failure;
+
+    #[test]
+    fn steps_are_told_in_words_for_people() {
+        for (line, expected) in [
+            ("I: installing essential packages...", Some(Doing::Step("installing the essential packages"))),
+            ("goldsmith: package 120", Some(Doing::Package(120))),
+            ("goldsmith: enabling docker", Some(Doing::Step("enabling docker"))),
+            // A package's name, not a number.
+            ("goldsmith: package list", Some(Doing::Step("package list"))),
+            ("I: running --customize-hook in shell: sh -c 'cp \"$1\"' exec /x", None),
+            ("I: automatically chosen mode: root", None),
+            ("Setting up x (1) ...", None),
+        ] {
+            assert_eq!(doing(line), expected, "{line}");
+        }
+        assert_eq!(doing(&format!("{FAILED}enabling x: no such unit")), None);
+    }
 
     #[test]
     fn what_the_tools_say_becomes_a_cause_and_a_remedy() {

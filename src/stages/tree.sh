@@ -16,6 +16,13 @@ export GS_NAME=unnamed-image
 # file of it are there: mmdebstrap needs them.
 perl -e 'require "syscall.ph"; my $name = shift; syscall(&SYS_sethostname, $name, length $name) == 0 or die "sethostname: $!\n"' "$GS_NAME"
 
+# dpkg's log tells of each package that is set up (dpkg(1), FILES): how far the installation is. Some are set up twice.
+follow() {
+    tail -q -n +1 -F --pid=$$ "$GS_WORK/tree/var/log/dpkg.log" 2>/dev/null |
+        awk '$3 == "status" && $4 == "installed" && !seen[$5]++ { print "goldsmith: package " (++count); fflush() }'
+}
+follow &
+
 # This package only wants to see that /bin, /sbin and /lib are links. Where it is named, they are made first.
 merged=
 case ,$GS_PACKAGES, in *,usr-is-merged,*) merged=--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr ;; esac
