@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! recipe ─resolve, choose→ pins ─plan→ stages ─foresee, gather; each: layer from the store, or run→ sealed layer
-//!        ─flatten→ image ─verify→ report ─tell what changed, write other formats and the report, publish→ artifact
+//!        ─flatten→ image ─verify, or recall the proof of the same bytes→ report ─tell what changed, write other formats and the report, publish→ artifact
 //! ```
 
 mod changed;
@@ -42,7 +42,7 @@ use crate::verify::{Promises, Report};
 use inputs::{foresee, gather, prove_packages};
 use jobs::Start;
 use preflight::Ahead;
-use proof::{bench, prove, subnet};
+use proof::{bench, prove, prove_once, subnet};
 use published::PublicLog;
 
 pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
@@ -116,18 +116,17 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
 
     let draft = Draft::begin(request.target)?;
     let image = draft.path().join(format!("{}.qcow2", recipe.name));
-    flatten::flatten(&sealed, &image, recipe.output.compress, events).await?;
+    let record = flatten::flatten(&sealed, &image, recipe.output.compress, events).await?;
 
     let promises = promises(recipe, &resolved);
     let bench = Bench { subnet: subnet(&recipe.system.network), ..bench };
-    let report = prove(&image, request.store, &promises, &bench, events).await?;
+    let report = prove_once(&image, record.sha256, request.store, &promises, &bench, events).await?;
     let changes = changed::tell(request.target, &plan.content_id, &image, events).await;
 
     let exports = handed_over::write(recipe, &image, events).await?;
 
     let task = events.task("publish");
-    let image = manifest::image_record(&image, &task).await?;
-    let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, (image, exports)).await;
+    let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, (record, exports)).await;
     let page = page::write(draft.path(), &manifest, recorder, changes, &request.private_paths(), events);
     page.map_err(failure::unwritable(draft.path()))?;
     fs::copy(scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;

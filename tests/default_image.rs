@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::apt_repository_cases::Repository;
 use crate::container_cases;
-use crate::fixture::{fixture, goldsmith, holds, machines, place, root_override};
+use crate::fixture::{Fixture, fixture, goldsmith, holds, machines, place, root_override};
 use crate::online_cases::server::Server;
 use crate::support::make_disk;
 
@@ -50,6 +50,31 @@ fn the_default_image_is_built_and_proved() {
     let output = fixture.artifact.to_str().unwrap();
     let again = goldsmith(&["build", "debian-12-docker", "-o", output, "--set", &root_override(&fixture.key)]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&again.stdout), format!("{}: up to date\n", image.display()));
+    the_same_bytes_are_proved_once(fixture, &manifest);
+}
+
+/// Elsewhere it is made anew, of the layers that are there; the verdict is that of the first proof. The fixture may be of another goldsmith, whose
+/// proof does not count: so the second of two is looked at.
+fn the_same_bytes_are_proved_once(fixture: &Fixture, manifest: &Value) {
+    let elsewhere = place().join("elsewhere");
+    let build = || {
+        let _ = fs::remove_dir_all(&elsewhere);
+        let built = goldsmith(&["build", "debian-12-docker", "-o"]).arg(&elsewhere).args(["--set", &root_override(&fixture.key)]).output();
+        built.unwrap()
+    };
+    build();
+    let built = build();
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert!(
+        built.status.success() && said.contains("verify: cached") && said.contains("the same bytes passed the same checks at "),
+        "{said}"
+    );
+    assert!(!said.contains("booting"), "{said}");
+    let again: Value = serde_json::from_slice(&fs::read(elsewhere.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!((&again["image"], &again["promises"]), (&manifest["image"], &manifest["promises"]));
+    let names = |manifest: &Value| manifest["checks"].as_array().unwrap().iter().map(|check| check["name"].clone()).collect::<Vec<_>>();
+    assert_eq!((names(&again), &again["verification"]["verified"]), (names(manifest), &Value::Bool(true)));
+    fs::remove_dir_all(&elsewhere).unwrap();
 }
 
 /// An artifact of another recipe: a small system without packages.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::failure;
+use super::{failure, manifest};
+use crate::artifact::ImageRecord;
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::image::export::{ExportFormat, export, unused};
@@ -10,11 +11,11 @@ use crate::image::{self, Compress, Disk, Format};
 use crate::recipe::Compression;
 use crate::stages::Layer;
 
-/// Write the disk of `sealed` to the new qcow2 `image`, without the data of deleted files.
+/// Write the disk of `sealed` to the new qcow2 `image`, without the data of deleted files. Gives what the manifest says of it.
 ///
 /// # Errors
 /// The disk cannot be read, a filesystem on it is damaged, or the host lacks space or a tool.
-pub(super) async fn flatten(sealed: &Layer, image: &Path, compression: Compression, events: &Events) -> Result<(), AnyFailure> {
+pub(super) async fn flatten(sealed: &Layer, image: &Path, compression: Compression, events: &Events) -> Result<ImageRecord, AnyFailure> {
     let task = events.task("flatten");
     let path = std::path::absolute(sealed.disk()).map_err(failure::unwritable(image))?;
     let disk = Disk::open_own(&path, Format::Qcow2)?;
@@ -26,6 +27,7 @@ pub(super) async fn flatten(sealed: &Layer, image: &Path, compression: Compressi
     };
     export(&disk, free, ExportFormat::Qcow2(compress), image, &task).await?;
     image::check(image).await?;
+    let record = manifest::image_record(image, &task).await?;
     task.done();
-    Ok(())
+    Ok(record)
 }

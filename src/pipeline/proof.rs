@@ -1,12 +1,18 @@
 //! The machine that proves an image, and the proof.
 
+use std::fs::File;
 use std::path::Path;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use super::failure::Unproved;
+use crate::base::aside::beside;
+use crate::base::digest::Sha256Digest;
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::cache::{Scratch, Store};
-use crate::machine::probe::probe;
+use crate::machine::probe::{QemuVersion, probe, qemu_version};
 use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
 use crate::machine::visit::Visitor;
@@ -48,6 +54,57 @@ pub(super) fn subnet(network: &Network) -> Option<Subnet> {
     }
 }
 
+/// What the store remembers of proofs ([`Proved`] as JSON).
+const PROVED: &str = "proved-1";
+
+/// A proof that was given.
+#[derive(Debug, Serialize, Deserialize)]
+struct Proved {
+    /// When, in the form of RFC 3339.
+    at: String,
+    report: Report,
+}
+
+/// The report of an image that was just made, and has this digest. Bytes that this very program has proved before, of the same promises, by the
+/// same QEMU and on a machine of the same kind, are not booted again.
+pub(super) async fn prove_once(
+    image: &Path,
+    sha256: Sha256Digest,
+    store: &Store,
+    promises: &Promises,
+    bench: &Bench<'_>,
+    events: &Events,
+) -> Result<Report, AnyFailure> {
+    let key = circumstances(sha256, promises, bench).await;
+    let known = key.and_then(|key| store.recall(PROVED, &key)).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    if let Some(Proved { at, report }) = known {
+        let task = events.task("verify");
+        tell(&report.checks, events);
+        task.reused();
+        events.note(format!("the same bytes passed the same checks at {at}; `goldsmith verify` boots them again"));
+        return Ok(report);
+    }
+    let report = prove(image, store, promises, bench, events).await?;
+    let proved = Proved { at: Timestamp::now().strftime("%FT%TZ").to_string(), report: report.clone() };
+    if let (Some(key), Ok(bytes)) = (key, serde_json::to_vec(&proved)) {
+        store.remember(PROVED, &key, &bytes);
+    }
+    Ok(report)
+}
+
+/// All that a verdict depends on, as one digest. Nothing if that cannot be told: then no proof serves, and none is remembered.
+async fn circumstances(image: Sha256Digest, promises: &Promises, bench: &Bench<'_>) -> Option<Sha256Digest> {
+    // The checks are this program's code. The link leads to it even when its file was replaced meanwhile (proc(5)).
+    let program = beside(|meter| File::open("/proc/self/exe").and_then(|file| Sha256Digest::of_reader(meter.measure(file)))).await;
+    let (program, _) = program.ok()?;
+    key(program, qemu_version().await.ok()?, image, promises, bench)
+}
+
+fn key(program: Sha256Digest, qemu: QemuVersion, image: Sha256Digest, promises: &Promises, bench: &Bench<'_>) -> Option<Sha256Digest> {
+    let machine = format!("{qemu} {:?}", (bench.accelerator, bench.cpus, bench.memory, bench.deadline, bench.subnet));
+    serde_json::to_vec(&(program, machine, image, promises)).ok().map(|bytes| Sha256Digest::of(&bytes))
+}
+
 /// The report of an image that keeps every promise.
 pub(super) async fn prove(
     image: &Path,
@@ -68,5 +125,49 @@ pub(super) async fn prove(
 pub(super) fn tell(checks: &[CheckResult], events: &Events) {
     for check in checks {
         events.check(&check.name, check.outcome.word(), &check.detail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::size::ByteSize;
+    use crate::machine::spec::Accelerator;
+
+    fn golden() -> Promises {
+        let mut manifest: serde_json::Value = serde_json::from_str(include_str!("../../tests/golden/manifest.json")).unwrap();
+        serde_json::from_value(manifest["promises"].take()).unwrap()
+    }
+
+    #[test]
+    fn a_proof_serves_for_nothing_but_what_it_was_given_for() {
+        let [program, image, other] = [b"program", b"image!!", b"another"].map(|bytes| Sha256Digest::of(bytes));
+        let qemu = QemuVersion { major: 7, minor: 2, micro: 1 };
+        let bench = |memory| Bench {
+            accelerator: Accelerator::Tcg,
+            cpus: 1,
+            memory: ByteSize::kib(memory),
+            deadline: Duration::from_secs(1),
+            outside: false,
+            subnet: None,
+            visitor: None,
+            scratch: Path::new("/a"),
+            evidence: Path::new("/b"),
+        };
+        let promises: Promises = golden();
+        let more = Promises { hostname: Some("other".to_owned()), ..promises.clone() };
+        let first = key(program, qemu, image, &promises, &bench(1)).unwrap();
+        for (what, key) in [
+            ("another goldsmith", key(other, qemu, image, &promises, &bench(1))),
+            ("another QEMU", key(program, QemuVersion { micro: 2, ..qemu }, image, &promises, &bench(1))),
+            ("another image", key(program, qemu, other, &promises, &bench(1))),
+            ("another promise", key(program, qemu, image, &more, &bench(1))),
+            ("less memory", key(program, qemu, image, &promises, &bench(0))),
+        ] {
+            assert_ne!(key, Some(first), "{what}");
+        }
+        assert_eq!(key(program, qemu, image, &promises, &Bench { scratch: Path::new("/c"), ..bench(1) }), Some(first));
     }
 }
