@@ -10,8 +10,9 @@ expanded; with `--state` they stay, and a second run does not fetch them again. 
 a line of JSON; `refused` is what apt says when it has no answer.
 
 It goes as mmdebstrap 1.3 does with `--variant=apt` and goldsmith's options: `dist-upgrade` of a system without packages, which apt takes to
-mean the essential packages and itself, then `install` of the others beside those, without what is only recommended. Packages come from
-where this host's apt gets SUITE and its updates; nothing else of the host's configuration has a say in what is chosen.
+mean the essential packages and itself, then `install` of the others beside those, without what is only recommended. Where `usr-is-merged`
+is asked for, a dummy of it is there before anything else. Packages come from where this host's apt gets SUITE and its updates; nothing else of
+the host's configuration has a say in what is chosen.
 """
 
 import argparse
@@ -58,6 +59,10 @@ def of_stanzas(text):
             for uri in fields.get("uris", []):
                 for suite in fields.get("suites", []):
                     yield uri, suite, fields.get("components", []), key[0] if len(key) == 1 else None
+
+
+#: What mmdebstrap's hook merged-usr puts into the tree before anything else; apt brings the real one then.
+DUMMY = "Package: usr-is-merged\nStatus: install ok installed\nVersion: 1\nArchitecture: all\nMulti-Arch: foreign\n"
 
 
 class Refused(Exception):
@@ -144,7 +149,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="apt-oracle-") as scratch:
         apt = Apt((arguments.state or pathlib.Path(scratch)).resolve())
         apt.update(lines)
-        apt.status.write_text("")
+        apt.status.write_text(DUMMY if "usr-is-merged" in arguments.package else "")
         essential = apt.simulate("dist-upgrade")
         apt.install(essential)
         for asked in requests:
