@@ -27,7 +27,7 @@
 //! - [`inventory`] tells which packages an image has, [`sbom`] says it in the words of SPDX and CycloneDX, [`compare`] tells what two
 //!   images differ in, [`audit`] what one should not give away. [`stages`] execute a plan, [`verify`] judges the result without knowing how
 //!   it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM: at the terminal, or under a name, in a
-//!   process of its own.
+//!   process of its own; two of them prove that clones differ.
 //! - [`report`] writes the page that people read of a build, good or failed.
 //! - [`cli`] is the only printer, the only reader of the environment and the only place that knows exit codes.
 //!
@@ -67,6 +67,6 @@ pub mod audit;
 pub mod verify;
 pub mod artifact;
 pub mod report;
-pub mod pipeline;
 pub mod run;
+pub mod pipeline;
 pub mod cli;

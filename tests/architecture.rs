@@ -33,6 +33,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("verify", &["base", "recipe", "machine", "image", "audit"]),
     ("artifact", &["base", "packages", "plan", "image", "verify"]),
     ("report", &["base", "image", "verify"]),
+    ("run", &["base", "artifact", "machine", "image"]),
     (
         "pipeline",
         &[
@@ -52,10 +53,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "audit",
             "verify",
             "artifact",
+            "run",
             "report",
         ],
     ),
-    ("run", &["base", "artifact", "machine", "image"]),
     (
         "cli",
         &[

@@ -77,6 +77,27 @@ fn the_same_bytes_are_proved_once(fixture: &Fixture, manifest: &Value) {
     fs::remove_dir_all(&elsewhere).unwrap();
 }
 
+/// `[verify] clones = 2` makes it part of the proof that two copies of the image become two machines.
+#[test]
+#[ignore = "boots the image four times: ci/full"]
+fn clones_are_a_part_of_the_proof() {
+    let _slot = machines();
+    let fixture = fixture();
+    let output = place().join("cloned");
+    let _ = fs::remove_dir_all(&output);
+    let set = ["--set", &root_override(&fixture.key), "--set", "verify.clones=2"];
+    let built = goldsmith(&["build", "debian-12-docker", "-o"]).arg(&output).args(set).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let manifest: Value = serde_json::from_slice(&fs::read(output.join("manifest.json")).unwrap()).unwrap();
+    for own in ["machine id", "boot id", "Docker engine id", "ssh host key, ssh-ed25519", "random seed, /var/lib/systemd/random-seed"] {
+        let name = format!("two clones differ: {own}");
+        let found = manifest["checks"].as_array().unwrap().iter().find(|check| check["name"] == *name);
+        assert_eq!(found.map(|check| &check["outcome"]), Some(&Value::from("passed")), "{name}: {}", manifest["checks"]);
+    }
+    assert_eq!(manifest["promises"]["clones"], true);
+    fs::remove_dir_all(&output).unwrap();
+}
+
 /// An artifact of another recipe: a small system without packages.
 fn put_small_artifact(target: &Path) {
     let _ = fs::remove_dir_all(target);

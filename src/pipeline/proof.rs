@@ -11,13 +11,15 @@ use crate::base::aside::beside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
+use crate::base::text::printable;
 use crate::cache::{Scratch, Store};
 use crate::machine::probe::{QemuVersion, probe, qemu_version};
 use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
 use crate::machine::visit::Visitor;
 use crate::recipe::{Build, BuildNetwork, Network};
-use crate::verify::{self, CheckResult, Promises, Report};
+use crate::run::{self, Own};
+use crate::verify::{self, CheckResult, Outcome, Promises, Report};
 
 /// The host's accelerator and the recipe's machine.
 pub(super) async fn bench<'a>(
@@ -114,11 +116,29 @@ pub(super) async fn prove(
     events: &Events,
 ) -> Result<Report, AnyFailure> {
     let task = events.task("verify");
-    let report = verify::verify(image, Some(store.root()), promises, bench, &task).await?;
+    let mut report = verify::verify(image, Some(store.root()), promises, bench, &task).await?;
+    // Two more boots say nothing of an image that is refused already.
+    if promises.clones && report.verdict() == Outcome::Passed {
+        let compared = run::compare(image, bench.memory, bench.scratch, Some(store.root()), &task).await?;
+        report.checks.extend(compared.iter().map(clones_differ));
+    }
     tell(&report.checks, events);
     Unproved::refuse(&report, bench.scratch)?;
     task.done();
     Ok(report)
+}
+
+/// That something which must be each machine's own differs between two clones.
+fn clones_differ(own: &Own) -> CheckResult {
+    let name = format!("two clones differ: {}", own.name);
+    match &own.values {
+        _ if own.differs() => CheckResult::passed(name, "each has its own"),
+        [Some(value), Some(_)] => CheckResult::failed(name, format!("both have `{}`", printable(value))),
+        values => {
+            let without = values.iter().filter(|value| value.is_none()).count();
+            CheckResult::failed(name, format!("{without} of 2 have none"))
+        }
+    }
 }
 
 /// Tell how each check ended: machines read that of an image that failed, too.
@@ -135,6 +155,20 @@ mod tests {
     use super::*;
     use crate::base::size::ByteSize;
     use crate::machine::spec::Accelerator;
+
+    #[test]
+    fn what_clones_share_or_lack_is_no_promise_kept() {
+        let ended = |values: [Option<&str>; 2]| {
+            let own = Own { name: "machine id".to_owned(), values: values.map(|value| value.map(str::to_owned)) };
+            let CheckResult { name, outcome, detail } = clones_differ(&own);
+            assert_eq!(name, "two clones differ: machine id");
+            (outcome, detail)
+        };
+        assert_eq!(ended([Some("a"), Some("b")]), (Outcome::Passed, "each has its own".to_owned()));
+        assert_eq!(ended([Some("a\x1b"), Some("a\x1b")]), (Outcome::Failed, format!("both have `{}`", printable("a\x1b"))));
+        assert_eq!(ended([Some("a"), None]), (Outcome::Failed, "1 of 2 have none".to_owned()));
+        assert_eq!(ended([None, None]), (Outcome::Failed, "2 of 2 have none".to_owned()));
+    }
 
     fn golden() -> Promises {
         let mut manifest: serde_json::Value = serde_json::from_str(include_str!("../../tests/golden/manifest.json")).unwrap();

@@ -124,6 +124,8 @@ struct ContentKey<'a> {
     /// What is run of each archive of container images.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     container_runs: Vec<Option<&'a ContainerRun>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    clones: bool,
     /// The manifest says who signed the packages: an artifact of before the recipe named keys has another one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     signed_with: Vec<SignedWith<'a>>,
@@ -236,6 +238,7 @@ pub(super) fn of_content(last_stage: Sha256Digest, recipe: &Recipe) -> Key {
         output: &recipe.output,
         summary: &recipe.summary,
         container_runs: recipe.container_images.iter().map(|image| image.run.as_ref()).collect(),
+        clones: recipe.clones,
         signed_with: SignedWith::of_recipe(recipe),
     })
 }

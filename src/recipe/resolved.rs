@@ -59,6 +59,8 @@ pub struct Recipe {
     pub checks: Vec<Check>,
     /// What the audit would refuse and is meant to be in the image.
     pub waivers: Vec<Waiver>,
+    /// Whether two copies of the finished image are booted and compared.
+    pub clones: bool,
     /// The deliverable.
     pub output: Output,
     /// The lists of the recipe that this one extends, which it adds to. For people: they stand in the fields above.

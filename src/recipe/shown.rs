@@ -126,6 +126,9 @@ impl Serialize for Recipe {
         }
         map.serialize_entry("checks", &self.checks)?;
         map.serialize_entry("waivers", &self.waivers)?;
+        if self.clones {
+            map.serialize_entry("clones", &self.clones)?;
+        }
         map.serialize_entry("output", &self.output)?;
         map.end()
     }

@@ -77,6 +77,9 @@ pub(super) struct Recipe {
     /// What the audit would refuse and is meant to be in the image.
     #[serde(default)]
     pub waiver: Vec<Waiver>,
+    /// How the finished image is proved, beside its checks.
+    #[serde(default)]
+    pub verify: Verify,
     /// The deliverable.
     #[serde(default)]
     pub output: Output,
@@ -498,6 +501,16 @@ pub(super) struct Provision {
     /// Packages to install with the system's own tool; needs `build.network = "open"`.
     #[serde(default)]
     pub packages: Vec<String>,
+}
+
+/// How the finished image is proved, beside its checks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Verify {
+    /// Machines that are booted from copies of the image and compared: what must be each one's own, such as ssh host keys, has to differ.
+    /// None, or two.
+    #[schemars(range(min = 0, max = 2))]
+    pub clones: u32,
 }
 
 /// The deliverable.

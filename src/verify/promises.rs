@@ -47,6 +47,9 @@ pub struct Promises {
     pub container_runs: Vec<(String, ContainerRun)>,
     /// The recipe's own checks.
     pub checks: Vec<Check>,
+    /// Whether two machines of it are two: what must be each one's own differs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clones: bool,
     /// Whom the image lets in. Manifests of before do not say; then everybody may be.
     #[serde(default = "everybody")]
     pub allowed: Allowed,
@@ -100,6 +103,7 @@ impl Promises {
             container_images: Vec::new(),
             container_runs: Vec::new(),
             checks: Vec::new(),
+            clones: false,
             allowed: everybody(),
             waivers: Vec::new(),
         }
@@ -141,6 +145,7 @@ impl Promises {
             container_images: Vec::new(),
             container_runs: Vec::new(),
             checks: recipe.checks.clone(),
+            clones: recipe.clones,
             allowed: allowed(recipe),
             waivers: recipe
                 .waivers

@@ -73,6 +73,7 @@ pub fn lab() -> Recipe {
         build: Build { cpus: 2, memory: ByteSize::gib(2), deadline: Duration::from_secs(3600), network: BuildNetwork::Closed },
         provision: Vec::new(),
         waivers: Vec::new(),
+        clones: false,
         container_images: Vec::new(),
         checks: Vec::new(),
         inherited: Vec::new(),

@@ -263,7 +263,7 @@ mod tests {
     }
 
     /// Keys that keep their meaning beside a kickstart of one's own.
-    const SAID_HERE: [&str; 15] = [
+    const SAID_HERE: [&str; 16] = [
         "schema",
         "extends",
         "name",
@@ -275,6 +275,7 @@ mod tests {
         "container_image",
         "check",
         "waiver",
+        "verify",
         "output",
         "disk.size",
         "disk.firmware",

@@ -43,6 +43,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         container_images: containers::container_images(judge, &written.container_image),
         checks: checks::checks(judge, &written.check),
         waivers: waivers(judge, &written.waiver),
+        clones: clones(judge, &written.verify),
         output: output(judge, &written.output, &written.disk),
         inherited: Vec::new(),
         suite_at: None,
@@ -71,6 +72,14 @@ fn output(judge: &mut Judge<'_>, written: &written::Output, disk: &written::Disk
         },
         formats: formats.into_iter().collect(),
     }
+}
+
+fn clones(judge: &mut Judge<'_>, written: &written::Verify) -> bool {
+    if !matches!(written.clones, 0 | 2) {
+        let path = KeyPath::from("verify.clones");
+        judge.wrong(&path, format!("{} clones cannot be compared", written.clones), "say `clones = 2`, or 0 for none");
+    }
+    written.clones == 2
 }
 
 fn waivers(judge: &mut Judge<'_>, written: &[written::Waiver]) -> Vec<Waiver> {
