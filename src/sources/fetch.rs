@@ -10,10 +10,11 @@
 //! mirror gave of a file is gone on with from another, and a redirect from https to http is followed. A file that was put together from
 //! several answers and is not the pinned one is fetched once more as a whole before its server is blamed.
 //!
-//! Nothing waits for ever: a server that is silent for [`Web::silence`] is left. How long a transfer takes is nobody's business.
+//! Nothing waits for ever: a server that is silent for [`Web::silence`] is left. A transfer as a whole has no limit of time.
 
 mod answer;
 mod client;
+mod mirrors;
 mod part;
 mod patience;
 mod small;
@@ -40,6 +41,7 @@ pub(super) use small::small;
 pub(super) use transfer::require_room;
 pub use web::{Fetch, Proxies, Web};
 
+use mirrors::{first_of, warn_of};
 use part::Part;
 use transfer::{Transfer, Wanted};
 
@@ -119,17 +121,9 @@ pub(super) async fn fetch_over(client: &Client, remote: Remote<'_>, store: &Stor
     store.describe(&sha256, what);
     let part = Part::open(vacancy.part(), what, task).await?;
     let mut transfer = Transfer { wanted: Wanted { what, sha256, says, limit }, client, web, store, task, part, is_reached: false };
-    let mut failures = Vec::new();
-    for url in urls {
-        match transfer.from(url).await? {
-            Ok(()) => return Ok(vacancy.keep()?),
-            Err(why) => failures.push((shown(url), why)),
-        }
-        if failures.len() < urls.len() {
-            task.events().warn(format!("{what} is not to be had from {}: {}", host_of(url), failures[failures.len() - 1].1));
-        }
-    }
-    Err(unfetched(remote, failures))
+    let fetched = first_of(urls, warn_of(what, task), async |url| transfer.from(url).await).await?;
+    fetched.map_err(|failures| unfetched(remote, failures))?;
+    Ok(vacancy.keep()?)
 }
 
 /// See whether `remote` can be fetched, and how large it is.
@@ -138,18 +132,21 @@ pub(super) async fn fetch_over(client: &Client, remote: Remote<'_>, store: &Stor
 /// No URL gives it, each with why; or there is no room for it.
 pub(super) async fn look(remote: Remote<'_>, store: &Store, web: &Web, task: &Task) -> Result<Awaited, SourceError> {
     let client = client(&web.proxies, web.silence)?;
-    let mut failures = Vec::new();
-    for url in remote.urls {
-        task.step(&format!("look for {} on {}", remote.what, host_of(url)));
-        match transfer::look(&client, url).await {
-            Ok(bytes) => {
-                transfer::require_room(remote.what, store, bytes.unwrap_or_default())?;
-                return Ok(Awaited { host: host_of(url), bytes });
-            }
-            Err(why) => failures.push((shown(url), why)),
-        }
-    }
-    Err(unfetched(remote, failures))
+    // In silence: the fetch will warn of those that are left.
+    let found = first_of(
+        remote.urls,
+        |_, _| (),
+        async |url| {
+            task.step(&format!("look for {} on {}", remote.what, host_of(url)));
+            let bytes = match transfer::look(&client, url).await {
+                Ok(bytes) => bytes,
+                Err(why) => return Ok(Err(why)),
+            };
+            transfer::require_room(remote.what, store, bytes.unwrap_or_default())?;
+            Ok(Ok(Awaited { host: host_of(url), bytes }))
+        },
+    );
+    found.await?.map_err(|failures| unfetched(remote, failures))
 }
 
 /// The host of a URL.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use reqwest::Client;
 
 use super::answer::Answer;
-use super::client::{shown, wary_client, words};
+use super::client::{wary_client, words};
+use super::mirrors::{first_of, warn_of};
 use super::patience::Patience;
 use super::transfer::{PAGE, is_page};
 use super::{Way, Web, host_of};
@@ -36,19 +37,12 @@ pub(in crate::sources) async fn small(
     task: &Task,
 ) -> Result<Vec<u8>, SourceError> {
     let client = wary_client(&web.proxies, web.silence)?;
-    let mut failures = Vec::new();
-    for url in urls {
+    let found = first_of(urls, warn_of(what, task), async |url| {
         task.step(&format!("fetch {what} from {}", host_of(url)));
-        match patiently(&client, url, limit, web, task).await {
-            Ok(bytes) => return Ok(bytes),
-            Err(why) => failures.push((shown(url), why)),
-        }
-        if failures.len() < urls.len() {
-            task.events().warn(format!("{what} is not to be had from {}: {}", host_of(url), failures[failures.len() - 1].1));
-        }
-    }
+        Ok(patiently(&client, url, limit, web, task).await)
+    });
     let (Way::Copy(key) | Way::Mirrors(key)) = way;
-    Err(SourceError::NoMirror { what: what.to_owned(), key: key.to_owned(), failures })
+    found.await?.map_err(|failures| SourceError::NoMirror { what: what.to_owned(), key: key.to_owned(), failures })
 }
 
 async fn patiently(client: &Client, url: &str, limit: u64, web: &Web, task: &Task) -> Result<Vec<u8>, String> {
