@@ -227,7 +227,7 @@ impl Store {
         let parent = self.root.join("v1/scratch");
         let failed = |source| CacheError { path: parent.clone(), source };
         for run in claim::abandoned(&parent, RUN).map_err(failed)? {
-            // What is left even so waits for the next sweep and is in nobody's way.
+            // What cannot be removed now is removed by the next sweep.
             remove(&run.path);
         }
         claim::sweep(&self.root.join("v1/layers"), ".");

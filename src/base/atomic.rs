@@ -205,7 +205,7 @@ fn take_back(target: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// How names beside `target` begin that nobody is to see.
+/// The prefix of hidden names beside `target`.
 fn hidden(target: &Path, what: &str) -> io::Result<OsString> {
     let mut prefix = OsString::from(".");
     prefix.push(target.file_name().ok_or(io::ErrorKind::InvalidFilename)?);

@@ -193,7 +193,7 @@ impl Outcome<'_> {
 
     fn table(&self) -> String {
         let mut text = String::new();
-        // Memories are many, and of nobody's interest one by one.
+        // There are many memories, and each is small: they are not listed.
         for entry in self.removed.iter().filter(|entry| entry.kind != Kind::Memory) {
             let about = entry.about.as_deref().unwrap_or_default();
             let line = format!("removed  {:<9}  {:<SHOWN$}  {:>8}  {about}", word(entry.kind), short(&entry.id), rounded(entry.bytes));

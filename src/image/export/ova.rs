@@ -80,7 +80,7 @@ impl Names {
     }
 }
 
-/// The header of a file with `size` bytes. Owner and time are nobody's, so that the same disk gives the same bytes. A size from 8 GiB on is
+/// The header of a file with `size` bytes. Owner and time are zero, so that the same disk gives the same bytes. A size from 8 GiB on is
 /// written in binary, as GNU tar does, because twelve octal digits do not hold it.
 fn header(name: &str, size: u64) -> io::Result<Vec<u8>> {
     let mut header = tar::Header::new_ustar();
