@@ -595,6 +595,8 @@ fn clones_of_a_sealed_image_are_two_and_those_of_a_used_one_are_not() {
         let own = told["own"].as_array().unwrap().iter();
         own.map(|own| (own["name"].as_str().unwrap().to_owned(), own["differs"].as_bool().unwrap())).collect()
     };
+    // What a killed one left.
+    fs::create_dir_all(home.dir.path().join("goldsmith/clones-dead/machines")).unwrap();
     let sealed = home.run(&["clone", "--prove", artifact, "--json"]);
     let all: Vec<String> =
         compared(&sealed).into_iter().map(|(name, differs)| if differs { name } else { format!("{name}: shared") }).collect();

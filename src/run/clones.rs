@@ -14,6 +14,7 @@ use super::record::{Machines, Place};
 use super::supervisor::supervise;
 use super::up::{Wanted, make};
 use super::wanted::{Individual, Many, Personal, Table};
+use crate::base::claim::{self, ClaimedDir};
 use crate::base::event::Task;
 use crate::base::size::ByteSize;
 use crate::base::text::printable;
@@ -53,14 +54,15 @@ impl Own {
 
 /// Boot two machines from the image or artifact at `path`, each with so much memory, and read what must be their own. They are made as `up`
 /// makes machines, with host names, and reach nothing. They live below the state directory `state` and are gone afterwards, also when this
-/// future is dropped.
+/// future is dropped; what a killed process left of them is removed by the next one.
 ///
 /// # Errors
 /// They do not come up, do not answer, or the runner cannot be brought into the image's initramfs.
 pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<&Path>, task: &Task) -> Result<Vec<Own>, RunError> {
     let failed = |source| RunError::State { path: state.to_owned(), source };
     fs::create_dir_all(state).map_err(failed)?;
-    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(state).map_err(failed)?;
+    claim::sweep(state, PREFIX);
+    let dir = ClaimedDir::new(state, PREFIX, 0o700).map_err(failed)?;
     let machines = NAMES.map(Name::after).map(|name| {
         let personal = Personal { hostname: name.host_name(), ..Personal::default() };
         Individual { name, personal, line: None }
