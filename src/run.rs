@@ -34,7 +34,7 @@ mod wait;
 mod wanted;
 
 pub use client::{Command, Feed, Heard, Hearing, command, console, screenshot, status, stop};
-pub use clones::{Own, compare};
+pub use clones::{Likeness, Own, compare};
 pub use control::{State, Status};
 pub use copy::{Transferred, copy_in, copy_out};
 pub use disk::Kept;

@@ -18,7 +18,7 @@ use crate::machine::runner::Bench;
 use crate::machine::spec::Subnet;
 use crate::machine::visit::Visitor;
 use crate::recipe::{Build, BuildNetwork, Network};
-use crate::run::{self, Own};
+use crate::run::{self, Likeness, Own};
 use crate::verify::{self, CheckResult, Outcome, Promises, Report};
 
 /// The host's accelerator and the recipe's machine.
@@ -131,13 +131,10 @@ pub(super) async fn prove(
 /// That something which must be each machine's own differs between two clones.
 fn clones_differ(own: &Own) -> CheckResult {
     let name = format!("two clones differ: {}", own.name);
-    match &own.values {
-        _ if own.differs() => CheckResult::passed(name, "each has its own"),
-        [Some(value), Some(_)] => CheckResult::failed(name, format!("both have `{}`", printable(value))),
-        values => {
-            let without = values.iter().filter(|value| value.is_none()).count();
-            CheckResult::failed(name, format!("{without} of 2 have none"))
-        }
+    match own.likeness() {
+        Likeness::Differ => CheckResult::passed(name, "each has its own"),
+        Likeness::Shared(value) => CheckResult::failed(name, format!("both have `{}`", printable(value))),
+        Likeness::Missing(without) => CheckResult::failed(name, format!("{without} of 2 have none")),
     }
 }
 

@@ -44,11 +44,30 @@ pub struct Own {
     pub values: [Option<String>; 2],
 }
 
+/// How the two values of something that must be a machine's own stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Likeness<'a> {
+    /// Each machine has one of its own.
+    Differ,
+    /// Both have this one.
+    Shared(&'a str),
+    /// So many of the two have none.
+    Missing(usize),
+}
+
 impl Own {
+    /// How the values stand to each other.
+    pub fn likeness(&self) -> Likeness<'_> {
+        match &self.values {
+            [Some(one), Some(other)] if one == other => Likeness::Shared(one),
+            [Some(_), Some(_)] => Likeness::Differ,
+            values => Likeness::Missing(values.iter().filter(|value| value.is_none()).count()),
+        }
+    }
+
     /// Whether each machine has one of its own.
     pub fn differs(&self) -> bool {
-        let [one, other] = &self.values;
-        one.is_some() && other.is_some() && one != other
+        self.likeness() == Likeness::Differ
     }
 }
 

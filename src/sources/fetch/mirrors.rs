@@ -11,12 +11,12 @@ pub(super) async fn first_of<T>(
     mut ask: impl AsyncFnMut(&str) -> Result<Result<T, String>, SourceError>,
 ) -> Result<Result<T, Vec<(String, String)>>, SourceError> {
     let mut failures = Vec::new();
-    for (url, others) in urls.iter().zip((0..urls.len()).rev()) {
+    for url in urls {
         match ask(url).await? {
             Ok(found) => return Ok(Ok(found)),
             Err(why) => {
                 // The last one's failure is a part of the error.
-                if others > 0 {
+                if failures.len() + 1 < urls.len() {
                     left(&host(url), &why);
                 }
                 failures.push((shown(url), why));

@@ -10,7 +10,7 @@ use crate::base::text::printable;
 use crate::cli::args::Clones;
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
-use crate::run::{self, Own};
+use crate::run::{self, Likeness, Own};
 
 /// Characters of a value that are shown: a key of ssh is told by its last ones.
 const SHOWN: usize = 24;
@@ -42,10 +42,10 @@ pub async fn clone(args: &Clones, context: &Context) -> Result<(), AnyFailure> {
 
 fn table(compared: &[Own]) -> String {
     let line = |own: &Own| {
-        let verdict = match &own.values {
-            _ if own.differs() => "differs",
-            [Some(_), Some(_)] => "SHARED",
-            _ => "MISSING",
+        let verdict = match own.likeness() {
+            Likeness::Differ => "differs",
+            Likeness::Shared(_) => "SHARED",
+            Likeness::Missing(_) => "MISSING",
         };
         let [one, other] = own.values.each_ref().map(|value| value.as_deref().map_or_else(|| "none".to_owned(), shown));
         format!("{verdict:<8}  {}: {one} and {other}\n", printable(&own.name))
