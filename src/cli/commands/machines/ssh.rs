@@ -26,7 +26,7 @@ const KEY: &str = "key";
 const SERVER: &str = "\
 umask 077; dir=/run/goldsmith/ssh; mkdir -p $dir /run/sshd
 sshd=$(command -v sshd) || { echo 'the image has no ssh server; install openssh-server' >&2; exit 127; }
-new=$(mktemp -d $dir/new.XXXXXX) || exit
+new=$(mktemp -d -p $dir) || exit
 [ -f $dir/host ] || { ssh-keygen -q -t ed25519 -N '' -f $new/host >&2 && ln $new/host $dir/host 2> /dev/null; }
 echo \"$1\" > $new/keys && mv $new/keys $dir/keys
 rm -rf $new
