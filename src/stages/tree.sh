@@ -23,15 +23,24 @@ follow() {
 }
 follow &
 
-# This package only wants to see that /bin, /sbin and /lib are links. Where it is named, they are made first.
-merged=
-case ,$GS_PACKAGES, in *,usr-is-merged,*) merged=--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr ;; esac
+# This package only wants to see that /bin, /sbin and /lib are links. Where it is named, they are made first; a record of it keeps apt from
+# taking the package that makes them, and apt brings the real one then. mmdebstrap's own hook merged-usr is not used: where this host has
+# debootstrap, that decides which links there are.
+merge=:
+case ,$GS_PACKAGES, in *,usr-is-merged,*)
+    merge='set -e; for dir in bin sbin lib lib64; do mkdir -p "$1/usr/$dir"; ln -s "usr/$dir" "$1/$dir"; done
+        : > "$1/var/lib/dpkg/info/usr-is-merged.list"
+        printf "%s\n" "Package: usr-is-merged" "Status: install ok installed" "Maintainer: goldsmith" "Architecture: all" \
+            "Multi-Arch: foreign" "Version: 1" "Description: replaced by the real one" "" >> "$1/var/lib/dpkg/status"'
+    ;;
+esac
 
 mmdebstrap --format=directory --variant=apt --include="$GS_PACKAGES" \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt=force-unsafe-io \
     --setup-hook='cp "$1/etc/apt/sources.list" "$GS_WORK/sources.default"' \
-    --setup-hook='cp "$GS_WORK/sources.list" "$1/etc/apt/sources.list"' ${merged:+"$merged"} \
+    --setup-hook='cp "$GS_WORK/sources.list" "$1/etc/apt/sources.list"' \
+    --setup-hook="$merge" \
     --setup-hook='echo "$GS_NAME" > "$1/etc/hostname"' \
     --setup-hook='printf "%s\n" "127.0.0.1 localhost" "127.0.1.1 $GS_NAME" > "$1/etc/hosts"' \
     --customize-hook='cp "$GS_WORK/sources.default" "$1/etc/apt/sources.list"' \

@@ -61,7 +61,7 @@ def of_stanzas(text):
                     yield uri, suite, fields.get("components", []), key[0] if len(key) == 1 else None
 
 
-#: What mmdebstrap's hook merged-usr puts into the tree before anything else; apt brings the real one then.
+#: What tree.sh puts into the tree before anything else; apt brings the real one then.
 DUMMY = "Package: usr-is-merged\nStatus: install ok installed\nVersion: 1\nArchitecture: all\nMulti-Arch: foreign\n"
 
 
