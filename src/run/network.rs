@@ -139,25 +139,52 @@ pub(super) fn assign(
         let why = format!("its addresses, {range}, overlap those of the first card, {own}");
         return Err(vec![NoPlace { index: 0, why, help: "begin the network with other addresses: --address 10.208.0.1/24" }]);
     }
-    let mut holders: BTreeMap<Ipv4Addr, &Name> = taken.iter().map(|other| (other.place.address, &other.name)).collect();
+    let mut faults = misnamed(newcomers, taken);
+    match addresses(newcomers, taken) {
+        Ok(found) if faults.is_empty() => {
+            let place = |(address, prefix)| Membership { name: network.clone(), address, prefix };
+            Ok(found.into_iter().map(place).collect())
+        }
+        Ok(_) => Err(faults),
+        Err(more) => {
+            faults.extend(more);
+            Err(faults)
+        }
+    }
+}
+
+/// Newcomers that the others could not call by their names.
+fn misnamed(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Vec<NoPlace> {
     let mut called: BTreeMap<&str, &Name> =
         taken.iter().flat_map(|other| other.names().into_iter().map(|name| (name, &other.name))).collect();
     let mut faults = Vec::new();
     for (index, newcomer) in newcomers.iter().enumerate() {
-        let mut wrong = |(why, help)| faults.push(NoPlace { index, why, help });
-        nameless(newcomer, &called).into_iter().for_each(&mut wrong);
+        faults.extend(nameless(newcomer, &called).map(|(why, help)| NoPlace { index, why, help }));
         called.extend(names(newcomer.name, newcomer.hostname).into_iter().map(|name| (name, newcomer.name)));
+    }
+    faults
+}
+
+/// An address with its prefix length for each newcomer: the one it wants, or the lowest that is free.
+///
+/// # Errors
+/// All that cannot have one.
+fn addresses(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Result<Vec<(Ipv4Addr, u8)>, Vec<NoPlace>> {
+    let range = range(newcomers, taken);
+    let mut holders: BTreeMap<Ipv4Addr, &Name> = taken.iter().map(|other| (other.place.address, &other.name)).collect();
+    let mut faults = Vec::new();
+    for (index, newcomer) in newcomers.iter().enumerate() {
         let Some(address) = newcomer.address else { continue };
         match fault(address, range, &holders) {
-            Some(fault) => wrong(fault),
+            Some((why, help)) => faults.push(NoPlace { index, why, help }),
             None => drop(holders.insert(address.ip, newcomer.name)),
         }
     }
     let mut free = range.hosts().filter(|ip| !holders.contains_key(ip));
-    let mut places = Vec::with_capacity(newcomers.len());
+    let mut found = Vec::with_capacity(newcomers.len());
     for (index, newcomer) in newcomers.iter().enumerate() {
         match newcomer.address.map(|address| address.ip).or_else(|| free.next()) {
-            Some(address) => places.push(Membership { name: network.clone(), address, prefix: range.prefix }),
+            Some(address) => found.push((address, range.prefix)),
             None => {
                 let help = "begin another network, with a shorter prefix: --address 10.208.0.1/16";
                 faults.push(NoPlace { index, why: format!("no address of {range} is left"), help });
@@ -165,7 +192,7 @@ pub(super) fn assign(
             }
         }
     }
-    if faults.is_empty() { Ok(places) } else { Err(faults) }
+    if faults.is_empty() { Ok(found) } else { Err(faults) }
 }
 
 /// Why the others could not call a machine by its names.

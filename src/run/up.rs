@@ -13,7 +13,7 @@ use super::control::{State, Status};
 use super::disk::Base;
 use super::error::RunError;
 use super::name::Name;
-use super::network::{self, Membership, Neighbour, Newcomer, NoPlace};
+use super::network::{self, Membership, Neighbour, Newcomer};
 use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
@@ -130,19 +130,10 @@ fn places(machines: &Machines, new: &[Individual], source: &Source, wanted: &Wan
         .collect();
     match network::assign(network, &newcomers, &taken, source.subnet) {
         Ok(places) => Ok(hostnames.into_iter().zip(places.into_iter().map(Some)).collect()),
-        Err(faults) => Err(no_places(network, faults, new, wanted)),
-    }
-}
-
-/// Why machines cannot be on their network: all causes when a table names them, else the first one.
-fn no_places(network: &Name, faults: Vec<NoPlace>, new: &[Individual], wanted: &Wanted) -> RunError {
-    let line = |fault: &NoPlace| new.get(fault.index).and_then(|individual| individual.line).unwrap_or_default();
-    match &wanted.many {
-        Many::Table(table) => {
-            let told = |fault: &NoPlace| format!("line {}: {}", line(fault), fault.why);
-            RunError::Table { path: table.path.clone(), faults: faults.iter().map(told).collect() }
+        Err(faults) => {
+            let of_table = wanted.many.faults_of_table(&faults, new);
+            Err(of_table.unwrap_or_else(|| RunError::NoPlace { network: network.clone(), faults }))
         }
-        Many::One | Many::Count(_) => RunError::NoPlace { network: network.clone(), faults },
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::error::RunError;
 use super::name::Name;
-use super::network::Address;
+use super::network::{Address, NoPlace};
 use crate::base::host_name::HostName;
 use crate::base::public_key::PublicKey;
 
@@ -47,6 +48,14 @@ pub(super) struct Individual {
 }
 
 impl Many {
+    /// What is wrong with `machines`, each fault with its line, when a table names them.
+    pub(super) fn faults_of_table(&self, faults: &[NoPlace], machines: &[Individual]) -> Option<RunError> {
+        let Self::Table(table) = self else { return None };
+        let line = |fault: &NoPlace| machines.get(fault.index).and_then(|machine| machine.line).unwrap_or_default();
+        let told = faults.iter().map(|fault| format!("line {}: {}", line(fault), fault.why));
+        Some(RunError::Table { path: table.path.clone(), faults: told.collect() })
+    }
+
     /// The machines, one of which would be called `name` and be `personal`.
     pub(super) fn individuals(&self, name: Name, personal: &Personal) -> Vec<Individual> {
         let alone = |name, personal| Individual { name, personal, line: None };

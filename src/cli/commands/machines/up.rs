@@ -14,7 +14,7 @@ use crate::base::text::{printable, shell_line};
 use crate::cli::args::{OfMachine, Supervise, Up};
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
-use crate::run::{self, Machines, Many, Personal, Place, Status, Supervisor, Table, Wanted};
+use crate::run::{self, Machines, Many, Personal, Place, RunError, Status, Supervisor, Table, Wanted};
 
 /// Bytes of a `.pub` file that are read: RSA of 16384 bits has 2800 in base 64.
 const KEY_BYTES: u64 = 16 << 10;
@@ -33,17 +33,22 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
         isolated: args.vm.isolated,
         network: args.network.clone(),
         personal: Personal { hostname: args.hostname.clone(), address: args.address, keys },
-        many: match (&args.from, args.count) {
-            (Some(path), _) => Many::Table(Table::read(path)?),
-            (None, Some(count)) => Many::Count(count),
-            (None, None) => Many::One,
-        },
+        many: many(args.from.as_deref(), args.count)?,
     };
     // Last, since it may be built for minutes.
     let image = build::image_of(&args.image, context).await?;
     let store = host::store_place(context);
     let places = run::make(&super::machines(context)?, &image, &wanted, store.as_deref()).await?;
     begin(&places, context).await
+}
+
+/// How many machines, or which, `--from` and `--count` say.
+fn many(from: Option<&Path>, count: Option<u32>) -> Result<Many, RunError> {
+    Ok(match (from, count) {
+        (Some(path), _) => Many::Table(Table::read(path)?),
+        (None, Some(count)) => Many::Count(count),
+        (None, None) => Many::One,
+    })
 }
 
 /// The key in a `.pub` file.
