@@ -45,6 +45,8 @@ pub enum Tool {
     AptHelper,
     /// `createrepo_c`: makes the metadata of a repository of RPM packages.
     CreaterepoC,
+    /// `debugfs`: writes files into an ext4 that is not mounted.
+    Debugfs,
     /// `e2fsck`: replays journals of ext4.
     E2fsck,
     /// `gpgv`: verifies OpenPGP signatures.
@@ -76,6 +78,7 @@ impl Tool {
             Self::AptGet => "apt-get",
             Self::AptHelper => "apt-helper",
             Self::CreaterepoC => "createrepo_c",
+            Self::Debugfs => "debugfs",
             Self::E2fsck => "e2fsck",
             Self::Gpgv => "gpgv",
             Self::Mke2fs => "mke2fs",
@@ -95,7 +98,7 @@ impl Tool {
         match self {
             Self::AptGet | Self::AptHelper => "apt",
             Self::CreaterepoC => "createrepo-c",
-            Self::E2fsck | Self::Mke2fs => "e2fsprogs",
+            Self::Debugfs | Self::E2fsck | Self::Mke2fs => "e2fsprogs",
             Self::Gpgv => "gpgv",
             Self::Mmdebstrap => "mmdebstrap",
             Self::QemuImg | Self::QemuNbd => "qemu-utils",
@@ -108,7 +111,7 @@ impl Tool {
 
     /// The first line it prints when asked for its version; nothing when it cannot say.
     pub async fn version(self) -> Option<String> {
-        let flag = if matches!(self, Self::E2fsck | Self::Mke2fs) { "-V" } else { "--version" };
+        let flag = if matches!(self, Self::Debugfs | Self::E2fsck | Self::Mke2fs) { "-V" } else { "--version" };
         let mut first = None;
         let said = Invocation::new(self).arg(flag).run_with(|line| {
             first.get_or_insert_with(|| line.to_owned());

@@ -94,6 +94,14 @@ pub enum ImageError {
         /// What was wanted.
         wanted: FileKind,
     },
+    /// Files cannot be put into a copy of the image.
+    #[error("files cannot be put into copies of {}: {what}", path.display())]
+    NotEditable {
+        /// The image on the host.
+        path: PathBuf,
+        /// What is in the way.
+        what: String,
+    },
     /// What was asked for cannot be made: it contradicts itself or does not fit.
     #[error("cannot make {what}: {why}")]
     Layout {
@@ -231,7 +239,7 @@ impl Failure for ImageError {
             Self::Write { .. } | Self::Exists(_) | Self::NotMounted { .. } | Self::NoSpace { .. } => Class::Host,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => Class::Host,
             Self::Read { .. } | Self::Incompatible { .. } | Self::NotFollowed { .. } | Self::Corrupt { .. } => Class::Input,
-            Self::Absent { .. } | Self::OtherKind { .. } | Self::Unfit { .. } => Class::Input,
+            Self::Absent { .. } | Self::OtherKind { .. } | Self::Unfit { .. } | Self::NotEditable { .. } => Class::Input,
             Self::Layout { .. } | Self::TooLarge { .. } | Self::NotADrive { .. } => Class::Usage,
             Self::NotShown { class, .. } => *class,
             Self::Tool(error) => error.class(),
@@ -269,6 +277,10 @@ impl Failure for ImageError {
                     .to_owned(),
             ),
             Self::Corrupt { path, .. } => Some(format!("get {} again, or see what `qemu-img check` says of it", path.display())),
+            Self::NotEditable { path, .. } => {
+                let line = ["goldsmith", "up", "--from", "FILE.csv", &path.to_string_lossy()];
+                Some(format!("make machines here, which are given their own at boot: {}", shell_line(line)))
+            }
             Self::Layout { .. } => Some("change the [disk] section of the recipe".to_owned()),
             Self::TooLarge { .. } => Some("choose another format: raw and qcow2 hold any disk, vhdx holds 64 TiB".to_owned()),
             Self::Unfit { .. } => Some("rename or remove that where it comes from".to_owned()),

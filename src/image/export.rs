@@ -3,6 +3,7 @@
 //! qcow2 is written by ourselves ([`qcow2`]): `qemu-img convert` with `-W`, which it needs to be quick, gives other bytes every time.
 
 mod archive;
+mod backing;
 mod blocks;
 mod clusters;
 mod container;
@@ -14,6 +15,7 @@ mod guest;
 mod identity;
 mod job;
 mod ova;
+pub(super) mod overlay;
 mod ovf;
 mod pack;
 mod pool;
@@ -44,6 +46,7 @@ use crate::base::event::Task;
 use crate::handover::Receiver;
 use crate::hardware::{Firmware, OutputFormat};
 
+pub use self::backing::Backing;
 pub use self::container::ContainerDisk;
 
 /// Bytes that a thread works on at once.

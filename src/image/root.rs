@@ -178,6 +178,11 @@ impl Root {
         self.mounts.iter().any(|(point, _)| point == path)
     }
 
+    /// Whether `real`, a path without links, is on the root filesystem itself.
+    pub(super) fn is_on_root(&self, real: &Path) -> bool {
+        std::ptr::eq(self.locate(real).0, &self.root)
+    }
+
     /// Where the filesystem is seen whose UUID is `uuid`, or whose label is `label`.
     pub(super) fn place_of(&self, uuid: Option<&str>, label: Option<&str>) -> Option<&Path> {
         let is_it = |Mounted { filesystem, .. }: &Mounted| {
@@ -413,7 +418,7 @@ impl Root {
     }
 
     /// `path` without links (but for the last part, unless `follow`) and dots.
-    fn real_path(&self, path: &Path, follow: bool) -> Result<PathBuf, ImageError> {
+    pub(super) fn real_path(&self, path: &Path, follow: bool) -> Result<PathBuf, ImageError> {
         let mut left: VecDeque<OsString> = components(path);
         let mut real = PathBuf::from("/");
         let parent = path.parent();

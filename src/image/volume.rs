@@ -1,12 +1,15 @@
 //! The places of a disk where a filesystem can be: its partitions, or all of a disk without a partition table, and logical volumes on them.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::disk::Disk;
 use super::error::ImageError;
 use super::filesystem::ext4::Ext4Reader;
 use super::filesystem::fat::FatReader;
 use super::filesystem::xfs::XfsReader;
 use super::filesystem::{Filesystem, FsError};
-use super::lvm;
+use super::lvm::{self, Mapped};
 use super::partition::Partition;
 use super::read_at::Slice;
 use super::superblock::FilesystemType;
@@ -19,6 +22,8 @@ pub(super) struct Volume<'a> {
     partition: Partition,
     /// What it is called whatever it holds: `/dev/vda1`, `PARTUUID=…`, `/dev/cl/root`.
     names: Vec<String>,
+    /// Of a logical volume that can be read: where its bytes are, on physical volumes that begin at these bytes of the disk.
+    mapped: Option<(Arc<Mapped>, Vec<u64>)>,
     /// It is a logical volume on partitions.
     is_logical: bool,
     bytes: Slice,
@@ -42,13 +47,14 @@ impl<'a> Volume<'a> {
         }
         for logical in found.logical {
             let on = &volumes[physical[logical.physical]];
-            let (bytes, problem) = match logical.bytes {
-                Ok(mapped) => (Slice::whole(mapped), None),
-                Err(why) => (disk.slice(0, 0), Some(format!("the logical volume {}: {why}", logical.names[0]))),
+            let starts = || physical.iter().map(|at| volumes[*at].partition.start).collect();
+            let (bytes, mapped, problem) = match logical.bytes {
+                Ok(mapped) => (Slice::whole(Arc::clone(&mapped) as _), Some((mapped, starts())), None),
+                Err(why) => (disk.slice(0, 0), None, Some(format!("the logical volume {}: {why}", logical.names[0]))),
             };
             let kind = FilesystemType::detect(&bytes);
             let (partition, names) = (on.partition.clone(), logical.names.to_vec());
-            volumes.push(Self { disk, partition, names, is_logical: true, bytes, kind, problem });
+            volumes.push(Self { disk, partition, names, mapped, is_logical: true, bytes, kind, problem });
         }
         Ok(volumes)
     }
@@ -62,7 +68,7 @@ impl<'a> Volume<'a> {
             format!("/dev/vda{}", partition.index),
             format!("/dev/sda{}", partition.index),
         ];
-        Self { disk, partition, names, is_logical: false, bytes, kind, problem: None }
+        Self { disk, partition, names, mapped: None, is_logical: false, bytes, kind, problem: None }
     }
 
     /// What it holds that cannot be read, in words; `None` when there is nothing that is known, or it can be read.
@@ -97,6 +103,19 @@ impl<'a> Volume<'a> {
     /// Bytes of it; none of a logical volume that cannot be read.
     pub(super) fn size(&self) -> u64 {
         self.bytes.len()
+    }
+
+    /// All its bytes.
+    pub(super) fn bytes(&self) -> &Slice {
+        &self.bytes
+    }
+
+    /// Where the bytes `run` of it are on the disk.
+    pub(super) fn places(&self, run: Range<u64>) -> Vec<Range<u64>> {
+        match &self.mapped {
+            Some((mapped, starts)) => mapped.places(run).map(|(index, run)| run.start + starts[index]..run.end + starts[index]).collect(),
+            None => std::iter::once(run.start + self.start()..run.end + self.start()).collect(),
+        }
     }
 
     /// What its first bytes say that it holds.

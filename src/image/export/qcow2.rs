@@ -8,12 +8,13 @@
 //!
 //! The L1 table's place is known from the disk's size. Everything else is written in the order in which it becomes known, so that memory is
 //! bounded: one L2 table, the L1 table (a byte for each 64 MiB of disk), two bytes for each cluster of the file. Only header and L1 table are
-//! written afterwards. The same clusters give the same bytes.
+//! written afterwards. The same clusters give the same bytes. What an overlay lacks is read from the file under it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
+use super::backing::Backing;
 use super::pack::CLUSTER_BYTES;
 use crate::image::create::Compress;
 use crate::image::qcow2::MAGIC;
@@ -49,6 +50,8 @@ pub(super) struct Qcow2Writer<'a> {
     end: u64,
     /// The byte of the file at which the image begins: it may lie in an archive.
     begin: u64,
+    /// The file under it.
+    backing: Option<Backing<'a>>,
 }
 
 impl<'a> Qcow2Writer<'a> {
@@ -72,10 +75,16 @@ impl<'a> Qcow2Writer<'a> {
             refcounts: Vec::new(),
             end: tables * CLUSTER,
             begin,
+            backing: None,
         };
         writer.out.seek(SeekFrom::Start(begin + writer.end))?;
         writer.refer(0, writer.end)?;
         Ok(writer)
+    }
+
+    /// Let clusters that are not added be those of `backing`, in place of zeros.
+    pub(super) fn over(self, backing: Backing<'a>) -> Self {
+        Self { backing: Some(backing), ..self }
     }
 
     /// Add the disk's cluster with the number `index`, which is higher than any before, compressed to `bytes`.
@@ -135,16 +144,18 @@ impl<'a> Qcow2Writer<'a> {
         file.write_all_at(&self.header(first_block + blocks * CLUSTER, table), self.begin)
     }
 
-    /// The header with its one extension, the name of the feature that old readers refuse.
+    /// The header, its extensions, and the name of the file under it.
     fn header(&self, refcount_table: u64, refcount_clusters: u64) -> Vec<u8> {
         const LENGTH: u32 = 112;
-        const FEATURE_NAMES: u32 = 0x6803_f857;
-        let mut header = MAGIC.to_vec();
         let zstd = matches!(self.compress, Compress::Zstd | Compress::ZstdSmall);
+        let extensions = self.extensions(zstd);
+        let name = self.backing.as_ref().map_or("", |backing| backing.name());
+        let name_at = if name.is_empty() { 0 } else { u64::from(LENGTH) + extensions.len() as u64 };
+        let mut header = MAGIC.to_vec();
         let mut put = |bytes: &[u8]| header.extend_from_slice(bytes);
         put(&3_u32.to_be_bytes());
-        // No backing file: offset and length.
-        put(&[0; 12]);
+        put(&name_at.to_be_bytes());
+        put(&u32::try_from(name.len()).unwrap_or(u32::MAX).to_be_bytes());
         put(&CLUSTER.trailing_zeros().to_be_bytes());
         put(&self.size.to_be_bytes());
         // No encryption.
@@ -162,18 +173,35 @@ impl<'a> Qcow2Writer<'a> {
         put(&4_u32.to_be_bytes());
         put(&LENGTH.to_be_bytes());
         put(&[u8::from(zstd), 0, 0, 0, 0, 0, 0, 0]);
-        if zstd {
-            put(&FEATURE_NAMES.to_be_bytes());
-            put(&48_u32.to_be_bytes());
-            // Kind 0 is incompatible, then the bit's number and 46 bytes of name.
-            put(&[0, 3]);
-            let mut name = [0; 46];
-            name[..16].copy_from_slice(b"compression type");
-            put(&name);
-        }
-        // The end of the extensions.
-        put(&[0; 8]);
+        put(&extensions);
+        put(name.as_bytes());
         header
+    }
+
+    /// What follows the header: the format of the file under it, the name of the feature that old readers refuse, and the end.
+    fn extensions(&self, zstd: bool) -> Vec<u8> {
+        const BACKING_FORMAT: u32 = 0xe279_2aca;
+        const FEATURE_NAMES: u32 = 0x6803_f857;
+        let mut extensions = Vec::new();
+        let mut put = |kind: u32, bytes: &[u8]| {
+            extensions.extend_from_slice(&kind.to_be_bytes());
+            extensions.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+            extensions.extend_from_slice(bytes);
+            // Each is filled up to a multiple of 8.
+            extensions.resize(extensions.len().next_multiple_of(8), 0);
+        };
+        if let Some(backing) = &self.backing {
+            put(BACKING_FORMAT, backing.format.name().as_bytes());
+        }
+        if zstd {
+            // Kind 0 is incompatible, then the bit's number and 46 bytes of name.
+            let mut feature = [0; 48];
+            feature[1] = 3;
+            feature[2..18].copy_from_slice(b"compression type");
+            put(FEATURE_NAMES, &feature);
+        }
+        put(0, &[]);
+        extensions
     }
 
     /// Have the L2 table that names the cluster `index`; an earlier one is written.

@@ -1,0 +1,16 @@
+//! A file for a copy of an image.
+
+use std::path::PathBuf;
+
+/// A file that is put into the root filesystem of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutFile {
+    /// Its absolute path. Links on the way to it are followed in the image.
+    pub path: PathBuf,
+    /// All that it holds.
+    pub content: Vec<u8>,
+    /// Permission bits of a new one, which is root's; one that is there keeps owner, mode and attributes.
+    pub mode: u32,
+    /// The type in the SELinux label of a new one, in an image that has labels.
+    pub selinux_type: &'static str,
+}

@@ -1,0 +1,43 @@
+//! The file under an overlay.
+
+use crate::hardware::Format;
+
+/// Bytes of a name that a qcow2 can have under it (QEMU's `docs/interop/qcow2.txt`, `backing_file_size`).
+const MAX_NAME_BYTES: usize = 1023;
+
+/// The file under an overlay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backing<'a> {
+    name: &'a str,
+    /// How it keeps the disk.
+    pub(super) format: Format,
+}
+
+impl<'a> Backing<'a> {
+    /// The file `name`, a path relative to the overlay's directory; none when a qcow2 cannot hold that name, or QEMU would take it for a
+    /// protocol (a colon before the first slash).
+    pub fn new(name: &'a str, format: Format) -> Option<Self> {
+        let is_protocol = name.split('/').next().is_some_and(|first| first.contains(':'));
+        (!name.is_empty() && name.len() <= MAX_NAME_BYTES && !is_protocol).then_some(Self { name, format })
+    }
+
+    /// Its path from the overlay's directory.
+    pub(super) fn name(&self) -> &'a str {
+        self.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_qemu_takes_for_something_else_is_none() {
+        let long = "a".repeat(MAX_NAME_BYTES + 1);
+        for (name, is_one) in
+            [("base/d.qcow2", true), ("d", true), ("./nbd:x", true), ("base/a:b", true), ("nbd:x", false), ("", false), (&long, false)]
+        {
+            assert_eq!(Backing::new(name, Format::Raw).is_some(), is_one, "{name}");
+        }
+    }
+}
