@@ -21,13 +21,13 @@
 //!   an installer reads. All three are pure: no file, no process, no clock.
 //! - [`packages`] knows what a repository offers and what a system gets of it; pure as well.
 //! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
-//! - [`handover`] knows the documents that hypervisors, clouds and registries want with an image; pure. Exports write them, by command or by `[output]`.
+//! - [`handover`] knows the documents that hypervisors, clouds and registries want with an image; pure. Exports and clones are written with them.
 //! - [`machine`] runs one QEMU and scripts as root in it, and does not know what for. [`image`] reads and writes disks at rest, and
 //!   does not know who runs them.
 //! - [`inventory`] tells which packages an image has, [`sbom`] says it in the words of SPDX and CycloneDX, [`compare`] tells what two
 //!   images differ in, [`audit`] what one should not give away. [`stages`] execute a plan, [`verify`] judges the result without knowing how
 //!   it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM: at the terminal, or under a name, in a
-//!   process of its own; two of them prove that clones differ.
+//!   process of its own; or makes disks of it that are each one's own, to be run elsewhere. Two of them prove that clones differ.
 //! - [`report`] writes the page that people read of a build, good or failed.
 //! - [`cli`] is the only printer, the only reader of the environment and the only place that knows exit codes.
 //!

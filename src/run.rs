@@ -8,6 +8,7 @@
 //! the terminal at the other end of the console.
 
 mod client;
+mod cloned;
 mod clones;
 mod control;
 mod copy;
@@ -18,6 +19,7 @@ mod logins;
 mod name;
 mod neighbours;
 mod network;
+mod own_files;
 mod personal;
 mod record;
 mod service;
@@ -34,6 +36,7 @@ mod wait;
 mod wanted;
 
 pub use client::{Command, Feed, Heard, Hearing, command, console, screenshot, status, stop};
+pub use cloned::{ClonedFile, WantedFiles, clone_files, require_new};
 pub use clones::{Likeness, Own, compare};
 pub use control::{State, Status};
 pub use copy::{Transferred, copy_in, copy_out};

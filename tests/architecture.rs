@@ -33,7 +33,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("verify", &["base", "recipe", "machine", "image", "audit"]),
     ("artifact", &["base", "packages", "plan", "image", "verify"]),
     ("report", &["base", "image", "verify"]),
-    ("run", &["base", "artifact", "machine", "image"]),
+    ("run", &["base", "hardware", "installer", "artifact", "machine", "handover", "image"]),
     (
         "pipeline",
         &[

@@ -14,7 +14,7 @@ use crate::kickstart_cases::python_tool;
 use crate::support::GOLDSMITH;
 
 /// A boot sector that writes `goldsmith boots` to the first serial port, again and again: a terminal that is opened late sees it too.
-fn talking_sector() -> Vec<u8> {
+pub fn talking_sector() -> Vec<u8> {
     let mut code = vec![
         0x31, 0xc0, 0x8e, 0xd8, // xor ax, ax; mov ds, ax
         0xbe, 0x1f, 0x7c, //       again: mov si, message
@@ -51,13 +51,13 @@ fn described(place: &Place, image: &str, words: &str) -> String {
 }
 
 /// libvirt's session daemon with a home of its own. As root, which has no session, it is that of the user nobody.
-struct Libvirt<'a> {
+pub struct Libvirt<'a> {
     place: &'a Place,
     _daemon: Killed,
 }
 
 impl<'a> Libvirt<'a> {
-    fn start(place: &'a Place) -> Self {
+    pub fn start(place: &'a Place) -> Self {
         // Short paths: a socket's has 108 bytes.
         for dir in ["home/.config/libvirt", "run"] {
             fs::create_dir_all(place.at(dir)).unwrap();
@@ -91,7 +91,7 @@ impl<'a> Libvirt<'a> {
     }
 
     #[track_caller]
-    fn virsh(&self, args: &[&str]) -> String {
+    pub fn virsh(&self, args: &[&str]) -> String {
         let output = Self::command(self.place, "virsh").args(["-c", "qemu:///session"]).args(args).output().unwrap();
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{args:?}: {}{}", said(&output.stderr), said(&output.stdout));
@@ -115,7 +115,7 @@ fn is_root() -> bool {
 }
 
 /// The first whole line of a terminal that says `wanted`.
-fn line_of(terminal: &str, wanted: &str) -> String {
+pub fn line_of(terminal: &str, wanted: &str) -> String {
     let terminal = File::open(terminal).unwrap();
     let (say, said) = channel();
     thread::spawn(move || BufReader::new(terminal).lines().map_while(Result::ok).try_for_each(|line| say.send(line)));

@@ -34,6 +34,7 @@ mod deploy_scripts;
 mod kubernetes_cases;
 mod sbom_cases;
 mod run_cases;
+mod clone_cases;
 mod machines_cases;
 mod signature_cases;
 mod source_cases;

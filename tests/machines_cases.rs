@@ -634,6 +634,70 @@ fn clones_of_a_sealed_image_are_two_and_those_of_a_used_one_are_not() {
     assert_eq!(fs::read_dir(home.dir.path().join("goldsmith")).unwrap().count(), 1, "clones are left");
 }
 
+/// Thirty disks of a table, three of which are booted: each is what its line says, and differs from the others in all else that must.
+#[test]
+#[ignore = "boots the default image three times; ci/full runs it"]
+fn clones_of_a_table_are_what_it_says_when_they_boot() {
+    let _slot = machines();
+    let home = Home::new();
+    let lab = home.dir.path().join("lab");
+    let table = home.dir.path().join("students.csv");
+    let key = fs::read_to_string(fixture().key.with_extension("pub")).unwrap();
+    let lines: String =
+        (1..=30).map(|number| format!("s{number},10.77.0.{},s{number}.lab.example,{}\n", 10 + number, key.trim())).collect();
+    fs::write(&table, format!("name,address,hostname,key\n{lines}")).unwrap();
+    let artifact = fixture().artifact.to_str().unwrap();
+    home.said(&[
+        "clone",
+        artifact,
+        "-o",
+        lab.to_str().unwrap(),
+        "--from",
+        table.to_str().unwrap(),
+        "--gateway",
+        "10.77.0.1",
+        "--dns",
+        "10.77.0.1",
+    ]);
+    let overlays = fs::read_dir(&lab).unwrap().map(|entry| entry.unwrap().metadata().unwrap()).filter(fs::Metadata::is_file);
+    let allocated: u64 = overlays.map(|metadata| std::os::unix::fs::MetadataExt::blocks(&metadata) * 512).sum();
+    assert!(allocated < 30 << 20, "{allocated} bytes");
+    let names = ["s1", "s15", "s30"];
+    let mut starting: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let disk = lab.join(format!("{name}.qcow2"));
+            home.command(&["up", disk.to_str().unwrap(), "--memory", "512M"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for starting in &mut starting {
+        assert!(starting.wait().unwrap().success());
+    }
+    let mut ids = Vec::new();
+    for (name, number) in [("s1", 1), ("s15", 15), ("s30", 30)] {
+        let asked = "hostname; ip -4 -o address show eth0; ip route show default; getent hosts s7; cat /root/.ssh/authorized_keys; \
+                     systemctl is-system-running --wait; cat /etc/machine-id";
+        let said = home.said(&["exec", name, "--", "sh", "-c", asked]);
+        for part in [
+            format!("s{number}.lab.example\n"),
+            format!("inet 10.77.0.{}/24", 10 + number),
+            "default via 10.77.0.1 dev eth0".to_owned(),
+            "10.77.0.17      s7.lab.example s7".to_owned(),
+            key.trim().to_owned(),
+            "\nrunning\n".to_owned(),
+        ] {
+            assert!(said.contains(&part), "{part}: {said}");
+        }
+        ids.push(said.lines().last().unwrap().to_owned());
+    }
+    ids.dedup();
+    assert!(ids.len() == 3 && ids.iter().all(|id| id.len() == 32), "{ids:?}");
+    home.said(&["rm", "--force", "s1", "s15", "s30"]);
+    home.has_no_process();
+    let listed = home.said(&["image", "cat", lab.join("s2.qcow2").to_str().unwrap(), "/etc/hostname"]);
+    assert_eq!(listed, "s2.lab.example\n");
+}
+
 /// Eight systems at once, each its own; one that is made anew and one whose supervisor was killed are reached again.
 #[test]
 #[ignore = "boots eight systems at once; ci/full runs it"]

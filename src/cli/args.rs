@@ -115,12 +115,15 @@ pub enum Command {
     /// Make a named local VM from an image and start it in the background
     #[command(long_about = UP, after_help = examples::UP)]
     Up(Up),
-    /// Prove that two VMs of one image are two
+    /// Make disks of an image that are each one's own, or prove that two VMs are
     ///
-    /// Both are booted as `up` boots them and are gone afterwards. Compared are
-    /// machine-id, boot id, host name, ssh host keys, Docker's engine id, the
-    /// addresses of network cards, random seed, DHCP client id, iSCSI and NVMe
-    /// names. One that is equal, or that one of them lacks, is exit code 5.
+    /// With --output, a directory gets a small disk for each clone, which has its
+    /// host name, address and ssh key written into it, and a document for libvirt.
+    ///
+    /// With --prove, two VMs are booted as `up` boots them and are gone afterwards.
+    /// Compared are machine-id, boot id, host name, ssh host keys, Docker's engine
+    /// id, the addresses of network cards, random seed, DHCP client id, iSCSI and
+    /// NVMe names. One that is equal, or that one of them lacks, is exit code 5.
     #[command(after_help = examples::CLONE)]
     Clone(Clones),
     /// List the local VMs and how they are

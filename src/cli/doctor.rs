@@ -97,6 +97,8 @@ const PROGRAMS: &[Program] = &[
     Program { name: "mmdebstrap", tool: Tool::Mmdebstrap, version_flag: "--version", at_least: (1, 3), only_for: None },
     // `-d`, a tree to fill the file system from, came with 1.43.
     Program { name: "mke2fs", tool: Tool::Mke2fs, version_flag: "-V", at_least: (1, 43), only_for: None },
+    // `-z`, which notes what is written, came with 1.43.
+    Program { name: "debugfs", tool: Tool::Debugfs, version_flag: "-V", at_least: (1, 43), only_for: Some("clones as files") },
     // `--map-auto` came with 2.38.
     Program { name: "unshare", tool: Tool::Unshare, version_flag: "--version", at_least: (2, 38), only_for: None },
     // `--set-timestamp-to-revision` came with 0.9.

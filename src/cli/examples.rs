@@ -54,7 +54,9 @@ examples! {
     SSH_CONFIG: "goldsmith ssh-config web > web.conf";
     INSPECT: "goldsmith inspect web", "goldsmith inspect web --json";
     PORT: "goldsmith port web";
-    CLONE: "goldsmith clone --prove debian-12-docker", "goldsmith clone --prove disk.qcow2 --memory 2G";
+    CLONE: "goldsmith clone debian-12-docker -o lab --from students.csv",
+        "goldsmith clone disk.qcow2 -o lab --count 30 --address 10.0.0.11",
+        "goldsmith clone --prove debian-12-docker";
     SCREENSHOT: "goldsmith screenshot web", "goldsmith screenshot web screen.png";
     WAIT: "goldsmith wait web", "goldsmith wait web db --off --within 120";
     LOGS: "goldsmith logs web", "goldsmith logs -f web";

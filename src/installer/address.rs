@@ -31,9 +31,104 @@ pub fn lines(recipe: &Recipe) -> Option<String> {
 /// resolv.conf(5) as the recipe's static network says; nothing when a DHCP server will say.
 pub fn resolv_conf(recipe: &Recipe) -> Option<String> {
     match &recipe.system.network {
-        Network::Static { dns, .. } if !dns.is_empty() => Some(dns.iter().map(|server| format!("nameserver {server}\n")).collect()),
-        _ => None,
+        Network::Static { dns, .. } => name_servers(dns),
+        Network::Dhcp => None,
     }
+}
+
+/// resolv.conf(5) with these name servers; nothing when there are none.
+pub fn name_servers(dns: &[Ipv4Addr]) -> Option<String> {
+    let lines = dns.iter().map(|server| format!("nameserver {server}\n"));
+    (!dns.is_empty()).then(|| lines.collect())
+}
+
+/// A file that says how `eth0` has its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressFile {
+    /// interfaces(5), of Debian.
+    Interfaces,
+    /// The file of initscripts and of NetworkManager's plugin ifcfg-rh, of EL7.
+    Ifcfg,
+}
+
+impl AddressFile {
+    /// All of them. A system has one.
+    pub const ALL: [Self; 2] = [Self::Interfaces, Self::Ifcfg];
+
+    /// Where it is.
+    pub fn path(self) -> &'static str {
+        let [interfaces, ifcfg] = Network::FILES;
+        match self {
+            Self::Interfaces => interfaces,
+            Self::Ifcfg => ifcfg,
+        }
+    }
+
+    /// `text`, the file as it is, with this address in the place of what it says; nothing when it says none of `eth0`. Name servers of
+    /// [`Self::Interfaces`] are in resolv.conf(5).
+    pub fn fixed(self, text: &str, address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>, dns: &[Ipv4Addr]) -> Option<String> {
+        let (is_replaced, lines): (fn(&str, &mut bool) -> bool, _) = match self {
+            Self::Interfaces => (is_of_stanza, interfaces(address, prefix, gateway)),
+            Self::Ifcfg => (is_of_address, ifcfg(address, prefix, gateway, dns)),
+        };
+        let (mut fixed, mut inside, mut lines) = (String::new(), false, Some(lines));
+        for line in text.lines() {
+            if is_replaced(line, &mut inside) {
+                fixed.push_str(&lines.take().unwrap_or_default());
+            } else {
+                fixed.extend([line, "\n"]);
+            }
+        }
+        lines.is_none().then_some(fixed)
+    }
+
+    /// The fixed address that `text`, a file of this kind, gives to `eth0`, its prefix length and its gateway; nothing when it gives none.
+    pub fn says(self, text: &str) -> Option<(Ipv4Addr, u8, Option<Ipv4Addr>)> {
+        let mut inside = false;
+        let of_stanza: Vec<&str> = text.lines().filter(|line| is_of_stanza(line, &mut inside)).map(str::trim).collect();
+        let option =
+            |name: &str| of_stanza.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(char::is_whitespace)).map(str::trim);
+        let assigned = |name: &str| {
+            let values = text.lines().filter_map(|line| line.trim().split_once('='));
+            let mut found = values.filter(|(key, _)| *key == name || *key == format!("{name}0"));
+            // A shell reads the file: the last line counts.
+            found.next_back().map(|(_, value)| value.trim_matches(['"', '\'']))
+        };
+        let (address, mask, gateway) = match self {
+            Self::Interfaces => (option("address"), option("netmask"), option("gateway")),
+            Self::Ifcfg => (assigned("IPADDR"), assigned("PREFIX").or_else(|| assigned("NETMASK")), assigned("GATEWAY")),
+        };
+        let address = address?;
+        let (address, mask) = address.split_once('/').map_or((address, mask), |(address, prefix)| (address, Some(prefix)));
+        let prefix = mask.and_then(|mask| mask.parse().ok().or_else(|| prefix_of(mask.parse().ok()?)));
+        Some((address.parse().ok()?, prefix?, gateway.and_then(|gateway| gateway.parse().ok())))
+    }
+}
+
+/// The length of the prefix that a netmask says.
+fn prefix_of(mask: Ipv4Addr) -> Option<u8> {
+    u8::try_from(mask.to_bits().leading_ones()).ok()
+}
+
+/// Whether `line` is of the stanza of `eth0`, which `inside` tells of the line before. A stanza ends where another one begins (interfaces(5)).
+fn is_of_stanza(line: &str, inside: &mut bool) -> bool {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    match words[..] {
+        ["iface", "eth0", "inet", ..] => *inside = true,
+        ["iface" | "mapping" | "auto" | "source" | "source-directory" | "no-auto-down" | "no-scripts", ..] => *inside = false,
+        [first, ..] if first.starts_with("allow-") => *inside = false,
+        // An empty line or a comment stays.
+        [] => return false,
+        [first, ..] if first.starts_with('#') => return false,
+        _ => {}
+    }
+    *inside
+}
+
+/// Whether `line` says how the address is had, or one of its parts (sysconfig.txt of initscripts 9.49; keys may be numbered).
+fn is_of_address(line: &str, _: &mut bool) -> bool {
+    let key = line.trim_start().split('=').next().unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(key, "BOOTPROTO" | "IPADDR" | "NETMASK" | "PREFIX" | "GATEWAY" | "DNS") || key.starts_with("IPV6")
 }
 
 /// interfaces(5) of a Debian system until it is sealed. Hot-plug, so that a machine without the interface does not wait for it.
@@ -85,5 +180,31 @@ mod tests {
         assert_eq!(ifcfg(address, 25, None, &[]), format!("{begins}{ends}"));
         let more = "GATEWAY=\"192.0.2.1\"\nDNS1=\"192.0.2.2\"\nDNS2=\"192.0.2.3\"\n";
         assert_eq!(ifcfg(address, 25, Some(gateway), &[first, second]), format!("{begins}{more}{ends}"));
+    }
+
+    #[test]
+    fn a_file_of_a_system_gets_another_address_and_keeps_the_rest() {
+        let [address, gateway, server] = ["10.0.0.7", "10.0.0.1", "10.0.0.2"].map(|text| text.parse().unwrap());
+        let fixed = |file: AddressFile, text: &str| file.fixed(text, address, 24, Some(gateway), &[server]);
+        let stanza = "iface eth0 inet static\n    address 10.0.0.7/24\n    gateway 10.0.0.1\n";
+        let begin = "auto lo\niface lo inet loopback\n\nallow-hotplug eth0\n";
+        for (text, expected) in [
+            (INTERFACES, format!("{begin}{stanza}")),
+            (
+                "iface eth0 inet static\n  address 1.2.3.4/8\n  # mine\n\tgateway 1.0.0.1\n\nauto eth1\niface eth1 inet dhcp\n",
+                format!("{stanza}  # mine\n\nauto eth1\niface eth1 inet dhcp\n"),
+            ),
+            ("iface eth0 inet dhcp\niface eth0 inet6 auto\n", format!("{stanza}iface eth0 inet6 auto\n")),
+        ] {
+            assert_eq!(fixed(AddressFile::Interfaces, text), Some(expected));
+        }
+        let text = "TYPE=Ethernet\nBOOTPROTO=\"dhcp\"\nIPV6INIT=yes\nIPADDR0=1.2.3.4\nONBOOT=yes\nDNS2=1.1.1.1\nUUID=x";
+        let expected = format!("TYPE=Ethernet\n{}ONBOOT=yes\nUUID=x\n", ifcfg(address, 24, Some(gateway), &[server]));
+        assert_eq!(fixed(AddressFile::Ifcfg, text).as_ref(), Some(&expected));
+        for (file, text) in
+            [(AddressFile::Interfaces, "iface ens3 inet dhcp\n"), (AddressFile::Ifcfg, "DEVICE=eth0\n"), (AddressFile::Ifcfg, "")]
+        {
+            assert_eq!(fixed(file, text), None, "{text}");
+        }
     }
 }

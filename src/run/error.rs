@@ -179,6 +179,14 @@ pub enum RunError {
         /// What failed.
         why: String,
     },
+    /// Copies of an image cannot be made as they are wanted.
+    #[error("the clones cannot be made: {why}")]
+    NoClones {
+        /// Why not.
+        why: String,
+        /// What to do.
+        help: &'static str,
+    },
     /// A clone that was to be compared with another failed. It is gone, with its files.
     #[error("a clone of the image failed: {0}")]
     Clone(Box<RunError>),
@@ -241,6 +249,7 @@ impl Failure for RunError {
             | Self::NameTaken { .. }
             | Self::Runs { .. }
             | Self::NoPlace { .. }
+            | Self::NoClones { .. }
             | Self::Elsewhere { .. }
             | Self::NoDirectory { .. } => Class::Usage,
             Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
@@ -286,6 +295,7 @@ impl Failure for RunError {
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
             Self::Mute { name, .. } | Self::Late { name, .. } => format!("see what its console says: goldsmith logs {name}"),
             Self::NoPlace { faults, .. } => return faults.first().map(|fault| fault.help.to_owned()),
+            Self::NoClones { help, .. } => (*help).to_owned(),
             Self::Table { .. } => "correct the lines; `goldsmith help machines` says what a table has".to_owned(),
             Self::Elsewhere { name, .. } => format!("choose another name with --name, or remove that one: goldsmith rm {name}"),
             Self::Impersonal { name, .. } => {

@@ -104,7 +104,7 @@ pub(super) fn names<'a>(name: &'a Name, hostname: Option<&'a HostName>) -> Vec<&
 }
 
 /// A machine that is to come to a network.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Newcomer<'a> {
     /// Its name.
     pub(super) name: &'a Name,
@@ -154,7 +154,7 @@ pub(super) fn assign(
 }
 
 /// Newcomers that the others could not call by their names.
-fn misnamed(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Vec<NoPlace> {
+pub(super) fn misnamed(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Vec<NoPlace> {
     let mut called: BTreeMap<&str, &Name> =
         taken.iter().flat_map(|other| other.names().into_iter().map(|name| (name, &other.name))).collect();
     let mut faults = Vec::new();
@@ -169,7 +169,7 @@ fn misnamed(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Vec<NoPlace> {
 ///
 /// # Errors
 /// All that cannot have one.
-fn addresses(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Result<Vec<(Ipv4Addr, u8)>, Vec<NoPlace>> {
+pub(super) fn addresses(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Result<Vec<(Ipv4Addr, u8)>, Vec<NoPlace>> {
     let range = range(newcomers, taken);
     let mut holders: BTreeMap<Ipv4Addr, &Name> = taken.iter().map(|other| (other.place.address, &other.name)).collect();
     let mut faults = Vec::new();
@@ -193,6 +193,11 @@ fn addresses(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Result<Vec<(Ipv
         }
     }
     if faults.is_empty() { Ok(found) } else { Err(faults) }
+}
+
+/// Whether both addresses are of one network whose prefix has so many bits.
+pub(super) fn reaches(address: Ipv4Addr, prefix: u8, other: Ipv4Addr) -> bool {
+    Range::around(address, prefix).has(other)
 }
 
 /// Why the others could not call a machine by its names.

@@ -10,7 +10,11 @@ use crate::machine::runner::RunnerTask;
 /// The name of the runner's task.
 const TASK: &str = "personal";
 /// Where a machine finds itself by name without a network (Debian Reference, 5.1.1).
-const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+pub(super) const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+/// Lines of a file between these are ours, and are replaced.
+pub(super) const NAMES_BEGIN: &str = "# goldsmith: names of this network";
+pub(super) const KEYS_BEGIN: &str = "# goldsmith: keys of this machine";
+pub(super) const END: &str = "# goldsmith: end";
 
 /// What the runner does at boot in the machine of `record`, whose network has the machines of `neighbours`, itself among them. Nothing when
 /// the machine is to be as its image is.
@@ -96,7 +100,7 @@ mod tests {
                 (&[], ""),
             ] {
                 run(shell, &script(dir.path()), &[&["names"], given].concat());
-                let block = format!("# goldsmith: names of this network\n{lines}# goldsmith: end\n");
+                let block = format!("{NAMES_BEGIN}\n{lines}{END}\n");
                 assert_eq!(fs::read_to_string(&hosts).unwrap(), format!("127.0.0.1 localhost\n\n10.9.9.9 mine\n{block}"), "{shell}");
             }
         }
@@ -109,7 +113,7 @@ mod tests {
             let file = dir.path().join("root/.ssh/authorized_keys");
             fs::create_dir(dir.path().join("root")).unwrap();
             fs::write(dir.path().join("keys"), "ssh-rsa A a\nssh-rsa B b\n").unwrap();
-            let block = "# goldsmith: keys of this machine\nssh-rsa A a\nssh-rsa B b\n# goldsmith: end\n";
+            let block = format!("{KEYS_BEGIN}\nssh-rsa A a\nssh-rsa B b\n{END}\n");
             for own in ["", "", "ssh-rsa C its own\n"] {
                 if !own.is_empty() {
                     fs::write(&file, own).unwrap();

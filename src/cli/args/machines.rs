@@ -1,5 +1,6 @@
 //! The commands of local machines that have names.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::ValueHint;
@@ -67,16 +68,44 @@ pub struct Up {
 
 /// `clone`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("purpose").required(true).args(["output", "prove"])))]
 pub struct Clones {
     /// An image, an artifact's directory, or a recipe, which is built first
     #[arg(value_hint = ValueHint::AnyPath)]
     pub image: PathBuf,
+    /// Make this directory, with a small disk for each clone and the image under them
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Make the clones of a table: name, address, hostname, key of each
+    #[arg(long, value_name = "FILE.csv", value_hint = ValueHint::FilePath, conflicts_with_all = ["prove", "name", "count", "address"])]
+    pub from: Option<PathBuf>,
+    /// Make so many, with numbers after the name: lab-1, lab-2
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999), conflicts_with = "prove")]
+    pub count: Option<u32>,
+    /// Their name, which is the host name too [default: that of the artifact or image]
+    #[arg(long, conflicts_with = "prove")]
+    pub name: Option<Name>,
+    /// The fixed address of eth0, with --count that of the first [default: by DHCP]
+    #[arg(long, value_name = "ADDRESS[/PREFIX]", conflicts_with = "prove")]
+    pub address: Option<Address>,
+    /// The router of clones that have addresses
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "prove")]
+    pub gateway: Option<Ipv4Addr>,
+    /// A name server of clones that have addresses
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "prove")]
+    pub dns: Vec<Ipv4Addr>,
+    /// Let the owner of an ssh key log in as root: a .pub file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "prove")]
+    pub ssh_key: Vec<PathBuf>,
+    /// Write whole disks, which clouds take; add command lines for Proxmox and OpenStack
+    #[arg(long, conflicts_with = "prove")]
+    pub full: bool,
     /// Boot two clones and compare what must be each one's own
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub prove: bool,
-    /// Memory of each clone
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = vm_memory)]
-    pub memory: ByteSize,
+    /// Memory of each VM [default: 2G, or 1G with --prove]
+    #[arg(long, value_name = "SIZE", value_parser = vm_memory)]
+    pub memory: Option<ByteSize>,
 }
 
 /// `stop` and `restart`.

@@ -43,7 +43,7 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
 }
 
 /// How many machines, or which, `--from` and `--count` say.
-fn many(from: Option<&Path>, count: Option<u32>) -> Result<Many, RunError> {
+pub(super) fn many(from: Option<&Path>, count: Option<u32>) -> Result<Many, RunError> {
     Ok(match (from, count) {
         (Some(path), _) => Many::Table(Table::read(path)?),
         (None, Some(count)) => Many::Count(count),
@@ -52,7 +52,7 @@ fn many(from: Option<&Path>, count: Option<u32>) -> Result<Many, RunError> {
 }
 
 /// The key in a `.pub` file.
-fn public_key(path: &Path) -> Result<PublicKey, BadKey> {
+pub(super) fn public_key(path: &Path) -> Result<PublicKey, BadKey> {
     let bad = |why: String, help: String| BadKey { path: path.to_owned(), why, help };
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(KEY_BYTES).read_to_string(&mut text));
@@ -62,7 +62,7 @@ fn public_key(path: &Path) -> Result<PublicKey, BadKey> {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{} has no ssh key: {why}", path.display())]
-struct BadKey {
+pub(super) struct BadKey {
     path: PathBuf,
     why: String,
     help: String,

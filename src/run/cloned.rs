@@ -1,0 +1,146 @@
+//! Copies of an image as files, each with what is its own: a directory of overlays with the image under them, or of whole images.
+//!
+//! ```text
+//! DIR/base/IMAGE.qcow2    the image: a hard link where that can be, else a copy
+//! DIR/anna.qcow2          an overlay over it; with `full` all of a disk, and no base
+//! DIR/anna.xml            a domain of libvirt
+//! DIR/proxmox.sh          with `full`: what makes machines of them elsewhere
+//! DIR/openstack.sh
+//! ```
+
+mod documents;
+mod plan;
+mod wanted;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::error::RunError;
+use super::name::Name;
+use super::own_files::Texts;
+use super::source::Source;
+use crate::base::aside::beside;
+use crate::base::atomic::{Existing, NewDir};
+use crate::base::event::{Task, Unit};
+use crate::image::export::{Backing, ExportFormat, export, unused};
+use crate::image::{Compress, Disk, Editor, Format, ImageError, Root, Seen};
+use documents::documents;
+use plan::{Planned, no_clones, plan};
+pub use wanted::{ClonedFile, WantedFiles};
+
+/// The directory of the image under overlays.
+const BASE: &str = "base";
+/// The directory of files that are gone when all is done.
+const WORK: &str = ".work";
+/// An overlay there that becomes a whole image.
+const OVERLAY: &str = "overlay.qcow2";
+
+/// Make the directory `dir` with copies of the image or artifact at `path`. It appears whole or not at all.
+///
+/// # Errors
+/// `dir` is there, the image is no disk that files can be put into, names or addresses contradict each other, or the host lacks space or debugfs.
+pub async fn clone_files(
+    path: &Path,
+    wanted: &WantedFiles,
+    dir: &Path,
+    store: Option<&Path>,
+    task: &Task,
+) -> Result<Vec<ClonedFile>, RunError> {
+    let source = Source::find(path, store)?;
+    let disk = Disk::open_as(&source.image, source.format, store)?;
+    if !disk.info().backing.is_empty() && !wanted.full {
+        return Err(no_clones("the image lies over another file", "make one file of the two, `goldsmith image export`, or add --full"));
+    }
+    require_new(dir)?;
+    let opened = disk.clone();
+    let (texts, guest) = beside(move |_| Ok::<_, ImageError>((Texts::read(&Root::open(&opened)?)?, Seen::of(&opened).guest))).await?;
+    let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
+    let planned = plan(wanted, name, &texts)?;
+    let failed = |source| ImageError::Write { path: dir.to_owned(), source };
+    let new = NewDir::beside(dir).map_err(failed)?;
+    let making = Making { disk: &disk, source: &source, dir: new.path(), full: wanted.full, task };
+    let cloned = making.all(planned, &std::path::absolute(dir).map_err(failed)?).await?;
+    let documents = documents(&source, disk.info().virtual_size, &guest, wanted, &cloned).await?;
+    for (name, text) in documents {
+        fs::write(new.path().join(name), text).map_err(failed)?;
+    }
+    match new.publish(Existing::Keep) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(ImageError::Exists(dir.to_owned()).into()),
+        result => result.map(|()| cloned).map_err(|source| failed(source).into()),
+    }
+}
+
+/// Make sure that there is nothing of the name `dir`.
+///
+/// # Errors
+/// There is.
+pub fn require_new(dir: &Path) -> Result<(), RunError> {
+    if fs::symlink_metadata(dir).is_ok() { Err(ImageError::Exists(dir.to_owned()).into()) } else { Ok(()) }
+}
+
+/// Copies in the making.
+struct Making<'a> {
+    disk: &'a Disk,
+    source: &'a Source,
+    /// The directory of all.
+    dir: &'a Path,
+    /// Whether each has all of its disk.
+    full: bool,
+    task: &'a Task,
+}
+
+impl Making<'_> {
+    /// Make all of `planned`; they will be in the directory `final_dir`.
+    async fn all(&self, planned: Vec<Planned>, final_dir: &Path) -> Result<Vec<ClonedFile>, ImageError> {
+        let failed = |source| ImageError::Write { path: self.dir.to_owned(), source };
+        let work = self.dir.join(WORK);
+        fs::create_dir(&work).map_err(failed)?;
+        let image = self.source.image.to_string_lossy().into_owned();
+        let base = if self.full { image } else { self.bring_base()? };
+        let named = || ImageError::incompatible(&self.source.image, None, "its name is too long for a file under a qcow2, or has a colon");
+        let backing = Backing::new(&base, self.source.format).ok_or_else(named)?;
+        let mut editor = Editor::new(self.disk, &work, self.task).await?;
+        let (mut made, total) = (Vec::new(), planned.len() as u64);
+        for (number, Planned { name, hostname, address, files }) in (0..).zip(planned) {
+            self.task.progress("write the copies", number, Some(total), Unit::Steps);
+            let file = format!("{name}.qcow2");
+            let target = self.dir.join(&file);
+            if self.full {
+                let overlay = work.join(OVERLAY);
+                editor.overlay(&files, backing, &overlay).await?;
+                self.flatten(&overlay, &target).await?;
+                fs::remove_file(&overlay).map_err(failed)?;
+            } else {
+                editor.overlay(&files, backing, &target).await?;
+            }
+            // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
+            let allocated = fs::metadata(&target).map_err(failed)?.blocks() * 512;
+            made.push(ClonedFile { file: final_dir.join(file), name, allocated, hostname, address });
+        }
+        fs::remove_dir_all(&work).map_err(failed)?;
+        Ok(made)
+    }
+
+    /// Let the image be in the directory, and give its path from there.
+    fn bring_base(&self) -> Result<String, ImageError> {
+        let name = Path::new(BASE).join(self.source.image.file_name().unwrap_or_default());
+        let base = self.dir.join(&name);
+        let failed = |source| ImageError::Write { path: base.clone(), source };
+        fs::create_dir(self.dir.join(BASE)).map_err(failed)?;
+        // A link takes no room, and keeps the bytes when the image is built anew. Another filesystem, or one without links, needs a copy.
+        if fs::hard_link(&self.source.image, &base).is_err() {
+            self.task.step("copy the image");
+            fs::copy(&self.source.image, &base).map_err(failed)?;
+        }
+        Ok(name.to_string_lossy().into_owned())
+    }
+
+    /// Make one file of an overlay and the image.
+    async fn flatten(&self, overlay: &Path, target: &Path) -> Result<(), ImageError> {
+        let disk = Disk::open_own(overlay, Format::Qcow2)?;
+        let free = unused(&disk, self.task).await?;
+        export(&disk, free, ExportFormat::Qcow2(Compress::Zlib), target, self.task).await.map(drop)
+    }
+}

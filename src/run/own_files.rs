@@ -1,0 +1,151 @@
+//! What makes a copy of an image one of its own, as files of that image: the same that `personal.sh` gives to a machine at boot.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use super::personal::{END, KEYS_BEGIN, LOOPBACK, NAMES_BEGIN};
+use crate::base::host_name::HostName;
+use crate::base::public_key::PublicKey;
+use crate::image::{ImageError, PutFile, Root};
+use crate::installer::address::{AddressFile, name_servers};
+
+const HOSTNAME: &str = "/etc/hostname";
+const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const KEYS: &str = "/root/.ssh/authorized_keys";
+/// Bytes of a file of the image that is changed.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The files of an image that a copy has in its own way, as the image has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Texts {
+    hosts: String,
+    keys: String,
+    /// The file that says the address, if it is one that is known.
+    address: Option<(AddressFile, String)>,
+}
+
+/// What is a copy's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwnFiles<'a> {
+    pub(super) hostname: &'a HostName,
+    /// Addresses, each with what they are called.
+    pub(super) names: Vec<(Ipv4Addr, Vec<&'a str>)>,
+    pub(super) keys: &'a [PublicKey],
+    /// Its fixed address.
+    pub(super) address: Option<Fixed<'a>>,
+}
+
+/// A fixed address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fixed<'a> {
+    pub(super) address: Ipv4Addr,
+    pub(super) prefix: u8,
+    pub(super) gateway: Option<Ipv4Addr>,
+    pub(super) dns: &'a [Ipv4Addr],
+}
+
+impl Texts {
+    /// Those of the image with this root.
+    ///
+    /// # Errors
+    /// The image is damaged, or one is larger than such a file is.
+    pub(super) fn read(root: &Root) -> Result<Self, ImageError> {
+        let text = |path: &str| {
+            let bytes = root.read_if_there(path, MAX_BYTES)?;
+            Ok::<_, ImageError>(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        let mut address = None;
+        for file in AddressFile::ALL {
+            let said = text(file.path())?.filter(|text| file.fixed(text, LOOPBACK, 8, None, &[]).is_some());
+            address = address.or(said.map(|text| (file, text)));
+        }
+        Ok(Self { hosts: text(HOSTS)?.unwrap_or_default(), keys: text(KEYS)?.unwrap_or_default(), address })
+    }
+
+    /// Whether the image has a file that says its address.
+    pub(super) fn have_address(&self) -> bool {
+        self.address.is_some()
+    }
+
+    /// The files of a copy that has `own`.
+    pub(super) fn files(&self, own: &OwnFiles<'_>) -> Vec<PutFile> {
+        // Types are those of the reference policy (selinux-policy 3.13.1: systemd.fc, sysnetwork.fc, ssh.fc).
+        let file = |path: &str, text: String, mode, selinux_type| PutFile {
+            path: PathBuf::from(path),
+            content: text.into_bytes(),
+            mode,
+            selinux_type,
+        };
+        let mut files = vec![file(HOSTNAME, format!("{}\n", own.hostname), 0o644, "hostname_etc_t")];
+        let entries = own.names.iter().map(|(address, names)| format!("{address} {}", names.join(" ")));
+        files.push(file(HOSTS, with_block(&self.hosts, NAMES_BEGIN, entries), 0o644, "net_conf_t"));
+        if !own.keys.is_empty() {
+            let keys = own.keys.iter().map(|key| key.as_str().to_owned());
+            files.push(file(KEYS, with_block(&self.keys, KEYS_BEGIN, keys), 0o600, "ssh_home_t"));
+        }
+        if let (Some(Fixed { address, prefix, gateway, dns }), Some((config, text))) = (own.address, &self.address) {
+            let fixed = config.fixed(text, address, prefix, gateway, dns);
+            files.extend(fixed.map(|text| file(config.path(), text, 0o644, "net_conf_t")));
+            files.extend(name_servers(dns).map(|text| file(RESOLV_CONF, text, 0o644, "net_conf_t")));
+        }
+        files
+    }
+}
+
+/// `text` with `lines` between the line `begin` and [`END`], in the place of those that are there.
+fn with_block(text: &str, begin: &str, lines: impl Iterator<Item = String>) -> String {
+    let mut inside = false;
+    let mut kept = Vec::new();
+    for line in text.lines() {
+        inside |= line == begin;
+        if !inside {
+            kept.push(line.to_owned());
+        }
+        inside &= line != END;
+    }
+    let block = [begin.to_owned()].into_iter().chain(lines).chain([END.to_owned()]);
+    kept.into_iter().chain(block).map(|line| line + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a";
+
+    fn own<'a>(hostname: &'a HostName, keys: &'a [PublicKey], address: Option<Fixed<'a>>) -> OwnFiles<'a> {
+        OwnFiles { hostname, names: vec![(Ipv4Addr::new(10, 0, 0, 1), vec!["anna.lab", "anna"])], keys, address }
+    }
+
+    #[test]
+    fn a_copy_has_its_own_names_keys_and_address() {
+        let (hostname, keys) = ("anna.lab".parse().unwrap(), [KEY.parse().unwrap()]);
+        let texts = Texts {
+            hosts: "127.0.0.1 localhost\n# goldsmith: names of this network\n10.9.9.9 old\n# goldsmith: end\n\n::1 localhost\n".to_owned(),
+            keys: String::new(),
+            address: Some((AddressFile::Interfaces, "iface eth0 inet dhcp\n".to_owned())),
+        };
+        let dns = [Ipv4Addr::new(10, 0, 0, 2)];
+        let address = Fixed { address: Ipv4Addr::new(10, 0, 0, 1), prefix: 24, gateway: None, dns: &dns };
+        let files = texts.files(&own(&hostname, &keys, Some(address)));
+        let told: Vec<_> =
+            files.iter().map(|file| (file.path.to_str().unwrap(), String::from_utf8(file.content.clone()).unwrap())).collect();
+        let hosts = "127.0.0.1 localhost\n\n::1 localhost\n# goldsmith: names of this network\n10.0.0.1 anna.lab anna\n# goldsmith: end\n";
+        assert_eq!(
+            told,
+            [
+                (HOSTNAME, "anna.lab\n".to_owned()),
+                (HOSTS, hosts.to_owned()),
+                (KEYS, format!("{KEYS_BEGIN}\n{KEY}\n{END}\n")),
+                ("/etc/network/interfaces", "iface eth0 inet static\n    address 10.0.0.1/24\n".to_owned()),
+                (RESOLV_CONF, "nameserver 10.0.0.2\n".to_owned()),
+            ]
+        );
+        assert_eq!(files[2].mode, 0o600);
+        let paths: Vec<_> = texts.files(&own(&hostname, &[], None)).into_iter().map(|file| file.path).collect();
+        assert_eq!(paths, [Path::new(HOSTNAME), Path::new(HOSTS)]);
+    }
+}
