@@ -6,11 +6,14 @@ use serde_json::Value;
 
 use super::error::RunError;
 use crate::artifact::{self, Artifact, ArtifactError};
-use crate::image::{Disk, Firmware, Format, ImageError, PartitionTable, TableKind, gpt_type};
+use crate::image::{Disk, Firmware, Format, ImageError, PartitionTable, Root, TableKind, gpt_type};
+use crate::installer::address::AddressFile;
 use crate::machine::spec::Subnet;
 
 /// MBR type of an EFI system partition (UEFI specification 2.10, 5.2.2).
 const MBR_ESP: &str = "0xef";
+/// Bytes of a file that says an address.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// An image that can be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct Source {
     pub firmware: Firmware,
     /// The store, in which files under the image may lie.
     pub store: Option<PathBuf>,
-    /// The network of a guest that has an address of its own; known of artifacts only.
+    /// The network of a guest that has a fixed address.
     pub subnet: Option<Subnet>,
 }
 
@@ -63,7 +66,9 @@ impl Source {
         let disk = Disk::open_as(&image, format, store)?;
         let firmware = firmware(&disk)?;
         let stem = image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { name: name(&stem), format, image, firmware, store: store.map(Path::to_owned), subnet: None })
+        // An image whose files cannot be read is run all the same.
+        let subnet = Root::open(&disk).ok().and_then(|root| own_subnet(&root));
+        Ok(Self { name: name(&stem), format, image, firmware, store: store.map(Path::to_owned), subnet })
     }
 }
 
@@ -107,6 +112,15 @@ fn subnet(recipe: &Value) -> Option<Subnet> {
     let address = |key: &str| network.get(key)?.as_str()?.parse().ok();
     let prefix = u8::try_from(network.get("prefix")?.as_u64()?).ok()?;
     Some(Subnet { guest: address("address")?, prefix, gateway: address("gateway") })
+}
+
+/// The network of the fixed address that a file of the image says.
+fn own_subnet(root: &Root) -> Option<Subnet> {
+    AddressFile::ALL.into_iter().find_map(|file| {
+        let text = root.read_if_there(file.path(), MAX_CONFIG_BYTES).ok()??;
+        let (guest, prefix, gateway) = file.says(&String::from_utf8_lossy(&text))?;
+        Some(Subnet { guest, prefix, gateway })
+    })
 }
 
 #[cfg(test)]
