@@ -172,6 +172,8 @@ fn what_is_not_there_or_not_right_is_told_with_a_remedy() {
         (&["up", disk, "--memory", "900T"], 7, "of memory, and the host has "),
         (&["up", disk, "--forward", &forward], 7, "of 127.0.0.1 cannot be used: Address already in use"),
         (&["up", disk, "--forward", "0:1"], 2, "`0` is no port: 1 to 65535"),
+        (&["up", disk, "--disk", "4K"], 2, "a disk of 4K is too small: the image has one of 1049088\n  help: leave --disk out"),
+        (&["up", disk, "--disk", "large"], 2, "`large` is not a size"),
         (
             &["up", disk, "--count", "2", "--forward", "8080:80"],
             2,
@@ -320,7 +322,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert!(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap().success());
     let public = format!("{}.pub", key.display());
     let mut up = vec!["up", artifact, "--name", "vm", "--memory", "1G", "--isolated", "--forward", &forward];
-    up.extend(["--network", "lab", "--hostname", "vm.lab", "--ssh-key", &public]);
+    up.extend(["--network", "lab", "--hostname", "vm.lab", "--ssh-key", &public, "--disk", "10G", "--autologin"]);
     home.said(&up);
     let again = home.run(&up);
     assert!(again.status.success() && String::from_utf8_lossy(&again.stderr).contains("vm is up already"), "{again:?}");
@@ -356,6 +358,10 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(home.said(&["exec", "vm", "--", "echo", "next"]), "next\n");
 
     // A terminal of the user's size.
+    // The disk is larger than the image's, and the system has grown into it.
+    let size: u64 = home.said(&["exec", "vm", "--", "df", "--output=size", "-B1", "/"]).lines().last().unwrap().trim().parse().unwrap();
+    assert!(size > 9 << 30, "{size}");
+
     let mut terminal = Command::new("script");
     terminal.args(["-qefc", &format!("stty rows 33 cols 99; {} exec -t vm stty size", env!("CARGO_BIN_EXE_goldsmith")), "/dev/null"]);
     let output = ended(terminal.env("XDG_STATE_HOME", home.dir.path()));
@@ -424,6 +430,7 @@ fn a_mark_s_beginning_goes_through_at_once(home: &Home) {
                 assert_eq!(rest, "got it\n");
             });
             let come = come.recv_timeout(Duration::from_secs(120));
+    it_goes_back_to_what_it_was(&home);
             // Also when nothing came, so that the command ends.
             answer.write_all(b"it\n").unwrap();
             drop(answer);
@@ -453,10 +460,9 @@ fn several_sit_at_the_console(home: &Home) {
     };
     // The kernel may have written behind the prompt that stood there.
     seats[0].stdin.as_mut().unwrap().write_all(b"\r").unwrap();
-    both_see("vm login: ");
-    seats[0].stdin.as_mut().unwrap().write_all(b"nobody-here\r").unwrap();
-    both_see("nobody-here");
-    both_see("Password: ");
+    both_see("root@vm:~# ");
+    seats[0].stdin.as_mut().unwrap().write_all(b"echo $((40 + 2))-$(id -u)\r").unwrap();
+    both_see("42-0");
     for seat in &mut seats {
         seat.stdin.as_mut().unwrap().write_all(&[0x1d]).unwrap();
         let left = loop {

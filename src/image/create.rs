@@ -62,13 +62,22 @@ pub fn create_raw(path: &Path, size: u64, expected: u64) -> Result<File, ImageEr
 /// # Errors
 /// The backing file is not there, or `qemu-img` is not there or failed.
 pub async fn create_overlay(backing: &Path, format: Format, overlay: &Path) -> Result<(), ImageError> {
+    create_overlay_of(backing, format, None, overlay).await
+}
+
+/// As [`create_overlay`], with a disk of `size` bytes; without a size it is that of the backing file.
+///
+/// # Errors
+/// As [`create_overlay`].
+pub async fn create_overlay_of(backing: &Path, format: Format, size: Option<u64>, overlay: &Path) -> Result<(), ImageError> {
     // qemu-img would not name it.
     let there = directory_of(overlay).join(backing);
     there.metadata().map_err(|source| ImageError::read(&there, source))?;
     let invocation = Invocation::new(Tool::QemuImg)
         .args(["create", "-q", "-f", "qcow2", "-F", format.name(), "-b"])
         .arg(local(backing))
-        .arg(local(overlay));
+        .arg(local(overlay))
+        .args(size.map(|size| size.to_string()));
     Ok(invocation.run_with(|_| {}).await?)
 }
 

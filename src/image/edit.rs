@@ -65,14 +65,14 @@ impl Editor {
         Ok(Self { disk: disk.clone(), uuid, scratch: scratch.to_owned() })
     }
 
-    /// Make the overlay `target` over `backing`, which is the image, with `files` in it.
+    /// Make the overlay `target` over `backing`, which is the image, with `files` in it. Its disk has `size` bytes, no fewer than the image's.
     ///
     /// # Errors
     /// A file cannot be put there, debugfs is missing or did not do it, or `target` is there or cannot be written.
-    pub async fn overlay(&mut self, files: &[PutFile], backing: Backing<'_>, target: &Path) -> Result<(), ImageError> {
+    pub async fn overlay(&mut self, files: &[PutFile], backing: Backing<'_>, size: u64, target: &Path) -> Result<(), ImageError> {
         let expected = self.change(files).await?;
         let new = NewFile::beside(target).map_err(|source| ImageError::write(target, source))?;
-        self.write(new, backing, target)?;
+        self.write(new, backing, size, target)?;
         let target = target.to_owned();
         beside(move |_| verify(&target, &expected)).await
     }
@@ -93,7 +93,7 @@ impl Editor {
     }
 
     /// Write what debugfs has changed to `new` as an overlay, and put the expanded filesystem back as it was.
-    fn write(&self, new: NewFile, backing: Backing<'_>, target: &Path) -> Result<(), ImageError> {
+    fn write(&self, new: NewFile, backing: Backing<'_>, size: u64, target: &Path) -> Result<(), ImageError> {
         let (expanded, undo) = (self.scratch.join(EXPANDED), self.scratch.join(UNDO));
         let told = fs::read(&undo).map_err(|source| ImageError::read(&undo, source))?;
         let runs = undo::changed(&told).map_err(|what| ImageError::corrupt(&undo, None, what))?;
@@ -103,7 +103,7 @@ impl Editor {
         let volume = root_volume(&self.disk, &volumes, &self.uuid)?;
         let clusters = changed_clusters(&self.disk, volume, &file, &runs).map_err(|source| ImageError::read(self.disk.path(), source))?;
         let failed = |source| ImageError::write(target, source);
-        overlay::write(new.file(), self.disk.bytes().len(), backing, clusters).map_err(failed)?;
+        overlay::write(new.file(), size, backing, clusters).map_err(failed)?;
         // An image is for others to read; a file in the making is its maker's.
         new.file().set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
         new.publish().map_err(failed)?;

@@ -54,15 +54,16 @@ pub async fn clone_files(
         return Err(no_clones("the image lies over another file", "make one file of the two, `goldsmith image export`, or add --full"));
     }
     require_new(dir)?;
+    let size = source.disk_size(wanted.disk)?.unwrap_or(source.size);
     let opened = disk.clone();
     let (texts, guest) = beside(move |_| Ok::<_, ImageError>((Texts::read(&Root::open(&opened)?)?, Seen::of(&opened).guest))).await?;
     let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
     let planned = plan(wanted, name, &texts)?;
     let failed = |source| ImageError::Write { path: dir.to_owned(), source };
     let new = NewDir::beside(dir).map_err(failed)?;
-    let making = Making { disk: &disk, source: &source, dir: new.path(), full: wanted.full, task };
+    let making = Making { disk: &disk, source: &source, size, dir: new.path(), full: wanted.full, task };
     let cloned = making.all(planned, &std::path::absolute(dir).map_err(failed)?).await?;
-    let documents = documents(&source, disk.info().virtual_size, &guest, wanted, &cloned).await?;
+    let documents = documents(&source, size, &guest, wanted, &cloned).await?;
     for (name, text) in documents {
         fs::write(new.path().join(name), text).map_err(failed)?;
     }
@@ -84,6 +85,8 @@ pub fn require_new(dir: &Path) -> Result<(), RunError> {
 struct Making<'a> {
     disk: &'a Disk,
     source: &'a Source,
+    /// Bytes of each disk.
+    size: u64,
     /// The directory of all.
     dir: &'a Path,
     /// Whether each has all of its disk.
@@ -109,11 +112,11 @@ impl Making<'_> {
             let target = self.dir.join(&file);
             if self.full {
                 let overlay = work.join(OVERLAY);
-                editor.overlay(&files, backing, &overlay).await?;
+                editor.overlay(&files, backing, self.size, &overlay).await?;
                 self.flatten(&overlay, &target).await?;
                 fs::remove_file(&overlay).map_err(failed)?;
             } else {
-                editor.overlay(&files, backing, &target).await?;
+                editor.overlay(&files, backing, self.size, &target).await?;
             }
             // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
             let allocated = fs::metadata(&target).map_err(failed)?.blocks() * 512;

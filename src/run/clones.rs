@@ -90,10 +90,12 @@ pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<
         name: None,
         memory,
         cpus: None,
+        disk: None,
         forwards: Vec::new(),
         isolated: true,
         network: None,
         personal: Personal::default(),
+        autologin: false,
         many: Many::Table(Table { path: PathBuf::new(), machines: machines.to_vec() }),
     };
     let places = make(&Machines::below(dir.path()), path, &wanted, store).await?;

@@ -11,6 +11,7 @@ use super::until::Until;
 use crate::artifact::ArtifactError;
 use crate::base::failure::{Class, Failure};
 use crate::base::host::TooLittleMemory;
+use crate::base::size::ByteSize;
 use crate::base::text::shell_line;
 use crate::image::ImageError;
 use crate::machine::runner::RunnerError;
@@ -179,6 +180,14 @@ pub enum RunError {
         /// What failed.
         why: String,
     },
+    /// A disk cannot be made smaller than its image.
+    #[error("a disk of {wanted} is too small: the image has one of {least}")]
+    SmallDisk {
+        /// What was asked for.
+        wanted: ByteSize,
+        /// What the image has.
+        least: ByteSize,
+    },
     /// Copies of an image cannot be made as they are wanted.
     #[error("the clones cannot be made: {why}")]
     NoClones {
@@ -250,6 +259,7 @@ impl Failure for RunError {
             | Self::Runs { .. }
             | Self::NoPlace { .. }
             | Self::NoClones { .. }
+            | Self::SmallDisk { .. }
             | Self::Elsewhere { .. }
             | Self::NoDirectory { .. } => Class::Usage,
             Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
@@ -295,6 +305,7 @@ impl Failure for RunError {
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
             Self::Mute { name, .. } | Self::Late { name, .. } => format!("see what its console says: goldsmith logs {name}"),
             Self::NoPlace { faults, .. } => return faults.first().map(|fault| fault.help.to_owned()),
+            Self::SmallDisk { least, .. } => format!("leave --disk out, or give {least} or more"),
             Self::NoClones { help, .. } => (*help).to_owned(),
             Self::Table { .. } => "correct the lines; `goldsmith help machines` says what a table has".to_owned(),
             Self::Elsewhere { name, .. } => format!("choose another name with --name, or remove that one: goldsmith rm {name}"),

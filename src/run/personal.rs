@@ -27,6 +27,9 @@ pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTa
     if !record.keys.is_empty() {
         file("keys", record.keys.iter().map(PublicKey::as_str).collect::<Vec<_>>().join("\n"));
     }
+    if record.autologin {
+        file("autologin", String::new());
+    }
     if let Some(place) = &record.network {
         file("card", format!("{} {}/{}", place.mac(), place.address, place.prefix));
         file("names", names(neighbours));

@@ -1,9 +1,10 @@
 #!/bin/sh
-# What makes a machine one of its own: its host name, who logs in by ssh, its address on a private network, the names of the others there.
+# What makes a machine one of its own: its host name, who logs in by ssh and at its consoles, its address on a private network, the names of the
+# others there.
 # Usage: run                         at boot, before the system's own services
 #        run names ADDRESS=NAME …    when machines have come or gone
 #
-# Beside it, what there is: `hostname`, `keys` (lines of authorized_keys), `card` (the card's address, then the machine's address with its prefix length), `names` (as the arguments above).
+# Beside it, what there is: `hostname`, `keys` (lines of authorized_keys), `autologin`, `card` (the card's address, then the machine's address with its prefix length), `names` (as the arguments above).
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 here=/run/goldsmith/tasks/personal
@@ -37,6 +38,12 @@ write_keys() {
     } > "$keys" && chmod 600 "$keys" || return
     # New files have the label of the directory they are in, which sshd may not read.
     [ ! -d /sys/fs/selinux ] || restorecon -R /root/.ssh
+}
+
+# A console is root's without a log-in, until the machine is off. agetty(8) leaves the password to login(1), which does not ask then.
+open_console() { # UNIT WORDS
+    mkdir -p "/run/systemd/system/$1.d" || return
+    printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root %s %%I $TERM\n' "$2" > "/run/systemd/system/$1.d/goldsmith.conf"
 }
 
 card_of() { # MAC
@@ -77,6 +84,11 @@ if [ "$1" = names ]; then
 fi
 if read -r name < "$here/hostname"; then
     echo "$name" > /proc/sys/kernel/hostname && echo "$name" > /etc/hostname || fail "the host name cannot be set"
+fi
+if [ -e "$here/autologin" ]; then
+    # The words are those of the units themselves (systemd 219 and 252).
+    open_console getty@.service --noclear && open_console serial-getty@.service '--keep-baud 115200,57600,38400,9600' && systemctl daemon-reload ||
+        fail "the consoles cannot be opened"
 fi
 if [ -e "$here/card" ]; then
     read -r mac address < "$here/card"

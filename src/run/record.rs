@@ -74,6 +74,9 @@ pub struct Record {
     /// Whose log-in root's ssh takes, beside those of its image.
     #[serde(default)]
     pub keys: Vec<PublicKey>,
+    /// Whether its consoles are root's without a log-in.
+    #[serde(default)]
+    pub autologin: bool,
     /// When it was made: RFC 3339, UTC.
     pub created: String,
 }
@@ -347,6 +350,7 @@ mod tests {
             mac: Some(Mac([0x52, 0x54, 0, 0, 0xab, 1])),
             network: Some(Membership { name: "lab".parse().unwrap(), address: [10, 0, 0, 1].into(), prefix: 24 }),
             keys: Vec::new(),
+            autologin: true,
             created: "2026-11-29T00:00:00Z".to_owned(),
         };
         let text = serde_json::json!(record).to_string();
@@ -357,9 +361,12 @@ mod tests {
             .unwrap()
             .clone()
             .into_iter()
-            .filter(|(key, _)| !["network", "hostname", "keys", "mac"].contains(&key.as_str()));
+            .filter(|(key, _)| !["network", "hostname", "keys", "mac", "autologin"].contains(&key.as_str()));
         let older = serde_json::Value::Object(older.collect()).to_string();
-        assert_eq!(made(dir.path(), "web", &older).record().unwrap(), Record { hostname: None, mac: None, network: None, ..record });
+        assert_eq!(
+            made(dir.path(), "web", &older).record().unwrap(),
+            Record { hostname: None, mac: None, network: None, autologin: false, ..record }
+        );
         for (text, why) in [
             (text.replace("\"schema\":1", "\"schema\":2"), "its schema is 2, and this goldsmith knows 1"),
             ("{}".to_owned(), "its schema is missing"),

@@ -6,12 +6,15 @@ use serde_json::Value;
 
 use super::error::RunError;
 use crate::artifact::{self, Artifact, ArtifactError};
+use crate::base::size::ByteSize;
 use crate::image::{Disk, Firmware, Format, ImageError, PartitionTable, Root, TableKind, gpt_type};
 use crate::installer::address::AddressFile;
 use crate::machine::spec::Subnet;
 
 /// MBR type of an EFI system partition (UEFI specification 2.10, 5.2.2).
 const MBR_ESP: &str = "0xef";
+/// Bytes of a sector.
+const SECTOR_BYTES: u64 = 512;
 /// Bytes of a file that says an address.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
@@ -24,6 +27,8 @@ pub struct Source {
     pub image: PathBuf,
     /// How it keeps the disk.
     pub format: Format,
+    /// Bytes of the disk.
+    pub size: u64,
     /// What boots it.
     pub firmware: Firmware,
     /// The store, in which files under the image may lie.
@@ -55,9 +60,17 @@ impl Source {
             return Err(ArtifactError::Damaged { path: image, why }.into());
         }
         let format = Format::named(&manifest.image.format).unwrap_or(Format::Qcow2);
-        Disk::open_as(&image, format, store)?;
+        let size = Disk::open_as(&image, format, store)?.info().virtual_size;
         let firmware = if manifest.promises.boots_through_uefi() { Firmware::Uefi } else { Firmware::Bios };
-        Ok(Self { name: name(&manifest.name), image, format, firmware, store: store.map(Path::to_owned), subnet: subnet(&manifest.recipe) })
+        Ok(Self {
+            name: name(&manifest.name),
+            image,
+            format,
+            size,
+            firmware,
+            store: store.map(Path::to_owned),
+            subnet: subnet(&manifest.recipe),
+        })
     }
 
     fn of_image(path: &Path, store: Option<&Path>) -> Result<Self, RunError> {
@@ -68,7 +81,21 @@ impl Source {
         let stem = image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         // An image whose files cannot be read is run all the same.
         let subnet = Root::open(&disk).ok().and_then(|root| own_subnet(&root));
-        Ok(Self { name: name(&stem), format, image, firmware, store: store.map(Path::to_owned), subnet })
+        Ok(Self { name: name(&stem), format, image, size: disk.info().virtual_size, firmware, store: store.map(Path::to_owned), subnet })
+    }
+}
+
+impl Source {
+    /// Bytes of a machine's disk when `wanted` is asked for; nothing when it is to be as large as the image's.
+    ///
+    /// # Errors
+    /// It would be smaller than the image's.
+    pub(super) fn disk_size(&self, wanted: Option<ByteSize>) -> Result<Option<u64>, RunError> {
+        match wanted {
+            Some(wanted) if wanted.bytes() < self.size => Err(RunError::SmallDisk { wanted, least: ByteSize(self.size) }),
+            // A disk has whole sectors.
+            wanted => Ok(wanted.map(|wanted| wanted.bytes().next_multiple_of(SECTOR_BYTES))),
+        }
     }
 }
 

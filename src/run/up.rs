@@ -38,6 +38,8 @@ pub struct Wanted {
     pub memory: ByteSize,
     /// Virtual CPUs; the usual number when it is not given.
     pub cpus: Option<u32>,
+    /// Size of its disk; that of the image when it is not given.
+    pub disk: Option<ByteSize>,
     /// Ports of 127.0.0.1 that lead into it.
     pub forwards: Vec<Forward>,
     /// Whether nothing leaves it.
@@ -46,6 +48,8 @@ pub struct Wanted {
     pub network: Option<Name>,
     /// What is its own.
     pub personal: Personal,
+    /// Whether its consoles are root's without a log-in.
+    pub autologin: bool,
     /// How many are wanted.
     pub many: Many,
 }
@@ -60,6 +64,7 @@ type Own = (Option<HostName>, Option<Membership>);
 /// cannot have its address, or the state cannot be written.
 pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Vec<Place>, RunError> {
     let source = Source::find(path, store)?;
+    source.disk_size(wanted.disk)?;
     let from = path.canonicalize().map_err(|error| image::ImageError::read(path, error))?;
     let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
     let individuals = wanted.many.individuals(name, &wanted.personal);
@@ -104,6 +109,7 @@ fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Pa
         mac: Some(Mac::random()),
         network,
         keys: personal.keys,
+        autologin: wanted.autologin,
         created: Timestamp::now().to_string(),
     };
     Ok(new.into_iter().zip(places).map(record).collect())
@@ -142,7 +148,7 @@ async fn make_one(place: &Place, source: &Source, record: Record, wanted: &Wante
     let failed = |source| RunError::State { path: place.dir().to_owned(), source };
     let new = NewDir::beside(place.dir()).map_err(failed)?;
     let draft = place.at(new.path());
-    image::create_overlay(&source.image, source.format, &draft.disk()).await?;
+    image::create_overlay_of(&source.image, source.format, source.disk_size(wanted.disk)?, &draft.disk()).await?;
     atomic::write(&draft.record_file(), format!("{:#}\n", serde_json::json!(record)).as_bytes()).map_err(failed)?;
     match new.publish(Existing::Keep) {
         Ok(()) => Ok(()),

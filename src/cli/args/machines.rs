@@ -36,6 +36,9 @@ pub struct Up {
     #[arg(long)]
     pub name: Option<Name>,
     /// Let a port of 127.0.0.1 lead to one of the VM: 8080:80, or 80 for 80:80
+    /// Size of its disk, at least that of the image [default: that of the image]
+    #[arg(long, value_name = "SIZE")]
+    pub disk: Option<ByteSize>,
     #[arg(long, value_name = "HOST:GUEST", value_parser = forward)]
     pub forward: Vec<Forward>,
     /// Make so many VMs, with numbers after the name: lab-1, lab-2
@@ -54,6 +57,9 @@ pub struct Up {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ssh_key: Vec<PathBuf>,
     /// Make the VMs of a table: name, address, hostname, key of each
+    /// Let its consoles be root's without a log-in: `goldsmith console`
+    #[arg(long)]
+    pub autologin: bool,
     #[arg(
         long,
         value_name = "FILE.csv",
@@ -98,6 +104,9 @@ pub struct Clones {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "prove")]
     pub ssh_key: Vec<PathBuf>,
     /// Write whole disks, which clouds take; add command lines for Proxmox and OpenStack
+    /// Size of each disk, at least that of the image [default: that of the image]
+    #[arg(long, value_name = "SIZE", conflicts_with = "prove")]
+    pub disk: Option<ByteSize>,
     #[arg(long, conflicts_with = "prove")]
     pub full: bool,
     /// Boot two clones and compare what must be each one's own

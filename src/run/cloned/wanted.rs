@@ -23,6 +23,8 @@ pub struct WantedFiles {
     pub dns: Vec<Ipv4Addr>,
     /// Whether each file has all of its disk, and needs no other.
     pub full: bool,
+    /// Size of each disk; that of the image when it is not given.
+    pub disk: Option<ByteSize>,
     /// Memory of a machine in the documents.
     pub memory: ByteSize,
     /// Processors of it.

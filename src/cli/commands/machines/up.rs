@@ -29,6 +29,8 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
         name: args.name.clone(),
         memory: args.vm.memory,
         cpus: args.vm.cpus,
+        disk: args.disk,
+        autologin: args.autologin,
         forwards: args.forward.clone(),
         isolated: args.vm.isolated,
         network: args.network.clone(),

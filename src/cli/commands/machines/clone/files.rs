@@ -33,6 +33,7 @@ pub(super) async fn make(args: &Clones, dir: &Path, context: &Context) -> Result
         gateway: args.gateway,
         dns: args.dns.clone(),
         full: args.full,
+        disk: args.disk,
         memory: args.memory.unwrap_or(MEMORY),
         cpus: CPUS,
     };
