@@ -170,10 +170,10 @@ fn what_is_not_there_or_not_right_is_told_with_a_remedy() {
         (&["rm", "a/b"], 2, "a name has 1 to 63 letters"),
         (&["up", "absent"], 3, "absent cannot be opened: No such file or directory"),
         (&["up", disk, "--memory", "900T"], 7, "of memory, and the host has "),
-        (&["up", disk, "--forward", &forward], 7, "of 127.0.0.1 cannot be used: Address already in use"),
-        (&["up", disk, "--forward", "0:1"], 2, "`0` is no port: 1 to 65535"),
         (&["up", disk, "--disk", "4K"], 2, "a disk of 4K is too small: the image has one of 1049088\n  help: leave --disk out"),
         (&["up", disk, "--disk", "large"], 2, "`large` is not a size"),
+        (&["up", disk, "--forward", &forward], 7, "of 127.0.0.1 cannot be used: Address already in use"),
+        (&["up", disk, "--forward", "0:1"], 2, "`0` is no port: 1 to 65535"),
         (
             &["up", disk, "--count", "2", "--forward", "8080:80"],
             2,
@@ -258,6 +258,22 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     let shown: Value = serde_json::from_str(&home.said(&["inspect", "idle", "--json"])).unwrap();
     assert_eq!((&shown["name"], &shown["qemu"], &shown["isolated"]), (&Value::from("idle"), &machine["qemu"], &Value::from(false)));
 
+    // What its disk is can be kept while it runs, and again when it is off.
+    home.said(&["snapshot", "save", "idle", "one"]);
+    for (args, status, told) in [
+        (&["save", "idle", "one"][..], 2, "the machine `idle` has a snapshot `one` already\n  help: choose another name"),
+        (&["restore", "idle", "one"], 2, "stop it first: goldsmith stop idle"),
+        (&["remove", "idle", "on"], 2, "the machine `idle` has no snapshot `on`\n  help: did you mean `one`?"),
+        (&["save", "idle", "a/b"], 2, "a name has 1 to 63 letters"),
+    ] {
+        let refused = home.refused(&[&["snapshot"], args].concat(), status);
+        assert!(refused.contains(told), "{refused}");
+    }
+    home.said(&["snapshot", "save", "idle", "two"]);
+    home.said(&["snapshot", "remove", "idle", "one"]);
+    let listed = home.said(&["snapshot", "list", "idle"]);
+    assert!(listed.lines().count() == 1 && listed.ends_with("Z  two\n"), "{listed}");
+
     let unreached = home.refused(&["clone", "--prove", idle, "--memory", "64M"], 4);
     assert!(unreached.contains("error: a clone of the image failed: the machine `clone-"), "{unreached}");
     assert_eq!(fs::read_dir(home.dir.path().join("goldsmith")).unwrap().count(), 1, "clones are left");
@@ -269,6 +285,9 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     let machine = home.only();
     assert_eq!((machine["state"].as_str(), machine["detail"].as_str()), (Some("off"), Some("its supervisor was killed, or it never ran")));
 
+    home.said(&["snapshot", "restore", "idle", "two"]);
+    home.said(&["snapshot", "remove", "idle", "two"]);
+    assert_eq!(home.said(&["snapshot", "list", "idle"]), "no snapshots\n");
     home.said(&["wait", "idle", "--off", "--within", "0"]);
     assert!(home.refused(&["wait", "idle"], 4).contains("help: start it: goldsmith start idle"));
 
@@ -337,6 +356,10 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(home.refused(&["exec", "vm", "--", "no-such-command"], 127), "no-such-command: command not found\n");
     assert_eq!(home.said(&["exec", "vm", "--", "docker", "info", "--format", "{{.ServerVersion}}"]), "20.10.24+dfsg1\n");
 
+    // The disk is larger than the image's, and the system has grown into it.
+    let size: u64 = home.said(&["exec", "vm", "--", "df", "--output=size", "-B1", "/"]).lines().last().unwrap().trim().parse().unwrap();
+    assert!(size > 9 << 30, "{size}");
+
     // Every byte, both ways, more than any buffer on the way holds.
     let bytes: Vec<u8> = (0..3 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let sent = home.dir.path().join("sent");
@@ -358,10 +381,6 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(home.said(&["exec", "vm", "--", "echo", "next"]), "next\n");
 
     // A terminal of the user's size.
-    // The disk is larger than the image's, and the system has grown into it.
-    let size: u64 = home.said(&["exec", "vm", "--", "df", "--output=size", "-B1", "/"]).lines().last().unwrap().trim().parse().unwrap();
-    assert!(size > 9 << 30, "{size}");
-
     let mut terminal = Command::new("script");
     terminal.args(["-qefc", &format!("stty rows 33 cols 99; {} exec -t vm stty size", env!("CARGO_BIN_EXE_goldsmith")), "/dev/null"]);
     let output = ended(terminal.env("XDG_STATE_HOME", home.dir.path()));
@@ -401,10 +420,15 @@ fn a_machine_is_reached_without_network_key_or_agent() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "vm.lab\n", "{output:?}");
     }
 
+    home.said(&["exec", "vm", "--", "sh", "-c", "echo before > /root/state"]);
+    home.said(&["snapshot", "save", "vm", "running"]);
+    home.said(&["exec", "vm", "--", "sh", "-c", "echo after > /root/state"]);
+    assert!(home.refused(&["snapshot", "restore", "vm", "running"], 2).contains("help: stop it first: goldsmith stop vm"));
     home.said(&["stop", "vm"]);
     home.has_no_process();
     let machine = home.only();
     assert_eq!((machine["state"].as_str(), machine["detail"].as_str()), (Some("off"), Some("powered off")));
+    it_goes_back_to_what_it_was(&home);
     let off = home.refused(&["exec", "vm", "true"], 4);
     assert!(off.contains("is not running: powered off at ") && off.contains("goldsmith start vm"), "{off}");
     assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before);
@@ -430,7 +454,6 @@ fn a_mark_s_beginning_goes_through_at_once(home: &Home) {
                 assert_eq!(rest, "got it\n");
             });
             let come = come.recv_timeout(Duration::from_secs(120));
-    it_goes_back_to_what_it_was(&home);
             // Also when nothing came, so that the command ends.
             answer.write_all(b"it\n").unwrap();
             drop(answer);
@@ -438,6 +461,22 @@ fn a_mark_s_beginning_goes_through_at_once(home: &Home) {
         });
         assert_eq!(child.wait().unwrap().code(), Some(3));
     }
+}
+
+/// Its disk has the state that was kept while it ran, and then the one that was kept when it was off.
+fn it_goes_back_to_what_it_was(home: &Home) {
+    home.said(&["snapshot", "save", "vm", "off"]);
+    let flat = home.dir.path().join("flat.raw");
+    for (snapshot, text) in [("running", "before\n"), ("off", "after\n")] {
+        home.said(&["snapshot", "restore", "vm", snapshot]);
+        let mut flatten = Command::new("qemu-img");
+        assert!(ended(flatten.args(["convert", "-O", "raw"]).arg(home.machine("vm/disk.qcow2")).arg(&flat)).status.success());
+        assert_eq!(home.said(&["image", "cat", flat.to_str().unwrap(), "/root/state"]), text);
+        fs::remove_file(&flat).unwrap();
+    }
+    let listed: Value = serde_json::from_str(&home.said(&["snapshot", "list", "vm", "--json"])).unwrap();
+    let names: Vec<_> = listed["snapshots"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["running", "off"]);
 }
 
 /// In terminals of their own: both see what one types and what the system answers.

@@ -13,7 +13,7 @@ pub use image::{
     ClusterCompression, DescribeFor, DomainType, ExportKind, Image, ImageDescribe, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat,
 };
 
-pub use machines::{Clones, Cp, Exec, Location, Logs, OfMachine, Rm, Screenshot, Ssh, Stop, Supervise, Up, VmArgs, Wait};
+pub use machines::{Clones, Cp, Exec, Location, Logs, OfMachine, Rm, Screenshot, Snapshot, Ssh, Stop, Supervise, Up, VmArgs, Wait};
 
 use super::examples;
 use crate::kickstart::Lint;
@@ -163,6 +163,13 @@ pub enum Command {
     /// Write a picture of the screen of a local VM
     #[command(after_help = examples::SCREENSHOT)]
     Screenshot(Screenshot),
+    /// Keep states of the disk of a local VM, and go back to them
+    ///
+    /// A state is kept in the disk itself. Memory is no part of it: of a VM that
+    /// runs it is what a power cut would leave, after all has been written.
+    #[command(subcommand)]
+    #[command(after_help = examples::SNAPSHOT)]
+    Snapshot(Snapshot),
     /// Wait until local VMs are up, or off
     #[command(after_help = examples::WAIT)]
     Wait(Wait),

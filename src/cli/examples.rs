@@ -58,6 +58,11 @@ examples! {
         "goldsmith clone disk.qcow2 -o lab --count 30 --address 10.0.0.11",
         "goldsmith clone --prove debian-12-docker";
     SCREENSHOT: "goldsmith screenshot web", "goldsmith screenshot web screen.png";
+    SNAPSHOT: "goldsmith snapshot save web before-upgrade", "goldsmith snapshot restore web before-upgrade";
+    SNAPSHOT_SAVE: "goldsmith snapshot save web before-upgrade";
+    SNAPSHOT_LIST: "goldsmith snapshot list web";
+    SNAPSHOT_RESTORE: "goldsmith snapshot restore web before-upgrade";
+    SNAPSHOT_REMOVE: "goldsmith snapshot remove web before-upgrade";
     WAIT: "goldsmith wait web", "goldsmith wait web db --off --within 120";
     LOGS: "goldsmith logs web", "goldsmith logs -f web";
     STOP: "goldsmith stop web", "goldsmith stop web db --within 10";

@@ -46,6 +46,8 @@ use super::watch::{Counters, Verdict, Watch};
 const START: Duration = Duration::from_secs(30);
 /// For QEMU's answer to a command. `blockdev-snapshot` drains the disk, which may take seconds on a busy host.
 const ANSWER: Duration = Duration::from_secs(30);
+/// For a snapshot within a disk: its tables are written, and all that is in the caches.
+const SNAPSHOT: Duration = Duration::from_secs(110);
 /// For QEMU's exit after `quit`, which writes caches back.
 const QUIT: Duration = Duration::from_secs(20);
 /// Between two looks at the counters.
@@ -330,7 +332,11 @@ impl Machine {
     /// # Errors
     /// QEMU refused it, or is gone.
     pub async fn execute<C: qapi::Command>(&mut self, command: &C) -> Result<C::Ok, MachineError> {
-        self.qmp.execute(command, ANSWER).await.map_err(|source| MachineError::Qmp { machine: self.name.clone(), source })
+        self.execute_within(command, ANSWER).await
+    }
+
+    async fn execute_within<C: qapi::Command>(&mut self, command: &C, limit: Duration) -> Result<C::Ok, MachineError> {
+        self.qmp.execute(command, limit).await.map_err(|source| MachineError::Qmp { machine: self.name.clone(), source })
     }
 
     /// What QEMU is at.
@@ -369,6 +375,24 @@ impl Machine {
             let _ = self.execute(&qmp::blockdev_del { node_name: overlay_node.to_owned() }).await;
         }
         done.map(|_| ())
+    }
+
+    /// Keep the disk whose node is `node`, a qcow2, as it is now, under a name in the disk itself. The guest stands still meanwhile.
+    ///
+    /// # Errors
+    /// As [`Machine::execute`].
+    pub async fn save_snapshot(&mut self, node: &str, name: &str) -> Result<(), MachineError> {
+        let snapshot = qmp::BlockdevSnapshotInternal { device: node.to_owned(), name: name.to_owned() };
+        self.execute_within(&qmp::blockdev_snapshot_internal_sync(snapshot), SNAPSHOT).await.map(|_| ())
+    }
+
+    /// Remove a snapshot that is in the disk.
+    ///
+    /// # Errors
+    /// As [`Machine::execute`].
+    pub async fn remove_snapshot(&mut self, node: &str, name: &str) -> Result<(), MachineError> {
+        let snapshot = qmp::blockdev_snapshot_delete_internal_sync { device: node.to_owned(), id: None, name: Some(name.to_owned()) };
+        self.execute_within(&snapshot, SNAPSHOT).await.map(|_| ())
     }
 
     /// The screen, as PNG. Gives the file's name, which ends in `.ppm` when this QEMU has no PNG.

@@ -9,14 +9,17 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use super::control::{Answer, FRAME_BYTES, Kind, Request, Status, read_frame, read_line, write_frame, write_line};
+use super::control::{Answer, Change, FRAME_BYTES, Kind, Request, Status, read_frame, read_line, write_frame, write_line};
 use super::error::RunError;
+use super::name::Name;
 use super::record::Place;
 use super::socket;
 use crate::machine::seat::Size;
 
 /// For a supervisor's answer, which waits for nothing.
 const ANSWER: Duration = Duration::from_secs(10);
+/// For the answer about a snapshot, which is written to the host's disk first.
+const SNAPSHOT: Duration = Duration::from_secs(120);
 /// For a supervisor that has just taken the lock to listen.
 const LISTENS: Duration = Duration::from_secs(5);
 /// After the time for an end in order, for QEMU to close its files.
@@ -71,6 +74,20 @@ pub async fn screenshot(place: &Place) -> Result<PathBuf, RunError> {
     match ask(place, &Request::Screen, &mut reader, &mut writer).await? {
         Answer::Screen(path) => Ok(path),
         Answer::Refused(why) => Err(mute(place, why)),
+        other => Err(mute(place, format!("it said {other:?}"))),
+    }
+}
+
+/// Have the machine's QEMU take or remove a snapshot of its disk.
+///
+/// # Errors
+/// The machine does not run, or QEMU refuses.
+pub(super) async fn snapshot(place: &Place, change: Change, name: &Name) -> Result<(), RunError> {
+    let Some((mut reader, mut writer)) = connect(place).await? else { return Err(off(place)) };
+    let request = Request::Snapshot { change, name: name.clone() };
+    match ask_within(SNAPSHOT, place, &request, &mut reader, &mut writer).await? {
+        Answer::Done => Ok(()),
+        Answer::Refused(why) => Err(RunError::Refused { name: place.name().clone(), why }),
         other => Err(mute(place, format!("it said {other:?}"))),
     }
 }
@@ -209,13 +226,23 @@ async fn ask(
     reader: &mut BufReader<OwnedReadHalf>,
     writer: &mut OwnedWriteHalf,
 ) -> Result<Answer, RunError> {
+    ask_within(ANSWER, place, request, reader, writer).await
+}
+
+async fn ask_within(
+    limit: Duration,
+    place: &Place,
+    request: &Request,
+    reader: &mut BufReader<OwnedReadHalf>,
+    writer: &mut OwnedWriteHalf,
+) -> Result<Answer, RunError> {
     let asked = async {
         write_line(writer, request).await?;
         read_line(reader).await
     };
-    match timeout(ANSWER, asked).await {
+    match timeout(limit, asked).await {
         Ok(answer) => answer.map_err(|error| mute(place, format!("its supervisor hung up ({error})"))),
-        Err(_) => Err(mute(place, format!("its supervisor has said nothing for {} s", ANSWER.as_secs()))),
+        Err(_) => Err(mute(place, format!("its supervisor has said nothing for {} s", limit.as_secs()))),
     }
 }
 

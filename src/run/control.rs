@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
+use super::name::Name;
 use crate::machine::seat::Size;
 
 /// Bytes of a request or an answer: the longest command of a shell fits.
@@ -37,11 +38,28 @@ pub(super) enum Request {
     Console,
     /// Take a picture of the screen.
     Screen,
+    /// Change the snapshots of its disk.
+    Snapshot {
+        /// How.
+        change: Change,
+        /// The snapshot's name.
+        name: Name,
+    },
     /// End the machine: in order within so many seconds, or else by its power.
     Stop {
         /// Seconds.
         seconds: u64,
     },
+}
+
+/// What is done to a snapshot of a machine that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Change {
+    /// It is taken.
+    Save,
+    /// It is removed.
+    Remove,
 }
 
 /// What a supervisor answers.

@@ -180,6 +180,24 @@ pub enum RunError {
         /// What failed.
         why: String,
     },
+    /// There is a snapshot of that name.
+    #[error("the machine `{name}` has a snapshot `{snapshot}` already")]
+    SnapshotThere {
+        /// The machine's name.
+        name: Name,
+        /// The snapshot's.
+        snapshot: Name,
+    },
+    /// There is no such snapshot.
+    #[error("the machine `{name}` has no snapshot `{snapshot}`")]
+    NoSnapshot {
+        /// The machine's name.
+        name: Name,
+        /// The snapshot's.
+        snapshot: Name,
+        /// A name that is there, and was perhaps meant.
+        like: Option<String>,
+    },
     /// A disk cannot be made smaller than its image.
     #[error("a disk of {wanted} is too small: the image has one of {least}")]
     SmallDisk {
@@ -260,6 +278,8 @@ impl Failure for RunError {
             | Self::NoPlace { .. }
             | Self::NoClones { .. }
             | Self::SmallDisk { .. }
+            | Self::SnapshotThere { .. }
+            | Self::NoSnapshot { .. }
             | Self::Elsewhere { .. }
             | Self::NoDirectory { .. } => Class::Usage,
             Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
@@ -305,6 +325,13 @@ impl Failure for RunError {
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
             Self::Mute { name, .. } | Self::Late { name, .. } => format!("see what its console says: goldsmith logs {name}"),
             Self::NoPlace { faults, .. } => return faults.first().map(|fault| fault.help.to_owned()),
+            Self::SnapshotThere { name, snapshot } => {
+                format!("choose another name, or remove that one: goldsmith snapshot remove {name} {snapshot}")
+            }
+            Self::NoSnapshot { name, like: Some(like), .. } => {
+                format!("did you mean `{like}`? `goldsmith snapshot list {name}` lists them")
+            }
+            Self::NoSnapshot { name, .. } => format!("see which it has: goldsmith snapshot list {name}"),
             Self::SmallDisk { least, .. } => format!("leave --disk out, or give {least} or more"),
             Self::NoClones { help, .. } => (*help).to_owned(),
             Self::Table { .. } => "correct the lines; `goldsmith help machines` says what a table has".to_owned(),

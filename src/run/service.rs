@@ -13,7 +13,8 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::control::{Answer, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
+use super::control::{Answer, Change, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
+use super::name::Name;
 use crate::machine::Onlooker;
 use crate::machine::runner::resident::{Output, Session, Words};
 use crate::machine::seat::Size;
@@ -66,6 +67,15 @@ pub(super) enum Order {
     Screen {
         /// The file, or why there is none.
         reply: oneshot::Sender<Result<PathBuf, String>>,
+    },
+    /// Change the snapshots of the disk.
+    Snapshot {
+        /// How.
+        change: Change,
+        /// The snapshot's name.
+        name: Name,
+        /// Why it was not done.
+        reply: oneshot::Sender<Result<(), String>>,
     },
     /// End the machine.
     Stop {
@@ -146,6 +156,12 @@ async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
             shared.order(Order::Screen { reply });
             let picture = picture.await.unwrap_or_else(|_| Err(ENDED.to_owned()));
             write_line(&mut writer, &picture.map_or_else(Answer::Refused, Answer::Screen)).await
+        }
+        Request::Snapshot { change, name } => {
+            let (reply, done) = oneshot::channel();
+            shared.order(Order::Snapshot { change, name, reply });
+            let done = done.await.unwrap_or_else(|_| Err(ENDED.to_owned()));
+            write_line(&mut writer, &done.map_or_else(Answer::Refused, |()| Answer::Done)).await
         }
         Request::Console => look_on(reader, writer, &shared).await,
         Request::Open { words, size } => {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::control::State;
+use super::control::{Change, State};
 use super::disk;
 use super::error::RunError;
 use super::name::Name;
@@ -42,6 +42,8 @@ use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
 /// How long another process may hold the lock that only looks whether it is held.
 const LOOKS: Duration = Duration::from_secs(2);
+/// What QEMU calls the machine's disk.
+const DISK: &str = "disk";
 /// Between two tries to let a guest go on whose disk was full.
 const RETRY: Duration = Duration::from_secs(3);
 
@@ -179,7 +181,7 @@ async fn spec(
         accelerator: probe.accelerator,
         cpus: record.cpus.unwrap_or_else(|| usual_cpus(probe.accelerator)),
         memory: record.memory,
-        drives: vec![Drive { durability: Durability::Flushed, ..Drive::scratch(disk, Format::Qcow2, "disk") }],
+        drives: vec![Drive { durability: Durability::Flushed, ..Drive::scratch(disk, Format::Qcow2, DISK) }],
         boot,
         ports: resident::ports(),
         network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone(), mac: record.mac },
@@ -334,6 +336,15 @@ impl Living<'_> {
                 let picture = self.resident.machine().screenshot(&path).await.map_err(|error| error.to_string());
                 // A client that has gone needs none.
                 let _ = reply.send(picture);
+            }
+            Order::Snapshot { change, name, reply } => {
+                let machine = self.resident.machine();
+                let changed = match change {
+                    Change::Save => machine.save_snapshot(DISK, name.as_str()).await,
+                    Change::Remove => machine.remove_snapshot(DISK, name.as_str()).await,
+                };
+                // A client that has gone needs none.
+                let _ = reply.send(changed.map_err(|error| error.to_string()));
             }
             Order::Stop { within } => {
                 let status = self.shared.status();

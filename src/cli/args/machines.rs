@@ -9,6 +9,7 @@ use clap::builder::RangedU64ValueParser;
 use super::memory::vm_memory;
 use crate::base::host_name::HostName;
 use crate::base::size::ByteSize;
+use crate::cli::examples;
 use crate::machine::spec::Forward;
 use crate::run::{Address, Name};
 
@@ -35,10 +36,10 @@ pub struct Up {
     /// The machine's name [default: that of the artifact or image]
     #[arg(long)]
     pub name: Option<Name>,
-    /// Let a port of 127.0.0.1 lead to one of the VM: 8080:80, or 80 for 80:80
     /// Size of its disk, at least that of the image [default: that of the image]
     #[arg(long, value_name = "SIZE")]
     pub disk: Option<ByteSize>,
+    /// Let a port of 127.0.0.1 lead to one of the VM: 8080:80, or 80 for 80:80
     #[arg(long, value_name = "HOST:GUEST", value_parser = forward)]
     pub forward: Vec<Forward>,
     /// Make so many VMs, with numbers after the name: lab-1, lab-2
@@ -56,10 +57,10 @@ pub struct Up {
     /// Let the owner of an ssh key log in as root: a .pub file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ssh_key: Vec<PathBuf>,
-    /// Make the VMs of a table: name, address, hostname, key of each
     /// Let its consoles be root's without a log-in: `goldsmith console`
     #[arg(long)]
     pub autologin: bool,
+    /// Make the VMs of a table: name, address, hostname, key of each
     #[arg(
         long,
         value_name = "FILE.csv",
@@ -103,10 +104,10 @@ pub struct Clones {
     /// Let the owner of an ssh key log in as root: a .pub file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "prove")]
     pub ssh_key: Vec<PathBuf>,
-    /// Write whole disks, which clouds take; add command lines for Proxmox and OpenStack
     /// Size of each disk, at least that of the image [default: that of the image]
     #[arg(long, value_name = "SIZE", conflicts_with = "prove")]
     pub disk: Option<ByteSize>,
+    /// Write whole disks, which clouds take; add command lines for Proxmox and OpenStack
     #[arg(long, conflicts_with = "prove")]
     pub full: bool,
     /// Boot two clones and compare what must be each one's own
@@ -150,6 +151,32 @@ pub struct Screenshot {
     /// The file to write; one that is there is replaced [default: NAME.png]
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+}
+
+/// `snapshot …`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Snapshot {
+    /// Keep the disk as it is now; the VM may run
+    #[command(after_help = examples::SNAPSHOT_SAVE)]
+    Save(OfSnapshot),
+    /// List what is kept
+    #[command(after_help = examples::SNAPSHOT_LIST)]
+    List(OfMachine),
+    /// Go back to a state; the VM must be off
+    #[command(after_help = examples::SNAPSHOT_RESTORE)]
+    Restore(OfSnapshot),
+    /// Remove a state that is kept; the disk stays as it is
+    #[command(after_help = examples::SNAPSHOT_REMOVE)]
+    Remove(OfSnapshot),
+}
+
+/// A command about a snapshot of a machine.
+#[derive(Debug, clap::Args)]
+pub struct OfSnapshot {
+    /// The machine
+    pub name: Name,
+    /// The name of the state
+    pub snapshot: Name,
 }
 
 /// `rm`.

@@ -1,0 +1,129 @@
+//! States of a machine's disk that are kept in the disk itself, to go back to.
+//!
+//! They are internal snapshots of its qcow2. qemu-img makes and removes them while the machine is off, and its own QEMU while it runs: two programs
+//! may not write to one disk. Memory is in none of them: a snapshot of a running machine is what a power cut would leave.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::client;
+use super::control::{Change, State};
+use super::error::RunError;
+use super::finished;
+use super::name::Name;
+use super::record::Place;
+use crate::base::process::{Invocation, Tool};
+use crate::base::text::suggestion;
+use crate::image::ImageError;
+
+/// Snapshots of one disk. qcow2 takes 65 536, and each costs a table of the whole disk.
+const MOST: usize = 1000;
+
+/// A state of a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// When it was taken: RFC 3339, UTC.
+    pub taken: String,
+}
+
+/// What qemu-img says of a disk (QEMU's `qapi/block-core.json`, `ImageInfo` and `SnapshotInfo`).
+#[derive(Deserialize)]
+struct Info {
+    #[serde(default)]
+    snapshots: Vec<Told>,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    name: String,
+    #[serde(rename = "date-sec")]
+    seconds: i64,
+}
+
+/// All snapshots of the machine's disk, the oldest first.
+///
+/// # Errors
+/// The disk cannot be read.
+pub async fn snapshots(place: &Place) -> Result<Vec<Snapshot>, RunError> {
+    // `-U`: its QEMU may have it open.
+    let info = Invocation::new(Tool::QemuImg).args(["info", "-U", "--output=json", "-f", "qcow2"]).arg(place.disk());
+    let said = info.output().await.map_err(ImageError::from)?;
+    let unread = |error: serde_json::Error| ImageError::corrupt(&place.disk(), None, format!("qemu-img info: {error}"));
+    let info: Info = serde_json::from_slice(&said).map_err(unread)?;
+    let shown = |told: Told| {
+        let taken = Timestamp::from_second(told.seconds).map_or_else(|_| "unknown".to_owned(), |time| time.to_string());
+        Snapshot { name: told.name, taken }
+    };
+    Ok(info.snapshots.into_iter().map(shown).collect())
+}
+
+/// Keep the disk as it is now under the name `snapshot`. What a running system has not written yet is written first.
+///
+/// # Errors
+/// There is one of that name, the guest does not write what waits, or the disk cannot be written.
+pub async fn save(place: &Place, snapshot: &Name) -> Result<(), RunError> {
+    let there = snapshots(place).await?;
+    if there.iter().any(|other| other.name == snapshot.as_str()) {
+        return Err(RunError::SnapshotThere { name: place.name().clone(), snapshot: snapshot.clone() });
+    }
+    if there.len() >= MOST {
+        return Err(RunError::Refused {
+            name: place.name().clone(),
+            why: format!("its disk has {MOST} snapshots, and those are the most"),
+        });
+    }
+    if let Some(status) = client::status(place).await?
+        && status.state == State::Up
+        && status.unreachable.is_none()
+    {
+        let synced = finished::run(place, &["sync"]).await?;
+        if synced.status != 0 {
+            return Err(synced.failure(place, "sync"));
+        }
+    }
+    change(place, Change::Save, snapshot).await
+}
+
+/// Remove a snapshot. The disk stays as it is.
+///
+/// # Errors
+/// There is none of that name, or as [`save`].
+pub async fn remove(place: &Place, snapshot: &Name) -> Result<(), RunError> {
+    find(place, snapshot).await?;
+    change(place, Change::Remove, snapshot).await
+}
+
+/// Let the disk be as it was. What was changed since is gone, unless another snapshot has it.
+///
+/// # Errors
+/// There is none of that name, or the machine runs.
+pub async fn restore(place: &Place, snapshot: &Name) -> Result<(), RunError> {
+    find(place, snapshot).await?;
+    let Some(_lock) = place.take()? else { return Err(RunError::Runs { name: place.name().clone() }) };
+    on_disk(place, "-a", snapshot).await
+}
+
+async fn find(place: &Place, snapshot: &Name) -> Result<(), RunError> {
+    let there = snapshots(place).await?;
+    if there.iter().any(|other| other.name == snapshot.as_str()) {
+        return Ok(());
+    }
+    let like = suggestion(snapshot.as_str(), there.iter().map(|other| other.name.as_str())).map(str::to_owned);
+    Err(RunError::NoSnapshot { name: place.name().clone(), snapshot: snapshot.clone(), like })
+}
+
+/// Change the disk through whoever has it.
+async fn change(place: &Place, change: Change, snapshot: &Name) -> Result<(), RunError> {
+    match place.take()? {
+        Some(_lock) => on_disk(place, if change == Change::Save { "-c" } else { "-d" }, snapshot).await,
+        None => client::snapshot(place, change, snapshot).await,
+    }
+}
+
+/// Have qemu-img do it. The caller holds the machine's lock.
+async fn on_disk(place: &Place, what: &str, snapshot: &Name) -> Result<(), RunError> {
+    let invocation = Invocation::new(Tool::QemuImg).args(["snapshot", "-q", what, snapshot.as_str()]).arg(place.disk());
+    Ok(invocation.run_with(|_| {}).await.map_err(ImageError::from)?)
+}
