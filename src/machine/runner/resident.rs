@@ -317,6 +317,62 @@ mod tests {
         }
     }
 
+    /// The system goes down while sessions are being made: a process that stays would hold that up until systemd kills it.
+    #[test]
+    fn no_session_outlives_a_signal_at_any_moment_of_its_beginning() {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        use std::os::unix::process::CommandExt;
+        for shell in ["dash", "bash"] {
+            for moment in (0..20).map(|step| step * 4) {
+                let dir = tempfile::tempdir().unwrap();
+                let path = |name: &str| dir.path().join(name);
+                let here = dir.path().to_str().unwrap();
+                // `setsid` takes the session's command out of this process group, which stands for the unit's control group.
+                let script = include_str!("sessions.sh").replace("/run/goldsmith", here).replace("setsid sh", shell);
+                std::fs::write(path("serve.sh"), script).unwrap();
+                std::fs::write(path("nonce"), "n0\n").unwrap();
+                // Open for both directions here, as ports are on the host's side.
+                let ports: Vec<_> = (1..=7)
+                    .map(|port| {
+                        let name = path(&format!("port{port}"));
+                        rustix::fs::mknodat(rustix::fs::CWD, &name, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+                        std::fs::File::options().read(true).write(true).open(name).unwrap()
+                    })
+                    .collect();
+                let mut command = Command::new(shell);
+                command.arg(path("serve.sh")).args([path("port1"), "live".into()]).process_group(0).stderr(Stdio::null());
+                let mut serve = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+                std::io::Write::write_all(&mut &ports[0], b"\nready 0\nready 1\n").unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(moment));
+                let group = Pid::from_child(&serve);
+                // As systemd does: once for each process, and again for those that have come meanwhile.
+                for _ in 0..2 {
+                    kill_process_group(group, Signal::TERM).unwrap();
+                }
+                serve.wait().unwrap();
+                let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+                while !alive(group).is_empty() {
+                    if std::time::Instant::now() > patience {
+                        let left = alive(group);
+                        let _ = kill_process_group(group, Signal::KILL);
+                        panic!("{shell}, after {moment} ms: {left:?}");
+                    }
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+            }
+        }
+    }
+
+    /// The processes of a group that have not ended, as proc(5) has them in `stat`: whoever is to reap one that has may take its time.
+    fn alive(group: rustix::process::Pid) -> Vec<String> {
+        let stats = std::fs::read_dir("/proc").unwrap().filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+        let is_one = |stat: &String| {
+            let fields: Vec<&str> = stat.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace().collect()).unwrap_or_default();
+            fields.first() != Some(&"Z") && fields.get(2) == Some(&group.as_raw_nonzero().to_string().as_str())
+        };
+        stats.filter(is_one).collect()
+    }
+
     #[test]
     fn the_ports_fit_and_are_in_the_guests_order() {
         let ports = ports();

@@ -70,7 +70,6 @@ feed() {
 # One command from beginning to end, in a process of its own that first waits for it.
 session() { # SLOT
     gs_first=$((2 + $1 * 3))
-    trap 'gs_closed=yes; kill $gs_cats' TERM
     cd "$gs_sessions/$1" || exit
     # A process that an earlier command left behind may still hold them: a port is opened once. This ends the session.
     exec 4< "$gs_ports$gs_first" 5> "$gs_ports$((gs_first + 1))" 6> "$gs_ports$((gs_first + 2))"
@@ -81,12 +80,16 @@ session() { # SLOT
     exec 7> out 8> err
     feed > in 3>&- 5>&- 6>&- 7>&- 8>&- &
     gs_feed=$!
+    # Until here a signal, which comes when the system goes down, ends this process at once: nothing is left to be waited for.
+    trap 'gs_closed=yes; kill $gs_cats' TERM
     setsid sh "$0" < in >&7 2>&8 3>&- 4<&- 5>&- 6>&- 7>&- 8>&- &
     gs_main=$!
     echo "$gs_main" > pid
     # From now on, a reader of the output that is gone does not end this process before the command ends.
     trap '' PIPE
     while
+        # What still waits for a command gets none. A shell that was just forked may lose a signal.
+        [ -z "$gs_closed" ] || [ -s number ] || while kill "$gs_main"; do sleep 0.1; done
         wait "$gs_main"
         gs_status=$?
         [ -n "$gs_closed" ] && kill -s 0 "$gs_main"
