@@ -12,7 +12,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerImage, GpgKey, Passage};
+use super::{Check, ContainerImage, GpgKey, Passage};
 use crate::base::digest::Sha256Digest;
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
@@ -474,94 +474,6 @@ pub struct ProvisionStep {
     pub packages: Vec<String>,
     /// A script run as root: its `#!` line is obeyed, else `/bin/sh`.
     pub script: Option<Content>,
-}
-
-/// A promise verified on the finished image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Check {
-    /// For people: given, or made from the kind.
-    pub name: String,
-    /// What is promised.
-    pub kind: CheckKind,
-}
-
-/// What a check looks at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum CheckKind {
-    /// `docker info`, asked of the daemon that the boot started.
-    Docker {
-        /// `ServerVersion`, with or without a distribution's `+dfsg…` suffix.
-        version: Option<String>,
-        /// `Driver`.
-        storage_driver: Option<String>,
-        /// `CgroupDriver`.
-        cgroup_driver: Option<String>,
-        /// Warnings that are allowed, as substrings; any other fails the check.
-        allow_warnings: Vec<String>,
-    },
-    /// A command run as root by `/bin/sh -c`.
-    Command {
-        /// The command.
-        run: String,
-        /// The exit status it must end with.
-        status: i32,
-        /// What its standard output must contain.
-        stdout: Option<String>,
-    },
-    /// A systemd unit.
-    Service {
-        /// The unit.
-        unit: String,
-        /// Whether it must be enabled.
-        enabled: Option<bool>,
-        /// Whether it must be active once the boot is over.
-        active: Option<bool>,
-        /// It ends until something sets it up, and systemd must start it again each time. Manifests of before do not say.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        restarting: bool,
-    },
-    /// An installed package.
-    Package {
-        /// Its name.
-        package: String,
-        /// What its version must start with.
-        version: Option<String>,
-        /// Whether it must be there (true) or must not.
-        installed: bool,
-    },
-    /// A file, read from the disk without booting it.
-    File {
-        /// Absolute path.
-        path: String,
-        /// Whether it must be there (true) or must not.
-        exists: bool,
-        /// What it must contain.
-        contains: Option<String>,
-        /// What it must hash to.
-        sha256: Option<Sha256Digest>,
-        /// Its permission bits.
-        mode: Option<u32>,
-    },
-    /// A kernel parameter, read after boot and before Docker starts.
-    Sysctl {
-        /// Dotted key.
-        key: String,
-        /// Its value, white space folded.
-        value: String,
-    },
-    /// A TCP port of the guest.
-    Port {
-        /// Its number.
-        port: u16,
-        /// Whether something must listen there (true) or must not.
-        listening: bool,
-    },
-    /// Swap space, once the boot is over.
-    Swap {
-        /// Whether some must be in use (true) or none may be.
-        active: bool,
-    },
 }
 
 /// Something that the audit would refuse and is meant to be in the image.
