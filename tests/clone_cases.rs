@@ -116,9 +116,11 @@ fn each_clone_is_a_sound_filesystem_with_its_own_files() {
 #[test]
 fn a_directory_of_clones_can_be_moved_and_outlives_a_new_build() {
     let place = Place::new();
-    disk(&place, "mke2fs -t ext4", &[INTERFACES]);
+    disk(&place, "mke2fs -t ext4", &[INTERFACES, ("etc/machine-id", "0123456789abcdef0123456789abcdef\n")]);
     fs::write(place.at("t.csv"), "name,hostname\nanna,anna.lab.example\nben,\n").unwrap();
-    place.shows("goldsmith clone disk -o lab --from t.csv");
+    let made = place.run("goldsmith clone disk -o lab --from t.csv");
+    let said = String::from_utf8(made.stderr).unwrap();
+    assert!(made.status.success() && said.contains("warning: the image has a machine-id, which all clones would share"), "{said}");
     place.shows("mv lab elsewhere");
     place.shows("truncate -s 0 disk.new");
     place.shows("mv disk.new disk");
@@ -192,6 +194,7 @@ fn what_cannot_be_is_told_before_anything_is_made() {
         ],
     );
     refused("disk -o lab --address 10.0.0.5 --gateway 10.1.0.1", 2, &["the gateway 10.1.0.1 is not on the network of 10.0.0.5/24"]);
+    refused("disk -o lab --gateway 10.1.0.1", 2, &["a gateway or a name server is given, and no clone has an address"]);
     refused("disk -o lab --count 2 --address 10.0.0.254", 2, &["10.0.0.255 is no machine's address"]);
     refused("disk", 2, &["--output <DIR>", "--prove"]);
     refused("disk --prove --count 3", 2, &["--output <DIR>"]);

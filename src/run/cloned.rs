@@ -59,6 +59,9 @@ pub async fn clone_files(
     let (texts, guest) = beside(move |_| Ok::<_, ImageError>((Texts::read(&Root::open(&opened)?)?, Seen::of(&opened).guest))).await?;
     let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
     let planned = plan(wanted, name, &texts)?;
+    if let Some(warning) = texts.warning() {
+        task.events().warn(warning);
+    }
     let failed = |source| ImageError::Write { path: dir.to_owned(), source };
     let new = NewDir::beside(dir).map_err(failed)?;
     let making = Making { disk: &disk, source: &source, size, dir: new.path(), full: wanted.full, task };

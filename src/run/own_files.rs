@@ -11,6 +11,7 @@ use crate::installer::address::{AddressFile, name_servers};
 
 const HOSTNAME: &str = "/etc/hostname";
 const HOSTS: &str = "/etc/hosts";
+const MACHINE_ID: &str = "/etc/machine-id";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const KEYS: &str = "/root/.ssh/authorized_keys";
 /// Bytes of a file of the image that is changed.
@@ -23,6 +24,8 @@ pub(super) struct Texts {
     keys: String,
     /// The file that says the address, if it is one that is known.
     address: Option<(AddressFile, String)>,
+    /// Whether the image has a machine-id of its own, which a sealed one has not.
+    is_used: bool,
 }
 
 /// What is a copy's own.
@@ -60,12 +63,22 @@ impl Texts {
             let said = text(file.path())?.filter(|text| file.fixed(text, LOOPBACK, 8, None, &[]).is_some());
             address = address.or(said.map(|text| (file, text)));
         }
-        Ok(Self { hosts: text(HOSTS)?.unwrap_or_default(), keys: text(KEYS)?.unwrap_or_default(), address })
+        // machine-id(5): 32 digits, or `uninitialized`, or nothing.
+        let is_used = text(MACHINE_ID)?.is_some_and(|id| id.trim().len() == 32);
+        Ok(Self { is_used, hosts: text(HOSTS)?.unwrap_or_default(), keys: text(KEYS)?.unwrap_or_default(), address })
     }
 
     /// Whether the image has a file that says its address.
     pub(super) fn have_address(&self) -> bool {
         self.address.is_some()
+    }
+
+    /// Why copies would not be each one's own: a sentence.
+    pub(super) fn warning(&self) -> Option<String> {
+        self.is_used.then(|| {
+            "the image has a machine-id, which all clones would share, as other identities of a machine that has run: see `goldsmith image audit`"
+                .to_owned()
+        })
     }
 
     /// The files of a copy that has `own`.
@@ -127,6 +140,7 @@ mod tests {
             hosts: "127.0.0.1 localhost\n# goldsmith: names of this network\n10.9.9.9 old\n# goldsmith: end\n\n::1 localhost\n".to_owned(),
             keys: String::new(),
             address: Some((AddressFile::Interfaces, "iface eth0 inet dhcp\n".to_owned())),
+            is_used: false,
         };
         let dns = [Ipv4Addr::new(10, 0, 0, 2)];
         let address = Fixed { address: Ipv4Addr::new(10, 0, 0, 1), prefix: 24, gateway: None, dns: &dns };

@@ -49,6 +49,12 @@ pub(super) fn plan(wanted: &WantedFiles, name: Name, texts: &Texts) -> Result<Ve
             "leave the addresses out: such copies ask for one by DHCP",
         ));
     }
+    if (wanted.gateway.is_some() || !wanted.dns.is_empty()) && places.iter().all(Option::is_none) {
+        return Err(no_clones(
+            "a gateway or a name server is given, and no clone has an address",
+            "give addresses, with --address or in the table, or leave --gateway and --dns out: DHCP tells them",
+        ));
+    }
     let hostnames: Vec<HostName> = hostnames.into_iter().flatten().collect();
     let names = |index: usize| network::names(&individuals[index].name, Some(&hostnames[index]));
     let all: Vec<_> = (0..places.len()).filter_map(|index| places[index].map(|(address, _)| (address, names(index)))).collect();

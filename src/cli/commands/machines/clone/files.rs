@@ -68,7 +68,7 @@ fn table(made: &[ClonedFile], dir: &Path) -> String {
     };
     let mut text: String = made.iter().map(line).collect();
     let bytes = made.iter().map(|clone| clone.allocated).sum();
-    text += &format!("{} in {}, {} beside the image\n", counted(made.len(), "clone"), dir.display(), rounded(bytes));
+    text += &format!("{} in {}: {}\n", counted(made.len(), "clone"), dir.display(), rounded(bytes));
     if let Some(first) = made.first() {
         let file = dir.join(format!("{}.qcow2", first.name));
         text += &format!("run one here:        {}\n", shell_line(["goldsmith", "up", &file.to_string_lossy()]));
