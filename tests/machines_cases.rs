@@ -1,5 +1,7 @@
 //! Local machines with names, as their user meets them: `up`, `exec`, `shell`, `ssh`, `ps`, `logs`, `stop`, `start`, `rm` and their like.
 
+mod kills;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
