@@ -41,6 +41,6 @@ pub use host::RecipeHost;
 pub use keys::GpgKey;
 pub use known::{Doubt, doubts, is_same_keyboard, likely_suite};
 pub use load::load;
-pub use promise::{Check, CheckKind};
+pub use promise::{Check, CheckKind, DockerSettings};
 pub use resolved::*;
 pub use shape::schema;

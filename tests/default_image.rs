@@ -206,6 +206,7 @@ fn has_its_container_image(manifest: &Value, image: &Path) {
         "Docker has the image lab/hello:saved",
         "docker run lab/hello:1 /hello",
         "no Docker engine identity",
+        "docker settings",
     ] {
         assert_eq!(outcome(name), "passed", "{name}");
     }

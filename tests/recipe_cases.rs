@@ -88,6 +88,18 @@ const BAD: &[(&str, &[&str])] = &[
             "[[check]]\nservice = { unit = \"hunter2\", active = true }\n",
         ],
     ),
+    (
+        "docker-settings",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[docker]\nregistry_mirrors = [\"https://a/b\"]\ninsecure_registries = [\"http://r\"]\nlog_driver = \"journald\"\nlog_max_size = \"10m\"\n",
+            "cgroup_driver = \"systemd\"\n",
+            "[[file]]\npath = \"/etc/docker/daemon.json\"\ncontent = \"{}\"\n",
+            "[[check]]\ndocker = { cgroup_driver = \"cgroupfs\" }\n",
+        ],
+    ),
+    ("docker-log", &[DEPLOY, LOCKED, "[docker]\nlog_max_files = 3\nlog_driver = \"file\"\nmirror = \"x\"\n"]),
     ("syntax", &["schema = 1\nname = \nsummary = \"x\n[media\n"]),
     ("syntax-duplicate-key", &["schema = 1\nname = \"a\"\nname = \"b\"\n"]),
     ("syntax-next-to-a-password", &["schema = 1\n[system]\nroot = { password = \"hunter2\" password_hash = \"hunter3\" }\n"]),
@@ -702,7 +714,8 @@ fn the_starter_tells_the_truth_when_uncommented() {
     let plain = load_text(starter()).unwrap();
     assert_eq!((&all.disk, &all.build, &all.output), (&plain.disk, &plain.build, &plain.output));
     assert_eq!((&all.system, all.packages.upgrade), (&plain.system, plain.packages.upgrade));
-    assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 1, 1, 1));
+    // `[docker]` is a file, too.
+    assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 2, 1, 1));
     assert_eq!(all.users[0].account.ssh_keys, [key]);
 }
 

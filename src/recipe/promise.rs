@@ -13,6 +13,26 @@ pub struct Check {
     pub kind: CheckKind,
 }
 
+/// Settings of a Docker daemon that `docker info` tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerSettings {
+    /// Registries that are asked before Docker Hub.
+    pub registry_mirrors: Vec<String>,
+    /// Registries that need no TLS: hosts, perhaps with ports, and networks.
+    pub insecure_registries: Vec<String>,
+    /// `LoggingDriver`.
+    pub log_driver: Option<String>,
+    /// `LiveRestoreEnabled`.
+    pub live_restore: Option<bool>,
+}
+
+impl DockerSettings {
+    /// Whether there is nothing to be told.
+    fn say_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What a check looks at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -27,6 +47,9 @@ pub enum CheckKind {
         cgroup_driver: Option<String>,
         /// Warnings that are allowed, as substrings; any other fails the check.
         allow_warnings: Vec<String>,
+        /// What the `[docker]` table says. Manifests of before do not say.
+        #[serde(default, skip_serializing_if = "DockerSettings::say_nothing")]
+        settings: DockerSettings,
     },
     /// A command run as root by `/bin/sh -c`.
     Command {

@@ -6,6 +6,7 @@
 mod checks;
 mod containers;
 mod content;
+mod docker;
 mod fields;
 mod judge;
 mod keys;

@@ -26,7 +26,8 @@ fn fault<T>(what: impl Into<String>, help: impl Into<String>) -> Verdict<T> {
     Err(Fault { what: what.into(), help: help.into() })
 }
 
-fn ensure(fits: bool, text: &str, is_not: &str, help: &str) -> Verdict {
+/// The verdict on `text`, which is not `is_not` when it does not fit.
+pub(super) fn ensure(fits: bool, text: &str, is_not: &str, help: &str) -> Verdict {
     if fits { Ok(()) } else { fault(format!("`{text}` is not {is_not}"), help) }
 }
 

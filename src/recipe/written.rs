@@ -5,6 +5,7 @@
 
 mod check;
 mod container;
+mod docker;
 mod value;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use check::{Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
 pub(super) use container::ContainerImage;
+pub(super) use docker::{CgroupDriver, Docker, LogDriver, StorageDriver};
 pub(super) use value::SysctlValue;
 
 use super::resolved::{
@@ -71,6 +73,8 @@ pub(super) struct Recipe {
     /// Images of containers that Docker has at hand, loaded after the last provision step, without a network.
     #[serde(default)]
     pub container_image: Vec<ContainerImage>,
+    /// Settings of Docker's daemon.
+    pub docker: Option<Docker>,
     /// Promises verified on the finished image.
     #[serde(default)]
     pub check: Vec<Check>,

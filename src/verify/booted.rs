@@ -364,7 +364,7 @@ fn packet_filter(promises: &Promises, rules: &Answer) -> CheckResult {
 
 fn own_check(name: &str, kind: &CheckKind, answer: &Answer, sysctl: &[String], docker_info: &mut Option<Value>) -> Option<CheckResult> {
     Some(match kind {
-        CheckKind::Docker { version, storage_driver, cgroup_driver, allow_warnings } => {
+        CheckKind::Docker { version, storage_driver, cgroup_driver, allow_warnings, settings } => {
             let output = answer.lines.join("\n");
             *docker_info = serde_json::from_str(&output).ok();
             let expected = docker::Expected {
@@ -372,6 +372,7 @@ fn own_check(name: &str, kind: &CheckKind, answer: &Answer, sysctl: &[String], d
                 storage_driver: storage_driver.as_deref(),
                 cgroup_driver: cgroup_driver.as_deref(),
                 allow_warnings,
+                settings,
             };
             docker::judge(name, &output, expected)
         }

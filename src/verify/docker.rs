@@ -3,9 +3,12 @@
 //! Field names are those of Docker 18.09.6's `--format '{{json .}}'` (docker-ce v18.09.6,
 //! `components/engine/api/types/types.go`, `Info`), which later releases kept.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::CheckResult;
+use crate::recipe::DockerSettings;
 
 /// The part of `docker info` that a check may speak of.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -21,9 +24,37 @@ struct Info {
     /// Absent, null or a list.
     #[serde(default)]
     warnings: Option<Vec<String>>,
+    #[serde(default)]
+    logging_driver: String,
+    #[serde(default)]
+    live_restore_enabled: bool,
+    #[serde(default)]
+    registry_config: Option<Registries>,
     /// Why the client has no answer (19.03 and later).
     #[serde(default)]
     server_errors: Option<Vec<String>>,
+}
+
+/// The registries that the daemon knows (`components/engine/api/types/registry/registry.go`, `ServiceConfig`).
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Registries {
+    /// Networks whose registries need no TLS.
+    #[serde(default, rename = "InsecureRegistryCIDRs")]
+    insecure_networks: Vec<String>,
+    /// Registries by name.
+    #[serde(default)]
+    index_configs: BTreeMap<String, Index>,
+    /// Asked before Docker Hub; each ends with a slash.
+    #[serde(default)]
+    mirrors: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Index {
+    #[serde(default)]
+    secure: bool,
 }
 
 /// What a recipe expects of Docker.
@@ -37,6 +68,8 @@ pub struct Expected<'a> {
     pub cgroup_driver: Option<&'a str>,
     /// Substrings of warnings that are allowed.
     pub allow_warnings: &'a [String],
+    /// What its settings are.
+    pub settings: &'a DockerSettings,
 }
 
 /// Judge what `docker info --format '{{json .}}'` printed.
@@ -63,12 +96,40 @@ pub fn judge(name: &str, output: &str, expected: Expected<'_>) -> CheckResult {
             wrong.push(format!("{what} is `{found}`, wanted `{wanted}`"));
         }
     }
+    wrong.extend(info.unlike(expected.settings));
     let allowed = |warning: &&String| expected.allow_warnings.iter().any(|allowed| warning.contains(allowed.as_str()));
     wrong.extend(info.warnings.iter().flatten().filter(|warning| !allowed(warning)).map(|warning| format!("warning: {warning}")));
     if wrong.is_empty() {
         CheckResult::passed(name, format!("Docker {}, {}, {}", info.server_version, info.driver, info.cgroup_driver))
     } else {
         CheckResult::failed(name, wrong.join("; "))
+    }
+}
+
+impl Info {
+    /// What is otherwise than `wanted`.
+    fn unlike(&self, wanted: &DockerSettings) -> Vec<String> {
+        let DockerSettings { registry_mirrors, insecure_registries, log_driver, live_restore } = wanted;
+        let mut wrong = Vec::new();
+        if let Some(wanted) = log_driver.as_ref().filter(|wanted| **wanted != self.logging_driver) {
+            wrong.push(format!("log driver is `{}`, wanted `{wanted}`", self.logging_driver));
+        }
+        if live_restore.is_some_and(|wanted| wanted != self.live_restore_enabled) {
+            wrong.push(format!("live restore is {}", self.live_restore_enabled));
+        }
+        let none = Registries::default();
+        let known = self.registry_config.as_ref().unwrap_or(&none);
+        let has_mirror = |wanted: &&String| {
+            let mut mirrors = known.mirrors.iter().flatten();
+            mirrors.any(|mirror| mirror.trim_end_matches('/') == wanted.trim_end_matches('/'))
+        };
+        let is_insecure = |wanted: &&String| {
+            known.insecure_networks.contains(wanted) || known.index_configs.get(*wanted).is_some_and(|index| !index.secure)
+        };
+        wrong.extend(registry_mirrors.iter().filter(|mirror| !has_mirror(mirror)).map(|mirror| format!("it has no mirror {mirror}")));
+        let insecure = insecure_registries.iter().filter(|registry| !is_insecure(registry));
+        wrong.extend(insecure.map(|registry| format!("{registry} is no insecure registry of it")));
+        wrong
     }
 }
 
@@ -90,8 +151,40 @@ mod tests {
     const EL7: &str = r#"{"ID":"X","Containers":0,"Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"]],"BridgeNfIptables":true,
         "KernelVersion":"3.10.0-862.el7.x86_64","ServerVersion":"18.09.6","CgroupDriver":"cgroupfs","Warnings":null}"#;
 
+    const NO_SETTINGS: &DockerSettings =
+        &DockerSettings { registry_mirrors: Vec::new(), insecure_registries: Vec::new(), log_driver: None, live_restore: None };
+
     fn expected<'a>(version: &'a str, allow_warnings: &'a [String]) -> Expected<'a> {
-        Expected { version: Some(version), storage_driver: Some("overlay2"), cgroup_driver: None, allow_warnings }
+        Expected { version: Some(version), storage_driver: Some("overlay2"), cgroup_driver: None, allow_warnings, settings: NO_SETTINGS }
+    }
+
+    /// Values of a real 20.10.24 with such a daemon.json.
+    #[test]
+    fn settings_are_judged_by_what_the_daemon_says() {
+        let info = r#"{"ServerVersion":"20.10.24","LoggingDriver":"json-file","LiveRestoreEnabled":true,
+            "RegistryConfig":{"InsecureRegistryCIDRs":["10.0.0.0/8","127.0.0.0/8"],"Mirrors":["https://mirror.lab/"],
+            "IndexConfigs":{"docker.io":{"Secure":true},"registry.lab:5000":{"Secure":false}}}}"#;
+        let wanted = DockerSettings {
+            registry_mirrors: vec!["https://mirror.lab".to_owned()],
+            insecure_registries: vec!["10.0.0.0/8".to_owned(), "registry.lab:5000".to_owned()],
+            log_driver: Some("json-file".to_owned()),
+            live_restore: Some(true),
+        };
+        let judged = |info: &str, settings: &DockerSettings| {
+            let result = judge("docker settings", info, Expected { storage_driver: None, settings, ..expected("20.10.24", &[]) });
+            (result.outcome, result.detail)
+        };
+        assert_eq!(judged(info, &wanted).0, Outcome::Passed);
+        let other = DockerSettings {
+            registry_mirrors: vec!["https://other.lab".to_owned()],
+            insecure_registries: vec!["docker.io".to_owned()],
+            log_driver: Some("local".to_owned()),
+            live_restore: Some(false),
+        };
+        let told = "log driver is `json-file`, wanted `local`; live restore is true; \
+                    it has no mirror https://other.lab; docker.io is no insecure registry of it";
+        assert_eq!(judged(info, &other), (Outcome::Failed, told.to_owned()));
+        assert_eq!(judged(r#"{"ServerVersion":"20.10.24"}"#, &wanted).0, Outcome::Failed);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::super::tree::KeyPath;
 use super::super::written;
-use super::super::{Check, CheckKind, Content, syntax};
+use super::super::{Check, CheckKind, Content, DockerSettings, syntax};
 use super::content::unix_lines;
 use super::fields::{sha256, sysctl_value};
 use super::judge::Judge;
@@ -67,6 +67,7 @@ fn docker(judge: &mut Judge<'_>, path: &KeyPath, written: &written::DockerCheck)
         storage_driver: said(judge, &path.at("storage_driver"), written.storage_driver.as_ref()),
         cgroup_driver: said(judge, &path.at("cgroup_driver"), written.cgroup_driver.as_ref()),
         allow_warnings: judge.all_spelled(&path.at("allow_warnings"), &written.allow_warnings, syntax::line),
+        settings: DockerSettings::default(),
     }
 }
 

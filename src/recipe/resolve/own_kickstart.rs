@@ -18,7 +18,7 @@ use crate::base::digest::Sha256Digest;
 const MAX_KICKSTART: u64 = 1 << 20;
 
 /// What a kickstart says itself: the recipe's key, and where it is said instead.
-const SAID_THERE: [(&str, &str); 25] = [
+const SAID_THERE: [(&str, &str); 26] = [
     ("system.hostname", "`network --hostname=`"),
     ("system.timezone", "`timezone`"),
     ("system.locale", "`lang`"),
@@ -38,6 +38,7 @@ const SAID_THERE: [(&str, &str); 25] = [
     ("services.disable", "`services --disabled=`"),
     ("user", "`user`"),
     ("file", "a `%post`, or the `files` of a `[[provision]]` step"),
+    ("docker", "a `%post` that writes /etc/docker/daemon.json, or the `files` of a `[[provision]]` step"),
     ("disk.table", "`clearpart --disklabel=`"),
     ("disk.filesystem", "`part --fstype=`"),
     ("disk.lvm", "`volgroup` and `logvol`"),

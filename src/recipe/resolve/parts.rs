@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
-use super::{checks, containers, content, own_kickstart, published, repositories, system};
+use super::{checks, containers, content, docker, own_kickstart, published, repositories, system};
 use crate::base::size::ByteSize;
 
 /// The smallest disk that a system fits on.
@@ -25,7 +25,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
     let kickstart = own_kickstart::read(judge, &written.media);
     let name = judge.spelled(&KeyPath::from("name"), &written.name, syntax::name);
     let summary = written.summary.as_ref().map(|summary| judge.spelled(&KeyPath::from("summary"), summary, syntax::line));
-    let recipe = Recipe {
+    let mut recipe = Recipe {
         summary: summary.unwrap_or_else(|| name.clone()),
         name,
         media: media(judge, &written.media, kickstart),
@@ -48,6 +48,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         inherited: Vec::new(),
         suite_at: None,
     };
+    docker::add(judge, written.docker.as_ref(), &mut recipe);
     published::refuse_secrets(judge, &recipe);
     recipe
 }

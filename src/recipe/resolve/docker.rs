@@ -1,0 +1,186 @@
+//! The `[docker]` table: a file of the image, and what `docker info` has to say of it.
+//!
+//! Keys and rules are those of Docker CE 18.09 (`daemon/config/config.go`, `registry/config.go`, `daemon/logger`), which later releases kept.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::super::tree::KeyPath;
+use super::super::written::{self, LogDriver};
+use super::super::{Check, CheckKind, Content, DockerSettings, FileEntry, Recipe, syntax};
+use super::judge::Judge;
+
+/// Where the daemon looks for its settings.
+const FILE: &str = "/etc/docker/daemon.json";
+/// The check that the table stands for.
+const CHECK: &str = "docker settings";
+
+/// Add to `recipe` what the table says.
+pub(super) fn add(judge: &mut Judge<'_>, written: Option<&written::Docker>, recipe: &mut Recipe) {
+    let Some(written) = written.filter(|written| **written != written::Docker::default()) else { return };
+    let path = KeyPath::from("docker");
+    log_options(judge, &path, written);
+    let settings = DockerSettings {
+        registry_mirrors: judge.all_spelled(&path.at("registry_mirrors"), &written.registry_mirrors, mirror),
+        insecure_registries: judge.all_spelled(&path.at("insecure_registries"), &written.insecure_registries, registry),
+        log_driver: written.log_driver.map(|driver| driver.name().to_owned()),
+        live_restore: written.live_restore,
+    };
+    for (key, own) in [
+        ("storage_driver", written.storage_driver.map(written::StorageDriver::name)),
+        ("cgroup_driver", written.cgroup_driver.map(written::CgroupDriver::name)),
+    ] {
+        agree(judge, (&path, key, own), &recipe.checks);
+    }
+    // Last: what is wrong with the table as a whole hides what is wrong in it.
+    if let Some(index) = recipe.files.iter().position(|file| file.path == FILE) {
+        let title = format!("`[docker]` is {FILE}, which a `[[file]]` brings too");
+        judge.clash(&path, &KeyPath::from("file").at(index).at("path"), "the same file", title, "keep one of them");
+    }
+    let text = format!("{:#}\n", json!(daemon_json(written)));
+    let content = Content::Inline { text };
+    recipe.files.push(FileEntry { path: FILE.to_owned(), mode: 0o644, owner: "root:root".to_owned(), content });
+    let kind = CheckKind::Docker {
+        version: None,
+        storage_driver: written.storage_driver.map(|driver| driver.name().to_owned()),
+        cgroup_driver: written.cgroup_driver.map(|driver| driver.name().to_owned()),
+        // Every warning contains the empty text: other checks judge them.
+        allow_warnings: vec![String::new()],
+        settings,
+    };
+    recipe.checks.push(Check { name: CHECK.to_owned(), kind });
+}
+
+/// A size is for logs in files, and their number for logs that have a size: dockerd does not start otherwise (`validateLogOpt` of each driver).
+fn log_options(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Docker) {
+    let (size, files) = (path.at("log_max_size"), path.at("log_max_files"));
+    if let Some(text) = &written.log_max_size {
+        judge.spelled(&size, text, log_size);
+        if let Some(driver) = written.log_driver.filter(|driver| !driver.rotates()) {
+            let title = format!("logs of {} have no size that Docker keeps", driver.name());
+            judge.clash(&size, &path.at("log_driver"), "this driver", title, "remove it, or choose \"json-file\" or \"local\"");
+        }
+    } else if written.log_max_files.is_some() {
+        judge.wrong(&files, "without a size no log begins anew", "add `log_max_size`, such as \"10m\"");
+    }
+}
+
+/// A check of the recipe, perhaps inherited, must not expect another driver than `own`.
+fn agree(judge: &mut Judge<'_>, (path, key, own): (&KeyPath, &str, Option<&str>), checks: &[Check]) {
+    for (index, check) in checks.iter().enumerate() {
+        let CheckKind::Docker { storage_driver, cgroup_driver, .. } = &check.kind else { continue };
+        let expected = if key == "storage_driver" { storage_driver } else { cgroup_driver };
+        if let (Some(own), Some(expected)) = (own, expected)
+            && own != expected
+        {
+            let other = KeyPath::from("check").at(index).at("docker").at(key);
+            let title = format!("`{key}` is \"{own}\" here, and a check expects \"{expected}\"");
+            let help = "say the same in both; `extends = { recipe = …, replace = [\"check\"] }` leaves inherited checks out";
+            judge.clash(&path.at(key), &other, "expected here", title, help);
+        }
+    }
+}
+
+/// The file's content, by Docker's own names.
+fn daemon_json(written: &written::Docker) -> BTreeMap<&'static str, Value> {
+    let mut settings = BTreeMap::new();
+    let mut set = |key, value: Option<Value>| value.map(|value| settings.insert(key, value));
+    let list = |texts: &[String]| (!texts.is_empty()).then(|| json!(texts));
+    set("registry-mirrors", list(&written.registry_mirrors));
+    set("insecure-registries", list(&written.insecure_registries));
+    set("log-driver", written.log_driver.map(LogDriver::name).map(Value::from));
+    let options: BTreeMap<&str, String> =
+        [("max-size", written.log_max_size.clone()), ("max-file", written.log_max_files.map(|count| count.to_string()))]
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
+    set("log-opts", (!options.is_empty()).then(|| json!(options)));
+    set("exec-opts", written.cgroup_driver.map(|driver| json!([format!("native.cgroupdriver={}", driver.name())])));
+    set("storage-driver", written.storage_driver.map(|driver| json!(driver.name())));
+    set("live-restore", written.live_restore.map(Value::from));
+    settings
+}
+
+/// A mirror (`ValidateMirror` of registry/config.go): no path, no query, no credentials.
+fn mirror(text: &str) -> syntax::Verdict {
+    syntax::url(text)?;
+    let host = text.split_once("://").map(|(_, rest)| rest.trim_end_matches('/')).unwrap_or_default();
+    syntax::ensure(
+        !host.contains(['/', '?', '#']),
+        text,
+        "a mirror that Docker takes",
+        "write `https://host` or `https://host:port`, without a path",
+    )
+}
+
+/// A registry without TLS: a host, perhaps with a port, or a network.
+fn registry(text: &str) -> syntax::Verdict {
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_host = |host: &str| host.parse::<std::net::Ipv4Addr>().is_ok() || syntax::hostname(host).is_ok();
+    let is_network = || {
+        let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
+        address.parse::<std::net::Ipv4Addr>().is_ok() && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= 32)
+    };
+    let is_registry = match text.split_once(':') {
+        Some((host, port)) => is_host(host) && is_port(port),
+        None => is_host(text) || is_network(),
+    };
+    syntax::ensure(is_registry, text, "a registry", "write `host`, `host:port` or a network such as \"10.0.0.0/8\", without `http://`")
+}
+
+/// A size of a log (`units.FromHumanSize` of docker/go-units).
+fn log_size(text: &str) -> syntax::Verdict {
+    let digits = text.trim_end_matches(['k', 'm', 'g']);
+    let is_size = text.len() - digits.len() <= 1 && digits.parse::<u32>().is_ok_and(|size| size > 0);
+    syntax::ensure(is_size, text, "a size of a log", "write a number and k, m or g, such as \"10m\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_mirrors_and_sizes_are_those_that_docker_takes() {
+        type Speller = fn(&str) -> syntax::Verdict;
+        for (speller, good, bad) in [
+            (
+                mirror as Speller,
+                &["https://mirror.example.org", "http://10.0.0.1:5000/"][..],
+                &["mirror.example.org", "https://a/b", "https://a?b", "https://u@a", "ftp://a"][..],
+            ),
+            (
+                registry,
+                &["registry.lab:5000", "registry", "10.0.0.1:5000", "10.0.0.1", "10.0.0.0/8"],
+                &["http://registry.lab", "registry:0", "registry:x", "a/b", "10.0.0.0/33", "", "a b"],
+            ),
+            (log_size, &["10m", "1g", "500k", "1024"], &["10mb", "m", "0m", "-1", "10 m", "1mm", ""]),
+        ] {
+            for text in good {
+                assert_eq!(speller(text), Ok(()), "{text}");
+            }
+            for text in bad {
+                assert!(speller(text).is_err(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_file_has_what_is_said_and_no_more() {
+        let written = written::Docker {
+            registry_mirrors: vec!["https://m".to_owned()],
+            log_max_size: Some("10m".to_owned()),
+            log_max_files: Some(3),
+            cgroup_driver: Some(written::CgroupDriver::Systemd),
+            live_restore: Some(false),
+            ..written::Docker::default()
+        };
+        let expected = json!({
+            "exec-opts": ["native.cgroupdriver=systemd"],
+            "live-restore": false,
+            "log-opts": { "max-file": "3", "max-size": "10m" },
+            "registry-mirrors": ["https://m"],
+        });
+        assert_eq!(json!(daemon_json(&written)), expected);
+    }
+}
