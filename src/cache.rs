@@ -86,7 +86,7 @@ impl Vacancy {
     pub fn keep(self) -> Result<PathBuf, CacheError> {
         let target = self.target;
         self.new.publish(Existing::Replace).map_err(|source| CacheError { path: target.clone(), source })?;
-        // Whoever would remove it has to have the lock first.
+        // To remove it, the lock must be taken first.
         self.store.hold(&target);
         Ok(target)
     }
@@ -167,7 +167,7 @@ impl Store {
         &self.root
     }
 
-    /// The directory of the layer `id`, if there is one. Nobody is waited for. Whether the layer can be used only who made it can tell.
+    /// The directory of the layer `id`, if there is one. This waits for no lock. Whether the layer can be used only who made it can tell.
     pub fn peek(&self, id: &Sha256Digest) -> Option<PathBuf> {
         let path = self.layer(id);
         (path.is_dir() && self.hold(&path)).then_some(path)

@@ -92,7 +92,7 @@ impl Place {
         Ok(())
     }
 
-    /// A file without a name needs the same permissions as one with a name, and is seen by nobody (open(2): `O_TMPFILE`). A file system
+    /// A file without a name needs the same permissions as one with a name, and is not seen (open(2): `O_TMPFILE`). A file system
     /// that has no such files says so, and there a directory is made, as a build would, and removed at once.
     fn try_to_write(&self) -> io::Result<()> {
         let unnamed = File::options().write(true).mode(0o600).custom_flags(OFlags::TMPFILE.bits().cast_signed()).open(&self.nearest);

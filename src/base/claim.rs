@@ -46,7 +46,7 @@ impl ClaimedDir {
 
     /// Leave what has its name now.
     pub fn keep(self) {
-        // The path is known to whoever keeps it.
+        // The caller that keeps it has the path.
         let _ = self.dir.keep();
     }
 
@@ -86,8 +86,8 @@ pub fn abandoned(parent: &Path, prefix: impl AsRef<OsStr>) -> io::Result<Vec<Aba
     Ok(found)
 }
 
-/// Remove the abandoned directories in `parent` whose names begin with `prefix`, as far as that is possible: what cannot be removed is
-/// only in the way of nobody.
+/// Remove the abandoned directories in `parent` whose names begin with `prefix`, as far as that is possible: what cannot be removed
+/// stays, and does no harm.
 pub fn sweep(parent: &Path, prefix: impl AsRef<OsStr>) {
     for abandoned in abandoned(parent, prefix).unwrap_or_default() {
         let _ = fs::remove_dir_all(&abandoned.path);

@@ -145,7 +145,7 @@ impl Events {
         Self { listeners: Arc::new([Box::new(both)]), next_task: Arc::clone(&self.next_task) }
     }
 
-    /// Speak to nobody.
+    /// Without listeners.
     pub fn none() -> Self {
         Self::new(Vec::new())
     }

@@ -60,7 +60,7 @@ impl FileVacancy {
 }
 
 impl Store {
-    /// The file that hashes to `sha256`, if it is there. Nobody is waited for, and nothing is hashed.
+    /// The file that hashes to `sha256`, if it is there. This waits for no lock and hashes nothing.
     pub fn peek_file(&self, sha256: &Sha256Digest) -> Option<PathBuf> {
         let path = self.file(sha256);
         (path.is_file() && self.hold(&path)).then_some(path)

@@ -48,7 +48,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Where it is. Whoever does not remove it through the store reads it at most.
+    /// Where it is: to be read, and removed through the store alone.
     pub fn path(&self) -> &Path {
         &self.path
     }

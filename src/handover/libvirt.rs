@@ -66,7 +66,7 @@ fn boot(firmware: Firmware) -> &'static str {
 }
 
 /// The interface is of the type that needs no rights, so that the text serves `qemu:///session` as well. GRUB on BIOS hangs without a display
-/// adapter, and a machine that nobody looks at has one all the same.
+/// adapter, so a machine without a viewer has one too.
 fn devices(text: &mut String, machine: &Machine<'_>) {
     let _ = write!(
         text,

@@ -16,7 +16,7 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Read `/etc/passwd` and `/etc/group`. A file that is not there names nobody.
+    /// Read `/etc/passwd` and `/etc/group`. A file that is not there has no names.
     ///
     /// # Errors
     /// A file is larger than any such file, or damaged.

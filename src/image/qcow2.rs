@@ -362,7 +362,7 @@ impl Qcow2 {
             }
             // The last cluster of a file need not be whole.
             Cluster::Plain { offset } => read_or_zeros(&self.file, offset, buf),
-            // Whoever reads whole clusters reads on, and does not come back: nothing is remembered.
+            // A reader of whole clusters goes on and does not come back: nothing is remembered.
             Cluster::Compressed { offset, length } if buf.len() == 1 << self.header.cluster_bits => self.decompress(offset, length, buf),
             Cluster::Compressed { offset, length } => {
                 let cluster = self.cached(offset, |cluster| self.decompress(offset, length, cluster))?;

@@ -154,7 +154,7 @@ struct Patched {
 }
 
 impl ReadAt for Patched {
-    /// A read that is not within one copy sees the disk: whoever reads a partition stays within it.
+    /// A read that is not within one copy sees the disk: readers of a partition stay within it.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         for (start, copy) in &self.copies {
             if let Some(inner) = offset.checked_sub(*start)

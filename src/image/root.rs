@@ -373,7 +373,7 @@ impl Root {
                 entry.metadata = mounted.filesystem.metadata(Path::new("/")).map_err(|error| self.failed(mounted, point, error))?;
             }
         }
-        // Whoever joins a name to a path relies on this.
+        // Callers join these names to paths.
         match entries.iter().find(|entry| !is_name(&entry.name)) {
             Some(entry) => {
                 let what = format!("{} holds the name {:?}, which no file can have", path.display(), entry.name);

@@ -107,7 +107,7 @@ impl Served {
 
 /// A listening socket, and a connection to it that the one who serves it will find. It has no name any more.
 fn connected() -> io::Result<(UnixListener, UnixStream)> {
-    // Private: nobody else connects.
+    // Private: there is no other connection.
     let dir = tempfile::Builder::new().prefix("goldsmith-").tempdir()?;
     let path = dir.path().join("nbd");
     let listener = UnixListener::bind(&path)?;
@@ -136,7 +136,7 @@ impl ReadAt for Served {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         let end = offset.checked_add(buf.len() as u64).filter(|end| *end <= self.len());
         end.ok_or(io::ErrorKind::UnexpectedEof)?;
-        // Whoever reads whole blocks reads on, and does not come back: nothing is remembered.
+        // A reader of whole blocks goes on and does not come back: nothing is remembered.
         if buf.len() as u64 >= BLOCK_BYTES {
             return self.client.read(offset, buf).map_err(|error| self.error(error));
         }

@@ -46,7 +46,7 @@ pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
     args.option("-smp", spec.cpus.to_string());
     // With a suffix: a bare number would be MiB.
     args.option("-m", format!("{}M", spec.memory.bytes().div_ceil(1 << 20)));
-    // The display adapter stays though nobody looks: GRUB on BIOS hangs without one, and the screenshot needs it.
+    // The display adapter stays though there is no viewer: GRUB on BIOS hangs without one, and the screenshot needs it.
     args.option("-vga", "std");
     args.option("-display", "none");
     args.option("-rtc", "base=utc");

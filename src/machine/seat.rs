@@ -1,4 +1,4 @@
-//! Copies between a serial console and whoever sits at it, without one direction ever waiting for the other.
+//! Copies between a serial console and its user, without one direction ever waiting for the other.
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

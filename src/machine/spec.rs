@@ -259,7 +259,7 @@ pub struct Subnet {
     pub guest: Ipv4Addr,
     /// The guest's prefix length in bits.
     pub prefix: u8,
-    /// The guest's own gateway; the host's end then has that address, else the guest would send to nobody.
+    /// The guest's own gateway; the host's end then has that address, else nothing would answer there.
     pub gateway: Option<Ipv4Addr>,
 }
 

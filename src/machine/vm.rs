@@ -94,7 +94,7 @@ pub struct Machine {
     /// The pause that comes with an end already told.
     pause_explained: bool,
     next_sample: Instant,
-    /// The failure that was seen; it stays, because whoever waited may have been cancelled before he heard of it.
+    /// The failure that was seen; it stays, because the future that waited may have been dropped before it was told.
     failed: Option<Cause>,
 }
 

@@ -219,7 +219,7 @@ pub struct Watch {
     cpu: Option<(Instant, Duration)>,
     /// The unfinished line that came last.
     prompt: String,
-    /// A verdict that ends the run stays: whoever asked may have been cancelled before he could act on it.
+    /// A verdict that ends the run stays: the future that asked may have been dropped before it could act on it.
     ended: Option<Verdict>,
 }
 
@@ -478,7 +478,7 @@ mod tests {
         );
     }
 
-    /// Whoever sleeps for the patience told misses no verdict, and is not woken for nothing.
+    /// A sleep of the patience that was told ends when there is a verdict, and not before.
     #[test]
     fn patience_ends_where_the_next_verdict_is() {
         let start = Instant::now();

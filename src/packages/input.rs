@@ -1,7 +1,7 @@
 //! The bytes of an index: checked against their listing, expanded, bounded, and with a place for every error.
 //!
 //! An index comes from outside, so nothing about it is believed: how it is compressed is told by its first bytes and not by its name, it
-//! expands to no more than a limit, and whoever reads it holds no more than one entry at a time.
+//! expands to no more than a limit, and its reader holds no more than one entry at a time.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 

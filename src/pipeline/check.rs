@@ -199,7 +199,7 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
     Ok(preflight)
 }
 
-/// What an archive has to hold that is not here yet, as far as the medium tells. Whoever makes one has nothing else to go by.
+/// What an archive has to hold that is not here yet, as far as the medium tells. The maker of one has nothing else to go by.
 async fn to_hold(recipe: &Recipe, found: &Resolved, host: Host<'_>, task: &Task) -> Option<Row> {
     let is_missing =
         |repository: &&Repository| matches!(repository.supply, Supply::Archive(_)) && !found.bundles.contains_key(&repository.id);

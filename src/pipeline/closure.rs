@@ -30,7 +30,7 @@ pub async fn forecast(
     task: &Task,
 ) -> Result<Option<Forecast>, AnyFailure> {
     match (&recipe.media, selection) {
-        // Whoever chose has said why there is no choice.
+        // The choice itself has said why there is none.
         (Media::Deploy { .. }, _) if resolved.debian.is_none() => Ok(None),
         (Media::Deploy { .. }, _) => Ok(Some(debian::find(&deploy::packages(recipe), resolved, host, task).await?.forecast)),
         (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, anaconda::upgrade(recipe), resolved, host, task).await,

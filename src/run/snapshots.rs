@@ -114,7 +114,7 @@ async fn find(place: &Place, snapshot: &Name) -> Result<(), RunError> {
     Err(RunError::NoSnapshot { name: place.name().clone(), snapshot: snapshot.clone(), like })
 }
 
-/// Change the disk through whoever has it.
+/// Change the disk: by its QEMU while the machine runs, else by qemu-img.
 async fn change(place: &Place, change: Change, snapshot: &Name) -> Result<(), RunError> {
     match place.take()? {
         Some(_lock) => on_disk(place, if change == Change::Save { "-c" } else { "-d" }, snapshot).await,

@@ -43,7 +43,7 @@ pub(super) fn datagrams(path: &Path) -> io::Result<UnixDatagram> {
     socket
 }
 
-/// Send datagrams to whoever takes them at `path`.
+/// Send datagrams to the socket at `path`.
 ///
 /// # Errors
 /// No process does.

@@ -109,7 +109,7 @@ fn name(text: &str) -> String {
     if text.is_empty() { "vm".to_owned() } else { text.chars().map(word).collect() }
 }
 
-/// What boots a disk nobody tells of. One that boots both ways is booted through BIOS, which needs nothing of the host.
+/// What boots a disk without a manifest. One that boots both ways is booted through BIOS, which needs nothing of the host.
 fn firmware(disk: &Disk) -> Result<Firmware, RunError> {
     let not = || RunError::NotBootable { path: disk.path().to_owned() };
     let mut sector = [0; 512];

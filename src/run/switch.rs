@@ -73,7 +73,7 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        // Whoever sends meanwhile is refused either way.
+        // A datagram that is sent meanwhile is refused either way.
         let _ = atomic::remove(&self.socket);
     }
 }

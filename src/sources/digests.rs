@@ -126,7 +126,7 @@ mod tests {
         let task = Events::none().task("t");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let digest = |now| runtime.block_on(digest_at(&path, "it", &store, &task, now)).unwrap();
-        // In the memory is a digest the file never had: whoever says it did not read the file.
+        // In the memory is a digest that the file never had: it comes back only if the file was not read.
         let plant = || {
             let identity = Identity::of(&fs::metadata(&path).unwrap());
             let bytes = serde_json::to_vec(&Remembered { identity: identity.clone(), sha256: Sha256Digest::of(b"planted") }).unwrap();

@@ -21,7 +21,7 @@ pub struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// How the network is reached by this resolution: whoever only looks wants to know soon.
+    /// How the network is reached by this resolution: a look has short deadlines.
     pub(super) fn patience(&self) -> Web {
         match self.fetch {
             Fetch::Now => self.web.clone(),

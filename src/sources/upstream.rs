@@ -366,7 +366,7 @@ mod tests {
         let repomd = "<repomd xmlns='http://linux.duke.edu/metadata/repo'><revision>1</revision></repomd>";
         let said = on_host(async |host| {
             let sha256 = Sha256Digest::of(repomd.as_bytes());
-            // As if it had been fetched: it is pinned, so nobody is asked.
+            // As if it had been fetched: it is pinned, so no server is asked.
             fs::write(host.store.root().join("v1/files").join(sha256.to_string()), repomd).unwrap();
             let wanted = recipe::Upstream {
                 name: "os".into(),

@@ -81,7 +81,7 @@ pub async fn system(image: &Path, promises: &Promises, bench: &Bench<'_>, task: 
     Ok(booted)
 }
 
-/// A promise that a booted system does not keep, for whoever looks into it before it ends.
+/// A promise that a booted system does not keep, to be looked into before the system ends.
 #[derive(Debug, thiserror::Error)]
 #[error("the check `{name}` failed: {detail}")]
 struct Broken {

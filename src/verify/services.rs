@@ -21,7 +21,7 @@ pub(super) fn question(unit: &str, wanted: Wanted) -> String {
     let unit = shell_line([unit]);
     // A unit may still be on its way when the boot's target is reached.
     let arrived = format!("for try in $(seq 120); do [ \"$(systemctl is-active {unit})\" = activating ] || break; sleep 1; done");
-    // Between two starts a unit is `activating`, which leads nowhere; nobody is asked in the moment that one ends.
+    // Between two starts a unit is `activating`, which leads nowhere; while it is `deactivating`, the answer would not hold.
     let started = format!("for try in $(seq 10); do [ \"$(systemctl is-active {unit})\" = deactivating ] || break; sleep 1; done");
     let state = format!("systemctl show -p ActiveState -p SubState -p Restart -p ExecMainStatus {unit} 2> err | sed 's/^/show /'");
     let asked = format!(

@@ -51,7 +51,7 @@ impl Script {
         let label = root_label.map(|root| (LABEL.into(), labelled(root, file.selinux_type)));
         for dir in &spot.missing {
             self.at(dir, |name| format!("mkdir {name}\n"))?;
-            // Whoever may not read the file need not see its name.
+            // A directory of private files is private.
             let mode = if file.mode & 0o077 == 0 { 0o700 } else { 0o755 };
             self.own(dir, DIRECTORY | mode, (ROOT, ROOT), label.as_slice())?;
         }

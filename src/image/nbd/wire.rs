@@ -98,7 +98,7 @@ impl Wire {
     fn option(&mut self, option: u32, data: &[u8], mut each: impl FnMut(u32, &[u8])) -> Result<(), NbdError> {
         let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
         self.send(&[&OPTION.to_be_bytes()[..], &option.to_be_bytes(), &length.to_be_bytes(), data].concat())?;
-        // Nobody has more to say: an export has few properties.
+        // No server has more to say: an export has few properties.
         for _ in 0..64 {
             if (self.u64()?, self.u32()?) != (OPTION_REPLY, option) {
                 return Err(NbdError::Foreign("it answers another option"));

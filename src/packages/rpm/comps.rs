@@ -1,6 +1,6 @@
 //! comps.xml: groups of packages and environments of groups.
 //!
-//! The elements are those of yum (yum 3.4.3, yum/comps.py); translations, categories and langpacks are nobody's business here.
+//! The elements are those of yum (yum 3.4.3, yum/comps.py); translations, categories and langpacks are not read.
 
 use super::xml::{Event, Xml};
 use crate::packages::error::{IndexError, Problem, malformed};

@@ -44,7 +44,7 @@ impl<'a> Bound<'a> {
 }
 
 /// Whether `provided` is within `wanted` (yum 3.4.3, rpmUtils/miscutils.py, `rangeCompare`). A release that one of the two does not tell
-/// is not compared, and whoever tells no version meets all.
+/// is not compared, and a need without a version is met by all.
 pub(super) fn within(wanted: Option<Bound<'_>>, provided: Option<Bound<'_>>) -> bool {
     let (Some(wanted), Some(provided)) = (wanted, provided) else { return true };
     let (mut left, mut right) = (provided.evr, wanted.evr);

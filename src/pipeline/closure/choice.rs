@@ -85,7 +85,7 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
     if resolved.upstreams.is_empty() {
         return Ok(Choosing::Done);
     }
-    // A kickstart that cannot be had is told by whoever asks for one.
+    // A kickstart that cannot be had is an error of the caller, which asks for one.
     let Some(selection) = selected(recipe)? else { return Ok(Choosing::Done) };
     if !selection.unseen.is_empty() {
         return Ok(Choosing::Unknown(NotChosen::Unseen(selection.unseen.join(", "))));

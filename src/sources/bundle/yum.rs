@@ -30,7 +30,7 @@ pub(super) struct Judgement {
     pub idle: Vec<String>,
 }
 
-/// Judge the metadata of a listing. repomd.xml that cannot be read is judged by whoever reads it.
+/// Judge the metadata of a listing. A repomd.xml that cannot be read is an error where it is read.
 pub(super) fn judge(listing: &Listing) -> Judgement {
     let mut judgement = Judgement::default();
     let path = format!("{REPODATA}/{REPOMD}");
@@ -193,7 +193,7 @@ pub(in crate::sources) fn groups_of(repomd: &Repomd) -> Option<&Data> {
     GROUPS.iter().find_map(|name| repomd.data(name)).or_else(|| repomd.data.iter().find(of_any_type))
 }
 
-/// Groups that yum would lose: it tells nobody.
+/// Groups that yum would lose in silence.
 fn groups(listing: &Listing, repomd: &Repomd) -> Option<Problem> {
     let data = groups_of(repomd)?;
     if !GROUPS.contains(&data.name.as_str()) {

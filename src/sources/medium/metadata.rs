@@ -12,7 +12,7 @@ use crate::sources::bundle::yum::{DATABASE_VERSION, GROUPS, groups_of, misread};
 /// Bytes by which a packing is told.
 const HEAD_BYTES: u64 = 8;
 
-/// What yum stops at or loses groups by, a line each. A repomd.xml that cannot be read is told by whoever reads the packages.
+/// What yum stops at or loses groups by, a line each. A repomd.xml that cannot be read is an error where the packages are read.
 ///
 /// # Errors
 /// The medium cannot be read or is damaged.

@@ -209,7 +209,7 @@ mod tests {
             assert_eq!(why(lines, exited, &named), expected, "{lines:?}");
         }
         assert_eq!(why(&good, true, &[]), format!("is signed with another key, {PRIMARY}"));
-        // What is not a status line is nobody's word.
+        // Only status lines count.
         assert_eq!(
             judge(&good.join("\n"), true, HashAlgorithm(8), &named),
             Answer::Refused("has a signature that gpgv does not call good".into())

@@ -212,7 +212,7 @@ impl Follow {
         match Report::parse(line) {
             Some(Report::Step(doing)) => {
                 let doing = Some(clipped(&doing));
-                // Said again it is talk, which gives nobody more time.
+                // The same line once more is no progress, and does not move the deadline.
                 if self.doing == doing {
                     return Turn::On;
                 }

@@ -27,7 +27,7 @@ pub(super) struct RawExt4 {
     geometry: Geometry,
     /// What directories hold in which a name was looked for, by their inodes. Nothing changes in a filesystem at rest.
     known: RefCell<Known>,
-    /// The directory in which a path was looked for last, and the number of its inode: whoever walks asks for many in one directory.
+    /// The directory in which a path was looked for last, and the number of its inode: a walk asks for many in one directory.
     last: RefCell<Option<(PathBuf, u32)>>,
 }
 

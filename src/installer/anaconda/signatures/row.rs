@@ -33,7 +33,7 @@ pub enum Weight {
 /// Who wrote a line, by the name and the level that it has in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
-    /// Whoever, at any level. The line contains the text.
+    /// Any program, at any level. The line contains the text.
     Anyone,
     /// Anaconda or a part of it, of its own errors: at ERR or above. The line begins with the text.
     Installer,
