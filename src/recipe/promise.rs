@@ -93,6 +93,9 @@ pub enum CheckKind {
         sha256: Option<Sha256Digest>,
         /// Its permission bits.
         mode: Option<u32>,
+        /// Its `user:group`. Manifests of before do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
     },
     /// A kernel parameter, read after boot and before Docker starts.
     Sysctl {

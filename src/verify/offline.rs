@@ -7,7 +7,7 @@ use super::{CheckResult, Promises, settings, units};
 use crate::audit::{self, Finding, Severity};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::rounded;
-use crate::image::{Disk, Fallback, FreeSpace, ImageError, Root};
+use crate::image::{Disk, Fallback, FreeSpace, ImageError, Owners, Root};
 use crate::recipe::{CheckKind, Firmware, Selinux};
 
 /// Larger configuration files do not occur; a larger file under such a name is not read.
@@ -41,8 +41,9 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     checks.extend(sealed(&root, &promises.resolv_conf)?);
     checks.extend(audited(&root, promises)?);
     for check in &promises.checks {
-        if let CheckKind::File { path, exists, contains, sha256, mode } = &check.kind {
-            let wanted = Wanted { exists: *exists, contains: contains.as_deref(), sha256: *sha256, mode: *mode };
+        if let CheckKind::File { path, exists, contains, sha256, mode, owner } = &check.kind {
+            let (contains, owner) = (contains.as_deref(), owner.as_deref());
+            let wanted = Wanted { exists: *exists, contains, sha256: *sha256, mode: *mode, owner };
             let judged = file(&root, &check.name, path, &wanted);
             checks.push(judged.unwrap_or_else(|error| CheckResult::could_not_run(&check.name, error.to_string())));
         }
@@ -238,6 +239,7 @@ struct Wanted<'a> {
     contains: Option<&'a str>,
     sha256: Option<Sha256Digest>,
     mode: Option<u32>,
+    owner: Option<&'a str>,
 }
 
 fn file(root: &Root, name: &str, path: &str, wanted: &Wanted<'_>) -> Result<CheckResult, ImageError> {
@@ -253,6 +255,13 @@ fn file(root: &Root, name: &str, path: &str, wanted: &Wanted<'_>) -> Result<Chec
         && metadata.mode & 0o7777 != mode
     {
         return Ok(CheckResult::failed(name, format!("{path} has mode {:04o}, wanted {mode:04o}", metadata.mode & 0o7777)));
+    }
+    if let Some(wanted) = wanted.owner {
+        let owners = Owners::of(root)?;
+        let found = format!("{}:{}", owners.user(metadata.uid), owners.group(metadata.gid));
+        if found != wanted {
+            return Ok(CheckResult::failed(name, format!("{path} belongs to {found}, wanted {wanted}")));
+        }
     }
     if wanted.contains.is_some() || wanted.sha256.is_some() {
         let bytes = root.read(path, FILE_BYTES_MAX)?;
@@ -371,7 +380,14 @@ mod tests {
         let disk = disk(dir.path(), &[("etc/fstab", "text\n"), ("etc/directory/", "")]);
         let file = |path: &str, contains: Option<&str>| Check {
             name: path.to_owned(),
-            kind: CheckKind::File { path: path.to_owned(), exists: true, contains: contains.map(str::to_owned), sha256: None, mode: None },
+            kind: CheckKind::File {
+                path: path.to_owned(),
+                exists: true,
+                contains: contains.map(str::to_owned),
+                sha256: None,
+                mode: None,
+                owner: None,
+            },
         };
         let checks = vec![
             file("/etc/directory", Some("text")),
@@ -385,5 +401,32 @@ mod tests {
         assert_eq!(outcome("docker.service is enabled"), [Outcome::CouldNotRun]);
         assert_eq!(outcome("/etc/directory"), [Outcome::CouldNotRun, Outcome::Passed]);
         assert_eq!((outcome("/etc/fstab/below"), outcome("/etc/fstab")), (vec![Outcome::Failed], vec![Outcome::Passed]));
+    }
+
+    #[test]
+    fn the_owner_of_a_file_is_told_by_the_names_of_the_image() {
+        let dir = tempfile::tempdir().unwrap();
+        // mke2fs takes owners from the tree, whose files are those of this process.
+        let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let (passwd, groups) = (format!("maker:x:{user}:{group}::/:/bin/sh\n"), format!("makers:x:{group}:\n"));
+        let disk = disk(dir.path(), &[("etc/fstab", ""), ("etc/passwd", &passwd), ("etc/group", &groups)]);
+        let check = |owner: &str| Check {
+            name: owner.to_owned(),
+            kind: CheckKind::File {
+                path: "/etc/fstab".to_owned(),
+                exists: true,
+                contains: None,
+                sha256: None,
+                mode: None,
+                owner: Some(owner.to_owned()),
+            },
+        };
+        let promises = Promises { checks: vec![check("maker:makers"), check("maker:maker"), check("x:makers")], ..Promises::none() };
+        let found = offline(&disk, &promises).unwrap();
+        let told = |name: &str| found.iter().find(|check| check.name == name).map(|check| check.detail.clone()).unwrap();
+        assert_eq!(told("maker:makers"), "/etc/fstab");
+        for other in ["maker:maker", "x:makers"] {
+            assert_eq!(told(other), format!("/etc/fstab belongs to maker:makers, wanted {other}"));
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
 use crate::base::unit::full_name;
 use crate::pipeline::closure::Forecast;
-use crate::recipe::{CheckKind, Recipe, Toggle};
+use crate::recipe::{CheckKind, FileEntry, Recipe, Toggle};
 use crate::verify::is_docker_version;
 
 /// A check that contradicts the rest of the recipe.
@@ -33,8 +33,8 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
             let set = recipe.kernel.sysctl.get(key).filter(|set| *set != value)?;
             Some(format!("kernel.sysctl sets {key} to {set}, and the check wants {value}"))
         }
-        CheckKind::File { path, exists, contains, sha256, mode } => {
-            file(recipe, path, *exists, contains.as_deref(), sha256.as_ref(), *mode)
+        CheckKind::File { path, exists, contains, sha256, mode, owner } => {
+            file(recipe, path, *exists, contains.as_deref(), sha256.as_ref()).or_else(|| put(recipe, path, *mode, owner.as_deref()))
         }
         CheckKind::Docker { version, .. } => docker(forecast?, version.as_deref()),
         CheckKind::Package { package: name, version, installed } => package(forecast?, name, version.as_deref(), *installed),
@@ -75,17 +75,9 @@ fn swap(recipe: &Recipe, wanted: bool) -> Option<String> {
     }
 }
 
-fn file(
-    recipe: &Recipe,
-    path: &str,
-    exists: bool,
-    contains: Option<&str>,
-    sha256: Option<&Sha256Digest>,
-    mode: Option<u32>,
-) -> Option<String> {
+fn file(recipe: &Recipe, path: &str, exists: bool, contains: Option<&str>, sha256: Option<&Sha256Digest>) -> Option<String> {
     let hostname = format!("{}\n", recipe.system.hostname);
-    let put = recipe.files.iter().rev().find(|entry| entry.path == path);
-    let content = match (put, path) {
+    let content = match (entry(recipe, path), path) {
         (Some(entry), _) => Some(entry.content.bytes()),
         (None, "/etc/hostname") => Some(hostname.as_bytes()),
         _ => None,
@@ -100,9 +92,22 @@ fn file(
     if sha256.is_some_and(|digest| *digest != Sha256Digest::of(content)) {
         return Some(format!("the recipe writes {path}, and its sha256 is another than the check wants"));
     }
-    let entry = put?;
-    let mode = mode.filter(|mode| *mode != entry.mode)?;
-    Some(format!("the recipe writes {path} with mode {:04o}, and the check wants {mode:04o}", entry.mode))
+    None
+}
+
+/// The file that the recipe puts at `path`.
+fn entry<'a>(recipe: &'a Recipe, path: &str) -> Option<&'a FileEntry> {
+    recipe.files.iter().rev().find(|entry| entry.path == path)
+}
+
+/// What is wrong with mode and owner of the file that the recipe puts at `path`.
+fn put(recipe: &Recipe, path: &str, mode: Option<u32>, owner: Option<&str>) -> Option<String> {
+    let entry = entry(recipe, path)?;
+    if let Some(mode) = mode.filter(|mode| *mode != entry.mode) {
+        return Some(format!("the recipe writes {path} with mode {:04o}, and the check wants {mode:04o}", entry.mode));
+    }
+    let owner = owner.filter(|owner| *owner != entry.owner)?;
+    Some(format!("the recipe gives {path} to {}, and the check wants {owner}", entry.owner))
 }
 
 fn docker(forecast: &Forecast, wanted: Option<&str>) -> Option<String> {
@@ -173,6 +178,8 @@ file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
                 "the recipe writes /etc/hostname, and not with the `node` the check wants",
             ),
             (r#"file = { path = "/etc/motd", mode = "0600" }"#, "the recipe writes /etc/motd with mode 0644, and the check wants 0600"),
+            (r#"file = { path = "/etc/motd", owner = "ada:ada" }"#, "the recipe gives /etc/motd to root:root, and the check wants ada:ada"),
+            (r#"file = { path = "/etc/motd", mode = "0644", owner = "root:root" }"#, ""),
             (r#"file = { path = "/etc/motd", exists = false }"#, "the recipe writes /etc/motd, and the check wants it absent"),
             (
                 r#"file = { path = "/etc/motd", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }"#,

@@ -114,7 +114,12 @@ fn package(judge: &mut Judge<'_>, path: &KeyPath, written: &written::PackageChec
 }
 
 fn file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileCheck) -> CheckKind {
-    for (key, said) in [("contains", written.contains.is_some()), ("sha256", written.sha256.is_some()), ("mode", written.mode.is_some())] {
+    for (key, said) in [
+        ("contains", written.contains.is_some()),
+        ("sha256", written.sha256.is_some()),
+        ("mode", written.mode.is_some()),
+        ("owner", written.owner.is_some()),
+    ] {
         if said && !written.exists {
             let title = format!("a file that must not be there has no `{key}`");
             judge.clash(&path.at(key), &path.at("exists"), "must not be there", title, format!("remove `{key}`"));
@@ -129,6 +134,7 @@ fn file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileCheck) -> 
         contains: written.contains.clone(),
         sha256: sha256(judge, &path.at("sha256"), written.sha256.as_deref()),
         mode: written.mode.as_ref().and_then(|mode| judge.verdict(&path.at("mode"), syntax::mode(mode))),
+        owner: written.owner.as_ref().map(|owner| judge.spelled(&path.at("owner"), owner, syntax::owner)),
     }
 }
 

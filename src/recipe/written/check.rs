@@ -101,6 +101,8 @@ pub(in crate::recipe) struct FileCheck {
     pub sha256: Option<String>,
     /// Its permission bits, octal, as text.
     pub mode: Option<String>,
+    /// Whose it is: `user:group`, by the names that the image has.
+    pub owner: Option<String>,
 }
 
 /// A kernel parameter.
