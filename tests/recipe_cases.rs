@@ -86,6 +86,7 @@ const BAD: &[(&str, &[&str])] = &[
             "[[check]]\nname = \"log in\"\ncommand = { run = \"\"\"\necho root:hunter2 | su\"\"\", stdout = \"hunter2\" }\n",
             "[[check]]\nfile = { path = \"/etc/x\", contains = \"http://me:pw@host/\" }\n",
             "[[check]]\nservice = { unit = \"hunter2\", active = true }\n",
+            "[docker]\ninsecure_registries = [\"hunter2:5000\"]\n",
         ],
     ),
     (
@@ -99,6 +100,7 @@ const BAD: &[(&str, &[&str])] = &[
             "[[check]]\ndocker = { cgroup_driver = \"cgroupfs\" }\n",
         ],
     ),
+    ("docker-local-log", &[DEPLOY, LOCKED, "[docker]\nlog_driver = \"local\"\nlog_max_size = \"10m\"\nlog_max_files = 1\n"]),
     ("docker-log", &[DEPLOY, LOCKED, "[docker]\nlog_max_files = 3\nlog_driver = \"file\"\nmirror = \"x\"\n"]),
     ("syntax", &["schema = 1\nname = \nsummary = \"x\n[media\n"]),
     ("syntax-duplicate-key", &["schema = 1\nname = \"a\"\nname = \"b\"\n"]),

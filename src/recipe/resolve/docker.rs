@@ -10,6 +10,7 @@ use super::super::tree::KeyPath;
 use super::super::written::{self, LogDriver};
 use super::super::{Check, CheckKind, Content, DockerSettings, FileEntry, Recipe, syntax};
 use super::judge::Judge;
+use crate::base::ipv4::netmask;
 
 /// Where the daemon looks for its settings.
 const FILE: &str = "/etc/docker/daemon.json";
@@ -36,7 +37,13 @@ pub(super) fn add(judge: &mut Judge<'_>, written: Option<&written::Docker>, reci
     // Last: what is wrong with the table as a whole hides what is wrong in it.
     if let Some(index) = recipe.files.iter().position(|file| file.path == FILE) {
         let title = format!("`[docker]` is {FILE}, which a `[[file]]` brings too");
-        judge.clash(&path, &KeyPath::from("file").at(index).at("path"), "the same file", title, "keep one of them");
+        judge.clash(
+            &path,
+            &KeyPath::from("file").at(index).at("path"),
+            "the same file",
+            title,
+            "keep one of them; `extends = { recipe = …, replace = [\"file\"] }` leaves inherited files out",
+        );
     }
     let text = format!("{:#}\n", json!(daemon_json(written)));
     let content = Content::Inline { text };
@@ -52,7 +59,8 @@ pub(super) fn add(judge: &mut Judge<'_>, written: Option<&written::Docker>, reci
     recipe.checks.push(Check { name: CHECK.to_owned(), kind });
 }
 
-/// A size is for logs in files, and their number for logs that have a size: dockerd does not start otherwise (`validateLogOpt` of each driver).
+/// A size is for logs in files, and their number for logs that have a size. Docker finds some of this when it starts, and some when a container does
+/// (`ValidateLogOpt` and `New` of each driver).
 fn log_options(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Docker) {
     let (size, files) = (path.at("log_max_size"), path.at("log_max_files"));
     if let Some(text) = &written.log_max_size {
@@ -60,6 +68,11 @@ fn log_options(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Docker)
         if let Some(driver) = written.log_driver.filter(|driver| !driver.rotates()) {
             let title = format!("logs of {} have no size that Docker keeps", driver.name());
             judge.clash(&size, &path.at("log_driver"), "this driver", title, "remove it, or choose \"json-file\" or \"local\"");
+        }
+        // `local` packs old logs, and one file has no old ones (daemon/logger/local/config.go, `validateConfig`).
+        if written.log_driver == Some(LogDriver::Local) && written.log_max_files == Some(1) {
+            let title = "no container starts with one log file of \"local\", which packs the files before the last";
+            judge.clash(&files, &path.at("log_driver"), "this driver", title, "say 2 or more, or choose \"json-file\"");
         }
     } else if written.log_max_files.is_some() {
         judge.wrong(&files, "without a size no log begins anew", "add `log_max_size`, such as \"10m\"");
@@ -118,15 +131,24 @@ fn mirror(text: &str) -> syntax::Verdict {
 fn registry(text: &str) -> syntax::Verdict {
     let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
     let is_host = |host: &str| host.parse::<std::net::Ipv4Addr>().is_ok() || syntax::hostname(host).is_ok();
+    // Docker keeps the network alone (`net.ParseCIDR`), and says that.
     let is_network = || {
         let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
-        address.parse::<std::net::Ipv4Addr>().is_ok() && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= 32)
+        match (address.parse::<std::net::Ipv4Addr>(), prefix.parse::<u8>()) {
+            (Ok(address), Ok(prefix @ 0..=32)) => address.to_bits() & netmask(prefix).to_bits() == address.to_bits(),
+            _ => false,
+        }
     };
     let is_registry = match text.split_once(':') {
         Some((host, port)) => is_host(host) && is_port(port),
         None => is_host(text) || is_network(),
     };
-    syntax::ensure(is_registry, text, "a registry", "write `host`, `host:port` or a network such as \"10.0.0.0/8\", without `http://`")
+    syntax::ensure(
+        is_registry,
+        text,
+        "a registry",
+        "write `host`, `host:port` or a network such as \"10.0.0.0/8\", without `http://` and without bits of a host",
+    )
 }
 
 /// A size of a log (`units.FromHumanSize` of docker/go-units).
@@ -152,7 +174,7 @@ mod tests {
             (
                 registry,
                 &["registry.lab:5000", "registry", "10.0.0.1:5000", "10.0.0.1", "10.0.0.0/8"],
-                &["http://registry.lab", "registry:0", "registry:x", "a/b", "10.0.0.0/33", "", "a b"],
+                &["http://registry.lab", "registry:0", "registry:x", "a/b", "10.0.0.0/33", "192.168.1.5/24", "", "a b"],
             ),
             (log_size, &["10m", "1g", "500k", "1024"], &["10mb", "m", "0m", "-1", "10 m", "1mm", ""]),
         ] {
