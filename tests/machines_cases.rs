@@ -288,6 +288,23 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     assert_eq!((machine["state"].as_str(), machine["detail"].as_str()), (Some("off"), Some("its supervisor was killed, or it never ran")));
 
     home.said(&["snapshot", "restore", "idle", "two"]);
+    // qemu-img takes a name of digits for the number of another one: the first is what the disk is after that.
+    let disk_of = home.machine("idle").join("disk.qcow2");
+    let qemu_io = |command: &str| {
+        let ran = ended(Command::new("qemu-io").args(["-f", "qcow2", "-c", command]).arg(&disk_of));
+        assert!(ran.status.success() && !String::from_utf8_lossy(&ran.stdout).contains("failed"), "{command}: {ran:?}");
+    };
+    qemu_io("write -P 7 4096 4096");
+    home.said(&["snapshot", "save", "idle", "2"]);
+    qemu_io("write -P 9 4096 4096");
+    home.said(&["snapshot", "save", "idle", "1"]);
+    for (snapshot, pattern) in [("2", 7), ("1", 9), ("2", 7)] {
+        home.said(&["snapshot", "restore", "idle", snapshot]);
+        qemu_io(&format!("read -P {pattern} 4096 4096"));
+    }
+    for snapshot in ["1", "2"] {
+        home.said(&["snapshot", "remove", "idle", snapshot]);
+    }
     home.said(&["snapshot", "remove", "idle", "two"]);
     assert_eq!(home.said(&["snapshot", "list", "idle"]), "no snapshots\n");
     home.said(&["wait", "idle", "--off", "--within", "0"]);

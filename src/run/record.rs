@@ -40,6 +40,8 @@ use crate::machine::spec::{Forward, Mac};
 pub(super) const SCHEMA: u32 = 1;
 /// For another process to make its machines: a thousand of them take half of it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long another process may hold a machine's lock that only looks whether it is held.
+const LOOKS: Duration = Duration::from_secs(2);
 /// Below the state directory.
 const MACHINES: &str = "machines";
 
@@ -301,6 +303,21 @@ impl Place {
     pub(super) fn take(&self) -> Result<Option<Lock>, RunError> {
         let path = self.dir.join("lock");
         Lock::try_exclusive(&path).map_err(|source| RunError::State { path, source })
+    }
+
+    /// As [`Place::take`], but wait for another process that only looks whether it is held.
+    ///
+    /// # Errors
+    /// The lock cannot be opened.
+    pub(super) async fn take_soon(&self) -> Result<Option<Lock>, RunError> {
+        let patience = Instant::now() + LOOKS;
+        loop {
+            let lock = self.take()?;
+            if lock.is_some() || Instant::now() > patience {
+                return Ok(lock);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Whether it runs.

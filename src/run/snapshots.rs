@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::client;
-use super::control::{Change, State};
+use super::control::{Change, State, Status};
 use super::error::RunError;
 use super::finished;
 use super::name::Name;
@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub name: String,
     /// When it was taken: RFC 3339, UTC.
     pub taken: String,
+    /// Its number in the disk.
+    id: String,
 }
 
 /// What qemu-img says of a disk (QEMU's `qapi/block-core.json`, `ImageInfo` and `SnapshotInfo`).
@@ -37,6 +39,7 @@ struct Info {
 
 #[derive(Deserialize)]
 struct Told {
+    id: String,
     name: String,
     #[serde(rename = "date-sec")]
     seconds: i64,
@@ -54,7 +57,7 @@ pub async fn snapshots(place: &Place) -> Result<Vec<Snapshot>, RunError> {
     let info: Info = serde_json::from_slice(&said).map_err(unread)?;
     let shown = |told: Told| {
         let taken = Timestamp::from_second(told.seconds).map_or_else(|_| "unknown".to_owned(), |time| time.to_string());
-        Snapshot { name: told.name, taken }
+        Snapshot { name: told.name, taken, id: told.id }
     };
     Ok(info.snapshots.into_iter().map(shown).collect())
 }
@@ -64,6 +67,56 @@ pub async fn snapshots(place: &Place) -> Result<Vec<Snapshot>, RunError> {
 /// # Errors
 /// There is one of that name, the guest does not write what waits, or the disk cannot be written.
 pub async fn save(place: &Place, snapshot: &Name) -> Result<(), RunError> {
+    let Some(_lock) = place.take_soon().await? else {
+        sync(place).await?;
+        vacant(place, snapshot).await?;
+        return client::snapshot(place, Change::Save, snapshot).await;
+    };
+    vacant(place, snapshot).await?;
+    on_disk(place, "-c", snapshot.as_str()).await
+}
+
+/// Remove a snapshot. The disk stays as it is.
+///
+/// # Errors
+/// There is none of that name, or the disk cannot be written.
+pub async fn remove(place: &Place, snapshot: &Name) -> Result<(), RunError> {
+    let lock = place.take_soon().await?;
+    find(place, snapshot).await?;
+    match lock {
+        Some(_lock) => on_disk(place, "-d", snapshot.as_str()).await,
+        None => client::snapshot(place, Change::Remove, snapshot).await,
+    }
+}
+
+/// Let the disk be as it was. What was changed since is gone, unless another snapshot has it.
+///
+/// # Errors
+/// There is none of that name, or the machine runs.
+pub async fn restore(place: &Place, snapshot: &Name) -> Result<(), RunError> {
+    let lock = place.take_soon().await?;
+    let found = find(place, snapshot).await?;
+    match lock {
+        // By its number: qemu-img takes a name of digits for the number of another one (block/qcow2-snapshot.c, `find_snapshot_by_id_or_name`).
+        Some(_lock) => on_disk(place, "-a", &found.id).await,
+        None => Err(RunError::Runs { name: place.name().clone() }),
+    }
+}
+
+/// Have the system write what waits. One that cannot be asked is left as it is.
+async fn sync(place: &Place) -> Result<(), RunError> {
+    let is_reached = |status: Status| status.state == State::Up && status.unreachable.is_none();
+    if client::status(place).await?.is_some_and(is_reached) {
+        let synced = finished::run(place, &["sync"]).await?;
+        if synced.status != 0 {
+            return Err(synced.failure(place, "sync"));
+        }
+    }
+    Ok(())
+}
+
+/// Make sure that there is room for one more, of this name.
+async fn vacant(place: &Place, snapshot: &Name) -> Result<(), RunError> {
     let there = snapshots(place).await?;
     if there.iter().any(|other| other.name == snapshot.as_str()) {
         return Err(RunError::SnapshotThere { name: place.name().clone(), snapshot: snapshot.clone() });
@@ -74,56 +127,20 @@ pub async fn save(place: &Place, snapshot: &Name) -> Result<(), RunError> {
             why: format!("its disk has {MOST} snapshots, and those are the most"),
         });
     }
-    if let Some(status) = client::status(place).await?
-        && status.state == State::Up
-        && status.unreachable.is_none()
-    {
-        let synced = finished::run(place, &["sync"]).await?;
-        if synced.status != 0 {
-            return Err(synced.failure(place, "sync"));
-        }
-    }
-    change(place, Change::Save, snapshot).await
+    Ok(())
 }
 
-/// Remove a snapshot. The disk stays as it is.
-///
-/// # Errors
-/// There is none of that name, or as [`save`].
-pub async fn remove(place: &Place, snapshot: &Name) -> Result<(), RunError> {
-    find(place, snapshot).await?;
-    change(place, Change::Remove, snapshot).await
-}
-
-/// Let the disk be as it was. What was changed since is gone, unless another snapshot has it.
-///
-/// # Errors
-/// There is none of that name, or the machine runs.
-pub async fn restore(place: &Place, snapshot: &Name) -> Result<(), RunError> {
-    find(place, snapshot).await?;
-    let Some(_lock) = place.take()? else { return Err(RunError::Runs { name: place.name().clone() }) };
-    on_disk(place, "-a", snapshot).await
-}
-
-async fn find(place: &Place, snapshot: &Name) -> Result<(), RunError> {
-    let there = snapshots(place).await?;
-    if there.iter().any(|other| other.name == snapshot.as_str()) {
-        return Ok(());
+async fn find(place: &Place, snapshot: &Name) -> Result<Snapshot, RunError> {
+    let mut there = snapshots(place).await?;
+    if let Some(index) = there.iter().position(|other| other.name == snapshot.as_str()) {
+        return Ok(there.swap_remove(index));
     }
     let like = suggestion(snapshot.as_str(), there.iter().map(|other| other.name.as_str())).map(str::to_owned);
     Err(RunError::NoSnapshot { name: place.name().clone(), snapshot: snapshot.clone(), like })
 }
 
-/// Change the disk: by its QEMU while the machine runs, else by qemu-img.
-async fn change(place: &Place, change: Change, snapshot: &Name) -> Result<(), RunError> {
-    match place.take()? {
-        Some(_lock) => on_disk(place, if change == Change::Save { "-c" } else { "-d" }, snapshot).await,
-        None => client::snapshot(place, change, snapshot).await,
-    }
-}
-
 /// Have qemu-img do it. The caller holds the machine's lock.
-async fn on_disk(place: &Place, what: &str, snapshot: &Name) -> Result<(), RunError> {
-    let invocation = Invocation::new(Tool::QemuImg).args(["snapshot", "-q", what, snapshot.as_str()]).arg(place.disk());
+async fn on_disk(place: &Place, what: &str, snapshot: &str) -> Result<(), RunError> {
+    let invocation = Invocation::new(Tool::QemuImg).args(["snapshot", "-q", what, snapshot]).arg(place.disk());
     Ok(invocation.run_with(|_| {}).await.map_err(ImageError::from)?)
 }

@@ -30,7 +30,6 @@ use super::vm::usual_cpus;
 use crate::base::atomic;
 use crate::base::event::{Event, Events, Task};
 use crate::base::host::TooLittleMemory;
-use crate::base::lock::Lock;
 use crate::image::{BootFiles, Format};
 use crate::machine::booting::Booting;
 use crate::machine::evidence::SCREEN;
@@ -40,8 +39,6 @@ use crate::machine::runner::{Mode, RunnerTask, boot_limit, direct_boot, nonce};
 use crate::machine::spec::{Boot, Drive, Durability, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
-/// How long another process may hold the lock that only looks whether it is held.
-const LOOKS: Duration = Duration::from_secs(2);
 /// What QEMU calls the machine's disk.
 const DISK: &str = "disk";
 /// Between two tries to let a guest go on whose disk was full.
@@ -60,7 +57,7 @@ enum After {
 /// # Errors
 /// The machine could not be started, or failed. It is also in `ended.json`.
 pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunError> {
-    let _lock = take(place).await?;
+    let Some(_lock) = place.take_soon().await? else { return Err(RunError::Runs { name: place.name().clone() }) };
     let failed = |path| move |source| RunError::State { path, source };
     place.forget_end().map_err(failed(place.dir().to_owned()))?;
     // Of a supervisor that was killed: the lock is ours.
@@ -80,19 +77,6 @@ pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunErr
     // A client waits for the lock, and not for the socket to go.
     let _ = fs::remove_file(&path);
     ended.map(|_| ())
-}
-
-async fn take(place: &Place) -> Result<Lock, RunError> {
-    let patience = Instant::now() + LOOKS;
-    loop {
-        if let Some(lock) = place.take()? {
-            return Ok(lock);
-        }
-        if Instant::now() > patience {
-            return Err(RunError::Runs { name: place.name().clone() });
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// Boot the machine, and again for each reboot, until it is off.
@@ -338,11 +322,15 @@ impl Living<'_> {
                 let _ = reply.send(picture);
             }
             Order::Snapshot { change, name, reply } => {
+                // Other orders wait meanwhile, and `status` tells why.
+                let before = self.shared.status();
+                self.shared.enter(State::Paused, "a snapshot of its disk is written");
                 let machine = self.resident.machine();
                 let changed = match change {
                     Change::Save => machine.save_snapshot(DISK, name.as_str()).await,
                     Change::Remove => machine.remove_snapshot(DISK, name.as_str()).await,
                 };
+                self.shared.enter(before.state, before.detail);
                 // A client that has gone needs none.
                 let _ = reply.send(changed.map_err(|error| error.to_string()));
             }
