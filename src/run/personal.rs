@@ -96,7 +96,7 @@ mod tests {
         for shell in ["dash", "bash"] {
             let dir = tempfile::tempdir().unwrap();
             let hosts = dir.path().join("hosts");
-            fs::write(&hosts, "127.0.0.1 localhost\n\n10.9.9.9 mine\n").unwrap();
+            fs::write(&hosts, "127.0.0.1 localhost\n127.0.1.1 master\n\n10.9.9.9 mine\n").unwrap();
             for (given, lines) in [
                 (&["10.0.0.1=web", "10.0.0.2=db.lab,db"][..], "10.0.0.1 web\n10.0.0.2 db.lab db\n"),
                 (&["10.0.0.1=web"], "10.0.0.1 web\n"),

@@ -15,9 +15,10 @@ fail() {
     exit 1
 }
 
-# The block of names in /etc/hosts, as text is written over it: a new file would lack the SELinux label.
+# The block of names in /etc/hosts, as text is written over it: a new file would lack the SELinux label. What the image calls 127.0.1.1 is the
+# name that it had, and may be another machine's now.
 write_names() {
-    others=$(sed '/^# goldsmith: names of this network$/,/^# goldsmith: end$/d' /etc/hosts)
+    others=$(sed -e '/^# goldsmith: names of this network$/,/^# goldsmith: end$/d' -e '/^127\.0\.1\.1[[:space:]]/d' /etc/hosts)
     {
         printf '%s\n' "$others" '# goldsmith: names of this network'
         for entry; do printf '%s %s\n' "${entry%%=*}" "$(echo "${entry#*=}" | tr , ' ')"; done
