@@ -121,6 +121,12 @@ fn a_directory_of_clones_can_be_moved_and_outlives_a_new_build() {
     let made = place.run("goldsmith clone disk -o lab --from t.csv");
     let said = String::from_utf8(made.stderr).unwrap();
     assert!(made.status.success() && said.contains("warning: the image has a machine-id, which all clones would share"), "{said}");
+    // On another filesystem the image is copied.
+    let other = tempfile::tempdir_in("/dev/shm").unwrap();
+    let far = other.path().join("lab");
+    place.shows(&format!("goldsmith clone disk -o {} --name far", far.display()));
+    assert_eq!(place.shows(&format!("goldsmith image cat {}/far.qcow2 /etc/hostname", far.display())), "far\n");
+    place.shows(&format!("cmp disk {}/base/disk", far.display()));
     place.shows("mv lab elsewhere");
     place.shows("truncate -s 0 disk.new");
     place.shows("mv disk.new disk");
@@ -193,14 +199,32 @@ fn what_cannot_be_is_told_before_anything_is_made() {
             "line 6: 10.0.0.255 is no machine's address",
         ],
     );
-    refused("disk -o lab --address 10.0.0.5 --gateway 10.1.0.1", 2, &["the gateway 10.1.0.1 is not on the network of 10.0.0.5/24"]);
+    refused("disk -o lab --address 10.0.0.5 --gateway 10.1.0.1", 2, &["the gateway 10.1.0.1 is no machine on the network of 10.0.0.5/24"]);
     refused("disk -o lab --gateway 10.1.0.1", 2, &["a gateway or a name server is given, and no clone has an address"]);
+    refused("disk -o lab --count 2 --address 10.0.0.1 --gateway 10.0.0.2", 2, &["10.0.0.2 is the gateway's address"]);
+    refused("disk -o lab --address 10.0.0.5 --gateway 10.0.0.255", 2, &["the gateway 10.0.0.255 is no machine on the network"]);
     refused("disk -o lab --count 2 --address 10.0.0.254", 2, &["10.0.0.255 is no machine's address"]);
     refused("disk", 2, &["--output <DIR>", "--prove"]);
     refused("disk --prove --count 3", 2, &["--output <DIR>"]);
     refused("gone -o lab", 3, &["gone"]);
     fs::create_dir(place.at("there")).unwrap();
     refused("disk -o there", 7, &["there is there already"]);
+
+    // Nothing of what an image has fixed is shared in silence.
+    let fixed = Place::new();
+    disk(&fixed, "mke2fs -t ext4", &[("etc/network/interfaces", "iface eth0 inet static\n  address 10.0.0.5/24\n")]);
+    let said = String::from_utf8(fixed.run("goldsmith clone disk -o lab --count 2").stderr).unwrap();
+    assert!(said.contains("the image has the fixed address 10.0.0.5/24, which 2 clones would share"), "{said}");
+    assert!(fixed.shows("goldsmith clone disk -o one --name pc").contains("pc  pc, 10.0.0.5/24\n"));
+    // A filesystem without a free inode: debugfs says so, and goes on.
+    let full = Place::new();
+    disk(&full, "mke2fs -t ext4 -N 24", &[]);
+    fs::write(full.at("key.pub"), KEY).unwrap();
+    let fill = "for n in $(seq 200); do echo \"write sector f$n\"; done > fill; debugfs -w -f fill";
+    sh(&full, &format!("{fill} 'disk?offset={START}' > /dev/null 2>&1"));
+    let said = String::from_utf8(full.run("goldsmith clone disk -o lab --ssh-key key.pub").stderr).unwrap();
+    assert!(said.contains("/disk: debugfs failed: ext2fs_mkdir: Could not allocate inode"), "{said}");
+    assert!(!full.at("lab").exists());
 
     place.shows("qemu-img create -q -f qcow2 -F raw -b disk over.qcow2");
     refused("over.qcow2 -o lab", 2, &["the image lies over another file", "--full"]);

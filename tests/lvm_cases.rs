@@ -10,10 +10,13 @@ use tempfile::TempDir;
 
 use crate::faults::possible;
 use crate::mounted_tree::{loop_devices, run, tried};
+use crate::support::GOLDSMITH;
 
 const MIB: u64 = 1 << 20;
 /// Bytes of the disk at which the physical volumes begin.
 const STARTS: [u64; 2] = [MIB, 201 * MIB];
+/// Bytes that lie together in any volume here.
+const PIECE: usize = 65_536;
 
 /// Two physical volumes of 200 MiB, as loop devices.
 struct Devices<'a> {
@@ -41,26 +44,46 @@ impl<'a> Devices<'a> {
         run(self.dir, &format!("DM_DISABLE_UDEV=1 lvm {command} --driverloaded n --config '{config}' 2>/dev/null"))
     }
 
-    /// Write `image` to where lvm2 says that the volume `name` is.
-    fn put(&self, name: &str, image: &str) {
-        let image = fs::read(self.dir.path().join(image)).unwrap();
+    /// Where lvm2 says that the volume `name` is: the byte of the volume, the physical volume and its byte, of each [`PIECE`].
+    fn pieces(&self, name: &str) -> Vec<(u64, usize, u64)> {
         let said = self
             .lvm(&format!("lvs --noheadings --units b --nosuffix --segments -o seg_start,seg_size,stripe_size,seg_pe_ranges cl/{name}"));
+        let mut pieces = Vec::new();
         for line in said.lines().filter(|line| !line.trim().is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let number = |at: usize| words[at].parse::<u64>().unwrap();
             let (start, size, stripe) = (number(0), number(1), if number(2) == 0 { number(1) } else { number(2) });
-            for at in (0..size).step_by(65_536).filter(|at| ((start + at) as usize) < image.len()) {
+            for at in (0..size).step_by(PIECE) {
                 let (turn, count) = (at / stripe, (words.len() - 3) as u64);
                 // `/dev/loop0:0-9`: extents of 4 MiB behind the first MiB.
                 let (device, extents) = words[3 + (turn % count) as usize].split_once(':').unwrap();
                 let extent: u64 = extents.split('-').next().unwrap().parse().unwrap();
                 let place = MIB + extent * 4 * MIB + turn / count * stripe + at % stripe;
-                let from = (start + at) as usize;
                 let physical = self.devices.iter().position(|known| known == device).unwrap();
-                let file = File::options().write(true).open(self.dir.path().join(format!("pv-{physical}"))).unwrap();
-                file.write_all_at(&image[from..image.len().min(from + 65_536)], place).unwrap();
+                pieces.push((start + at, physical, place));
             }
+        }
+        pieces
+    }
+
+    /// Write `image` to where the volume `name` is.
+    fn put(&self, name: &str, image: &str) {
+        let image = fs::read(self.dir.path().join(image)).unwrap();
+        for (from, physical, place) in self.pieces(name).into_iter().filter(|(from, ..)| (*from as usize) < image.len()) {
+            let file = File::options().write(true).open(self.dir.path().join(format!("pv-{physical}"))).unwrap();
+            let from = from as usize;
+            file.write_all_at(&image[from..image.len().min(from + PIECE)], place).unwrap();
+        }
+    }
+
+    /// Write the volume `name` of the raw `disk` to the file `target`.
+    fn take(&self, name: &str, disk: &str, target: &str) {
+        let disk = File::open(self.dir.path().join(disk)).unwrap();
+        let target = File::create(self.dir.path().join(target)).unwrap();
+        for (from, physical, place) in self.pieces(name) {
+            let mut piece = vec![0; PIECE];
+            disk.read_exact_at(&mut piece, STARTS[physical] + place).unwrap();
+            target.write_all_at(&piece, from).unwrap();
         }
     }
 }
@@ -129,6 +152,7 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
     assert_eq!(volumes, listed);
     assert_eq!(said.logical_volumes[2].filesystem, Some(FilesystemType::Ext4));
     free_space_is_lvm2s_and_e2fsprogs(&dir, &devices, &noise);
+    a_clone_has_its_own_files(&dir, &devices);
     // The ring of metadata is full and begins anew.
     for number in 0..400 {
         devices.lvm(&format!("lvchange --addtag tag{number} cl/first"));
@@ -154,6 +178,21 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
     file.write_all_at(&damaged, STARTS[0] + 4096 + 512).unwrap();
     let error = Root::open(&Disk::open(&disk).unwrap()).err().unwrap().to_string();
     assert!(error.contains("LVM, of which its metadata fails its checksum"), "{error}");
+}
+
+/// A clone differs from the disk where its files are, which lvm2 and e2fsprogs find.
+fn a_clone_has_its_own_files(dir: &TempDir, devices: &Devices) {
+    // As if it had a boot loader.
+    run(dir, "printf '\\353' | dd of=@/disk conv=notrunc status=none");
+    run(dir, &format!("{GOLDSMITH} clone @/disk -o @/lab --count 2 --name pc"));
+    for number in 1..=2 {
+        run(dir, &format!("qemu-img convert -O raw @/lab/pc-{number}.qcow2 @/flat"));
+        devices.take("root-a", "flat", "taken");
+        run(dir, "e2fsck -fn @/taken");
+        assert_eq!(run(dir, "debugfs -R 'cat /etc/hostname' @/taken 2>/dev/null"), format!("pc-{number}\n"));
+        run(dir, "debugfs -R 'dump /noise @/out' @/taken && cmp @/out @/root/noise");
+    }
+    run(dir, "rm -r @/lab @/flat @/taken @/out");
 }
 
 /// As many bytes are free as pvs and dumpe2fs say, and nothing of the files is among them: they survive that all of it is overwritten.

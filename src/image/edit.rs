@@ -30,6 +30,7 @@ use crate::base::atomic::NewFile;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
+use crate::base::text::printable;
 use crate::hardware::Format;
 pub use put::PutFile;
 use script::{Expected, LABEL, Script, Spot};
@@ -40,7 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const EXPANDED: &str = "root.raw";
 const COMMANDS: &str = "commands";
 const UNDO: &str = "undo";
-/// Bytes of a file that is put into an image, and of an undo file.
+/// What debugfs says when all is well (e2fsprogs 1.47.0).
+const TALK: [&str; 4] = ["Overwriting existing filesystem", "e2undo", "debugfs", "Allocated inode"];
+/// Bytes of a file that is put into an image.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// An image whose copies get files of their own.
@@ -70,15 +73,27 @@ impl Editor {
     /// # Errors
     /// A file cannot be put there, debugfs is missing or did not do it, or `target` is there or cannot be written.
     pub async fn overlay(&mut self, files: &[PutFile], backing: Backing<'_>, size: u64, target: &Path) -> Result<(), ImageError> {
-        let expected = self.change(files).await?;
+        let (expected, said) = self.change(files).await?;
+        let refused = || self.refused(&said);
         let new = NewFile::beside(target).map_err(|source| ImageError::write(target, source))?;
+        if !self.scratch.join(UNDO).exists() {
+            return Err(refused());
+        }
         self.write(new, backing, size, target)?;
-        let target = target.to_owned();
-        beside(move |_| verify(&target, &expected)).await
+        let overlay = target.to_owned();
+        if beside(move |_| verify(&overlay, &expected)).await? { Ok(()) } else { Err(refused()) }
     }
 
-    /// Have debugfs put `files` into the expanded filesystem.
-    async fn change(&self, files: &[PutFile]) -> Result<Vec<Expected>, ImageError> {
+    /// That debugfs did not do what it was told, in its own words.
+    fn refused(&self, said: &[String]) -> ImageError {
+        // It tells of the undo file, repeats each command behind `debugfs:`, and names what it allocates. The first failure is the cause of others.
+        let is_talk = |line: &str| line.is_empty() || TALK.iter().any(|begins| line.starts_with(begins));
+        let cause = said.iter().map(|line| line.trim()).find(|line| !is_talk(line)).unwrap_or("it did not write what it was told");
+        ImageError::NotEditable { path: self.disk.path().to_owned(), what: format!("debugfs failed: {}", printable(cause)) }
+    }
+
+    /// Have debugfs put `files` into the expanded filesystem. Gives what they are to be, and what it said.
+    async fn change(&self, files: &[PutFile]) -> Result<(Vec<Expected>, Vec<String>), ImageError> {
         let (disk, files) = (self.disk.clone(), files.to_vec());
         let Script { commands, sources, expected } = beside(move |_| script(&disk, &files)).await?;
         let sources = sources.into_iter().chain([(COMMANDS.to_owned(), commands.into_bytes())]);
@@ -88,8 +103,9 @@ impl Editor {
         }
         // What it says of a command that fails is in no exit status: the overlay is read afterwards.
         let debugfs = Invocation::new(Tool::Debugfs).args(["-w", "-z", UNDO, "-f", COMMANDS, EXPANDED]).current_dir(&self.scratch);
-        debugfs.within(PATIENCE).run_with(|_| {}).await?;
-        Ok(expected)
+        let mut said = Vec::new();
+        debugfs.within(PATIENCE).run_with(|line| said.push(line.to_owned())).await?;
+        Ok((expected, said))
     }
 
     /// Write what debugfs has changed to `new` as an overlay, and put the expanded filesystem back as it was.
@@ -242,21 +258,17 @@ fn length(run: &Range<u64>) -> usize {
 }
 
 /// Whether the overlay `target` has what it is to have. debugfs tells failures in words, and goes on.
-fn verify(target: &Path, expected: &[Expected]) -> Result<(), ImageError> {
+fn verify(target: &Path, expected: &[Expected]) -> Result<bool, ImageError> {
     let disk = Disk::open_own(target, Format::Qcow2)?;
     let root = Root::open(&disk)?;
     for file in expected {
-        let wrong = |what: &str| Err(ImageError::corrupt(target, None, format!("debugfs has not written {}: {what}", file.path.display())));
         if root.read_if_there(&file.path, MAX_BYTES)?.as_ref() != Some(&file.content) {
-            return wrong("its content is not there");
+            return Ok(false);
         }
         let now = root.symlink_metadata(&file.path)?;
-        if (now.mode, now.uid, now.gid) != (file.mode, file.uid, file.gid) {
-            return wrong("it has another owner or mode");
-        }
-        if root.xattrs(&file.path)? != file.xattrs {
-            return wrong("it has other attributes");
+        if (now.mode, now.uid, now.gid) != (file.mode, file.uid, file.gid) || root.xattrs(&file.path)? != file.xattrs {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }

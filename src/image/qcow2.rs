@@ -17,7 +17,7 @@ use super::read_at::RawFile;
 use crate::base::read_at::{ReadAt, Stored};
 use crate::hardware::Format;
 
-pub(crate) use self::header::MAGIC;
+pub(crate) use self::header::{EXTENSION_BACKING_FORMAT, MAGIC, MAX_BACKING_NAME_BYTES};
 
 /// Longest backing chain that is followed; a loop ends here too.
 const MAX_CHAIN: usize = 64;
@@ -69,6 +69,11 @@ pub struct Qcow2 {
     cache: Arc<Mutex<Cache>>,
     /// This file's place in the chain, 0 at the top; keys of the shared cache begin with it.
     depth: usize,
+}
+
+/// Whether QEMU takes what `name` begins with as a protocol: a colon comes before the first slash (`path_has_protocol`).
+pub(crate) fn is_protocol(name: &str) -> bool {
+    name.split('/').next().is_some_and(|first| first.contains(':'))
 }
 
 /// Where bytes of a cluster are.
@@ -138,8 +143,7 @@ impl Qcow2 {
         if self.depth + 1 >= MAX_CHAIN {
             return refuse(format!("its backing chain is longer than {MAX_CHAIN} files, or a loop"));
         }
-        // QEMU takes what stands before a colon as a protocol when no slash comes first (`path_has_protocol`).
-        if name.split('/').next().is_some_and(|first| first.contains(':')) {
+        if is_protocol(name) {
             return refuse_file("is not a local file");
         }
         // Guessing would let a guest that owns a raw disk name any file of the host as its backing file (CVE-2008-2004).

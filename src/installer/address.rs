@@ -64,11 +64,11 @@ impl AddressFile {
         }
     }
 
-    /// `text`, the file as it is, with this address in the place of what it says; nothing when it says none of `eth0`. Name servers of
-    /// [`Self::Interfaces`] are in resolv.conf(5).
+    /// `text`, the file as it is, with this address in the place of what it says; nothing when it says none of `eth0`. Other settings of the
+    /// interface stay. Name servers of [`Self::Interfaces`] are in resolv.conf(5).
     pub fn fixed(self, text: &str, address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>, dns: &[Ipv4Addr]) -> Option<String> {
         let (is_replaced, lines): (fn(&str, &mut bool) -> bool, _) = match self {
-            Self::Interfaces => (is_of_stanza, interfaces(address, prefix, gateway)),
+            Self::Interfaces => (is_of_its_address, interfaces(address, prefix, gateway)),
             Self::Ifcfg => (is_of_address, ifcfg(address, prefix, gateway, dns)),
         };
         let (mut fixed, mut inside, mut lines) = (String::new(), false, Some(lines));
@@ -98,7 +98,8 @@ impl AddressFile {
             Self::Interfaces => (option("address"), option("netmask"), option("gateway")),
             Self::Ifcfg => (assigned("IPADDR"), assigned("PREFIX").or_else(|| assigned("NETMASK")), assigned("GATEWAY")),
         };
-        let address = address?;
+        let by_dhcp = self == Self::Ifcfg && assigned("BOOTPROTO").is_some_and(|how| how.eq_ignore_ascii_case("dhcp"));
+        let address = address.filter(|_| !by_dhcp)?;
         let (address, mask) = address.split_once('/').map_or((address, mask), |(address, prefix)| (address, Some(prefix)));
         let prefix = mask.and_then(|mask| mask.parse().ok().or_else(|| prefix_of(mask.parse().ok()?)));
         Some((address.parse().ok()?, prefix?, gateway.and_then(|gateway| gateway.parse().ok())))
@@ -123,6 +124,25 @@ fn is_of_stanza(line: &str, inside: &mut bool) -> bool {
         _ => {}
     }
     *inside
+}
+
+/// Whether `line` is of the stanza of `eth0`, and says its address or how it is had: interfaces(5), the methods `static` and `dhcp` of `inet`.
+fn is_of_its_address(line: &str, inside: &mut bool) -> bool {
+    const OPTIONS: [&str; 12] = [
+        "iface",
+        "address",
+        "netmask",
+        "broadcast",
+        "network",
+        "gateway",
+        "pointopoint",
+        "dns-nameservers",
+        "hostname",
+        "leasehours",
+        "leasetime",
+        "client",
+    ];
+    is_of_stanza(line, inside) && line.split_ascii_whitespace().next().is_some_and(|word| OPTIONS.contains(&word))
 }
 
 /// Whether `line` says how the address is had, or one of its parts (sysconfig.txt of initscripts 9.49; keys may be numbered).
@@ -191,8 +211,9 @@ mod tests {
         for (text, expected) in [
             (INTERFACES, format!("{begin}{stanza}")),
             (
-                "iface eth0 inet static\n  address 1.2.3.4/8\n  # mine\n\tgateway 1.0.0.1\n\nauto eth1\niface eth1 inet dhcp\n",
-                format!("{stanza}  # mine\n\nauto eth1\niface eth1 inet dhcp\n"),
+                "iface eth0 inet static\n  address 1.2.3.4/8\n  # mine\n\tgateway 1.0.0.1\n  post-up ip route add 1.0.0.0/8 dev eth0\n  mtu 1400\n\n\
+                 auto eth1\niface eth1 inet dhcp\n",
+                format!("{stanza}  # mine\n  post-up ip route add 1.0.0.0/8 dev eth0\n  mtu 1400\n\nauto eth1\niface eth1 inet dhcp\n"),
             ),
             ("iface eth0 inet dhcp\niface eth0 inet6 auto\n", format!("{stanza}iface eth0 inet6 auto\n")),
         ] {
@@ -201,6 +222,18 @@ mod tests {
         let text = "TYPE=Ethernet\nBOOTPROTO=\"dhcp\"\nIPV6INIT=yes\nIPADDR0=1.2.3.4\nONBOOT=yes\nDNS2=1.1.1.1\nUUID=x";
         let expected = format!("TYPE=Ethernet\n{}ONBOOT=yes\nUUID=x\n", ifcfg(address, 24, Some(gateway), &[server]));
         assert_eq!(fixed(AddressFile::Ifcfg, text).as_ref(), Some(&expected));
+        for (file, text, said) in [
+            (AddressFile::Interfaces, INTERFACES, None),
+            (AddressFile::Interfaces, stanza, Some((address, 24, Some(gateway)))),
+            (AddressFile::Interfaces, "iface eth0 inet static\n\taddress 10.0.0.7\n\tnetmask 255.255.0.0\n", Some((address, 16, None))),
+            (AddressFile::Interfaces, "iface eth1 inet static\n address 10.0.0.7/8\n", None),
+            (AddressFile::Ifcfg, expected.as_str(), Some((address, 24, Some(gateway)))),
+            (AddressFile::Ifcfg, "IPADDR0='10.0.0.7'\nNETMASK=255.0.0.0\n", Some((address, 8, None))),
+            (AddressFile::Ifcfg, "BOOTPROTO=dhcp\nIPADDR=10.0.0.7\nPREFIX=8\n", None),
+            (AddressFile::Ifcfg, "IPADDR=10.0.0.7\n", None),
+        ] {
+            assert_eq!(file.says(text), said, "{text}");
+        }
         for (file, text) in
             [(AddressFile::Interfaces, "iface ens3 inet dhcp\n"), (AddressFile::Ifcfg, "DEVICE=eth0\n"), (AddressFile::Ifcfg, "")]
         {

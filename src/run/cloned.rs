@@ -12,20 +12,21 @@ mod documents;
 mod plan;
 mod wanted;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::RunError;
 use super::name::Name;
 use super::own_files::Texts;
 use super::source::Source;
-use crate::base::aside::beside;
+use crate::base::aside::{Meter, aside, beside};
 use crate::base::atomic::{Existing, NewDir};
 use crate::base::event::{Task, Unit};
 use crate::image::export::{Backing, ExportFormat, export, unused};
-use crate::image::{Compress, Disk, Editor, Format, ImageError, Root, Seen};
+use crate::image::{Compress, Disk, Editor, Format, FreeSpace, ImageError, Root, Seen, require_space};
 use documents::documents;
 use plan::{Planned, no_clones, plan};
 pub use wanted::{ClonedFile, WantedFiles};
@@ -63,10 +64,13 @@ pub async fn clone_files(
         task.events().warn(warning);
     }
     let failed = |source| ImageError::Write { path: dir.to_owned(), source };
+    let final_dir = std::path::absolute(dir).map_err(failed)?;
+    // Before the disks, which may take minutes.
+    let named: Vec<_> = planned.iter().map(|planned| (&planned.name, final_dir.join(file_of(&planned.name)))).collect();
+    let documents = documents(&source, size, &guest, wanted, &named).await?;
     let new = NewDir::beside(dir).map_err(failed)?;
     let making = Making { disk: &disk, source: &source, size, dir: new.path(), full: wanted.full, task };
-    let cloned = making.all(planned, &std::path::absolute(dir).map_err(failed)?).await?;
-    let documents = documents(&source, size, &guest, wanted, &cloned).await?;
+    let cloned = making.all(planned, &final_dir).await?;
     for (name, text) in documents {
         fs::write(new.path().join(name), text).map_err(failed)?;
     }
@@ -74,6 +78,11 @@ pub async fn clone_files(
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(ImageError::Exists(dir.to_owned()).into()),
         result => result.map(|()| cloned).map_err(|source| failed(source).into()),
     }
+}
+
+/// The disk of the copy `name`, in the directory of all.
+fn file_of(name: &Name) -> String {
+    format!("{name}.qcow2")
 }
 
 /// Make sure that there is nothing of the name `dir`.
@@ -103,15 +112,15 @@ impl Making<'_> {
         let failed = |source| ImageError::Write { path: self.dir.to_owned(), source };
         let work = self.dir.join(WORK);
         fs::create_dir(&work).map_err(failed)?;
+        let mut editor = Editor::new(self.disk, &work, self.task).await?;
         let image = self.source.image.to_string_lossy().into_owned();
-        let base = if self.full { image } else { self.bring_base()? };
+        let base = if self.full { image } else { self.bring_base().await? };
         let named = || ImageError::incompatible(&self.source.image, None, "its name is too long for a file under a qcow2, or has a colon");
         let backing = Backing::new(&base, self.source.format).ok_or_else(named)?;
-        let mut editor = Editor::new(self.disk, &work, self.task).await?;
         let (mut made, total) = (Vec::new(), planned.len() as u64);
         for (number, Planned { name, hostname, address, files }) in (0..).zip(planned) {
             self.task.progress("write the copies", number, Some(total), Unit::Steps);
-            let file = format!("{name}.qcow2");
+            let file = file_of(&name);
             let target = self.dir.join(&file);
             if self.full {
                 let overlay = work.join(OVERLAY);
@@ -130,17 +139,29 @@ impl Making<'_> {
     }
 
     /// Let the image be in the directory, and give its path from there.
-    fn bring_base(&self) -> Result<String, ImageError> {
+    async fn bring_base(&self) -> Result<String, ImageError> {
         let name = Path::new(BASE).join(self.source.image.file_name().unwrap_or_default());
         let base = self.dir.join(&name);
         let failed = |source| ImageError::Write { path: base.clone(), source };
         fs::create_dir(self.dir.join(BASE)).map_err(failed)?;
         // A link takes no room, and keeps the bytes when the image is built anew. Another filesystem, or one without links, needs a copy.
         if fs::hard_link(&self.source.image, &base).is_err() {
-            self.task.step("copy the image");
-            fs::copy(&self.source.image, &base).map_err(failed)?;
+            self.copy(&base).await?;
         }
         Ok(name.to_string_lossy().into_owned())
+    }
+
+    /// Copy the image. Of a raw one, holes stay holes.
+    async fn copy(&self, target: &Path) -> Result<(), ImageError> {
+        if self.source.format == Format::Raw {
+            return export(self.disk, FreeSpace::default(), ExportFormat::Raw, target, self.task).await.map(drop);
+        }
+        let bytes = self.disk.info().file_size;
+        require_space(self.dir, bytes)?;
+        let (from, to) = (self.source.image.clone(), target.to_owned());
+        let copying = move |meter: &Arc<Meter>| io::copy(&mut meter.measure(File::open(from)?), &mut File::create(to)?);
+        let copied = aside(self.task, "copy the image", bytes, copying).await;
+        copied.map(drop).map_err(|source| ImageError::Write { path: target.to_owned(), source })
     }
 
     /// Make one file of an overlay and the image.

@@ -195,9 +195,10 @@ pub(super) fn addresses(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Resu
     if faults.is_empty() { Ok(found) } else { Err(faults) }
 }
 
-/// Whether both addresses are of one network whose prefix has so many bits.
+/// Whether `other` can be a machine on the network of `address`, whose prefix has so many bits.
 pub(super) fn reaches(address: Ipv4Addr, prefix: u8, other: Ipv4Addr) -> bool {
-    Range::around(address, prefix).has(other)
+    let range = Range::around(address, prefix);
+    range.has(other) && other != range.first && other != range.last()
 }
 
 /// Why the others could not call a machine by its names.

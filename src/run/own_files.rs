@@ -55,8 +55,8 @@ impl Texts {
     /// The image is damaged, or one is larger than such a file is.
     pub(super) fn read(root: &Root) -> Result<Self, ImageError> {
         let text = |path: &str| {
-            let bytes = root.read_if_there(path, MAX_BYTES)?;
-            Ok::<_, ImageError>(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+            let told = root.read_if_there(path, MAX_BYTES)?.map(String::from_utf8).transpose();
+            told.map_err(|_| ImageError::NotEditable { path: root.disk().to_owned(), what: format!("{path} is not UTF-8") })
         };
         let mut address = None;
         for file in AddressFile::ALL {
@@ -71,6 +71,11 @@ impl Texts {
     /// Whether the image has a file that says its address.
     pub(super) fn have_address(&self) -> bool {
         self.address.is_some()
+    }
+
+    /// The fixed address of the image itself, with its prefix length.
+    pub(super) fn fixed(&self) -> Option<(Ipv4Addr, u8)> {
+        self.address.as_ref().and_then(|(file, text)| file.says(text)).map(|(address, prefix, _)| (address, prefix))
     }
 
     /// Why copies would not be each one's own: a sentence.
@@ -92,7 +97,10 @@ impl Texts {
         };
         let mut files = vec![file(HOSTNAME, format!("{}\n", own.hostname), 0o644, "hostname_etc_t")];
         let entries = own.names.iter().map(|(address, names)| format!("{address} {}", names.join(" ")));
-        files.push(file(HOSTS, with_block(&self.hosts, NAMES_BEGIN, entries), 0o644, "net_conf_t"));
+        // What the image calls 127.0.1.1 is the name that it had, and may be another machine's now.
+        let is_loopback = |line: &&str| line.split_ascii_whitespace().next().is_some_and(|address| address == LOOPBACK.to_string());
+        let hosts: String = self.hosts.lines().filter(|line| !is_loopback(line)).flat_map(|line| [line, "\n"]).collect();
+        files.push(file(HOSTS, with_block(&hosts, NAMES_BEGIN, entries), 0o644, "net_conf_t"));
         if !own.keys.is_empty() {
             let keys = own.keys.iter().map(|key| key.as_str().to_owned());
             files.push(file(KEYS, with_block(&self.keys, KEYS_BEGIN, keys), 0o600, "ssh_home_t"));
@@ -137,7 +145,7 @@ mod tests {
     fn a_copy_has_its_own_names_keys_and_address() {
         let (hostname, keys) = ("anna.lab".parse().unwrap(), [KEY.parse().unwrap()]);
         let texts = Texts {
-            hosts: "127.0.0.1 localhost\n# goldsmith: names of this network\n10.9.9.9 old\n# goldsmith: end\n\n::1 localhost\n".to_owned(),
+            hosts: "127.0.0.1 localhost\n127.0.1.1 master\n# goldsmith: names of this network\n10.9.9.9 old\n# goldsmith: end\n\n::1 localhost\n".to_owned(),
             keys: String::new(),
             address: Some((AddressFile::Interfaces, "iface eth0 inet dhcp\n".to_owned())),
             is_used: false,

@@ -93,8 +93,8 @@ impl Source {
     pub(super) fn disk_size(&self, wanted: Option<ByteSize>) -> Result<Option<u64>, RunError> {
         match wanted {
             Some(wanted) if wanted.bytes() < self.size => Err(RunError::SmallDisk { wanted, least: ByteSize(self.size) }),
-            // A disk has whole sectors.
-            wanted => Ok(wanted.map(|wanted| wanted.bytes().next_multiple_of(SECTOR_BYTES))),
+            // A disk has whole sectors. What is too large for that is too large for every format, which qemu-img says.
+            wanted => Ok(wanted.map(|wanted| wanted.bytes().checked_next_multiple_of(SECTOR_BYTES).unwrap_or(wanted.bytes()))),
         }
     }
 }

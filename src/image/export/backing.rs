@@ -1,9 +1,7 @@
 //! The file under an overlay.
 
 use crate::hardware::Format;
-
-/// Bytes of a name that a qcow2 can have under it (QEMU's `docs/interop/qcow2.txt`, `backing_file_size`).
-const MAX_NAME_BYTES: usize = 1023;
+use crate::image::qcow2::{MAX_BACKING_NAME_BYTES, is_protocol};
 
 /// The file under an overlay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +13,9 @@ pub struct Backing<'a> {
 
 impl<'a> Backing<'a> {
     /// The file `name`, a path relative to the overlay's directory; none when a qcow2 cannot hold that name, or QEMU would take it for a
-    /// protocol (a colon before the first slash).
+    /// protocol.
     pub fn new(name: &'a str, format: Format) -> Option<Self> {
-        let is_protocol = name.split('/').next().is_some_and(|first| first.contains(':'));
-        (!name.is_empty() && name.len() <= MAX_NAME_BYTES && !is_protocol).then_some(Self { name, format })
+        (!name.is_empty() && name.len() <= MAX_BACKING_NAME_BYTES && !is_protocol(name)).then_some(Self { name, format })
     }
 
     /// Its path from the overlay's directory.
@@ -33,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_name_that_qemu_takes_for_something_else_is_none() {
-        let long = "a".repeat(MAX_NAME_BYTES + 1);
+        let long = "a".repeat(MAX_BACKING_NAME_BYTES + 1);
         for (name, is_one) in
             [("base/d.qcow2", true), ("d", true), ("./nbd:x", true), ("base/a:b", true), ("nbd:x", false), ("", false), (&long, false)]
         {

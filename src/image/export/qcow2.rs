@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt;
 use super::backing::Backing;
 use super::pack::CLUSTER_BYTES;
 use crate::image::create::Compress;
-use crate::image::qcow2::MAGIC;
+use crate::image::qcow2::{EXTENSION_BACKING_FORMAT, MAGIC};
 
 /// Bytes of a cluster.
 const CLUSTER: u64 = CLUSTER_BYTES as u64;
@@ -180,7 +180,6 @@ impl<'a> Qcow2Writer<'a> {
 
     /// What follows the header: the format of the file under it, the name of the feature that old readers refuse, and the end.
     fn extensions(&self, zstd: bool) -> Vec<u8> {
-        const BACKING_FORMAT: u32 = 0xe279_2aca;
         const FEATURE_NAMES: u32 = 0x6803_f857;
         let mut extensions = Vec::new();
         let mut put = |kind: u32, bytes: &[u8]| {
@@ -191,7 +190,7 @@ impl<'a> Qcow2Writer<'a> {
             extensions.resize(extensions.len().next_multiple_of(8), 0);
         };
         if let Some(backing) = &self.backing {
-            put(BACKING_FORMAT, backing.format.name().as_bytes());
+            put(EXTENSION_BACKING_FORMAT, backing.format.name().as_bytes());
         }
         if zstd {
             // Kind 0 is incompatible, then the bit's number and 46 bytes of name.

@@ -10,7 +10,7 @@ use crate::image::error::ImageError;
 /// `QFI\xfb`.
 pub(crate) const MAGIC: [u8; 4] = *b"QFI\xfb";
 /// Header extension: the name of the backing file's format.
-const EXTENSION_BACKING_FORMAT: u32 = 0xe279_2aca;
+pub(crate) const EXTENSION_BACKING_FORMAT: u32 = 0xe279_2aca;
 /// Header extension: the name of the external data file.
 const EXTENSION_DATA_FILE: u32 = 0x4441_5441;
 /// Incompatible feature: extended L2 entries.
@@ -19,7 +19,7 @@ const SUBCLUSTERS: u64 = 1 << 4;
 /// cluster is 2 MiB; no known writer passes some kilobytes.
 const MAX_HEADER_BYTES: u64 = 64 << 10;
 /// Longest backing file name (the specification's limit).
-const MAX_BACKING_NAME_BYTES: usize = 1023;
+pub(crate) const MAX_BACKING_NAME_BYTES: usize = 1023;
 /// Largest L1 table that is read into memory. With 64 KiB clusters it describes 512 TiB.
 const MAX_L1_BYTES: u64 = 8 << 20;
 

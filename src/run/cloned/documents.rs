@@ -1,17 +1,20 @@
 //! The documents beside copies of an image: what makes machines of them elsewhere.
 
+use std::path::PathBuf;
+
 use super::plan::no_clones;
-use super::wanted::{ClonedFile, WantedFiles};
+use super::wanted::WantedFiles;
 use crate::handover::libvirt::{self, Kind};
 use crate::handover::{Architecture, Guest, Machine, openstack, proxmox};
 use crate::hardware::Format;
 use crate::machine::probe::probe;
 use crate::machine::spec::Accelerator;
 use crate::run::error::RunError;
+use crate::run::name::Name;
 use crate::run::source::Source;
 
 /// Names and texts of the documents: a domain of libvirt for each copy; and command lines of clouds, which take whole images only. None are
-/// written for a system that is not x86_64: they describe machines of that kind.
+/// written for a system that is not x86_64: they describe machines of that kind. `clones` are names and disks.
 ///
 /// # Errors
 /// The path of a copy has something that a document cannot say.
@@ -20,7 +23,7 @@ pub(super) async fn documents(
     virtual_size: u64,
     guest: &Guest,
     wanted: &WantedFiles,
-    clones: &[ClonedFile],
+    clones: &[(&Name, PathBuf)],
 ) -> Result<Vec<(String, String)>, RunError> {
     if guest.architecture != Architecture::X86_64 {
         return Ok(Vec::new());
@@ -30,7 +33,7 @@ pub(super) async fn documents(
         Accelerator::Tcg => Kind::Qemu,
     };
     let (mut documents, mut to_openstack, mut to_proxmox) = (Vec::new(), String::new(), String::new());
-    for ClonedFile { name, file, .. } in clones {
+    for (name, file) in clones {
         let image = file.to_str().filter(|path| !path.chars().any(char::is_control));
         let Some(image) = image else {
             return Err(no_clones("their directory's name is not UTF-8, or has a control character", "choose another directory"));

@@ -55,6 +55,13 @@ pub(super) fn plan(wanted: &WantedFiles, name: Name, texts: &Texts) -> Result<Ve
             "give addresses, with --address or in the table, or leave --gateway and --dns out: DHCP tells them",
         ));
     }
+    let unaddressed = places.iter().filter(|place| place.is_none()).count();
+    if let Some((address, prefix)) = texts.fixed().filter(|_| unaddressed > 1) {
+        return Err(no_clones(
+            format!("the image has the fixed address {address}/{prefix}, which {unaddressed} clones would share"),
+            "give each an address: --address for the first, or the column `address` of a table",
+        ));
+    }
     let hostnames: Vec<HostName> = hostnames.into_iter().flatten().collect();
     let names = |index: usize| network::names(&individuals[index].name, Some(&hostnames[index]));
     let all: Vec<_> = (0..places.len()).filter_map(|index| places[index].map(|(address, _)| (address, names(index)))).collect();
@@ -68,7 +75,9 @@ pub(super) fn plan(wanted: &WantedFiles, name: Name, texts: &Texts) -> Result<Ve
     let planned = individuals.iter().enumerate().map(|(index, Individual { name, personal, .. })| {
         let (names, address) = files(index);
         let own = OwnFiles { hostname: &hostnames[index], names, keys: &personal.keys, address };
-        Planned { name: name.clone(), hostname: hostnames[index].clone(), address: places[index], files: texts.files(&own) }
+        // One without an address of its own has the image's, if that is fixed.
+        let address = places[index].or(texts.fixed());
+        Planned { name: name.clone(), hostname: hostnames[index].clone(), address, files: texts.files(&own) }
     });
     Ok(planned.collect())
 }
@@ -84,11 +93,13 @@ fn places(newcomers: &[Newcomer<'_>], wanted: &WantedFiles) -> Result<Vec<Option
         Err(more) => faults.extend(more.into_iter().map(|fault| NoPlace { index: addressed[fault.index], ..fault })),
     }
     for (index, place) in places.iter().enumerate() {
-        if let (Some((address, prefix)), Some(gateway)) = (*place, wanted.gateway)
-            && !network::reaches(address, prefix, gateway)
-        {
-            let why = format!("the gateway {gateway} is not on the network of {address}/{prefix}");
-            faults.push(NoPlace { index, why, help: "write the prefix length behind the address: 10.0.0.11/16" });
+        let (Some((address, prefix)), Some(gateway)) = (*place, wanted.gateway) else { continue };
+        if gateway == address {
+            let why = format!("{address} is the gateway's address");
+            faults.push(NoPlace { index, why, help: "begin behind it, or name another gateway" });
+        } else if !network::reaches(address, prefix, gateway) {
+            let why = format!("the gateway {gateway} is no machine on the network of {address}/{prefix}");
+            faults.push(NoPlace { index, why, help: "name another, or write the prefix length behind the address: 10.0.0.11/16" });
         }
     }
     if faults.is_empty() { Ok(places) } else { Err(faults) }

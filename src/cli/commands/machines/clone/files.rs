@@ -72,7 +72,11 @@ fn table(made: &[ClonedFile], dir: &Path) -> String {
     if let Some(first) = made.first() {
         let file = dir.join(format!("{}.qcow2", first.name));
         text += &format!("run one here:        {}\n", shell_line(["goldsmith", "up", &file.to_string_lossy()]));
-        text += &format!("give it to libvirt:  {}\n", shell_line(["virsh", "define", &file.with_extension("xml").to_string_lossy()]));
+        let document = file.with_extension("xml");
+        // There is none of a system that is not x86_64.
+        if document.exists() {
+            text += &format!("give it to libvirt:  {}\n", shell_line(["virsh", "define", &document.to_string_lossy()]));
+        }
     }
     text
 }
