@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::failure::{Class, Failure};
@@ -17,6 +18,11 @@ const HEADROOM: u64 = 256 << 20;
 pub fn free_bytes(dir: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(dir)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Bytes that a file occupies: `st_blocks` counts 512 bytes whatever the filesystem's block size (stat(2)).
+pub fn allocated_bytes(metadata: &fs::Metadata) -> u64 {
+    metadata.blocks().saturating_mul(512)
 }
 
 /// Bytes of memory that can be had without swapping, as far as the host tells.

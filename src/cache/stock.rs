@@ -2,7 +2,6 @@
 
 use std::fs::{self, DirEntry, File, Metadata, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,6 +10,7 @@ use super::holds::is_still;
 use super::{CacheError, RUN, Store, remove};
 use crate::base::claim;
 use crate::base::digest::Sha256Digest;
+use crate::base::host::allocated_bytes;
 use crate::base::lock::Lock;
 
 /// The kind of memory that says in words what a layer or file is; the number is the version of its form, which is plain text.
@@ -208,9 +208,9 @@ fn remove_all(path: &Path) -> io::Result<()> {
     if remove(path) { Ok(()) } else { fs::remove_dir_all(path) }
 }
 
-/// Bytes that `path` and all below it occupy. `st_blocks` counts 512 bytes whatever the file system's block size (stat(2)).
+/// Bytes that `path` and all below it occupy.
 fn allocated(path: &Path, metadata: &Metadata) -> u64 {
-    let mut bytes = metadata.blocks().saturating_mul(512);
+    let mut bytes = allocated_bytes(metadata);
     if metadata.is_dir() {
         // Of what cannot be read, nothing is known.
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {
@@ -222,6 +222,7 @@ fn allocated(path: &Path, metadata: &Metadata) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
     use std::time::Duration;
 
     use super::super::{FileLookup, Lookup};

@@ -11,6 +11,7 @@ use super::foreign::{Found, ImageFormat, look};
 use super::qcow2::{Qcow2, Reach};
 use super::read_at::{RawFile, Slice};
 use super::served::Served;
+use crate::base::host::allocated_bytes;
 use crate::base::read_at::ReadAt;
 use crate::hardware::Format;
 
@@ -117,8 +118,7 @@ impl Disk {
         backing: Vec<PathBuf>,
     ) -> Result<Self, ImageError> {
         let metadata = fs::metadata(path).map_err(|source| ImageError::read(path, source))?;
-        // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
-        let allocated_size = std::os::unix::fs::MetadataExt::blocks(&metadata).saturating_mul(512);
+        let allocated_size = allocated_bytes(&metadata);
         let info = DiskInfo { format, virtual_size: bytes.len(), file_size, allocated_size, compression, backing };
         Ok(Self { path: path.to_owned(), info, bytes })
     }

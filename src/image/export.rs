@@ -43,6 +43,7 @@ use super::guest::Seen;
 use crate::base::aside::{Meter, aside};
 use crate::base::atomic::NewFile;
 use crate::base::event::Task;
+use crate::base::host::allocated_bytes;
 use crate::handover::Receiver;
 use crate::hardware::{Firmware, OutputFormat};
 
@@ -187,8 +188,7 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
     // An image is for others to read; a file in the making is its maker's.
     new.file().set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
     let metadata = new.file().metadata().map_err(failed)?;
-    // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
-    let allocated_size = std::os::unix::fs::MetadataExt::blocks(&metadata).saturating_mul(512);
+    let allocated_size = allocated_bytes(&metadata);
     new.publish().map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => ImageError::Exists(target.to_owned()),
         _ => failed(source),

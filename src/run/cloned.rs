@@ -14,7 +14,6 @@ mod wanted;
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +24,7 @@ use super::source::Source;
 use crate::base::aside::{Meter, aside, beside};
 use crate::base::atomic::{Existing, NewDir};
 use crate::base::event::{Task, Unit};
+use crate::base::host::allocated_bytes;
 use crate::image::export::{Backing, ExportFormat, export, unused};
 use crate::image::{Compress, Disk, Editor, Format, FreeSpace, ImageError, Root, Seen, require_space};
 use documents::documents;
@@ -130,8 +130,7 @@ impl Making<'_> {
             } else {
                 editor.overlay(&files, backing, self.size, &target).await?;
             }
-            // st_blocks counts 512 bytes whatever the filesystem's block size (stat(2)).
-            let allocated = fs::metadata(&target).map_err(failed)?.blocks() * 512;
+            let allocated = allocated_bytes(&fs::metadata(&target).map_err(failed)?);
             made.push(ClonedFile { file: final_dir.join(file), name, allocated, hostname, address });
         }
         fs::remove_dir_all(&work).map_err(failed)?;
