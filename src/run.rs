@@ -37,7 +37,7 @@ mod wait;
 mod wanted;
 
 pub use client::{Command, Feed, Heard, Hearing, command, console, screenshot, status, stop};
-pub use cloned::{ClonedFile, WantedFiles, clone_files, require_new};
+pub use cloned::{ClonedFile, WantedFiles, clone_files, require_new, usual_kind};
 pub use clones::{Likeness, Own, compare};
 pub use control::{State, Status};
 pub use copy::{Transferred, copy_in, copy_out};

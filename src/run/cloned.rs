@@ -28,6 +28,7 @@ use crate::base::host::allocated_bytes;
 use crate::image::export::{Backing, ExportFormat, export, unused};
 use crate::image::{Compress, Disk, Editor, Format, FreeSpace, ImageError, Root, Seen, require_space};
 use documents::documents;
+pub use documents::usual_kind;
 use plan::{Planned, no_clones, plan};
 pub use wanted::{ClonedFile, WantedFiles};
 

@@ -6,7 +6,8 @@ use crate::image::qcow2::{MAX_BACKING_NAME_BYTES, is_protocol};
 /// The file under an overlay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backing<'a> {
-    name: &'a str,
+    /// Its path from the overlay's directory.
+    pub(super) name: &'a str,
     /// How it keeps the disk.
     pub(super) format: Format,
 }
@@ -16,11 +17,6 @@ impl<'a> Backing<'a> {
     /// protocol.
     pub fn new(name: &'a str, format: Format) -> Option<Self> {
         (!name.is_empty() && name.len() <= MAX_BACKING_NAME_BYTES && !is_protocol(name)).then_some(Self { name, format })
-    }
-
-    /// Its path from the overlay's directory.
-    pub(super) fn name(&self) -> &'a str {
-        self.name
     }
 }
 

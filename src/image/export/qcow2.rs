@@ -149,7 +149,7 @@ impl<'a> Qcow2Writer<'a> {
         const LENGTH: u32 = 112;
         let zstd = matches!(self.compress, Compress::Zstd | Compress::ZstdSmall);
         let extensions = self.extensions(zstd);
-        let name = self.backing.as_ref().map_or("", |backing| backing.name());
+        let name = self.backing.as_ref().map_or("", |backing| backing.name);
         let name_at = if name.is_empty() { 0 } else { u64::from(LENGTH) + extensions.len() as u64 };
         let mut header = MAGIC.to_vec();
         let mut put = |bytes: &[u8]| header.extend_from_slice(bytes);

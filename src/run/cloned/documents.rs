@@ -28,10 +28,7 @@ pub(super) async fn documents(
     if guest.architecture != Architecture::X86_64 {
         return Ok(Vec::new());
     }
-    let kind = match probe().await?.accelerator {
-        Accelerator::Kvm => Kind::Kvm,
-        Accelerator::Tcg => Kind::Qemu,
-    };
+    let kind = usual_kind().await?;
     let (mut documents, mut to_openstack, mut to_proxmox) = (Vec::new(), String::new(), String::new());
     for (name, file) in clones {
         let image = file.to_str().filter(|path| !path.chars().any(char::is_control));
@@ -58,4 +55,15 @@ pub(super) async fn documents(
         documents.extend([("openstack.sh".to_owned(), to_openstack), ("proxmox.sh".to_owned(), to_proxmox)]);
     }
     Ok(documents)
+}
+
+/// What executes a domain of libvirt where nothing else is asked for: what works on this host.
+///
+/// # Errors
+/// QEMU is not there.
+pub async fn usual_kind() -> Result<Kind, RunError> {
+    Ok(match probe().await?.accelerator {
+        Accelerator::Kvm => Kind::Kvm,
+        Accelerator::Tcg => Kind::Qemu,
+    })
 }

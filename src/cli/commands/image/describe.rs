@@ -13,9 +13,7 @@ use crate::cli::{Context, host, printer, subject};
 use crate::handover::libvirt::{self, Kind};
 use crate::handover::{Architecture, Machine, Receiver, openstack, proxmox};
 use crate::image::Seen;
-use crate::machine::probe::probe;
-use crate::machine::spec::Accelerator;
-use crate::run::Source;
+use crate::run::{Source, usual_kind};
 
 /// Processors of the machine, as `goldsmith run` has them.
 const CPUS: u32 = 2;
@@ -128,9 +126,6 @@ async fn kind(asked: Option<DomainType>) -> Result<Kind, AnyFailure> {
     Ok(match asked {
         Some(DomainType::Kvm) => Kind::Kvm,
         Some(DomainType::Qemu) => Kind::Qemu,
-        None => match probe().await?.accelerator {
-            Accelerator::Kvm => Kind::Kvm,
-            Accelerator::Tcg => Kind::Qemu,
-        },
+        None => usual_kind().await?,
     })
 }

@@ -70,7 +70,7 @@ fn table(made: &[ClonedFile], dir: &Path) -> String {
     let bytes = made.iter().map(|clone| clone.allocated).sum();
     text += &format!("{} in {}: {}\n", counted(made.len(), "clone"), dir.display(), rounded(bytes));
     if let Some(first) = made.first() {
-        let file = dir.join(format!("{}.qcow2", first.name));
+        let file = dir.join(first.file.file_name().unwrap_or_default());
         text += &format!("run one here:        {}\n", shell_line(["goldsmith", "up", &file.to_string_lossy()]));
         let document = file.with_extension("xml");
         // There is none of a system that is not x86_64.
