@@ -1,4 +1,4 @@
-//! The deliverable: one directory that is whole or absent.
+//! The published result: one directory, which is either complete or absent.
 //!
 //! ```text
 //! NAME/
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A build fills a [`Draft`]; publishing writes the manifest and the digests, checks the image's digest and gives the directory its name in
-//! one step. Nothing that is not an artifact is ever replaced, and no artifact of another content id without being told to.
+//! one step. It never replaces anything that is not an artifact, and replaces an artifact of another content id only on request.
 
 mod directory;
 mod draft;

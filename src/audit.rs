@@ -1,7 +1,7 @@
 //! Finds what an image should not give to everybody who starts it: identities, secrets, and traces of people and of the build.
 //!
 //! Rules are a table ([`rules`]). Each has an id, a reason and a remedy. A *fault* keeps a build from being published, unless the recipe
-//! waives it with a reason; a *notice* is told by `goldsmith image audit` alone. What the 45 operations of virt-sysprep 1.52 touch has a rule
+//! waives it with a reason; only `goldsmith image audit` tells a *notice*. What the 45 operations of virt-sysprep 1.52 touch has a rule
 //! here, or a reason for none in `src/audit/rules.rs`.
 
 mod accounts;
@@ -35,7 +35,7 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// Where it is.
     pub path: PathBuf,
-    /// What was found there, beside the path; may be empty. Never a secret itself.
+    /// The details beside the path. May be empty, and never holds a secret.
     pub detail: String,
 }
 
@@ -172,7 +172,7 @@ fn filled(root: &Root, paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, ImageError> 
     Ok(filled)
 }
 
-/// The text of a file that people and services write, when it is small. Bytes that are no text do no harm: what is looked for is ASCII.
+/// The text of a file that people and services write, when it is small. Bytes that are not text do no harm, because only ASCII is searched.
 fn small_text(root: &Root, path: &Path, metadata: &Metadata) -> Result<Option<String>, ImageError> {
     if !is_looked_into(path, metadata) {
         return Ok(None);
@@ -180,7 +180,7 @@ fn small_text(root: &Root, path: &Path, metadata: &Metadata) -> Result<Option<St
     Ok(Some(String::from_utf8_lossy(&root.read(path, CONTENT_BYTES)?).into_owned()))
 }
 
-/// Whether rules look at what the file holds.
+/// Whether rules read the file's content.
 fn is_looked_into(path: &Path, metadata: &Metadata) -> bool {
     let is_small = metadata.kind == FileKind::File && (1..=CONTENT_BYTES).contains(&metadata.size);
     // The package database has the texts of packages, by the thousand.

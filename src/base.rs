@@ -1,6 +1,6 @@
 //! Values and tools that mean the same everywhere.
 //!
-//! Nothing here knows a word of images, machines or recipes; everything else may lean on it.
+//! Nothing here depends on images, machines or recipes; every other module may use it.
 
 pub mod aside;
 pub mod atomic;

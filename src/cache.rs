@@ -4,7 +4,7 @@
 //! STORE/
 //! ├─ v1/layers/ID/        a finished layer; ID is 64 hexadecimal digits
 //! ├─ v1/layers/.ID.new-*  one in the making, claimed by its maker: swept when that is gone
-//! ├─ v1/files/SHA256      a file that was fetched, read-only
+//! ├─ v1/files/SHA256      a file that was fetched, or an image that was flattened; read-only
 //! ├─ v1/files/.SHA256.part  the beginning of one
 //! ├─ v1/locks/ID          held by who makes that layer (`file-SHA256`: fetches that file); the others wait for it
 //! ├─ v1/scratch/run-*     one run's scratch directory each, claimed by it
@@ -43,7 +43,7 @@ pub use stock::{Entry, Kind, Removal};
 const SECRET_BYTES: usize = 32;
 /// Attempts to remove a scratch directory.
 const REMOVALS: u32 = 10;
-/// What the names of scratch directories begin with.
+/// The prefix of the names of scratch directories.
 const RUN: &str = "run-";
 /// How often a waiting process looks whether another has finished a layer.
 const POLL: Duration = Duration::from_millis(500);
@@ -55,7 +55,7 @@ pub struct Store {
     holds: Holds,
 }
 
-/// What a look for a layer found.
+/// The result of looking for a layer.
 #[derive(Debug)]
 pub enum Lookup<T> {
     /// It is there, and this is what it was opened as.
@@ -167,7 +167,8 @@ impl Store {
         &self.root
     }
 
-    /// The directory of the layer `id`, if there is one. This waits for no lock. Whether the layer can be used only who made it can tell.
+    /// The directory of the layer `id`, if there is one. This waits for no lock. It does not say whether the layer can be used: only the
+    /// code that made the layer can tell.
     pub fn peek(&self, id: &Sha256Digest) -> Option<PathBuf> {
         let path = self.layer(id);
         (path.is_dir() && self.hold(&path)).then_some(path)
@@ -178,8 +179,8 @@ impl Store {
         self.holds.hold(path, &self.lock(path))
     }
 
-    /// The lock of who makes or removes the layer or file at `path`. Its time of change tells when it was used last: the thing's own times
-    /// are part of what a file is known by.
+    /// The lock that is held to make or remove the layer or file at `path`. The lock's time of change says when that was used last, because
+    /// the times of the layer or file must not change: a file is recognised by them.
     fn lock(&self, path: &Path) -> PathBuf {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_file = path.parent().is_some_and(|parent| parent.ends_with("files"));
@@ -252,7 +253,7 @@ impl Store {
             draft.as_file().sync_all()?;
             match draft.persist_noclobber(&path) {
                 Ok(_) => Ok(secret),
-                // Another process was quicker: its secret is the secret.
+                // Another process was quicker: use its secret.
                 Err(_) => fs::File::open(&path)?.read_exact(&mut secret).map(|()| secret),
             }
         };

@@ -1,10 +1,10 @@
-//! Arguments in, words and exit codes out.
+//! The command line: it reads the arguments, prints texts and returns exit codes.
 //!
-//! The only printer, the only reader of the environment, the only place that knows exit codes. A command is one variant of
-//! [`args::Command`], one file below `commands/` and one arm of `dispatch`.
+//! Only this module prints, reads the environment and uses exit codes. A command is one variant of [`args::Command`], one file below
+//! `commands/` and one arm of `dispatch`.
 //!
-//! Standard output is for what was asked for (a text, or JSON records with `--json`); standard error is for people: progress,
-//! notes, failures.
+//! Standard output has the result of a command (a text, or JSON records with `--json`); standard error is for people: progress, notes,
+//! failures.
 
 pub mod args;
 pub mod commands;
@@ -51,7 +51,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn enter(words: Vec<OsString>) -> u8 {
     let begun = Instant::now();
-    // Words that cannot be read tell at least this.
+    // Even when the words cannot be parsed, this shows whether JSON is wanted.
     let wants_json = words.iter().any(|word| word == "--json");
     let args = match Args::try_parse_from(words) {
         Ok(args) => args,
@@ -75,16 +75,16 @@ fn enter(words: Vec<OsString>) -> u8 {
 }
 
 fn run(command: Command, context: &Context) -> Result<u8, AnyFailure> {
-    // One thread, and it is the first: children die with the thread that spawned them (see `base::process`).
+    // The runtime has only the first thread, because children die with the thread that spawned them (see `base::process`).
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NoRuntime)?;
     let resumes = matches!(command, Command::Build(_));
     let result = runtime.block_on(signals::or_ended(dispatch(command, context), resumes));
-    // A blocking read must not hold up the end.
+    // A blocking read must not delay the end.
     runtime.shutdown_background();
     result?
 }
 
-/// Do what the command line asks. Gives the exit code, which is that of a guest's command for those that run one.
+/// Run the command. Returns the exit code. Commands that run one in a guest return its exit code.
 async fn dispatch(command: Command, context: &Context) -> Result<u8, AnyFailure> {
     let done = match command {
         Command::Exec(args) => return commands::machines::exec(&args, context).await,
@@ -125,7 +125,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<u8, AnyFailure>
     done.map(|()| exit::DONE)
 }
 
-/// A command line that clap refused, as a record has it.
+/// A command line that clap refused, for a record.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.what())]
 struct WrongWords(String);

@@ -1,4 +1,4 @@
-//! What two images differ in: packages, settings, users, files, sizes.
+//! The differences of two images: packages, settings, users, files, sizes.
 //!
 //! ```text
 //! two Disks ─facts→ what each system is set to ─┐
@@ -6,8 +6,8 @@
 //!           ─files→ both trees, walked together ┘
 //! ```
 //!
-//! A file is told with the reason of its change, when the comparison knows one: files of a package that is another version now are the
-//! package's change, not changes of their own. Times are not compared: they differ between any two builds.
+//! A file is reported with the reason of its change, when the comparison knows one: when a package has another version, its files belong to
+//! the change of the package. Times are not compared: they differ between any two builds.
 
 mod difference;
 mod error;
@@ -30,10 +30,10 @@ pub use error::CompareError;
 use facts::Facts;
 
 /// Compare the systems in two images. `with_text` asks for the differences in the text of configuration. `meter` counts the bytes of files
-/// that were read, and ends the work when nobody waits for it any more.
+/// that were read, and ends the work once the waiter is gone.
 ///
 /// # Errors
-/// An image is damaged or holds no system, or nobody waits.
+/// An image is damaged or holds no system, or the waiter is gone.
 pub fn compare(before: &Disk, after: &Disk, with_text: bool, meter: &Arc<Meter>) -> Result<Comparison, CompareError> {
     let roots = (Root::open(before)?, Root::open(after)?);
     let facts = (Facts::of(before, &roots.0)?, Facts::of(after, &roots.1)?);

@@ -1,4 +1,4 @@
-//! What is handed over with an image: the documents that hypervisors, clouds and registries want beside it, or around it.
+//! The documents that hypervisors, clouds and registries need beside or around an image.
 //!
 //! Pure: facts of an image in, text out. `image::export` puts such documents into files, and the command line prints them.
 

@@ -95,11 +95,11 @@ impl OutputFormat {
     /// Bytes of the largest disk that it holds.
     pub const fn most_bytes(self) -> u64 {
         match self {
-            // Tables name places in the file with 32 bits, in sectors (VMware, "Virtual Disk Format 5.0", "Grain Table Entry"): 2 TiB. A grain
-            // of 64 KiB below that is left for what is not data; a file that grows beyond it all the same, because nothing shrinks, is an
-            // error while it is written.
+            // Tables name places in the file with 32 bits, in sectors (VMware, "Virtual Disk Format 5.0", "Grain Table Entry"): 2 TiB. A
+            // grain of 64 KiB of that is left for other parts of the file. If no data shrinks, the file can still grow beyond the limit,
+            // which is an error while it is written.
             Self::Vmdk | Self::Ova => (2 << 40) - (64 << 10),
-            // Hyper-V stops there, and QEMU after it (block/vpc.c, `VHD_MAX_SECTORS`).
+            // Hyper-V's limit, which QEMU follows (block/vpc.c, `VHD_MAX_SECTORS`).
             Self::Vhd => 2040 << 30,
             // MS-VHDX, 2.6.2.2: "at most 64 TB".
             Self::Vhdx => 64 << 40,

@@ -14,13 +14,13 @@ use crate::packages::installed::{
 /// Directories that are links into `/usr` on a merged system, which package databases still name.
 const MERGED: [&str; 4] = ["/bin", "/sbin", "/lib", "/lib64"];
 
-/// Why the packages of an image cannot be told.
+/// Why the packages of an image cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub enum InventoryError {
     /// The files of the database cannot be read.
     Image(#[from] ImageError),
-    /// What is in them cannot be.
+    /// Their content cannot be read.
     Database(#[from] DatabaseError),
 }
 
@@ -40,8 +40,8 @@ impl Failure for InventoryError {
     }
 }
 
-/// What is installed in the system of `root`; `None` when it has no database of rpm or dpkg. Where it has both, dpkg's counts: Debian has rpm as a
-/// package, and no system of RPM packages has dpkg's database.
+/// The packages installed in the system of `root`; `None` when it has no database of rpm or dpkg. Where it has both, dpkg's counts: Debian
+/// has rpm as a package, and no system of RPM packages has dpkg's database.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -49,7 +49,7 @@ pub fn installation(root: &Root) -> Result<Option<Installation>, InventoryError>
     read(root, None)
 }
 
-/// What is done with each file of each package, and where it really is: package databases of a merged system still say `/bin/su`.
+/// Called with each file of each package and its real path: package databases of a merged system still say `/bin/su`.
 pub type EachPath<'a> = dyn FnMut(&Installed, &InstalledFile<'_>, PathBuf) + 'a;
 
 /// As [`installation`], and each file of each installed package is handed to `each`.
@@ -114,7 +114,7 @@ fn dpkg(root: &Root) -> Result<Option<Installation>, InventoryError> {
     Ok(Some(installed::dpkg(&files, None)?))
 }
 
-/// The files of dpkg's packages stand in lists of their own.
+/// dpkg keeps the files of packages in separate lists.
 fn dpkg_files(root: &Root, found: &Installation, each: &mut EachFile<'_>) -> Result<(), InventoryError> {
     for package in &found.packages {
         for name in installed::file_lists(package) {
@@ -145,6 +145,6 @@ fn merged(root: &Root) -> Result<Vec<&'static str>, ImageError> {
 /// Where the file of a package really is.
 fn real(merged: &[&str], path: &Path) -> PathBuf {
     let is_merged = merged.iter().any(|dir| path.starts_with(dir));
-    // OK to default: what begins with one of the directories begins with `/`.
+    // OK to default: a path in one of the directories begins with `/`.
     if is_merged { Path::new("/usr").join(path.strip_prefix("/").unwrap_or(path)) } else { path.to_owned() }
 }

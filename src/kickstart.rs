@@ -2,15 +2,15 @@
 //!
 //! - To write: [`Kickstart`] holds a file's commands and sections as values that cannot be an invalid file, and its `Display` is the
 //!   file. The order of the text is fixed, so equal values are equal bytes.
-//! - To read: [`parse`] turns anybody's text into a [`Document`] that keeps every byte of it, with typed options, the place of
+//! - To read: [`parse`] turns any text into a [`Document`] that keeps every byte of it, with typed options, the place of
 //!   everything, and all [`Diagnostic`]s. `parser` says how.
-//! - To advise: [`lint`] finds what the parser cannot see, and the installer or the first boot trips over; [`Lint::all`] is the table.
+//! - To advise: [`lint`] finds what the parser cannot see but what breaks the installation or the first boot; [`Lint::all`] is the table.
 //!
 //! The dialect is that of pykickstart 1.99.66.18, the parser of CentOS 7.5. Where today's `ksvalidator -v RHEL7` (pykickstart 3.78)
 //! judges otherwise, the construct is not in the model: `sshkey`, `sshpw --sshkey`, `mount`, `upgrade`, `reboot --kexec`,
 //! `firewall --use-system-defaults`, `%packages --nobase`. The parser takes them, as 7.5 does.
 //!
-//! Knows nothing of recipes or machines, and reads no file.
+//! This module does not use recipes or machines, and it reads no file.
 
 mod lints;
 mod model;

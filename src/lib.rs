@@ -8,32 +8,34 @@
 //!      ─verify::verify (disk read, system booted, boot path walked)→ Report ─artifact::Draft::publish→ Artifact
 //! ```
 //!
-//! [`pipeline`] is that line as code, on one page. Values move right only; what flows back is [`base::event`]s and errors.
+//! [`pipeline`] is that line as code, on one page. Values only move to the right; only [`base::event`]s and errors come back.
 //!
 //! # The house
 //!
-//! The modules below stand in reading order, and each may import those above it only as far as `tests/architecture` says. No file imports
-//! itself through others: what two files need of each other has a file of its own, which both import.
+//! The modules below stand in reading order, and each may import those above it only as far as `tests/architecture` says. There are no
+//! import circles between files: if two files need something from each other, it is in a third file, which both import.
 //!
-//! - [`base`] has what means the same everywhere: sizes, digests, events, failures, the wrapper around external programs.
-//! - [`hardware`] has words that a recipe, a disk and a machine share: firmware, partition table, format of an image file.
+//! - [`base`] has what all modules use: sizes, digests, events, failures, the wrapper around external programs.
+//! - [`hardware`] has what a recipe, a disk and a machine share: firmware, partition table, format of an image file.
 //! - [`recipe`] knows what the user wants, [`kickstart`] the language of one installer, [`installer`] how the first becomes what
 //!   an installer reads. All three are pure: no file, no process, no clock.
 //! - [`packages`] knows what a repository offers and what a system gets of it; pure as well.
 //! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
-//! - [`handover`] knows the documents that hypervisors, clouds and registries want with an image; pure. Exports and clones are written with them.
-//! - [`machine`] runs one QEMU and scripts as root in it, and does not know what for. [`image`] reads and writes disks at rest, and
-//!   does not know who runs them.
-//! - [`inventory`] tells which packages an image has, [`sbom`] says it in the words of SPDX and CycloneDX, [`compare`] tells what two
-//!   images differ in, [`audit`] what one should not give away. [`stages`] execute a plan, [`verify`] judges the result without knowing how
-//!   it was made, [`artifact`] is what is published, [`run`] starts it again as a local VM: at the terminal, or under a name, in a
-//!   process of its own; or makes disks of it that are each one's own, to be run elsewhere. Two of them prove that clones differ.
-//! - [`report`] writes the page that people read of a build, good or failed.
-//! - [`cli`] is the only printer, the only reader of the environment and the only place that knows exit codes.
+//! - [`handover`] makes the documents that hypervisors, clouds and registries need with an image; pure. Exports and clones are written with
+//!   them.
+//! - [`machine`] runs one QEMU and scripts as root in it, for any purpose. [`image`] reads and writes disks at rest, and does not
+//!   depend on machines.
+//! - [`inventory`] lists the packages of an image, [`sbom`] writes them as SPDX and CycloneDX, [`compare`] finds the differences of two
+//!   images, [`audit`] finds data that an image must not give away. [`stages`] execute a plan, [`verify`] judges the result without
+//!   knowing how it was made, [`artifact`] is the published directory, [`run`] starts it again as a local VM: at the terminal, or under a
+//!   name, in a separate process; or makes disks from it with different identities, to be run elsewhere. Two machines prove that clones
+//!   differ.
+//! - [`report`] writes the page about a build for people, whether it succeeded or failed.
+//! - Only [`cli`] prints, reads the environment and uses exit codes.
 //!
 //! # What is never there
 //!
-//! - No success without the guest's word: a nonce over the runner's port, then a clean power-off. A power-off alone is an event.
+//! - No success without a proof by the guest: a nonce over the runner's port, then a clean power-off. A power-off alone proves nothing.
 //! - No port, no root, no agent, no password to get in: unix sockets and virtio-serial, user namespaces, direct kernel boot.
 //! - No half-made file under a final name ([`base::atomic`]), no child that outlives us ([`base::process`]), no wait for a
 //!   guest without a deadline that knows the accelerator ([`machine::watch`]).
@@ -42,10 +44,11 @@
 //!
 //! # On disk
 //!
-//! The store ([`cache`]) holds layers, fetched files, locks, scratch directories, what was found out once (digests of files), and the secret that
-//! salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, the same disk in the formats that the recipe's `[output]` names
-//! (`NAME.vmdk`, …), `manifest.json`, `report.html`, `SHA256SUMS`, `build.ndjson`. A failed build leaves `NAME.failed-TIME` instead. The machines of [`run`]
-//! that have names are kept in the user's state directory, each in a directory of its own (`run/record.rs`).
+//! The store ([`cache`]) holds layers, fetched files, locks, scratch directories, remembered results (digests of files), and the secret
+//! that salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, the same disk in the formats that the recipe's
+//! `[output]` names (`NAME.vmdk`, …), `manifest.json`, `report.html`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
+//! `NAME.failed-TIME` instead. The machines of [`run`] that have names are kept in the user's state directory, each in a directory of its
+//! own (`run/record.rs`).
 
 pub mod base;
 pub mod hardware;

@@ -1,8 +1,8 @@
-//! One QEMU, from launch to exit, and everything that is said to it or by it.
+//! One QEMU, from launch to exit, and all communication with it.
 //!
 //! A [`MachineSpec`] becomes arguments (`args`, pure), a running [`Machine`] (`vm`), [`MachineEvent`]s, and in the end an exit or a
-//! [`MachineError`] with [`Evidence`]. Knows nothing of recipes, distributions or Docker, nor what success means: a power-off is
-//! an event, not a verdict.
+//! [`MachineError`] with [`Evidence`]. This module does not depend on recipes, distributions or Docker, and does not decide what success
+//! means: a power-off is an event, not a verdict.
 
 pub mod args;
 pub mod booting;

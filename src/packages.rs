@@ -1,7 +1,7 @@
-//! What packages there are, and which of them a system gets: versions, indexes, dependency closure.
+//! The packages of repositories, and which of them a system gets: versions, indexes, dependency closure.
 //!
 //! Pure: bytes come in as readers, nothing is fetched and nothing is run. RPM and Debian share one [`model`]; where they differ,
-//! [`version::Scheme`] says whose rule holds.
+//! [`version::Scheme`] says which of the two rules holds.
 
 pub mod debian;
 pub mod openpgp;

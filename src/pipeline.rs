@@ -59,7 +59,7 @@ const PUBLIC_EVENTS: &str = "published.ndjson";
 /// Build, prove and publish.
 ///
 /// # Errors
-/// Whatever failed, with the directory that keeps its evidence; nothing is left under the target's name then.
+/// The failure, with the directory that keeps its evidence. Nothing is then left under the target's name.
 pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyFailure> {
     let scratch = request.store.scratch()?;
     let create = |name| File::create(scratch.path().join(name)).map_err(failure::unwritable(scratch.path()));
@@ -93,7 +93,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
             Err(damage) => events.warn(format!("it is built again: {damage}")),
         }
     }
-    // What publishing would refuse after the work is refused before it.
+    // Refuse before the work what publishing would refuse after it.
     artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
     let standings = standing(request.store, &plan);
     preflight::require(request, &resolved, Ahead::of(&plan, first_to_run(&standings)))?;
@@ -136,7 +136,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     Ok(Built::New(artifact))
 }
 
-/// What an image of `recipe` must keep; the archives of its container images are read for it, and nothing else.
+/// The promises of an image of `recipe`. Of its inputs only the archives of container images are read for that.
 ///
 /// # Errors
 /// One of these archives cannot be used.
@@ -153,7 +153,7 @@ fn promises(recipe: &Recipe, resolved: &Resolved) -> Promises {
     Promises::of(recipe).with_images(all_images(&resolved.containers), container_runs(&resolved.containers))
 }
 
-/// Verify an image that is there already, on a machine as `build` says, and leave evidence beside it when that fails.
+/// Verify an existing image, on a machine as `build` says, and leave evidence beside it when that fails.
 ///
 /// # Errors
 /// A check failed or could not be run, or there is no verdict; the report of the checks is in the error then.
@@ -162,7 +162,7 @@ pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &St
     let recorder = Recorder::new();
     let events = &events.with(Box::new(recorder.clone()));
     let verified = async {
-        // An image that names files it may not is refused before any machine is started.
+        // An image that names forbidden files is refused before any machine is started.
         let real = fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
         Disk::open_as(&real, Disk::drive_format(&real)?, Some(store.root()))?;
         TooLittleMemory::refuse(build.memory, preflight::SMALLER)?;
@@ -170,7 +170,7 @@ pub async fn verify(image: &Path, promises: &Promises, build: &Build, store: &St
         let bench = bench(build, None, &scratch, &evidence, events).await?;
         prove(image, store, promises, &bench, events).await
     };
-    // Evidence inside an artifact's directory would make it a foreign one.
+    // Evidence is put beside an artifact's directory: a file inside it would count as foreign.
     let place = artifact::open(image).map_or_else(|_| image.to_owned(), |artifact| artifact.dir);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     verified.await.map_err(|failed| BuildFailed::keep(failed, scratch.path(), &place, &name, &recorder).into())

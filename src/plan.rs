@@ -11,9 +11,10 @@
 //! | seal | the base's id, the text of the sealing script, host name, address, name servers, the passwords' hashes |
 //! | content (the artifact's id) | the last stage's id, name, checks and output as resolved, the keys that packages must be signed with |
 //!
-//! What does not enter: where inputs lie on the host, processors, memory and deadlines of the build machine, comments, the clock. The
-//! recipe's name enters the last id alone, and the host name, the address, the passwords and the store's secret, which salts them, only
-//! what seals: two stores, two machines of one kind, or two recipes that differ in later steps have the same installation.
+//! The ids do not depend on: the places of inputs on the host, processors, memory and deadlines of the build machine, comments, the clock.
+//! The recipe's name is only part of the last id. The host name, the address, the passwords, and the store's secret with which they are
+//! salted, are only part of the id of sealing. So two stores, two machines of one kind, or two recipes that differ in later steps have the
+//! same installation.
 
 mod key;
 mod work;
@@ -35,7 +36,7 @@ pub use work::{AnacondaWork, DeployWork, ENGINE, Install, SealWork, StepWork};
 /// Version of what a [`Job`] is in JSON.
 pub const SCHEMA: u32 = 1;
 
-/// What is to be done, in order.
+/// The stages, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The installation.
@@ -55,16 +56,16 @@ impl Plan {
     }
 }
 
-/// A stage: the job, and what its execution reads.
+/// A stage: the job, and the data for its execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned<W> {
-    /// What identifies the result.
+    /// The job, which identifies the result.
     pub job: Job,
-    /// What is to be done.
+    /// The work to do.
     pub work: W,
 }
 
-/// One stage of a build as a value: what is made, of what. Two hosts whose jobs are equal make the same layer.
+/// One stage of a build as a value: what is made, and from what. Two hosts whose jobs are equal make the same layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Job {
     /// [`SCHEMA`].
@@ -110,12 +111,12 @@ pub struct Texts<'a> {
 /// The plan of a recipe whose inputs are pinned, and whose archives of container images have these `images`.
 ///
 /// # Errors
-/// There is no kickstart for the recipe, or no way to seal what Anaconda would make of it.
+/// The recipe cannot be written as a kickstart, or the installed system could not be sealed.
 pub fn plan(recipe: &Recipe, pins: &Pins, images: Vec<DockerImage>, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, AnacondaError> {
     let mut inputs: Vec<JobInput> = pins.0.iter().map(|pin| JobInput { name: pin.name.clone(), sha256: pin.sha256 }).collect();
     let (key, work) = match &recipe.media {
         Media::Deploy { suite, .. } => {
-            // The filesystems' ids are derived from the installation's id, so its key is made with others in their place.
+            // The filesystems' ids are derived from the installation's id, so the key is made with placeholders for them.
             let nameless = FilesystemIds::derive(Sha256Digest::of(b""));
             let key = key::of_deploy(pins, &deploy_work(recipe, suite, nameless), texts.tree);
             let work = deploy_work(recipe, suite, FilesystemIds::derive(key.id()));

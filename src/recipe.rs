@@ -4,12 +4,12 @@
 //! file, parents, --set ─tree→ one tree of placed values ─shape→ fits the schema ─resolve→ Recipe
 //! ```
 //!
-//! Every step goes on after an error, so that one run tells all there is to mend. What an error has spoiled is not judged again.
+//! Every step goes on after an error, so that one run tells all errors. A value that an error has spoiled is not judged again.
 //!
 //! **Layers.** `extends = "base.toml"` (relative to the file it stands in, or the name of a compiled-in recipe) puts a recipe on top of another:
-//! tables merge key by key, lists grow, and entries of one name merge. `extends = { recipe = "base.toml", replace = ["check"] }` takes a list or a
-//! table of the lower recipe away. `system.root` counts as one value, so that a recipe which locks root is not asked about its parent's password.
-//! `--set path.to.key=value` is laid on top of all files and replaces what stands at the path.
+//! tables merge key by key, lists grow, and entries of one name merge. `extends = { recipe = "base.toml", replace = ["check"] }` removes a
+//! list or a table of the lower recipe. `system.root` counts as one value, so that a recipe which locks root is not asked about its
+//! parent's password. `--set path.to.key=value` is laid on top of all files and replaces what stands at the path.
 //!
 //! **Places.** A relative path leads from the directory of the file it is written in; in a compiled-in recipe and in `--set`, from the working directory.
 //!

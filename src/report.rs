@@ -7,8 +7,8 @@
 //! what changed, screens ──────┘
 //! ```
 //!
-//! The template (`report/template.html`) escapes every value: a guest chooses many of them. It has no script, and forbids itself all that
-//! is not in the file.
+//! The template (`report/template.html`) escapes every value: a guest chooses many of them. It has no script, and its policy forbids to
+//! load anything that is not in the file.
 
 mod disk;
 mod page;

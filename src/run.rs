@@ -4,8 +4,8 @@
 //! path ─Source::find→ image, firmware ─overlay→ disk of its own ─launch→ LocalVm ─attend→ powered off | escaped
 //! ```
 //!
-//! The image is never written: the machine's disk is an overlay, thrown away or kept beside it. Knows nothing of recipes, nor of
-//! the terminal at the other end of the console.
+//! The image is never written: the machine's disk is an overlay, thrown away or kept beside it. This module does not depend on recipes, nor
+//! on the terminal at the other end of the console.
 
 mod client;
 mod cloned;

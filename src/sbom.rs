@@ -1,12 +1,12 @@
-//! A software bill of materials: what is installed in an image, in the words of SPDX and of CycloneDX.
+//! A software bill of materials: the packages of an image, as SPDX and as CycloneDX.
 //!
 //! ```text
 //! Installation ─entry→ Entry: a package, its package URL, its licence ─┬─ spdx ──────→ SPDX 2.3, JSON
 //!                                                                      └─ cyclonedx ─→ CycloneDX 1.6, JSON
 //! ```
 //!
-//! Pure, and deterministic: the same subject with the same packages gives the same bytes. Nothing is claimed that the package database does not
-//! say: a licence that is no SPDX expression is quoted, not translated.
+//! Pure, and deterministic: the same subject with the same packages gives the same bytes. The bill only states what the package database
+//! says: a licence that is no SPDX expression is quoted, not translated.
 
 mod cyclonedx;
 mod entry;

@@ -1,7 +1,7 @@
 //! Resolves a recipe's inputs to pins, and pins to verified local files.
 //!
-//! A [`Pins`] names every input by digest: it is what stage ids are made of. A [`VerifiedFile`] can only come from here: whoever holds
-//! one need not ask again whether the bytes are the right ones.
+//! A [`Pins`] names every input by digest: it is what stage ids are made of. Only this module makes a [`VerifiedFile`], so code that has
+//! one need not check the bytes again.
 
 mod apt;
 pub mod bundle;
@@ -54,6 +54,6 @@ pub struct Pin {
     pub name: String,
     /// Its digest.
     pub sha256: Sha256Digest,
-    /// Where it can be had again, as the recipe says.
+    /// The places in the recipe from which it can be fetched again.
     pub urls: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! Execute planned stages, from a base layer to a new one: install, provision, seal.
 //!
 //! A layer is a directory with one disk file, a record ([`Layer`]) and the journal of its making. An installation's is raw; every other is a qcow2 overlay on its base, which it names by
-//! a path relative to itself, so that a store can be moved. Stages know nothing of reuse: they are told where to work.
+//! a path relative to itself, so that a store can be moved. Stages do not decide on reuse: the caller tells them where to work.
 
 mod anaconda;
 mod deploy;
@@ -45,7 +45,8 @@ mod tests {
     use crate::plan::ENGINE;
     use crate::recipe::{Content, FileEntry, ProvisionStep};
 
-    /// What the stages run and no key holds: an old layer would be taken for a new one if it changed unnoticed.
+    /// The parts of the stages that no other key includes. If they changed without a change of keys, an old layer would be used as a new
+    /// one.
     fn engine() -> String {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut said = String::new();

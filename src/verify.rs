@@ -1,7 +1,7 @@
 //! Tells whether a sealed image keeps its promises: offline, by reading the disk, and booted, on throw-away overlays of it.
 //!
-//! Knows nothing of how the image was built: [`Promises`] come from a recipe or from a manifest. "Could not run the check" is never "the
-//! check failed": see [`Outcome`].
+//! This module does not depend on how the image was built: [`Promises`] come from a recipe or from a manifest. A check that could not be
+//! run is not a failed check: see [`Outcome`].
 
 mod booted;
 mod containers;
@@ -33,10 +33,11 @@ use crate::machine::runner::Bench;
 
 /// Verify `image`, which is only read. Files under it may lie beside it, or in `store`.
 ///
-/// The disk is read first, in milliseconds. The booted system answers while a second machine goes through firmware and boot loader.
+/// The disk is read first, in milliseconds. Then one machine answers the questions for a booted system while a second machine goes through
+/// firmware and boot loader.
 ///
 /// # Errors
-/// The image cannot be read, or a machine could not be started: then there is no verdict.
+/// There is no verdict: the image cannot be read, or a machine could not be started.
 pub async fn verify(
     image: &Path,
     store: Option<&Path>,
@@ -45,9 +46,9 @@ pub async fn verify(
     task: &Task,
 ) -> Result<Report, VerifyError> {
     task.step("read the disk");
-    // Overlays elsewhere name it as their backing file.
+    // The path must be absolute, because overlays in other directories name it as their backing file.
     let image = &std::fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
-    // Before any machine: QEMU would follow whatever the image names.
+    // The image is opened before any machine runs, because QEMU would open any file that it names.
     let disk = Disk::open_as(image, Disk::drive_format(image)?, store)?;
     let wanted = promises.clone();
     let offline = tokio::task::spawn_blocking(move || offline::offline(&disk, &wanted)).await;

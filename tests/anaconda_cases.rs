@@ -1,5 +1,5 @@
-//! goldsmith on the rehearsal medium for Anaconda, which behaves as the facts about Anaconda 7.5 say and shares nothing with goldsmith:
-//! `tests/rehearsal/README.md` tells what it proves and what it cannot.
+//! goldsmith on the rehearsal medium for Anaconda. The medium behaves as the facts about Anaconda 7.5 say, and it shares no code with
+//! goldsmith. `tests/rehearsal/README.md` explains what it can and cannot prove.
 
 mod built;
 mod flagship;
@@ -21,7 +21,7 @@ use crate::support::{Ended, Run, goldsmith};
 /// The recipe that is rehearsed.
 const FLAGSHIP: &str = "centos-7.5-docker";
 
-/// The medium and what a build with it has to know.
+/// The medium, and the facts that a build with it needs.
 struct Medium {
     iso: String,
     sha256: String,
@@ -32,7 +32,7 @@ struct Medium {
     docker: String,
 }
 
-/// The table of what was said.
+/// The table of messages.
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/rehearsal-rows.txt");
 
 /// A file of the medium's directory.
@@ -40,7 +40,7 @@ fn at(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rehearsal").join(name)
 }
 
-/// The medium without a fault; made when it is not there yet, or of other packages.
+/// The medium without a fault. It is made when it does not exist yet, or was made of other packages.
 fn medium() -> &'static Medium {
     static MEDIUM: OnceLock<Medium> = OnceLock::new();
     MEDIUM.get_or_init(|| made(&[]))
@@ -75,7 +75,7 @@ fn el7_path(name: &str, more: &str) -> String {
     let disks = "-global virtio-blk-pci.discard=off -global virtio-blk-pci.write-zeroes=off";
     let script =
         format!("#!/bin/sh\nmore=\ncase $* in *netdev=net0*) more='{more}' ;; esac\nexec '{}' {disks} $more \"$@\"\n", qemu.display());
-    // Tests run at once, and one may be running what another writes.
+    // Tests run at the same time, and one may be running the file that another writes.
     let new = directory.join(format!("new-{:?}", std::thread::current().id()));
     fs::write(&new, script).unwrap();
     fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
@@ -83,16 +83,16 @@ fn el7_path(name: &str, more: &str) -> String {
     format!("{}:{path}", directory.display())
 }
 
-/// Whether the row `name` is to be run: `REHEARSAL_ROWS` names it, or is `all`, or is not there and the row is run always.
+/// Whether the row `name` is run: `REHEARSAL_ROWS` names it or is `all`, or the variable is not set and the row always runs.
 fn is_wanted(name: &str, always: bool) -> bool {
     let wanted = std::env::var("REHEARSAL_ROWS").unwrap_or_default();
     wanted == "all" || if wanted.is_empty() { always } else { wanted.split(',').any(|row| row == name) }
 }
 
-/// Add a row to the table: its name, seconds in all, the exit code, and what was said. The table is of this run alone.
+/// Add a row to the table: its name, seconds in all, the exit code and the message. The table has only rows of this run.
 fn note(name: &str, ended: &Ended, took: Duration, said: &str) {
     static NEW: OnceLock<()> = OnceLock::new();
-    // Of an earlier run, if there was one.
+    // Remove the table of an earlier run, if there was one.
     NEW.get_or_init(|| drop(fs::remove_file(TABLE)));
     let mut table = OpenOptions::new().create(true).append(true).open(TABLE).unwrap();
     writeln!(table, "{name:<24} {:>5.0} s  exit {}  {said}", took.as_secs_f64(), ended.status).unwrap();
@@ -121,14 +121,14 @@ fn set(overrides: &[(String, String)], wanted: impl Fn(&str) -> bool) -> Vec<Str
     picked.flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]).collect()
 }
 
-/// A build of the flagship recipe to `out`, in surroundings of its own, with those overrides that `wanted` picks by their key.
+/// A build of the flagship recipe to `out`, in a separate directory, with those overrides that `wanted` picks by their key.
 fn flagship(medium: &Medium, wanted: impl Fn(&str) -> bool) -> Run {
     let words = set(&overrides(medium), wanted);
     let words = ["build", FLAGSHIP, "-o", "out"].into_iter().chain(words.iter().map(String::as_str));
     goldsmith(words).env("ROOT_PASSWORD", PASSWORD).env("PATH", el7_path("plain", "")).patience(Duration::from_secs(120))
 }
 
-/// A line that the stand-in logs without having it ends its installation as an exception, which looks like a fault of goldsmith's.
+/// If the stand-in logs a line that its table lacks, its installation ends with an exception, and that looks like a fault of goldsmith.
 #[test]
 fn the_stand_in_has_every_line_that_it_logs_and_logs_every_line() {
     let table = fs::read_to_string(at("runtime/lines.tsv")).unwrap();
@@ -146,7 +146,7 @@ fn the_stand_in_has_every_line_that_it_logs_and_logs_every_line() {
             logged.extend(text.split("lines.log(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
         }
     }
-    // A line may be logged in several places, and stands once in the table.
+    // A line may be logged in several places, and it is once in the table.
     there.sort();
     logged.sort();
     logged.dedup();

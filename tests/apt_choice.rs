@@ -1,7 +1,7 @@
-//! Which packages a Debian image gets, against apt itself: alternatives, virtual packages, conflicts.
+//! The packages of a Debian image, compared with the choice of apt: alternatives, virtual packages, conflicts.
 //!
-//! `tests/packages/requests.txt` has a request on each line. `apt_oracle.py` asks the host's apt for each, with the indexes that the answer of
-//! goldsmith is made from.
+//! `tests/packages/requests.txt` has a request on each line. `apt_oracle.py` asks the host's apt for each, with the indexes that goldsmith
+//! uses.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 const LIMIT: u64 = 512 << 20;
 
-/// What apt_oracle.py prints for a request.
+/// The output of apt_oracle.py for a request.
 #[derive(Deserialize)]
 struct Answer {
     asked: Vec<String>,
@@ -42,7 +42,7 @@ fn universe(indexes: &[String]) -> Universe {
     universe
 }
 
-/// What an installation asks for, as `pipeline` does for the deploy installer.
+/// The request of an installation, as `pipeline` makes it for the deploy installer.
 fn question(packages: &[String]) -> Question {
     let asked = |what| Asked { what, by: "the test".to_owned() };
     let base = [What::Essential, What::Package("apt".to_owned())];

@@ -19,7 +19,7 @@ impl Repository {
         Self::with(|_| ())
     }
 
-    /// The same, and packages that `add` puts beside them.
+    /// The same, with further packages that `add` makes.
     pub fn with(add: impl Fn(&Self)) -> Self {
         let made = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir_all(made.dir.path().join("served/dists/stable/main/binary-amd64")).unwrap();
@@ -34,13 +34,13 @@ impl Repository {
                  for file in main/binary-amd64/*; do echo \" $(sha256sum < $file | cut -d' ' -f1) $(stat -c %s $file) $file\"; done; } > Release");
         made.key("maker", "");
         made.key("other", "");
-        // Its last day is long gone.
+        // This key has expired.
         made.key("expired", "--faked-system-time 20200101T000000");
         made.sign("maker", "");
         made
     }
 
-    /// The directory that a server gives.
+    /// The directory that a server serves.
     pub fn served(&self) -> std::path::PathBuf {
         self.dir.path().join("served")
     }
@@ -131,7 +131,7 @@ fn packages_come_from_a_repository_that_is_signed_with_the_recipes_key() {
         ended.stdout
     );
 
-    // What was verified before with one key says nothing of another.
+    // A repository that was verified with one key is not verified for another key.
     for (why, repository, said, help) in [
         (
             "another key",
@@ -161,7 +161,7 @@ fn packages_come_from_a_repository_that_is_signed_with_the_recipes_key() {
     repository.sign("expired", "--faked-system-time 20200101T000000");
     let ended = check(&repository.setting(&server, "expired", ""), &store);
     assert!(ended.status == 3 && ended.stdout.contains("EXPKEYSIG"), "{}", ended.stdout);
-    // A mirror in between that changes the index.
+    // A mirror changes the index.
     repository.sign("maker", "");
     let index = fs::read_to_string(repository.served().join("dists/stable/InRelease")).unwrap();
     server.lie("/dists/stable/InRelease", Some(index.replace("Codename: stable", "Codename: stabel").as_bytes()));

@@ -1,4 +1,4 @@
-//! The house rules, enforced: who may import whom, and where a few calls may stand.
+//! Enforces the house rules: which module may import which, and in which files a few calls are allowed.
 
 mod circles;
 mod names;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use scanner::{Site, scan};
 
-/// The modules of `src/` in reading order, each with what it may import. This is the map; the code has to follow it.
+/// The modules of `src/` in reading order, each with the modules that it may import. The code must follow this table.
 const TABLE: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("hardware", &[]),
@@ -26,8 +26,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("inventory", &["base", "packages", "image"]),
     ("sbom", &["base", "packages"]),
     ("compare", &["base", "packages", "image", "inventory"]),
-    // `recipe` is more than the design's table says: planned work carries the recipe's own value types (a disk's layout, a provision
-    // step); twins of them in `plan` would add words and no safety.
+    // `recipe` is not in the design's table. It is allowed because planned work holds value types of the recipe (a disk's layout, a
+    // provision step). Copies of them in `plan` would add code and no safety.
     ("stages", &["base", "recipe", "plan", "installer", "sources", "machine", "image"]),
     ("audit", &["base", "packages", "image", "inventory"]),
     ("verify", &["base", "recipe", "machine", "image", "audit"]),
@@ -111,7 +111,7 @@ fn violations(path: &str, text: &str) -> Vec<String> {
         say(site, "`Command::new` outside base/process".into());
     }
     for (_, site) in &scan.environment {
-        // base/process.rs looks programs up in PATH, and passes a list of variables on to them.
+        // base/process.rs looks programs up in PATH, and passes a list of variables to them.
         if !site.in_test && path != "cli/environment.rs" && path != "base/process.rs" {
             say(site, "the environment is read outside cli/environment.rs".into());
         }
@@ -133,13 +133,13 @@ fn violations(path: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// `src/` holds a top-level module the table does not know.
+/// The top-level modules in `src/` that are not in the table.
 fn unknown_modules(top_level: &[String]) -> Vec<String> {
     let stems = top_level.iter().map(|name| name.trim_end_matches(".rs"));
     stems.filter(|stem| !["lib", "main"].contains(stem) && !TABLE.iter().any(|(name, _)| name == stem)).map(str::to_owned).collect()
 }
 
-/// The modules declared by `lib.rs` that do not stand in reading order.
+/// The modules declared by `lib.rs` that are not in reading order.
 fn out_of_order(lib: &str) -> Vec<String> {
     let position = |module: &str| TABLE.iter().position(|(name, _)| *name == module);
     let declared = scan("lib.rs", lib).declared;
@@ -176,7 +176,7 @@ fn the_source_keeps_the_house_rules() {
     assert!(nameless.is_empty(), "begin these files with a line that says what they are for, `//! …`:\n{nameless:#?}");
 }
 
-/// Whether the first line of a file says what the file is for.
+/// Whether the first line of a file states its purpose.
 fn says_its_purpose(text: &str) -> bool {
     text.lines().next().and_then(|line| line.strip_prefix("//! ")).is_some_and(|purpose| purpose.len() > 10)
 }
@@ -218,7 +218,7 @@ fn the_table_has_no_cycle() {
     }
 }
 
-/// The rules fire: each row is a file, its text, and what must be said of it (line and a fragment), in order.
+/// The rules fire: each row is a file, its text, and the expected findings (line and a fragment), in order.
 #[test]
 fn each_rule_fires_where_it_must_and_only_there() {
     let long = "//\n".repeat(MAX_LINES + 1);

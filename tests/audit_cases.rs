@@ -1,4 +1,4 @@
-//! `goldsmith image audit`: every rule finds what it is for, and nothing else.
+//! `goldsmith image audit`: every rule finds its faults, and nothing else.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
@@ -12,7 +12,7 @@ use goldsmith::audit;
 use crate::package_cases::installed::made as package_databases;
 use crate::support::{GOLDSMITH, goldsmith, make_disk};
 
-/// The rule that has to find it, its path, its content.
+/// The rule that must find the file, its path, its content.
 const PLANTED: &[(&str, &str, &str)] = &[
     ("machine-id", "/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
     ("second-machine-id", "/var/lib/dbus/machine-id", "0123456789abcdef0123456789abcdef\n"),
@@ -71,7 +71,7 @@ const PLANTED: &[(&str, &str, &str)] = &[
     ("configuration-leftovers", "/etc/sudoers.rpmsave", "1"),
 ];
 
-/// Of these the rule tells more than a path, or the bits of a mode make them.
+/// Findings with more text than a path, or that depend on the bits of a mode.
 const MORE: &[(&str, &str)] = &[
     ("empty-passwords", "/etc/shadow"),
     ("passwords", "/etc/shadow"),
@@ -82,7 +82,7 @@ const MORE: &[(&str, &str)] = &[
     ("foreign-setuid", "/usr/local/bin/su"),
 ];
 
-/// What a system has of all this, and is in order.
+/// Files of a system that are similar and in order.
 const HARMLESS: &[(&str, &str)] = &[
     ("/etc/os-release", "ID=debian\n"),
     ("/etc/fstab", ""),
@@ -137,14 +137,14 @@ fn each_rule_finds_what_was_planted_and_nothing_else() {
     }
     fs::remove_file(dir.path().join("disk")).unwrap();
     make_disk(&tree, &dir.path().join("disk"));
-    // The end of the disk: 32 MiB are far more than the files.
+    // The end of the disk, where there are no files: 32 MiB are far more than they take.
     let marker = fs::metadata(dir.path().join("disk")).unwrap().len() - 4096;
     std::os::unix::fs::FileExt::write_all_at(&File::options().write(true).open(dir.path().join("disk")).unwrap(), b"deleted", marker)
         .unwrap();
 
     let planted = PLANTED.iter().map(|(rule, path, _)| (*rule, *path)).chain(MORE.iter().copied()).chain([("deleted-data", "/")]);
     let mut planted: BTreeSet<_> = planted.map(|(rule, path)| (rule.to_owned(), path.to_owned())).collect();
-    // A pattern that ends in `*` tells of the directory.
+    // A pattern that ends in `*` reports the directory.
     for (below, told) in [
         ("/var/lib/docker/containers/0f1e/config.v2.json", "/var/lib/docker/containers/0f1e"),
         ("/var/lib/cloud/instances/i-1/obj.pkl", "/var/lib/cloud/instances/i-1"),
@@ -166,7 +166,7 @@ fn each_rule_finds_what_was_planted_and_nothing_else() {
     assert!(said.starts_with("error: the audit found ") && said.contains("\n  help: follow the remedy of each"), "{said}");
 }
 
-/// A set-uid program is judged by the package database: what a package brought so, wherever it is, is no finding.
+/// A set-uid program is judged by the package database: a program whose package has it set-uid is not a finding, in any directory.
 #[test]
 fn set_uid_programs_are_held_against_the_package_database() {
     let status = "Package: tool\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n";
@@ -184,7 +184,7 @@ fn set_uid_programs_are_held_against_the_package_database() {
     let cases: [Case; 3] = [
         (&none, &["/opt/tool/helper"]),
         (&dpkg, &["/usr/bin/capable", "/usr/bin/forge"]),
-        // Its package brought /usr/bin/capable with 0755.
+        // The package has /usr/bin/capable with 0755.
         (&rpm, &["/opt/tool/helper", "/usr/bin/capable", "/usr/bin/tool"]),
     ];
     for (database, expected) in cases {
@@ -218,7 +218,7 @@ fn waivers_name_a_rule_and_say_why() {
         let ended = check(waiver);
         assert!(ended.status == 2 && ended.stderr.contains(said), "{waiver}: {}", ended.stderr);
     }
-    // What recipes know of the rules is all of them.
+    // The table of rules in `recipe` has all of them.
     for rule in audit::rules() {
         let wrong = check(&format!("[[waiver]]\nrule = \"{}\"\nreason = \"\"\n", rule.id)).stderr;
         assert!(wrong.contains("this text is empty") && !wrong.contains("has no rule"), "{}: {wrong}", rule.id);

@@ -1,4 +1,4 @@
-//! What a disk boots by default, on whole disks: systemd's own programs and files, and as oracle bootctl where root may mount a tmpfs.
+//! The default boot entry of whole disks: with the programs and files of systemd, and compared with bootctl where root may mount a tmpfs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use crate::support::goldsmith;
 /// The UUIDs of the filesystems: ESP, `/boot`, root.
 const ESP: &str = "1234-ABCD";
 const BOOT: &str = "0b9b1a3c-6b5a-4d3e-9a0e-3f2f6c1c7d11";
-/// The ESP of a disk for mtools: `disk`, two at signs, and where it begins.
+/// The ESP of a disk for mtools: `disk`, two at signs, and its offset.
 const IN_DISK: &str = "$(printf '%s/disk\\100\\1001M' @)";
 const GENERATOR: &str = "lib/systemd/system-generators/systemd-gpt-auto-generator";
 
-/// A directory with the trees `esp`, `boot` and `root`, of which a disk is made.
+/// A directory with the trees `esp`, `boot` and `root`, from which a disk is made.
 struct Place(TempDir);
 
 impl Place {
@@ -46,30 +46,30 @@ impl Place {
         self.0.path().join("disk")
     }
 
-    /// What a disk of `type_code` boots.
+    /// The boot entry of a disk of `type_code`.
     fn boots(&self, type_code: &str) -> Result<BootEntry, ImageError> {
         self.disk(type_code);
         self.boots_now()
     }
 
-    /// What the disk that was made last boots, after the ESP's file `path` has got this content.
+    /// The boot entry of the last disk, with this content in the ESP's file `path`.
     fn boots_with(&self, path: &str, content: impl AsRef<[u8]>) -> Result<BootEntry, ImageError> {
         self.put("changed", content);
         run(&self.0, &format!("mcopy -o -i {IN_DISK} @/changed ::{path}"));
         self.boots_now()
     }
 
-    /// What the disk that was made last boots.
+    /// The boot entry of the last disk.
     fn boots_now(&self) -> Result<BootEntry, ImageError> {
         BootEntry::read(&Root::open(&Disk::open(&self.0.path().join("disk")).unwrap()).unwrap())
     }
 
-    /// Where a machine comes to with a disk of these files that remembers no boot entry.
+    /// The result for a machine without stored boot entries that boots a disk of these files.
     fn fallback(&self) -> Fallback {
         Fallback::of(&Root::open(&Disk::open(&self.disk("8300")).unwrap()).unwrap()).unwrap()
     }
 
-    /// Make the unified kernel image `path` of the real stub. The sections lie behind the stub's own.
+    /// Make the unified kernel image `path` from the real stub. The sections come after those of the stub.
     fn unify(&self, path: &str, sections: &[(&str, &[u8])]) {
         let mut line = "mkdir -p \"$(dirname @/PATH)\" && objcopy".to_owned();
         for (number, (name, content)) in sections.iter().enumerate() {
@@ -98,7 +98,7 @@ fn extracted(place: &Place, disk: &Path) -> (Vec<u8>, Vec<u8>, String) {
     (fs::read(kernel).unwrap(), fs::read(initrd).unwrap(), arguments.to_owned())
 }
 
-/// As EL7's packages lay the ESP out, and with one piece missing: where a machine comes to that remembers no boot entry.
+/// An ESP as the packages of EL7 make it, and with one file missing each: the result for a machine without stored boot entries.
 #[test]
 fn a_new_machine_is_followed_to_its_boot_loader() {
     const EFI: &str = "/boot/efi/EFI";
@@ -114,7 +114,7 @@ fn a_new_machine_is_followed_to_its_boot_loader() {
     let loader = fs::read("/usr/lib/systemd/boot/efi/systemd-bootx64.efi").unwrap();
     place.put("esp/EFI/BOOT/BOOTX64.EFI", &loader);
     leads(&place, &["BOOT/BOOTX64.EFI"]);
-    // A shim has the name of what it starts.
+    // A shim holds the name of the program that it starts.
     place.put(
         "esp/EFI/BOOT/BOOTX64.EFI",
         [&loader[..], &"\\grubx64.efi\0".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()].concat(),
@@ -183,7 +183,7 @@ fn grub_with_boot_loader_entries_is_followed_from_the_esp() {
         "arguments": "root=/dev/vda3 quiet",
     });
     assert_eq!(json["system"]["boot"], expected);
-    // A kernel that is not there is told with the entry that names it.
+    // A missing kernel is reported with the entry that names it.
     fs::remove_file(place.0.path().join("boot/vmlinuz-5.14.0-9")).unwrap();
     let said = place.boots("8300").unwrap_err().to_string();
     assert!(said.ends_with("no (/boot)/vmlinuz-5.14.0-9, which /boot/loader/entries/m-5.14.0-9.conf boots"), "{said}");
@@ -232,7 +232,8 @@ fn systemd_boot_chooses_as_bootctl_does() {
         let sections: &[(&str, &[u8])] = &[(".osrel", release.as_bytes()), (".cmdline", b"x"), (".linux", b"k"), (".initrd", b"i")];
         place.unify(&format!("esp/EFI/Linux/l-{version}.efi"), sections);
     }
-    // Linux mounts no FAT everywhere; bootctl takes any filesystem when it is told to, and a directory when one is mounted on it.
+    // The kernel cannot mount FAT on every host. bootctl accepts any filesystem when these variables are set, and it accepts a directory
+    // with one mounted on it.
     let oracle = "export SYSTEMD_RELAX_ESP_CHECKS=1 SYSTEMD_RELAX_XBOOTLDR_CHECKS=1; mkdir -p @/e @/x && mount -t tmpfs x @/e && \
                   mount -t tmpfs x @/x && cp -a @/esp/. @/e && cp -a @/boot/. @/x && BOOTCTL list --esp-path=@/e --boot-path=@/x";
     // Debian's package puts systemd-boot into the ESP of a host that has one, so ci/setup does not install it.
@@ -270,7 +271,7 @@ fn systemd_boot_chooses_as_bootctl_does() {
                 assert_eq!(ours.arguments, "a b");
             }
         }
-        // The rest of the order: what was first is taken away.
+        // The rest of the order: the first entry is removed each time.
         let first = entries[0]["path"].as_str().unwrap();
         let (in_esp, in_boot) = (first.split_once("/e/"), first.split_once("/x/"));
         if let Some((_, path)) = in_esp {
@@ -306,12 +307,12 @@ fn what_systemd_boot_passes_over_is_passed_over() {
     .with_systemd_boot();
     place.unify("esp/EFI/Linux/nothing.efi", &[(".osrel", b"ID=a\n")]);
     assert_eq!(place.boots("8300").unwrap().configuration, "/efi/loader/entries/b+2-1.conf");
-    // Without the generator nobody mounts the ESP, and nothing is known of what boots.
+    // Without the generator the ESP is not mounted, and then the boot entry is not known.
     fs::remove_file(place.0.path().join("root").join(GENERATOR)).unwrap();
     assert!(place.boots("8300").is_err());
 }
 
-/// Each spoilt file is told, with its name, and nothing hangs.
+/// Each damaged file is reported with its name, and nothing hangs.
 #[test]
 fn damaged_boot_configurations_are_told() {
     let place = Place::new(&[("esp/k", "kernel"), ("esp/i", "initrd")]).with_systemd_boot();

@@ -4,7 +4,7 @@ use crate::support::{Ended, Run};
 
 const SETUP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/ci/setup");
 
-/// Every package there but those in `missing`; `qemu` is the version of qemu-utils.
+/// A host with every package except those in `missing`; `qemu` is the version of qemu-utils.
 fn host(missing: &str, qemu: &str, apt: &str, madison: &str) -> Run {
     Run::program(SETUP, [])
         .stub("id", "echo 0")
@@ -26,7 +26,7 @@ fn host(missing: &str, qemu: &str, apt: &str, madison: &str) -> Run {
         .stub("apt-cache", &format!("cat <<'.'\n{madison}\n."))
 }
 
-/// What apt-get was told to do, without the options it always gets.
+/// The arguments of the calls of apt-get, without the options it always gets.
 fn done(ended: &Ended) -> Vec<String> {
     let log = std::fs::read_to_string(ended.dir().join("log")).unwrap_or_default();
     log.lines().map(|line| line.trim_start_matches("-y -o DPkg::Lock::Timeout=600 ").to_owned()).collect()
@@ -62,7 +62,7 @@ fn newer_utilities_bring_their_release_of_the_emulator() {
 
 #[test]
 fn newer_utilities_whose_release_is_gone_are_taken_back() {
-    // apt would solve the conflict by removing the utilities; that is no solution.
+    // apt would solve the conflict by removing the utilities. The script must not accept that.
     let apt = "*recommends' qemu-system-x86') echo 'Remv qemu-utils [1:10.0.2]' ;;\n\
                *'--allow-downgrades qemu-system-x86 qemu-utils=1:7.2+dfsg-7') ;;";
     let madison = MADISON.lines().nth(1).unwrap();

@@ -12,11 +12,11 @@ use rustix::process::Signal;
 use crate::machine_qemu::alive;
 use crate::support::{GOLDSMITH, Run, golden, goldsmith};
 
-/// Every command, as the words that reach it.
+/// Every command, as its words on the command line.
 fn commands() -> Vec<Vec<String>> {
     fn walk(command: &clap::Command, words: &[String], into: &mut Vec<Vec<String>>) {
         into.push(words.to_vec());
-        // Those that only goldsmith itself calls are hidden from its users.
+        // Commands that only goldsmith itself calls are hidden.
         for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
             walk(sub, &[words, &[sub.get_name().to_owned()]].concat(), into);
         }
@@ -96,7 +96,7 @@ fn completions_are_scripts_that_their_shell_accepts() {
     let asked =
         format!("{bash}\nCOMP_WORDS=(goldsmith kick); COMP_CWORD=1; _goldsmith goldsmith kick goldsmith; echo \"${{COMPREPLY[*]}}\"");
     Run::program("/bin/bash", ["-c", &asked]).end().is(0, "kickstart\n", "");
-    // Built-in recipes, files beside them, and keys of `--set`: bash itself is asked.
+    // Built-in recipes, files beside them, and keys of `--set`, as completed by bash itself.
     for (words, found) in [
         ("goldsmith build debian-12-d", "debian-12-docker"),
         ("goldsmith check centos-7.9", "centos-7.9-docker"),
@@ -105,7 +105,7 @@ fn completions_are_scripts_that_their_shell_accepts() {
     ] {
         let list: Vec<&str> = words.split(' ').collect();
         let (last, before) = (list.len() - 1, list[list.len() - 2]);
-        // `compopt` works inside a completion alone.
+        // `compopt` only works inside a completion.
         let asked = format!(
             "compopt() {{ :; }}\n{bash}\nCOMP_WORDS=({words}); COMP_CWORD={last}; _goldsmith goldsmith {} {before}; echo \"${{COMPREPLY[*]}}\"",
             list[last]
@@ -134,7 +134,7 @@ fn is_installed(program: &str) -> bool {
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|dir| dir.join(program).is_file())
 }
 
-/// What is typed, and what it may become; a line of a shell's own answer each.
+/// The typed words, and their completions; each is a line of the shell's answer.
 const MACHINES_TYPED: [(&str, &[&str]); 12] = [
     ("goldsmith stop w", &["web", "web-2"]),
     ("goldsmith rm web d", &["db"]),
@@ -151,7 +151,7 @@ const MACHINES_TYPED: [(&str, &[&str]); 12] = [
     ("goldsmith cp we", &["web-2:", "web:", "webfile"]),
 ];
 
-/// The shells themselves are asked, those that are installed: bash is.
+/// The installed shells complete the words; bash always is installed.
 #[test]
 fn completions_know_the_machines_that_are_there() {
     let script = |shell: &'static str| goldsmith(["completions", shell]).end().stdout;
@@ -174,7 +174,7 @@ fn completions_know_the_machines_that_are_there() {
         let ended = beside_machines("/bin/bash", ["-c", &in_bash(words)]).end();
         assert_eq!((sorted(&ended.stdout), ended.stderr.as_str()), (found.iter().map(|&word| word.to_owned()).collect(), ""), "{words}");
     }
-    // The state directory is the user's; one that is not absolute does not count, and one that is not there holds nothing.
+    // The state directory is that of the user. One that is not absolute does not count, and a missing one has no machines.
     for (state, found) in [("/nowhere", ""), ("relative", "db\n"), ("", "db\n")] {
         beside_machines("/bin/bash", ["-c", &in_bash("goldsmith stop d")]).env("XDG_STATE_HOME", state).end().is(0, found, "");
     }
@@ -182,7 +182,7 @@ fn completions_know_the_machines_that_are_there() {
         let fish = script("fish");
         for (words, found) in MACHINES_TYPED {
             let ended = beside_machines("fish", ["-N", "-c", &format!("{fish}\ncomplete -C '{words}'")]).end();
-            // Files of the directory are offered where nothing else fits.
+            // Files of the directory are offered where no other word matches.
             let offered = sorted(&ended.stdout).into_iter().filter(|word| found.contains(&"webfile") || word != "webfile");
             assert_eq!(offered.collect::<Vec<_>>(), found, "{words}: {}", ended.stderr);
         }
@@ -296,7 +296,7 @@ l.ks:12:1: warning[sysctl-in-post]: this sets values in the installer's kernel
     let unknown = check(&["--allow", "sysctl-in-pots", "l.ks"]);
     assert_eq!((unknown.status, unknown.stdout.as_str()), (2, ""));
     assert!(unknown.stderr.contains("a similar value exists: 'sysctl-in-post'"), "{}", unknown.stderr);
-    // A refused file is refused whatever is allowed.
+    // A file that the installer refuses is refused whatever `--allow` names.
     let refused = goldsmith(["kickstart", "check", "--deny-lints", "r.ks"]).file("r.ks", "makeitso\nhalt\n").end();
     assert!(refused.status == 2 && refused.stderr.starts_with("error: 1 of 1 file would be refused"), "{}", refused.stderr);
 }
@@ -319,7 +319,7 @@ halt: `halt`
     goldsmith(["kickstart", "lints", "halt"]).end().is(0, one, "");
 }
 
-/// A host of stubs: every program there, in a version that serves.
+/// A host of stubs: every program is there, in a version that is new enough.
 fn healthy(args: &[&str]) -> Run {
     goldsmith(args.iter().copied())
         .stub("qemu-system-x86_64", "echo 'QEMU emulator version 7.2.18 (Debian)'; echo more")
@@ -381,7 +381,7 @@ ok        mke2fs          1.47.0
     let namespaces = rows(&ended.stdout, &["namespaces"]);
     assert!(namespaces.starts_with("missing   namespaces      ") && namespaces.contains("Operation not permitted"), "{namespaces}");
     assert_eq!(ended.status, 7);
-    // It is of use for some recipes alone: without it nothing is missing.
+    // Only some recipes need it, so without it nothing counts as missing.
     let without = healthy(&["doctor"]).stub("createrepo_c", "exit 127").end();
     let found = rows(&without.stdout, &["createrepo_c"]);
     assert!(found.starts_with("degraded  createrepo_c    createrepo_c failed with exit status 127"), "{found}");
@@ -425,7 +425,7 @@ fn a_signal_ends_a_run_that_hangs_and_takes_its_children_along() {
         };
         started.signal(signal);
         started.end().is(status, "", said);
-        // It was sent SIGKILL, and on a busy host it may be a moment until it has heard that.
+        // It was sent SIGKILL, and on a busy host it may take a moment to end.
         let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while alive(pid) {
             assert!(std::time::Instant::now() < patience, "the child outlived the run");
@@ -442,7 +442,7 @@ fn the_store_is_listed_and_cleaned() {
         |words: &str| goldsmith(["cache"].into_iter().chain(words.split(' ')).chain(["--store", store.path().to_str().unwrap()])).end();
     let place = store.path().canonicalize().unwrap().display().to_string();
     cache("list").is(0, &format!("0 B in {place}\n"), "");
-    // Three layers, each on the one before; of the files one is whole and one not, and one is both.
+    // Three layers, each on the one before. Of the files, one is complete, one is a beginning, and one is both.
     let id = |digit: &str| digit.repeat(64);
     let layer = |digit: &str, below: Option<(&str, &str)>| {
         let dir = at("v1/layers").join(id(digit));
@@ -496,10 +496,10 @@ fn the_store_is_listed_and_cleaned() {
         let ended = cache(words);
         assert!(ended.status == 2 && ended.stderr.contains(said), "{words}: {}", ended.stderr);
     }
-    // What is of no use goes with anything.
+    // Useless entries are removed with every removal.
     let lines = names(&cache("remove --unused-for 1").stdout);
     assert_eq!(lines[..2], ["removed beginning", "removed leftover"]);
-    // A layer that is used, by whom it may be, keeps those below it; a name that is not removed is a failure.
+    // A layer in use keeps those below it, whichever process uses it. It is a failure when a named entry is not removed.
     let used = File::open(at("v1/layers").join(id("b"))).unwrap();
     used.lock_shared().unwrap();
     let ended = cache("remove --layers");
@@ -522,7 +522,7 @@ fn the_store_is_listed_and_cleaned() {
     cache("list").is(0, &format!("0 B in {place}\n"), "");
 }
 
-/// The read of a FIFO whose writer is silent comes back from no signal; the run ends all the same.
+/// The read of a FIFO with a silent writer is not ended by a signal, but the run must still end.
 #[test]
 fn a_read_that_does_not_come_back_ends_with_the_signal() {
     for (args, signal, status, said) in [
@@ -533,7 +533,7 @@ fn a_read_that_does_not_come_back_ends_with_the_signal() {
         let fifo = run.dir().join("recipe.toml");
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let started = run.start();
-        // The other end is open as soon as the run reads, and stays open without a word.
+        // The writer's end is open as soon as the run reads, and stays open without any data.
         let silent = File::options().write(true).open(&fifo).unwrap();
         started.signal(signal);
         let ended = started.end();
@@ -556,13 +556,14 @@ fn a_signal_ends_the_reading_of_a_large_image_in_order() {
     assert!(records.any(|record| record["event"] == "progress" && record["done"].as_u64() > Some(0)));
     started.signal(Signal::INT);
     let ended = started.end();
-    // When time forces the end, no task says how it ended.
+    // When the time limit forces the end, no task reports its end.
     let end = records.find(|record| record["event"] == "end").expect("the end was forced");
     assert_eq!((&end["title"], &end["outcome"]), (&"check the image".into(), &"interrupted".into()));
     assert_eq!((ended.status, ended.stderr.contains("error: interrupted\n")), (130, true), "{}", ended.stderr);
 }
 
-/// The name of a recipe, or its file, in the place of an image or a kickstart: the message says what it is, and the command that was meant.
+/// The name of a recipe, or its file, in place of an image or a kickstart: the message says what it is, and names the command that was
+/// meant.
 #[test]
 fn a_recipe_in_the_wrong_place_is_named_as_one() {
     let recipe = "schema = 1\nextends = \"debian-12-docker\"\nname = \"lab\"\n";
@@ -592,7 +593,8 @@ fn a_recipe_in_the_wrong_place_is_named_as_one() {
             ended.is(status, "", &format!("error: {error}\n  help: {help}\n"));
         }
     }
-    // What is to be started is built first. A file in another directory than that of the build is not.
+    // These commands first build the recipe that they are to start. They do not build for a file in another directory than that of the
+    // build.
     for command in ["run", "up"] {
         let ended = goldsmith([command, "broken.toml"]).file("broken.toml", "schema = 1\nextends = \"debian-12-docker\"\nname = 7\n").end();
         assert!(ended.status == 2 && ended.stderr.contains("broken.toml:3:8"), "{}", ended.stderr);
@@ -613,7 +615,7 @@ fn a_starter_goes_to_standard_output_or_into_a_new_directory() {
     written.is(0, "a/b.toml written; edit it, then run: goldsmith build a/b.toml\n", "");
     let names: Vec<_> = std::fs::read_dir(written.dir().join("a")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["b.toml"]);
-    // The name of the temporary file is nobody's business.
+    // The message must not show the name of the temporary file.
     let refused = goldsmith(["init", "/proc/b.toml"]).end();
     assert!(refused.status == 7 && refused.stderr.starts_with("error: /proc/b.toml cannot be written: "), "{}", refused.stderr);
     assert!(!refused.stderr.contains(".tmp"), "{}", refused.stderr);
@@ -654,7 +656,7 @@ fn help_knows_topics_and_commands() {
     goldsmith(["help", "exit-code"]).end().is(2, "", said);
 }
 
-/// The real program reads the pages: groff has nothing to warn of.
+/// The real groff reads the pages and gives no warning.
 #[test]
 fn groff_takes_the_manual_pages() {
     let pages = goldsmith(["man", "-o", "pages"]).end();
@@ -692,11 +694,12 @@ fn errors_are_records_with_their_places() {
         serde_json::json!({"file": "r.toml", "line": 4, "column": 17, "message": "`disk.size` must be a string, not an integer",
         "help": ["put it in quotes, with a unit: \"20G\""]})
     );
-    // Help is help, and no record.
+    // Help is text, and not a record.
     assert!(goldsmith(["--json", "--help"]).end().stdout.starts_with("Turns one"));
 }
 
-/// No network is one cause, and told once, whatever the number of inputs that are missing for it. Nothing is called `.invalid` (RFC 6761, 6.4).
+/// A missing network is one cause and reported once, however many inputs are missing because of it. No host has a name in `.invalid` (RFC
+/// 6761, 6.4).
 #[test]
 fn one_cause_is_told_once() {
     let sets = [
@@ -714,7 +717,7 @@ fn one_cause_is_told_once() {
     }
 }
 
-/// The shell of a guest that fails is for somebody at a terminal: without one, that is said once, and the build goes on to its own end.
+/// A shell in a failed guest needs a terminal. Without one, a message says so once, and the build goes on to its end.
 #[test]
 fn without_a_terminal_no_shell_is_promised() {
     let iso = format!("media.iso={{ path = \"none.iso\", sha256 = \"{}\" }}", "0".repeat(64));

@@ -1,4 +1,4 @@
-//! `goldsmith clone -o`: copies of an image as files, judged by e2fsck, debugfs, qemu-img and libvirt, and by what they are when they boot.
+//! `goldsmith clone -o`: copies of an image as files, checked by e2fsck, debugfs, qemu-img and libvirt, and by booting them.
 
 use std::fs;
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::describe_cases::{Libvirt, line_of, talking_sector};
 use crate::export_cases::Place;
 
-/// Where the root filesystem begins on a disk of these tests.
+/// The offset of the root filesystem on a disk of these tests.
 const START: u64 = 1 << 20;
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
 /// A label as EL7 writes it.
 const LABEL: &str = "system_u:object_r:hostname_etc_t:s0";
 
-/// A raw disk `disk` with a filesystem of 60 MiB that `mkfs` makes from a small system whose files are `files`.
+/// A raw disk `disk` with a filesystem of 60 MiB that `mkfs` makes from a small system with the files `files`.
 fn disk(place: &Place, mkfs: &str, files: &[(&str, &str)]) {
     for (path, text) in
         [("etc/os-release", "ID=x\n"), ("etc/hostname", "golden\n"), ("etc/hosts", "127.0.0.1 localhost\n")].iter().chain(files)
@@ -29,7 +29,7 @@ fn disk(place: &Place, mkfs: &str, files: &[(&str, &str)]) {
     place.shows(&format!("{mkfs} -q -F -d tree -E offset={START} disk 60M"));
 }
 
-/// What a line of shell prints, which must succeed.
+/// The output of a line of shell, which must succeed.
 #[track_caller]
 fn sh(place: &Place, line: &str) -> String {
     let output = std::process::Command::new("sh")
@@ -42,13 +42,13 @@ fn sh(place: &Place, line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What debugfs says of the clone `name`, which e2fsck and qemu-img find to be in order.
+/// The output of debugfs for the clone `name`. e2fsck and qemu-img must find no fault in it.
 #[track_caller]
 fn debugfs(place: &Place, name: &str, commands: &[&str]) -> Vec<String> {
     place.shows(&format!("qemu-img check -q lab/{name}.qcow2"));
     place.shows(&format!("qemu-img convert -O raw lab/{name}.qcow2 flat"));
     place.shows(&format!("e2fsck -fn flat?offset={START}"));
-    // It prints a file that is in its inode with all the room that is there.
+    // debugfs prints a file in its inode with all the space that the inode has.
     let said =
         |command: &&str| sh(place, &format!("debugfs -R '{command}' 'flat?offset={START}' 2>/dev/null")).trim_end_matches('\0').to_owned();
     commands.iter().map(said).collect()
@@ -104,7 +104,7 @@ fn each_clone_is_a_sound_filesystem_with_its_own_files() {
             assert!(said[6].contains(KEY) && said[7].contains("Mode:  0700") && said[8].contains("Mode:  0600"), "{mkfs}: {said:?}");
             assert!(said[9].contains("system_u:object_r:ssh_home_t:s0"), "{mkfs}: {said:?}");
         }
-        // What it shows is the image but for these files.
+        // The clone differs from the image only in these files.
         let differs = place.run("goldsmith image diff disk.qcow2 lab/pc-2.qcow2 --json");
         let told = String::from_utf8(differs.stdout).unwrap();
         assert!(told.contains("/etc/hostname") && !told.contains("os-release"), "{told}");
@@ -210,13 +210,13 @@ fn what_cannot_be_is_told_before_anything_is_made() {
     fs::create_dir(place.at("there")).unwrap();
     refused("disk -o there", 7, &["there is there already"]);
 
-    // Nothing of what an image has fixed is shared in silence.
+    // Identities that are fixed in the image must not be shared without a message.
     let fixed = Place::new();
     disk(&fixed, "mke2fs -t ext4", &[("etc/network/interfaces", "iface eth0 inet static\n  address 10.0.0.5/24\n")]);
     let said = String::from_utf8(fixed.run("goldsmith clone disk -o lab --count 2").stderr).unwrap();
     assert!(said.contains("the image has the fixed address 10.0.0.5/24, which 2 clones would share"), "{said}");
     assert!(fixed.shows("goldsmith clone disk -o one --name pc").contains("pc  pc, 10.0.0.5/24\n"));
-    // A filesystem without a free inode: debugfs says so, and goes on.
+    // On a filesystem without a free inode, debugfs prints an error and goes on.
     let full = Place::new();
     disk(&full, "mke2fs -t ext4 -N 24", &[]);
     fs::write(full.at("key.pub"), KEY).unwrap();

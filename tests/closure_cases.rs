@@ -1,8 +1,8 @@
-//! Which packages go together, against the real dnf and the real apt.
+//! Sets of packages that can be installed together, compared with the real dnf and the real apt.
 //!
-//! `tests/packages/generate.py` writes repositories with createrepo_c's own library, `dnf_oracle.py` asks dnf about them and counts the
-//! solutions there are. Where yum and dnf are known to differ, nothing is asked (generate.py says where); `packages::solve` has tests of
-//! what yum does there.
+//! `tests/packages/generate.py` writes repositories with the library of createrepo_c. `dnf_oracle.py` asks dnf about them and counts the
+//! solutions. There are no cases in which yum and dnf are known to differ (generate.py names them); `packages::solve` tests the behaviour
+//! of yum there.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -15,10 +15,10 @@ use serde::Deserialize;
 
 use crate::support::{golden, goldsmith};
 
-/// Its number and that of the year say nothing; another one is another set of cases.
+/// The number has no meaning. Another one gives another set of cases.
 const SEED: &str = "75";
 const CASES: usize = 400;
-/// How many there are instead, when this is set: ci/full does.
+/// The variable for another number of cases; ci/full sets it.
 const CASES_VARIABLE: &str = "CLOSURE_CASES";
 const LIMIT: u64 = 64 << 20;
 
@@ -36,8 +36,8 @@ struct Case {
     exclude: Vec<String>,
 }
 
-/// What dnf says of a case. `unique`: no other set of packages answers it, superfluous ones left out. `newest`: of those that do, one
-/// has the newest version of each.
+/// The answer of dnf for a case. `unique`: no other set of packages is a solution, not counting sets with superfluous packages. `newest`:
+/// one of the solutions has the newest version of each package.
 #[derive(Deserialize)]
 struct Verdict {
     id: String,
@@ -109,7 +109,7 @@ fn nevra(universe: &Universe, id: PackageId) -> String {
     format!("{}-{epoch}{version}.{}", universe.text(package.name), universe.text(package.arch))
 }
 
-/// What is wrong with an answer: a need that nobody meets, or two packages that exclude each other.
+/// The fault of an answer: a need that no package meets, or two packages that exclude each other.
 fn flaw(universe: &Universe, ids: &[PackageId]) -> Option<String> {
     let meets = |id: PackageId, wanted: &Relation| {
         let package = universe.package(id);
@@ -187,7 +187,7 @@ struct BundleCase {
     set: Vec<String>,
 }
 
-/// What `goldsmith check` prints of the kickstart, packages and checks; the rest has digests, and is the host's.
+/// The rows of `goldsmith check` for kickstart, packages and checks. The other rows have digests or depend on the host.
 fn rows_of(stdout: &str) -> String {
     let mut shown = true;
     let told = |line: &&str| {
@@ -216,7 +216,7 @@ fn the_traps_of_a_bundle_are_told_before_anything_boots() {
         let ended = goldsmith(["check", case.recipe.as_str()].into_iter().chain(sets)).env("ROOT_PASSWORD", "x").end();
         let found = rows_of(&ended.stdout);
         golden(&format!("closure/{}.txt", case.id), &found);
-        // dnf finds what can be had together; yum may fail there all the same, and so may its upgrade.
+        // dnf finds a set that can be installed together. yum may still fail there, and so may its upgrade.
         let is_solved = |line: &str| {
             let upgrades = line.starts_with("wrong     packages   `yum upgrade` takes ");
             upgrades || line.starts_with("ok        packages ") || line.trim_start().starts_with("the packages can be had together")
@@ -224,13 +224,13 @@ fn the_traps_of_a_bundle_are_told_before_anything_boots() {
         let solved = found.lines().any(is_solved);
         assert_eq!(solved, verdict.satisfiable, "{}: {found}\ndnf: {:?}", case.id, verdict.problem);
     }
-    // Who has no archive yet learns what is to be in it.
+    // Without an archive, the message says which packages must be in it.
     let medium = bundles.cases[0].set.iter().find(|set| set.starts_with("media.iso=")).unwrap();
     let ended = goldsmith(["check", "centos-7.5-kubernetes-node", "--set", medium]).env("ROOT_PASSWORD", "x").end();
     golden("closure/no-archive.txt", &rows_of(&ended.stdout));
 }
 
-/// What apt_oracle.py prints.
+/// The output of apt_oracle.py.
 #[derive(Deserialize)]
 struct AptAnswer {
     packages: std::collections::BTreeMap<String, String>,
@@ -252,7 +252,7 @@ fn apt_would_install_the_same_packages_for_the_default_image() {
     assert_eq!(ours, apt.packages);
 }
 
-/// A host without files and variables: the embedded recipe needs none.
+/// A host without files and variables, because the embedded recipe needs none.
 struct Nothing;
 
 impl goldsmith::recipe::RecipeHost for Nothing {

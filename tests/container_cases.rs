@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::goldsmith;
 
-/// What the program of [`layout`] writes.
+/// The output of the program of [`layout`].
 pub const HELLO: &str = "hello from a container";
 /// The name of its image.
 pub const NAME: &str = "lab/hello:1";
@@ -91,7 +91,7 @@ pub fn skopeo(args: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// A host with the files it has.
+/// This host, with its files.
 struct Here;
 
 impl RecipeHost for Here {
@@ -104,7 +104,7 @@ impl RecipeHost for Here {
     }
 }
 
-/// What every recipe here begins with; the medium is nowhere.
+/// The beginning of every recipe here. The medium does not exist.
 const HEAD: &str = r#"schema = 1
 name = "r"
 media = { installer = "anaconda", iso = { path = "none.iso", sha256 = "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345" } }
@@ -143,14 +143,14 @@ impl Bench {
         self.runtime.block_on(resolve_containers(&recipe, host, &Events::none().task("t")))
     }
 
-    /// The archive that a machine is given.
+    /// Write the archive that a machine gets.
     fn write(&self, archives: &[ContainerArchive], name: &str) {
         let _ = fs::remove_file(self.path(name));
         self.runtime.block_on(write_images(archives, &self.path(name), &Events::none().task("t"))).unwrap();
     }
 }
 
-/// The same image in each form that skopeo knows has the same id, and what is written of it is an archive that skopeo reads whole.
+/// The same image has the same id in each form that skopeo knows, and skopeo can read the whole archive that is written from it.
 #[test]
 fn skopeo_reads_what_is_written_of_what_it_wrote() {
     let bench = Bench::new();
@@ -177,15 +177,15 @@ fn skopeo_reads_what_is_written_of_what_it_wrote() {
         assert_eq!(skopeo(&["inspect", "--config", "--raw", &written]), config);
         let inspected: Value = serde_json::from_slice(&skopeo(&["inspect", &written])).unwrap();
         assert_eq!(inspected["Architecture"], "amd64", "{inspected}");
-        // It compares every digest on its way.
+        // skopeo compares every digest while it copies.
         skopeo(&["copy", "-q", &written, &format!("dir:{}", bench.at("dir"))]);
     }
     let listed = Command::new("tar").args(["-tf", &volume]).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.lines().count() == 3 && listed.ends_with("\nmanifest.json\n"), "{listed}");
-    // The second look is from memory, and says the same.
+    // The second read uses the memory in the store, and gives the same result.
     assert_eq!(all_images(&bench.read(&["oci.tar", "two.tar", "zstd.tar", "two.tar.gz"]).unwrap()), images);
-    // What is written is read again.
+    // The written archive is read again.
     assert_eq!(all_images(&bench.read(&["volume.tar"]).unwrap()), images);
 }
 
@@ -208,7 +208,7 @@ fn what_is_loaded_is_what_was_read() {
     }
 }
 
-/// All that is wrong with the archives of a recipe is told at once, each with its line and what to do, before any machine.
+/// All faults of a recipe's archives are reported at once, each with its line and remedy, before any machine starts.
 #[test]
 fn every_archive_that_cannot_be_loaded_is_told_with_its_line() {
     let good = layout("amd64", NAME);
@@ -265,7 +265,7 @@ fn every_archive_that_cannot_be_loaded_is_told_with_its_line() {
     assert!(!ended.dir().join("out").exists());
 }
 
-/// The image under the same name, and another one: its configuration has a space more.
+/// Another image under the same name: its configuration has one more space.
 fn skopeo_renamed(layout: &[u8]) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("from.tar"), dir.path().join("to.tar"));

@@ -1,4 +1,4 @@
-//! The embedded default, built for real: what the artifact says and what foreign tools say of it.
+//! The embedded default recipe, built for real: the artifact's texts, and the results of other tools on it.
 
 use std::fs;
 use std::io::Read;
@@ -26,7 +26,7 @@ fn the_default_image_is_built_and_proved() {
     assert_eq!(manifest["verification"]["verified"], true);
     let text = manifest.to_string();
     assert!(!text.contains(crate::fixture::PASSWORD) && !text.contains("$6$"), "a password is in the manifest");
-    // What belongs to the builder is in none of the published texts, and the layers have what the machines said.
+    // No published text names anything of the building host, and the layers have the output of the machines.
     for name in ["manifest.json", "build.ndjson", "report.html", "SHA256SUMS"] {
         let text = fs::read_to_string(fixture.artifact.join(name)).unwrap();
         assert!(!text.contains(place().to_str().unwrap()) && !text.contains("\"event\":\"line\""), "{name}: {text}");
@@ -46,15 +46,15 @@ fn the_default_image_is_built_and_proved() {
         let output = command.current_dir(&fixture.artifact).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
-    // Asked for again, it is there already, and nothing is run.
+    // A second build finds the artifact, and nothing is run.
     let output = fixture.artifact.to_str().unwrap();
     let again = goldsmith(&["build", "debian-12-docker", "-o", output, "--set", &root_override(&fixture.key)]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&again.stdout), format!("{}: up to date\n", image.display()));
     the_same_bytes_are_proved_once(fixture, &manifest);
 }
 
-/// Elsewhere it is made anew, of the layers that are there; the verdict is that of the first proof. The fixture may be of another goldsmith, whose
-/// proof does not count: so the second of two is looked at.
+/// In another directory the artifact is made again from the flattened image in the store, with the verdict of the first proof. The fixture may be from
+/// another version of goldsmith, and its proof does not count then. So the test examines the second of two builds.
 fn the_same_bytes_are_proved_once(fixture: &Fixture, manifest: &Value) {
     let elsewhere = place().join("elsewhere");
     let build = || {
@@ -77,7 +77,7 @@ fn the_same_bytes_are_proved_once(fixture: &Fixture, manifest: &Value) {
     fs::remove_dir_all(&elsewhere).unwrap();
 }
 
-/// `[verify] clones = 2` makes it part of the proof that two copies of the image become two machines.
+/// With `[verify] clones = 2` the proof includes that two copies of the image get different identities.
 #[test]
 #[ignore = "boots the image four times: ci/full"]
 fn clones_are_a_part_of_the_proof() {
@@ -112,7 +112,7 @@ fn put_small_artifact(target: &Path) {
     fs::write(target.join("manifest.json"), manifest).unwrap();
 }
 
-/// An image of a container as two archives, in two forms: Docker gets one image with two names.
+/// A container image in two archives of different forms: Docker gets one image with two names.
 fn put_container_images() {
     fs::create_dir_all(place()).unwrap();
     fs::write(place().join("hello.tar"), container_cases::layout("amd64", container_cases::NAME)).unwrap();
@@ -125,7 +125,7 @@ fn put_container_images() {
 #[test]
 fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let _slot = machines();
-    // With a package of a repository that this test has made and signed.
+    // The recipe also has a package of a repository that this test has made and signed.
     let repository = Repository::new();
     let server = Server::of(&repository.served());
     put_container_images();
@@ -144,7 +144,7 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let target = place().join("uefi-provisioned");
     let output = target.to_str().unwrap();
     put_small_artifact(&target);
-    // It replaces another image, and says what it changes.
+    // It replaces another image, and prints the changes.
     let built = goldsmith(&["build", recipe, "--force", "-o", output]).output().unwrap();
     let said = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{said}");
@@ -154,11 +154,11 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     let checks = manifest["checks"].as_array().unwrap();
     assert!(checks.iter().any(|check| check["name"] == "boots through UEFI and boot loader to the log-in prompt"), "{checks:#?}");
     assert_eq!(manifest["promises"]["firmware"], "uefi");
-    // What a build address, a swap space and a user leave is what the recipe said; the steps' own checks read the rest.
+    // The results of a build address, a swap space and a user are as in the recipe. The checks of the steps read the rest.
     let stages: Vec<&str> = manifest["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
     assert_eq!(stages, ["install", "provision first", "provision second", "load images", "seal"]);
     has_its_container_image(&manifest, &target.join("uefi-provisioned.qcow2"));
-    // What the first step deleted is still in its layer, and nowhere in the image.
+    // The file that the first step deleted is still in its layer, but not in the image.
     let layer = place().join("store/v1/layers").join(manifest["stages"][1]["id"].as_str().unwrap()).join("disk.qcow2");
     let marker = b"left behind: 42";
     assert!(holds(&layer, marker), "the step has not written what it deletes");
@@ -168,7 +168,7 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     assert!(checks.iter().any(|check| check["name"] == "no deleted data in the free space" && check["outcome"] == "passed"), "{checks:#?}");
     let inputs = manifest["inputs"].to_string();
     assert!(inputs.contains("repository lab, stable") && inputs.contains(&server.url), "{inputs}");
-    // The other formats that it asks for hold the same disk.
+    // The other formats in the recipe hold the same disk.
     let image = target.join("uefi-provisioned.qcow2");
     let unpacked = target.with_extension("raw");
     let unpack =
@@ -184,7 +184,7 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     assert!(sums.status.success() && files.contains(".vmdk: OK") && files.contains(".raw.zst: OK"), "{sums:?}");
     let said = String::from_utf8_lossy(&built.stdout);
     assert!(said.contains(".vmdk: ") && said.contains("the same disk"), "{said}");
-    // With one step changed, the layers below it serve.
+    // When one step is changed, the layers below it are used again.
     let plan = goldsmith(&["plan", recipe, "--set", "provision.1.script=\"true\""]).output().unwrap();
     let plan = String::from_utf8(plan.stdout).unwrap();
     let verbs: Vec<&str> = plan
@@ -195,7 +195,8 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     assert_eq!(verbs, ["reuse", "reuse", "run", "run", "run", "publish"], "{plan}");
 }
 
-/// Docker has the image that was loaded at build time, by both names, and runs it without a network; the engine that loaded it is forgotten.
+/// Docker has the image that was loaded at build time, by both names, and runs it without a network. The id of the engine that loaded it is
+/// removed.
 fn has_its_container_image(manifest: &Value, image: &Path) {
     let outcome = |name: &str| {
         let found = manifest["checks"].as_array().unwrap().iter().find(|check| check["name"] == name);
@@ -227,14 +228,14 @@ fn has_its_container_image(manifest: &Value, image: &Path) {
 fn offline(arguments: &[&str]) -> Output {
     let command = goldsmith(arguments);
     let mut unshare = Command::new("unshare");
-    // Root may make namespaces as it is, and often has no sub-ids.
+    // Root may make namespaces without a mapping, and often has no sub-ids.
     let ids: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user", "--map-auto"] };
     unshare.args(ids).args(["--net", "--"]).arg(command.get_program()).args(command.get_args());
     unshare.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).output().unwrap()
 }
 
-/// The packages are in the store, so nothing has to be reached: not to see that all is there, and not to build (what takes minutes is a part of
-/// ci/full).
+/// The packages are in the store, so no network is needed: neither to check that everything is there, nor to build (ci/full has the part
+/// that takes minutes).
 #[test]
 fn a_network_is_needed_for_packages_alone() {
     let _slot = machines();
@@ -245,7 +246,7 @@ fn a_network_is_needed_for_packages_alone() {
     let said = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && String::from_utf8_lossy(&again.stdout).ends_with(": up to date\n"), "{said}");
     assert!(said.contains("cannot be reached: the packages are chosen from the index of "), "{said}");
-    // Other settings, the same packages: all that an installation reads is there.
+    // Other settings with the same packages: every input of an installation is there.
     let other = ["--set", &key, "--set", "system.timezone=\"UTC\"", "--json"];
     let checked = offline(&[&["check", "debian-12-docker"][..], &other].concat());
     let rows = String::from_utf8_lossy(&checked.stdout);
@@ -260,7 +261,7 @@ fn a_network_is_needed_for_packages_alone() {
     }
 }
 
-/// Every build boots its image by the image's own loader; this adds a machine that no tool of ours set up.
+/// Every build boots its image by the image's own loader. This test adds a machine that goldsmith did not set up.
 #[test]
 #[ignore = "it takes minutes; ci/full runs it"]
 fn the_image_boots_by_the_plainest_of_command_lines() {

@@ -1,4 +1,4 @@
-//! The deploy installer and the plan, on the shipped recipes: every setting has its place, and every change of one its consequence.
+//! The deploy installer and the plan, on the shipped recipes: where every setting is written, and which layers a change of it affects.
 
 use std::io;
 use std::io::Write;
@@ -47,7 +47,7 @@ fn file<'a>(tree: &'a Tree, path: &str) -> &'a str {
 fn every_setting_of_the_default_has_its_line() {
     let (tree, boot_loader) = tree(&[]);
     for (path, line) in [
-        // Sealing puts the recipe's name in the place of this one.
+        // Sealing replaces this name by that of the recipe.
         ("/etc/hostname", "unnamed-image"),
         ("/etc/hosts", "127.0.1.1 unnamed-image"),
         ("/etc/timezone", "Asia/Shanghai"),
@@ -87,12 +87,12 @@ fn what_a_recipe_changes_is_changed_and_nothing_else() {
     assert!(tree.script.contains("\nno_password ada\n") && !tree.script.contains("$6$"), "{}", tree.script);
     assert!(boot_loader.contains("mkswap --uuid ") && boot_loader.contains("--removable --no-nvram"));
     assert!(tree.packages.iter().any(|name| name == "sudo") && !tree.packages.iter().any(|name| name == "grub-pc-bin"));
-    // A kernel of the recipe's own is the only one.
+    // A kernel that the recipe names is the only one.
     let (tree, _) = self::tree(&[r#"packages.install=["linux-image-amd64"]"#]);
     assert_eq!(tree.packages.iter().filter(|name| name.starts_with("linux-image")).count(), 1);
 }
 
-/// What is written for growing is there when the image grows, with the program that does it, and only then.
+/// The settings for growing, and the program that does it, are there only when the image grows.
 #[test]
 fn growing_is_written_where_it_works() {
     for (overrides, grows, repart_apart) in [
@@ -128,7 +128,7 @@ fn the_scripts_are_shell_whatever_the_recipe_says() {
     }
 }
 
-/// An address of the recipe's own.
+/// An address in the recipe.
 const FIXED: &str = r#"system.network={address="172.16.51.35/24", gateway="172.16.51.2", dns=["172.16.51.3"]}"#;
 
 fn planned(overrides: &[&str], pin: &[u8], secret: &[u8]) -> Plan {
@@ -165,12 +165,12 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
         assert_eq!((changed.install.job.id != base.install.job.id, changed.content_id != base.content_id), (install, content), "{what}");
     }
     let step = r#"provision=[{name="a", script="true"}]"#;
-    // Of another store the salt alone is another, and with it the last layer and the image.
+    // With another store only the salt differs, and so the last layer and the image.
     let [here, there] = [&b"this store"[..], b"another store"].map(|secret| planned(&[password, step], b"pin", secret));
     let ids = |plan: &Plan| plan.jobs().map(|job| job.id).collect::<Vec<_>>();
     assert_eq!(ids(&here)[..2], ids(&there)[..2]);
     assert!(ids(&here)[2] != ids(&there)[2] && here.content_id != there.content_id);
-    // A filesystem is named after its installation.
+    // The ids of a filesystem come from its installation.
     let root = |plan: &Plan| match &plan.install.work {
         Install::Deploy(work) => work.ids.root,
         other => panic!("{other:?}"),
@@ -183,7 +183,7 @@ fn an_id_changes_with_what_can_change_the_result_and_with_nothing_else() {
     assert_ne!(steps.seal.job.id, base.seal.job.id);
 }
 
-/// Machines of one kind have all layers but the last in common, whichever installs them.
+/// Machines of one kind have all layers but the last in common, with each installer.
 #[test]
 fn a_name_an_address_or_a_password_changes_the_last_layer_alone() {
     let step = r#"provision=[{name="a", script="true"}]"#;
@@ -218,7 +218,7 @@ fn a_name_an_address_or_a_password_changes_the_last_layer_alone() {
     }
 }
 
-/// Sealing leaves alone what a file of the recipe's own says; a fixed address beside it changes no more than its name servers.
+/// Sealing does not change a file that the recipe writes. A fixed address in addition changes only the name servers.
 #[test]
 fn an_address_in_a_file_of_the_recipe_is_not_set_again() {
     let file = r#"[{path="/etc/network/interfaces", content="auto lo\n"}]"#;
@@ -230,7 +230,7 @@ fn an_address_in_a_file_of_the_recipe_is_not_set_again() {
     }
 }
 
-/// Images are loaded behind all steps, and are known by their ids and tags: where their archives lie, and how they are packed, changes nothing.
+/// Images are loaded after all steps, and their ids and tags identify them. The place and the compression of their archives have no effect.
 #[test]
 fn container_images_change_what_is_loaded_and_no_layer_below() {
     let step = r#"provision=[{name="a", script="true"}]"#;
@@ -259,7 +259,7 @@ fn container_images_change_what_is_loaded_and_no_layer_below() {
     }
 }
 
-/// Jobs are printed, compared and sent elsewhere: their form is a promise, and no text of the recipe is in them.
+/// Jobs are printed, compared and sent to other programs, so their form must not change. They contain no text of the recipe.
 #[test]
 fn jobs_are_values() {
     let token = r#"file=[{path="/etc/token", content="token-file"}]"#;

@@ -13,7 +13,8 @@ use goldsmith::stages::TREE;
 
 use super::deploy_cases::NoHost;
 
-/// What the host lends: its programs, read-only; its documentation is hidden by the tree's own. After `chroot` there is no way back to the rest.
+/// The chroot has the host's programs, read-only. The tree's documentation hides that of the host. After `chroot` the rest of the host
+/// cannot be reached.
 const ENTER: &str = r#"
 mount --make-rprivate /
 mkdir -p "$1/usr" "$1/dev" "$1/proc"
@@ -34,7 +35,7 @@ enter "$1" "$2"
 exit $status
 "#;
 
-/// Apply `recipe` with `overrides` to a tree, then run `look` in it. Standard output is all that both said.
+/// Apply `recipe` with `overrides` to a tree, then run `look` in it. Returns the standard output of both.
 fn apply(overrides: &[&str], look: &str) -> (Output, String) {
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
     let recipe = recipe::load("debian-12-docker", &overrides, &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
@@ -161,7 +162,7 @@ fn what_is_set_is_there() {
     assert!(!said.contains("goldsmith: fail"), "{said}");
 }
 
-/// Documentation and other languages go, copyright files and the directories of manual pages stay.
+/// Documentation and other languages are removed. Copyright files and the directories of manual pages stay.
 #[test]
 fn documentation_is_kept_or_left_out() {
     let look = "cd /usr/share; find doc man locale ! -type d; find man -type d; cat /etc/dpkg/dpkg.cfg.d/no-documentation";
@@ -194,7 +195,7 @@ fn documentation_is_kept_or_left_out() {
     assert!(!all.iter().any(|line| line.starts_with("path-exclude")), "{all:?}");
 }
 
-/// The tools of this machine say why.
+/// The tools of this host print the reason.
 #[test]
 fn what_cannot_be_set_names_itself() {
     for (wanted, why) in [
@@ -222,7 +223,8 @@ fn what_cannot_be_set_names_itself() {
     }
 }
 
-/// mmdebstrap, but for the packages: it brings the host's name into the tree, then runs the hooks, then shows what maintainer scripts see.
+/// mmdebstrap without the packages: it writes the host's name into the tree, runs the hooks, and prints the environment of maintainer
+/// scripts.
 const MMDEBSTRAP: &str = r#"#!/bin/sh
 for tree; do :; done
 mkdir -p "$tree/etc/apt"
@@ -236,7 +238,7 @@ cat /proc/sys/kernel/hostname "$tree/etc/hostname" "$tree/etc/hosts"
 
 #[test]
 fn packages_are_installed_under_a_name_that_no_host_changes() {
-    // As this user; and when that is root, as one who is root of a namespace and no more.
+    // Run it as this user. If that is root, also run it as a user who is only root of a namespace.
     let mut users = vec![unshare()];
     if rustix::process::geteuid().is_root() {
         let mut ordinary = Command::new("setpriv");

@@ -13,7 +13,7 @@ use crate::handover_cases::{Killed, system};
 use crate::kickstart_cases::python_tool;
 use crate::support::GOLDSMITH;
 
-/// A boot sector that writes `goldsmith boots` to the first serial port, again and again: a terminal that is opened late sees it too.
+/// A boot sector that writes `goldsmith boots` to the first serial port repeatedly, so that a terminal that is opened late shows it too.
 pub fn talking_sector() -> Vec<u8> {
     let mut code = vec![
         0x31, 0xc0, 0x8e, 0xd8, // xor ax, ax; mov ds, ax
@@ -36,7 +36,7 @@ pub fn talking_sector() -> Vec<u8> {
     code
 }
 
-/// What `image describe` says of `image`.
+/// The output of `image describe` for `image`.
 fn describe(place: &Place, image: &str, words: &str) -> Output {
     let mut command = Command::new(GOLDSMITH);
     command.args(["image", "describe", image, "--for"]).args(words.split(' ')).current_dir(place.at("."));
@@ -50,7 +50,7 @@ fn described(place: &Place, image: &str, words: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// libvirt's session daemon with a home of its own. As root, which has no session, it is that of the user nobody.
+/// libvirt's session daemon with a separate home. Root has no session, so as root it is the daemon of the user `nobody`.
 pub struct Libvirt<'a> {
     place: &'a Place,
     _daemon: Killed,
@@ -58,7 +58,7 @@ pub struct Libvirt<'a> {
 
 impl<'a> Libvirt<'a> {
     pub fn start(place: &'a Place) -> Self {
-        // Short paths: a socket's has 108 bytes.
+        // The paths are short, because that of a socket has at most 108 bytes.
         for dir in ["home/.config/libvirt", "run"] {
             fs::create_dir_all(place.at(dir)).unwrap();
         }
@@ -100,7 +100,7 @@ impl<'a> Libvirt<'a> {
 }
 
 impl Drop for Libvirt<'_> {
-    /// No machine outlives a test that failed.
+    /// No machine may stay after a failed test.
     fn drop(&mut self) {
         let virsh = |args: &[&str]| Self::command(self.place, "virsh").args(["-c", "qemu:///session"]).args(args).output();
         let names = virsh(&["list", "--name"]).map(|output| output.stdout).unwrap_or_default();
@@ -114,7 +114,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// The first whole line of a terminal that says `wanted`.
+/// The first complete line of a terminal with the text `wanted`.
 pub fn line_of(terminal: &str, wanted: &str) -> String {
     let terminal = File::open(terminal).unwrap();
     let (say, said) = channel();
@@ -131,7 +131,7 @@ pub fn line_of(terminal: &str, wanted: &str) -> String {
 #[test]
 fn libvirt_defines_and_starts_what_is_described() {
     let place = Place::new();
-    // tempfile's directories are their maker's alone.
+    // Only the owner can read the directories of tempfile.
     place.shows("chmod 755 .");
     let odd = "q'\"<&>";
     fs::create_dir(place.at(odd)).unwrap();
@@ -139,7 +139,7 @@ fn libvirt_defines_and_starts_what_is_described() {
     place.shows("goldsmith image export talks talks.qcow2");
     let image = format!("{odd}/a b.qcow2");
     fs::rename(place.at("talks.qcow2"), place.at(&image)).unwrap();
-    // Only UEFI boots it, and there is nothing to boot: that it runs is enough.
+    // Only UEFI boots this disk, and it has no system. The machine only has to run.
     system(&place, "uefi.raw", 0xef, &[("usr/sbin/qemu-ga", "")]);
     for (image, name, more) in [(image.as_str(), "a<b>&'c'", " --memory 128M --cpus 1"), ("uefi.raw", "uefi", " --memory 256M")] {
         fs::write(place.at(format!("{}.xml", &name[..1])), described(&place, image, &format!("libvirt --name {name} --type qemu{more}")))
@@ -176,7 +176,7 @@ fn the_type_is_that_of_what_works_here() {
     );
 }
 
-/// Programs that write the words they get to `calls`, a line for each call and a `|` before each word.
+/// Programs that write their arguments to `calls`, a line for each call and a `|` before each word.
 fn stubs(place: &Place) {
     fs::create_dir_all(place.at("bin")).unwrap();
     for (name, say) in [("openstack", ""), ("qm", ""), ("pvesh", "echo 107")] {
@@ -186,7 +186,7 @@ fn stubs(place: &Place) {
     }
 }
 
-/// What the programs were called with by a shell that runs `lines`.
+/// The calls of the programs by a shell that runs `lines`.
 fn calls(place: &Place, lines: &str) -> Vec<String> {
     let _ = fs::remove_file(place.at("calls"));
     let path = format!("{}:/usr/bin:/bin", place.at("bin").display());
@@ -221,7 +221,7 @@ fn a_shell_calls_the_programs_with_the_words_that_are_meant() {
     assert_eq!(calls(&place, &described(&place, &image, "proxmox --name a_b --memory 4G --cpus 3")), expected);
 }
 
-/// OpenStack's check of an image that somebody uploads (oslo.utils, `safety_check`): prints `safe`, or why it is not.
+/// OpenStack's check of an uploaded image (oslo.utils, `safety_check`): prints `safe`, or the reason why it is not.
 const SAFETY: &str = r"
 import sys
 from oslo_utils.imageutils import format_inspector
@@ -300,6 +300,6 @@ fn what_no_document_can_say_is_refused() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(status), 0), "{image:?} {words}: {stderr}");
         assert!(stderr.contains(said) && !stderr.contains('\u{1b}'), "{image:?} {words}: {stderr}");
     }
-    // A comma is nothing to the others.
+    // The other receivers accept a comma.
     assert!(described(&place, "c,d.raw", "openstack").contains("c,d.raw"));
 }

@@ -1,4 +1,4 @@
-//! `goldsmith image diff`: what it tells of two disks, against what was changed in the tree that the second was made of.
+//! `goldsmith image diff`: the reported differences of two disks, compared with the changes to the tree of the second.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt, lchown, symlink};
@@ -53,7 +53,7 @@ fn attribute(tree: &Path, path: &str, name: &str, value: &[u8]) {
     rustix::fs::lsetxattr(tree.join(path), name, value, XattrFlags::empty()).unwrap();
 }
 
-/// What `image diff` says of a system and the same one after `change`.
+/// The output of `image diff` for a system and the same one after `change`.
 fn said(change: impl Fn(&Path), words: &[&str]) -> String {
     let place = TempDir::new().unwrap();
     let (before, after) = (place.path().join("before"), place.path().join("after"));
@@ -61,7 +61,7 @@ fn said(change: impl Fn(&Path), words: &[&str]) -> String {
         fs::create_dir(tree).unwrap();
         system(tree);
     }
-    // Times are no difference.
+    // Other times do not count as a difference.
     fs::write(after.join("usr/bin/other"), "other").unwrap();
     change(&after);
     make_disk(&before, &place.path().join("a.raw"));
@@ -71,7 +71,7 @@ fn said(change: impl Fn(&Path), words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The lines for people, without that of the room that files take.
+/// The lines for people, without the line about the space of files.
 fn lines(change: impl Fn(&Path)) -> Vec<String> {
     said(change, &[]).lines().filter(|line| !line.starts_with("used: ")).map(|line| line.trim().to_owned()).collect()
 }
@@ -81,7 +81,7 @@ fn what_is_the_same_has_no_difference() {
     assert_eq!(lines(|_| {}), ["nothing differs but times"]);
 }
 
-/// A change of the tree, and the lines that must be said of it.
+/// A change of the tree, and the lines that it must cause.
 type Case = (fn(&Path), &'static [&'static str]);
 
 const CASES: &[Case] = &[
@@ -149,7 +149,7 @@ const CASES: &[Case] = &[
     ),
     (|tree| attribute(tree, "usr/bin/other", "security.selinux", b"system_u:object_r:bin_t:s0\0"), &["files", "~ /usr/bin/other  label"]),
     (|tree| attribute(tree, "usr/bin/other", "user.note", b"x"), &["files", "~ /usr/bin/other  attribute user.note"]),
-    // What a guest left in a name does not reach the terminal.
+    // Control characters in a name must not reach the terminal.
     (|tree| put(tree, "usr/bin/\u{1b}[2J", ""), &["files", "+ /usr/bin/"]),
 ];
 
@@ -160,7 +160,7 @@ fn each_change_is_told_and_nothing_else() {
     }
 }
 
-/// A package and a sysctl: the package's files, where `/bin` is a link, and dpkg's records are no differences of their own.
+/// A package and a sysctl: the package's files (`/bin` is a link) and dpkg's records do not count as separate differences.
 fn one_package_and_one_sysctl(tree: &Path) {
     edit(tree, "var/lib/dpkg/status", "1.0-1", "1.1-1");
     put(tree, "usr/bin/tool", "version 2, larger");
@@ -210,7 +210,7 @@ fn text_is_shown_where_everybody_may_read_it() {
     assert!(!found.contains("$other") && !found.contains("password = 1"), "{found}");
 }
 
-/// Filesystems of two images have other ids, and their files name them: that is no difference, and what else stands there is.
+/// Filesystems of two images have different ids, and files name these. That is not a difference, but other changes in these files are.
 #[test]
 fn ids_of_filesystems_are_no_difference() {
     let place = TempDir::new().unwrap();
@@ -237,13 +237,13 @@ fn ids_of_filesystems_are_no_difference() {
     assert_eq!(lines(["defaults", "noatime"]), ["files", "~ /etc/fstab  content", "1 of ids of filesystems"]);
 }
 
-/// Two images over one: what both have from it is not read, and what one of them wrote over it is found.
+/// Two overlays on one image: clusters that both have from it are not read, and clusters that one of them has written are found.
 #[test]
 fn what_two_overlays_share_is_not_read() {
     let place = TempDir::new().unwrap();
     let at = |name: &str| place.path().join(name);
     system(&at("tree"));
-    // Compressible, and no two clusters alike.
+    // The content can be compressed, and no two clusters are equal.
     let large: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
     put(&at("tree"), "usr/lib/large", &large);
     make_disk(&at("tree"), &at("base.raw"));
@@ -261,7 +261,7 @@ fn what_two_overlays_share_is_not_read() {
             text.lines().filter(|line| !line.starts_with("image file")).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
         };
         if format == "qcow2" {
-            // Whoever unpacks this cluster fails.
+            // Unpacking this cluster must fail.
             let stored = Disk::open(&at(base)).unwrap().bytes().stored(offset, 1).unwrap().1.unwrap();
             assert!(stored.unpacked.is_some(), "{stored:?}");
             let file = File::options().write(true).open(at(base)).unwrap();

@@ -1,5 +1,5 @@
-//! The guest's scripts against what EL7's commands know (`tests/rehearsal/el7-commands.toml`). The rehearsal's guest refuses the same, by
-//! wrappers that are made of the same table; here every line is looked at, also those that no rehearsal comes to.
+//! Checks the guest's scripts against the options of EL7's commands (`tests/rehearsal/el7-commands.toml`). In the rehearsal's guest,
+//! wrappers made from the same table refuse the same calls. Here every line is checked, also those that no rehearsal runs.
 
 mod scripts;
 mod shell;
@@ -12,7 +12,7 @@ use std::process::Command;
 use scripts::{Text, scripts, unknown};
 use table::Table;
 
-/// What EL7 would not do of these scripts.
+/// The calls in these scripts that EL7 would refuse.
 fn complaints(table: &Table, texts: &[Text]) -> Vec<String> {
     let read: Vec<_> = texts.iter().map(|text| shell::read(&text.text)).collect();
     let functions: HashSet<String> = read.iter().flat_map(|script| script.functions.iter().cloned()).collect();
@@ -32,7 +32,7 @@ fn el7_knows_every_command_and_option_of_the_guests_scripts() {
     let texts = scripts(&table);
     let found = complaints(&table, &texts);
     assert!(found.is_empty(), "{}", found.join("\n"));
-    // A reader that finds nothing would find nothing wrong.
+    // A reader that finds no script would find no fault either.
     for place in [
         "kickstart/configure.sh",
         "src/stages/seal.sh",
@@ -51,8 +51,8 @@ fn el7_knows_every_command_and_option_of_the_guests_scripts() {
     assert_eq!(unknown(), [""; 0], "scripts that nobody looks at");
 }
 
-/// What EL7's releases of these commands lack, each put where a script would have it: the file, the line that is changed, the new one, and
-/// what is said.
+/// Features that EL7's versions of these commands lack, each at a place in a script: the file, the line that is changed, the new line, and
+/// the complaint.
 const LACKING: &[(&str, &str, &str, &str)] = &[
     ("src/stages/seal.sh", "\nsync\n", "\nfstrim --quiet-unsupported /\n", "fstrim --quiet-unsupported came with util-linux 2.36"),
     (
@@ -137,7 +137,7 @@ fn what_el7_lacks_is_told_from_any_script() {
     }
 }
 
-/// Command lines that EL7 takes, and such that it refuses.
+/// Command lines, and whether EL7 accepts them.
 const LINES: &[(&str, bool)] = &[
     ("cp -a --reflink=auto x y", true),
     ("cp --reflink=never x y", false),
@@ -178,7 +178,7 @@ const LINES: &[(&str, bool)] = &[
     ("yum advisory", false),
 ];
 
-/// What the rehearsal's guest refuses is what the scripts are held against: two readers of one table.
+/// The rehearsal's guest refuses exactly the calls that this test complains about: both read the same table.
 #[test]
 fn the_wrappers_of_the_rehearsal_refuse_the_same() {
     let table = Table::load();

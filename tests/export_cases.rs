@@ -1,4 +1,4 @@
-//! `goldsmith image export`: what foreign programs say of the files, and that they show the disk they were made of.
+//! `goldsmith image export`: other programs accept the files and show the disk that they were made from.
 
 mod ova;
 mod vhd;
@@ -42,7 +42,7 @@ impl Place {
         Command::new(program).args(words).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir(&self.0).output().unwrap()
     }
 
-    /// What a program prints that must succeed.
+    /// The output of a program that must succeed.
     #[track_caller]
     pub fn shows(&self, line: &str) -> String {
         let output = self.run(line);
@@ -51,7 +51,7 @@ impl Place {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// A raw disk of `size` bytes that has `parts` (offset, bytes) and is else a hole.
+    /// A raw disk of `size` bytes with `parts` (offset, bytes). The rest is a hole.
     pub fn disk(&self, name: &str, size: u64, parts: &[Part]) {
         let file = File::create(self.at(name)).unwrap();
         file.set_len(size).unwrap();
@@ -60,7 +60,8 @@ impl Place {
         }
     }
 
-    /// Exported as `format`, the disk `disk` gives the same bytes on all processors and on one, and so does `form`, another form of it.
+    /// Check that the disk `disk` exported as `format` gives the same bytes on all processors and on one, and that `form`, another form of
+    /// the disk, gives them too.
     #[track_caller]
     pub fn gives_the_same(&self, form: &str, format: &str) {
         let sources =
@@ -83,7 +84,7 @@ impl Place {
     }
 }
 
-/// Bytes that no codec makes shorter.
+/// Bytes that cannot be compressed.
 pub fn noise(length: u64) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -97,10 +98,10 @@ pub fn text(length: u64) -> Vec<u8> {
     (0u64..).flat_map(|number| format!("line {number}, {}\n", number * number).into_bytes()).take(length as usize).collect()
 }
 
-/// Bytes and where they are.
+/// An offset and the bytes there.
 pub type Part = (u64, Vec<u8>);
 
-/// The disks on which a writer of clusters, tables and frames may stumble.
+/// Disks at the limits of a writer of clusters, tables and frames.
 pub fn disks() -> Vec<(&'static str, u64, Vec<Part>)> {
     let gib = 1024 * MIB;
     vec![
@@ -128,7 +129,8 @@ fn stored(parts: &[Part]) -> u64 {
     parts.iter().filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0)).map(|(_, bytes)| bytes.len() as u64 + 8192).sum()
 }
 
-/// QEMU shows `disk` in the file `name` of the format `format`, zeros behind it, as a disk of `size` bytes. Gives what it says of the file.
+/// Check that QEMU shows `disk` in the file `name` of the format `format`, with zeros behind it, as a disk of `size` bytes. Returns QEMU's
+/// information about the file.
 #[track_caller]
 fn shown_by_qemu(place: &Place, format: &str, name: &str, size: u64) -> serde_json::Value {
     place.shows(&format!("qemu-img compare -f raw -F {format} disk {name}"));
@@ -151,7 +153,7 @@ fn qcow2_shows_the_disk_and_qemu_finds_no_fault() {
             assert_eq!(info["virtual-size"], size.next_multiple_of(512), "{name}");
             let kind = if compression == "zstd" { "zstd" } else { "zlib" };
             assert_eq!(info["format-specific"]["data"]["compression-type"], kind, "{name}");
-            // Our own reader as well.
+            // goldsmith's reader shows it as well.
             place.shows("goldsmith image export to.qcow2 back.raw");
             place.shows("qemu-img compare -f raw -F raw disk back.raw");
             fs::remove_file(place.at("to.qcow2")).unwrap();
@@ -160,8 +162,8 @@ fn qcow2_shows_the_disk_and_qemu_finds_no_fault() {
     }
 }
 
-/// Inflates every compressed cluster of the qcow2 files with a window of 4 KiB, by steps of 100 bytes, so that zlib finds no match in what it has
-/// put out before. Prints how many clusters it has inflated.
+/// Inflates every compressed cluster of the qcow2 files with a window of 4 KiB, by steps of 100 bytes, so that zlib finds no match in its
+/// earlier output. Prints the number of inflated clusters.
 const WINDOW: &str = r#"
 import struct, sys, zlib
 def stream(packed, bits):
@@ -232,7 +234,7 @@ fn raw_is_the_disk_with_holes() {
         place.shows("goldsmith image export disk to.img");
         place.shows("qemu-img compare -f raw -F raw disk to.img");
         let metadata = fs::metadata(place.at("to.img")).unwrap();
-        // As long as the disk, to the byte, and no larger on the host than what is no zeros.
+        // The file has exactly the length of the disk, and on the host it takes no more space than the data that is not zeros.
         assert_eq!(metadata.len(), size, "{name}");
         assert!(metadata.blocks() * 512 <= stored(&parts), "{name}");
         fs::remove_file(place.at("to.img")).unwrap();
@@ -242,7 +244,7 @@ fn raw_is_the_disk_with_holes() {
 #[test]
 fn raw_zst_is_unpacked_by_zstd_and_has_a_table_of_its_frames() {
     let place = Place::new();
-    // Nobody unpacks terabytes of zeros in a test.
+    // Disks with terabytes of zeros are left out, because unpacking them would take too long.
     for (name, size, parts) in disks().into_iter().filter(|(_, size, _)| *size < TIB) {
         place.disk("disk", size, &parts);
         place.shows("goldsmith image export disk to.raw.zst");
@@ -257,7 +259,7 @@ fn raw_zst_is_unpacked_by_zstd_and_has_a_table_of_its_frames() {
         let frames = number(end - 9);
         let table = end - 9 - 8 * frames;
         assert_eq!((number(table - 8), number(table - 4)), (0x184d_2a5e, 8 * frames + 9), "{name}");
-        // Each frame for itself, by the table alone.
+        // Each frame is unpacked separately, using only the table.
         let (mut packed, mut unpacked) = (0, 0);
         let disk = File::open(place.at("disk")).unwrap();
         for frame in 0..frames {
@@ -377,7 +379,7 @@ fn what_cannot_be_exported_is_told_and_nothing_is_left() {
 #[test]
 fn a_disk_that_is_too_large_for_the_host_is_refused_before_anything_is_written() {
     let place = Place::new();
-    // A filesystem of 8 MiB, of which the disk takes none.
+    // A filesystem of 8 MiB. The disk is not on it.
     fs::create_dir(place.at("small")).unwrap();
     place.disk("disk", 64 * MIB, &[(0, noise(20 * MIB))]);
     let script = format!("mount -t tmpfs -o size=8m none small && {GOLDSMITH} image export disk small/to.raw; echo $?; ls -A small");

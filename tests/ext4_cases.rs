@@ -1,4 +1,4 @@
-//! ext4, ext3 and ext2 against those who know them: mke2fs, the kernel through a loop mount, debugfs, e2fsck.
+//! ext4, ext3 and ext2, compared with other implementations: mke2fs, the kernel through a loop mount, debugfs, e2fsck.
 
 mod damage;
 mod filled;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::faults::possible;
 use crate::mounted_tree::*;
 
-/// Whether this host lets us mount an ext4; says so when not.
+/// Whether this host allows mounting an ext4. Prints a message if not.
 fn can_mount(dir: &TempDir) -> bool {
     run(dir, "truncate -s 8M @/tried && mke2fs -q -F -t ext4 @/tried && mkdir -p @/m");
     let _loops = loop_devices();
@@ -20,7 +20,8 @@ fn can_mount(dir: &TempDir) -> bool {
     possible(&["sh", "-c", &line], "only root can mount an ext4")
 }
 
-/// Our free and used bytes, as statfs(2) counts them: it leaves out the filesystem's own blocks, but not among the free ones.
+/// The free and used bytes in goldsmith, as statfs(2) counts them: it does not count the metadata blocks of the filesystem, except free
+/// ones.
 fn free_by_kernel(top: &Path) -> u64 {
     let counted = rustix::fs::statvfs(top).unwrap();
     counted.f_bfree * counted.f_frsize

@@ -1,7 +1,7 @@
-//! The facts of CentOS 7.5 and its installer that goldsmith rests on, each with the tests that fail when it is forgotten.
+//! The facts about CentOS 7.5 and its installer that goldsmith relies on, each with the tests that fail when it is not respected.
 //!
-//! [`traps`] lists what people fall into, [`endings`] how an installation ends and what it says. The tables are checked: every test they
-//! name is one.
+//! [`traps`] lists frequent mistakes, [`endings`] the ends of an installation and its messages. The tables are checked: every test that
+//! they name exists.
 
 mod endings;
 mod guest;
@@ -14,11 +14,11 @@ mod traps;
 use std::fs;
 use std::path::Path;
 
-/// What holds a fact.
+/// The tests of a fact.
 enum Held {
     /// Tests, as `FILE: NAME` below the repository's root. Each fails when the rule is broken.
     By(&'static [&'static str]),
-    /// Nothing here can, and why.
+    /// No test here can check it, for this reason.
     Not(&'static str),
 }
 
@@ -35,7 +35,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Whether `text` has a test of that name which is run.
+/// Whether `text` has a test of that name that is not ignored.
 fn has_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let head = |line: &&str| line.strip_prefix("async ").unwrap_or(line).starts_with(&format!("fn {name}("));
@@ -46,7 +46,7 @@ fn has_test(text: &str, name: &str) -> bool {
     })
 }
 
-/// Those of `tests` that are none.
+/// The entries of `tests` that do not exist.
 fn missing<'a>(tests: impl IntoIterator<Item = &'a &'static str>) -> Vec<&'a str> {
     let is_one = |test: &str| test.split_once(": ").is_some_and(|(file, name)| has_test(&read(file), name));
     tests.into_iter().copied().filter(|test| !is_one(test)).collect()

@@ -1,4 +1,4 @@
-//! FAT against mtools and mkfs.vfat: what we read is what mcopy copies out, in the place where the system mounts it.
+//! FAT, compared with mtools and mkfs.vfat: goldsmith reads the files that mcopy copies out, at the directory where the system mounts it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::mounted_tree::run;
 
-/// Byte of the disk at which the FAT begins, and the ext4 behind it.
+/// The offsets on the disk of the FAT, and of the ext4 behind it.
 const FAT_START: u64 = 1 << 20;
 const ROOT_START: u64 = 101 << 20;
 
@@ -26,7 +26,7 @@ fn disk(dir: &TempDir, bits: u32, megabytes: u64, options: &str) -> PathBuf {
     dir.path().join("disk")
 }
 
-/// Files below `top`, by their paths, with what they hold; a directory holds nothing.
+/// Files below `top`, by their paths, with their content; a directory has none.
 fn on_host(top: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let (mut found, mut waiting) = (BTreeMap::new(), vec![top.to_owned()]);
     while let Some(path) = waiting.pop() {
@@ -80,7 +80,7 @@ fn what_mtools_wrote_is_read_back() {
             let original = dir.path().join("tree").join(path.strip_prefix("/boot/efi").unwrap());
             let modified = fs::metadata(&original).unwrap_or_else(|_| panic!("{what}: {}", path.display())).modified().unwrap();
             let modified = modified.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
-            // mtools writes local time, which is UTC here, of files only; a time is counted in pairs of seconds.
+            // mtools writes times of files only, in local time, which is UTC here. A time has a resolution of two seconds.
             assert!(metadata.kind == FileKind::Directory || (modified - metadata.modified).abs() <= 2, "{what}: {}", path.display());
             assert_eq!((metadata.mode, metadata.uid, metadata.gid), (0o755, 0, 0), "{what}: {}", path.display());
             assert!(root.xattrs(&path).unwrap().is_empty());
@@ -89,7 +89,7 @@ fn what_mtools_wrote_is_read_back() {
         let expected = on_host(&dir.path().join("tree"));
         assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{what}");
         assert!(found == expected, "{what}");
-        // Case does not matter, and the short name is a name too.
+        // Case does not matter, and the short name works too.
         for name in ["efi/boot/bootx64.efi", "EFI/Boot/BootX64.efi", "UPPER.txt", "LOWER.TXT", "many/FILENU~1", "names/N"] {
             assert!(root.exists(Path::new("/boot/efi").join(name)).unwrap(), "{what}: {name}");
         }
@@ -115,7 +115,7 @@ fn chains_without_end_and_other_damage_are_said() {
     let (directory, file) = (first("many"), first("EFI/BOOT/BOOTX64.EFI"));
     let entry = |cluster: u64| FAT_START + table + cluster * 2;
     for (at, value, reads, expected) in [
-        // A directory, and a file, whose chain leads back to its start; and out of the volume.
+        // A directory and a file with a chain that leads back to its start, or out of the volume.
         (entry(directory), directory as u16, "/boot/efi/many/x", "begins a "),
         (entry(file), 0xfff0, "/boot/efi/EFI/BOOT/BOOTX64.EFI", "is no cluster of the volume"),
         (entry(file), 0, "/boot/efi/EFI/BOOT/BOOTX64.EFI", "is no cluster of the volume"),
@@ -127,7 +127,7 @@ fn chains_without_end_and_other_damage_are_said() {
         let error = Root::open(&Disk::open(&path).unwrap()).unwrap().read(reads, 1 << 20).unwrap_err().to_string();
         assert!(error.contains(expected), "{reads}: {error}");
     }
-    // A boot sector that cannot be leaves the rest readable.
+    // With an impossible boot sector, the rest of the disk is still readable.
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.write_all_at(&bytes, 0).unwrap();
     file.write_all_at(&[0], FAT_START + 13).unwrap();
@@ -138,8 +138,8 @@ fn chains_without_end_and_other_damage_are_said() {
     assert!(unmounted.ends_with("its first sector holds values that cannot be"), "{unmounted}");
 }
 
-/// The mark that Linux sets while a FAT is mounted writable: told with its place, taken away where everything was synced, and nothing else
-/// of the disk changes. fsck.vfat judges.
+/// Linux sets a mark while a FAT is mounted writable. The mark is reported with its place. When everything was synced it is removed, and
+/// nothing else on the disk changes. fsck.vfat checks the result.
 #[test]
 fn the_mark_of_a_fat_that_was_not_unmounted_is_told_and_taken_away() {
     let dir = tempfile::tempdir().unwrap();

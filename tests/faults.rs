@@ -1,4 +1,4 @@
-//! What goes wrong: each fault ends with its exit code, one line of cause, one of remedy, and nothing half-made.
+//! Each fault ends with its exit code, one line of cause and one of remedy, and leaves nothing unfinished.
 
 mod input;
 mod host;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::fixture;
 use crate::support::{Ended, Run, goldsmith};
 
-/// The least recipe that is built for real: 40 s less than one with Docker.
+/// The smallest recipe that is built for real. It takes 40 s less than one with Docker.
 const SMALL: &str = "\
 schema = 1
 name = \"small\"
@@ -27,7 +27,7 @@ root = \"locked\"
 locale = \"C.UTF-8\"
 ";
 
-/// For whatever boots: an emulated guest on a busy host.
+/// For tests that boot: an emulated guest on a busy host.
 const MACHINE: Duration = Duration::from_secs(600);
 
 /// `goldsmith` with a private store, and [`SMALL`] in its working directory as `small.toml`.
@@ -44,7 +44,7 @@ fn of_fixture(args: &[&str]) -> Run {
     run
 }
 
-/// Make `store` in `dir`: one whose secret is the fixture's and whose layers are links to the first `count` of its own.
+/// Make `store` in `dir`, with the fixture's secret and links to its first `count` layers.
 fn store_with_layers(dir: &Path, count: usize) {
     let root = fixture::root_override(&fixture::fixture().key);
     let plan = fixture::goldsmith(&["plan", "--json", "debian-12-docker", "--set", &root]).output().unwrap();
@@ -59,7 +59,7 @@ fn store_with_layers(dir: &Path, count: usize) {
     }
 }
 
-/// What was said of the failure: standard error without the progress before it. The working directory is written `[DIR]`.
+/// The message about the failure: standard error without the progress before it. The working directory is written as `[DIR]`.
 pub fn told(ended: &Ended) -> String {
     let text = ended.stderr.replace(ended.dir().to_str().unwrap(), "[DIR]");
     text.find("error: ").map_or(text.clone(), |at| text[at..].to_owned())
@@ -82,14 +82,14 @@ pub fn failed(ended: &Ended, status: i32, cause: &str, remedy: &str) {
     }
 }
 
-/// Nothing in `dir` is in the making.
+/// Check that nothing in `dir` is unfinished.
 #[track_caller]
 fn nothing_unfinished(dir: &Path) {
     let unfinished: Vec<_> = names(dir).into_iter().filter(|name| name.contains(".new-")).collect();
     assert!(unfinished.is_empty(), "{}: {unfinished:?}", dir.display());
 }
 
-/// The names in `dir`, sorted; none when it is not there.
+/// The names in `dir`, sorted; none when it does not exist.
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -106,7 +106,7 @@ pub fn evidence(ended: &Ended) -> PathBuf {
     ended.dir().join(name)
 }
 
-/// Whether this host lets us do something that a test needs; says so when not.
+/// Whether this host allows something that a test needs. Prints a message if not.
 #[expect(clippy::print_stderr, reason = "a test that is passed over must say why")]
 pub fn possible(command: &[&str], why: &str) -> bool {
     let tried = Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()).output();

@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// What the image's root account was given.
+/// The password of the image's root account.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The image and what went into it.
+/// The image and its inputs.
 pub struct Fixture {
     /// The artifact's directory.
     pub artifact: PathBuf,
@@ -20,7 +20,7 @@ pub struct Fixture {
     pub key: PathBuf,
 }
 
-/// Where machines of tests live.
+/// The directory for the machines of tests.
 pub fn place() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/vm")
 }
@@ -37,7 +37,7 @@ pub fn goldsmith(arguments: &[&str]) -> Command {
     command
 }
 
-/// The fixture, built when it is not there yet or its recipe or packages have changed.
+/// The fixture. It is built when it does not exist yet, or when its recipe or packages have changed.
 pub fn fixture() -> &'static Fixture {
     static FIXTURE: OnceLock<Fixture> = OnceLock::new();
     FIXTURE.get_or_init(|| {
@@ -63,13 +63,14 @@ const MACHINE_TESTS: usize = 2;
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-/// What a test with machines may take. A longer one hangs, and ends the whole run: it would say nothing until the run is ended from outside.
+/// The longest time of a test with machines. A longer test counts as hanging and ends the whole run, because otherwise it would print
+/// nothing until the run is ended from outside.
 const LONGEST: Duration = Duration::from_secs(45 * 60);
 
 /// The right to run machines, until it is dropped.
 #[derive(Debug)]
 pub struct Machines {
-    /// Dropped, it ends the clock.
+    /// On drop, it stops the clock.
     _ended: mpsc::Sender<()>,
 }
 
@@ -83,7 +84,7 @@ pub fn machines() -> Machines {
     thread::spawn(move || {
         if end.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
             let processes = Command::new("ps").args(["-eo", "pid,ppid,stat,etime,args"]).output().map(|output| output.stdout);
-            // What is printed would be kept with the test's own output, which nothing shows any more.
+            // `println!` would add to the captured output of the test, which is never shown in this case.
             let _ = writeln!(io::stderr(), "{test} hangs: it has had machines for {LONGEST:?}");
             let _ = io::stderr().write_all(&processes.unwrap_or_default());
             std::process::exit(1);
@@ -99,13 +100,13 @@ impl Drop for Machines {
     }
 }
 
-/// Whether `marker` stands anywhere on the disk `image`, as qemu-img reads it.
+/// Whether `marker` is anywhere on the disk `image`, as qemu-img reads it.
 pub fn holds(image: &Path, marker: &[u8]) -> bool {
     let raw = place().join("searched.raw");
     let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).args([image, &raw]).output().unwrap();
     assert!(converted.status.success(), "{converted:?}");
     let mut file = fs::File::open(&raw).unwrap();
-    // The end of each chunk stands before the next.
+    // The end of each chunk is kept before the next, so that a marker across the border is found.
     let (mut chunk, mut kept, mut found) = (vec![0; 1 << 20], Vec::new(), false);
     while let Ok(read @ 1..) = file.read(&mut chunk)
         && !found

@@ -1,4 +1,4 @@
-//! Images as other programs write them: what QEMU shows of them is what goldsmith reads.
+//! Images written by other programs: goldsmith reads the bytes that QEMU shows.
 
 mod foreign;
 mod subclusters;
@@ -9,13 +9,14 @@ use std::path::Path;
 
 use goldsmith::image::Disk;
 
-/// `disk` shows the bytes of the file `raw`, and tells the truth about its holes and about where they are stored. How many holes it knows.
+/// Check that `disk` shows the bytes of the file `raw`, and that its holes and the places of its stored bytes are correct. Returns the
+/// number of holes.
 #[track_caller]
 fn shows(disk: &Disk, raw: &Path) -> usize {
     let expected = std::fs::read(raw).unwrap();
     let bytes = disk.bytes();
     assert_eq!(bytes.len(), expected.len() as u64);
-    // Odd pieces: no boundary of the format is a boundary of theirs.
+    // The pieces have an odd size, so that their borders are not those of the format.
     let (mut at, mut piece) = (0, vec![0; 100_003]);
     while at < expected.len() {
         let count = piece.len().min(expected.len() - at);

@@ -1,4 +1,5 @@
-//! The free space of filesystems, as the programs that made them count it, and the data of deleted files, which must not leave.
+//! The free space of filesystems, as the programs that made them count it, and the data of deleted files, which must not get into an
+//! export.
 
 use std::fs;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
 
-/// Run `line` with `@` standing for the directory. Gives what it printed; it must succeed.
+/// Run `line`, in which `@` stands for the directory. Returns its output; it must succeed.
 #[track_caller]
 fn run(dir: &TempDir, line: &str) -> String {
     let line = line.replace('@', dir.path().to_str().unwrap());
@@ -31,7 +32,7 @@ fn sparse(path: &Path, bytes: u64) {
     fs::File::create(path).unwrap().set_len(bytes).unwrap();
 }
 
-/// The number after `label` in what dumpe2fs said.
+/// The number after `label` in the output of dumpe2fs.
 fn field(text: &str, label: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(label)).and_then(|rest| rest.trim().parse().ok()).unwrap_or_else(|| panic!("{label}"))
 }
@@ -62,7 +63,7 @@ fn ext4s_free_blocks_are_those_of_dumpe2fs() {
     for number in 0..300usize {
         fs::write(dir.path().join(format!("tree/{number}")), vec![7; number * 977]).unwrap();
     }
-    // What mke2fs 1.42.9 of EL7 makes, what we make, and the forms in which bitmaps and descriptors differ.
+    // The features of mke2fs 1.42.9 of EL7, those of goldsmith, and those for which bitmaps and descriptors differ.
     let el7 = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,uninit_bg,\
                dir_nlink,extra_isize";
     for (size, options) in [
@@ -85,7 +86,7 @@ fn ext4s_free_blocks_are_those_of_dumpe2fs() {
         let disk = dir.path().join("disk");
         let _ = fs::remove_file(&disk);
         run(&dir, &format!("mke2fs -q -F {options} -E lazy_itable_init=1 -d @/tree @/disk {size}"));
-        // Holes in what is used, in a bitmap that was written.
+        // Free blocks between used ones, in a bitmap that was written.
         let commands: String = (0..300).step_by(3).map(|number| format!("rm /{number}\n")).collect();
         fs::write(dir.path().join("commands"), commands).unwrap();
         run(&dir, "debugfs -w -f @/commands @/disk");
@@ -111,7 +112,7 @@ fn ext4_that_is_not_understood_or_not_at_rest_is_said() {
     let error = FreeSpace::of(&Disk::open(&disk).unwrap()).unwrap_err().to_string();
     assert!(error.contains("group 0 says that 1 blocks are free, and its bitmap says"), "{error}");
 
-    // Claims that would cost memory: more groups than the other count says, descriptors that are too large.
+    // Values that would cost memory: more groups than the other count has, descriptors that are too large.
     for (at, bytes) in [(0x24, 1_u32.to_le_bytes().to_vec()), (0xfe, 1024_u16.to_le_bytes().to_vec()), (0x58, vec![0, 0])] {
         run(&dir, "mke2fs -q -F -t ext4 @/disk 200M");
         fs::File::options().write(true).open(&disk).unwrap().write_all_at(&bytes, 1024 + at).unwrap();
@@ -145,7 +146,7 @@ fn fats_free_clusters_are_those_of_fsck() {
     }
 }
 
-/// How often `marker` stands in `path`, read as qemu-img reads it.
+/// The number of times that `marker` is in `path`, as qemu-img reads it.
 fn count(dir: &TempDir, path: &str, marker: &[u8]) -> usize {
     run(dir, &format!("qemu-img convert -O raw {path} @/raw"));
     let bytes = fs::read(dir.path().join("raw")).unwrap();
@@ -158,7 +159,7 @@ fn disk_with_deleted_markers(dir: &TempDir, marker: &[u8]) -> PathBuf {
     let small = marker.repeat(4096 / marker.len());
     fs::create_dir(dir.path().join("tree")).unwrap();
     for number in 0..64 {
-        // Neighbours that stay: each fills a block, so that sixteen share a cluster of 64 KiB.
+        // Neighbouring files that stay: each fills a block, so that sixteen share a cluster of 64 KiB.
         let content = if number % 16 == 5 { small.clone() } else { vec![b'x'; 4096] };
         fs::write(dir.path().join(format!("tree/{number:02}")), content).unwrap();
     }
@@ -204,11 +205,11 @@ fn what_was_deleted_is_nowhere_in_the_flat_image() {
         assert_eq!(FreeSpace::of(&disk).unwrap(), free);
         assert_eq!(free.first_leftover(&disk).unwrap(), None);
     }
-    // Nor in what no guest reads: the file's own bytes, past its clusters.
+    // The marker is not in bytes that no guest reads either: those of the file itself, outside of its clusters.
     let bytes = fs::read(dir.path().join("plain")).unwrap();
     assert_eq!(bytes.windows(marker.len()).filter(|window| window == marker).count(), per_page);
 
-    // What stays is as it was.
+    // The other files are unchanged.
     run(&dir, "qemu-img convert -O raw @/flat @/raw && e2fsck -fn '@/raw?offset=84934656'");
     run(&dir, "dd if=@/raw of=@/esp bs=1M skip=1 count=64 conv=notrunc status=none && mcopy -n -i @/esp ::b @/b && cmp @/b @/small");
     run(&dir, "dd if=@/raw of=@/swap bs=1M skip=65 count=16 conv=notrunc status=none && blkid -p -s TYPE @/swap | grep swap");

@@ -1,5 +1,5 @@
-//! FAT16, FAT32, XFS of version 4 and LVM, made by their own programs and filled by a kernel that still knows them: a guest's. What it
-//! shows of every file is what we read.
+//! FAT16, FAT32, XFS of version 4 and LVM, made by their own programs and filled by the kernel of a guest, which still supports them.
+//! goldsmith must read every file as that kernel shows it.
 //!
 //! This host's kernel may have no FAT, no device mapper, and from Linux 6.18 on no XFS of version 4.
 
@@ -23,9 +23,9 @@ use goldsmith::machine::watch::Limits;
 use crate::fixture::{fixture, machines};
 use crate::mounted_tree::{Seen, Tree, assert_same, kind_of, run, shown_by_us};
 
-/// MiB of the partitions: FAT16, FAT32, XFS, XFS without types in directories, two physical volumes.
+/// Sizes of the partitions in MiB: FAT16, FAT32, XFS, XFS without types in directories, two physical volumes.
 const PARTITIONS: [u64; 6] = [64, 120, 320, 320, 400, 400];
-/// What runs there, with the libraries it needs.
+/// The programs that run there. Their libraries are added.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/lvm", "/usr/sbin/mkfs.fat", "/usr/sbin/mkfs.xfs"];
 
 /// Files for the guest: scripts, programs of this host with their libraries, and the loader that starts them.
@@ -90,12 +90,12 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-/// A path, or a name, or a value as `list.pl` writes it behind an `x`.
+/// A path, name or value, as `list.pl` writes it behind an `x`.
 fn path(field: &str) -> PathBuf {
     Path::new("/").join(PathBuf::from(std::ffi::OsString::from_vec(bytes(field.strip_prefix('x').unwrap()))))
 }
 
-/// What `list.pl` wrote.
+/// The tree in the output of `list.pl`.
 fn listed(text: &str) -> Tree {
     let mut tree = Tree::new();
     assert!(text.ends_with("\nend\n"), "the listing is cut off");
@@ -123,7 +123,7 @@ fn listed(text: &str) -> Tree {
     tree
 }
 
-/// FAT has no inodes and no links, and no size of a directory: what the kernel makes up is not compared.
+/// FAT has no inodes, no links and no sizes of directories. The kernel invents these values, so they are not compared.
 fn without_what_fat_lacks(tree: &mut Tree) {
     for (_, seen) in tree.iter_mut().filter(|(path, _)| path.starts_with("/fat16") || path.starts_with("/fat32")) {
         seen.identity = Identity { inode: 0, links: 1 };

@@ -1,5 +1,5 @@
-//! `goldsmith image export` for Google, Vagrant and KubeVirt, judged by what reads the files there or is nearest to it: GNU tar, Python, Vagrant,
-//! skopeo and Docker's registry.
+//! `goldsmith image export` for Google, Vagrant and KubeVirt, checked with the programs that read the files there, or similar ones: GNU
+//! tar, Python, Vagrant, skopeo and Docker's registry.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,7 @@ use crate::support::{GOLDSMITH, goldsmith, make_disk};
 
 const GIB: u64 = 1 << 30;
 
-/// A boot sector: code that does nothing, for the firmware to go by.
+/// A boot sector with code that does nothing. Its presence shows which firmware the disk is for.
 fn boot_sector() -> Vec<u8> {
     let mut sector = vec![0; 512];
     sector[..2].copy_from_slice(&[0xeb, 0xfe]);
@@ -43,7 +43,7 @@ pub fn system(place: &Place, name: &str, kind: u8, tree: &[(&str, &str)]) {
     fs::remove_file(place.at("filesystem")).unwrap();
 }
 
-/// What a Python program prints, as JSON.
+/// The output of a Python program, as JSON.
 #[track_caller]
 fn python(place: &Place, program: &str, args: &[&str]) -> Value {
     fs::write(place.at("program.py"), program).unwrap();
@@ -59,7 +59,7 @@ with tarfile.open(sys.argv[1]) as archive:
     print(json.dumps([[e.name, e.type.decode(), e.size, e.mode, e.uid, e.gid, e.mtime] for e in archive]))
 ";
 
-/// Whether a gzip file is one member, by zlib, and how many bytes it stands for.
+/// Whether a gzip file is one member, by zlib, and its unpacked length.
 const MEMBER: &str = r#"
 import sys, zlib
 member, size = zlib.decompressobj(31), 0
@@ -97,7 +97,7 @@ fn numbers_that_have_no_room_in_octal_are_read_by_gnu_tar() {
     place.shows("goldsmith image export disk to.tar.gz");
     let listed = place.shows("tar -tvzf to.tar.gz");
     assert!(listed.contains(&format!(" {} ", 9 * TIB + GIB)), "{listed}");
-    // Data that is not in a row takes blocks of map behind the header.
+    // A file with many holes needs further blocks of its map behind the header.
     let parts: Vec<_> = (0..40).map(|part| (part * 20 * MIB, noise(KIB))).collect();
     place.disk("parts", GIB, &parts);
     place.shows("goldsmith image export parts parts.tar.gz");
@@ -178,7 +178,7 @@ fn a_catalogue_grows_and_takes_no_version_twice() {
     }
 }
 
-/// What the directory that skopeo wrote has: the image's manifest, its configuration and its layer.
+/// The content of the directory that skopeo wrote: the image's manifest, its configuration and its layer.
 fn copied(place: &Place, dir: &str) -> (Value, Value, Value) {
     let json = |path: &Path| serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap();
     let blob = |digest: &Value| digest.as_str().unwrap().trim_start_matches("sha256:").to_owned();
@@ -202,7 +202,7 @@ impl Drop for Killed {
     }
 }
 
-/// Docker's registry on a free port, which is given.
+/// Start Docker's registry on a free port. Returns the port.
 fn registry(place: &Place) -> (Killed, u16) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let root = place.at("registry").display().to_string();
@@ -244,7 +244,7 @@ fn a_registry_takes_a_container_disk_and_gives_it_back() {
     place.shows(&format!("skopeo --insecure-policy copy --dest-tls-verify=false oci-archive:to.oci.tar:debian-12 {there}"));
     place.shows(&format!("skopeo --insecure-policy copy --src-tls-verify=false {there} dir:back"));
     fs::remove_dir_all(place.at("disk")).unwrap();
-    // skopeo compresses the layer on its way to a registry; inside it is the same.
+    // skopeo compresses the layer when it copies it to a registry, but the content is the same.
     let digest = |dir: &str| copied_config(&place, dir)["rootfs"].clone();
     assert_eq!(digest("back"), digest("first"));
     let layer =
@@ -313,7 +313,7 @@ fn a_signal_leaves_nothing_of_an_archive() {
     }
 }
 
-/// Vagrant is 50 packages: ci/full installs it and says so in VAGRANT.
+/// Vagrant has 50 packages, so only ci/full installs it and sets VAGRANT.
 #[test]
 fn vagrant_adds_a_box_of_the_catalogue_and_no_other() {
     if std::env::var_os("VAGRANT").is_none() {
@@ -340,7 +340,7 @@ fn vagrant_adds_a_box_of_the_catalogue_and_no_other() {
     assert!(added && said.contains("Successfully added box 'disk' (v1.1) for 'libvirt'!"), "{said}");
     let added = place.at("home/boxes/disk/1.1/libvirt/box.img");
     place.shows(&format!("qemu-img compare -f raw -F qcow2 disk {}", added.display()));
-    // A checksum of another box.
+    // The catalogue gets the checksum of another box.
     let mut catalogue: Value = serde_json::from_slice(&fs::read(place.at("disk.json")).unwrap()).unwrap();
     catalogue["versions"][0]["providers"][0]["checksum"] = json!("0".repeat(64));
     fs::write(place.at("bad.json"), catalogue.to_string()).unwrap();

@@ -1,4 +1,4 @@
-//! `goldsmith::image` against the tools everybody trusts: qemu-img, qemu-io, mke2fs, e2fsck, sgdisk, sfdisk, fsck.vfat, blkid, mtools.
+//! `goldsmith::image`, compared with established tools: qemu-img, qemu-io, mke2fs, e2fsck, sgdisk, sfdisk, fsck.vfat, blkid, mtools.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
@@ -21,7 +21,7 @@ use crate::support::goldsmith;
 
 const MIB: u64 = 1 << 20;
 
-/// Run a command line, words split at spaces; `@` stands for the directory, `~` for a space inside a word. Gives what it printed.
+/// Run a command line with words split at spaces; `@` stands for the directory, `~` for a space inside a word. Returns its output.
 fn run(dir: &TempDir, line: &str) -> String {
     let line = line.replace('@', dir.path().to_str().unwrap());
     let mut words = line.split(' ').map(|word| word.replace('~', " "));
@@ -60,7 +60,7 @@ fn tree(dir: &TempDir) -> PathBuf {
     symlink("loop", tree.join("loop")).unwrap();
     symlink("/boot/vmlinuz-6.1.0-30-cloud-amd64", tree.join("vmlinuz")).unwrap();
     fs::set_permissions(tree.join("etc/hostname"), fs::Permissions::from_mode(0o640)).unwrap();
-    // Some MiB that compress, some that do not, so that qcow2 has clusters of both kinds.
+    // Some MiB can be compressed and some cannot, so that qcow2 has clusters of both kinds.
     let noise: Vec<u8> = (0..100_000u32).flat_map(|n| Sha256Digest::of(&n.to_le_bytes()).as_bytes()[..20].to_vec()).collect();
     fs::write(tree.join("noise"), noise).unwrap();
     fs::write(tree.join("text"), "the same again and again\n".repeat(100_000)).unwrap();
@@ -90,7 +90,7 @@ fn make_disk(dir: &TempDir, name: &str, firmware: Firmware, table: TableKind, tr
     (path, layout)
 }
 
-/// The whole disk as qemu-img sees it and as we do, compared.
+/// Compare the whole disk as qemu-img reads it and as goldsmith does.
 fn assert_same_as_qemu(dir: &TempDir, name: &str) {
     run(dir, &format!("qemu-img convert -O raw @/{name} @/oracle"));
     let ours = Disk::open(&dir.path().join(name)).unwrap();
@@ -127,7 +127,7 @@ fn qcow2_reads_as_qemu_reads_it() {
         run(&dir, &format!("qemu-img convert -f raw -O qcow2 {options}@/raw @/{name}"));
         assert_same_as_qemu(&dir, name);
     }
-    // Overlays with data, zeros, discarded clusters and a larger disk than what lies below.
+    // Overlays with data, zeros, discarded clusters and a disk larger than the one below.
     let overlay = |backing: &str, format, name: &str| {
         on_runtime(image::create_overlay(Path::new(backing), format, &dir.path().join(name))).unwrap();
     };
@@ -144,7 +144,7 @@ fn qcow2_reads_as_qemu_reads_it() {
     assert_eq!(backing, ["one", "zstd"].map(|name| dir.path().join(name)));
 }
 
-/// The three commands that take an image from anywhere refuse one that names files of the host, and say which.
+/// The three commands that accept a foreign image refuse one that names files of the host, and print which.
 #[test]
 fn files_of_the_host_are_not_read_for_a_foreign_image() {
     let (foreign, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -236,7 +236,7 @@ fn a_gpt_is_read_by_its_backup_and_with_large_sectors() {
     file.write_all_at(&[0xff; 92], layout.disk_size - 512).unwrap();
     let error = PartitionTable::read(&Disk::open(&path).unwrap()).unwrap_err();
     assert!(matches!(error, ImageError::Corrupt { offset: Some(512), .. }), "{error}");
-    // An entry size that nobody uses: refused, not believed.
+    // An entry size that no program uses is refused.
     layout.write_table(&mut file, &path, &Sha256Digest::of(b"seed")).unwrap();
     file.write_all_at(&256u32.to_le_bytes(), 512 + 84).unwrap();
     let error = PartitionTable::read(&Disk::open(&path).unwrap()).unwrap_err();
@@ -266,7 +266,7 @@ fn ext4_from_a_tree_is_the_same_twice_and_clean() {
     let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000);
     File::open(tree.join("text")).unwrap().set_modified(old).unwrap();
     make_disk(&dir, "a", Firmware::Bios, TableKind::Gpt, &tree);
-    // The tree is read, and its times of change and modification move on.
+    // The tree has been read, and its times of change and modification get later.
     let day_after = std::time::SystemTime::now() + std::time::Duration::from_secs(86_400);
     for name in ["etc/hostname", "noise"] {
         let times = fs::FileTimes::new().set_accessed(day_after).set_modified(day_after);
@@ -351,7 +351,7 @@ fn boot_on_its_own_partition_is_seen_in_its_place() {
     assert_eq!((root.partition(), root.read("/vmlinuz", 100).unwrap()), (2, b"kernel".to_vec()));
     assert_eq!(BootEntry::read(&root).unwrap().kernel.path, "/boot/vmlinuz-6.1.0-30-cloud-amd64");
     assert!(root.read_dir("/boot").unwrap().contains(&"grub".into()));
-    // A list tells of what is mounted, as the path itself does: the directory that it hides has another mode.
+    // A list shows the mounted directory, as its path does. The directory below the mount has another mode.
     let entries = root.entries("/").unwrap();
     let boot = entries.iter().find(|entry| entry.name == "boot").unwrap();
     assert_eq!(boot.metadata, root.metadata("/boot").unwrap());
@@ -397,7 +397,7 @@ fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
     assert_eq!((root.is_clean(), root.read("/etc/hostname", 100).unwrap()), (false, b"changed".to_vec()));
     assert!(!inspect(&path, None).unwrap().system.unwrap().root.clean);
 
-    // EL7's journals have no checksums, as this one: said, not guessed.
+    // The journals of EL7 have no checksums, and neither has this one. That is reported, and nothing is guessed.
     let (path, layout) = make_disk(&dir, "e,1", Firmware::Bios, TableKind::Mbr, &tree);
     let filesystem = format!("@/e,1?offset={}", layout.root().start);
     let block = run(&dir, &format!("debugfs -R blocks~/etc/hostname {filesystem}"));
@@ -407,7 +407,7 @@ fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
     let inspection = inspect(&path, None).unwrap();
     assert!(inspection.problems[0].contains("it was not unmounted cleanly, and its journal cannot be replayed here"));
     assert!(inspection.system.is_none());
-    // With e2fsck it can, and the disk stays as it is.
+    // With e2fsck it can be read, and the disk is not changed.
     let before = fs::read(&path).unwrap();
     let scratch = dir.path().join("scratch,1");
     fs::create_dir(&scratch).unwrap();
@@ -421,7 +421,7 @@ fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
         (b"D=\"12\"\n".to_vec(), 7)
     );
     assert!(fs::read(&path).unwrap() == before);
-    // Replayed on the disk itself, and nothing else of it is touched.
+    // The journal is replayed on the disk itself, and nothing else on it is changed.
     let copy = dir.path().join("copy");
     fs::copy(&path, &copy).unwrap();
     assert_eq!([0; 2].map(|_| on_runtime(image::replay(&copy, &scratch)).unwrap()), [1, 0]);
@@ -430,7 +430,7 @@ fn a_power_cut_is_seen_and_the_journal_replayed_in_memory() {
     run(&dir, &format!("e2fsck -fn @/copy?offset={}", layout.root().start));
     let (after, root) = (fs::read(&copy).unwrap(), layout.root().start as usize..(layout.root().start + layout.root().size) as usize);
     assert!(after[..root.start] == before[..root.start] && after[root.end..] == before[root.end..]);
-    // A journal that makes no sense is no journal.
+    // A journal with wrong data counts as no journal.
     let journal = File::options().write(true).open(&path).unwrap();
     journal.write_all_at(&[0xff; 4], layout.root().start + 1024 + 0xe0).unwrap();
     let error = on_runtime(image::replayed(&path, &scratch)).err().unwrap();
@@ -519,7 +519,7 @@ fn flat_copies_are_the_same_every_time_and_checked() {
         Disk::open(&empty).unwrap().bytes().read_at(10 * MIB - 100, &mut byte).unwrap();
         assert_eq!(byte, [0; 100]);
 
-        // The first refcount block gone: every cluster is in use and counted as free.
+        // The first refcount block is missing, so every cluster in use counts as free.
         let bytes = File::options().read(true).write(true).open(dir.path().join("a")).unwrap();
         let mut offset = [0; 8];
         bytes.read_exact_at(&mut offset, 48).unwrap();

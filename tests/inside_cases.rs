@@ -1,4 +1,4 @@
-//! `goldsmith image ls|cat|cp|find`: what they show of a disk, against the tree that the disk was made of.
+//! `goldsmith image ls|cat|cp|find`: their output for a disk, compared with the tree that the disk was made from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::package_cases::installed::{made as package_databases, theirs as packages_by_rpm};
 use crate::support::{GOLDSMITH, goldsmith, make_disk};
 
-/// A disk without partitions, and the tree whose files it has.
+/// A disk without partitions, and the tree with its files.
 struct Place(TempDir);
 
 impl Place {
@@ -57,7 +57,7 @@ impl Place {
         Command::new(GOLDSMITH).arg("image").args(words).current_dir(&self.0).output().unwrap()
     }
 
-    /// What a command writes that must succeed in silence.
+    /// The output of a command that must succeed without messages.
     fn shows(&self, words: &[&str]) -> Vec<u8> {
         let output = self.image(words);
         assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -73,7 +73,7 @@ impl Place {
     }
 }
 
-/// What is below `tree`, by path: bits of the mode that are kept, and content or target.
+/// The files below `tree`, by path: the kept bits of the mode, and the content or target.
 fn listed(tree: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![tree.to_owned()];
@@ -103,7 +103,7 @@ fn directories_are_listed() {
     assert_eq!(place.text(&["ls", "disk"]), "a b\netc\nlarge\nloop\nlost+found\n");
     assert_eq!(place.text(&["ls", "disk", "etc/"]), "group\nos-release\npasswd\n");
     assert_eq!(place.text(&["ls", "disk", "/a b/link"]), "/a b/link\n");
-    // A pipe gets the bytes of a name as they are.
+    // A pipe gets the bytes of a name unchanged.
     assert_eq!(place.shows(&["ls", "disk", "/a b"]), b"closed\ndangling\nlink\npipe\nx\n\xff\x1b[31m\n");
     let long = place.text(&["ls", "disk", "/a b/link", "-l"]);
     assert!(long.starts_with("lrwxrwxrwx root ") && long.ends_with(" 20 /a b/link -> ../../etc/os-release\n"), "{long}");
@@ -155,18 +155,18 @@ fn trees_are_copied_whole_or_not_at_all() {
     let (mut ours, theirs) = (listed(&place.at("copy")), listed(&place.at("tree")));
     assert!(ours.remove(Path::new("lost+found")).is_some());
     assert_eq!(ours, theirs);
-    // Holes stay holes, and nobody's bits act for another owner.
+    // Holes stay holes, and set-uid bits are removed, because the copy has another owner.
     assert!(place.at("copy/large").metadata().unwrap().blocks() * 512 < 1_000_000);
     assert_eq!(place.at("copy/a b/x").metadata().unwrap().mode() & 0o7777, 0o755);
     let json = place.json(&["cp", "disk", "/etc", "/large", "copy/lost+found", "--json"]);
     assert_eq!((&json["files"], &json["bytes"]), (&5.into(), &5_000_056.into()));
     assert_eq!(fs::read(place.at("copy/lost+found/large")).unwrap(), fs::read(place.at("tree/large")).unwrap());
-    // What is there stays.
+    // Existing files stay.
     let again = place.image(&["cp", "disk", "/large", "copy/lost+found"]);
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("copy/lost+found/large: "), "{again:?}");
 }
 
-/// A directory that holds itself: what is below it has no end.
+/// A directory that contains itself has endless paths.
 #[test]
 fn a_walk_ends_in_a_directory_that_holds_itself() {
     let place = Place::new();
@@ -181,7 +181,7 @@ fn a_walk_ends_in_a_directory_that_holds_itself() {
     assert!(!place.at("copy").exists());
 }
 
-/// This host's own database, as dpkg-query reads it.
+/// The database of this host, as dpkg-query reads it.
 #[test]
 fn packages_are_those_that_dpkg_knows() {
     let place = tempfile::tempdir().unwrap();
@@ -203,7 +203,7 @@ fn packages_are_those_that_dpkg_knows() {
         "-f=${db:Status-Status} ${Package}\t${Version}\t${Architecture}\t${source:Package}\t${binary:Summary}\t${Installed-Size}\n";
     let theirs = Command::new("dpkg-query").arg("--admindir").arg(tree.join("var/lib/dpkg")).args(["-W", format]).output().unwrap();
     let theirs = String::from_utf8(theirs.stdout).unwrap();
-    // dpkg-query leaves a space at the end of a description where it is.
+    // dpkg-query keeps a space at the end of a description.
     let installed = theirs.lines().filter_map(|line| line.strip_prefix("installed "));
     let mut theirs: Vec<String> = installed.map(|line| line.replace(" \t", "\t")).collect();
     ours.sort();
@@ -217,7 +217,7 @@ fn packages_are_those_that_dpkg_knows() {
     assert!(String::from_utf8_lossy(&none.stderr).contains("disk has no package database: neither /var/lib/dpkg/status nor one of RPM"));
 }
 
-/// The databases of EL 7, of EL 9 with a log, and of SUSE: rpm itself says what is in them.
+/// The databases of EL 7, of EL 9 with a log, and of SUSE, compared with the output of rpm.
 #[test]
 fn packages_are_those_that_rpm_knows() {
     for (made, backend, at) in [
@@ -251,7 +251,7 @@ fn packages_are_those_that_rpm_knows() {
     }
 }
 
-/// What `inspect` adds up of a system: its room, who can log in, packages, Docker.
+/// The summary of a system in `inspect`: its space, the accounts that can log in, packages, Docker.
 #[test]
 fn inspect_tells_use_log_ins_packages_and_docker() {
     let place = tempfile::tempdir().unwrap();

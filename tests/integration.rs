@@ -1,4 +1,4 @@
-//! The one integration binary: one link, one run, modules by subject.
+//! The only integration binary: it links once and runs once, with a module for each subject.
 
 mod anaconda_cases;
 mod apt_choice;

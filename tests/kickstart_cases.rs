@@ -1,4 +1,4 @@
-//! Kickstarts as text: golden files, the lab's settings line by line, ksvalidator as oracle, refusals.
+//! Kickstarts as text: golden files, the lab's settings line by line, comparison with ksvalidator, refusals.
 
 mod hostile;
 pub mod own;
@@ -20,7 +20,7 @@ use goldsmith::recipe::{Distribution, Media, Network, Password, Recipe, Reposito
 
 use recipes::{lab, variants};
 
-/// What a test does to a recipe.
+/// The change of a recipe by a test.
 type Change = fn(&mut Recipe);
 
 pub fn render(recipe: &Recipe) -> Result<String, AnacondaError> {
@@ -46,7 +46,8 @@ fn rendered_kickstarts_are_the_golden_files() {
     }
 }
 
-/// A kickstart says the recipe's host name and address to its reader; a build's installer sets others, in their place and nowhere else.
+/// A rendered kickstart has the recipe's host name and address. The installer of a build sets others, and nothing else in the kickstart
+/// differs.
 #[test]
 fn the_installer_is_told_a_name_and_an_address_that_no_recipe_changes() {
     let brought = ("own", own::recipe(own::THEIRS.as_bytes(), true));
@@ -80,7 +81,7 @@ pub fn ksvalidator() -> &'static Path {
     })
 }
 
-/// The programs of a Python environment below target/tools that has `packages`, made when it is not there. ci/test makes the same.
+/// The programs of a Python environment with `packages` below target/tools. It is made when it does not exist. ci/test makes the same.
 pub fn python_tool(name: &str, packages: &[&str]) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools").join(name);
     let made = dir.join("requirements");
@@ -93,7 +94,7 @@ pub fn python_tool(name: &str, packages: &[&str]) -> PathBuf {
     dir.join("bin")
 }
 
-/// Run to success, or show what was said.
+/// Run a command, which must succeed, or show its output.
 fn ok(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -101,7 +102,7 @@ fn ok(command: &mut Command) -> Output {
     output
 }
 
-/// What ksvalidator says of a kickstart for RHEL 7, and its exit code.
+/// The exit code and output of ksvalidator for a kickstart for RHEL 7.
 fn validate(text: &str) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ks.cfg");
@@ -115,7 +116,7 @@ fn ksvalidator_accepts_every_kickstart_and_can_refuse() {
     for (name, recipe) in variants() {
         let (code, said) = validate(&render(&recipe).unwrap());
         assert_eq!(code, Some(0), "{name}: {said}");
-        // It warns with status 0.
+        // ksvalidator warns with status 0.
         assert!(said.lines().all(|line| line.is_empty() || line.starts_with("Checking kickstart file")), "{name}: {said}");
     }
     let text = render(&lab()).unwrap();

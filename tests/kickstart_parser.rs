@@ -1,4 +1,4 @@
-//! The kickstart parser against files with known verdicts, against ksvalidator, and against files made to break it.
+//! The kickstart parser, tested with files with known verdicts, with ksvalidator, and with files made to break it.
 
 mod cases;
 mod differential;

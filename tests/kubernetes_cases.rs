@@ -1,6 +1,6 @@
-//! The recipe of a Kubernetes node on Debian, built for real with a stand-in of kubelet out of a repository that the test signs: Debian 12 has no
-//! kubelet. The node of CentOS is rehearsed (`anaconda_cases::built`), rendered (`kickstart_cases`) and checked against bundles
-//! (`closure_cases`).
+//! The recipe of a Kubernetes node on Debian, built for real with a stand-in for kubelet from a repository that the test signs, because
+//! Debian 12 has no kubelet. Other tests cover the node of CentOS: it is rehearsed (`anaconda_cases::built`), rendered (`kickstart_cases`)
+//! and checked with bundles (`closure_cases`).
 
 use std::fs;
 
@@ -12,14 +12,14 @@ use crate::fixture::{goldsmith, machines, place};
 use crate::online_cases::server::Server;
 use crate::recipe_cases::kubelet_of_yours;
 
-/// After debian/xenial and rpm/kubelet.service of kubernetes/release, which differ in how often they try.
+/// Similar to debian/xenial and rpm/kubelet.service of kubernetes/release, which differ in the number of restarts.
 const UNIT: &str = "[Unit]\nDescription=Stand-in of kubelet\n[Service]\nExecStart=/usr/bin/kubelet\nRestart=always\nStartLimitInterval=0\n\
                     RestartSec=10\n[Install]\nWantedBy=multi-user.target\n";
-/// It ends as kubelet does before its node has joined a cluster.
+/// It exits like kubelet on a node that has not joined a cluster.
 const KUBELET: &str =
     "[ -e /var/lib/kubelet/config.yaml ] && exec sleep infinity\necho there is no /var/lib/kubelet/config.yaml >&2\nexit 255";
 
-/// A repository with what the recipe's comment asks for.
+/// A repository with the packages in the recipe's comment.
 fn repository() -> Repository {
     Repository::with(|made| {
         let needs = "Depends: conntrack, ebtables, ethtool, iproute2, iptables, socat\n";
@@ -29,7 +29,7 @@ fn repository() -> Repository {
     })
 }
 
-/// What the recipe's comment says, with that repository in place of the one it names, and an image for Docker.
+/// The recipe in the comment, with that repository in place of the one it names, and an image for Docker.
 fn recipe(repository: &Repository, server: &Server) -> String {
     let kubelet = kubelet_of_yours()
         .replace("https://apt.example.org/key.asc", &format!("{}maker.asc", server.url))

@@ -1,4 +1,4 @@
-//! LVM against lvm2, which makes groups without device mapper, and says where their volumes are.
+//! LVM, compared with lvm2, which makes groups without device mapper and prints the places of their volumes.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -13,16 +13,16 @@ use crate::mounted_tree::{loop_devices, run, tried};
 use crate::support::GOLDSMITH;
 
 const MIB: u64 = 1 << 20;
-/// Bytes of the disk at which the physical volumes begin.
+/// The offsets of the physical volumes on the disk.
 const STARTS: [u64; 2] = [MIB, 201 * MIB];
-/// Bytes that lie together in any volume here.
+/// A number of bytes that are contiguous in any volume here.
 const PIECE: usize = 65_536;
 
 /// Two physical volumes of 200 MiB, as loop devices.
 struct Devices<'a> {
     dir: &'a TempDir,
     devices: [String; 2],
-    /// lvm2 has the devices open to itself now and then.
+    /// lvm2 sometimes opens the devices exclusively.
     _loops: MutexGuard<'static, ()>,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Devices<'a> {
         run(self.dir, &format!("DM_DISABLE_UDEV=1 lvm {command} --driverloaded n --config '{config}' 2>/dev/null"))
     }
 
-    /// Where lvm2 says that the volume `name` is: the byte of the volume, the physical volume and its byte, of each [`PIECE`].
+    /// The place of the volume `name` by lvm2: for each [`PIECE`], the byte of the volume, the physical volume and the byte in it.
     fn pieces(&self, name: &str) -> Vec<(u64, usize, u64)> {
         let said = self
             .lvm(&format!("lvs --noheadings --units b --nosuffix --segments -o seg_start,seg_size,stripe_size,seg_pe_ranges cl/{name}"));
@@ -66,7 +66,7 @@ impl<'a> Devices<'a> {
         pieces
     }
 
-    /// Write `image` to where the volume `name` is.
+    /// Write `image` into the volume `name`.
     fn put(&self, name: &str, image: &str) {
         let image = fs::read(self.dir.path().join(image)).unwrap();
         for (from, physical, place) in self.pieces(name).into_iter().filter(|(from, ..)| (*from as usize) < image.len()) {
@@ -96,7 +96,7 @@ impl Drop for Devices<'_> {
     }
 }
 
-/// Whether this host lets us make groups; says so when not.
+/// Whether this host allows making groups. Prints a message if not.
 fn can_make(dir: &TempDir) -> bool {
     let _loops = loop_devices();
     let line = format!("truncate -s 1M {0}/tried && losetup -d $(losetup -f --show {0}/tried) && lvm version", dir.path().display());
@@ -128,7 +128,7 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
     let devices = Devices::new(&dir);
     devices.lvm("pvcreate -y PV0 PV1");
     devices.lvm("vgcreate cl PV0 PV1");
-    // Its second half is on the other physical volume, and begins elsewhere there.
+    // Its second half is on the other physical volume, at another offset.
     devices.lvm("lvcreate -an -Zn -Wn -n first -l 3 cl PV1");
     devices.lvm("lvcreate -an -Zn -Wn -n root-a -l 4 cl PV0");
     devices.lvm("lvextend -l +8 cl/root-a PV1");
@@ -142,7 +142,7 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
         assert!(root.read(path, 100 * MIB).unwrap() == noise, "{path}");
     }
     assert_eq!(root.unmounted(), ["/srv (/dev/mapper/cl-thin): no readable filesystem of this disk has that name"]);
-    // As lvs tells them.
+    // The volumes must be as in the output of lvs.
     let said = inspect(&dir.path().join("disk"), None).unwrap();
     let volumes: Vec<String> = said.logical_volumes.iter().map(|volume| format!("{} {}", volume.name, volume.size)).collect();
     let listed = devices.lvm("lvs --noheadings --units b --nosuffix -o lv_path,lv_size");
@@ -153,7 +153,7 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
     assert_eq!(said.logical_volumes[2].filesystem, Some(FilesystemType::Ext4));
     free_space_is_lvm2s_and_e2fsprogs(&dir, &devices, &noise);
     a_clone_has_its_own_files(&dir, &devices);
-    // The ring of metadata is full and begins anew.
+    // The ring buffer of metadata is full and starts again at its beginning.
     for number in 0..400 {
         devices.lvm(&format!("lvchange --addtag tag{number} cl/first"));
         if number % 100 == 99 {
@@ -172,7 +172,7 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
     file.write_all_at(&[0; 4096], STARTS[1]).unwrap();
     let error = Root::open(&Disk::open(&disk).unwrap()).err().unwrap().to_string();
     assert!(error.contains("the logical volume /dev/cl/first: it is on pv1, which is not on this disk"), "{error}");
-    // Neither copy of the metadata is whole.
+    // Both copies of the metadata are damaged.
     file.write_all_at(&[0; 100], STARTS[0] + 4096 + 100_000).unwrap();
     let damaged = vec![0x55; 900_000];
     file.write_all_at(&damaged, STARTS[0] + 4096 + 512).unwrap();
@@ -180,9 +180,9 @@ fn linear_and_striped_volumes_are_read_and_mounted() {
     assert!(error.contains("LVM, of which its metadata fails its checksum"), "{error}");
 }
 
-/// A clone differs from the disk where its files are, which lvm2 and e2fsprogs find.
+/// A clone differs from the disk only in the blocks of its files, as found by lvm2 and e2fsprogs.
 fn a_clone_has_its_own_files(dir: &TempDir, devices: &Devices) {
-    // As if it had a boot loader.
+    // Make the disk look as if it had a boot loader.
     run(dir, "printf '\\353' | dd of=@/disk conv=notrunc status=none");
     run(dir, &format!("{GOLDSMITH} clone @/disk -o @/lab --count 2 --name pc"));
     for number in 1..=2 {
@@ -195,7 +195,8 @@ fn a_clone_has_its_own_files(dir: &TempDir, devices: &Devices) {
     run(dir, "rm -r @/lab @/flat @/taken @/out");
 }
 
-/// As many bytes are free as pvs and dumpe2fs say, and nothing of the files is among them: they survive that all of it is overwritten.
+/// The number of free bytes is that of pvs and dumpe2fs. No free byte belongs to a file: the files stay intact when all of it is
+/// overwritten.
 fn free_space_is_lvm2s_and_e2fsprogs(dir: &TempDir, devices: &Devices, noise: &[u8]) {
     let disk = dir.path().join("disk");
     let free = FreeSpace::of(&Disk::open(&disk).unwrap()).unwrap();
@@ -218,7 +219,7 @@ fn free_space_is_lvm2s_and_e2fsprogs(dir: &TempDir, devices: &Devices, noise: &[
     for path in ["/noise", "/home/noise"] {
         assert!(root.read(path, 100 * MIB).unwrap() == noise, "{path}");
     }
-    // What was written is found as left over, to the byte where it begins.
+    // The written data is found as leftovers, with the exact byte of its beginning.
     let spoilt = Disk::open(&spoilt).unwrap();
     let found = FreeSpace::of(&spoilt).unwrap();
     assert_eq!(found.runs, free.runs);
@@ -235,7 +236,7 @@ fn what_is_neither_linear_nor_striped_is_named() {
     let devices = Devices::new(&dir);
     devices.lvm("pvcreate -y PV0 PV1");
     devices.lvm("vgcreate cl PV0 PV1");
-    // Of the types that are not read, one of the few that lvm2 makes without device mapper.
+    // One of the few unsupported types that lvm2 can make without device mapper.
     devices.lvm("lvcreate -an -Zn -Wn --type zero -n root -l 5 cl");
     assemble(&dir);
     let error = Root::open(&Disk::open(&dir.path().join("disk")).unwrap()).err().unwrap().to_string();

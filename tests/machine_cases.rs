@@ -1,4 +1,4 @@
-//! Machine specs and QEMU's arguments for them, as golden files. `REGENERATE=1` rewrites them; the diff is the review.
+//! Machine specs and QEMU's arguments for them, as golden files. `REGENERATE=1` rewrites them; review the diff.
 
 use std::fs;
 use std::path::Path;

@@ -24,11 +24,11 @@ pub const HANG: &[u8] = &[0xfa, 0xf4, 0xeb, 0xfd];
 const SPIN: &[u8] = &[0xeb, 0xfe];
 /// mov dx, 0x604; mov ax, 0x2000; out dx, ax: sleep state 5 of PIIX4's power management, where SeaBIOS put it; then hang.
 pub const POWER_OFF: &[u8] = &[0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef, 0xfa, 0xf4, 0xeb, 0xfd];
-/// lidt [0x7df0], which is zeros; int3: nothing handles it, nor the fault after it: the CPU resets.
+/// lidt [0x7df0], which is zeros; int3. There is no handler for it or for the fault that follows, so the CPU resets.
 const TRIPLE_FAULT: &[u8] = &[0x0f, 0x01, 0x1e, 0xf0, 0x7d, 0xcc];
 /// mov dx, 0x505; mov al, 1; out dx, al: pvpanic; then hang.
 const PANIC: &[u8] = &[0xba, 0x05, 0x05, 0xb0, 0x01, 0xee, 0xfa, 0xf4, 0xeb, 0xfd];
-/// Wait for a byte on the serial line, write the boot sector to the next sector, say `W`, again.
+/// Wait for a byte on the serial line, write the boot sector to the next sector, send `W`, repeat.
 #[rustfmt::skip]
 pub const WRITE_WHEN_TOLD: &[u8] = &[
     0xba, 0xfd, 0x03, // wait: mov dx, 0x3fd
@@ -48,7 +48,7 @@ pub const WRITE_WHEN_TOLD: &[u8] = &[
     0xeb, 0xdd,       // jmp wait
 ];
 
-/// A boot sector that says `message` on the serial line and goes on with `then`.
+/// A boot sector that sends `message` on the serial line and goes on with `then`.
 pub fn sector(message: &str, then: &[u8]) -> [u8; 512] {
     let head = [
         0x31, 0xc0, //       xor ax, ax
@@ -94,7 +94,7 @@ async fn launch(dir: &TempDir, spec: &MachineSpec) -> Machine {
     Machine::launch(spec, &dir.path().join("vm")).await.unwrap()
 }
 
-/// Events up to and with the first that is no console's.
+/// Events up to and including the first that is not of the console.
 async fn events(machine: &mut Machine) -> Vec<MachineEvent> {
     let mut seen = Vec::new();
     loop {
@@ -112,7 +112,7 @@ fn limits(deadline: u64, named: u64, stalled: u64) -> Limits {
     Limits { deadline, ceiling: deadline, named, stalled }
 }
 
-/// Watch the machine until it fails; the failure, and the warnings and lines told on the way.
+/// Watch the machine until it fails. Returns the failure, and the warnings and lines before it.
 async fn failure(machine: &mut Machine, limits: Limits) -> (MachineError, Vec<String>) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let ear = Arc::clone(&told);
@@ -145,7 +145,7 @@ fn assert_png(path: &Path) {
 
 /// Whether the process lives.
 pub fn alive(pid: u32) -> bool {
-    // A zombie is dead; its reaper may be slow.
+    // A zombie counts as dead, because its parent may be slow to wait for it.
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))
 }
 
@@ -182,7 +182,7 @@ fn a_crash_is_not_a_power_off() {
             let (dir, spec) = guest("", then);
             let mut machine = launch(&dir, &spec).await;
             assert_eq!(events(&mut machine).await, [expected]);
-            // QEMU is still there to be asked.
+            // QEMU still runs and answers.
             assert!(!machine.status().await.unwrap().running);
         }
         let (dir, spec) = guest("", TRIPLE_FAULT);
@@ -285,7 +285,7 @@ fn a_failure_is_told_though_earlier_calls_were_cancelled() {
         let mut machine = launch(&dir, &spec).await;
         let task = Events::none().task("test");
         let mut watch = Watch::new(limits(60, 60, 60), Instant::now());
-        // Each call is cut short; one of them takes the event off its queue.
+        // Each call is cancelled early, and one of them takes the event from its queue.
         while machine.status().await.unwrap().running {
             let _ = tokio::time::timeout(Duration::from_millis(1), machine.watched(&mut watch, &task)).await;
         }
@@ -422,7 +422,7 @@ fn a_machine_boots_through_the_hosts_uefi() {
         spec.boot = Boot::Disk(found.forgetful(dir.path().join("vars")).unwrap());
         spec.memory = goldsmith::base::size::ByteSize::mib(256);
         let mut machine = launch(&dir, &spec).await;
-        // Nothing on this disk is for UEFI, and the firmware says so.
+        // The disk has nothing that UEFI can boot, and the firmware prints that.
         let mut said = String::new();
         while !said.contains("BdsDxe") {
             match machine.next().await {

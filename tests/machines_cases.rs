@@ -1,4 +1,5 @@
-//! Local machines with names, as their user meets them: `up`, `exec`, `shell`, `ssh`, `ps`, `logs`, `stop`, `start`, `rm` and their like.
+//! Local machines with names, as a user works with them: `up`, `exec`, `shell`, `ssh`, `ps`, `logs`, `stop`, `start`, `rm` and similar
+//! commands.
 
 mod kills;
 
@@ -22,10 +23,10 @@ use crate::machine_qemu::{HANG, addresses_of, parent_of, sector};
 use crate::run_cases::free_port;
 use crate::support::output;
 
-/// What any one command here may take: eight systems boot in six minutes.
+/// The longest time of one command here: eight systems boot in six minutes.
 const PATIENCE: Duration = Duration::from_secs(1200);
 
-/// A state directory of its own.
+/// A separate state directory.
 struct Home {
     dir: TempDir,
 }
@@ -46,7 +47,7 @@ impl Home {
         ended(&mut self.command(args))
     }
 
-    /// What a command that succeeds writes to its standard output.
+    /// The standard output of a command that must succeed.
     #[track_caller]
     fn said(&self, args: &[&str]) -> String {
         let output = self.run(args);
@@ -54,7 +55,7 @@ impl Home {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What a command that ends with `status` writes to its standard error.
+    /// The standard error of a command that must end with `status`.
     #[track_caller]
     fn refused(&self, args: &[&str], status: i32) -> String {
         let output = self.run(args);
@@ -63,7 +64,7 @@ impl Home {
         said
     }
 
-    /// The only machine, as `ps` has it.
+    /// The only machine in the list of `ps`.
     #[track_caller]
     fn only(&self) -> Value {
         let listed: Value = serde_json::from_str(&self.said(&["ps", "--json"])).unwrap();
@@ -84,10 +85,10 @@ impl Home {
             .collect()
     }
 
-    /// How the machines of a test that failed are.
+    /// The state of the machines of a failed test.
     fn told(&self) -> String {
         let mut ps = Command::new("ps");
-        // This process among them: `ps` takes no empty list.
+        // This process is added, because `ps` does not accept an empty list.
         let pids = self.processes().into_iter().chain([std::process::id().cast_signed()]).map(|pid| pid.to_string());
         ps.args(["-o", "pid,ppid,stat,wchan:20,etime,args", "-p", &pids.collect::<Vec<_>>().join(",")]);
         let (mut told, mut questions) = (String::new(), vec![self.command(&["ps"]), ps]);
@@ -118,18 +119,18 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         if thread::panicking() {
-            // Nobody may read it any more.
+            // Standard error may be closed, so an error is ignored.
             let _ = std::io::stderr().write_all(self.told().as_bytes());
         }
-        // A test that failed leaves machines behind, which outlive it.
+        // The machines of a failed test would keep running after it.
         for pid in self.processes().into_iter().filter_map(Pid::from_raw) {
-            // It may end by itself meanwhile.
+            // The process may have ended in the meantime.
             let _ = kill_process(pid, Signal::KILL);
         }
     }
 }
 
-/// What a command says that must come to its end.
+/// The output of a command, which must end.
 #[track_caller]
 fn ended(command: &mut Command) -> Output {
     match output(command, PATIENCE) {
@@ -138,7 +139,7 @@ fn ended(command: &mut Command) -> Output {
     }
 }
 
-/// The last of what was said.
+/// The end of the output.
 fn tail(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(8000)..]).into_owned()
 }
@@ -210,7 +211,7 @@ fn what_is_not_there_or_not_right_is_told_with_a_remedy() {
         let told = home.refused(args, status);
         assert!(told.contains(said), "{args:?}: {told}");
     }
-    // Nothing was begun.
+    // No machine was made.
     assert_eq!(home.said(&["ps"]), "no machines; `goldsmith up IMAGE` makes one\n");
     home.has_no_process();
 }
@@ -222,7 +223,7 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     let dir = tempfile::tempdir().unwrap();
     let disk = idle_disk(dir.path());
     let (idle, before) = (disk.to_str().unwrap(), fs::read(&disk).unwrap());
-    // It never says that it is up, and whoever waits may leave: the machine stays.
+    // It never reports that it is up. The waiting `up` can be ended, and the machine stays.
     let mut up = home.command(&["up", idle, "--memory", "64M"]).stderr(Stdio::null()).spawn().unwrap();
     let patience = Instant::now() + Duration::from_secs(60);
     while !home.machine("idle").exists() || home.only()["qemu"].is_null() {
@@ -240,13 +241,13 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     fs::copy(&disk, &other).unwrap();
     let taken = home.refused(&["up", other.to_str().unwrap(), "--name", "idle"], 2);
     assert!(taken.contains("there is a machine `idle` already, made from "), "{taken}");
-    // Its firmware comes first.
+    // The firmware's output comes first.
     while !home.said(&["logs", "idle"]).contains("up\r\n") {
         assert!(Instant::now() < patience, "its console says nothing");
         thread::sleep(Duration::from_millis(50));
     }
 
-    // It is looked at from outside, and waited for in vain.
+    // A picture is taken of it, and waiting for it fails.
     let picture = home.dir.path().join("idle.png");
     home.said(&["screenshot", "idle", picture.to_str().unwrap()]);
     assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
@@ -261,7 +262,7 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     let shown: Value = serde_json::from_str(&home.said(&["inspect", "idle", "--json"])).unwrap();
     assert_eq!((&shown["name"], &shown["qemu"], &shown["isolated"]), (&Value::from("idle"), &machine["qemu"], &Value::from(false)));
 
-    // What its disk is can be kept while it runs, and again when it is off.
+    // A snapshot of its disk can be saved while it runs, and also when it is off.
     home.said(&["snapshot", "save", "idle", "one"]);
     for (args, status, told) in [
         (&["save", "idle", "one"][..], 2, "the machine `idle` has a snapshot `one` already\n  help: choose another name"),
@@ -281,14 +282,14 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     assert!(unreached.contains("error: a clone of the image failed: the machine `clone-"), "{unreached}");
     assert_eq!(fs::read_dir(home.dir.path().join("goldsmith")).unwrap().count(), 1, "clones are left");
 
-    // The supervisor is killed: QEMU goes with it, and that is told.
+    // The supervisor is killed. QEMU ends with it, and that is reported.
     let supervisor = parent_of(qemu_of(&machine));
     kill_process(Pid::from_raw(supervisor).unwrap(), Signal::KILL).unwrap();
     home.has_no_process();
     let machine = home.only();
     assert_eq!((machine["state"].as_str(), machine["detail"].as_str()), (Some("off"), Some("its supervisor was killed, or it never ran")));
 
-    // qemu-img takes a name of digits for the number of another one: the first is what the disk is after that.
+    // qemu-img takes a name of digits as the number of another snapshot. After that, the disk has the state of the first one.
     let disk_of = home.machine("idle").join("disk.qcow2");
     let qemu_io = |command: &str| {
         let ran = ended(Command::new("qemu-io").args(["-f", "qcow2", "-c", command]).arg(&disk_of));
@@ -311,7 +312,7 @@ fn a_machine_that_has_no_runner_runs_until_it_is_stopped_and_is_told_as_it_is() 
     home.said(&["wait", "idle", "--off", "--within", "0"]);
     assert!(home.refused(&["wait", "idle"], 4).contains("help: start it: goldsmith start idle"));
 
-    // Another image under the machine's disk would show through as garbage.
+    // With another image under the machine's disk, the disk would show garbage.
     fs::write(&disk, &before[..1 << 20]).unwrap();
     let changed = home.refused(&["start", "idle"], 3);
     assert!(changed.contains("is not the image any more that it was made from\n  help: bring the image back"), "{changed}");
@@ -330,7 +331,7 @@ fn several_machines_have_numbers() {
         let listed: Value = serde_json::from_str(&home.said(&["ps", "--json"])).unwrap();
         listed["machines"].as_array().unwrap().clone()
     };
-    // Twice is as once.
+    // A second call has the same result as the first.
     for _ in 0..2 {
         let mut up = home.command(&words).stderr(Stdio::null()).spawn().unwrap();
         let patience = Instant::now() + Duration::from_secs(60);
@@ -369,7 +370,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     home.said(&["wait", "vm", "--within", "0"]);
     assert_eq!(home.said(&["port", "vm"]), format!("127.0.0.1:{port} -> 22\n"));
 
-    // Outputs apart, status, and words that no shell touches.
+    // The two outputs are separate, the status is returned, and no shell expands the words.
     let output = home.run(&["exec", "vm", "--", "sh", "-c", "echo out; echo err > /dev/stderr; exit 7"]);
     assert_eq!((output.status.code(), &output.stdout[..], &output.stderr[..]), (Some(7), &b"out\n"[..], &b"err\n"[..]));
     assert_eq!(home.said(&["exec", "vm", "printf", "<%s>", "a b", "it's\n$HOME", ""]), "<a b><it's\n$HOME><>");
@@ -380,7 +381,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     let size: u64 = home.said(&["exec", "vm", "--", "df", "--output=size", "-B1", "/"]).lines().last().unwrap().trim().parse().unwrap();
     assert!(size > 9 << 30, "{size}");
 
-    // Every byte, both ways, more than any buffer on the way holds.
+    // Every byte value is sent in both directions, more bytes than any buffer on the way has.
     let bytes: Vec<u8> = (0..3 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let sent = home.dir.path().join("sent");
     fs::write(&sent, &bytes).unwrap();
@@ -390,7 +391,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
 
     a_mark_s_beginning_goes_through_at_once(&home);
 
-    // Several at once, and one that leaves a process behind with its output.
+    // Several commands at once, and one that leaves a process with its output open.
     let told = &|n: u32| home.said(&["exec", "vm", "--", "sh", "-c", &format!("sleep 1; echo {n}")]);
     let said: Vec<String> = thread::scope(|scope| {
         let jobs: Vec<_> = (0..5).map(|n| scope.spawn(move || told(n))).collect();
@@ -400,14 +401,14 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(home.said(&["exec", "vm", "--", "sh", "-c", "sleep 1000 & echo begun"]), "begun\n");
     assert_eq!(home.said(&["exec", "vm", "--", "echo", "next"]), "next\n");
 
-    // A terminal of the user's size.
+    // The terminal has the size of the user's.
     let mut terminal = Command::new("script");
     terminal.args(["-qefc", &format!("stty rows 33 cols 99; {} exec -t vm stty size", env!("CARGO_BIN_EXE_goldsmith")), "/dev/null"]);
     let output = ended(terminal.env("XDG_STATE_HOME", home.dir.path()));
     assert!(String::from_utf8_lossy(&output.stdout).contains("33 99"), "{output:?}");
 
-    // ssh with a key that the image does not have, over no port; files by what `ssh-config` says.
-    // Several at once, when no server has a key yet.
+    // ssh with a key that the image does not have and without a port; files are copied with the configuration of `ssh-config`. Several
+    // log-ins at once, when no server has a key yet.
     let log_in = || home.run(&["ssh", "vm", "id", "-un"]);
     let outputs = thread::scope(|scope| [0; 3].map(|_| scope.spawn(log_in)).map(|seat| seat.join().unwrap()));
     for output in &outputs {
@@ -423,7 +424,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     it_is_one_of_its_network(&home, artifact);
     several_sit_at_the_console(&home);
 
-    // Nothing listens but what was asked for, and nothing leaves.
+    // Only the forwarded port listens, and nothing leaves the machine.
     assert_eq!(addresses_of(qemu_of(&home.only())), [format!("0100007F:{port:04X}")]);
     let host = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let reach = format!(
@@ -432,7 +433,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     );
     assert_eq!(home.said(&["exec", "vm", "--", "sh", "-c", &reach]), "closed\n");
 
-    // The forwarded port leads to the image's own ssh server. The image's key opens that, and this machine's.
+    // The forwarded port leads to the image's own ssh server. It accepts the key of the image and the key of this machine.
     for key in [&fixture().key, &key] {
         let mut ssh = Command::new("ssh");
         ssh.args("-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o IdentitiesOnly=yes -p".split(' '));
@@ -456,7 +457,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert!(!home.machine("vm").exists());
 }
 
-/// Of a command that waits for an answer to what the marks of its outputs begin with.
+/// A command prints the beginning of the mark that ends its output, and then waits for an answer.
 fn a_mark_s_beginning_goes_through_at_once(home: &Home) {
     for beginning in ["\u{1e}", "\u{1e}goldsmith "] {
         let script = format!("printf '{beginning}'; read -r answer; echo \"got $answer\"; exit 3");
@@ -467,14 +468,14 @@ fn a_mark_s_beginning_goes_through_at_once(home: &Home) {
         thread::scope(|scope| {
             scope.spawn(move || {
                 let mut bytes = vec![0; beginning.len()];
-                // At the output's end it is told by nobody.
+                // If the output ends early, nothing is sent.
                 let _ = said.read_exact(&mut bytes).map(|()| heard.send(bytes).unwrap());
                 let mut rest = String::new();
                 said.read_to_string(&mut rest).unwrap();
                 assert_eq!(rest, "got it\n");
             });
             let come = come.recv_timeout(Duration::from_secs(120));
-            // Also when nothing came, so that the command ends.
+            // Answer also when no output arrived, so that the command ends.
             answer.write_all(b"it\n").unwrap();
             drop(answer);
             assert_eq!(come.as_deref(), Ok(beginning.as_bytes()), "held back");
@@ -483,7 +484,7 @@ fn a_mark_s_beginning_goes_through_at_once(home: &Home) {
     }
 }
 
-/// Its disk has the state that was kept while it ran, and then the one that was kept when it was off.
+/// Its disk goes back to the snapshot that was saved while it ran, and then to the one that was saved when it was off.
 fn it_goes_back_to_what_it_was(home: &Home) {
     home.said(&["snapshot", "save", "vm", "off"]);
     let flat = home.dir.path().join("flat.raw");
@@ -499,7 +500,7 @@ fn it_goes_back_to_what_it_was(home: &Home) {
     assert_eq!(names, ["running", "off"]);
 }
 
-/// In terminals of their own: both see what one types and what the system answers.
+/// Two terminals are connected. Both show the text that is typed on one and the answer of the system.
 fn several_sit_at_the_console(home: &Home) {
     let shown = |number: u32| home.dir.path().join(format!("console-{number}"));
     let mut seats: Vec<_> = (0..2)
@@ -517,7 +518,7 @@ fn several_sit_at_the_console(home: &Home) {
             thread::sleep(Duration::from_millis(50));
         }
     };
-    // The kernel may have written behind the prompt that stood there.
+    // The kernel may have written text behind the prompt.
     seats[0].stdin.as_mut().unwrap().write_all(b"\r").unwrap();
     both_see("root@vm:~# ");
     seats[0].stdin.as_mut().unwrap().write_all(b"echo $((40 + 2))-$(id -u)\r").unwrap();
@@ -535,7 +536,7 @@ fn several_sit_at_the_console(home: &Home) {
     }
 }
 
-/// It has its own host name and address, and knows by name the others that come and go.
+/// It has its own host name and address, and it can resolve the names of other machines as they start and end.
 fn it_is_one_of_its_network(home: &Home, artifact: &str) {
     let answer = |command: &str| home.said(&["exec", "vm", "--", "sh", "-c", command]);
     assert_eq!(home.only()["network"], serde_json::json!({ "name": "lab", "address": "10.207.0.1", "prefix": 24 }));
@@ -545,7 +546,7 @@ fn it_is_one_of_its_network(home: &Home, artifact: &str) {
     assert!(taken.contains("10.207.0.1 is the address of the machine `vm`"), "{taken}");
     let elsewhere = home.refused(&["up", artifact, "--name", "vm"], 2);
     assert!(elsewhere.contains("the machine `vm` was made with 10.207.0.1/24 on lab\n"), "{elsewhere}");
-    // Another one, which needs not run to have a name.
+    // Another machine. Its name is known even when it does not run.
     let record = home.machine("vm").join("machine.json");
     let other = fs::read_to_string(record).unwrap().replace("10.207.0.1", "10.207.0.2").replace("vm.lab", "db").replace("\"vm\"", "\"db\"");
     fs::create_dir(home.machine("db")).unwrap();
@@ -561,7 +562,7 @@ fn it_is_one_of_its_network(home: &Home, artifact: &str) {
     comes_to_be("unknown\n");
 }
 
-/// Trees into the machine and out of it, with all that a file system can hold in a name, and what is not there.
+/// Trees are copied into the machine and out of it, with all characters that a file system allows in a name, and with missing files.
 fn copies_go_both_ways(home: &Home) {
     let dir = home.dir.path().join("copies");
     let site = dir.join("site");
@@ -600,7 +601,7 @@ fn copies_go_both_ways(home: &Home) {
     assert_eq!(left.len(), 4, "{left:?}");
 }
 
-/// A new kernel of the guest's is booted after a reboot, and what was on the disk is there.
+/// After a reboot the guest's new kernel is booted, and the files on the disk are there.
 #[test]
 #[ignore = "boots the default image several times; ci/full runs it"]
 fn a_machine_comes_back_after_a_reboot_and_after_each_kill() {
@@ -610,7 +611,7 @@ fn a_machine_comes_back_after_a_reboot_and_after_each_kill() {
     home.said(&["up", artifact, "--name", "vm", "--memory", "1G"]);
     let arguments = "sed -i 's/console=tty0/console=tty0 goldsmith_test=1/' /boot/grub/grub.cfg; echo kept > /root/kept; sync";
     home.said(&["exec", "vm", "--", "sh", "-c", arguments]);
-    // The command ends with the system, or before it.
+    // The command ends with the system, or earlier.
     home.run(&["exec", "vm", "--", "reboot"]);
     let patience = Instant::now() + Duration::from_secs(600);
     while !home.run(&["exec", "vm", "--", "grep", "-q", "goldsmith_test=1", "/proc/cmdline"]).status.success() {
@@ -628,7 +629,7 @@ fn a_machine_comes_back_after_a_reboot_and_after_each_kill() {
         home.said(&["start", "vm"]);
         assert_eq!(home.said(&["exec", "vm", "cat", "/root/kept"]), "kept\n");
     }
-    // Told to end while it boots, it does not come up again before it is off.
+    // When it is stopped while it boots, it shuts down completely and does not come up first.
     home.said(&["stop", "vm"]);
     let mut start = home.command(&["start", "vm"]).stderr(Stdio::null()).spawn().unwrap();
     while home.only()["qemu"].is_null() {
@@ -646,7 +647,7 @@ fn a_machine_comes_back_after_a_reboot_and_after_each_kill() {
     home.has_no_process();
 }
 
-/// What two machines of an image have in common is told; of a sealed one they have nothing.
+/// Identities that two machines of an image have in common are reported. Machines of a sealed image have none in common.
 #[test]
 #[ignore = "boots the default image five times; ci/full runs it"]
 fn clones_of_a_sealed_image_are_two_and_those_of_a_used_one_are_not() {
@@ -660,7 +661,7 @@ fn clones_of_a_sealed_image_are_two_and_those_of_a_used_one_are_not() {
         let own = told["own"].as_array().unwrap().iter();
         own.map(|own| (own["name"].as_str().unwrap().to_owned(), own["differs"].as_bool().unwrap())).collect()
     };
-    // What a killed one left.
+    // Files left by a killed run.
     fs::create_dir_all(home.dir.path().join("goldsmith/clones-dead/machines")).unwrap();
     let sealed = home.run(&["clone", "--prove", artifact, "--json"]);
     let all: Vec<String> =
@@ -699,7 +700,8 @@ fn clones_of_a_sealed_image_are_two_and_those_of_a_used_one_are_not() {
     assert_eq!(fs::read_dir(home.dir.path().join("goldsmith")).unwrap().count(), 1, "clones are left");
 }
 
-/// Thirty disks of a table, three of which are booted: each is what its line says, and differs from the others in all else that must.
+/// Thirty disks from a table, three of which are booted: each has the values of its line, and differs from the others in all further
+/// identities.
 #[test]
 #[ignore = "boots the default image three times; ci/full runs it"]
 fn clones_of_a_table_are_what_it_says_when_they_boot() {
@@ -763,19 +765,20 @@ fn clones_of_a_table_are_what_it_says_when_they_boot() {
     assert_eq!(listed, "s2.lab.example\n");
 }
 
-/// Eight systems at once, each its own; one that is made anew and one whose supervisor was killed are reached again.
+/// Eight systems at once with different identities. A machine that is made again, and one whose supervisor was killed, can be reached
+/// again.
 #[test]
 #[ignore = "boots eight systems at once; ci/full runs it"]
 fn machines_of_one_network_reach_each_other_by_name() {
     let _slot = machines();
     let home = Home::new();
     let artifact = fixture().artifact.to_str().unwrap();
-    // Isolated: what a system asks the world for would open sockets of the host that do not listen.
+    // The machines are isolated, because requests of a system to the Internet would open sockets on the host that do not listen.
     let up = ["up", artifact, "--name", "lab", "--count", "8", "--network", "lab", "--memory", "512M", "--isolated"];
     home.said(&up);
     let names: Vec<String> = (1..=8).map(|number| format!("lab-{number}")).collect();
     let answer = |name: &str, command: &str| home.said(&["exec", name, "--", "bash", "-c", command]);
-    // Each connects to the ssh server of each, itself too. A server may still make its keys.
+    // Each machine connects to the ssh server of every machine, itself included. A server may still be making its keys.
     let all_reach_all = || {
         for name in &names {
             let connect = "why=$({ : < /dev/tcp/$n/22; } 2>&1) && echo $n && continue 2";
@@ -790,16 +793,16 @@ fn machines_of_one_network_reach_each_other_by_name() {
     let mut seen = std::collections::BTreeMap::new();
     for name in &names {
         for line in answer(name, own).lines().filter(|line| *line != "00:00:00:00:00:00") {
-            // Docker's own bridge has an address of its kind, made from a random number.
+            // Docker makes the address of its bridge from a random number, so that one must differ too.
             assert_eq!(seen.insert(line.to_owned(), name), None, "{line} is not {name}'s alone");
         }
     }
-    // The host listens nowhere.
+    // The host has no listening sockets for it.
     let listed: Value = serde_json::from_str(&home.said(&["ps", "--json"])).unwrap();
     for machine in listed["machines"].as_array().unwrap() {
         assert!(addresses_of(qemu_of(machine)).is_empty(), "{machine}");
     }
-    // A supervisor is killed, and a machine is made anew.
+    // One supervisor is killed, and one machine is made again.
     let second = listed["machines"].as_array().unwrap().iter().find(|machine| machine["name"] == "lab-2").unwrap();
     kill_process(Pid::from_raw(parent_of(qemu_of(second))).unwrap(), Signal::KILL).unwrap();
     home.said(&["rm", "--force", "lab-8"]);

@@ -1,4 +1,4 @@
-//! `goldsmith image mount`: the kernel shows what is in the image, and nothing stays behind.
+//! `goldsmith image mount`: the kernel shows the files of the image, and nothing is left afterwards.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use crate::support::GOLDSMITH;
 
-/// A mount that is under way; dropped, it is ended.
+/// A running mount. On drop it is ended.
 struct Mounted {
     child: Child,
     dir: PathBuf,
 }
 
 impl Mounted {
-    /// Mounts `image` in `dir`, and waits until it is told that the files are there.
+    /// Mounts `image` in `dir`, and waits for the message that the files are there.
     fn new(image: &Path, dir: PathBuf) -> Self {
         fs::create_dir(&dir).unwrap();
         let mut child = Command::new(GOLDSMITH).args(["image", "mount"]).args([image, &dir]).stdout(Stdio::piped()).spawn().unwrap();
@@ -29,7 +29,7 @@ impl Mounted {
         Self { child, dir }
     }
 
-    /// How it ends within some seconds.
+    /// Wait some seconds for its end. Returns the exit status.
     fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -60,7 +60,7 @@ fn run(dir: &Path, line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// An image of ext4 with what a file can be, and the tree it was made of.
+/// An ext4 image with files of every kind, and the tree that it was made from.
 fn image(place: &TempDir) -> PathBuf {
     let tree = place.path().join("tree");
     fs::create_dir_all(tree.join("etc/many")).unwrap();
@@ -97,7 +97,7 @@ fn the_kernel_shows_what_the_image_holds() {
     run(place.path(), "diff -r --no-dereference --exclude=lost+found --exclude=pipe tree mnt");
     let list = "find . -name lost+found -prune -o -printf '%p %y %m %U %G %l ' '(' -type d -printf '\\n' -o -printf '%s %T@\\n' ')' | sort";
     let [told, real] = ["mnt", "tree"].map(|dir| run(&place.path().join(dir), list));
-    // ext4 keeps parts of a second, which our readers leave out.
+    // ext4 stores parts of a second, but goldsmith's readers do not return them.
     let whole = |text: &str| text.lines().map(|line| line.rsplit_once('.').map_or(line, |(line, _)| line).to_owned()).collect::<Vec<_>>();
     assert_eq!(whole(&told), whole(&real));
     assert_eq!(run(place.path(), "ls mnt/etc/many | wc -l"), "1500\n");
@@ -113,7 +113,7 @@ fn the_kernel_shows_what_the_image_holds() {
     assert!(fs::write(mounted.dir.join("etc/new"), "").is_err());
     assert_eq!(fs::metadata(mounted.dir.join("etc/nothing")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
 
-    // Somebody else unmounts it: that is its end.
+    // When another program unmounts it, the command ends.
     run(place.path(), "umount mnt || fusermount3 -u mnt || fusermount -u mnt");
     assert_eq!(mounted.ended(), Some(0));
     assert_eq!(fs::read_dir(&mounted.dir).unwrap().count(), 0);

@@ -1,4 +1,4 @@
-//! Trees of files that the kernel writes through a loop mount: what it shows of them, and what we show.
+//! Trees of files that the kernel writes through a loop mount, as shown by the kernel and by goldsmith.
 
 pub mod fill;
 
@@ -23,7 +23,7 @@ const END: u64 = 1 << 20;
 /// A file that is longer is compared at its end only.
 const LONG: u64 = 1 << 30;
 
-/// Run `line` with `@` standing for the directory. Gives what it printed; it must succeed.
+/// Run `line`, in which `@` stands for the directory. Returns its output; it must succeed.
 #[track_caller]
 pub fn run(dir: &TempDir, line: &str) -> String {
     let (success, text) = tried(dir, line);
@@ -35,20 +35,22 @@ pub fn run(dir: &TempDir, line: &str) -> String {
 pub fn tried(dir: &TempDir, line: &str) -> (bool, String) {
     let line = line.replace('@', dir.path().to_str().unwrap());
     let mut command = Command::new("sh");
-    // mkfs.xfs makes small filesystems and small logs only when it believes that xfstests asks (`validate_supported`, mkfs/xfs_mkfs.c).
+    // mkfs.xfs makes small filesystems and small logs only when these variables show that xfstests calls it (`validate_supported`,
+    // mkfs/xfs_mkfs.c).
     command.args(["-c", &line]).envs([("TEST_DIR", "x"), ("TEST_DEV", "x"), ("QA_CHECK_FS", "x")]);
     let output = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C").output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
-/// The right to take or give back loop devices: a device that one program has just found free may be another's by the time it is mounted.
+/// The right to take or give back loop devices. Without it, another program may take a device between the moment it is found free and the
+/// mount.
 pub fn loop_devices() -> MutexGuard<'static, ()> {
     static LOOP_DEVICES: Mutex<()> = Mutex::new(());
     LOOP_DEVICES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Give this thread, and what it starts, mounts of their own. Other tests start programs that copy the mounts they see: a filesystem that is
-/// among them is in use until these end, and cannot be mounted in another way.
+/// Give this thread and its children a separate mount namespace. Programs that other tests start copy the mounts that they see. A
+/// filesystem in such a copy stays in use until the program ends, and cannot be mounted in another way.
 fn own_mounts() {
     // SAFETY: only parting with file descriptors would harm other threads, and these are kept.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }.unwrap();
@@ -74,7 +76,7 @@ impl<'a> Mount<'a> {
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
         let _loops = loop_devices();
-        // For a moment a child that another test starts has the files open that were open here.
+        // A child that another test starts has the files of this process open for a moment.
         let mut unmounted = tried(self.0, "umount @/m");
         for _ in 0..100 {
             if unmounted.0 {
@@ -87,7 +89,7 @@ impl Drop for Mount<'_> {
     }
 }
 
-/// What a path is: everything that a reader can say of it.
+/// Everything that a reader returns about a path.
 #[derive(PartialEq, Eq)]
 pub struct Seen {
     pub kind: FileKind,
@@ -108,7 +110,7 @@ impl std::fmt::Debug for Seen {
 
 pub type Tree = BTreeMap<PathBuf, Seen>;
 
-/// The kind that the upper four bits of a mode tell (inode(7), `S_IFMT`).
+/// The kind in the upper four bits of a mode (inode(7), `S_IFMT`).
 pub fn kind_of(bits: u32) -> FileKind {
     match bits {
         0o4 => FileKind::Directory,
@@ -120,7 +122,7 @@ pub fn kind_of(bits: u32) -> FileKind {
     }
 }
 
-/// What the kernel shows below `top`.
+/// The tree below `top`, as the kernel shows it.
 pub fn shown_by_kernel(top: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut waiting = vec![top.to_owned()];
@@ -152,8 +154,8 @@ pub fn shown_by_kernel(top: &Path) -> Tree {
     tree
 }
 
-/// Attributes of `path` itself. Linux shows an access list of XFS as `system.posix_acl_access` and, to root, as it is on the disk: as
-/// `trusted.SGI_ACL_FILE`. We show the second.
+/// Attributes of `path` itself. Linux shows an access list of XFS as `system.posix_acl_access`, and to root also in the form on the disk,
+/// as `trusted.SGI_ACL_FILE`. goldsmith shows the second.
 fn xattrs_by_kernel(path: &Path) -> Vec<Xattr> {
     let mut list = vec![0; 1 << 16];
     let count = rustix::fs::llistxattr(path, &mut list[..]).unwrap();
@@ -172,7 +174,7 @@ fn xattrs_by_kernel(path: &Path) -> Vec<Xattr> {
     found
 }
 
-/// What our reader shows.
+/// The tree, as goldsmith's reader shows it.
 pub fn shown_by_us(root: &Root) -> Tree {
     let mut tree = Tree::new();
     let top = ("/".into(), root.symlink_metadata("/").unwrap());
@@ -188,7 +190,7 @@ pub fn shown_by_us(root: &Root) -> Tree {
             }
             _ => None,
         };
-        // A name in a list and the path itself say the same.
+        // The metadata of a name in a list and of the path itself are equal.
         assert_eq!(root.symlink_metadata(&path).unwrap(), metadata, "{}", path.display());
         let numbers = (metadata.mode, metadata.uid, metadata.gid, metadata.size, metadata.modified);
         let content = content.map(|content| Sha256Digest::of(&content));
@@ -207,7 +209,7 @@ pub fn assert_same(ours: &Tree, theirs: &Tree, what: &str) {
     assert!(more.is_empty(), "{what}: {more:?}");
 }
 
-/// The root that `disk` of the directory holds.
+/// The root on `disk` in the directory.
 pub fn open(dir: &TempDir) -> Root {
     Root::open(&Disk::open(&dir.path().join("disk")).unwrap()).unwrap()
 }

@@ -1,6 +1,7 @@
-//! Packages of the world: chosen by their indexes, fetched from real servers, handed to the installer as a repository.
+//! Packages from the network: they are chosen by their indexes, fetched from real servers and passed to the installer as a repository.
 //!
-//! `tests/packages/flagship.py` makes the medium and real RPMs; createrepo_c makes the indexes; servers of this file give them, or lie.
+//! `tests/packages/flagship.py` makes the medium and real RPMs; createrepo_c makes the indexes; the servers in this test serve them, or
+//! serve wrong data.
 
 pub mod server;
 mod signed;
@@ -22,15 +23,15 @@ use goldsmith::sources::{self, Fetch, Proxies, Resolved, Web};
 use crate::support::{Ended, Run, goldsmith};
 use server::Server;
 
-/// The built-in recipe that all of it is for.
+/// The built-in recipe under test.
 const RECIPE: &str = "centos-7.5-docker-online";
-/// A port that nobody listens on: only root can.
+/// A port without a listener. Only root could listen on it.
 const DEAD: &str = "http://127.0.0.1:1/";
 const REPOMD: &str = "/repodata/repomd.xml";
 const RPM: &str = "docker-ce-18.09.6-3.el7.x86_64.rpm";
 
-/// What there is to be served, made once for all tests: the Minimal ISO, Docker and its needs in `good`, in `newer` a container-selinux
-/// that no 7.5 can have, and in `os` what the DVD has, the Minimal ISO's packages among them.
+/// The served files, made once for all tests: the Minimal ISO, Docker and its needs in `good`, in `newer` a container-selinux that 7.5
+/// cannot install, and in `os` the packages of the DVD, with those of the Minimal ISO.
 struct World {
     iso: PathBuf,
     sha256: Sha256Digest,
@@ -97,10 +98,10 @@ fn a_check_foretells_the_packages_and_fetches_none() {
     let asked = good.asked();
     // repomd.xml, the packages, and their files: whether a unit of the recipe is among them.
     assert!(asked.len() == 3 && asked.iter().all(|path| path.starts_with("/repodata/")), "{asked:?}");
-    // What was found out is known, and only whether it still holds is asked.
+    // The result is stored, and the second run only asks whether it is still valid.
     let second = run("check", &both, store.path(), &["--packages"]).end();
     assert_eq!((second.stdout, good.asked(), newer.asked().pop()), (first.stdout, vec![REPOMD.to_owned()], Some(REPOMD.to_owned())));
-    // Of what is pinned not even that.
+    // For pinned metadata not even that is asked.
     let pin = |server: &Path| format!(", repomd_sha256 = \"{}\"", Sha256Digest::of(&fs::read(server.join(&REPOMD[1..])).unwrap()));
     let pins = [pin(&world().good), pin(&world().newer)];
     let pinned = sets(&[("docker-ce-stable", &[&good.url], &pins[0]), ("extras", &[&newer.url], &pins[1])]);
@@ -119,10 +120,10 @@ fn what_the_medium_has_is_not_fetched_and_nothing_is_known_without_it() {
     ok(&ended);
     assert!(ended.stdout.contains("ok        sources    15 packages for kubernetes, will be fetched: "), "{}", ended.stdout);
     assert!(ended.stdout.contains(": 268 from anaconda, "), "{}", ended.stdout);
-    // What makes the metadata of what is fetched is missed before anything is.
+    // A missing createrepo_c, which makes metadata for the fetched packages, is reported before anything is fetched.
     let bare = run("check", &sets, store.path(), &[]).stub("none", "").path_only().end();
     assert!(bare.status == 7 && bare.stdout.contains("wrong     host       createrepo_c"), "{}", bare.stdout);
-    // A medium that is still to come.
+    // A medium that is not fetched yet.
     let media = Server::of(world().iso.parent().unwrap());
     let file = world().iso.file_name().unwrap().to_str().unwrap();
     sets[0] = format!("media.iso={{ urls = [\"{}{file}\"], sha256 = \"{}\" }}", media.url, world().sha256);
@@ -146,12 +147,12 @@ fn where_packages_come_from_is_not_part_of_what_is_built() {
     assert_eq!(one, other);
     let pins = one["inputs"].as_array().unwrap();
     assert_eq!((pins.len(), &pins[1]["name"], &pins[1]["urls"]), (2, &"packages kubernetes".into(), &serde_json::json!([])));
-    // Another repository that has the same packages of those that are taken is the same, too.
+    // Another repository with the same chosen packages gives the same result.
     let newer = Server::of(&world().newer);
     assert_eq!(plan(&sets(&[("a", &[&servers[0].url], ""), ("b", &[&newer.url], "")]))["content_id"], one["content_id"]);
 }
 
-/// A machine with a password and nothing else.
+/// A host with only a password.
 struct Machine;
 
 impl RecipeHost for Machine {
@@ -208,7 +209,7 @@ fn chosen_packages_are_fetched_once_and_become_a_repository() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let mut sets = sets(&[("docker-ce-stable", &[&good.url], "")]);
-    // A second repository, of which nothing is taken, and which does not stay: the installer looks for it even so.
+    // A second repository. No package is taken from it, and it is not kept, but the installer still looks for it.
     let spare = format!("{{ id = \"spare\", upstream = [{{ name = \"extras\", urls = [{:?}] }}] }}", newer.url);
     sets[1] = format!("{}, {spare}]", sets[1].strip_suffix(']').unwrap());
     let (warnings, repositories) = gathered(&sets, &store);
@@ -223,7 +224,7 @@ fn chosen_packages_are_fetched_once_and_become_a_repository() {
     assert!(packages(spare).is_empty() && spare.contains_key("repodata/repomd.xml"));
     let fetched = good.asked().into_iter().filter(|path| path.ends_with(".rpm")).count();
     assert_eq!(fetched, 15);
-    // The same again: the same bytes, metadata too, and not one of them from the net.
+    // A second run gives the same bytes, also of the metadata, and fetches nothing.
     assert!(gathered(&sets, &store).1 == repositories, "the same packages make another repository");
     assert_eq!((good.asked(), newer.asked().pop()), (vec![REPOMD.to_owned()], Some(REPOMD.to_owned())));
 }
@@ -245,7 +246,7 @@ fn another_mirror_gives_what_the_first_does_not() {
     assert_eq!(second.asked(), [format!("/{RPM}")]);
 }
 
-/// A repository with digests that goldsmith does not go by.
+/// A repository with digests that goldsmith does not use.
 fn of_sha512(dir: &Path) {
     fs::copy(world().good.join(RPM), dir.join(RPM)).unwrap();
     let output = Command::new("createrepo_c").args(["--quiet", "--no-database", "--checksum", "sha512"]).arg(dir).output().unwrap();
@@ -255,7 +256,7 @@ fn of_sha512(dir: &Path) {
 fn refused(ended: &Ended, status: i32, words: &[&str]) {
     assert_eq!(ended.status, status, "{}{}", ended.stdout, ended.stderr);
     for words in words {
-        // A check tells on standard output what it was asked for, a build on standard error why it failed.
+        // A check prints its result on standard output. A build prints the reason of its failure on standard error.
         assert!(ended.stdout.contains(words) || ended.stderr.contains(words), "{words}: {}{}", ended.stdout, ended.stderr);
     }
     assert!(!ended.dir().join("out").exists());
@@ -338,7 +339,7 @@ fn a_package_that_is_not_what_its_index_says_is_refused_by_name() {
     }
 }
 
-/// The recipe as it is, on a machine that reaches nobody.
+/// The unchanged recipe, on a host that reaches no server.
 #[test]
 fn the_shipped_recipe_says_what_it_cannot_reach() {
     let store = tempfile::tempdir().unwrap();

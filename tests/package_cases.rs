@@ -1,5 +1,5 @@
-//! Package indexes, versions and databases: held against the tools that own the formats (rpm, createrepo_c, libcomps, dpkg, apt, SQLite,
-//! Berkeley DB), and against files made to break a reader.
+//! Package indexes, versions and databases: compared with the tools of the formats (rpm, createrepo_c, libcomps, dpkg, apt, SQLite,
+//! Berkeley DB), and tested with files made to break a reader.
 
 mod hostile;
 pub mod installed;
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use goldsmith::packages::{Need, Relation, Universe};
 
-/// Run a program with a standard input to success, and give what it wrote.
+/// Run a program with a standard input. Returns its output; it must succeed.
 fn said_by(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().unwrap();
@@ -24,7 +24,7 @@ fn said_by(command: &mut Command, input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// What `oracle.py` says. Its modules are Debian's, so it needs Debian's python.
+/// The output of `oracle.py`. Its modules are packages of Debian, so it needs Debian's python.
 fn oracle(arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/package_cases/oracle.py");
     said_by(Command::new("/usr/bin/python3").arg("-B").arg(script).args(arguments), input)
@@ -38,7 +38,7 @@ fn needs(universe: &Universe, needs: &[Need]) -> Vec<String> {
     needs.iter().map(|need| relations(universe, need.alternatives()).join(" | ")).collect()
 }
 
-/// Numbers that are the same at every run (Numerical Recipes, section 7.1, the 64-bit generator of Knuth).
+/// Numbers that are the same in every run (Numerical Recipes, section 7.1, the 64-bit generator of Knuth).
 struct Dice(u64);
 
 impl Dice {

@@ -1,4 +1,4 @@
-//! Recipes, good and bad, through the public interface: what a user reads when a recipe is wrong is compared to the letter.
+//! Good and bad recipes, through the public interface: the messages about a wrong recipe are compared exactly.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use goldsmith::cli::topics::TOPICS;
 use goldsmith::recipe::*;
 use proptest::prelude::*;
 
-/// A machine made of a few files and variables.
+/// A host with a few files and variables.
 #[derive(Default)]
 struct Machine {
     files: BTreeMap<PathBuf, Vec<u8>>,
@@ -400,7 +400,7 @@ fn what_is_wrong_with_a_recipe_is_told_to_the_letter() {
     assert!(BAD.len() >= 40);
 }
 
-/// Everything a failed run prints, and the class that makes the exit code.
+/// Everything that a failed run prints, and the class that decides the exit code.
 fn report(error: &Diagnostics) -> String {
     let text = error.render(false);
     assert!(!text.contains("hunter") && !text.contains("secret@"), "a secret is shown:\n{text}");
@@ -428,7 +428,7 @@ fn every_override_that_is_wrong_points_at_itself() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// Where a recipe takes text, an override needs no quotes.
+/// For a field with text, an override needs no quotes.
 #[test]
 fn an_override_may_be_plain_text() {
     let good = [DEPLOY, LOCKED, "[[check]]\nname = \"a\"\nport = { number = 22 }\n"].concat();
@@ -449,7 +449,7 @@ fn an_override_may_be_plain_text() {
         let said = load_set(&good, &[secret]).unwrap_err().render(false);
         assert!(said.contains('*') && !said.contains("hunter2"), "{said}");
     }
-    // What is no text stays what it is, and what begins as TOML has to be TOML.
+    // A value for another field than a text must be valid TOML, and so must one that begins like TOML.
     for wrong in ["build.cpus=two", "output.compress=maybe", "packages.install=htop", "system.hostname=\"a"] {
         assert!(load_set(&good, &[wrong]).is_err(), "{wrong}");
     }
@@ -526,7 +526,7 @@ fn a_flood_of_errors_is_bounded() {
     assert!(text.len() < 50_000 && text.ends_with("error: and 49950 more\n"), "{}", text.len());
 }
 
-/// Each once took minutes, or could: the text is scanned for secrets, and lines are shown, once per error.
+/// Each of these took or could take minutes: for every error the text is scanned for secrets, and lines are shown.
 #[test]
 fn floods_of_anything_end() {
     for unit in [
@@ -584,7 +584,7 @@ fn the_centos_recipe_holds_every_value_of_the_lab() {
     assert!(unset.render(false).contains("ROOT_PASSWORD"), "no password is a default");
 }
 
-/// The online form is the lab's, but for where its packages come from.
+/// The online recipe equals that of the lab, except for the source of its packages.
 #[test]
 fn the_online_recipe_differs_in_its_sources_alone() {
     let [lab, online] = ["centos-7.5-docker", "centos-7.5-docker-online"].map(|name| load(name, &[], &Machine::with(&[])).unwrap());
@@ -615,7 +615,7 @@ fn the_online_recipe_differs_in_its_sources_alone() {
     assert_eq!(Recipe { media, name, summary, repositories, packages, inherited: Vec::new(), ..online.clone() }, lab);
 }
 
-/// 7.9 is the lab's recipe on another medium: the kickstart, the packages and all promises but that of the release are the same.
+/// 7.9 is the lab's recipe on another medium: the kickstart, the packages and all promises except that of the release are the same.
 #[test]
 fn the_recipe_of_7_9_differs_in_its_release_alone() {
     let [lab, last] = ["centos-7.5-docker", "centos-7.9-docker"].map(|name| load(name, &[], &Machine::with(&[])).unwrap());
@@ -651,7 +651,7 @@ fn the_debian_recipe_and_the_starter_load_anywhere() {
     assert_eq!(builtin_names().collect::<Vec<_>>(), names);
 }
 
-/// A node is the machine of Docker and some things more; both nodes are the same but for what their systems call things.
+/// A node is the Docker machine with some additions. The two nodes differ only in names of their systems.
 #[test]
 fn the_recipes_of_kubernetes_add_a_node_to_those_of_docker() {
     let added = |name: &str, to: &str| {
@@ -680,7 +680,7 @@ fn the_recipes_of_kubernetes_add_a_node_to_those_of_docker() {
     let debian = added("debian-12-kubernetes-node", "debian-12-docker");
     assert_eq!(debian.kernel.modules[1..], ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack"]);
 
-    // What the comment of Debian's says to add is a recipe, and gives it what CentOS's has.
+    // The lines in the comment of Debian's recipe are valid, and with them it has everything that CentOS's has.
     let mut text = "schema = 1\nname = \"node\"\nextends = \"debian-12-kubernetes-node\"\n".to_owned();
     text.push_str(&kubelet_of_yours());
     let own = load("r.toml", &[], &Machine::with(&[("r.toml", &text)])).unwrap_or_else(|error| panic!("{}", error.render(false)));
@@ -688,14 +688,14 @@ fn the_recipes_of_kubernetes_add_a_node_to_those_of_docker() {
     assert_eq!(own.checks.last().map(|check| &check.kind), Some(&kubelet));
 }
 
-/// What debian-12-kubernetes-node says in a comment that brings a kubelet.
+/// The lines for a kubelet in a comment of debian-12-kubernetes-node.
 pub fn kubelet_of_yours() -> String {
     let lines = builtin("debian-12-kubernetes-node").unwrap().lines();
     let settings = lines.skip_while(|line| *line != "# [[repository]]").take_while(|line| line.starts_with("# "));
     settings.map(|line| format!("{}\n", &line[2..])).collect()
 }
 
-/// The starter's commented lines are promises too: they say defaults and keys.
+/// The starter's commented lines must be correct too: they show defaults and keys.
 #[test]
 fn the_starter_tells_the_truth_when_uncommented() {
     let mut text = String::new();
@@ -721,7 +721,7 @@ fn the_starter_tells_the_truth_when_uncommented() {
     assert_eq!(all.users[0].account.ssh_keys, [key]);
 }
 
-/// `/` grows by default where it can, and nowhere else.
+/// `/` grows by default only where that is possible.
 #[test]
 fn growing_has_its_default_by_installer_and_table() {
     for (recipe, disk, grows) in [
@@ -750,7 +750,7 @@ fn defaults_are_the_documented_ones() {
     assert!(recipe.own_kickstart().is_none());
 }
 
-/// It never travels in a kickstart: it runs in the booted system. An RPM spec in a here-document has such lines.
+/// It is never part of a kickstart, because it runs in the booted system. An RPM spec in a here-document has such lines.
 #[test]
 fn a_provision_script_may_hold_a_kickstarts_words() {
     let script = "cat > x.spec <<X\n%package\n%post\necho\n%end\nX\n";
@@ -759,7 +759,7 @@ fn a_provision_script_may_hold_a_kickstarts_words() {
     assert_eq!(recipe.provision[0].script.as_ref().map(|script| script.bytes()), Some(script.as_bytes()));
 }
 
-/// It needs no `[system]`, is read beside the recipe, byte for byte, and stands in the manifest by its digest.
+/// It needs no `[system]`, is read beside the recipe without any change, and its digest is in the manifest.
 #[test]
 fn a_kickstart_of_ones_own_is_taken_as_it_is() {
     let text = [ANACONDA, "kickstart = \"ks/my.ks\"\n"].concat();
@@ -813,7 +813,8 @@ fn recipes_extend_files_and_names_and_paths_lead_from_where_they_are_written() {
     assert_eq!(recipe.files[0].content.bytes(), b"from a");
 }
 
-/// A recipe that adds a package keeps Docker, and one that adds a check keeps the others: lists of the recipe below are not lost in silence.
+/// A recipe that adds a package keeps Docker, and one that adds a check keeps the others: lists of the recipe below are not lost without a
+/// message.
 #[test]
 fn what_a_recipe_adds_takes_nothing_away() {
     let below = load("debian-12-docker", &[], &Machine::with(&[])).unwrap_or_else(|error| panic!("{}", error.render(false)));
@@ -836,7 +837,7 @@ fn blocks(text: &str) -> Vec<&str> {
     text.split("\n```").skip(1).step_by(2).collect()
 }
 
-/// The walk-through is the same in both languages, to the last byte of what is typed.
+/// The walk-through has exactly the same commands in both languages.
 #[test]
 fn the_chinese_walk_through_has_the_code_of_the_english_one() {
     let (readme, chinese) = (page("README.md"), page("recipes/centos-7.5-docker.zh-CN.md"));
@@ -845,7 +846,7 @@ fn the_chinese_walk_through_has_the_code_of_the_english_one() {
     assert!(blocks(english).len() > 5 && readme.contains("(recipes/centos-7.5-docker.zh-CN.md)"));
 }
 
-/// What is typed in the README and the reference is a command line that goldsmith takes.
+/// Every command in the README and the reference is one that goldsmith accepts.
 #[test]
 fn the_commands_of_the_readme_and_the_reference_are_command_lines() {
     let mut count = 0;
@@ -862,7 +863,7 @@ fn the_commands_of_the_readme_and_the_reference_are_command_lines() {
     assert!(count > 15, "{count}");
 }
 
-/// Every TOML block of the README and the reference: whole recipes as they are, parts on top of a built-in recipe.
+/// Every TOML block of the README and the reference: complete recipes unchanged, parts on top of a built-in recipe.
 #[test]
 fn the_examples_of_the_readme_are_recipes() {
     let text: String = [page("README.md")].into_iter().chain(TOPICS.iter().map(|topic| topic.markdown())).collect();
@@ -882,7 +883,7 @@ fn the_examples_of_the_readme_are_recipes() {
     }
 }
 
-/// What an editor says of a recipe by the schema: a foreign validator takes what goldsmith takes.
+/// An editor checks a recipe by the schema: another validator accepts the recipes that goldsmith accepts.
 #[test]
 fn the_schema_takes_the_recipes_that_goldsmith_takes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -899,7 +900,7 @@ fn the_schema_takes_the_recipes_that_goldsmith_takes() {
     let dir = tempfile::tempdir().unwrap();
     let schema_path = dir.path().join("schema.json");
     fs::write(&schema_path, schema().to_string()).unwrap();
-    // Without `extends` what it leaves to the other recipe is needed.
+    // Without `extends`, the fields that it takes from the other recipe are required.
     let wrong = [("nothing.toml", "schema = 1\n"), ("no-installer.toml", "schema = 1\nname = \"a\"\n[media]\nsuite = \"bookworm\"\n")];
     for (name, text) in wrong {
         fs::write(dir.path().join(name), text).unwrap();
@@ -952,11 +953,11 @@ fn overrides_replace_values_items_and_tables() {
 fn a_comment_changes_nothing() {
     let plain = load_text(&[DEPLOY, LOCKED].concat()).unwrap();
     let commented = load_text(&["# hello\n", DEPLOY, "\n", LOCKED, "[build] # machine\ncpus = 2\n"].concat()).unwrap();
-    // But for where it stands.
+    // They are equal except for this place.
     assert_eq!(Recipe { suite_at: commented.suite_at.clone(), ..plain }, commented);
 }
 
-/// Load and show: neither may panic, whatever the bytes are.
+/// Load and show: neither may panic with any bytes.
 fn survive(bytes: &[u8], overrides: &[String]) {
     let mut machine = Machine::with(&[]);
     machine.files.insert("r.toml".into(), bytes.to_vec());

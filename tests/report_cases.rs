@@ -1,4 +1,4 @@
-//! `report.html` in a browser: what people see of a good and of a failed build, and what axe-core says of it.
+//! `report.html` in a browser: the pages of a good and of a failed build, and the findings of axe-core.
 
 use std::fs;
 use std::path::Path;
@@ -9,9 +9,9 @@ use goldsmith::verify::CheckResult;
 
 use crate::fixture::fixture;
 
-/// Where ci/full puts puppeteer-core and axe-core.
+/// The directory in which ci/full puts puppeteer-core and axe-core.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/browser");
-/// Where the pictures go.
+/// The directory of the pictures.
 const PICTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/report");
 
 /// A page of a failed build with every part that such a page can have.
@@ -33,7 +33,7 @@ fn failed(screen: Vec<u8>) -> Page {
     }
 }
 
-/// Runs the script on `pages`. Whether it found no fault, and what it printed.
+/// Runs the script on `pages`. Returns whether it found no fault, and its output.
 fn judge(pages: &[&Path]) -> (bool, String) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/report_cases/browser.mjs");
     let output = Command::new("node").args([script, TOOLS, PICTURES]).args(pages).output().unwrap();
@@ -56,7 +56,7 @@ fn a_browser_shows_the_pages_and_axe_finds_no_fault() {
     assert!(passed && said.lines().count() == 4, "{said}");
     views.push_str(&said);
     fs::write(Path::new(PICTURES).join("views.ndjson"), views).unwrap();
-    // Day and night differ.
+    // The light and the dark colours differ.
     assert_eq!(said.matches("\"background\":\"rgb(255, 255, 255)\"").count(), 2, "{said}");
 
     let good = fs::read_to_string(at("good.html")).unwrap();

@@ -1,5 +1,5 @@
-//! `goldsmith run` as its user meets it: on a terminal (`script` of bsdutils makes one), without one, and by ssh; and a build that fails, on a
-//! terminal.
+//! `goldsmith run` as a user works with it: on a terminal (`script` of bsdutils makes one), without one, and by ssh; and a build that
+//! fails, on a terminal.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,10 +21,10 @@ use crate::fixture::{PASSWORD, fixture, machines, place};
 use crate::machine_qemu::{HANG, POWER_OFF, WRITE_WHEN_TOLD, parent_of, sector};
 use crate::support::{GOLDSMITH, goldsmith};
 
-/// For tiny guests and for ends; a busy host stretches it.
+/// For tiny guests and for the end of runs. A busy host needs more time.
 const SOON: Duration = Duration::from_secs(60);
 
-/// A place for one run: its temporary files go to `tmp`, its working directory is the whole.
+/// A directory for one run: its temporary files go to `tmp`, and the directory itself is the working directory.
 struct Desk {
     dir: TempDir,
 }
@@ -40,7 +40,7 @@ impl Desk {
         self.dir.path().join(name)
     }
 
-    /// A raw disk whose boot sector says `message` and goes on with `code`.
+    /// A raw disk whose boot sector sends `message` and goes on with `code`.
     fn disk(&self, message: &str, code: &[u8]) -> String {
         let path = self.at("disk.raw");
         fs::write(&path, [&sector(message, code)[..], &[0; 1 << 20]].concat()).unwrap();
@@ -58,14 +58,14 @@ impl Desk {
         Session::start(self.command(GOLDSMITH, args))
     }
 
-    /// goldsmith on a terminal of its own, whose modes before and after are left in files.
+    /// goldsmith on a new terminal. Its modes before and after are written to files.
     fn run_on_terminal(&self, args: &[&str]) -> Session {
         let line = shell_words::join([GOLDSMITH].iter().chain(args));
         let script = format!("stty -g >before; {line}; status=$?; stty -g >after; exit $status");
         Session::start(self.command("script", &["-qefc", &script, "/dev/null"]))
     }
 
-    /// The terminal is as it was, nothing temporary is left, and no process that used the place.
+    /// Check that the terminal is restored, and that no temporary file and no process of this directory are left.
     #[track_caller]
     fn is_tidy(&self) {
         let read = |name| fs::read_to_string(self.at(name)).ok();
@@ -94,12 +94,12 @@ fn names(dir: &Path) -> BTreeSet<String> {
     fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// A program one talks with.
+/// A running program with its input and output.
 struct Session {
     child: Child,
     stdin: Option<ChildStdin>,
     said: Arc<Mutex<String>>,
-    /// What was looked at.
+    /// The number of bytes that were already searched.
     seen: usize,
 }
 
@@ -113,7 +113,7 @@ impl Session {
         Self { stdin: child.stdin.take(), child, said, seen: 0 }
     }
 
-    /// Wait until it has said `text`, after what was waited for before.
+    /// Wait until its output has `text`, after the text of the last wait.
     #[track_caller]
     fn wait_for(&mut self, text: &str, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -138,7 +138,7 @@ impl Session {
         kill_process(pid(&self.child), signal).unwrap();
     }
 
-    /// Wait for its end: the status, or the negative number of a signal.
+    /// Wait for its end. Returns the status, or the negative number of a signal.
     #[track_caller]
     fn end(&mut self) -> i32 {
         let deadline = Instant::now() + SOON;
@@ -154,7 +154,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A failed test must not leave a machine behind; one that is gone needs nothing.
+        // A failed test must not leave a machine behind. If the machine has ended, the error is ignored.
         let _ = kill_process_group(pid(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
@@ -193,12 +193,12 @@ fn listening(pid: u32) -> Vec<String> {
     found
 }
 
-/// A port that nobody listens on.
+/// A port without a listener.
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// What `command` says as root of the guest behind `port`; asked again until sshd answers.
+/// The output of `command` as root in the guest behind `port`. It is tried again until sshd answers.
 fn ssh(desk: &Desk, port: u16, command: &str) -> String {
     let deadline = Instant::now() + 2 * SOON;
     loop {
@@ -238,10 +238,10 @@ fn the_artifact_is_used_at_its_console_and_by_ssh_and_stays_as_it_was() {
 
     let qemu = desk.processes();
     assert_eq!(qemu.len(), 1);
-    // Its own questions to the outside (time, names) leave by UDP sockets, on which nobody is let in.
+    // The guest's own requests (time, names) use UDP sockets of the host, which accept no connections.
     let in_tcp: Vec<_> = listening(qemu[0]).into_iter().filter(|address| address.starts_with("tcp")).collect();
     assert_eq!(in_tcp, [format!("tcp 0100007F:{port:04X}")]);
-    // The way in is the only one. The guest reaches what this host reaches, and so the host itself.
+    // That is the only way in. The guest reaches everything that this host reaches, and so also the host itself.
     let host = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let reach = format!(
         "timeout 5 bash -c ': < /dev/tcp/10.0.2.2/{}' 2>/dev/null && echo reached || echo closed",
@@ -309,7 +309,7 @@ fn what_is_kept_is_there_the_next_time_and_a_changed_image_is_refused() {
     overlay.bytes().read_at(512, &mut second_sector).unwrap();
     assert!(second_sector == before[..512], "what the guest wrote is not in the overlay");
 
-    // Continued; a second machine on it is refused; SIGTERM ends the first, and the overlay is still sound.
+    // The overlay is used again. A second machine on it is refused. SIGTERM ends the first, and the overlay is still sound.
     let mut second = desk.run(&["run", &disk, "--keep"]);
     second.wait_for("continued on ", SOON);
     second.wait_for("ready", SOON);
@@ -367,7 +367,7 @@ fn what_cannot_be_run_is_refused_with_a_cause_and_a_remedy() {
         assert!(desk.command("qemu-img", &["create", "-q"]).args(made).status().unwrap().success());
     }
     fs::remove_file(here("base.raw")).unwrap();
-    // A manifest that promises another length.
+    // A manifest with another length of the image.
     fs::create_dir(here("short")).unwrap();
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/manifest.json");
     fs::copy(manifest, here("short/manifest.json")).unwrap();
@@ -409,7 +409,7 @@ fn what_cannot_be_run_is_refused_with_a_cause_and_a_remedy() {
     assert_eq!(names(&desk.at("tmp")), BTreeSet::new());
 }
 
-/// A small system, and a step that ends badly.
+/// A small system, and a step that fails.
 const BROKEN: &str = "schema = 1\nname = \"broken\"\nmedia = { installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }\n\
     system = { hostname = \"small\", root = \"locked\" }\npackages = { docs = false }\n\
     provision = [{ name = \"broken\", script = \"touch /root/here; echo the disk is sad; exit 7\" }]\n";
@@ -429,17 +429,17 @@ fn a_failed_step_is_told_and_looked_into_and_stays_the_result() {
     session.wait_for(told, 20 * SOON);
     session.wait_for(ending, SOON);
     session.wait_for("`exit` or ctrl-D ends it", SOON);
-    // Until then the log-in prompt may take what is typed.
+    // Before this prompt, the log-in prompt could take the typed text.
     session.wait_for("root@small:~#", 2 * SOON);
     session.say("echo uid=$(id -u) $(ls /root) $(tty) $(stty size)\r");
     session.wait_for("uid=0 here /dev/ttyS0 24 80", 2 * SOON);
-    // ctrl-C is for what runs in the guest.
+    // ctrl-C goes to the program in the guest.
     session.say("sleep 1000\r");
     thread::sleep(Duration::from_secs(2));
     session.say("\u{3}");
     session.say("echo status=$?\r");
     session.wait_for("status=130", SOON);
-    // However the shell ends, the failure is the result.
+    // The failure is the result, whatever the exit status of the shell is.
     session.say("exit 0\r");
     session.wait_for("error: ", SOON);
     session.wait_for(ending, SOON);
@@ -448,7 +448,7 @@ fn a_failed_step_is_told_and_looked_into_and_stays_the_result() {
     assert!(!session.said.lock().unwrap().contains("interrupted"));
     desk.is_tidy();
 
-    // Without a terminal it is said that there is none, and the build ends as without the flag.
+    // Without a terminal a message says so, and the build ends as without the flag.
     let mut session = desk.run(&args);
     session.wait_for("--keep-on-failure needs a terminal", SOON);
     session.wait_for(ending, 5 * SOON);

@@ -1,4 +1,5 @@
-//! `goldsmith image sbom`: bills of materials, judged by the libraries of SPDX, CycloneDX and package URLs; rpm and dpkg say what must be in them.
+//! `goldsmith image sbom`: bills of materials, checked by the libraries of SPDX, CycloneDX and package URLs, and compared with rpm and
+//! dpkg.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use crate::support::{GOLDSMITH, make_disk};
 
 /// Both formats.
 const FORMATS: [&str; 2] = ["spdx", "cyclonedx"];
-/// os-release of CentOS 7, as far as it matters.
+/// The relevant lines of the os-release of CentOS 7.
 const CENTOS: &str = "NAME=\"CentOS Linux\"\nID=\"centos\"\nVERSION_ID=\"7\"\nPRETTY_NAME=\"CentOS Linux 7 (Core)\"\n";
 /// dpkg's database with a package in each state, names and versions that need an escape, and makers of every kind.
 const STATUS: &str = "\
@@ -53,7 +54,7 @@ Config-Version: 1-1
 Description: gone
 ";
 
-/// A disk with a package database, and where its tree is.
+/// A disk with a package database, in a directory with its tree.
 struct Place(TempDir);
 
 impl Place {
@@ -88,7 +89,7 @@ impl Place {
         command.output().unwrap()
     }
 
-    /// The bill of `disk`, which must be written in silence.
+    /// The bill of `disk`. The command must print no messages.
     fn bill(&self, format: &str) -> String {
         let output = self.sbom("disk", format, None);
         assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -96,7 +97,7 @@ impl Place {
     }
 }
 
-/// What the libraries say of bills, in their order.
+/// The verdicts of the libraries on bills, in their order.
 fn all_judged(format: &str, bills: &[String]) -> Vec<Value> {
     // ci/test names the same.
     const PACKAGES: [&str; 4] =
@@ -108,7 +109,7 @@ fn all_judged(format: &str, bills: &[String]) -> Vec<Value> {
     let mut command = Command::new(python);
     command.args(["-B", script, format]);
     for (index, bill) in bills.iter().enumerate() {
-        // The parser goes by the name.
+        // The parser recognises the format by the file name.
         let path = dir.path().join(format!("{index}.spdx.json"));
         fs::write(&path, bill).unwrap();
         command.arg(path);
@@ -118,7 +119,7 @@ fn all_judged(format: &str, bills: &[String]) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What they say of one.
+/// Their verdict on one bill.
 fn judged(format: &str, bill: &str) -> Value {
     all_judged(format, &[bill.to_owned()]).remove(0)
 }
@@ -173,7 +174,7 @@ fn a_bill_of_dpkgs_packages_is_what_the_libraries_read() {
     );
 }
 
-/// This host's own database, as dpkg-query reads it.
+/// The database of this host, as dpkg-query reads it.
 #[test]
 fn a_bill_of_this_host_has_every_package_once() {
     let status = fs::read_to_string("/var/lib/dpkg/status").unwrap();
@@ -194,14 +195,14 @@ fn a_bill_of_this_host_has_every_package_once() {
     let mut ours: Vec<_> = packages("spdx", &bill).iter().map(of).collect();
     ours.sort();
     assert_eq!(ours, theirs);
-    // The schema of CycloneDX takes a quarter of a minute for so many; they are the same packages.
+    // The validation of CycloneDX takes a quarter of a minute for so many packages. They are the same ones, so it is left out.
     let (spdx, cyclonedx) = (parsed(&bill), parsed(&place.bill("cyclonedx")));
     let spdx = spdx["packages"].as_array().unwrap().iter().skip(1).map(|package| &package["externalRefs"][0]["referenceLocator"]);
     let cyclonedx = cyclonedx["components"].as_array().unwrap().iter().map(|component| &component["purl"]);
     assert_eq!(spdx.collect::<Vec<_>>(), cyclonedx.collect::<Vec<_>>());
 }
 
-/// The databases of EL 7, of EL 9 with a log, and of ostree: rpm itself says what is in them.
+/// The databases of EL 7, of EL 9 with a log, and of ostree, compared with the output of rpm.
 #[test]
 fn a_bill_of_rpms_packages_is_what_the_libraries_and_rpm_read() {
     for (made, backend, at) in [
@@ -230,7 +231,7 @@ fn a_bill_of_rpms_packages_is_what_the_libraries_and_rpm_read() {
     }
 }
 
-/// What a bill must say of a package, from what rpm says of it.
+/// The expected entry for a package, made from the output of rpm.
 fn expected_of_rpm(package: &Value) -> Value {
     let version = package["version"].as_str().unwrap();
     let (epoch, rest) = version.split_once(':').map_or((None, version), |(epoch, rest)| (Some(epoch), rest));
@@ -245,7 +246,7 @@ fn expected_of_rpm(package: &Value) -> Value {
     })
 }
 
-/// Words that are no expression are quoted; what is one is declared as it is.
+/// A licence text that is not an SPDX expression is quoted. An expression is declared unchanged.
 #[test]
 fn licences_are_declared_or_quoted() {
     let database = package_databases().join("sqlite");
@@ -267,7 +268,7 @@ fn licences_are_declared_or_quoted() {
     assert_eq!(licenses("forge"), json!([{"license": {"name": "ASL 2.0 and (GPLv2+ or MIT)", "acknowledgement": "declared"}}]));
 }
 
-/// The judges refuse what is spoilt: each row is a format, what is replaced in a sound bill, and what by.
+/// The libraries refuse damaged bills: each row is a format, a text in a sound bill, and its replacement.
 #[test]
 fn a_spoilt_bill_is_refused() {
     let database = package_databases().join("sqlite");
@@ -318,7 +319,7 @@ fn the_same_image_gives_the_same_bytes_and_another_one_another_name() {
         assert!(dated.contains("\"2018-05-01T00:00:00Z\"") && !bill.contains("\"2018-05-01T00:00:00Z\""));
         assert_eq!(judged(format, &dated)["problems"], json!([]));
     }
-    // Without a wish, it is the time of the newest package.
+    // Without the variable, it is the time of the newest package.
     let newest = packages_by_rpm(&database, "sqlite").iter().filter_map(|package| package["installed_at"].as_i64()).max().unwrap();
     let created = parsed(&place.bill("spdx"))["creationInfo"]["created"].clone();
     assert_eq!(created, jiff::Timestamp::from_second(newest).unwrap().to_string());
@@ -329,7 +330,7 @@ fn the_same_image_gives_the_same_bytes_and_another_one_another_name() {
     );
 }
 
-/// What is damaged is told, and the bill says that it is not whole.
+/// Damage is reported, and the bill says that it is not complete.
 #[test]
 fn a_damaged_package_makes_the_bill_incomplete() {
     let place = tempfile::tempdir().unwrap();
@@ -353,7 +354,7 @@ fn a_damaged_package_makes_the_bill_incomplete() {
     }
 }
 
-/// An artifact's manifest has the digest of its image, which counts only while it is true.
+/// An artifact's manifest has the digest of its image. It is used only if it is still correct.
 #[test]
 fn the_digest_of_an_artifact_is_in_its_bill() {
     let place = Place::new(&[("var/lib/dpkg/status", STATUS)], None);

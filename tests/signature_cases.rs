@@ -1,4 +1,4 @@
-//! Signatures of packages, good and bad: what goldsmith says of them beside what rpmkeys says.
+//! Good and bad signatures of packages: the verdict of goldsmith, compared with that of rpmkeys.
 //!
 //! `tests/packages/signatures.py` makes keys and packages with GnuPG 1.4 and 2, rpmbuild and rpmsign.
 
@@ -16,23 +16,23 @@ use goldsmith::pipeline;
 use goldsmith::recipe::{self, RecipeHost};
 use goldsmith::sources::{self, Fetch, Proxies, SourceError, Unresolved, Web};
 
-/// The keys whose packages are to be taken, and that rpmkeys is given.
+/// The keys whose packages are accepted. rpmkeys gets them too.
 const KEYS: [&str; 5] = ["maker", "dsa", "subkey", "expired", "revoked"];
 
-/// What rpmkeys says.
+/// The verdict of rpmkeys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rpmkeys {
     /// Digests and signatures are good.
     Signed,
-    /// Digests are good, and nothing is signed: it ends well.
+    /// Digests are good, and there is no signature. rpmkeys succeeds.
     Unsigned,
-    /// Something is not good.
+    /// A digest or signature is not good.
     Refused,
 }
 
 use Rpmkeys::{Refused, Signed, Unsigned};
 
-/// A package, what goldsmith says of it (nothing: it is signed), what rpmkeys 4.18 says, and why the two differ.
+/// A package, the message of goldsmith (empty: it is signed), the verdict of rpmkeys 4.18, and the reason if the two differ.
 type Row = (&'static str, &'static str, Rpmkeys, &'static str);
 
 const HEADER_ALONE: &str = "has a signature over its header alone";
@@ -87,7 +87,7 @@ const ROWS: &[Row] = &[
     ("signature-without-end", "is cut short: it ends within its header", Refused, ""),
 ];
 
-/// Where the packages and keys are, made once.
+/// The directory with the packages and keys, made once.
 fn made() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -110,7 +110,7 @@ fn fingerprint(name: &str) -> String {
     fs::read_to_string(made().join("keys").join(format!("{name}.fingerprint"))).unwrap().trim().to_owned()
 }
 
-/// What rpmkeys says of a package, with [`KEYS`] in a database of its own.
+/// The verdict of rpmkeys on a package, with [`KEYS`] in a separate database.
 fn rpmkeys(package: &Path) -> Rpmkeys {
     static DATABASE: OnceLock<PathBuf> = OnceLock::new();
     let database = DATABASE.get_or_init(|| {
@@ -131,7 +131,7 @@ fn rpmkeys(package: &Path) -> Rpmkeys {
     }
 }
 
-/// A machine with its files, and a password.
+/// A host with its files, and a password.
 struct Machine;
 
 impl RecipeHost for Machine {
@@ -144,7 +144,7 @@ impl RecipeHost for Machine {
     }
 }
 
-/// Resolve the flagship with these repositories: it always lacks its medium.
+/// Resolve the flagship with these repositories. Its medium is always missing.
 fn resolved(repositories: &str, store: &Store) -> Unresolved {
     let sets = ["media.iso={ path = \"none\", sha256 = \"".to_owned() + &"0".repeat(64) + "\" }", format!("repository=[{repositories}]")];
     let recipe = recipe::load("centos-7.5-docker", &sets, &Machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
@@ -155,7 +155,7 @@ fn resolved(repositories: &str, store: &Store) -> Unresolved {
     runtime.block_on(sources::resolve(&recipe, host, &Events::none().task("t"))).expect_err("there is no medium")
 }
 
-/// A directory of its own for each package, and a repository for each directory, all with these keys.
+/// A separate directory for each package, and a repository for each directory, all with these keys.
 fn alone<'a>(dir: &Path, names: impl Iterator<Item = &'a str>, keys: &str) -> String {
     let repository = |name: &str| {
         let place = dir.join(name);
@@ -166,7 +166,7 @@ fn alone<'a>(dir: &Path, names: impl Iterator<Item = &'a str>, keys: &str) -> St
     names.map(repository).collect::<Vec<_>>().join(", ")
 }
 
-/// What was said of the package of each repository; nothing of those that are signed as they must be.
+/// The message about the package of each repository. Correctly signed packages have none.
 fn verdicts(unresolved: &Unresolved) -> BTreeMap<String, String> {
     let of = |error: &SourceError| {
         assert_eq!(error.class(), Class::Input, "{error}");
@@ -182,7 +182,7 @@ fn show(table: &str) {
     println!("{table}");
 }
 
-/// The table: every package, ours beside rpmkeys'. `--nocapture` shows it.
+/// The table: every package, with the verdicts of goldsmith and rpmkeys. `--nocapture` shows it.
 #[test]
 fn every_kind_of_signature_is_judged_as_rpm_does_or_differs_for_a_reason() {
     let dir = tempfile::tempdir().unwrap();
@@ -219,7 +219,7 @@ fn every_kind_of_signature_is_judged_as_rpm_does_or_differs_for_a_reason() {
     assert!(proofs["good-v3"].weak.is_empty());
 }
 
-/// What a recipe says of keys: the file, its fingerprint, and what comes of a package that `maker` signed, and of one that `other` did.
+/// The keys in a recipe: the file, the fingerprint, and the verdict on a package that `maker` signed and on one that `other` signed.
 #[test]
 fn of_a_file_of_keys_the_named_one_counts_and_nothing_that_was_put_beside_it() {
     let (maker, other) = (fingerprint("maker"), fingerprint("other"));
@@ -238,7 +238,7 @@ fn of_a_file_of_keys_the_named_one_counts_and_nothing_that_was_put_beside_it() {
         (file("two.asc", &named(&other)), another, ""),
         (file("binary.gpg", &named(&maker)), "", another),
         (format!("{}, {}", file("maker.asc", ""), file("other.asc", "")), "", ""),
-        // The maker's key did not sign that the other one is its own.
+        // The maker's key has no signature for the other one as its subkey.
         (file("extended.gpg", &named(&maker)), "", "is signed with a key that gpgv does not take for valid, "),
     ] {
         let dir = tempfile::tempdir().unwrap();
@@ -266,7 +266,7 @@ fn of_a_file_of_keys_the_named_one_counts_and_nothing_that_was_put_beside_it() {
     }
 }
 
-/// A repository of one package, which its metadata lists under `name`.
+/// A repository of one package, with `name` as its path in the metadata.
 fn listed_as(dir: &Path, package: &str, name: &str) -> String {
     let place = dir.join(name);
     fs::create_dir_all(&place).unwrap();
@@ -292,7 +292,7 @@ open(at + 'repomd.xml', 'w').write(repomd)";
     format!("{{ id = \"{id}\", archive = {{ path = {place:?} }}, gpg_keys = [{}] }}", key("maker"))
 }
 
-/// yum opens what primary.xml names, whatever that is called.
+/// yum opens the files in primary.xml with any name.
 #[test]
 fn a_package_is_refused_when_its_name_hides_that_it_is_one() {
     for (package, name, refused) in

@@ -1,4 +1,4 @@
-//! What images are made from: media and bundles as other programs write them.
+//! The sources of images: media and bundles as other programs write them.
 
 mod bundle;
 mod hostile_bundle;
@@ -18,7 +18,7 @@ pub fn make<'a>(program: &str, dir: &Path, args: impl IntoIterator<Item = &'a st
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Put files below `dir`; parents are made.
+/// Put files below `dir`, and make their parent directories.
 pub fn put(dir: &Path, files: &[(&str, &[u8])]) {
     for (name, content) in files {
         let path = dir.join(name);

@@ -1,4 +1,4 @@
-//! Running the compiled program and comparing all it says.
+//! Runs the compiled program and compares all its output.
 
 use std::fs;
 use std::io::Read;
@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// What a run may take before it is killed and the test fails.
+/// The longest time of a run. Then it is killed and the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The compiled program.
 pub const GOLDSMITH: &str = env!("CARGO_BIN_EXE_goldsmith");
 
-/// One run of a program, to be told what it must say.
+/// One run of a program, whose output can be compared.
 ///
-/// It sees a known environment (`PATH`, `HOME` in a private directory, `TERM=dumb`), a private working directory and an empty
-/// standard input; nothing else of the caller's.
+/// It gets a known environment (`PATH`, `HOME` in a private directory, `TERM=dumb`), a private working directory and an empty standard
+/// input, and nothing else from the caller.
 pub struct Run {
     command: Command,
     dir: tempfile::TempDir,
@@ -80,7 +80,7 @@ impl Run {
         self
     }
 
-    /// Let `PATH` hold nothing but the stubs and the few programs scripts cannot do without.
+    /// Let `PATH` hold only the stubs and the few programs that scripts need.
     pub fn path_only(mut self) -> Self {
         let bin = self.dir.path().join("bin");
         for tool in ["sed", "sh"] {
@@ -139,7 +139,7 @@ impl Started {
     }
 }
 
-/// All that a run said. The methods that take an expectation fail the test when it is not met.
+/// The output of a run. The methods with an expectation fail the test when it is not met.
 pub struct Ended {
     /// Exit status, or the negative number of the signal that ended it.
     pub status: i32,
@@ -156,7 +156,7 @@ impl Ended {
         self.dir.path()
     }
 
-    /// Exactly this status, standard output and standard error. The working directory is written `[DIR]`.
+    /// Check for exactly this status, standard output and standard error. The working directory is written as `[DIR]`.
     #[track_caller]
     pub fn is(&self, status: i32, stdout: &str, stderr: &str) {
         let dir = self.dir.path().to_str().unwrap();
@@ -177,7 +177,7 @@ pub fn make_disk(tree: &Path, disk: &Path) {
     assert!(made.unwrap().status.success());
 }
 
-/// Compare `text` with the file `tests/golden/NAME`; with `REGENERATE=1` in the environment, write the file: the diff is the review.
+/// Compare `text` with the file `tests/golden/NAME`. With `REGENERATE=1` in the environment, write the file instead; review the diff.
 #[track_caller]
 pub fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
@@ -199,10 +199,10 @@ fn write(path: &Path, content: &str, mode: u32) {
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// What `command` says, with nothing to read, until it has ended and nothing that it started holds its outputs.
+/// The output of `command` with an empty standard input. Returns when it has ended and none of its children holds its outputs.
 ///
 /// # Errors
-/// It takes longer than `patience`: it and all of its process group are killed.
+/// It takes longer than `patience`. It and its whole process group are then killed.
 pub fn output(command: &mut Command, patience: Duration) -> Result<Output, String> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap();
     ended(child, patience).map_err(|why| format!("{command:?} {why}"))
@@ -223,7 +223,7 @@ fn ended(mut child: Child, patience: Duration) -> Result<Output, String> {
     if let (Some(status), (Some(stdout), Some(stderr))) = (status, &said) {
         return Ok(Output { status, stdout: stdout.clone(), stderr: stderr.clone() });
     }
-    // The child may have ended, and so all of its group.
+    // The child and its whole group may have ended.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     child.wait().unwrap();
     let soon = Instant::now() + Duration::from_secs(5);
@@ -241,7 +241,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
         if let Some(mut pipe) = pipe {
             pipe.read_to_end(&mut bytes).unwrap();
         }
-        // Its end may come too late for the test.
+        // The test may have stopped waiting.
         let _ = whole.send(bytes);
     });
     receiver

@@ -1,4 +1,4 @@
-//! Volumes of files, looked at by the programs of dosfstools, mtools and util-linux.
+//! Volumes of files, checked by the programs of dosfstools, mtools and util-linux.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use goldsmith::image::fat::Volume;
 
-/// What a command says; it must succeed.
+/// The output of a command, which must succeed.
 #[track_caller]
 fn said(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).env("LC_ALL", "C").output().unwrap_or_else(|error| panic!("{program}: {error}"));
@@ -37,7 +37,7 @@ impl Place {
         fs::write(self.at(name), content).unwrap();
     }
 
-    /// Write the volume `name` and have it checked.
+    /// Write the volume `name` and check it.
     fn write(&self, name: &str, directories: &[(&Path, &str)]) -> Volume {
         let volume = Volume::plan("GOLDSMITH", directories).unwrap();
         let mut heard = (0, 0);
@@ -46,7 +46,7 @@ impl Place {
         assert_eq!(fs::metadata(self.at(name)).unwrap().len(), volume.bytes());
         let fsck = said("fsck.vfat", &["-n", "-v", &self.text(name)]);
         assert!(fsck.contains("FATs, 32 bit entries"), "{fsck}");
-        // All it says after the volume's description is the count.
+        // After the volume's description, fsck prints only the count.
         let summary = fsck.lines().last().unwrap();
         assert!(summary.starts_with(&self.text(name)) && summary.contains(" files, "), "{fsck}");
         for complaint in ["differen", "dirty", "rong", "nvalid", "bad", "ixing"] {
@@ -62,7 +62,7 @@ impl Place {
     }
 }
 
-/// A repository as archives hold it: long names, many of them, empty and large files, directories in directories.
+/// A repository as in archives: many long names, empty and large files, directories in directories.
 fn repository(place: &Place) {
     place.put("source/repodata/repomd.xml", "<repomd/>\n");
     for number in 0..300 {
@@ -73,7 +73,7 @@ fn repository(place: &Place) {
     place.put("source/a/deeper/BIG.rpm", big);
     place.put("source/a/empty", "");
     fs::create_dir_all(place.at("source/a/deeper/and empty")).unwrap();
-    // Around the size of a cluster, and of a long name's slots.
+    // Sizes around that of a cluster, and of a long name's slots.
     for bytes in [1, 4095, 4096, 4097, 8191, 8192, 8193] {
         place.put(&format!("source/edges/{bytes}"), vec![7; bytes]);
     }
@@ -101,7 +101,7 @@ fn a_volume_is_clean_readable_and_the_same_twice() {
     said("diff", &["-r", &place.text("source"), &place.text("copy/kubernetes")]);
     said("diff", &["-r", &place.text("second"), &place.text("copy/other/second.repo")]);
 
-    // Another directory of the host, whose order and times are others.
+    // Another directory of the host, with another order and other times.
     fs::rename(place.at("volume"), place.at("first")).unwrap();
     said("cp", &["-r", &place.text("copy/kubernetes"), &place.text("again")]);
     both(&place.at("again"));
@@ -111,7 +111,7 @@ fn a_volume_is_clean_readable_and_the_same_twice() {
 #[test]
 fn a_volume_takes_what_its_content_takes() {
     let place = Place::new();
-    // Nothing at all, thousands of files, and so many long names that directories take more room than files.
+    // No files, thousands of files, and so many long names that directories take more space than files.
     for (name, count, pad, bytes) in [("none", 0, 0, 0), ("packages", 4000, 60, 5000), ("names", 3000, 250, 1)] {
         fs::create_dir(place.at("source")).unwrap();
         for number in 0..count {
@@ -119,7 +119,7 @@ fn a_volume_takes_what_its_content_takes() {
         }
         let volume = place.write(name, &[(&place.at("source"), "r")]);
         let fsck = said("fsck.vfat", &["-n", &place.text(name)]);
-        // With the directory, and the root, which it counts too.
+        // fsck also counts the directory and the root.
         assert!(fsck.contains(&format!("{} files", count + if count == 0 { 1 } else { 2 })) || count == 0, "{fsck}");
         let taken = fs::metadata(place.at(name)).unwrap().blocks() * 512;
         assert!(taken <= volume.written_bytes() + 65_536, "{name}: {taken} of {}", volume.written_bytes());
@@ -128,8 +128,8 @@ fn a_volume_takes_what_its_content_takes() {
     }
 }
 
-/// A file of almost 4 GiB, its clusters told by mtools; on the host it is all but a hole. Of a larger one, whose clusters are 4 GiB together,
-/// fsck.vfat 4.2 says that they are none at all: it counts their bytes in 32 bits.
+/// A file of almost 4 GiB, with its clusters listed by mtools. On the host it is almost entirely a hole. For a larger one, with clusters of
+/// 4 GiB in all, fsck.vfat 4.2 reports no clusters, because it counts their bytes in 32 bits.
 #[test]
 fn a_file_of_almost_4_gib_fits_and_one_of_4_gib_does_not() {
     const BYTES: u64 = (1 << 32) - 4096;

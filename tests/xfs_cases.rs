@@ -1,4 +1,4 @@
-//! XFS against those who know it: mkfs.xfs, the kernel through a loop mount, xfs_db, xfs_logprint, xfs_repair.
+//! XFS, compared with other implementations: mkfs.xfs, the kernel through a loop mount, xfs_db, xfs_logprint, xfs_repair.
 //!
 //! Version 5 is filled by the kernel. Linux 6.18 no longer mounts version 4, so mkfs.xfs fills it from a prototype, and xfs_db adds attributes.
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::faults::possible;
 use crate::mounted_tree::*;
 
-/// Whether this host lets us mount an XFS; says so when not.
+/// Whether this host allows mounting an XFS. Prints a message if not.
 fn can_mount(dir: &TempDir) -> bool {
     run(dir, "truncate -s 32M @/tried && mkfs.xfs -q -f @/tried && mkdir -p @/m");
     let _loops = loop_devices();
@@ -24,7 +24,7 @@ fn can_mount(dir: &TempDir) -> bool {
     possible(&["sh", "-c", &line], "only root can mount an XFS")
 }
 
-/// Our free runs are those of xfs_db, which lists an extent a line: group, block of the group, count.
+/// Check that the free runs are those of xfs_db, which lists an extent a line: group, block of the group, count.
 #[track_caller]
 fn assert_free_space(dir: &TempDir, what: &str) {
     let number = |name: &str| {

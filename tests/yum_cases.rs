@@ -1,6 +1,6 @@
-//! yum's own answers, beside what the replay of yum says.
+//! The answers of yum, compared with those of goldsmith's replay of yum.
 //!
-//! `tests/packages/yum-cases/README.md` tells how they came about. The directory that `YUM_CASES` names is read instead, when it is set.
+//! `tests/packages/yum-cases/README.md` explains how they were made. When `YUM_CASES` is set, the directory that it names is read instead.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use goldsmith::packages::model::{Environment, Group};
 use goldsmith::packages::yum::{Failed, Failure, replay};
 use goldsmith::packages::{Asked, Need, Op, Package, PackageId, Question, Relation, Scheme, Universe, What};
 
-/// The directory with cases.
+/// The variable for another directory with cases.
 const VARIABLE: &str = "YUM_CASES";
 
 /// A line of `wild.jsonl.gz` and `bundles.jsonl.xz`.
@@ -93,7 +93,7 @@ fn add(universe: &mut Universe, repository: u16, row: &Row, needed: &BTreeSet<&s
     let (mut provides, conflicts, obsoletes) = (relations(provides), relations(conflicts), relations(obsoletes));
     let files = files.iter().map(|file| file.trim_end_matches('/')).filter(|file| needed.contains(file));
     provides.extend(files.map(|file| Relation { name: universe.names.intern(file), bound: None }));
-    // As rpmbuild adds it.
+    // rpmbuild adds this capability.
     if let Some((_, isa)) = [("x86_64", "x86-64"), ("i686", "x86-32")].iter().find(|(known, _)| known == arch) {
         let own = format!("{name}({isa})");
         let bound = Some((Op::Eq, universe.names.intern(version)));
@@ -170,7 +170,7 @@ fn nevra(universe: &Universe, id: PackageId) -> String {
     format!("{}-{epoch}{version}.{}", universe.text(package.name), universe.text(package.arch))
 }
 
-/// What yum would print.
+/// The text that yum would print.
 fn words(universe: &Universe, failure: &Failure) -> String {
     let label = |id: PackageId| {
         let label = nevra(universe, id);
@@ -192,7 +192,7 @@ fn words(universe: &Universe, failure: &Failure) -> String {
     }
 }
 
-/// How the replay's answer differs from yum's.
+/// The difference between the answers of the replay and of yum.
 fn difference(case: &Case) -> Option<String> {
     let universe = universe(case);
     let ours = replay(&universe, &question(&case.ask));
@@ -204,7 +204,7 @@ fn difference(case: &Case) -> Option<String> {
         }
         (Ok(replay), None) => Some(format!("we take {} packages, yum refuses: {:?}", replay.packages.len(), case.yum.refuses)),
         (Err(Failed { failures, .. }), theirs) => {
-            // What is missing was only recorded when nothing else was wrong.
+            // Missing packages were only recorded when there was no other error.
             let all_missing = failures.iter().all(|failure| matches!(failure, Failure::Missing(_)));
             let told = failures.iter().filter(|failure| all_missing || !matches!(failure, Failure::Missing(_)));
             let ours: BTreeSet<String> = told.map(|failure| words(&universe, failure)).collect();
@@ -215,7 +215,7 @@ fn difference(case: &Case) -> Option<String> {
     }
 }
 
-/// Hold all cases of a file against yum's answers.
+/// Compare all cases of a file with yum's answers.
 fn hold(file: &str, cases: &[Case]) {
     let differ: Vec<String> =
         cases.iter().filter_map(|case| difference(case).map(|what| format!("{} {:?}: {what}", case.n, case.ask))).collect();

@@ -29,7 +29,7 @@ pub(super) const FILES: [&str; 4] = [MANIFEST_FILE, SUMS_FILE, EVENTS_FILE, PAGE
 /// Bytes of the largest manifest that is read. A real one is some hundred kilobytes: it lists the packages.
 const MANIFEST_BYTES: u64 = 16 << 20;
 
-/// What is at an artifact's place.
+/// The content of an artifact's place.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
     /// Nothing, as far as can be seen, or an empty directory.
@@ -53,14 +53,14 @@ pub enum Found {
 pub struct Artifact {
     /// Its directory.
     pub dir: PathBuf,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
 }
 
 /// What is at `target`, seen from a build of the content `id`.
 pub fn existing(target: &Path, id: &Sha256Digest) -> Found {
     match fs::metadata(target) {
-        // Why nothing can be seen there, and so nothing be made, is told by [`super::Place`].
+        // [`super::Place`] reports why nothing can be seen there, and so nothing can be made.
         Err(_) if fs::symlink_metadata(target).is_err() => return Found::None,
         Err(error) => return Found::NotOurs { why: format!("it cannot be read: {error}") },
         Ok(metadata) if !metadata.is_dir() => return Found::NotOurs { why: "it is not a directory".into() },
@@ -159,7 +159,7 @@ fn evidence_dir_at(target: &Path, time: Timestamp) -> Result<PathBuf, ArtifactEr
     }
 }
 
-/// The manifest in `dir`, or why there is none. A pipe, a link out of the directory or an endless file is not waited for.
+/// The manifest in `dir`, or why there is none. A pipe, a link out of the directory or an endless file cannot make it wait.
 pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, String> {
     let cannot = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => format!("it has no {MANIFEST_FILE}"),

@@ -12,7 +12,7 @@ use crate::base::aside::Meter;
 use crate::base::atomic::{self, NewDir};
 use crate::base::digest::Sha256Digest;
 
-/// A directory that becomes an artifact. Dropped unpublished, it disappears, and the directories that were made for it do.
+/// A directory that becomes an artifact. If it is dropped unpublished, it disappears, and so do the directories that were made for it.
 #[derive(Debug)]
 pub struct Draft {
     // Dropped in this order: a directory is removed when nothing is in it any more.
@@ -67,7 +67,7 @@ impl Draft {
         let target = place.0.target().to_owned();
         let policy = if replacing { atomic::Existing::Replace } else { atomic::Existing::Keep };
         if !replacing {
-            // An empty directory may be there; one that is filled meanwhile stays, and the next line says so.
+            // An empty directory may be there. If something was put into it meanwhile, it stays, and the next line fails.
             let _ = fs::remove_dir(&target);
         }
         dir.publish(policy).map_err(ArtifactError::io(&target, "published"))?;
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(check(), (true, true));
         fs::write(target.join("debian-12-docker.vmdk"), "vmdK").unwrap();
         assert_eq!(check(), (true, false));
-        // It goes with the artifact when that is replaced by one without it.
+        // The file goes when the artifact is replaced by one without such a file.
         draft(&target).publish(&self::manifest("b"), Overwrite::Force, &Arc::default()).unwrap();
         assert!(!target.join("debian-12-docker.vmdk").exists());
     }

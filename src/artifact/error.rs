@@ -17,7 +17,7 @@ pub enum ArtifactError {
         path: PathBuf,
         /// What was tried, as a participle: `written`.
         doing: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The target holds an artifact of another content id.
@@ -46,10 +46,10 @@ pub enum ArtifactError {
         /// The file's name.
         file: String,
     },
-    /// What was to be opened is no artifact.
+    /// The path to open is not an artifact.
     #[error("{} is not an artifact: {why}", path.display())]
     NotAnArtifact {
-        /// What was to be opened.
+        /// The path to open.
         path: PathBuf,
         /// Why not.
         why: String,

@@ -109,7 +109,7 @@ pub struct StageRecord {
     pub name: String,
     /// Its content id.
     pub id: Sha256Digest,
-    /// Whether an earlier result served.
+    /// Whether the result of an earlier build was used.
     pub reused: bool,
     /// How long it took in this build, in seconds.
     pub seconds: f64,
@@ -158,7 +158,7 @@ impl Manifest {
     /// When something published now was created: whole seconds.
     pub fn now() -> Timestamp {
         let now = Timestamp::now();
-        // Rounding to a whole second cannot leave the range of a time that is not near its end.
+        // Dropping the fraction of a second fails only at the end of the range of timestamps.
         Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 }

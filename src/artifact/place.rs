@@ -48,7 +48,7 @@ impl Place {
                     return Ok(place);
                 }
                 Ok(_) => return Err(failed(io::ErrorKind::NotADirectory.into())),
-                // A link that leads nowhere has the name that the directory would need.
+                // A dangling link has the name that the directory would need.
                 Err(error) if error.kind() != io::ErrorKind::NotFound || fs::symlink_metadata(above).is_ok() => return Err(failed(error)),
                 Err(_) => missing.push(above.to_owned()),
             }
@@ -107,7 +107,7 @@ impl Place {
     }
 }
 
-/// What publishing may do with an artifact of another content id.
+/// The permission to replace an artifact of another content id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overwrite {
     /// Refuse.
@@ -119,8 +119,8 @@ pub enum Overwrite {
 /// Whether publishing at `target` replaces an artifact: one of the content id `wanted`, or, with [`Overwrite::Force`], any.
 ///
 /// # Errors
-/// What is there is not replaced: another artifact without [`Overwrite::Force`], something that is not an artifact, or an artifact with a
-/// file in it that goldsmith did not publish.
+/// The existing file or directory is not replaced: another artifact without [`Overwrite::Force`], something that is not an artifact, or an
+/// artifact with a file in it that goldsmith did not publish.
 pub fn replaces(target: &Path, wanted: &Sha256Digest, overwrite: Overwrite) -> Result<bool, ArtifactError> {
     let path = || target.to_owned();
     match existing(target, wanted) {

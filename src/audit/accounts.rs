@@ -1,4 +1,4 @@
-//! Accounts that let in more than the recipe says: passwords, keys, a second root.
+//! Accounts that allow more log-ins than the recipe: passwords, keys, a second root.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::image::{ImageError, Root};
 /// Bytes of such a file that are read.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Accounts that anybody can use: the password is empty.
+/// Accounts with an empty password, which every user can log in to.
 pub(super) fn empty_passwords(root: &Root, _: &Allowed) -> Result<Places, ImageError> {
     by_password(root, |_, password| password.is_empty(), "has an empty password")
 }
@@ -23,7 +23,7 @@ pub(super) fn passwords(root: &Root, allowed: &Allowed) -> Result<Places, ImageE
     by_password(root, is_foreign, "has a password that the recipe does not set")
 }
 
-/// Accounts of which `is_wrong` says so by their name and password: the second field of passwd(5) and of shadow(5).
+/// Accounts for which `is_wrong` is true by their name and password: the second field of passwd(5) and of shadow(5).
 fn by_password(root: &Root, is_wrong: impl Fn(&String, &str) -> bool, what: &str) -> Result<Places, ImageError> {
     let mut found = Places::new();
     for path in ["/etc/passwd", "/etc/shadow"] {
@@ -41,7 +41,7 @@ pub(super) fn second_root(root: &Root, _: &Allowed) -> Result<Places, ImageError
     Ok(others.map(|fields| at("/etc/passwd", format!("{} has the user id 0", fields[0]))).collect())
 }
 
-/// Keys that let in somebody whom the recipe does not name.
+/// Keys that are not in the recipe, and that allow a log-in.
 pub(super) fn authorized_keys(root: &Root, allowed: &Allowed) -> Result<Places, ImageError> {
     let mut found = Places::new();
     if allowed.others {

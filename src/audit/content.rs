@@ -1,4 +1,4 @@
-//! What small files hold that is secret, and what inodes say that surprises.
+//! Secrets in the content of small files, and unexpected data in inodes.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const PRIVATE: [&str; 8] = [
     "PuTTY-User-Key-File-",
 ];
 
-/// Keys that packages make, which a notice of their own names.
+/// Keys that packages make. They have their own rule, which is a notice.
 const OF_PACKAGES: [&str; 1] = ["/etc/ssl/private/ssl-cert-snakeoil.key"];
 
 /// How a token begins, how many characters of what kind follow at least, and whose it is.
@@ -39,12 +39,12 @@ pub(super) fn private_key(path: &Path, text: &str) -> Option<String> {
     if name.starts_with("ssh_host_") || OF_PACKAGES.iter().any(|known| path == Path::new(known)) {
         return None;
     }
-    // At the beginning of a line: a script that looks for such lines holds none.
+    // Only at the beginning of a line: a script that searches for such labels has them elsewhere.
     let line = text.lines().find(|line| PRIVATE.iter().any(|label| line.trim_start().starts_with(label)))?;
     Some(line.trim().trim_matches('-').chars().take(40).collect())
 }
 
-/// A token whose form tells what it opens.
+/// A token whose form shows which service it is for.
 pub(super) fn token(_: &Path, text: &str) -> Option<String> {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     for (head, least, what) in TOKENS {
@@ -59,7 +59,7 @@ pub(super) fn token(_: &Path, text: &str) -> Option<String> {
     None
 }
 
-/// A password inside a URL, in a file that says where packages come from.
+/// A password inside a URL, in a file with sources of packages.
 pub(super) fn repository_password(path: &Path, text: &str) -> Option<String> {
     const PLACES: [&str; 5] = ["/etc/apt", "/etc/yum.repos.d", "/etc/yum", "/etc/dnf", "/etc/pip.conf"];
     if !PLACES.iter().any(|place| path.starts_with(place)) {
@@ -114,7 +114,7 @@ pub(super) fn log(path: &Path, file: &Metadata) -> Option<String> {
     is_filled.then(|| format!("{} bytes", file.size))
 }
 
-/// What an editor left.
+/// Files that an editor left.
 pub(super) fn editor_backup(path: &Path, file: &Metadata) -> Option<String> {
     let name = path.file_name()?.to_string_lossy();
     let is_backup = name.ends_with('~') || name.starts_with('.') && name.ends_with(".swp") || name.starts_with(".#");

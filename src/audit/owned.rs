@@ -1,4 +1,4 @@
-//! Files against the package database: who brought them, and with which mode.
+//! Compares files with the package database: which package brought them, and with which mode.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ const UNPACKAGED: [&str; 9] = ["/root", "/home", "/tmp", "/var", "/opt", "/srv",
 const CONTAINERS: [&str; 3] = ["/var/lib/docker", "/var/lib/containers", "/var/lib/containerd"];
 /// Where nothing lasts.
 const PASSING: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
-/// Bits of a mode that make whoever runs the file somebody else.
+/// Bits of a mode with which a program runs as another user or group than its caller: set-uid and set-gid.
 const SET_IDS: u32 = 0o6000;
 
-/// Who brought a file.
+/// The package that a file belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Owner {
     /// The system has no package database.
@@ -28,7 +28,7 @@ pub(super) enum Owner {
     Package(String, Option<u32>),
 }
 
-/// Who brought each of `paths`, in their order.
+/// The owners of `paths`, in their order.
 ///
 /// # Errors
 /// The image or its package database is damaged.
@@ -50,7 +50,7 @@ pub(super) fn owners(root: &Root, paths: &[PathBuf]) -> Result<Vec<Owner>, Image
     Ok(paths.iter().map(owner).collect())
 }
 
-/// A program that makes whoever runs it somebody else.
+/// A program that runs as another user or group than its caller.
 pub(super) fn is_set_id(path: &Path, file: &Metadata) -> bool {
     file.kind == FileKind::File && file.mode & SET_IDS != 0 && file.mode & 0o111 != 0 && !is_below(path, &CONTAINERS)
 }

@@ -28,7 +28,7 @@ fn matching_one(root: &Root, pattern: &str) -> Result<Vec<PathBuf>, ImageError> 
         let mut next = Vec::new();
         for dir in found {
             if !part.contains(['*', '?', '[']) {
-                // What cannot be a directory's entry is not there.
+                // A path that cannot be looked up is not there.
                 if root.symlink_metadata(dir.join(part)).is_ok() {
                     next.push(dir.join(part));
                 }
@@ -42,7 +42,7 @@ fn matching_one(root: &Root, pattern: &str) -> Result<Vec<PathBuf>, ImageError> 
     Ok(found)
 }
 
-/// Whether `path` fits `pattern`. One that is no pattern is a path.
+/// Whether `path` fits `pattern`. A pattern without special characters is a plain path.
 pub(super) fn fits(pattern: &str, path: &str) -> bool {
     let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
     Pattern::new(pattern).map_or(pattern == path, |pattern| pattern.matches_with(path, options))

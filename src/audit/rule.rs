@@ -1,4 +1,4 @@
-//! What a rule of the audit is, and what it has to know of the recipe.
+//! A rule of the audit, and the facts about the recipe that it needs.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(super) type Places = Vec<(PathBuf, String)>;
 /// Whom the recipe lets in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowed {
-    /// Whether passwords and keys of others are somebody else's to say: a kickstart's of the user's own.
+    /// Whether passwords and keys of other accounts are allowed, because the user's own kickstart decides on them.
     pub others: bool,
     /// Accounts that may have a password.
     pub passwords: Vec<String>,
@@ -27,11 +27,11 @@ pub struct Allowed {
 pub enum Severity {
     /// The image is not published with it.
     Fault,
-    /// It is worth a look.
+    /// The user should look at it.
     Notice,
 }
 
-/// What is looked for, and why.
+/// A rule: its subject and its reason.
 #[derive(Debug)]
 pub struct Rule {
     /// Names it in reports and waivers: `ssh-host-keys`.
@@ -40,9 +40,9 @@ pub struct Rule {
     pub promise: &'static str,
     /// How grave it is.
     pub severity: Severity,
-    /// What it does to those who start the image.
+    /// The effect on users of the image.
     pub why: &'static str,
-    /// What to do.
+    /// The remedy.
     pub remedy: &'static str,
     pub(super) look: Look,
 }
@@ -56,9 +56,9 @@ pub(super) enum Look {
     Filled(&'static [&'static str]),
     /// At the content of each small file that people and services write: what is wrong with it, if anything.
     Content(fn(&Path, &str) -> Option<String>),
-    /// At what the inode of each file says.
+    /// At the inode of each file.
     Inode(fn(&Path, &Metadata) -> Option<String>),
-    /// At what the package database says of each file that `suspect` says yes to.
+    /// At the entry in the package database of each file for which `suspect` is true.
     Packaged { suspect: fn(&Path, &Metadata) -> bool, judge: fn(&Path, &Metadata, &Owner) -> Option<String> },
     /// At the blocks that no file uses.
     FreeBlocks,

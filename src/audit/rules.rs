@@ -1,18 +1,18 @@
-//! The rules of the audit: what is looked for, why, and what to do.
+//! The rules of the audit: subject, reason and remedy.
 //!
 //! virt-sysprep 1.52 has 45 operations. Those that have no rule here, and why: `customize`, `script`, `update`, `user-account` and
 //! `flag-reconfiguration` change what a recipe says; `ca-certificates` and `firewall-rules` are settings, which the recipe's checks judge;
 //! `fs-uuids` and `lvm-uuids` would need another fstab and boot loader, and copies on one host are rare (each build has its own);
-//! `net-hostname`, `net-nmconn` and `timezone` are promises of the recipe; `pam-data` and `utmp` are in directories that are of memory at boot;
-//! `selinux-relabel` is done when the image is sealed; `smolt-uuid` and `rhn-systemid` belong to services that are gone (the second has a
-//! path of `subscription` all the same). `samba-db-log`, `sssd-db-log`, `puppet-data-log`, `logfiles` and `dovecot-data` are under `logs`,
-//! `domain-membership` and `puppet-identity`; dovecot's own data is its TLS key, which `private-keys` finds.
+//! `net-hostname`, `net-nmconn` and `timezone` are promises of the recipe; `pam-data` and `utmp` are in directories that are in memory once
+//! the system boots; `selinux-relabel` is done when the image is sealed; `smolt-uuid` and `rhn-systemid` belong to services that are gone
+//! (the second has a path of `subscription` all the same). `samba-db-log`, `sssd-db-log`, `puppet-data-log`, `logfiles` and `dovecot-data`
+//! are under `logs`, `domain-membership` and `puppet-identity`; dovecot's own data is its TLS key, which `private-keys` finds.
 
 use super::rule::Severity::{Fault, Notice};
 use super::rule::{Look, Rule};
 use super::{accounts, content, owned};
 
-/// All of them, in the order in which findings are told.
+/// All of them, in the order of findings in reports.
 pub fn rules() -> &'static [Rule] {
     RULES
 }

@@ -1,4 +1,4 @@
-//! Work that keeps a processor busy for seconds, done beside the runtime's thread, which goes on listening for ctrl-C.
+//! Work that keeps a processor busy for seconds. It runs on another thread than the runtime, which goes on listening for ctrl-C.
 //!
 //! No program may be started there: see [`super::process`].
 
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::event::{Task, Unit};
 
-/// How often progress is told.
+/// The period of progress reports.
 const TELL: Duration = Duration::from_millis(100);
 
-/// What the work and its waiter know of each other.
+/// What the work and its waiter share: a count of bytes, and whether the waiter still waits.
 #[derive(Debug, Default)]
 pub struct Meter {
     done: AtomicU64,
@@ -21,7 +21,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Count what is read from `reader`, and end it with an error when nobody waits any more.
+    /// Count what is read from `reader`, and end it with an error once the waiter is gone.
     pub fn measure<R: Read>(self: &Arc<Self>, reader: R) -> Measured<R> {
         Measured { reader, meter: Arc::clone(self) }
     }
@@ -29,7 +29,7 @@ impl Meter {
     /// Count `bytes` that were worked on.
     ///
     /// # Errors
-    /// Nobody waits any more ([`io::ErrorKind::ConnectionAborted`]): the work has to end.
+    /// The waiter is gone ([`io::ErrorKind::ConnectionAborted`]): the work has to end.
     pub fn count(&self, bytes: u64) -> io::Result<()> {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::ConnectionAborted.into());
@@ -75,7 +75,7 @@ pub async fn aside<T: Send + 'static>(task: &Task, step: &str, total: u64, work:
     }
 }
 
-/// The same in silence, for work that is one of many.
+/// As [`aside`], without telling progress: for work that is one of many.
 pub async fn beside<T: Send + 'static>(work: impl FnOnce(&Arc<Meter>) -> T + Send + 'static) -> T {
     metered(Arc::default(), work).await
 }
@@ -84,7 +84,7 @@ async fn metered<T: Send + 'static>(meter: Arc<Meter>, work: impl FnOnce(&Arc<Me
     let _stop = StopOnDrop(Arc::clone(&meter));
     match tokio::task::spawn_blocking(move || work(&meter)).await {
         Ok(result) => result,
-        // It panicked, and so do we; nobody else can abort it.
+        // The work panicked, and so do we. It cannot have been aborted: no other code has its handle.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -137,14 +137,14 @@ impl NewDir {
         self.publish_by(existing, renamed)
     }
 
-    /// `renamed` is [`renamed`], or a file system that knows no flags.
+    /// `renamed` is the function [`renamed`]; tests pass one that acts like a file system without flags.
     fn publish_by(self, existing: Existing, renamed: impl Fn(&Path, &Path, RenameFlags) -> io::Result<bool>) -> io::Result<()> {
         sync_tree(self.staging.path())?;
         let (new, target) = (self.staging.path(), &self.target);
         let placed = match renamed(new, target, RenameFlags::NOREPLACE) {
             Ok(true) => Ok(()),
-            // Whoever else publishes here holds the lock of the same target, so nothing comes between the look and the rename. A link to
-            // nowhere counts as there.
+            // Other publishers at this target hold the same lock, so nothing comes between the look and the rename. A dangling link counts
+            // as there.
             Ok(false) if fs::symlink_metadata(target).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
             Ok(false) => fs::rename(new, target),
             Err(error) => Err(error),
@@ -179,8 +179,8 @@ fn renamed(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<bool> {
     }
 }
 
-/// Begins the name of a directory that makes room for a new one where the two cannot be exchanged. Whoever begins there next gives it its
-/// name back, if the process was killed before the new one had it.
+/// Begins the name of a directory that makes room for a new one where the two cannot be exchanged. If the process is killed before the new
+/// directory has the name, the next one that begins there gives the old directory its name back.
 const ASIDE: &str = ".old-";
 
 fn set_aside(target: &Path) -> io::Result<PathBuf> {
@@ -326,7 +326,7 @@ pub(crate) mod tests {
         fs::create_dir(dir.path().join(".out.old-def")).unwrap();
         drop(NewDir::beside(&target).unwrap());
         assert_eq!((names(dir.path()), content()), (vec!["out".to_owned()], "two".to_owned()));
-        // A link to nowhere has the name.
+        // A dangling link has the name.
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
         let refused = NewDir::beside(&link).unwrap().publish_by(Existing::Keep, |_, _, _| Ok(false)).unwrap_err();

@@ -1,4 +1,5 @@
-//! Directories that say whether their maker still lives, so that what a killed process left behind can be told from what is in use.
+//! Directories that show whether their maker still lives, so that leftovers of a killed process can be distinguished from directories in
+//! use.
 //!
 //! The claim is a lock on the directory itself (`flock(2)`), which ends with the process however it ends. A file system that has no such
 //! locks (NFS refuses them on directories) makes directories that are never taken for abandoned.
@@ -59,7 +60,7 @@ impl ClaimedDir {
     }
 }
 
-/// A directory whose maker is gone; nobody else takes it while this value lives.
+/// A directory whose maker is gone. No other process can claim it while this value lives.
 #[derive(Debug)]
 pub struct Abandoned {
     /// Where it is.
@@ -96,7 +97,7 @@ pub fn sweep(parent: &Path, prefix: impl AsRef<OsStr>) {
 
 enum Claim {
     Ours(File),
-    /// Another has it, or it is gone.
+    /// Another process has it, or it is gone.
     Taken,
     /// The file system has no locks for directories.
     NoLocks,
@@ -114,7 +115,7 @@ fn claim(path: &Path) -> io::Result<Claim> {
         Ok(()) => {}
     }
     let locked = dir.metadata()?;
-    // It may have been removed, and even made anew, between opening and locking.
+    // It may have been removed, and even made again, between opening and locking.
     let there = fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (locked.dev(), locked.ino()));
     Ok(if there { Claim::Ours(dir) } else { Claim::Taken })
 }

@@ -1,4 +1,4 @@
-//! What goes on, told while it goes on: the only interface between doing and showing.
+//! Events, sent while work goes on: the only interface between the work and its display.
 //!
 //! Doers hold an [`Events`] and open [`Task`]s; bars, plain lines, `--json` and `build.ndjson` are listeners.
 //! The words are generic on purpose: a task, its progress, a line of output, a note.
@@ -21,7 +21,7 @@ pub enum Event {
     Begin {
         /// Names the task in later events of this run.
         task: u64,
-        /// What is being done, for people: `install`, `check docker`.
+        /// The title of the task, for people: `install`, `check docker`.
         title: String,
     },
     /// A task got further.
@@ -34,25 +34,25 @@ pub enum Event {
         done: u64,
         /// Where it ends, when that is known.
         total: Option<u64>,
-        /// What is counted.
+        /// The unit of the count.
         unit: Unit,
     },
     /// A line of output of something the task runs, without its line end. Not ours, not trusted: show it through [`super::text::printable`].
     Line {
         /// The task.
         task: u64,
-        /// Who said it: `console`, `mmdebstrap`, `provision`.
+        /// The source of the line: `console`, `mmdebstrap`, `provision`.
         source: &'static str,
         /// The line.
         text: String,
     },
     /// A check of an image has its answer.
     Check {
-        /// What was promised, for people.
+        /// The promise, for people.
         name: String,
         /// How it ended, in one word.
         outcome: &'static str,
-        /// What was found. It can hold words of a guest: show it through [`super::text::printable`].
+        /// The finding. It can hold text of a guest: show it through [`super::text::printable`].
         detail: String,
     },
     /// Something the user should know.
@@ -83,7 +83,7 @@ pub enum Event {
     },
 }
 
-/// What a progress counts.
+/// The unit of a progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {

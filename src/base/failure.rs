@@ -1,4 +1,4 @@
-//! What every error of goldsmith can be asked: whose fault, and what to do now.
+//! The interface of all errors of goldsmith: the class, and the remedy.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// Whose fault it is.
     fn class(&self) -> Class;
 
-    /// What the user can do now: one sentence, imperative.
+    /// The remedy for the user: one sentence, imperative.
     fn remedy(&self) -> Option<String>;
 
     /// Lines that prove the cause (an installer's log, a console's tail), oldest first.

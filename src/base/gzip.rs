@@ -7,7 +7,7 @@ use flate2::bufread::GzDecoder;
 /// The bytes that a gzip file stands for (RFC 1952). Zeros behind a member are passed over, as gzip 1.12 does (gzip.c, `get_method`); anything
 /// else that is no member is an error, and so is a member without its end.
 pub struct Gzip<R> {
-    /// The member that is read; always there, but for the moment in which one follows the other.
+    /// The member that is read. It is `None` only during the change to the next member.
     member: Option<GzDecoder<R>>,
     is_over: bool,
 }

@@ -1,4 +1,4 @@
-//! What the host has.
+//! Facts about the host.
 
 use std::fs;
 use std::io;
@@ -55,7 +55,7 @@ impl TooLittleMemory {
     /// It does not fit.
     pub fn refuse(memory: ByteSize, smaller: &'static str) -> Result<(), Self> {
         let needed = memory.bytes().saturating_add(HEADROOM);
-        // A host that does not tell is believed to have enough.
+        // When the host does not tell, assume that it has enough.
         match available_memory() {
             Some(available) if available < needed => Err(Self { needed, available, smaller }),
             _ => Ok(()),

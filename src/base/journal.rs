@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::event::{Event, Listener, SCHEMA};
 
-/// A log that any number of events can be heard by until it is closed.
+/// A log that takes events until it is closed. Several threads may write to it.
 #[derive(Debug)]
 pub struct JsonLog<W> {
     begun: Instant,
@@ -87,7 +87,7 @@ fn stamped(body: &impl Serialize, time: Timestamp, elapsed: f64) -> String {
     let record = Record { schema: SCHEMA, time: format!("{time:.3}"), elapsed, body };
     match serde_json::to_string(&record) {
         Ok(text) => text + "\n",
-        // Only a body that is no map gets here; a log must not end the run it tells of.
+        // Only a body that is no map gets here. This is no panic: an error of the log must not end the run.
         Err(error) => format!("{{\"schema\":{SCHEMA},\"event\":\"unwritable\",\"text\":{:?}}}\n", error.to_string()),
     }
 }

@@ -232,7 +232,7 @@ impl Invocation {
         Ok(Running { tool: self.tool, command_line, child })
     }
 
-    /// Become it: our process goes on as this program, with our environment, terminal and process group. It comes back with an error alone.
+    /// Become it: our process goes on as this program, with our environment, terminal and process group. It returns only when that fails.
     pub fn become_it(self) -> ProcessError {
         match self.tool.find() {
             Ok(program) => {
@@ -243,7 +243,8 @@ impl Invocation {
         }
     }
 
-    /// Run it to its end in silence, holding up the thread: for drops, which cannot wait otherwise. Whether it succeeded.
+    /// Run it to its end without output, and block the thread. This is for drops, which cannot wait in another way. Returns whether it
+    /// succeeded.
     pub fn run_blocking(self) -> bool {
         let Ok(mut command) = self.command() else { return false };
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
@@ -257,7 +258,7 @@ impl Invocation {
             *first = Tool::Unshare.find()?.into_os_string();
         }
         if self.socket.is_some() {
-            // The number is the child's own: it is known only there.
+            // `LISTEN_PID` is the process id of the child, which only the child knows.
             let shell = Tool::Shell.find()?.into_os_string();
             words.extend([shell, "-c".into(), "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"".into()]);
         }
@@ -374,7 +375,7 @@ impl Running {
         &self.command_line
     }
 
-    /// The child itself, for whoever watches it in a loop of its own.
+    /// The child itself, for a caller that watches it in its own loop.
     pub fn child_mut(&mut self) -> &mut tokio::process::Child {
         &mut self.child
     }
@@ -448,7 +449,7 @@ pub enum ProcessError {
     Start {
         /// The program.
         tool: Tool,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// It did not end in time, and was killed.

@@ -1,11 +1,11 @@
-//! Bytes that can be read from anywhere: the one thing every reader of a foreign format asks for.
+//! Random access to bytes: what every reader of a foreign format needs.
 
 use std::io::{self, SeekFrom};
 
 /// Bytes that [`ReadAt::is_zero`] reads at once.
 const ZERO_CHUNK_BYTES: usize = 64 << 10;
 
-/// Where bytes are stored: what begins in one place is the same bytes.
+/// Where bytes are stored. Two ranges that begin in one place have the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
     /// Device and number of the file (stat(2)).
@@ -46,8 +46,8 @@ pub trait ReadAt: Send + Sync {
         Ok(true)
     }
 
-    /// Whether the `len` bytes that begin at byte `offset` are zeros for a reason that can be told without reading them: nothing is stored
-    /// there. `false` says nothing about the bytes.
+    /// Whether the `len` bytes that begin at byte `offset` are known to be zeros without reading them: nothing is stored there. `false`
+    /// says nothing about the bytes.
     ///
     /// # Errors
     /// As [`ReadAt::read_at`].

@@ -1,7 +1,7 @@
-//! Files from the network, kept under their digest once they have been fetched.
+//! Files kept under their digest: those from the network, once they have been fetched, and copies of images.
 //!
 //! A miss hands out the permission to fetch: [`FileVacancy`] holds a lock, and the beginning of the file that an earlier run got, if
-//! any. What was got stays when the vacancy is dropped, so that the next run goes on from there.
+//! any. The bytes that were fetched stay when the vacancy is dropped, so that the next run goes on from there.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -14,10 +14,10 @@ use crate::base::digest::Sha256Digest;
 use crate::base::host;
 use crate::base::lock::Lock;
 
-/// What the name of a beginning ends with.
+/// The suffix of the name of a beginning.
 pub(super) const PART: &str = ".part";
 
-/// What a look for a file found.
+/// The result of looking for a file.
 #[derive(Debug)]
 pub enum FileLookup {
     /// It is there.
@@ -41,7 +41,7 @@ impl FileVacancy {
         &self.part
     }
 
-    /// Give the file its name. Its maker has seen that it hashes to it.
+    /// Give the file its name. The caller has checked that it has this digest, or has copied one that does.
     ///
     /// # Errors
     /// It cannot be synced or renamed.
@@ -91,7 +91,7 @@ impl Store {
         }
     }
 
-    /// Remove a file that turned out to be another one than its name says.
+    /// Remove a file whose content does not have the digest in its name.
     ///
     /// # Errors
     /// It cannot be removed.

@@ -1,8 +1,8 @@
-//! What a process was given out of the store stays there as long as it lives.
+//! Keeps in the store what this process was given, as long as the process lives.
 //!
-//! A hold is a shared lock (`flock(2)`) on the layer's directory or the file itself, which ends with the process however it ends. Who removes
-//! something takes its exclusive lock, which fails while anybody holds it; then he renames or unlinks it at once. So a name that is there
-//! can be held, or will be gone in a moment.
+//! A hold is a shared lock (`flock(2)`) on the layer's directory or the file itself, which ends with the process however it ends. To remove
+//! something, a process takes the exclusive lock, which fails while there is a hold, and then renames or unlinks it at once. So a name that
+//! is there either can be held or will be gone in a moment.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What this process holds, by path.
+/// The entries that this process holds, by path.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Holds(Arc<Mutex<BTreeMap<PathBuf, File>>>);
 
@@ -41,7 +41,7 @@ impl Holds {
 }
 
 fn touch(lock: &Path) {
-    // What cannot be noted makes it look older than it is, nothing else.
+    // If this fails, the layer or file only looks older than it is.
     let lock = File::options().create(true).truncate(false).write(true).open(lock);
     let _ = lock.and_then(|lock| lock.set_modified(SystemTime::now()));
 }

@@ -1,7 +1,7 @@
-//! What was found out once: small files under a key, which may be lost at any time.
+//! Stores results for later runs: small files under a key, which may be lost at any time.
 //!
 //! A file is 32 bytes of SHA-256 and the bytes they stand for. It is written beside its place and renamed, so that processes can share it
-//! without a lock; one that was cut short or altered is as good as none.
+//! without a lock; a file that was cut short or altered counts as missing.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -27,7 +27,7 @@ impl Store {
         (digest == Sha256Digest::of(content).as_bytes()).then(|| content.to_vec())
     }
 
-    /// Remember `bytes` under `key`. Without room or permission they are forgotten, which costs time and nothing else.
+    /// Remember `bytes` under `key`. If they cannot be written (no room, no permission), that costs only time.
     pub fn remember(&self, kind: &str, key: &Sha256Digest, bytes: &[u8]) {
         let path = self.memory(kind, key);
         if let Some(parent) = path.parent()
@@ -64,7 +64,7 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             assert_eq!(store.recall("test-1", &key), None);
         }
-        // A store that cannot be written forgets, and nothing else.
+        // A store that cannot be written only forgets.
         fs::remove_dir_all(dir.path().join("v1")).unwrap();
         fs::write(dir.path().join("v1"), "").unwrap();
         store.remember("test-1", &key, b"three");

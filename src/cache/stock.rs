@@ -1,4 +1,4 @@
-//! What is in the store, and how it is taken out again without taking it from anybody.
+//! Lists the entries of the store, and removes those that no process uses.
 
 use std::fs::{self, DirEntry, File, Metadata, TryLockError};
 use std::io;
@@ -13,21 +13,21 @@ use crate::base::digest::Sha256Digest;
 use crate::base::host::allocated_bytes;
 use crate::base::lock::Lock;
 
-/// The kind of memory that says in words what a layer or file is; the number is the version of its form, which is plain text.
+/// The kind of memory with a text about a layer or file. The number is the version of its form, which is plain text.
 const ABOUT: &str = "about-1";
 
-/// What a thing in the store is.
+/// The kind of an entry in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A finished layer.
     Layer,
-    /// A file that was fetched.
+    /// A file that was fetched, or a flattened image.
     File,
     /// The beginning of a file that was not fetched to its end.
     Beginning,
     /// Something found out once.
     Memory,
-    /// What a killed process left behind. The next run would remove it.
+    /// A file that a killed process left. The next run would remove it.
     Leftover,
 }
 
@@ -42,7 +42,7 @@ pub struct Entry {
     pub bytes: u64,
     /// When it was used last, as far as that was noted.
     pub used: SystemTime,
-    /// What it belongs to, in words, when that is known.
+    /// A text about its origin, if that is known.
     pub about: Option<String>,
     path: PathBuf,
 }
@@ -113,7 +113,7 @@ impl Store {
     pub fn remove(&self, entry: &Entry) -> Result<Removal, CacheError> {
         let removed = match entry.kind {
             Kind::Layer => self.remove_held(&entry.path, |path| {
-                // Whole or not at all: a name that any sweep takes away, should this process end now.
+                // The rename makes the removal whole or nothing: if this process ends now, the next sweep removes a directory of this name.
                 let doomed = path.with_file_name(format!(".{}.removed", entry.id));
                 remove(&doomed);
                 fs::rename(path, &doomed)?;
@@ -125,26 +125,26 @@ impl Store {
             Kind::Leftover => self.remove_abandoned(&entry.path),
         };
         let removed = match removed {
-            // Somebody was quicker.
+            // Another process was quicker.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Removal::Done,
             removed => removed.map_err(|source| CacheError { path: entry.path.clone(), source })?,
         };
         if removed == Removal::Done
             && let Ok(id) = entry.id.parse()
         {
-            // Nothing of it may be there.
+            // The note need not exist.
             let _ = fs::remove_file(self.memory(ABOUT, &id));
         }
         Ok(removed)
     }
 
-    /// Do `work` while nobody makes what is to be at `target`.
+    /// Do `work` unless another process makes what is to be at `target`.
     fn remove_locked(&self, target: &Path, work: impl FnOnce() -> io::Result<()>) -> io::Result<Removal> {
         let Some(_lock) = Lock::try_exclusive(&self.lock(target))? else { return Ok(Removal::InUse) };
         work().map(|()| Removal::Done)
     }
 
-    /// Do `work` while nobody makes or holds what is at `path`.
+    /// Do `work` unless another process makes or holds what is at `path`.
     fn remove_held(&self, path: &Path, work: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<Removal> {
         let Some(_lock) = Lock::try_exclusive(&self.lock(path))? else { return Ok(Removal::InUse) };
         let file = File::open(path)?;
@@ -172,7 +172,7 @@ impl Store {
 
     fn entry(&self, kind: Kind, id: &str, path: PathBuf, metadata: &Metadata) -> Entry {
         let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        // A hold leaves the time at the lock; who reads a memory leaves it at the file, where the file system notes that.
+        // A hold sets the time of the lock. Reading a memory sets the access time of its file, if the file system keeps that.
         let noted = match kind {
             Kind::Layer => fs::metadata(self.lock(&path)).and_then(|lock| lock.modified()),
             Kind::File | Kind::Beginning => fs::metadata(self.lock(&path.with_file_name(id))).and_then(|lock| lock.modified()),
@@ -184,11 +184,11 @@ impl Store {
         Entry { kind, id: id.to_owned(), bytes: allocated(&path, metadata), used, about, path }
     }
 
-    /// What is in a directory of the store: name, path and metadata. A directory that nobody has needed yet is empty.
+    /// What is in a directory of the store: name, path and metadata. A directory that is not there yet counts as empty.
     fn listed(&self, dir: &str) -> Result<Vec<(String, PathBuf, Metadata)>, CacheError> {
         let path = self.root.join(dir);
         let named = |entry: io::Result<DirEntry>| -> Option<(String, PathBuf, Metadata)> {
-            // What goes away while it is looked at is not there.
+            // An entry that goes away meanwhile is left out.
             let entry = entry.ok()?;
             Some((entry.file_name().into_string().ok()?, entry.path(), entry.metadata().ok()?))
         };

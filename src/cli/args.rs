@@ -115,7 +115,7 @@ pub enum Command {
     /// Make a named local VM from an image and start it in the background
     #[command(long_about = UP, after_help = examples::UP)]
     Up(Up),
-    /// Make disks of an image that are each one's own, or prove that two VMs are
+    /// Make disks of an image, each with its own identity, or compare two VMs
     ///
     /// With --output, a directory gets a small disk for each clone, which has its
     /// host name, address and ssh key written into it, and a document for libvirt.
@@ -165,8 +165,8 @@ pub enum Command {
     Screenshot(Screenshot),
     /// Keep states of the disk of a local VM, and go back to them
     ///
-    /// A state is kept in the disk itself. Memory is no part of it: of a VM that
-    /// runs it is what a power cut would leave, after all has been written.
+    /// A state is kept in the disk itself, without the memory. Of a VM that runs
+    /// it is the state after a power cut, with all data written.
     #[command(subcommand)]
     #[command(after_help = examples::SNAPSHOT)]
     Snapshot(Snapshot),
@@ -195,7 +195,7 @@ pub enum Command {
     #[command(subcommand)]
     #[command(after_help = examples::CACHE)]
     Cache(Cache),
-    /// Tell whether this host can build, and how to mend it
+    /// Check whether this host can build, and say how to fix it
     #[command(after_help = examples::DOCTOR)]
     Doctor(Doctor),
     /// Print the JSON Schema of recipes
@@ -376,7 +376,7 @@ pub struct Run {
 /// `cache …`.
 #[derive(Debug, Subcommand)]
 pub enum Cache {
-    /// List layers, fetched files, beginnings of files, and what is remembered
+    /// List layers, files, beginnings of files, and what is remembered
     #[command(after_help = examples::CACHE_LIST)]
     List {
         /// The store.

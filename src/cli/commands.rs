@@ -1,4 +1,4 @@
-//! One file per command: it asks the other modules and says what they answered.
+//! One file per command: it calls the other modules and prints their results.
 
 mod copies;
 pub mod init;

@@ -1,4 +1,4 @@
-//! What every command may ask of its surroundings.
+//! The surroundings of a command: environment, options and output.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::base::event::Listener;
 use crate::base::failure::{Class, Failure};
 use crate::base::journal::{self, JsonLog};
 
-/// What every command may ask of its surroundings.
+/// The surroundings of a command: environment, options and output.
 #[derive(Debug)]
 pub struct Context {
     /// The environment, read once.
@@ -24,7 +24,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// The listeners that show a run to the caller: records on standard output with `--json`, else bars or lines on standard error.
+    /// The listeners that show the run to the user: records on standard output with `--json`, else bars or lines on standard error.
     pub fn listeners(&self) -> Vec<Box<dyn Listener>> {
         if self.json {
             let log = JsonLog::since(self.begun, std::io::LineWriter::new(printer::Stdout));
@@ -34,7 +34,7 @@ impl Context {
         }
     }
 
-    /// Refuse `--json` for `command`, whose standard output is taken: `whose` completes "standard output is …".
+    /// Refuse `--json` for `command`, because its standard output has another use: `whose` completes "standard output is …".
     ///
     /// # Errors
     /// `--json` was given.
@@ -47,17 +47,17 @@ impl Context {
         journal::line(body, self.begun.elapsed())
     }
 
-    /// Tell of a failure: a record with `--json`, words in any case.
+    /// Report a failure: always as text, and with `--json` also as a record.
     pub(super) fn report(&self, failure: &dyn Failure) {
         if self.json {
-            // Nobody is left to be told when standard output is gone too.
+            // If standard output is gone too, the error cannot be shown, so it is ignored.
             let _ = printer::out(&self.record(&report::record(failure)));
         }
         printer::err(&report::text(failure, printer::stderr_has_colour(&self.environment)));
     }
 }
 
-/// A command that has no JSON was asked for some.
+/// `--json` was given to a command without JSON output.
 #[derive(Debug, thiserror::Error)]
 #[error("`{command}` has no JSON: standard output is {whose}")]
 pub struct NoJson {

@@ -1,6 +1,6 @@
-//! Whether this host can build: each requirement is tried, not guessed, and each one that is not met names what mends it.
+//! Whether this host can build: each requirement is tried, not guessed, and each one that is not met comes with its remedy.
 //!
-//! Accelerator and firmware are known to the machine module alone; its findings come in as rows.
+//! Only the machine module knows the accelerator and the firmware. Its findings are passed in as rows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use crate::base::process::{Invocation, ProcessError, Tool};
 use crate::base::size::{ByteSize, rounded};
 use crate::base::text::printable;
 
-/// A probe that takes longer is broken.
+/// A probe that takes longer counts as failed.
 const PROBE_TIME: Duration = Duration::from_secs(10);
 
 /// A host requirement and what was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// What is required.
+    /// The name of the requirement.
     pub name: &'static str,
     /// Whether it is met.
     pub verdict: Verdict,
-    /// What was found.
+    /// The finding.
     pub detail: String,
-    /// The command, or the deed, that mends it.
+    /// The command or action that meets it.
     pub mend: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Row {
         Self { name, verdict: Verdict::Ok, detail: detail.into(), mend: None }
     }
 
-    /// Builds work all the same.
+    /// Builds still work.
     pub fn degraded(name: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { name, verdict: Verdict::Degraded, detail: detail.into(), mend: Some(mend.into()) }
     }
@@ -67,14 +67,14 @@ pub struct Places {
     pub output: PathBuf,
 }
 
-/// A program that must be there, and in which version at least.
+/// A program that must be installed, with its oldest version.
 struct Program {
     name: &'static str,
     tool: Tool,
     version_flag: &'static str,
-    /// Major and minor; why is said beside each.
+    /// Major and minor version. The comment at each program gives the reason.
     at_least: (u32, u32),
-    /// What cannot be built without it; nothing for what every build needs.
+    /// The builds that need it; `None` when every build needs it.
     only_for: Option<&'static str>,
 }
 
@@ -113,11 +113,12 @@ const PROGRAMS: &[Program] = &[
     Program { name: "gpgv", tool: Tool::Gpgv, version_flag: "--version", at_least: (2, 2), only_for: Some("recipes with gpg_keys") },
 ];
 
-/// Space below which a build fails, and below which it may. A Docker image of Debian 12 takes about 2 GiB of the store.
+/// With less space than the first value a build fails, and with less than the second it may fail. A Docker image of Debian 12 takes about 2
+/// GiB of the store.
 const STORE_SPACE: (ByteSize, ByteSize) = (ByteSize::gib(3), ByteSize::gib(8));
 /// The same for the published image.
 const OUTPUT_SPACE: (ByteSize, ByteSize) = (ByteSize::gib(1), ByteSize::gib(3));
-/// Memory below which no machine starts, and below which it swaps.
+/// With less memory than the first value no machine starts, and with less than the second the host swaps.
 const MEMORY: (ByteSize, ByteSize) = (ByteSize::gib(1), ByteSize::mib(2560));
 
 /// Debian's archive keys, as `debian-archive-keyring` installs them; mmdebstrap trusts nothing else.
@@ -141,7 +142,7 @@ pub async fn examine(places: &Places, machine: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// The rows for people, a line each and one more for what mends it.
+/// The rows for people, a line each and one more for the remedy.
 pub fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -182,7 +183,7 @@ async fn examine_program(program: &Program) -> Row {
     }
 }
 
-/// The first line a program prints; or why it prints none.
+/// The first line that a program prints, or the reason why there is none.
 async fn said(invocation: Invocation) -> Result<String, String> {
     let command_line = invocation.command_line();
     let mut first = String::new();
@@ -217,7 +218,7 @@ fn version(said: &str) -> Option<(&str, (u32, u32))> {
     })
 }
 
-/// Really enter the namespaces that native work runs in.
+/// Try to enter the namespaces that native work runs in.
 async fn examine_namespaces() -> Row {
     let name = "namespaces";
     match said(Invocation::new(Tool::Shell).args(["-c", "id -u"]).contained()).await {
@@ -232,7 +233,7 @@ async fn examine_namespaces() -> Row {
     }
 }
 
-/// The likely cause of a refused namespace, and what mends it. `read` gives the content of a file below `/proc/sys`.
+/// The likely cause of a refused namespace, and its remedy. `read` gives the content of a file below `/proc/sys`.
 fn explain_namespaces(uid: u32, passwd: &str, subuid: &str, subgid: &str, read: impl Fn(&str) -> String) -> (String, String) {
     if uid == 0 {
         return (String::new(), "run where unshare(2) is permitted: in a container, add the capability SYS_ADMIN".into());

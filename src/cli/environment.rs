@@ -1,4 +1,4 @@
-//! The environment of the process, read here and nowhere else.
+//! The environment of the process. It is read only here.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::base::failure::{Class, Failure};
 use crate::base::secret::Secret;
 use crate::sources::Proxies;
 
-/// What goldsmith takes from the environment. An empty variable counts as absent.
+/// The values that goldsmith takes from the environment. An empty variable counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `GOLDSMITH_STORE`: where layers and downloads are kept.
@@ -20,11 +20,11 @@ pub struct Environment {
     pub no_colour: bool,
     /// `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in lower case or else in upper.
     pub proxies: Proxies,
-    /// `SOURCE_DATE_EPOCH`: the time that reproducible output bears (reproducible-builds.org).
+    /// `SOURCE_DATE_EPOCH`: the time in reproducible output (reproducible-builds.org).
     pub source_date_epoch: Option<String>,
     /// `XDG_STATE_HOME`, when absolute.
     pub state_home: Option<PathBuf>,
-    /// `TERM`, when it is a word.
+    /// `TERM`, when it is a valid name of a terminal.
     pub terminal: Option<String>,
     /// `TERM` is absent or `dumb`: the cursor cannot be moved.
     pub dumb_terminal: bool,
@@ -38,7 +38,7 @@ impl Environment {
 
     fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        // One that is no UTF-8 names no host.
+        // A value that is not UTF-8 cannot name a host.
         let either = |name: &str| set(name).or_else(|| set(&name.to_uppercase()))?.into_string().ok();
         let proxy = |name: &str| either(name).map(Secret::new);
         Self {
@@ -49,13 +49,13 @@ impl Environment {
             terminal: set("TERM").and_then(|term| term.into_string().ok()).filter(|term| is_terminal_name(term)),
             no_colour: set("NO_COLOR").is_some(),
             proxies: Proxies { http: proxy("http_proxy"), https: proxy("https_proxy"), all: proxy("all_proxy"), none: either("no_proxy") },
-            // Of one that is no UTF-8, enough is left to be refused.
+            // A value that is not UTF-8 stays wrong after this conversion, and is refused later.
             source_date_epoch: set("SOURCE_DATE_EPOCH").map(|value| value.to_string_lossy().into_owned()),
             dumb_terminal: set("TERM").is_none_or(|term| term == "dumb"),
         }
     }
 
-    /// A variable that a recipe names, such as one that holds a password. `None` when it is absent or no UTF-8.
+    /// A variable that a recipe names, such as one that holds a password. `None` when it is absent or not UTF-8.
     pub fn variable(name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
@@ -63,13 +63,13 @@ impl Environment {
     /// The store: `--store`, else `GOLDSMITH_STORE`, else `goldsmith` in the user's cache directory.
     ///
     /// # Errors
-    /// None of them is known.
+    /// None of these is set.
     pub fn store_dir(&self, flag: Option<&Path>) -> Result<PathBuf, NoStore> {
         let cache = || self.cache_home.clone().or_else(|| Some(self.home.as_ref()?.join(".cache")));
         flag.map(Path::to_owned).or_else(|| self.store.clone()).or_else(|| Some(cache()?.join("goldsmith"))).ok_or(NoStore)
     }
 
-    /// Where local machines are kept: `goldsmith` in the user's state directory (XDG Base Directory Specification 0.8).
+    /// The directory of local machines: `goldsmith` in the user's state directory (XDG Base Directory Specification 0.8).
     ///
     /// # Errors
     /// It is not known.
@@ -79,12 +79,12 @@ impl Environment {
     }
 }
 
-/// Whether `text` can be given to a guest as its `TERM`.
+/// Whether `text` can be passed to a guest as its `TERM`.
 fn is_terminal_name(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte))
 }
 
-/// There is no directory to keep the state of machines in.
+/// The directory for the state of machines is not known.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no state directory: neither XDG_STATE_HOME nor HOME is set")]
 pub struct NoState;
@@ -99,7 +99,7 @@ impl Failure for NoState {
     }
 }
 
-/// There is no directory to keep layers in.
+/// The directory for layers is not known.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no store directory: neither GOLDSMITH_STORE nor XDG_CACHE_HOME nor HOME is set")]
 pub struct NoStore;
@@ -119,7 +119,7 @@ impl Failure for NoStore {
 pub fn names_read() -> std::collections::BTreeSet<String> {
     let names = std::cell::RefCell::new(std::collections::BTreeSet::new());
     let lookup = |name: &str| {
-        // Proxies are also read in capitals, which the text says of all of them.
+        // Proxies are also read in capitals. The help says that once for all of them.
         let is_capital_of_another = name.ends_with("_PROXY");
         if !is_capital_of_another {
             names.borrow_mut().insert(name.to_owned());

@@ -1,8 +1,8 @@
-//! Exit codes: stable, one per class of cause. `goldsmith help exit-codes` tells what they mean.
+//! Exit codes: stable, one per class of cause. `goldsmith help exit-codes` explains them.
 
 use crate::base::failure::Class;
 
-/// Done, also when there was nothing to do.
+/// Success, also when there was nothing to do.
 pub const DONE: u8 = 0;
 /// A bug of goldsmith, panics included.
 pub const BUG: u8 = 1;
@@ -18,9 +18,9 @@ pub const IMAGE: u8 = 5;
 pub const CANNOT_CHECK: u8 = 6;
 /// The host lacks a tool, space, memory or a permission.
 pub const HOST: u8 = 7;
-/// Interrupted: 128 + SIGINT, as shells say it.
+/// Interrupted: 128 + SIGINT, as in shells.
 pub const INTERRUPTED: u8 = 130;
-/// Asked to end: 128 + SIGTERM.
+/// Terminated: 128 + SIGTERM.
 pub const TERMINATED: u8 = 143;
 
 /// All of them.

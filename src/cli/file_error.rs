@@ -1,11 +1,11 @@
-//! A file that a command was to write, and could not.
+//! The error for a file that a command could not write.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::failure::{Class, Failure};
 
-/// It could not be written. What to do about it is the command's to say.
+/// A file could not be written. The command supplies the remedy.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be written: {source}", path.display())]
 pub struct FileError {
@@ -16,12 +16,12 @@ pub struct FileError {
 }
 
 impl FileError {
-    /// The host's fault.
+    /// An error of the class for the host.
     pub fn new(path: &Path, source: io::Error, remedy: &'static str) -> Self {
         Self { path: path.to_owned(), source, class: Class::Host, remedy }
     }
 
-    /// The same, of another class.
+    /// The same error with another class.
     pub fn of_class(self, class: Class) -> Self {
         Self { class, ..self }
     }

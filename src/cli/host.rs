@@ -1,4 +1,4 @@
-//! What a recipe may ask of this host, and where a build keeps its things.
+//! The files and variables of this host that a recipe may read, and the directories of a build.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -33,14 +33,14 @@ impl RecipeHost for ThisHost {
 /// All bytes that come from `source`.
 ///
 /// # Errors
-/// Those of reading; [`io::ErrorKind::FileTooLarge`] when there are more than `limit` bytes, before more than that are in memory.
+/// Errors of reading, or [`io::ErrorKind::FileTooLarge`] when there are more than `limit` bytes. No more than that are ever in memory.
 pub fn read_at_most(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
-/// Load the recipe a command names.
+/// Load the recipe that a command names.
 ///
 /// # Errors
 /// All of the recipe's errors at once.
@@ -56,25 +56,25 @@ pub fn load(reference: &str, overrides: &[String]) -> Result<Recipe, AnyFailure>
     Ok(recipe::load(reference, overrides, &ThisHost)?)
 }
 
-/// Open the store that a command names, or the host's own.
+/// Open the store that a command names, or the default store.
 ///
 /// # Errors
-/// It has no place, or cannot be made.
+/// Its directory is not known, or cannot be made.
 pub fn store(flag: Option<&Path>, context: &Context) -> Result<Store, AnyFailure> {
     Ok(Store::open(&context.environment.store_dir(flag)?)?)
 }
 
-/// Where the host's own store is, when that is known. It need not be there.
+/// The directory of the default store, if it is known. It need not exist.
 pub fn store_place(context: &Context) -> Option<PathBuf> {
     context.environment.store_dir(None).ok()
 }
 
-/// How the network is reached from this host.
+/// The access of this host to the network.
 pub fn web(context: &Context) -> Web {
     Web::through(context.environment.proxies.clone())
 }
 
-/// The directories of this host that what is published must not name; `reference` is the recipe's.
+/// The directories of this host that published files must not name. `reference` is that of the recipe.
 pub fn paths(reference: &str, context: &Context) -> HostPaths {
     let recipe = Path::new(reference).parent().and_then(|dir| ThisHost.real_path(dir).ok());
     let working = std::env::current_dir().ok();
@@ -82,7 +82,7 @@ pub fn paths(reference: &str, context: &Context) -> HostPaths {
     HostPaths::new(known.into_iter().filter_map(|(path, word)| Some((path?, word))))
 }
 
-/// The directory an artifact is published as.
+/// The directory in which an artifact is published.
 pub fn target(output: Option<&Path>, recipe: &Recipe) -> PathBuf {
     output.map_or_else(|| PathBuf::from(&recipe.name), Path::to_owned)
 }

@@ -1,6 +1,6 @@
-//! The only writer to standard output and standard error (bars excepted, which indicatif draws).
+//! The only writer to standard output and standard error, except for the bars, which indicatif draws.
 //!
-//! A reader that closes the pipe early (`goldsmith schema | head -1`) has what it wanted: that is no error.
+//! A reader that closes the pipe early (`goldsmith schema | head -1`) has the text it needs, so that is not an error.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,7 +8,7 @@ use super::environment::Environment;
 use super::exit;
 use crate::base::failure::{Class, Failure};
 
-/// Standard output could not be written, for another reason than a reader that went away.
+/// Standard output could not be written, for another reason than a closed pipe.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output cannot be written: {0}")]
 pub struct PrintError(io::Error);
@@ -31,7 +31,7 @@ pub fn out(text: &str) -> Result<(), PrintError> {
     pass(text.as_bytes()).map(drop)
 }
 
-/// Write `bytes` to standard output as they are; tells whether anybody still reads there.
+/// Write `bytes` to standard output unchanged. Returns whether its reader is still there.
 ///
 /// # Errors
 /// See [`PrintError`].
@@ -44,19 +44,19 @@ pub fn pass(bytes: &[u8]) -> Result<bool, PrintError> {
     }
 }
 
-/// Write `bytes` to standard error as they are. When that fails there is nobody to tell.
+/// Write `bytes` to standard error unchanged. An error cannot be shown anywhere, so it is ignored.
 pub fn pass_err(bytes: &[u8]) {
     let _ = io::stderr().lock().write_all(bytes);
 }
 
-/// Write `text` to standard error. When that fails there is nobody to tell.
+/// Write `text` to standard error. An error cannot be shown anywhere, so it is ignored.
 pub fn err(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Show what clap has to say (an error of usage, a help text, the version) and give its exit code.
+/// Print clap's message (an error of usage, a help text, the version) and return its exit code.
 pub fn usage(said: &clap::Error) -> u8 {
-    // clap chooses stream and colours, and obeys NO_COLOR.
+    // clap chooses the stream and the colours, and it respects NO_COLOR.
     match said.print() {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => exit::HOST,
         _ if said.use_stderr() => exit::USAGE,
@@ -64,7 +64,7 @@ pub fn usage(said: &clap::Error) -> u8 {
     }
 }
 
-/// Standard output for listeners that write while a run goes on.
+/// Standard output for listeners that write during a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Stdout;
 
@@ -78,13 +78,13 @@ impl Write for Stdout {
     }
 }
 
-/// The columns of the terminal that standard output goes to; nothing for a file or a pipe, whose lines are not broken.
+/// The columns of the terminal that standard output goes to. `None` for a file or a pipe, where lines are not broken.
 pub fn stdout_columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
-/// Whether standard output goes to a terminal, which would act on what an image holds.
+/// Whether standard output goes to a terminal. Control sequences from an image must not reach it.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }

@@ -12,7 +12,7 @@ use crate::base::event::{Event, Listener, Outcome, Unit};
 use crate::base::size::rounded;
 use crate::base::text::printable;
 
-/// The least time between two plain lines of progress; what begins and ends is always said.
+/// The least time between two plain lines of progress. Lines for the start and the end of a task are always written.
 const PLAIN_PERIOD: Duration = Duration::from_secs(30);
 
 /// The least time between two records of a task's progress.
@@ -27,7 +27,7 @@ pub fn listener(bars: bool, verbose: bool) -> Box<dyn Listener> {
     }
 }
 
-/// Says of what failed after a signal that it was interrupted.
+/// Reports a task that failed after a signal as interrupted.
 pub struct Told(pub Box<dyn Listener>);
 
 impl Listener for Told {
@@ -41,14 +41,15 @@ impl Listener for Told {
     }
 }
 
-/// Passes on a task's progress once in a while, and everything else: a download counts a thousand times in a second.
+/// Passes a task's progress on at most once in a period, because a download reports a thousand times in a second. All other events are
+/// passed on.
 pub struct Thinned<L> {
     to: L,
     said: Mutex<HashMap<u64, Instant>>,
 }
 
 impl<L> Thinned<L> {
-    /// A listener before `to`.
+    /// A listener that passes events to `to`.
     pub fn new(to: L) -> Self {
         Self { to, said: Mutex::new(HashMap::new()) }
     }
@@ -57,7 +58,7 @@ impl<L> Thinned<L> {
 impl<L: Listener> Listener for Thinned<L> {
     fn hear(&self, event: &Event) {
         match event {
-            // The last of a count that has an end is never lost.
+            // The last event of a count with a total is always passed on.
             Event::Progress { task, done, total, .. } if *total != Some(*done) => {
                 let mut said = locked(&self.said);
                 let last = said.get(task);
@@ -87,7 +88,7 @@ impl Listener for Lines {
     }
 }
 
-/// What plain lines say, as a function of events and time.
+/// The text of plain lines, as a function of events and time.
 struct Plain {
     verbose: bool,
     titles: HashMap<u64, String>,
@@ -99,7 +100,7 @@ impl Plain {
         Self { verbose, titles: HashMap::new(), last_progress: Duration::ZERO }
     }
 
-    /// The line for `event`, heard `at` a time after the start.
+    /// The line for `event`, which arrived `at` a time after the start.
     fn line(&mut self, event: &Event, at: Duration) -> Option<String> {
         match event {
             Event::Begin { task, title } => {
@@ -116,7 +117,7 @@ impl Plain {
                 Some(format!("{}: {}", self.title(*task), if words.is_empty() { "under way".into() } else { words.join(", ") }))
             }
             Event::Line { task, source, text } => self.verbose.then(|| format!("{}: {source}: {}", self.title(*task), printable(text))),
-            // What failed is told at the end, by the error.
+            // Failures are reported at the end, by the error.
             Event::Check { .. } | Event::Console { .. } => None,
             Event::Note { text } => Some(printable(text)),
             Event::Warning { text } => Some(format!("warning: {}", printable(text))),
@@ -132,7 +133,7 @@ impl Plain {
     }
 }
 
-/// Bars, one for each task under way; what is over scrolls up as a line.
+/// Bars, one for each running task. A finished task becomes a line above them.
 struct Bars {
     multi: MultiProgress,
     verbose: bool,
@@ -145,7 +146,7 @@ impl Bars {
     }
 
     fn say(&self, line: &str) {
-        // Not `println` of indicatif: it leaves the last line without an end when no bar stands below it.
+        // `println` of indicatif is not used, because it leaves the last line without a line end when there is no bar below it.
         self.multi.suspend(|| printer::err(&format!("{line}\n")));
     }
 }
@@ -181,7 +182,7 @@ impl Listener for Bars {
             }
             Event::Check { .. } => {}
             Event::Console { taken } => {
-                // What is drawn would stay above the console.
+                // Otherwise the drawn bars would stay above the console.
                 let _ = self.multi.clear();
                 self.multi.set_draw_target(if *taken { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
             }
@@ -211,7 +212,7 @@ fn style(total: Option<u64>) -> ProgressStyle {
         Some(_) => "{spinner} {prefix}  {elapsed}  [{bar:24}]  {wide_msg}",
         None => "{spinner} {prefix}  {elapsed}  {wide_msg}",
     };
-    // A template that does not parse would show indicatif's own bar.
+    // If the template did not parse, indicatif's default bar would be shown.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).tick_chars("|/-\\ ").progress_chars("=> ")
 }
 

@@ -1,4 +1,4 @@
-//! How a failure is told: to people as text, to machines as a record.
+//! A failure as text for people, and as a record for machines.
 
 use serde::Serialize;
 
@@ -6,10 +6,10 @@ use super::exit;
 use crate::base::failure::{Failure, Finding};
 use crate::base::text::printable;
 
-/// Where bugs are to be reported.
+/// The text that asks for a report of a bug.
 const REPORT_TO: &str = "please report it, with the recipe and this text: it should not have happened";
 
-/// A failure for a terminal: what, the evidence, what to do now, where to look.
+/// A failure for a terminal: the message, the evidence, the remedy, the places with more details.
 pub fn text(failure: &dyn Failure, colour: bool) -> String {
     let bold = |word: &str, code: &str| if colour { format!("\u{1b}[1;{code}m{word}\u{1b}[0m") } else { word.to_owned() };
     let mut out = format!("{}: ", bold("error", "31"));
@@ -56,7 +56,7 @@ pub fn record(failure: &dyn Failure) -> ErrorRecord {
     }
 }
 
-/// What is said of a panic; `what` has its place and message.
+/// The text about a panic; `what` has its place and message.
 pub fn bug(what: &str) -> String {
     format!("error: goldsmith has a bug: {}\n  help: {REPORT_TO}\n", printable(&what.replace('\n', " ")))
 }

@@ -1,9 +1,9 @@
-//! SIGINT and SIGTERM: the first ends the run in order, the second at once.
+//! SIGINT and SIGTERM: the first signal ends the run in order, the second ends it at once.
 //!
-//! Ending in order is dropping the work: every machine, child process and unfinished directory goes with its owner. That needs the thread
-//! which does the work, and it may be inside a call that does not come back: the read of a FIFO, a file system that does not answer, a drop.
-//! So a watcher on a thread of its own hears the signals, too, and ends the process at a second one or after [`PATIENCE`]; children then die
-//! by their parent-death signal.
+//! To end in order, the work is dropped: every machine, child process and unfinished directory ends with its owner. That needs the thread
+//! that does the work, and it may be inside a call that does not return: the read of a FIFO, a file system that does not answer, a drop. So
+//! a watcher on another thread receives the signals too, and ends the process at a second one or after [`PATIENCE`]. Children then die by
+//! their parent-death signal.
 
 use std::future::Future;
 use std::io;
@@ -17,23 +17,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{exit, printer, report};
 use crate::base::failure::{Class, Failure};
 
-/// How long an orderly end may take.
+/// The longest time for an orderly end.
 pub const PATIENCE: Duration = Duration::from_millis(2800);
 
-/// Whether a signal has told the run to end.
+/// Whether a signal has ended the run.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// Whether a signal has told the run to end: what fails from then on was interrupted.
+/// Whether a signal has ended the run. Work that fails from then on was interrupted.
 pub fn is_ending() -> bool {
     ENDING.load(Ordering::Relaxed)
 }
 
-/// The run was told to end.
+/// A signal ended the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}", by.word(), if *resumes { "; run the same command to go on" } else { "" })]
 pub struct Ended {
     by: By,
-    /// Whether the same command goes on where this one ended.
+    /// Whether the same command would continue where this one ended.
     resumes: bool,
 }
 
@@ -46,7 +46,7 @@ enum By {
 }
 
 impl Ended {
-    /// Told to end by something that means the same as SIGTERM.
+    /// An end by something that has the meaning of SIGTERM.
     pub const TERMINATED: Self = Self { by: By::Terminate, resumes: false };
 }
 
@@ -72,12 +72,12 @@ impl Failure for Ended {
     }
 }
 
-/// Do `work`, unless a signal comes first: then drop it. `resumes` tells whether the same command would go on from there.
+/// Do `work`. If a signal arrives first, drop it. `resumes` is whether the same command would continue from there.
 ///
 /// # Errors
 /// The signal.
 pub async fn or_ended<T>(work: impl Future<Output = T>, resumes: bool) -> Result<T, Ended> {
-    // When signals cannot be heard, their default action still ends the process.
+    // When signals cannot be received, their default action still ends the process.
     let Ok(mut listening) = Listening::start() else { return Ok(work.await) };
     watch(resumes);
     tokio::select! {
@@ -102,7 +102,7 @@ impl Listening {
             _ = self.interrupt.recv() => By::Interrupt,
             _ = self.terminate.recv() => By::Terminate,
         };
-        // Before the work is dropped, whose tasks then say how they ended.
+        // This must be set before the work is dropped, because its tasks then report how they ended.
         ENDING.store(true, Ordering::Relaxed);
         by
     }
@@ -110,14 +110,14 @@ impl Listening {
 
 fn watch(resumes: bool) {
     let (listens, listening) = mpsc::channel();
-    // Without the watcher the end is as orderly, only not bounded.
+    // Without the watcher the end is still orderly, but its time is not limited.
     let watcher = thread::Builder::new().name("end-watcher".into()).spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let ended = runtime.block_on(async {
             let mut listening = Listening::start().ok()?;
             drop(listens);
             let by = listening.wait().await;
-            // Either way the time is up.
+            // After a second signal or the timeout, the process ends.
             let _ = tokio::time::timeout(PATIENCE, listening.wait()).await;
             Some(Ended { by, resumes })
         });
@@ -126,7 +126,8 @@ fn watch(resumes: bool) {
             std::process::exit(i32::from(exit::code(ended.class())));
         }
     });
-    // The work begins when the watcher listens: a signal between the two would be heard by one of them alone. Nothing is ever sent.
+    // Wait until the watcher listens before the work begins: only one of them would receive a signal in between. Nothing is ever sent; the
+    // closed channel is the sign.
     if watcher.is_ok() {
         let _: Result<(), _> = listening.recv();
     }
@@ -147,7 +148,7 @@ mod tests {
     /// Seconds that the work itself does not come back.
     const BLOCKED: u64 = 7200;
 
-    /// Work that says when it begins, and whose drop takes as long as the variable says.
+    /// Work that reports its start. Its drop takes the time that the variable gives.
     struct Slow(Duration);
 
     impl Drop for Slow {
@@ -158,7 +159,7 @@ mod tests {
         }
     }
 
-    /// Not a test of its own: the child of the one below.
+    /// Not a test by itself: the test below starts it as its child.
     #[test]
     fn child() {
         let Some(seconds) = std::env::var(CHILD).ok().and_then(|text| text.parse().ok()) else { return };
@@ -170,7 +171,7 @@ mod tests {
                     thread::sleep(Duration::from_secs(seconds));
                 }
                 let _slow = Slow(Duration::from_secs(seconds));
-                // A timer is due only after the signal handlers stand.
+                // The timer fires only after the signal handlers are installed.
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 crate::cli::printer::err("working\n");
                 std::future::pending::<()>().await;
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_first_signal_drops_the_work_the_second_or_time_ends_it() {
-        // (seconds the drop takes, first signal, second, exit status: minus 100 when the end was orderly)
+        // Seconds that the drop takes, first signal, second signal, exit status: minus 100 when the end was orderly.
         for (seconds, first, second, expected) in [
             (0, Signal::INT, None, 30),
             (0, Signal::TERM, None, 43),
@@ -213,11 +214,11 @@ mod tests {
             send(&child, first);
             assert!(lines.any(|line| line == "dropping"));
             if let Some(second) = second {
-                // The watcher listens a moment after the drop began.
+                // The watcher waits for the second signal a moment after the drop began.
                 thread::sleep(Duration::from_millis(200));
                 send(&child, second);
             }
-            // Far more than it needs, so that a lost watcher fails the test instead of holding it up.
+            // This is far more than it needs, so that a missing watcher fails the test instead of blocking it.
             let deadline = Instant::now() + Duration::from_secs(60);
             let status = loop {
                 match child.try_wait().unwrap() {

@@ -1,4 +1,4 @@
-//! What a command was given in place of an image or a kickstart: the name of a recipe, or a recipe file.
+//! Recognises the name of a recipe, or a recipe file, where a command expects an image or a kickstart.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use crate::base::failure::{Class, Failure};
 use crate::base::text::shell_line;
 use crate::recipe;
 
-/// Bytes of the largest file that may be a recipe (`recipe::load` reads no more).
+/// The largest file that may be a recipe, in bytes (`recipe::load` reads no more).
 const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
-/// What was named is no image, and it is known what it is.
+/// The named path is not an image, and it is known what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnImage {
     /// The name of a recipe whose image is not here.
     #[error("there is no image {}: the recipe `{recipe}` is not built in this directory", path.display())]
     NotBuilt {
-        /// What was named.
+        /// The path that the user gave.
         path: PathBuf,
         /// The recipe, as `goldsmith build` takes it.
         recipe: String,
@@ -51,7 +51,7 @@ impl Failure for NotAnImage {
     }
 }
 
-/// Refuse `path` where an image is wanted, if it is known to be something else. What is not known is left to those who open it.
+/// Refuse `path` where an image is expected, if it is known to be something else. An unknown file is left to the code that opens it.
 ///
 /// # Errors
 /// See [`NotAnImage`].
@@ -59,7 +59,7 @@ pub fn require_image(path: &Path) -> Result<(), NotAnImage> {
     if path.exists() {
         return if is_recipe_file(path) { Err(NotAnImage::Recipe { path: path.to_owned() }) } else { Ok(()) };
     }
-    // `debian-12-docker`, and what a build makes of it: `debian-12-docker/debian-12-docker.qcow2`.
+    // `debian-12-docker`, and the image that a build makes of it: `debian-12-docker/debian-12-docker.qcow2`.
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
     let name = name.strip_suffix(".qcow2").unwrap_or(name);
     let file = format!("{name}.toml");
@@ -73,7 +73,7 @@ pub fn require_image(path: &Path) -> Result<(), NotAnImage> {
     Err(NotAnImage::NotBuilt { path: path.to_owned(), recipe })
 }
 
-/// Whether the file at `path` reads as a recipe. Nothing is read of a pipe or a device.
+/// Whether the content of the file at `path` looks like a recipe. Pipes and devices are not read.
 pub fn is_recipe_file(path: &Path) -> bool {
     let is_small = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_RECIPE_BYTES);
     let bytes = || host::read_at_most(File::open(path).ok()?, MAX_RECIPE_BYTES).ok();
@@ -90,7 +90,7 @@ mod tests {
         for (name, bytes, expected) in [
             ("a.toml", &b"schema = 1\nname = \"a\"\n"[..], true),
             ("no-suffix", b"# mine\nextends = \"debian-12-docker\"\n", true),
-            // TOML is refused at the first error, and what it was meant to be is still clear.
+            // This TOML has an error, but it is still clear that it was meant as a recipe.
             ("broken.toml", b"schema = 1\nname = a\n", true),
             ("other.toml", b"[package]\nname = \"a\"\n", false),
             ("empty", b"", false),

@@ -1,7 +1,7 @@
-//! The user's terminal as the far end of a serial console.
+//! The user's terminal, connected to a serial console.
 //!
-//! Standard input and output are blocking, and stay so: a shell shares them with us. So each has a thread of its own, which the end
-//! of the program need not wait for.
+//! Standard input and output are blocking, and stay so, because a shell shares them with this program. So each has a separate thread, and
+//! the end of the program need not wait for it.
 
 use std::io::{self, IsTerminal};
 use std::thread;
@@ -17,14 +17,14 @@ use super::signals::Ended;
 use crate::base::failure::{Class, Failure};
 use crate::machine::seat::{Size, Streams};
 
-/// Lines and columns of a terminal that does not tell them, as of the VT220.
+/// The size of a terminal that does not report one: that of the VT220.
 const USUAL_SIZE: Size = Size { rows: 24, columns: 80 };
-/// Pieces on their way, in each direction.
+/// The most pieces in the queue, for each direction.
 const PIECES: usize = 16;
-/// For a slow reader to take the last of the output.
+/// The time for a slow reader to take the rest of the output.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// A terminal, or what stands in for one. Dropped, the terminal is as it was.
+/// A terminal, or streams in place of one. On drop, the terminal is restored.
 #[derive(Debug)]
 pub struct Terminal {
     raw: Option<Raw>,
@@ -48,18 +48,18 @@ impl Failure for TerminalError {
 
 /// The size of the terminal.
 pub fn size() -> Size {
-    // A pseudo-terminal whose size nobody has set has none.
+    // A pseudo-terminal reports 0 until a size is set.
     let known = tcgetwinsize(io::stdin()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
     known.map_or(USUAL_SIZE, |size| Size { rows: size.ws_row, columns: size.ws_col })
 }
 
-/// Whether somebody can type ctrl-].
+/// Whether there is a terminal, on which ctrl-] can be typed.
 pub fn is_there() -> bool {
     io::stdin().is_terminal()
 }
 
 impl Terminal {
-    /// Take standard input and output. A terminal becomes raw: each key is the guest's, ctrl-C too, except ctrl-].
+    /// Take standard input and output. A terminal becomes raw: each key goes to the guest, ctrl-C too, except ctrl-].
     ///
     /// # Errors
     /// The terminal cannot be set, or a thread cannot be started.
@@ -67,7 +67,7 @@ impl Terminal {
         Self::with(if is_there() { Some(Raw::enter().map_err(TerminalError)?) } else { None })
     }
 
-    /// As [`Terminal::open`], for a program without a terminal: what is typed comes in lines, and ctrl-C is ours.
+    /// As [`Terminal::open`], for a program without a terminal: input comes in lines, and ctrl-C ends goldsmith.
     ///
     /// # Errors
     /// A thread cannot be started.
@@ -81,19 +81,19 @@ impl Terminal {
         let (tell, written) = oneshot::channel();
         let thread = |name: &str| thread::Builder::new().name(name.into());
         thread("keyboard").spawn(move || read(&keys)).map_err(TerminalError)?;
-        // Nobody may be left to be told.
+        // The receiver may be gone, so an error of the send is ignored.
         thread("screen").spawn(move || drop(tell.send(write(shown)))).map_err(TerminalError)?;
         let escape = raw.is_some();
         Ok((Self { raw, written }, Streams { input, output, escape }))
     }
 
-    /// Say something about the console while the terminal is raw.
+    /// Print a text about the console while the terminal is raw.
     pub fn say(&self, text: &str) {
         let end = if self.raw.is_some() { "\r\n" } else { "\n" };
         printer::err(&format!("{end}{text}{end}"));
     }
 
-    /// Write what is still to be shown, and give the terminal back.
+    /// Write the rest of the output, and restore the terminal.
     ///
     /// # Errors
     /// Standard output could not be written, now or earlier.
@@ -102,18 +102,18 @@ impl Terminal {
         let written = timeout(FLUSH, self.written).await;
         if self.raw.is_some() {
             drop(self.raw);
-            // The guest's last line may have no end.
+            // The guest's last line may have no line end.
             printer::err("\n");
         }
         match written {
             Ok(Ok(result)) => result,
-            // A reader that has stopped reading, or a writer that is gone: there is nothing to say of either.
+            // The reader has stopped reading, or the writer is gone. Neither is an error.
             _ => Ok(()),
         }
     }
 }
 
-/// Wait for the terminal's hang-up (SIGHUP) or SIGQUIT, whose default action would leave the terminal raw.
+/// Wait for SIGHUP, when the terminal is closed, or for SIGQUIT. Their default action would leave the terminal raw.
 pub async fn hung_up() -> Ended {
     if let (Ok(mut hangup), Ok(mut quit)) = (signal(SignalKind::hangup()), signal(SignalKind::quit())) {
         tokio::select! {
@@ -122,7 +122,7 @@ pub async fn hung_up() -> Ended {
         }
         return Ended::TERMINATED;
     }
-    // Signals that cannot be heard have their default action.
+    // Signals that cannot be received keep their default action.
     std::future::pending().await
 }
 
@@ -136,7 +136,7 @@ fn read(keys: &mpsc::Sender<Vec<u8>>) {
                 }
             }
             Err(rustix::io::Errno::INTR) => {}
-            // The end, or a terminal that is gone.
+            // The end of the input, or the terminal is gone.
             Ok(0) | Err(_) => return,
         }
     }
@@ -151,7 +151,7 @@ fn write(mut shown: mpsc::Receiver<Vec<u8>>) -> Result<(), PrintError> {
     Ok(())
 }
 
-/// Standard input in raw mode. Dropped, it is as it was.
+/// Standard input in raw mode. On drop, the old mode is restored.
 #[derive(Debug)]
 struct Raw {
     before: Termios,
@@ -162,7 +162,7 @@ impl Raw {
         let before = tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
-        // Now: what was typed ahead is the guest's.
+        // `Now` keeps the text that was typed ahead, for the guest.
         tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
         Ok(Self { before })
     }
@@ -170,7 +170,7 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // If the terminal is gone, there is nothing to restore.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }
 }

@@ -1,19 +1,19 @@
 //! `goldsmith help TOPIC`: the reference, written once as Markdown in `help/`, shown on a terminal and made into manual pages.
 //!
-//! The Markdown has headings, paragraphs, lists and fenced code, and no more. The keys of a recipe are added from the schema.
+//! The Markdown has only headings, paragraphs, lists and fenced code. The keys of a recipe are added from the schema.
 
 use serde_json::Value;
 
 use crate::base::text::wrapped;
 use crate::recipe;
 
-/// Columns of what is shown.
+/// The width of the shown text, in columns.
 const WIDTH: usize = 80;
 
-/// A subject that more than one command is about.
+/// A subject that concerns more than one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Topic {
-    /// What `goldsmith help` takes.
+    /// The name for `goldsmith help`.
     pub name: &'static str,
     /// One line for lists.
     pub about: &'static str,
@@ -52,7 +52,7 @@ impl Topic {
         if self.name == "recipe" { format!("{}\n## Keys\n\n```\n{}```\n", self.markdown, keys()) } else { self.markdown.to_owned() }
     }
 
-    /// For a terminal: headings in capitals, code indented, everything else as it is.
+    /// For a terminal: headings in capitals, code indented, everything else unchanged.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for line in lines(&self.markdown()) {
@@ -80,7 +80,7 @@ impl Topic {
     }
 }
 
-/// A line of the Markdown, and what it is.
+/// A line of the Markdown, by its kind.
 enum Line {
     Title(String),
     Heading(String),
@@ -112,7 +112,7 @@ fn roff(markdown: &str, heading: &str) -> String {
     let mut in_code = false;
     for line in lines(markdown) {
         match line {
-            // The page's own.
+            // The manual page has its own title.
             Line::Title(_) => {}
             Line::Heading(text) => page.push_str(&format!(".{heading} \"{}\"\n", escaped(&text.to_uppercase()))),
             Line::Fence => {
@@ -142,13 +142,13 @@ fn prose(text: &str) -> String {
     format!("{mark}{}\n", if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line })
 }
 
-/// Text that roff takes as it is (groff_man(7): a backslash begins an escape, a dot or quote at the beginning a request).
+/// Text that roff prints unchanged (groff_man(7): a backslash begins an escape, a dot or quote at the beginning a request).
 pub fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
 }
 
-/// Every key of a recipe with what it takes: the schema, for people.
+/// Every key of a recipe with its values: the schema, for people.
 fn keys() -> String {
     let schema = recipe::schema();
     let mut text = String::new();
@@ -156,7 +156,7 @@ fn keys() -> String {
     text
 }
 
-/// The keys that `--set` can replace: all but those of list entries, and of tables only their keys.
+/// The keys that `--set` can replace: all except those of list entries, and for tables only the keys in them.
 pub fn settable_keys() -> Vec<String> {
     let text = keys();
     let paths: Vec<&str> = text.lines().filter(|line| !line.starts_with(' ') && !line.contains("[]")).collect();
@@ -222,7 +222,7 @@ fn gather(schema: &Value, node: &Value, words: &mut Vec<String>, kinds: &mut Vec
     kinds.push(kind.to_owned());
 }
 
-/// `; default "8G"`, for what fits on a line.
+/// `; default "8G"`, for a default that fits on a line.
 fn shown_default(default: &Value) -> String {
     match default {
         Value::String(_) | Value::Number(_) | Value::Bool(_) => format!("; default {default}"),
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
     use crate::cli::{environment, exit};
 
-    /// Every path of keys in the schema, found by another way than [`describe`]: by a walk over all `properties`.
+    /// Every path of keys in the schema, found in another way than by [`describe`]: by a walk over all `properties`.
     fn names(node: &Value, found: &mut Vec<String>) {
         if let Some(properties) = node["properties"].as_object() {
             found.extend(properties.keys().cloned());

@@ -1,4 +1,4 @@
-//! `--keep-on-failure`: the user's terminal for a guest that failed.
+//! `--keep-on-failure`: connects the user's terminal to a guest that failed.
 
 use super::terminal::{self, Terminal};
 use super::{printer, report};
@@ -6,7 +6,7 @@ use crate::base::failure::Failure;
 use crate::machine::seat::Size;
 use crate::machine::visit::{Visit, Visitor};
 
-/// The user, who sits at the terminal that goldsmith was started on.
+/// The user at the terminal on which goldsmith was started.
 #[derive(Debug)]
 struct User {
     colour: bool,
@@ -15,7 +15,7 @@ struct User {
 static PLAIN: User = User { colour: false };
 static COLOURED: User = User { colour: true };
 
-/// The user, when keys and screen are a terminal.
+/// The user, when standard input and output are a terminal.
 pub fn at_terminal(colour: bool) -> Option<&'static dyn Visitor> {
     let user: &'static dyn Visitor = if colour { &COLOURED } else { &PLAIN };
     (terminal::is_there() && printer::stdout_is_terminal()).then_some(user)

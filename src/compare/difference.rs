@@ -1,4 +1,4 @@
-//! What a comparison of two images consists of.
+//! The parts of a comparison of two images.
 
 use std::path::{Path, PathBuf};
 
@@ -9,18 +9,18 @@ use serde::Serialize;
 pub struct Change {
     /// Its name: `docker-ce`, `vm.swappiness`.
     pub name: String,
-    /// What it was.
+    /// The old value.
     pub before: Option<String>,
-    /// What it is.
+    /// The new value.
     pub after: Option<String>,
 }
 
 /// Bytes before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bytes {
-    /// What they were.
+    /// The old sum.
     pub before: u64,
-    /// What they are.
+    /// The new sum.
     pub after: u64,
 }
 
@@ -31,7 +31,7 @@ pub struct Sizes {
     pub disk: Bytes,
     /// The image file, without what lies under it.
     pub file: Bytes,
-    /// What the root filesystem's files take.
+    /// The space of the root filesystem's files.
     pub used: Bytes,
 }
 
@@ -64,7 +64,7 @@ pub struct FileChange {
     pub text: Option<String>,
 }
 
-/// What two images differ in.
+/// The differences of two images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// Distribution, host name, kernels, root filesystem.
@@ -92,7 +92,7 @@ impl Comparison {
         changes.iter().all(|changes| changes.is_empty()) && self.files.is_empty()
     }
 
-    /// The files whose change belongs to nothing else that is told.
+    /// The files whose change is not explained by another reported change.
     pub fn own_files(&self) -> impl Iterator<Item = &FileChange> {
         self.files.iter().filter(|file| file.because.is_none())
     }

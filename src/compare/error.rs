@@ -10,7 +10,7 @@ use crate::inventory::InventoryError;
 pub enum CompareError {
     /// One cannot be read.
     Image(#[from] ImageError),
-    /// The packages of one cannot be told.
+    /// The packages of one image are not known.
     Inventory(#[from] InventoryError),
 }
 

@@ -1,4 +1,4 @@
-//! What a system is set to, as names and values.
+//! The settings of a system, as names and values.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::image::{Disk, FileKind, ImageError, Root};
 
 /// Bytes of a file of accounts or settings that are read.
 const MAX_BYTES: u64 = 4 << 20;
-/// Where sysctl.d(5) looks, the first before the others, and `/etc/sysctl.conf`, which procps reads last.
+/// Where sysctl.d(5) looks, in its order of precedence, and `/etc/sysctl.conf`, which procps reads last.
 const SYSCTL_DIRECTORIES: [&str; 4] = ["/etc/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
 const SYSCTL_FILE: &str = "/etc/sysctl.conf";
 
@@ -19,7 +19,7 @@ const OWN_ROOT: &str = "(the root filesystem's)";
 /// Names and values, sorted.
 pub(super) type Named = BTreeMap<String, String>;
 
-/// What a system is set to.
+/// The settings of a system.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) system: Named,
@@ -48,7 +48,7 @@ impl Facts {
             name("root filesystem", system.root.filesystem.name().to_owned());
             facts.units = system.enabled_units.into_iter().map(|unit| (unit, "enabled".to_owned())).collect();
             if let Some(boot) = system.boot {
-                // The id of its own root differs between any two images, and says nothing of either.
+                // The id of the root filesystem differs between any two images, so it is no difference worth telling.
                 facts.kernel_arguments = arguments(&boot.arguments.replace(&system.root.uuid, OWN_ROOT));
             }
         }
@@ -80,14 +80,14 @@ impl Facts {
     }
 }
 
-/// What differs between two sets of names.
+/// The differences between two sets of names.
 pub(super) fn changes(before: &Named, after: &Named) -> Vec<Change> {
     let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let change = |name: &String| Change { name: name.clone(), before: before.get(name).cloned(), after: after.get(name).cloned() };
     names.into_iter().filter(|name| before.get(*name) != after.get(*name)).map(change).collect()
 }
 
-/// What differs between the users; another password is told, and what it is not.
+/// The differences between the users. A different password is reported, but not its value.
 pub(super) fn users(before: &Facts, after: &Facts) -> Vec<Change> {
     let mut found = changes(&before.users, &after.users);
     for (name, password) in &after.passwords {
@@ -100,7 +100,7 @@ pub(super) fn users(before: &Facts, after: &Facts) -> Vec<Change> {
     found
 }
 
-/// Arguments by their names; what stands there several times has its values in their order.
+/// Arguments by their names. A repeated argument has its values in their order.
 fn arguments(text: &str) -> Named {
     let mut found = Named::new();
     for argument in text.split_whitespace() {
@@ -148,7 +148,7 @@ fn lines(root: &Root, path: &str) -> Result<Vec<Vec<String>>, ImageError> {
     Ok(lines.filter(|fields| fields.len() > 1 && !fields[0].starts_with('#')).collect())
 }
 
-/// The text of a regular file; nothing when there is none.
+/// The text of a regular file; `None` when there is no such file.
 fn text(root: &Root, path: impl AsRef<Path>) -> Result<String, ImageError> {
     let path = path.as_ref();
     if !root.exists(path)? || root.metadata(path)?.kind != FileKind::File {

@@ -13,7 +13,7 @@ use crate::image::{FileKind, ImageError, Metadata, Owners, Root};
 /// Bytes of two files that are compared at once.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Where nothing lasts: what is there at rest was left by accident, and the audit tells it.
+/// Directories whose content does not last. Files that an image has there were left by accident, and the audit reports them.
 const PASSING: [&str; 4] = ["/dev", "/proc", "/sys", "/run"];
 
 /// One of the two images.

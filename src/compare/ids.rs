@@ -1,4 +1,4 @@
-//! Ids of filesystems in files: goldsmith derives them from what an image is made of, so that two images have others.
+//! Ids of filesystems in files: goldsmith derives them from what an image is made of, so they differ between two images.
 
 use super::difference::{Fate, FileChange};
 use crate::image::{FileKind, ImageError, Root};

@@ -9,7 +9,7 @@ use crate::image::Root;
 use crate::inventory;
 use crate::packages::installed::{Installation, Installed, InstalledFile};
 
-/// What differs.
+/// The differences.
 pub(super) struct Packages {
     pub(super) changes: Vec<Change>,
     /// Paths of the packages that differ, and their names.
@@ -19,7 +19,7 @@ pub(super) struct Packages {
 /// The versions of a package, and its architectures beside them.
 type Versions = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// What differs between the packages of two images. An image without a package database has none.
+/// The differences between the packages of two images. An image without a package database has none.
 pub(super) fn changes(before: &Root, after: &Root) -> Result<Packages, CompareError> {
     let (old, new) = (versions(inventory::installation(before)?), versions(inventory::installation(after)?));
     let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();

@@ -1,4 +1,4 @@
-//! Why files differ: what else is told of them already.
+//! The reasons why files differ: another change that is already reported.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ const RECORDS: [&str; 9] = [
 ];
 /// What accounts are kept in; names with `-` are backups (shadow(5)).
 const ACCOUNTS: [&str; 6] = ["passwd", "shadow", "group", "gshadow", "subuid", "subgid"];
-/// What says how a system is booted.
+/// The files that determine how a system is booted.
 const BOOT: [&str; 6] = ["/boot/grub", "/boot/grub2", "/boot/loader", "/etc/default/grub", "/etc/default/grub.d", "/etc/kernel/cmdline"];
 
-/// Give each file the reason of its change, if what else differs is one. `packaged` are the files of packages that differ.
+/// Give each file the reason of its change, if another difference explains it. `packaged` are the files of packages that differ.
 pub(super) fn explain(found: &mut Comparison, packaged: &HashMap<PathBuf, String>) {
     let (packages, units, users, sysctls, arguments) = (
         !found.packages.is_empty(),

@@ -30,7 +30,7 @@ impl Comparison {
     /// Files by what happened to them, those of packages and settings apart.
     fn files_line(&self) -> Option<String> {
         let count = |fate: Fate| self.own_files().filter(|file| file.fate == fate).count();
-        // Ids of filesystems differ between any two images: that is no news.
+        // Ids of filesystems differ between any two images, so they are not reported.
         let is_told = |because: &str| because != ids::REASON;
         let explained = self.files.iter().filter(|file| file.because.as_deref().is_some_and(is_told)).count();
         let counts = [(count(Fate::Added), "added"), (count(Fate::Removed), "removed"), (count(Fate::Changed), "changed")];

@@ -10,8 +10,8 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Lines around a change, as `diff -u` shows.
 const CONTEXT: usize = 3;
 
-/// The difference of `file` as `diff -u` writes it. `None` for what is no text of configuration: outside `/etc`, large, or with bytes that are
-/// no text. What not everybody may read is not shown either: passwords and keys would stand in a log.
+/// The difference of `file` as `diff -u` writes it. `None` for a file outside `/etc`, a large one, and one with bytes that are no text. A
+/// file that not everybody may read is not shown either: passwords and keys would get into logs.
 pub(super) fn unified(before: &Root, after: &Root, file: &FileChange) -> Result<Option<String>, ImageError> {
     if !file.path.starts_with("/etc") || (file.fate == Fate::Changed && !file.what.iter().any(|what| what == "content")) {
         return Ok(None);

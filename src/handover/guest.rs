@@ -1,13 +1,13 @@
-//! What the image's own files say, and what a receiver misses there.
+//! Facts from the image's files, and which of them a receiver misses.
 
-/// What an image's files say, as far as receivers ask.
+/// The facts from an image's files that receivers need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guest {
     /// `ID` of os-release(5); empty when it is not known.
     pub os_id: String,
     /// `VERSION_ID` of os-release(5); may be empty.
     pub os_version: String,
-    /// What its programs run on.
+    /// The processor architecture of its programs.
     pub architecture: Architecture,
     /// Whether cloud-init is installed.
     pub cloud_init: bool,
@@ -17,7 +17,7 @@ pub struct Guest {
     pub vagrant: bool,
 }
 
-/// What programs run on.
+/// A processor architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {
     /// 64-bit x86.
@@ -61,7 +61,7 @@ impl Architecture {
     }
 }
 
-/// Who wants something of the system in the image.
+/// A receiver with requirements on the system in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receiver {
     /// Google Compute Engine.
@@ -73,7 +73,7 @@ pub enum Receiver {
 }
 
 impl Receiver {
-    /// What the receiver wants, as the end of a sentence.
+    /// The receiver's requirement, as the end of a sentence.
     pub fn wish(self) -> &'static str {
         match self {
             Self::Gce | Self::OpenStack => "has cloud-init",
@@ -81,7 +81,7 @@ impl Receiver {
         }
     }
 
-    /// What `guest` lacks, and what to do: one sentence.
+    /// The requirement that `guest` does not meet, and what to do: one sentence.
     pub fn missing(self, guest: &Guest) -> Option<String> {
         match self {
             // Google's own images have its guest environment in place of cloud-init; no distribution that is built here packages it.

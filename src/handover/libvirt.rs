@@ -1,7 +1,7 @@
-//! A machine as libvirt wants it: a domain's XML.
+//! A machine for libvirt: a domain's XML.
 //!
 //! Elements and values are those of libvirt 9.0's `docs/formatdomain.rst`; its `domain.rng` judges them in the tests. There is no `uuid`, so that
-//! the same text defines a machine on every host, and no id of libosinfo: hosts know other ones (`Unknown OS name 'debian12'`).
+//! the same text defines a machine on every host, and no id of libosinfo: hosts know different ones (`Unknown OS name 'debian12'`).
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,8 @@ pub enum Kind {
 
 /// The domain of `machine`. Neither its name nor its file's has control characters, which XML cannot carry.
 pub fn domain(machine: &Machine<'_>, kind: Kind) -> String {
-    // `maximum` is all that the emulator knows; its own default, qemu64, runs no system that is built for x86-64-v2 (libvirt 7.1 and later).
+    // `maximum` has all features of the emulator; its own default, qemu64, runs no system that is built for x86-64-v2 (libvirt 7.1 and
+    // later).
     let (kind, cpu) = match kind {
         Kind::Kvm => ("kvm", "host-passthrough"),
         Kind::Qemu => ("qemu", "maximum"),

@@ -6,13 +6,13 @@ use crate::hardware::{Firmware, Format};
 /// A machine that is to run an image.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine<'a> {
-    /// What it is called there.
+    /// Its name there.
     pub name: &'a str,
     /// The image file, absolute.
     pub image: &'a str,
     /// How the file keeps the disk.
     pub format: Format,
-    /// What boots it.
+    /// The firmware that boots it.
     pub firmware: Firmware,
     /// Bytes of the disk.
     pub virtual_size: u64,

@@ -18,7 +18,7 @@ pub const LAYOUT: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
 const CREATED: &str = "1970-01-01T00:00:00Z";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
-/// The layer is not compressed: the clusters of the disk in it are, and so digest and `diff_id` of the layer are one.
+/// The layer is not compressed: the clusters of the disk in it are compressed already. So digest and `diff_id` of the layer are the same.
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// A blob: its digest and its length.
@@ -70,7 +70,7 @@ pub fn manifest(config: &Blob, layer: &Blob) -> String {
     .to_string()
 }
 
-/// `index.json`, which names the manifest. `name` is what tools that load the layout call the image.
+/// `index.json`, which names the manifest. `name` is the image's name in tools that load the layout.
 pub fn index(manifest: &Blob, name: &str, architecture: Architecture) -> String {
     let mut entry = manifest.descriptor(MANIFEST_TYPE);
     entry["annotations"] = json!({ "org.opencontainers.image.ref.name": reference(name) });
@@ -79,7 +79,7 @@ pub fn index(manifest: &Blob, name: &str, architecture: Architecture) -> String 
 }
 
 /// `name` as a reference: letters and digits, and one separator between them (annotations.md, `org.opencontainers.image.ref.name`); lower case,
-/// because registries take no other.
+/// because registries accept nothing else.
 fn reference(name: &str) -> String {
     let words: Vec<String> =
         name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect();

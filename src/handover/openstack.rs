@@ -1,4 +1,4 @@
-//! An image as OpenStack wants it: the command that uploads it, with the properties that a machine of it needs.
+//! An image for OpenStack: the command that uploads it, with the properties that its machines need.
 
 use super::machine::{GIB, Machine, units};
 use crate::base::text::shell_quote;
@@ -43,7 +43,7 @@ pub fn command(machine: &Machine<'_>) -> String {
     lines.join(" \\\n  ") + "\n"
 }
 
-/// Glance's word for a distribution. It is that of os-release(5) but for SUSE's, which has one for each edition.
+/// Glance's word for a distribution. It is that of os-release(5), except for SUSE, where os-release has one for each edition.
 fn distro(id: &str) -> &str {
     if id.starts_with("opensuse") { "opensuse" } else { id }
 }

@@ -1,7 +1,7 @@
-//! A machine as Proxmox VE wants it: lines for a shell of its host.
+//! A machine for Proxmox VE: lines for a shell of its host.
 //!
 //! Options are those of qm(1), Proxmox VE 7.2 and later. The disk is imported by `import-from`: the older `qm importdisk` names the new volume
-//! by rules of the storage's type, and a second line would have to guess that name.
+//! by rules of the storage's type, so a second line would have to guess that name.
 
 use super::machine::{MIB, Machine, units};
 use crate::base::text::shell_quote;
@@ -17,7 +17,7 @@ pub struct Comma(String);
 /// # Errors
 /// The file's name has a comma.
 pub fn lines(machine: &Machine<'_>) -> Result<String, Comma> {
-    // Values with options are lists that have commas between them, and no way to write one (qm(1), `import-from`).
+    // Values with options are lists separated by commas, and a comma cannot be escaped (qm(1), `import-from`).
     if machine.image.contains(',') {
         return Err(Comma(machine.image.to_owned()));
     }
@@ -37,7 +37,7 @@ pub fn lines(machine: &Machine<'_>) -> Result<String, Comma> {
         create.push("--agent enabled=1".to_owned());
     }
     if machine.firmware == Firmware::Uefi {
-        // Without enrolled keys, so that loaders need no signature.
+        // No keys are enrolled, so that loaders need no signature.
         create.push("--bios ovmf".to_owned());
         create.push("--efidisk0 \"$storage:1,efitype=4m,pre-enrolled-keys=0\"".to_owned());
     }
@@ -49,7 +49,7 @@ pub fn lines(machine: &Machine<'_>) -> Result<String, Comma> {
     ))
 }
 
-/// A machine's name there is one of the DNS (qm(1), `--name`): letters, digits and dashes, none at an end, at most 63.
+/// A machine's name there must be a DNS name (qm(1), `--name`): letters, digits and dashes, none at an end, at most 63.
 fn dns_name(name: &str) -> String {
     let label: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
     let label = label.trim_matches('-');

@@ -1,4 +1,4 @@
-//! A box as Vagrant and its provider vagrant-libvirt want it, and a catalogue of boxes.
+//! Files for Vagrant and its provider vagrant-libvirt: a box, a catalogue of boxes, and machines with existing disks.
 //!
 //! Sources: Vagrant 2.3.4's documentation, "Box file format" and "Box versioning"; vagrant-libvirt 0.11's, "Create box" and "Libvirt
 //! configuration".
@@ -16,8 +16,8 @@ pub fn metadata(virtual_size: u64) -> String {
     json!({ "provider": "libvirt", "format": "qcow2", "virtual_size": units(virtual_size, GIB).max(1) }).to_string() + "\n"
 }
 
-/// `Vagrantfile` of a box: defaults that the user's own file may change. It is Ruby, and so the firmware is looked for on the host that runs the
-/// box: the file has another place on each distribution. libvirt finds the template of its variables by itself (qemu.conf, `nvram`).
+/// `Vagrantfile` of a box: defaults that the user's own file may change. It is read without the name of a machine, and so it can name no file
+/// that is one machine's.
 pub fn vagrantfile(firmware: Firmware) -> String {
     let loader = match firmware {
         Firmware::Bios => "",
@@ -59,20 +59,20 @@ pub enum CatalogueError {
     Version(String),
 }
 
-/// A catalogue, to which a version can be added. What else is in it stays.
+/// A catalogue, to which a version can be added. Other content stays.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Catalogue(Value);
 
 impl Catalogue {
-    /// One of the box `name` without versions.
+    /// A catalogue of the box `name`, without versions.
     pub fn new(name: &str) -> Self {
         Self(json!({ "name": name, "versions": [] }))
     }
 
-    /// The catalogue of the box `name` whose text is `text`, which has not `version`.
+    /// Read the catalogue `text` of the box `name`, which must not have `version` yet.
     ///
     /// # Errors
-    /// It is none, is of another box, or has the version.
+    /// It is no catalogue, is of another box, or has the version.
     pub fn parse(text: &[u8], name: &str, version: &str) -> Result<Self, CatalogueError> {
         let other = |what: &str| CatalogueError::Other(what.to_owned());
         let value: Value = serde_json::from_slice(text).map_err(|error| CatalogueError::Other(error.to_string()))?;
@@ -104,7 +104,7 @@ impl Catalogue {
     }
 }
 
-/// Whether Vagrant takes `text` for a version: numbers, then words, with dots between (`Gem::Version::VERSION_PATTERN` of RubyGems 3.3).
+/// Whether Vagrant accepts `text` as a version: numbers, then words, with dots between (`Gem::Version::VERSION_PATTERN` of RubyGems 3.3).
 pub fn is_version(text: &str) -> bool {
     let mut parts = text.split('.');
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -112,7 +112,7 @@ pub fn is_version(text: &str) -> bool {
     parts.next().is_some_and(is_number) && parts.all(is_word)
 }
 
-/// RubyGems takes 1, 1.0 and 1.0.0 for one version (`Gem::Version#canonical_segments`).
+/// RubyGems treats 1, 1.0 and 1.0.0 as the same version (`Gem::Version#canonical_segments`).
 fn same_version(one: &str, other: &str) -> bool {
     let significant = |text: &str| {
         let mut parts: Vec<String> =

@@ -7,11 +7,11 @@ use super::error::ImageError;
 use super::partition::gpt_type;
 use super::volume::Volume;
 
-/// The generator, and where it is; in Debian 12, `/lib` may be a directory of its own.
+/// The generator, and where it is. In Debian 12, `/lib` may be a directory of its own.
 const GENERATOR: &str = "systemd-gpt-auto-generator";
 const GENERATORS: [&str; 2] = ["/usr/lib/systemd/system-generators", "/lib/systemd/system-generators"];
 
-/// What a directory holds; `None` when there is no directory.
+/// The entries of a directory; `None` when there is no directory.
 type Names<'a> = dyn Fn(&Path) -> Result<Option<Vec<OsString>>, ImageError> + 'a;
 
 /// Those of `volumes` that are mounted when a machine boots through UEFI, each with its place: the XBOOTLDR partition on `/boot`, the ESP on

@@ -1,4 +1,4 @@
-//! What a system boots by default, and how: kernel, initramfs and kernel arguments out of what its boot loader reads.
+//! The default boot entry of a system: kernel, initramfs and kernel arguments, from the configuration of its boot loader.
 //!
 //! Firmware is asked first: what the ESP has as `EFI/BOOT/BOOTX64.EFI` is started on a machine that remembers nothing. When that is
 //! systemd-boot or a unified kernel image, it decides. Everything else, and BIOS, leads to GRUB; and where there is no GRUB
@@ -29,7 +29,7 @@ impl BootEntry {
     /// The default entry of the system in `root`.
     ///
     /// # Errors
-    /// Nothing tells what is booted, it is not understood, or it names files that are not there.
+    /// There is no boot configuration, it is not understood, or it names files that do not exist.
     pub fn read(root: &Root) -> Result<Self, ImageError> {
         let entry = match started_by_firmware(root)? {
             Some((path, Program::Unified)) => Some(unified::read(root, &path)?.entry),

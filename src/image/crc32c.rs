@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn known_checksum() {
-        // RFC 3720, appendix B.4: 32 bytes of zeros; "123456789" is everybody's check value.
+        // RFC 3720, appendix B.4: 32 bytes of zeros; "123456789" is the usual check value.
         assert_eq!(!crc32c(!0, &[0; 32]), 0x8a91_36aa);
         assert_eq!(!crc32c(!0, b"123456789"), 0xe306_9283);
     }

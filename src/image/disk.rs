@@ -1,4 +1,4 @@
-//! A disk image at rest: its format found out, opened once, read from anywhere.
+//! A disk image at rest: its format is detected, it is opened once, and it can be read at any place.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::base::host::allocated_bytes;
 use crate::base::read_at::ReadAt;
 use crate::hardware::Format;
 
-/// What an image file says of itself.
+/// The data of an image file about its disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DiskInfo {
     /// How the disk is kept.
@@ -26,7 +26,7 @@ pub struct DiskInfo {
     pub file_size: u64,
     /// Bytes the file occupies on the host.
     pub allocated_size: u64,
-    /// What compressed clusters are compressed with (qcow2): `zlib` or `zstd`.
+    /// The compression of clusters (qcow2): `zlib` or `zstd`.
     pub compression: Option<String>,
     /// The files under an overlay, nearest first.
     pub backing: Vec<PathBuf>,
@@ -50,7 +50,8 @@ impl Disk {
     }
 
     /// Open `path`, whose format its own bytes tell: qcow2, VMDK, VHDX, VHD, or else raw. Files under a qcow2 are read when they are in its directory,
-    /// below that, or below `store`: an image of unknown origin names them as it likes. Files of the other formats have all of their disk.
+    /// below that, or below `store`: an image of unknown origin names them as it likes. Files of the other formats must hold all of their
+    /// disk.
     ///
     /// A guest that owns a raw disk can write a qcow2 header into it: open what is known to be raw with [`Disk::open_as`].
     ///
@@ -147,7 +148,7 @@ impl Disk {
         &self.path
     }
 
-    /// What the file says of itself.
+    /// The data of the file about its disk.
     pub fn info(&self) -> &DiskInfo {
         &self.info
     }

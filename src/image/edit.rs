@@ -35,13 +35,13 @@ use crate::hardware::Format;
 pub use put::PutFile;
 use script::{Expected, LABEL, Script, Spot};
 
-/// What debugfs may take for the files of one copy: it took 12 ms.
+/// How long debugfs may take for the files of one copy. It took 12 ms.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Names of files in the scratch directory.
 const EXPANDED: &str = "root.raw";
 const COMMANDS: &str = "commands";
 const UNDO: &str = "undo";
-/// What debugfs says when all is well (e2fsprogs 1.47.0).
+/// How lines begin that debugfs writes without a failure (e2fsprogs 1.47.0).
 const TALK: [&str; 4] = ["Overwriting existing filesystem", "e2undo", "debugfs", "Allocated inode"];
 /// Bytes of a file that is put into an image.
 const MAX_BYTES: u64 = 64 << 20;
@@ -84,15 +84,16 @@ impl Editor {
         if beside(move |_| verify(&overlay, &expected)).await? { Ok(()) } else { Err(refused()) }
     }
 
-    /// That debugfs did not do what it was told, in its own words.
+    /// An error with debugfs's own message that it did not follow a command.
     fn refused(&self, said: &[String]) -> ImageError {
-        // It tells of the undo file, repeats each command behind `debugfs:`, and names what it allocates. The first failure is the cause of others.
+        // debugfs mentions the undo file, repeats each command after `debugfs:`, and names what it allocates. All other lines are failures;
+        // the first one is the cause of the others.
         let is_talk = |line: &str| line.is_empty() || TALK.iter().any(|begins| line.starts_with(begins));
         let cause = said.iter().map(|line| line.trim()).find(|line| !is_talk(line)).unwrap_or("it did not write what it was told");
         ImageError::NotEditable { path: self.disk.path().to_owned(), what: format!("debugfs failed: {}", printable(cause)) }
     }
 
-    /// Have debugfs put `files` into the expanded filesystem. Gives what they are to be, and what it said.
+    /// Have debugfs put `files` into the expanded filesystem. Returns the planned files, and debugfs's output.
     async fn change(&self, files: &[PutFile]) -> Result<(Vec<Expected>, Vec<String>), ImageError> {
         let (disk, files) = (self.disk.clone(), files.to_vec());
         let Script { commands, sources, expected } = beside(move |_| script(&disk, &files)).await?;
@@ -101,7 +102,7 @@ impl Editor {
             let path = self.scratch.join(name);
             fs::write(&path, bytes).map_err(|source| ImageError::write(&path, source))?;
         }
-        // What it says of a command that fails is in no exit status: the overlay is read afterwards.
+        // The exit status does not tell when a command fails, so the overlay is read afterwards.
         let debugfs = Invocation::new(Tool::Debugfs).args(["-w", "-z", UNDO, "-f", COMMANDS, EXPANDED]).current_dir(&self.scratch);
         let mut said = Vec::new();
         debugfs.within(PATIENCE).run_with(|line| said.push(line.to_owned())).await?;
@@ -120,7 +121,7 @@ impl Editor {
         let clusters = changed_clusters(&self.disk, volume, &file, &runs).map_err(|source| ImageError::read(self.disk.path(), source))?;
         let failed = |source| ImageError::write(target, source);
         overlay::write(new.file(), size, backing, clusters).map_err(failed)?;
-        // An image is for others to read; a file in the making is its maker's.
+        // Others may read an image, but a file in the making is private.
         new.file().set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
         new.publish().map_err(failed)?;
         put_back(volume, &file, &runs).map_err(|source| ImageError::write(&expanded, source))
@@ -153,12 +154,12 @@ fn root_volume<'a, 'b>(disk: &Disk, volumes: &'a [Volume<'b>], uuid: &str) -> Re
     Err(ImageError::absent(disk.path(), "root filesystem"))
 }
 
-/// What debugfs is told so that the root filesystem of `disk` has `files`.
+/// The commands with which debugfs puts `files` into the root filesystem of `disk`.
 fn script(disk: &Disk, files: &[PutFile]) -> Result<Script, ImageError> {
     let root = Root::open(disk)?;
     let label = root.xattrs("/")?.into_iter().find(|(name, _)| name == LABEL).map(|(_, value)| value);
     let mut script = Script::default();
-    // A directory that one file's commands make is not made once more.
+    // A directory that the commands for one file make must not be made again for another.
     let mut made: Vec<PathBuf> = Vec::new();
     for file in files {
         let mut spot = spot(&root, &file.path)?;
@@ -228,7 +229,7 @@ fn changed_clusters(disk: &Disk, volume: &Volume, expanded: &File, runs: &[Range
     Ok(clusters.into_iter().filter(|(_, (_, changed))| *changed).map(|(index, (bytes, _))| (index, bytes)).collect())
 }
 
-/// The cluster of the disk with this number; zeros are what lies beyond its end.
+/// The cluster of the disk with this number; beyond its end there are zeros.
 fn cluster_of(disk: &Disk, index: u64) -> io::Result<Vec<u8>> {
     let start = index * OVERLAY_CLUSTER as u64;
     let mut bytes = vec![0; OVERLAY_CLUSTER];
@@ -237,7 +238,7 @@ fn cluster_of(disk: &Disk, index: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Let the expanded filesystem be in `runs` as it is in `volume`.
+/// Restore `runs` of the expanded filesystem from `volume`.
 fn put_back(volume: &Volume, expanded: &File, runs: &[Range<u64>]) -> io::Result<()> {
     for run in within(volume, runs) {
         let mut bytes = vec![0; length(&run)];
@@ -257,7 +258,7 @@ fn length(run: &Range<u64>) -> usize {
     usize::try_from(run.end.saturating_sub(run.start)).unwrap_or(usize::MAX)
 }
 
-/// Whether the overlay `target` has what it is to have. debugfs tells failures in words, and goes on.
+/// Whether the overlay `target` has the files it should have. debugfs only prints failures, and goes on.
 fn verify(target: &Path, expected: &[Expected]) -> Result<bool, ImageError> {
     let disk = Disk::open_own(target, Format::Qcow2)?;
     let root = Root::open(&disk)?;

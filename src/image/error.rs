@@ -1,4 +1,4 @@
-//! What can be wrong with a disk image, and whose fault it is.
+//! The errors of disk images, with their classes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub enum ImageError {
     Read {
         /// The file on the host.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The host could not write the file.
@@ -28,7 +28,7 @@ pub enum ImageError {
     Write {
         /// The file on the host.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The kernel does not show an image's files there.
@@ -36,10 +36,10 @@ pub enum ImageError {
     NotMounted {
         /// The directory on the host.
         dir: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// What was to be written is there already.
+    /// The file to write exists already.
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),
     /// The image may be fine, but this is beyond what goldsmith reads.
@@ -49,7 +49,7 @@ pub enum ImageError {
         path: PathBuf,
         /// Byte offset in that file, or in the disk it describes.
         offset: Option<u64>,
-        /// What is not supported.
+        /// The unsupported feature.
         what: String,
     },
     /// The image takes bytes from another file, and that is not followed.
@@ -61,7 +61,7 @@ pub enum ImageError {
         kind: &'static str,
         /// The other file's name, as the image has it.
         name: String,
-        /// What is wrong with that.
+        /// Why it is not followed.
         why: String,
     },
     /// The image is damaged.
@@ -79,19 +79,19 @@ pub enum ImageError {
     Absent {
         /// The file on the host.
         path: PathBuf,
-        /// What is not there.
+        /// The missing part.
         what: String,
     },
-    /// A file of the image is of another kind than what was asked of it needs.
+    /// A file of the image is not of the kind that the request needs.
     #[error("{} in {} is a {}, not a {}", printable(&file.to_string_lossy()), path.display(), found.name(), wanted.name())]
     OtherKind {
         /// The image on the host.
         path: PathBuf,
         /// The file of the image.
         file: PathBuf,
-        /// What it is.
+        /// Its actual kind.
         found: FileKind,
-        /// What was wanted.
+        /// The required kind.
         wanted: FileKind,
     },
     /// Files cannot be put into a copy of the image.
@@ -99,18 +99,18 @@ pub enum ImageError {
     NotEditable {
         /// The image on the host.
         path: PathBuf,
-        /// What is in the way.
+        /// The obstacle.
         what: String,
     },
-    /// What was asked for cannot be made: it contradicts itself or does not fit.
+    /// The requested file cannot be made: the request contradicts itself or does not fit.
     #[error("cannot make {what}: {why}")]
     Layout {
-        /// What was to be made.
+        /// The thing that could not be made.
         what: String,
         /// Why not.
         why: String,
     },
-    /// A disk has more bytes than a format can say.
+    /// A disk has more bytes than a format can express.
     #[error("{} is a disk of {}, and {format} holds at most {}", path.display(), rounded(*.size), rounded(*.most))]
     TooLarge {
         /// The file on the host.
@@ -145,9 +145,9 @@ pub enum ImageError {
     NotShown {
         /// The file on the host.
         path: PathBuf,
-        /// What it said or did, for one line.
+        /// Its output or behaviour, for one line.
         what: String,
-        /// All that it said.
+        /// All its output.
         said: Vec<String>,
         /// Whose fault it is.
         class: Class,
@@ -177,7 +177,7 @@ fn first(problems: &[String]) -> String {
 }
 
 impl ImageError {
-    /// A failed read of `path`. When the reader below had an `ImageError` to say, it is that one.
+    /// A failed read of `path`. If `source` carries an `ImageError` of the reader below, this gives that one.
     pub fn read(path: &Path, source: io::Error) -> Self {
         match source.downcast::<Self>() {
             Ok(inner) => inner,
@@ -212,7 +212,7 @@ impl ImageError {
         match error {
             FsError::Absent => Self::absent(disk, place.map_or("filesystem".to_owned(), |(_, path)| path.display().to_string())),
             FsError::Io(source) => Self::read(disk, source),
-            // While it is opened, the place on the disk is all that tells which filesystem it is.
+            // While it is opened, only the place on the disk says which filesystem it is.
             FsError::Incompatible(what) => Self::incompatible(disk, place.is_none().then_some(start), said(what)),
             FsError::Corrupt { offset, what } => {
                 let kind = place.map_or(String::new(), |(kind, _)| format!("{kind}, "));
@@ -307,7 +307,7 @@ impl Failure for ImageError {
 
     fn evidence(&self) -> Vec<String> {
         match self {
-            // One is told by the error itself.
+            // A single problem is in the message of the error itself.
             Self::Unfit { problems, .. } if problems.len() > 1 => problems.clone(),
             Self::NotShown { said, .. } if said.len() > 1 => said.clone(),
             _ => Vec::new(),

@@ -81,8 +81,8 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// How `disk`, which is called `name` and booted by `firmware`, becomes a file of the kind `output`; and what its receiver has to know of
-    /// the image that it may not like.
+    /// How `disk`, which is called `name` and booted by `firmware`, becomes a file of the kind `output`; and a warning of what its receiver
+    /// may not accept about the image.
     pub fn of(output: OutputFormat, disk: &Disk, name: &str, firmware: Firmware) -> (Self, Option<String>) {
         let format = match output {
             OutputFormat::Raw => Self::Raw,
@@ -106,7 +106,7 @@ impl ExportFormat {
     /// It is.
     pub fn admits(&self, disk: &Disk) -> Result<(), ImageError> {
         let output = match self {
-            // Their own writers know better.
+            // Their writers check the size themselves, or have no limit.
             Self::Qcow2(_) | Self::Raw | Self::RawZst | Self::Gce | Self::Vagrant(_) | Self::ContainerDisk(_) => return Ok(()),
             Self::Vmdk => OutputFormat::Vmdk,
             Self::Ova => OutputFormat::Ova,
@@ -121,7 +121,7 @@ impl ExportFormat {
     }
 }
 
-/// What was exported.
+/// The result of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exported {
     /// Bytes of the disk.
@@ -132,7 +132,7 @@ pub struct Exported {
     pub allocated_size: u64,
 }
 
-/// What of `disk` no file uses, looked for beside the runtime's thread. `task` names the step, and warns of what cannot be looked into.
+/// Find what no file of `disk` uses, on another thread than the runtime's. `task` names the step, and warns of what cannot be looked into.
 ///
 /// # Errors
 /// The disk cannot be read, or a filesystem on it is damaged.
@@ -149,7 +149,7 @@ pub async fn unused(disk: &Disk, task: &Task) -> Result<FreeSpace, ImageError> {
 }
 
 /// Write `disk` to the new file `target`, whose directory must be there. `free` reads as zeros. The target appears whole or not at all, and
-/// `task` hears how far it is. Dropped, the work ends soon and leaves nothing.
+/// `task` gets the progress. Dropped, the work ends soon and leaves nothing.
 ///
 /// # Errors
 /// `target` is there already, cannot be written, or has no space; or the disk cannot be read or is too large for the format.
@@ -169,7 +169,7 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
     let new = NewFile::beside(target).map_err(failed)?;
     let file = new.file().try_clone().map_err(failed)?;
     let job = Job { content, pieces, source: disk.path().into(), target: target.into() };
-    // That of Google is read twice.
+    // Google's format needs the disk to be read twice.
     let total = if format == ExportFormat::Gce { job.pieces.bytes.saturating_mul(2) } else { job.pieces.bytes };
     let opened = disk.clone();
     let work = move |meter: &Arc<Meter>| match format {
@@ -185,7 +185,7 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
         ExportFormat::Ova => ova::write(&job, &opened, &file, meter),
     };
     aside(task, "write the image", total, work).await?;
-    // An image is for others to read; a file in the making is its maker's.
+    // Others may read an image, but a file in the making is private.
     new.file().set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
     let metadata = new.file().metadata().map_err(failed)?;
     let allocated_size = allocated_bytes(&metadata);
@@ -196,7 +196,8 @@ pub async fn export(disk: &Disk, free: FreeSpace, format: ExportFormat, target: 
     Ok(Exported { virtual_size: disk.bytes().len(), file_size: metadata.len(), allocated_size })
 }
 
-/// Bytes that must be free. What compression will leave cannot be known: where the source is compressed, what it occupies is near to it.
+/// Bytes that must be free. The size after compression is not known before. If the source is compressed, the space it occupies is close to
+/// it.
 fn needed(disk: &Disk, format: &ExportFormat, pieces: &Pieces) -> u64 {
     let tables = TABLES_BYTES
         + match format {

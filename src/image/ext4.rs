@@ -1,9 +1,9 @@
 //! Makes ext4 from a directory tree, by `mke2fs`, inside a partition of a disk file.
 //!
-//! The same tree gives the same bytes, on any host and whenever it was made: time, UUID and hash seed are given; features, sizes and
-//! ratios are spelled out and the host's `/etc/mke2fs.conf` is not read (Debian's and upstream's 1.47.0 differ); nothing is left to be
-//! initialised by the first kernel that mounts it. One thing no option of `mke2fs` before 1.47.1 reaches: it copies the files' access
-//! and change times, which differ after every reading and making of the tree. [`Mke2fs::settle_times`] mends them afterwards.
+//! The same tree gives the same bytes on any host and at any time: time, UUID and hash seed are given; features, sizes and ratios are
+//! spelled out and the host's `/etc/mke2fs.conf` is not read (Debian's and upstream's 1.47.0 differ); nothing is left to be initialised by
+//! the first kernel that mounts it. One thing cannot be set by options of `mke2fs` before 1.47.1: it copies the access and change times of
+//! the files, which differ whenever the tree is read or made. [`Mke2fs::settle_times`] corrects them afterwards.
 
 mod times;
 
@@ -16,7 +16,7 @@ use crate::base::uuid::Uuid;
 
 /// Block size in bytes: what every ext4 of some size has.
 const BLOCK_BYTES: u64 = 4096;
-/// Debian 12's own features for ext4, less nothing: readable by GRUB 2.06, by Linux since 3.18, and by ext4-view.
+/// All of Debian 12's features for ext4. GRUB 2.06, Linux since 3.18 and ext4-view can read them.
 const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,\
                         dir_nlink,extra_isize,metadata_csum";
 
@@ -25,7 +25,7 @@ const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetyp
 pub struct Mke2fs {
     /// Byte of the disk file it begins at.
     pub offset: u64,
-    /// Size in bytes; what does not fill a block is left over.
+    /// Size in bytes; a rest that does not fill a block is not used.
     pub size: u64,
     /// Label, at most 16 bytes.
     pub label: String,
@@ -42,7 +42,7 @@ impl Mke2fs {
     /// Run as root of a user namespace it keeps the tree's owners as that namespace sees them.
     pub fn args(&self, tree: &Path, disk: &Path) -> Vec<OsString> {
         let extended = format!(
-            // Left to itself mke2fs asks the running kernel whether to be lazy, and discards beyond the partition.
+            // Without these options mke2fs asks the running kernel whether to initialise lazily, and discards beyond the partition.
             "offset={},hash_seed={},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard",
             self.offset, self.hash_seed
         );
@@ -63,13 +63,13 @@ impl Mke2fs {
         args
     }
 
-    /// What must be in the environment of that `mke2fs`.
+    /// The environment that `mke2fs` needs.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         vec![
-            // libext2fs before 1.47.1 knows the first alone; later ones the second, and clamp the tree's times to it.
+            // libext2fs before 1.47.1 knows only the first; later versions know the second, and clamp the tree's times to it.
             ("E2FSPROGS_FAKE_TIME", self.epoch.to_string()),
             ("SOURCE_DATE_EPOCH", self.epoch.to_string()),
-            // Not there: mke2fs then takes what is compiled in. An empty file makes it warn.
+            // The file does not exist, so mke2fs takes its compiled-in values. An empty file would make it warn.
             ("MKE2FS_CONFIG", "/nonexistent".to_owned()),
         ]
     }

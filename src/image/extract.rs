@@ -1,8 +1,8 @@
 //! Copies files and trees of an image to the host.
 //!
-//! What is copied belongs to whoever copies it. Permission bits are kept, but that the owner may always read and write; set-uid, set-gid and
-//! sticky bits are dropped, because they would act for another owner. Links are copied as they are and never followed on the host: a tree is
-//! made in a new directory, in which every file is new.
+//! Copies belong to the user who copies. Permission bits are kept, except that the owner may always read and write. Set-uid, set-gid and
+//! sticky bits are dropped, because they would act for another owner. Links are copied as they are and never followed on the host: a tree
+//! is made in a new directory, in which every file is new.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
@@ -16,10 +16,10 @@ use crate::base::atomic::{Existing, NewDir, NewFile};
 
 /// Bytes that are read at once. Zeros of this size become a hole.
 const CHUNK_BYTES: usize = 64 << 10;
-/// Chunks after which other work has a turn: signals are heard then.
+/// Chunks after which other tasks get a turn, for example the one that listens for signals.
 const CHUNKS_PER_TURN: u32 = 16;
 
-/// What was copied.
+/// The result of a copy.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Copied {
     /// Files, directories and links.
@@ -130,7 +130,8 @@ fn permissions(metadata: &Metadata) -> Permissions {
     permissions_of_a_copy(metadata.mode, metadata.kind == FileKind::Directory)
 }
 
-/// What a copy of a guest's file or directory gets of its mode: no set-uid, set-gid and sticky bits, and whoever copied it may read and write it.
+/// The mode of a copy of a guest's file or directory: without set-uid, set-gid and sticky bits, and the user who copied it may read and
+/// write it.
 pub fn permissions_of_a_copy(mode: u32, is_directory: bool) -> Permissions {
     let owner = if is_directory { 0o700 } else { 0o600 };
     Permissions::from_mode(mode & 0o777 | owner)

@@ -3,7 +3,8 @@
 //!
 //! fatfs makes the empty one. Volumes are our own: fatfs 0.3.6 gives `.` and `..` of every directory long names and a wrong cluster,
 //! which `fsck.vfat` takes for damage, and reads a directory from its beginning for every name that is added; hadris-fat brings 40 crates
-//! and a 3.0 that changes everything. What is written once, all of it known before, needs no file system: it is a list of extents.
+//! and a 3.0 that changes everything. A volume is written once and its content is known before, so no file system code is needed: it is a
+//! list of extents.
 
 mod content;
 mod directory;

@@ -1,7 +1,7 @@
-//! What every reader of a filesystem at rest offers, and the words they share.
+//! The interface of every reader of a filesystem at rest, and their shared types.
 //!
-//! A reader knows one filesystem and nothing above it: paths begin with `/`, hold no symbolic link but perhaps at their end, no `.` and no
-//! `..`. [`super::Root`] resolves links and mount points, and adds the name of the disk to errors.
+//! A reader knows only one filesystem: paths begin with `/`, hold no `.` and no `..`, and may have a symbolic link only at their end.
+//! [`super::Root`] resolves links and mount points, and adds the name of the disk to errors.
 
 pub(super) mod ext4;
 pub(super) mod fat;
@@ -30,13 +30,13 @@ pub(crate) trait Filesystem {
     /// Whether it was unmounted cleanly: nothing waits in a journal and no error is on record.
     fn is_clean(&self) -> bool;
 
-    /// How much room it has, and how much of it is free.
+    /// Its size, and how much of it is free.
     ///
     /// # Errors
     /// It is damaged.
     fn usage(&self) -> Result<Usage, FsError>;
 
-    /// What the inode of `path` says. A link at its end is not followed.
+    /// The data of the inode of `path`. A link at its end is not followed.
     ///
     /// # Errors
     /// Nothing has that name, or the filesystem is damaged.
@@ -48,7 +48,7 @@ pub(crate) trait Filesystem {
     /// As [`Filesystem::metadata`]; or its reader has no numbers of inodes.
     fn identity(&self, path: &Path) -> Result<Identity, FsError>;
 
-    /// What the directory `path` holds, sorted by name, without `.` and `..`.
+    /// The entries of the directory `path`, sorted by name, without `.` and `..`.
     ///
     /// # Errors
     /// It is not there, no directory, or damaged; or it holds more than [`MAX_ENTRIES`] names.
@@ -101,7 +101,7 @@ pub(crate) const MAX_ENTRIES: usize = 1_000_000;
 pub struct Entry {
     /// The name: any bytes but `/` and NUL.
     pub name: OsString,
-    /// What its inode says.
+    /// The data of its inode.
     pub metadata: Metadata,
 }
 
@@ -113,11 +113,11 @@ pub type Xattr = (OsString, Vec<u8>);
 pub struct Usage {
     /// All of it.
     pub size: u64,
-    /// What no file uses.
+    /// Bytes that no file uses.
     pub free: u64,
 }
 
-/// What tells a file from all others, whatever names it has.
+/// Identifies a file, whatever names it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Identity {
     /// The number of its inode.
@@ -126,7 +126,7 @@ pub struct Identity {
     pub links: u32,
 }
 
-/// What a path is.
+/// The kind of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the field's own")]
@@ -153,7 +153,7 @@ impl FileKind {
     }
 }
 
-/// What a file's inode says.
+/// The data of a file's inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Metadata {
     /// What it is.
@@ -176,10 +176,10 @@ pub(crate) enum FsError {
     /// Nothing has that name, or a part of the path is no directory.
     #[error("there is nothing of that name")]
     Absent,
-    /// The bytes under it could not be had.
+    /// The disk could not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It may be fine, but this is beyond what the reader knows.
+    /// The filesystem may be fine, but the reader does not support it.
     #[error("{0}")]
     Incompatible(String),
     /// It breaks the rules of its format.
@@ -187,7 +187,7 @@ pub(crate) enum FsError {
     Corrupt {
         /// Byte of the filesystem where the wrong value is, when that is known.
         offset: Option<u64>,
-        /// What is wrong there.
+        /// The fault there.
         what: String,
     },
 }

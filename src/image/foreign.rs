@@ -1,7 +1,7 @@
-//! Disk images of other hypervisors: which kind a file is, and whether it has all of its disk itself.
+//! Disk images of other hypervisors: which kind a file is, and whether it holds all of its disk.
 //!
-//! QEMU reads them for us ([`super::served`]), and it follows what they name: a VMDK's descriptor may list any file of the host as part of the
-//! disk. So each is looked at here first, and only one that needs no other file is ever given to QEMU.
+//! QEMU reads them for us ([`super::served`]), and it opens the files that they name: a VMDK's descriptor may list any file of the host as
+//! part of the disk. So each is looked at here first, and only one that needs no other file is ever given to QEMU.
 
 mod vhd;
 mod vhdx;
@@ -16,7 +16,7 @@ use super::qcow2;
 use crate::base::read_at::ReadAt;
 use crate::hardware::Format;
 
-/// How an image file keeps a disk, of all that can be read.
+/// The formats of image files that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the field's own")]
@@ -51,7 +51,7 @@ impl ImageFormat {
         })
     }
 
-    /// The same in the words of a machine's drive; nothing for what machines are not given.
+    /// The format of a machine's drive; `None` for a format that machines are not given.
     pub fn of_drive(self) -> Option<Format> {
         match self {
             Self::Raw => Some(Format::Raw),
@@ -70,7 +70,7 @@ impl From<Format> for ImageFormat {
     }
 }
 
-/// How the disk in a file is come by.
+/// How the disk in a file can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// We read it ourselves.

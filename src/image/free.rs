@@ -1,9 +1,9 @@
-//! Finds the bytes of a disk that no file uses, so that they can be written as zeros.
+//! Finds the bytes of a disk that no file uses, so that an export writes zeros there.
 //!
 //! A deleted file's bytes stay on the disk. `fstrim` in the guest does not remove them all: EL7's virtio_blk cannot discard (Linux 3.10,
 //! drivers/block/virtio_blk.c, the feature table), and qcow2 ignores a discard that is smaller than its cluster of 64 KiB (QEMU,
 //! block/qcow2-cluster.c, `qcow2_cluster_discard`). The filesystem's own record of free blocks is exact, and the host reads it without a
-//! guest. So [`FreeSpace::of`] reads it, and [`super::export`] writes zeros for what it names.
+//! guest. So [`FreeSpace::of`] reads it, and [`super::export`] writes zeros in its place.
 
 mod ext4;
 mod fat;
@@ -33,7 +33,7 @@ const SWAP_HEADER_BYTES: u64 = 4096;
 pub struct FreeSpace {
     /// Runs of the disk's bytes, in rising order, not touching each other.
     pub runs: Vec<Range<u64>>,
-    /// Partitions and volumes whose free space cannot be told, each in words: `partition 3 (btrfs)`.
+    /// Partitions and volumes whose free space is not known, each as a text: `partition 3 (btrfs)`.
     pub unread: Vec<String>,
 }
 
@@ -142,7 +142,7 @@ fn joined(mut runs: Vec<Range<u64>>) -> Vec<Range<u64>> {
     runs
 }
 
-/// What of a swap area of `size` bytes is not its header.
+/// The bytes of a swap area of `size` bytes without its header.
 fn after_swap_header(size: u64) -> Vec<Range<u64>> {
     let run = SWAP_HEADER_BYTES..size;
     (!run.is_empty()).then_some(run).into_iter().collect()

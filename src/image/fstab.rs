@@ -1,19 +1,19 @@
-//! What a system mounts: `/etc/fstab` (fstab(5)).
+//! The mounts of a system: `/etc/fstab` (fstab(5)).
 
 use std::path::PathBuf;
 
 /// A device that is mounted on a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
-    /// What it is called there: `UUID=…`, `/dev/vda1`.
+    /// Its name there: `UUID=…`, `/dev/vda1`.
     pub(super) source: String,
     /// The directory.
     pub(super) point: PathBuf,
-    /// It is mounted when somebody asks for it only.
+    /// It is mounted only on demand.
     pub(super) is_manual: bool,
 }
 
-/// The devices that `text` has mounted on directories but `/`. Swap, network filesystems and those without a device are left out.
+/// The devices that `text` mounts on other directories than `/`. Swap, network filesystems and those without a device are left out.
 pub(super) fn mounts(text: &str) -> Vec<Mount> {
     // A line that begins with `#` is a comment. Debian's installer writes `# /boot was on /dev/vda1 during installation`.
     let entries = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));

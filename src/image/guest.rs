@@ -1,4 +1,4 @@
-//! What the image's own files say to those who receive it.
+//! Facts from the image's files for a receiver, such as a cloud.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const GUEST_AGENT: [&str; 3] = ["/usr/sbin/qemu-ga", "/usr/bin/qemu-ga", "/usr/l
 const SHELL: &str = "/bin/sh";
 /// Bytes of /etc/passwd that are read, and of a list of keys.
 const MAX_BYTES: u64 = 4 << 20;
-/// What is taken for the system of an image that does not tell: goldsmith builds no other.
+/// The system that is assumed when an image does not name one, because goldsmith builds no other.
 const UNKNOWN: Guest = Guest {
     os_id: String::new(),
     os_version: String::new(),
@@ -27,10 +27,10 @@ const UNKNOWN: Guest = Guest {
     vagrant: false,
 };
 
-/// The system of an image, or why it cannot be told.
+/// The system of an image, or the reason why it is not known.
 #[derive(Debug)]
 pub struct Seen {
-    /// The system; what cannot be told is as most images have it.
+    /// The system; a property that is not known has the value of most images.
     pub guest: Guest,
     unread: Option<ImageError>,
 }
@@ -44,7 +44,7 @@ impl Seen {
         }
     }
 
-    /// What `receiver` has to know of the image that it may not like: one sentence.
+    /// A warning of what `receiver` may not accept about the image: one sentence.
     pub fn warning(&self, receiver: Receiver) -> Option<String> {
         match &self.unread {
             Some(error) => Some(format!("whether the image {} cannot be told: {}", receiver.wish(), printable(&error.to_string()))),

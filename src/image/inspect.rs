@@ -29,7 +29,7 @@ const MAX_TEXT_BYTES: u64 = 64 << 10;
 pub struct Inspection {
     /// The file, as it was named.
     pub path: PathBuf,
-    /// What the file says of itself.
+    /// The data that the file has about its disk.
     pub disk: DiskInfo,
     /// The partition table, if there is one.
     pub partition_table: Option<PartitionTable>,
@@ -39,7 +39,7 @@ pub struct Inspection {
     pub logical_volumes: Vec<LogicalVolume>,
     /// The root filesystem and the system in it.
     pub system: Option<System>,
-    /// What could not be found out, and why: one sentence each.
+    /// Facts that could not be determined, with the reasons: one sentence each.
     pub problems: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub struct LogicalVolume {
     pub partition: u32,
     /// Bytes of it; 0 when it cannot be read.
     pub size: u64,
-    /// What it holds, when that is known.
+    /// The type of its filesystem, if that is known.
     pub filesystem: Option<FilesystemType>,
 }
 
@@ -73,13 +73,13 @@ pub struct System {
     pub machine_id: MachineId,
     /// File names of the private ssh host keys.
     pub ssh_host_keys: Vec<String>,
-    /// What is booted by default.
+    /// The default boot entry.
     pub boot: Option<BootEntry>,
     /// The root filesystem, and those that are mounted in it.
     pub mounts: Vec<Place>,
-    /// What `/etc/fstab` mounts and is not seen here, with the reason.
+    /// Entries of `/etc/fstab` that are not mounted here, with the reason.
     pub unmounted: Vec<String>,
-    /// Who can log in.
+    /// The accounts that can log in.
     pub accounts: Vec<Account>,
     /// Docker, when the disk has something of it.
     pub docker: Option<Docker>,
@@ -125,7 +125,7 @@ pub enum MachineId {
     Set,
 }
 
-/// Look at the image `path`. Files under it may lie beside it, or in `store`. What is in it and cannot be read becomes a problem of the
+/// Look at the image `path`. Files under it may lie beside it, or in `store`. A part that cannot be read becomes a problem of the
 /// inspection, not an error.
 ///
 /// # Errors
@@ -145,9 +145,9 @@ pub fn inspect_disk(disk: &Disk) -> Inspection {
         None => vec![(0, 0, disk.info().virtual_size)],
     };
     let filesystems = places.iter().map(|(index, start, size)| (*index, FilesystemType::detect(&disk.slice(*start, *size)))).collect();
-    // What is wrong with the table is told already.
+    // The problem of the table has been reported already.
     let logical_volumes = Volume::all(disk).map(|volumes| volumes.iter().filter_map(LogicalVolume::of).collect()).unwrap_or_default();
-    // Without a readable table its problem is the root's too.
+    // If the table cannot be read, there is no use in looking for a root: the problem is the same.
     let system = if problems.is_empty() {
         let system = Root::open(disk).and_then(|root| inspect_system(&root, &mut problems));
         noted(system, &mut problems)
@@ -165,7 +165,7 @@ impl LogicalVolume {
     }
 }
 
-/// Which distribution the system in `root` is, when it says so.
+/// The distribution of the system in `root`, if its files name one.
 ///
 /// # Errors
 /// The file cannot be read.

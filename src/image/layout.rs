@@ -24,7 +24,7 @@ const ESP_BYTES: u64 = 64 << 20;
 /// A root smaller than this holds no distribution.
 const MIN_ROOT_BYTES: u64 = 256 << 20;
 
-/// What a partition is for.
+/// The purpose of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -173,7 +173,7 @@ impl Layout {
             };
             entries.insert(partition.index, entry);
         }
-        // The crate writes no protective MBR by itself. Its size field is capped (UEFI specification 2.10, table 5.4).
+        // The crate does not write a protective MBR on its own. Its size field is capped (UEFI specification 2.10, table 5.4).
         let sectors = u32::try_from(self.disk_size / SECTOR_BYTES - 1).unwrap_or(u32::MAX);
         gpt::mbr::ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(file).map_err(io::Error::other)?;
         let guid = parsed(&disk_guid(seed).to_string())?;

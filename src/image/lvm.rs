@@ -33,16 +33,16 @@ pub(super) struct Logical {
     pub(super) physical: usize,
 }
 
-/// What is on the physical volumes of a disk, which are counted from 0.
+/// The content of the physical volumes of a disk, which are counted from 0.
 #[derive(Debug, Default)]
 pub(super) struct Volumes {
     /// The logical volumes, by group and name.
     pub(super) logical: Vec<Logical>,
-    /// Physical volumes that are no good, and why.
+    /// Physical volumes that cannot be used, and why.
     pub(super) problems: Vec<(usize, String)>,
     /// Bytes of physical volumes that belong to no logical volume.
     pub(super) unallocated: Vec<(usize, Range<u64>)>,
-    /// Groups of which that cannot be told, each with the reason.
+    /// Groups whose unallocated bytes are not known, each with the reason.
     pub(super) untold: Vec<String>,
 }
 
@@ -143,12 +143,14 @@ impl<'a> Group<'a> {
     /// The volume `name`; `None` for a part of another, which is not seen.
     fn logical(&self, name: &str, section: &Section) -> Option<Logical> {
         let is_visible = matches!(section.get("status"), Some(Value::List(status)) if status.contains(&Value::Text("VISIBLE".to_owned())));
-        // A snapshot is two: what it is seen as, and a volume of its own name that holds the changes. The first has the name `snapshot0`.
+        // A snapshot is two entries: the volume that is shown, named `snapshot0`, and a volume of the snapshot's own name that holds the
+        // changes.
         let is_link = segments(section).any(|segment| text::text(segment, "type") == Ok("snapshot"));
         if !is_visible || is_link {
             return None;
         }
-        // Device mapper knows one name: `-` parts it, so that others are doubled (`dm_build_dm_name`).
+        // Device mapper has a single name, in which `-` separates group and volume, so each `-` within them is doubled
+        // (`dm_build_dm_name`).
         let doubled = |name: &str| name.replace('-', "--");
         let names = [format!("/dev/{}/{name}", self.name), format!("/dev/mapper/{}-{}", doubled(self.name), doubled(name))];
         let mapped: Result<Vec<(Segment, usize)>, String> = segments(section).map(|segment| self.segment(segment)).collect();
@@ -164,7 +166,8 @@ impl<'a> Group<'a> {
         Some(Logical { names, bytes, physical })
     }
 
-    /// Bytes of the physical volumes that no logical volume has, be it seen or a part of another. The error says why that is not known.
+    /// Bytes of the physical volumes that no logical volume has, neither one that is shown nor a part of another. The error says why that
+    /// is not known.
     fn unallocated(&self, section: &Section) -> Result<Vec<(usize, Range<u64>)>, String> {
         let mut taken: Vec<(usize, Range<u64>)> = Vec::new();
         for segment in text::sections(section, "logical_volumes").flat_map(|(_, section)| segments(section)) {
@@ -174,7 +177,7 @@ impl<'a> Group<'a> {
                 let part = segment.len / segment.places.len() as u64;
                 taken.extend(segment.places.iter().map(|(index, start)| (*index, *start..start.saturating_add(part))));
             } else if segment.values().any(|value| self.names_physical(value)) {
-                // Other kinds are made of volumes that are listed as well, but for an old mirror, which may name its disks itself.
+                // Other kinds consist of volumes that are listed as well. Only an old mirror may name its disks itself.
                 return Err(format!("a volume in it is of the type {kind}, which is not read"));
             }
         }

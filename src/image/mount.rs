@@ -4,8 +4,8 @@
 //! kernel ─request→ Server, in the session's thread ─→ Tree, in a thread of its own, which has the root open ─answer→ kernel
 //! ```
 //!
-//! An opened root belongs to one thread, and fuser wants a server that all threads can call: so the server passes questions on.
-//! The kernel follows links, as in every mount: an absolute one leads to the host's files.
+//! An opened root belongs to one thread, but fuser needs a server that all threads can call, so the server passes the questions on. The
+//! kernel follows links, as in every mount: an absolute one leads to the host's files.
 
 mod tree;
 
@@ -26,7 +26,7 @@ use super::error::ImageError;
 use super::root::Root;
 use tree::{GENERATION, TTL, Tree};
 
-/// The files of an image in a directory. Dropped, they are gone from there.
+/// The files of an image, mounted on a directory. They are unmounted when this is dropped.
 #[derive(Debug)]
 pub struct Mount {
     dir: PathBuf,
@@ -35,21 +35,21 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Show the files of the system on `disk` in the directory `dir`, to this user and to nobody else.
+    /// Show the files of the system on `disk` in the directory `dir`, to this user alone.
     ///
     /// # Errors
     /// The disk holds no system that can be read, or the kernel does not mount there.
     pub fn new(disk: &Disk, dir: &Path) -> Result<Self, ImageError> {
         let failed = |source| ImageError::NotMounted { dir: dir.to_owned(), source };
-        // The kernel would mount on a file, too, and nothing in it could be asked for.
+        // The kernel would also mount on a file, but no file in the image could then be reached.
         if !fs::metadata(dir).map_err(failed)?.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        // Before the kernel is asked, so that a wrong image is told as that.
+        // This comes before the mount, so that a wrong image is reported as such.
         let server = Server::start(disk.clone())?;
         let name = disk.path().to_string_lossy().replace(',', "_");
         let mut config = Config::default();
-        // Nothing in the image is trusted.
+        // The image is not trusted.
         config.mount_options =
             vec![MountOption::RO, MountOption::NoSuid, MountOption::NoDev, MountOption::NoExec, MountOption::FSName(name)];
         let mut session = Session::new(server, dir, &config).map_err(failed)?;
@@ -57,7 +57,7 @@ impl Mount {
         Ok(Self { dir: dir.to_owned(), session: Some(session), unmounter })
     }
 
-    /// Answer the kernel until somebody unmounts the directory.
+    /// Answer the kernel until the directory is unmounted.
     ///
     /// # Errors
     /// The kernel ended the session in another way.
@@ -71,7 +71,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // What fails here has no remedy but `umount`, and the kernel ends the mount with the process.
+        // If this fails, only `umount` helps. The kernel ends the mount when the process ends.
         let _ = self.unmounter.unmount();
     }
 }
@@ -104,13 +104,13 @@ impl Server {
         });
         match is_open.recv() {
             Ok(opened) => opened?,
-            // Without a word, the thread has panicked.
+            // The thread sent no answer, so it has panicked.
             Err(_) => answers.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         }
         Ok(Self { questions })
     }
 
-    /// Have `question` answered. One that nobody takes is dropped, and fuser answers it with an I/O error.
+    /// Pass `question` to the thread. If the thread is gone, the question is dropped, and fuser answers the kernel with an I/O error.
     fn ask(&self, question: impl FnOnce(&mut Tree) + Send + 'static) {
         let _ = self.questions.send(Box::new(question));
     }

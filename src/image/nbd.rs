@@ -1,8 +1,8 @@
-//! Reads a disk that somebody serves over NBD.
+//! Reads a disk that a server exports over NBD.
 //!
 //! After `doc/proto.md` of the project NetworkBlockDevice/nbd: the fixed newstyle handshake, structured replies, the context `base:allocation`.
-//! Nothing is written, no second export asked for, and what the server says is not believed: each length is bounded, and each answer
-//! has to come in time.
+//! Nothing is written, no second export asked for, and the server is not trusted: each length is bounded, and each answer has to come in
+//! time.
 
 mod error;
 mod wire;
@@ -26,7 +26,7 @@ const MAX_QUESTIONS: usize = 1 << 17;
 /// Runs of a disk's bytes that are zeros, rising.
 type Zeros = Arc<[Range<u64>]>;
 
-/// A connection to a server. Those who ask at once take turns.
+/// A connection to a server. Concurrent questions take turns.
 pub(super) struct Client {
     wire: Mutex<Wire>,
     size: u64,
@@ -37,7 +37,7 @@ impl Client {
     /// Agree with the server at the other end of `stream`, each of whose answers has to come within `patience`.
     ///
     /// # Errors
-    /// It does not come to that.
+    /// They cannot agree: see [`NbdError`].
     pub(super) fn new(stream: UnixStream, patience: Duration) -> Result<Self, NbdError> {
         let mut wire = Wire::new(stream, patience)?;
         let size = wire.agree()?;
@@ -62,7 +62,7 @@ impl Client {
         Ok(())
     }
 
-    /// Whether the server says that the bytes from `start` to `end` are zeros. It is asked for all the disk at once, and once.
+    /// Whether the server says that the bytes from `start` to `end` are zeros. It is asked only once, for the whole disk.
     ///
     /// # Errors
     /// See [`NbdError`].
@@ -98,7 +98,7 @@ impl Client {
     }
 }
 
-/// A panic elsewhere leaves nothing half-done that the wire itself does not know of.
+/// OK to ignore poison: after a panic the wire still knows whether an answer was read to its end.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

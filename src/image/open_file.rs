@@ -26,7 +26,7 @@ impl<'a> OpenFile<'a> {
     }
 
     /// Where the bytes from here on are stored, when that is known, and for how many of them that goes on; 0 only at the end of the file.
-    /// Bytes of two images that are stored in one place, in a file that both lie over, are the same.
+    /// Two images may lie over the same file. Bytes of both that are stored at one place in it are the same.
     ///
     /// # Errors
     /// The file is damaged.

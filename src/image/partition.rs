@@ -35,7 +35,7 @@ pub mod mbr_type {
 
 /// Sector size in bytes of an MBR, and of every GPT goldsmith writes.
 pub(crate) const SECTOR_BYTES: u64 = 512;
-/// Most entries of a GPT that are read; 128 is what everybody writes.
+/// Most entries of a GPT that are read; 128 is the usual number.
 const MAX_GPT_ENTRIES: u32 = 1024;
 /// Most logical partitions of an MBR that are read: Linux's own bound is 256 minors.
 const MAX_LOGICAL: u32 = 256;
@@ -84,7 +84,7 @@ impl PartitionTable {
     /// Read the partition table of `disk`; `None` when it has none.
     ///
     /// # Errors
-    /// The disk cannot be read, or its table is damaged or unusual beyond use.
+    /// The disk cannot be read, or its table is damaged, or too unusual to be read.
     pub fn read(disk: &Disk) -> Result<Option<Self>, ImageError> {
         let Some(mbr) = Mbr::read(disk, 0)? else { return Ok(None) };
         if mbr.entries.iter().any(|entry| entry.kind == mbr_type::GPT_PROTECTIVE) {
@@ -110,7 +110,7 @@ fn read_gpt_with(disk: &Disk, sector: u64) -> Result<PartitionTable, ImageError>
     let path = disk.path();
     let last = disk.bytes().len().saturating_sub(1) / sector * sector;
     for offset in [sector, last] {
-        // The crate panics on entries of another size, and believes any number of them.
+        // The crate panics on entries of another size, and does not bound their number.
         let mut header = [0; 92];
         if disk.bytes().read_at(offset, &mut header).is_err() || !header.starts_with(b"EFI PART") {
             continue;
@@ -162,7 +162,7 @@ struct Entry {
 }
 
 impl Mbr {
-    /// The record at sector `sector`; `None` when what is there is none, for example a filesystem's boot sector.
+    /// The record at sector `sector`; `None` when the sector is not such a record, but a filesystem's boot sector, for example.
     fn read(disk: &Disk, sector: u64) -> Result<Option<Self>, ImageError> {
         let mut bytes = [0; SECTOR_BYTES as usize];
         let offset = sector.saturating_mul(SECTOR_BYTES);
@@ -312,7 +312,7 @@ mod tests {
             header[..8].copy_from_slice(b"EFI PART");
             header[80..84].copy_from_slice(&entries.to_le_bytes());
             header[84..88].copy_from_slice(&entry_bytes.to_le_bytes());
-            // With a right checksum, so that the entries are looked at.
+            // The checksum is made right, so that the entries are read.
             header[16..20].fill(0);
             let mut crc = flate2::Crc::new();
             crc.update(&header[..92]);

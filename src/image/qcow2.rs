@@ -41,11 +41,11 @@ pub(crate) enum Reach {
 }
 
 impl Reach {
-    /// What an image of unknown origin may reach: its own directory, and the store. An image names the files under it as it likes, and what
-    /// they hold would be shown as the content of its disk.
+    /// What an image of unknown origin may reach: its own directory, and the store. An image may name any file as the one under it, and the
+    /// content of that file would be shown as its disk.
     pub(crate) fn of_foreign(image: &Path, store: Option<&Path>) -> Result<Self, ImageError> {
         let real = fs::canonicalize(image).map_err(|source| ImageError::read(image, source))?;
-        // A store that is not there keeps nothing.
+        // A store that is not there has no files to reach.
         let store = store.and_then(|store| fs::canonicalize(store).ok());
         Ok(Self::Below(real.parent().map(Path::to_owned).into_iter().chain(store).collect()))
     }
@@ -181,7 +181,7 @@ impl Qcow2 {
         ImageError::corrupt(&self.path, offset, what)
     }
 
-    /// Find the byte `at` of the disk, which is inside the virtual size, and for how many bytes it goes on like that.
+    /// Find the byte `at` of the disk, which is inside the virtual size, and how many bytes follow it in the same way.
     fn locate(&self, at: u64) -> io::Result<(Cluster, u64)> {
         let inside = self.inside(at);
         let whole = self.cluster_size() - inside;
@@ -304,7 +304,7 @@ impl Qcow2 {
         .map_err(|why| self.corrupt(offset, format!("a cluster cannot be decompressed: {why}")).into())
     }
 
-    /// The cluster-sized thing at `offset`, remembered or made by `fill`.
+    /// The cluster or table at `offset`, from the cache or made by `fill`.
     fn cached(&self, offset: u64, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Arc<[u8]>> {
         let key = (self.depth, offset);
         // A panic elsewhere cannot leave the cache inconsistent: every entry is whole.
@@ -350,7 +350,7 @@ impl Qcow2 {
         Ok(true)
     }
 
-    /// Fill `buf` with what begins at the disk's byte `at`, which is in `cluster` and goes on as far.
+    /// Fill `buf` from the disk's byte `at` on. All of it is in `cluster`.
     fn read_part(&self, at: u64, cluster: Cluster, buf: &mut [u8]) -> io::Result<()> {
         match cluster {
             Cluster::Unallocated => match &self.backing {
@@ -431,7 +431,7 @@ impl ReadAt for Qcow2 {
     }
 }
 
-/// Read what there is; zeros are what lies beyond the end.
+/// Read the bytes that are there, and zeros beyond the end.
 fn read_or_zeros(source: &dyn ReadAt, offset: u64, buf: &mut [u8]) -> io::Result<()> {
     let there = usize::try_from(source.len().saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
     let (bytes, beyond) = buf.split_at_mut(there);

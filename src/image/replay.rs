@@ -1,7 +1,8 @@
 //! Journals that `ext4-view` does not replay: those without checksums, which is what every kernel of EL7 writes.
 //!
-//! e2fsck replays them all. It does so by writing, and fails behind an offset into a disk (1.47.0 opens the filesystem anew without it), so
-//! each filesystem is copied out first and replayed there. [`replayed`] shows the result without touching the disk; [`replay`] writes it back.
+//! e2fsck replays them all. But it writes, and it fails on a filesystem at an offset in a disk (1.47.0 opens the filesystem again without
+//! the offset). So each filesystem is copied out first and replayed in the copy. [`replayed`] shows the result without touching the disk;
+//! [`replay`] writes it back.
 
 use std::fs::File;
 use std::io;
@@ -21,7 +22,7 @@ use crate::base::process::{Invocation, Tool};
 use crate::base::read_at::ReadAt;
 use crate::hardware::Format;
 
-/// What copying and replaying one filesystem may take at the least. A system of 1.5 GB was copied in 2 s.
+/// The least time that copying and replaying one filesystem may take. A system of 1.5 GB was copied in 2 s.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Bytes that a busy disk copies in a second, at the least.
 const BYTES_PER_SECOND: u64 = 10 << 20;
@@ -142,7 +143,7 @@ async fn replay_copy(disk: &Disk, start: u64, size: u64, copy: &Path) -> Result<
         .within(patience)
         .run_with(|_| {})
         .await?;
-    // `-p` mends only what is safe and asks nothing; without `journal_only` it would go on to look at the whole filesystem.
+    // `-p` makes only safe repairs and asks no questions. Without `journal_only`, e2fsck would go on to check the whole filesystem.
     Ok(Invocation::new(Tool::E2fsck).args(["-p", "-E", "journal_only"]).arg(local(copy)).within(patience).run_with(|_| {}).await?)
 }
 

@@ -50,7 +50,7 @@ pub struct Place {
     pub path: PathBuf,
     /// Index of its partition, or of the one where its logical volume begins; 0 on a disk without a partition table.
     pub partition: u32,
-    /// What it is.
+    /// The type of the filesystem.
     pub filesystem: FilesystemType,
     /// Its label; may be empty.
     pub label: String,
@@ -133,7 +133,8 @@ impl Root {
         unclean.map(|(place, mounted)| format!("{} ({})", place.display(), mounted.filesystem.kind().name())).collect()
     }
 
-    /// What `/etc/fstab` mounts and is not seen here, each with the reason: `/srv (/dev/sdb1): no readable filesystem of this disk has that name`.
+    /// Entries of `/etc/fstab` that are not mounted here, each with the reason: `/srv (/dev/sdb1): no readable filesystem of this disk has
+    /// that name`.
     pub fn unmounted(&self) -> &[String] {
         &self.unmounted
     }
@@ -354,7 +355,7 @@ impl Root {
         Ok(self.entries(path)?.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// What the directory `path` holds, sorted by name, without `.` and `..`. Links are not followed.
+    /// The entries of the directory `path`, sorted by name, without `.` and `..`. Links are not followed.
     ///
     /// # Errors
     /// It is not there, no directory, or damaged.
@@ -363,11 +364,11 @@ impl Root {
         self.entries_of(path, &self.real_of_kind(path, FileKind::Directory)?)
     }
 
-    /// What the directory `path` holds, which is really at `real`: a walk knows that, and need not resolve each part once more.
+    /// The entries of the directory `path`, which is really at `real`. A walk knows that, and need not resolve each part again.
     fn entries_of(&self, path: &Path, real: &Path) -> Result<Vec<Entry>, ImageError> {
         let (mounted, inner) = self.locate(real);
         let mut entries = mounted.filesystem.read_dir(&inner).map_err(|error| self.failed(mounted, path, error))?;
-        // What is mounted on a directory hides it, in a list too.
+        // A filesystem that is mounted on a directory hides it, also in a listing.
         for (point, mounted) in self.mounts.iter().filter(|(point, _)| point.parent() == Some(real)) {
             if let Some(entry) = entries.iter_mut().find(|entry| Some(entry.name.as_os_str()) == point.file_name()) {
                 entry.metadata = mounted.filesystem.metadata(Path::new("/")).map_err(|error| self.failed(mounted, point, error))?;
@@ -383,7 +384,7 @@ impl Root {
         }
     }
 
-    /// Everything below `path`, in the order of names, a directory before what it holds. Links are told, not followed.
+    /// Everything below `path`, in the order of names, a directory before what it holds. Links are listed, not followed.
     ///
     /// # Errors
     /// `path` is not there, no directory, or damaged. An item is an error when a directory below cannot be read; it is the last one then.
@@ -412,12 +413,13 @@ impl Root {
         mounted.filesystem.metadata(&inner).map_err(|error| self.failed(mounted, path, error))
     }
 
-    /// The filesystem that holds `path`, and the path in it: absolute, without links (but for the last part, unless `follow`) and dots.
+    /// The filesystem that holds `path`, and the path in it: absolute, without dots and without links, except that the last part may be a
+    /// link unless `follow`.
     fn resolve(&self, path: &Path, follow: bool) -> Result<(&Mounted, PathBuf), ImageError> {
         Ok(self.locate(&self.real_path(path, follow)?))
     }
 
-    /// `path` without links (but for the last part, unless `follow`) and dots.
+    /// `path` without dots and without links, except that the last part may be a link unless `follow`.
     pub(super) fn real_path(&self, path: &Path, follow: bool) -> Result<PathBuf, ImageError> {
         let mut left: VecDeque<OsString> = components(path);
         let mut real = PathBuf::from("/");
@@ -484,7 +486,7 @@ impl Root {
             }
             match Mounted::find(volumes, &mount.source) {
                 Ok(Some(mounted)) => self.mounts.push((mount.point, mounted)),
-                // A kernel or its arguments would be missed there, and not looked for.
+                // `/boot` must not be left out: the kernel and its arguments would not be found.
                 Err(error) if is_boot => return Err(error),
                 Ok(None) if is_boot => {
                     let what = format!("its /boot is {}, which is no ext4, XFS or FAT partition of this disk", mount.source);
@@ -503,14 +505,14 @@ impl Root {
             let mounted = Mounted::open(volume)?;
             self.mounts.extend(mounted.map(|mounted| (point, mounted)));
         }
-        // What is mounted now may hide what was looked at before.
+        // A filesystem that is mounted now may hide a directory that was looked at before.
         self.last.take();
         Ok(())
     }
 
     fn holds_a_system(&self) -> Result<bool, ImageError> {
         for path in ["/etc/os-release", "/usr/lib/os-release", "/etc/fstab"] {
-            // A link is as good: /etc/os-release is one, and it may lead out of this filesystem.
+            // A link counts too: /etc/os-release is one, and it may lead out of this filesystem.
             match self.root.filesystem.metadata(Path::new(path)) {
                 Ok(_) => return Ok(true),
                 Err(FsError::Absent) => {}
@@ -532,7 +534,7 @@ pub struct Walk<'a> {
     base: PathBuf,
     /// Where that really is. Below it no link is followed.
     real: PathBuf,
-    /// What is to be told, the next one last.
+    /// The entries that are still to come, the next one last.
     waiting: Vec<(PathBuf, Metadata)>,
     seen: usize,
 }

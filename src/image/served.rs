@@ -1,12 +1,13 @@
 //! Disks in formats that goldsmith does not read itself: `qemu-nbd` shows them.
 //!
 //! ```text
-//! the file, open already ─/proc/self/fd─→ qemu-nbd ─NBD, on a socket that nobody else can reach─→ ReadAt
+//! the file, open already ─/proc/self/fd─→ qemu-nbd ─NBD, on a private socket─→ ReadAt
 //! ```
 //!
-//! QEMU is told the driver, and gets the file that was looked at as an open descriptor: it does not guess, it follows no name, and a file that is
-//! put in the place of this one meanwhile is not opened. The socket is made and connected to by us, and its name is gone before the child
-//! is started: there is nothing to wait for and nothing to leave behind. The child ends when the connection does, and dies with us.
+//! QEMU is given the driver, and the file that was checked as an open descriptor. So it does not guess the format, does not follow names in
+//! the file, and does not open another file that is put in the place of this one meanwhile. We make the socket and connect to it, and its
+//! name is removed before the child starts: there is nothing to wait for and nothing to clean up. The child ends when the connection does,
+//! and dies with us.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -27,21 +28,21 @@ use crate::base::read_at::ReadAt;
 
 /// How long one answer may take. QEMU starts within a second and reads a cluster in milliseconds; a sleeping disk takes some seconds to wake.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Bytes that a small read fetches and that are kept: the grain of a VMDK, which QEMU unpacks anew for each read of it.
+/// Bytes that a small read fetches and that are kept: the grain of a VMDK, which QEMU unpacks again for each read of it.
 const BLOCK_BYTES: u64 = 64 << 10;
 
-/// What stands for the file in QEMU's words.
+/// The names that QEMU's messages have for the file.
 struct Names {
     /// The user's name of it.
     path: PathBuf,
     /// The descriptor.
     file: String,
-    /// All that QEMU was told of it.
+    /// The arguments about it for QEMU.
     node: String,
 }
 
 impl Names {
-    /// `text` as the user knows the file.
+    /// `text` with the user's name of the file.
     fn readable(&self, text: &str) -> String {
         let path = self.path.to_string_lossy();
         [&self.node, &self.file].into_iter().fold(text.to_owned(), |text, name| text.replace(&format!("'{name}'"), &path))
@@ -57,8 +58,8 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Have `file`, which is called `path` in errors, shown by QEMU's driver `driver`. It has been made sure that it needs no other file. The
-    /// child dies with the thread that calls this.
+    /// Have `file`, which is called `path` in errors, shown by QEMU's driver `driver`. The caller has made sure that the file needs no
+    /// other file. The child dies with the thread that calls this.
     ///
     /// # Errors
     /// `qemu-nbd` is not there, does not answer, or cannot read it.
@@ -67,7 +68,8 @@ impl Served {
         let descriptor = file.descriptor().map_err(failed)?;
         let (listener, stream) = connected().map_err(failed)?;
         let name = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
-        // Whoever writes to the image holds a lock on it; reading does no harm. Without a backing file, whatever the format says.
+        // A QEMU that writes to the image holds a lock on it, which must not stop us: reading does no harm. No backing file is opened,
+        // whatever the format says.
         let opened = json!({"driver": "file", "filename": name, "locking": "off"});
         let node = format!("json:{}", json!({"driver": driver, "read-only": true, "backing": null, "file": opened}));
         let invocation = Invocation::new(Tool::QemuNbd).args(["--read-only", "--shared=1"]).arg(&node);
@@ -105,7 +107,7 @@ impl Served {
     }
 }
 
-/// A listening socket, and a connection to it that the one who serves it will find. It has no name any more.
+/// A listening socket, and a connection that waits in its queue for the server. The socket's name is already removed.
 fn connected() -> io::Result<(UnixListener, UnixStream)> {
     // Private: there is no other connection.
     let dir = tempfile::Builder::new().prefix("goldsmith-").tempdir()?;
@@ -115,7 +117,8 @@ fn connected() -> io::Result<(UnixListener, UnixStream)> {
     Ok((listener, stream))
 }
 
-/// Why a disk is not shown: the last words of `server`, which ends now, when it ended by itself; else what it did.
+/// Why a disk is not shown. If `server` ended by itself, this is its last message, else the error of the connection. `server` is ended
+/// here.
 fn not_shown(names: &Names, error: &NbdError, server: &mut Server) -> ImageError {
     let ended = server.end();
     let said = ended.evidence().iter().map(|line| names.readable(line)).collect();

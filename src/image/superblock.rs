@@ -1,11 +1,11 @@
-//! Tells what filesystem a partition holds, by its first bytes, and what ext4's superblock says that `ext4-view` does not pass on.
+//! Tells by its first bytes which filesystem a partition holds, and reads the fields of ext4's superblock that `ext4-view` does not give.
 
 use serde::Serialize;
 
 use crate::base::read_at::ReadAt;
 use crate::base::uuid::Uuid;
 
-/// What a partition holds.
+/// The content of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the field's own")]
@@ -54,12 +54,12 @@ impl FilesystemType {
     }
 }
 
-/// What is wanted of an ext4 superblock. Names are the kernel's (`fs/ext4/ext4.h`, struct `ext4_super_block`).
+/// The fields of an ext4 superblock that are used. Names are the kernel's (`fs/ext4/ext4.h`, struct `ext4_super_block`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Superblock {
     pub(crate) label: String,
     pub(crate) uuid: Uuid,
-    /// It was unmounted, and nobody has found an error in it.
+    /// It was unmounted, and no error is on record.
     pub(crate) is_clean: bool,
     /// Bytes of all blocks, and of those that no file uses.
     pub(crate) size: u64,
@@ -76,8 +76,8 @@ const INCOMPAT_64BIT: u32 = 0x80;
 const MAX_GROUPS: u64 = 1 << 20;
 
 impl Superblock {
-    /// Read the superblock of the ext4 that `bytes` holds. What is wrong is said in words: the reader behind us would allocate whatever
-    /// a superblock claims.
+    /// Read the superblock of the ext4 that `bytes` holds. Its sizes are checked here, because the next reader would allocate what a
+    /// superblock claims. The error says in words what is wrong.
     pub(crate) fn read(bytes: &dyn ReadAt) -> Result<Self, String> {
         let mut raw = [0; 1024];
         bytes.read_at(1024, &mut raw).map_err(|error| format!("its superblock cannot be read: {error}"))?;
@@ -108,7 +108,7 @@ impl Superblock {
             uuid: Uuid(uuid),
             is_clean: state & STATE_VALID != 0 && state & STATE_ERROR == 0 && incompat & INCOMPAT_RECOVER == 0,
             size: blocks << block_bits,
-            // Linux counts anew, so a wrong count does no harm.
+            // Linux counts the free blocks itself, so a wrong count does no harm.
             free: free.min(blocks) << block_bits,
         })
     }

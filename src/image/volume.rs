@@ -118,7 +118,7 @@ impl<'a> Volume<'a> {
         }
     }
 
-    /// What its first bytes say that it holds.
+    /// The type of its content, by its first bytes.
     pub(super) fn kind(&self) -> Option<FilesystemType> {
         self.kind
     }

@@ -1,7 +1,7 @@
 //! The accounts' passwords as the wanted system stores them.
 //!
-//! Installers make every account locked, and sealing sets the passwords: their salts are of one store, so a layer that held them could be
-//! shared by no other, and a new password would be a new installation.
+//! Installers make every account locked, and sealing sets the passwords. Their salts belong to one store, so a layer with passwords could
+//! not be shared between stores, and a new password would need a new installation.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use sha2::Sha256;
 use crate::base::secret::Secret;
 use crate::recipe::{Password, Recipe};
 
-/// The accounts of a recipe that one logs in to by a password, root perhaps included, and the crypt(3) hash of each.
+/// The accounts of a recipe that have a password, which may include root, and the crypt(3) hash of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accounts(BTreeMap<String, Secret>);
 
 impl Accounts {
     /// Hash the recipe's passwords. The salts are an HMAC of `secret` (the store's), recipe and user: the same recipe gives the same
-    /// hashes on this host, and no one without the secret can tell from two images whether their passwords are equal.
+    /// hashes on this host, and without the secret one cannot tell from two images whether their passwords are equal.
     pub fn derive(recipe: &Recipe, secret: &[u8]) -> Self {
         let users = recipe.users.iter().map(|user| (user.name.as_str(), &user.account.password));
         let login = |(name, password): (&str, &Password)| {

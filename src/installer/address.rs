@@ -1,4 +1,4 @@
-//! The address of `eth0`: what every system has while it is made, and what sealing puts in the place of that. Pure.
+//! Addresses, and that of `eth0`: the one that every system has while it is made, and the one that sealing replaces it with. Pure.
 //!
 //! Recipes that differ in the address alone share all layers but the last, so nothing below it may depend on the address.
 
@@ -8,14 +8,14 @@ use std::net::Ipv4Addr;
 use crate::base::ipv4::netmask;
 use crate::recipe::{Media, Network, Recipe};
 
-/// What a system has until it is sealed: DHCP. QEMU's network answers, also where it leads nowhere, and gives a step that may reach the
-/// internet a router and a name server. A kickstart of the user's own says the address itself.
+/// The network of a system until it is sealed: DHCP. QEMU's network answers it, even if the network leads nowhere, and gives a router and a
+/// name server to a step that may reach the internet. With a kickstart of the user's own, the kickstart sets the address.
 pub fn unsealed(recipe: &Recipe) -> &Network {
     if recipe.own_kickstart().is_some() { &recipe.system.network } else { &Network::Dhcp }
 }
 
-/// The lines that sealing puts in the place of the one which says DHCP, in the installer's own file. `None` when there is nothing to put: the
-/// recipe's network is DHCP, a file of the recipe's own says it, or a kickstart of the user's own does.
+/// The lines with which sealing replaces the DHCP setting in the installer's own file. `None` when nothing is to be replaced: the recipe's
+/// network is DHCP, or a file of the recipe or the user's own kickstart sets the address.
 pub fn lines(recipe: &Recipe) -> Option<String> {
     let network = &recipe.system.network;
     if unsealed(recipe) == network || recipe.writes(&Network::FILES) {
@@ -28,7 +28,7 @@ pub fn lines(recipe: &Recipe) -> Option<String> {
     }
 }
 
-/// resolv.conf(5) as the recipe's static network says; nothing when a DHCP server will say.
+/// resolv.conf(5) for the recipe's fixed addresses; `None` when none says a name server, or DHCP servers do.
 pub fn resolv_conf(recipe: &Recipe) -> Option<String> {
     match &recipe.system.network {
         Network::Static { dns, .. } => name_servers(dns),
@@ -42,7 +42,7 @@ pub fn name_servers(dns: &[Ipv4Addr]) -> Option<String> {
     (!dns.is_empty()).then(|| lines.collect())
 }
 
-/// A file that says how `eth0` has its address.
+/// A file that configures the address of `eth0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressFile {
     /// interfaces(5), of Debian.
@@ -106,12 +106,13 @@ impl AddressFile {
     }
 }
 
-/// The length of the prefix that a netmask says.
+/// The prefix length of a netmask.
 fn prefix_of(mask: Ipv4Addr) -> Option<u8> {
     u8::try_from(mask.to_bits().leading_ones()).ok()
 }
 
-/// Whether `line` is of the stanza of `eth0`, which `inside` tells of the line before. A stanza ends where another one begins (interfaces(5)).
+/// Whether `line` belongs to the stanza of `eth0`; `inside` has the answer for the line before. A stanza ends where another one begins
+/// (interfaces(5)).
 fn is_of_stanza(line: &str, inside: &mut bool) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     match words[..] {
@@ -126,7 +127,8 @@ fn is_of_stanza(line: &str, inside: &mut bool) -> bool {
     *inside
 }
 
-/// Whether `line` is of the stanza of `eth0`, and says its address or how it is had: interfaces(5), the methods `static` and `dhcp` of `inet`.
+/// Whether `line` belongs to the stanza of `eth0`, and sets its address or method: interfaces(5), the methods `static` and `dhcp` of
+/// `inet`.
 fn is_of_its_address(line: &str, inside: &mut bool) -> bool {
     const OPTIONS: [&str; 12] = [
         "iface",
@@ -145,7 +147,7 @@ fn is_of_its_address(line: &str, inside: &mut bool) -> bool {
     is_of_stanza(line, inside) && line.split_ascii_whitespace().next().is_some_and(|word| OPTIONS.contains(&word))
 }
 
-/// Whether `line` says how the address is had, or one of its parts (sysconfig.txt of initscripts 9.49; keys may be numbered).
+/// Whether `line` sets the method of the address, or one of its parts (sysconfig.txt of initscripts 9.49; keys may be numbered).
 fn is_of_address(line: &str, _: &mut bool) -> bool {
     let key = line.trim_start().split('=').next().unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit());
     matches!(key, "BOOTPROTO" | "IPADDR" | "NETMASK" | "PREFIX" | "GATEWAY" | "DNS") || key.starts_with("IPV6")

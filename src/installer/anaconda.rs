@@ -1,11 +1,11 @@
 //! Anaconda, the installer of RHEL 7: a recipe as the kickstart, kernel arguments and volume it reads.
 //!
 //! The machine it runs in gives it the system disk as the first virtio disk (`vda`), the installation medium, a network card, the
-//! volume when there is one, and the two virtio-serial ports. Both ports must be connected before the installer starts, for a
-//! writer waits for its reader. The initramfs carries two more files, `/ks.cfg` and [`NONCE_FILE`].
+//! volume when there is one, and the two virtio-serial ports. Both ports must be connected before the installer starts, because a writer
+//! waits for its reader. The initramfs carries two more files, `/ks.cfg` and [`NONCE_FILE`].
 //!
-//! The kickstart holds no value of the run. That the installer powers off says nothing: it does so after most failures too. What counts is
-//! [`Report::Ok`] with the nonce of this run.
+//! The kickstart holds no value of the run. A power-off proves nothing: the installer powers off after most failures too. Only
+//! [`Report::Ok`] with the nonce of this run counts.
 //!
 //! Not done here, because sealing does it for every installer: machine-id, host keys, logs, caches, resolv.conf.
 
@@ -43,7 +43,8 @@ pub use scripts::{Upgrade, upgrade};
 /// Virtio-serial port of Anaconda's own log. The name is fixed (pyanaconda/anaconda_log.py); `inst.virtiolog` is not implemented in 7.5.
 pub const LOG_PORT: &str = "org.fedoraproject.anaconda.log.0";
 
-/// The kernel command line that the installer is booted with, but for the medium's label ([`kernel_arguments`]). The recipe has no say in it.
+/// The kernel command line that the installer is booted with, without the medium's label ([`kernel_arguments`]). It does not depend on the
+/// recipe.
 ///
 /// - `inst.cmdline` never waits for an answer. What it prints on the serial console is for people.
 /// - `net.ifnames` and `biosdevname` as in the installed system: the kickstart names `eth0`. Anaconda hands these two, and the last
@@ -61,8 +62,8 @@ pub fn kernel_arguments(device_label: &str) -> String {
     format!("{KERNEL_ARGUMENTS} inst.stage2=hd:LABEL={device_label}")
 }
 
-/// What the installed kernel is told before the recipe's own arguments. The last console is /dev/console: systemd's messages and the
-/// login prompt come on the serial line. No `quiet`, no `rhgb`: they would hide the boot.
+/// Arguments of the installed kernel, before the recipe's own. The last console is /dev/console: systemd's messages and the login prompt
+/// come on the serial line. No `quiet`, no `rhgb`: they would hide the boot.
 const INSTALLED_ARGUMENTS: [&str; 4] = ["console=tty0", "console=ttyS0,115200", "net.ifnames=0", "biosdevname=0"];
 
 /// Packages of the `core` group that no machine of goldsmith's needs: firmware of wireless cards, a boot splash, and a second, rescue
@@ -70,8 +71,7 @@ const INSTALLED_ARGUMENTS: [&str; 4] = ["console=tty0", "console=ttyS0,115200", 
 const UNWANTED: [&str; 3] = ["plymouth", "dracut-config-rescue", "iwl*-firmware"];
 
 /// The kickstart that makes the recipe's image, up to provisioning and sealing: goldsmith's, or the user's own with goldsmith's
-/// sections after it. The user's is bytes, as it is for Anaconda; goldsmith's is ASCII, and says the recipe's host name
-/// and address.
+/// sections after it. The user's is kept as bytes, as Anaconda reads it; goldsmith's is ASCII, and sets the recipe's host name and address.
 ///
 /// # Errors
 /// The recipe is for another installer, or asks for what this one cannot do or a kickstart cannot say.
@@ -79,7 +79,8 @@ pub fn kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
     kickstart_with(recipe, &recipe.system.hostname, &recipe.system.network)
 }
 
-/// The same as a build gives it to the installer: goldsmith's says [`UNNAMED`] and DHCP, since sealing sets the recipe's host name and address.
+/// The kickstart that a build gives to the installer. goldsmith's sets [`UNNAMED`] and DHCP, since sealing sets the recipe's host name and
+/// address.
 ///
 /// # Errors
 /// As of [`kickstart`].
@@ -184,7 +185,7 @@ fn network(hostname: &str, address: &recipe::Network) -> Result<Network, Anacond
 }
 
 /// Plain services only: the command makes `docker.socket.service` of `docker.socket`. All units are enabled or disabled once more in
-/// `%post`, where files of the recipe are in place and an error is one.
+/// `%post`, where files of the recipe are in place and an error is not ignored.
 fn services(recipe: &Recipe) -> Result<Services, AnacondaError> {
     let plain = |units: &[String], field: &str| {
         let services = units.iter().filter_map(|unit| match unit.rsplit_once('.') {

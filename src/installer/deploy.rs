@@ -1,7 +1,7 @@
 //! The deploy installer: a Debian tree from the distribution's signed packages, and the settings of the recipe in it. Pure.
 //!
-//! It says *what*: packages, files, a script for a chroot of the tree, and what the runner does once the tree is a disk.
-//! How a tree and a disk come about is the stages' knowledge.
+//! It decides *what*: packages, files, a script for a chroot of the tree, and the runner's work once the tree is a disk. The stages decide
+//! how a tree and a disk are made.
 
 use std::fmt::Write as _;
 
@@ -46,7 +46,7 @@ impl FilesystemIds {
     }
 }
 
-/// What makes a machine of an `--variant=apt` tree: init, devices, network, log-in. Kernel and boot loader come on top.
+/// Packages that turn an `--variant=apt` tree into a machine: init, devices, network, log-in. Kernel and boot loader come on top.
 const BASE_PACKAGES: &[&str] = &[
     "systemd-sysv",
     "libpam-systemd",
@@ -76,13 +76,13 @@ const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
 const REPART_IN_SYSTEMD: [&str; 2] = ["bullseye", "bookworm"];
 
 /// Suites in which `/bin`, `/sbin` and `/lib` become links to those below `/usr` by a package, whose script brings all of Perl, 48 MB: there
-/// `init-system-helpers` needs `usrmerge | usr-is-merged`. The second only wants to see that they are links. debootstrap makes them first and
-/// takes the second (scripts/debian-common, `MERGED_USR`), and so do we.
+/// `init-system-helpers` needs `usrmerge | usr-is-merged`. The second only requires that they are links. debootstrap makes the links first
+/// and takes the second (scripts/debian-common, `MERGED_USR`), and so do we.
 const MERGED_BY_PACKAGE: [&str; 1] = ["bookworm"];
 
-/// The package that wants to see links.
+/// The package that requires the links.
 pub const IS_MERGED: &str = "usr-is-merged";
-/// The package that makes them.
+/// The package that makes the links.
 pub const MERGES: &str = "usrmerge";
 
 /// Locales of Debian's C library itself; others are made by locale-gen(8).
@@ -99,14 +99,14 @@ pub fn tree(recipe: &Recipe, ids: &FilesystemIds) -> Tree {
     Tree { packages: packages(recipe), files, script }
 }
 
-/// The packages that are asked for beside those no Debian system is without: our own, then the recipe's.
+/// The packages that are asked for beside the essential ones: our own, then the recipe's.
 pub fn packages(recipe: &Recipe) -> Vec<String> {
     let wanted = &recipe.packages.install;
     let mut packages: Vec<String> = BASE_PACKAGES.iter().map(|name| (*name).to_owned()).collect();
     if !wanted.iter().any(|name| name.starts_with("linux-image")) {
         packages.push(KERNEL_PACKAGE.to_owned());
     }
-    // Debian's own; a recipe that names dracut gets that one, the two exclude each other.
+    // Debian's own; a recipe that names dracut gets dracut instead, because the two exclude each other.
     if !wanted.iter().any(|name| name == "dracut") {
         packages.push("initramfs-tools".to_owned());
     }
@@ -188,8 +188,8 @@ fn files(recipe: &Recipe, ids: &FilesystemIds) -> Vec<FileEntry> {
     files
 }
 
-/// What dpkg(1) leaves out of packages that are installed later; the last option that fits a path counts. Directories stay: a package may put
-/// links into those of manual pages. So do copyright files, which licences ask for.
+/// Files that dpkg(1) leaves out of packages that are installed later; the last option that fits a path counts. Directories stay: a package
+/// may put links into those of manual pages. So do copyright files, which licences ask for.
 fn without_docs(language: &str) -> String {
     format!(
         "path-exclude=/usr/share/doc/*/*\npath-include=/usr/share/doc/*/copyright\npath-exclude=/usr/share/man/*/*\n\
@@ -223,7 +223,7 @@ fn grub_defaults(recipe: &Recipe) -> String {
     )
 }
 
-/// The functions of a tree's script; what failed in it is told in a line that begins with [`FAILED`].
+/// The functions of a tree's script; it reports a failure in a line that begins with [`FAILED`].
 const APPLY: &str = include_str!("apply.sh");
 /// Begins the line of a tree's script that says what failed, and why: `WHAT: WHY`.
 pub const FAILED: &str = "goldsmith: fail ";
@@ -261,7 +261,7 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
         }
         line(&words);
     }
-    // A home that is there already would not be made from /etc/skel, nor be given to its user.
+    // If the home were there already, it would neither be filled from /etc/skel nor given to its user.
     put(&mut line, true);
     let root = std::iter::once(("root", "/root".to_owned(), &system.root));
     let users = recipe.users.iter().map(|user| (user.name.as_str(), format!("/home/{}", user.name), &user.account));
@@ -283,7 +283,8 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     script
 }
 
-/// No password opens the account; sealing gives it one. Its keys do: what sshd takes for a locked account begins with `!` (sshd(8)).
+/// The account has no valid password; sealing sets one. Its keys work before: for sshd an account is only locked if the field begins with
+/// `!` (sshd(8)).
 fn log_in(line: &mut impl FnMut(&[&str]), name: &str, home: &str, account: &Account) {
     line(&["no_password", name]);
     if !account.ssh_keys.is_empty() {
@@ -292,11 +293,11 @@ fn log_in(line: &mut impl FnMut(&[&str]), name: &str, home: &str, account: &Acco
     }
 }
 
-/// What the runner does in the new disk, in a chroot of it: make the swap space, install the boot loader.
+/// The script that the runner runs in a chroot of the new disk: it makes the swap space and installs the boot loader.
 pub fn boot_loader(recipe: &Recipe, ids: &FilesystemIds) -> String {
     let mut script = String::from("#!/bin/sh\nset -eu\n");
     if recipe.disk.swap.bytes() > 0 {
-        // Where `image::Layout` puts it: after the boot partition that a GPT has and an MBR has not.
+        // The partition where `image::Layout` puts swap: after the boot partition, which only a GPT has.
         let device = match recipe.disk.table {
             TableKind::Gpt => "/dev/vda2",
             TableKind::Mbr => "/dev/vda1",
@@ -305,8 +306,8 @@ pub fn boot_loader(recipe: &Recipe, ids: &FilesystemIds) -> String {
     }
     script.push_str(match recipe.disk.firmware {
         Firmware::Bios => "grub-install --target=i386-pc /dev/vda\nupdate-grub\n",
-        // The kernel would look for the modules in the initramfs, whose root is not this chroot.
-        // --removable: the image travels without the firmware's variables, so it must boot from the fallback path (UEFI 2.10, 3.5.1.1).
+        // Load the modules here: the kernel itself would look for them in the root of the initramfs, not in this chroot. --removable: the
+        // image travels without the firmware's variables, so it must boot from the fallback path (UEFI 2.10, 3.5.1.1).
         Firmware::Uefi => {
             "modprobe -a vfat nls_cp437 nls_ascii\nmkdir -p /boot/efi\nmount /boot/efi\n\
              grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram\nupdate-grub\numount /boot/efi\n"

@@ -1,8 +1,8 @@
-//! Lints: what the parser cannot see, but Anaconda 7.5 or the first boot trips over.
+//! Lints: faults that the parser cannot see, but that break Anaconda 7.5 or the first boot.
 //!
 //! A lint is advice about a file that may well be accepted. Each is a row of a table: what it looks for, why that matters, what to do,
 //! where the fact comes from, and the function that looks. It fires only on what the file itself shows: a lint about something that is
-//! *missing* is silent when a file is included that nobody has seen, when the file is only a part of a kickstart, and when it is refused.
+//! *missing* is silent when an included file was not read, when the file is only a part of a kickstart, and when it is refused.
 //!
 //! Rejected as noise, since most files with them work: text mode, `%post --nochroot --log`, no `console=`, no `ignoredisk`, `autopart`'s
 //! xfs, the disk a kickstart is on (Anaconda protects it), `--device=eth0` alone (a virtio card is called that on EL7, and the installer
@@ -31,19 +31,19 @@ pub use row::Lint;
 use row::Hit;
 use sheet::Sheet;
 
-/// Findings kept of one lint in one file.
+/// At most this many findings of one lint in one file are kept.
 const KEPT: usize = 20;
 
-/// Something a lint found.
+/// One finding of a lint.
 #[derive(Debug, Clone)]
 pub struct LintFinding {
-    /// What was looked for.
+    /// The lint that fired.
     pub lint: &'static Lint,
-    /// What is there, in one sentence without a full stop; never holds a password.
+    /// What it found, in one sentence without a full stop. It never holds a password.
     pub message: String,
     /// The name of the file it is about.
     pub file: String,
-    /// Where it is; nothing when it is about something that is not there.
+    /// Its place. `None` when the finding is about something that is missing.
     pub place: Option<Diagnostic>,
 }
 
@@ -61,7 +61,7 @@ impl Lint {
     }
 }
 
-/// Everything the lints say of `document`: first what is missing, then by place.
+/// All findings in `document`: first those about missing things, then the others by place.
 pub fn lint(document: &Document) -> Vec<LintFinding> {
     let sheet = Sheet::of(document);
     let mut findings: Vec<LintFinding> = Vec::new();

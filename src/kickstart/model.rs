@@ -1,20 +1,21 @@
 //! The commands and sections of a kickstart that goldsmith writes, one type each, under pykickstart's names.
 //!
-//! What each command does in 7.5 was read from pykickstart 1.99.66.18 (commands/*.py) and Anaconda 21.48.22.134
-//! (pyanaconda/kickstart.py); only what differs from the obvious is said here.
+//! The behaviour of each command in 7.5 was read from pykickstart 1.99.66.18 (commands/*.py) and Anaconda 21.48.22.134
+//! (pyanaconda/kickstart.py). The comments name only what is not obvious.
 
 use std::net::Ipv4Addr;
 
 use super::value::{CryptHash, GroupId, KernelArgument, PackagePattern, Script, Url, ValueError, Word};
 
-/// A kickstart file for an unattended installation: command-line mode, first boot dialogue and X left out, power-off at the end.
+/// A kickstart file for an unattended installation: command-line mode, without the first boot dialogue and X, and with a power-off at the
+/// end.
 ///
 /// These are not choices: in text mode a missing answer becomes a prompt, and without `poweroff`, `reboot` or `shutdown` *every* mode
-/// ends in "Installation complete. Press return to quit" (pyanaconda/ui/tui/spokes/progress.py). `reboot` would be taken for a
-/// guest's reset.
+/// ends in "Installation complete. Press return to quit" (pyanaconda/ui/tui/spokes/progress.py). `reboot` would look like a reset by the
+/// guest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kickstart {
-    /// Lines of comment that open the file; line ends in them are folded.
+    /// Lines of comment at the start of the file. Line ends in them are folded.
     pub comment: Vec<String>,
     /// Where the distribution's packages are.
     pub source: Source,
@@ -24,7 +25,7 @@ pub struct Kickstart {
     pub lang: Word,
     /// `keyboard`: console and X keymap.
     pub keyboard: Word,
-    /// `timezone`, with the hardware clock in UTC (else /etc/adjtime says LOCAL) and without chrony, which it would add to the packages.
+    /// `timezone`, with the hardware clock in UTC (else /etc/adjtime has LOCAL) and without chrony, which it would add to the packages.
     pub timezone: Word,
     /// `rootpw`. Always written: without it the root password is a mandatory question.
     pub rootpw: Login,
@@ -38,15 +39,15 @@ pub struct Kickstart {
     pub network: Network,
     /// `services`, when a list is not empty.
     pub services: Services,
-    /// The disk, which is the only one that is touched.
+    /// The disk. It is the only one that is changed.
     pub storage: Storage,
     /// `bootloader`.
     pub bootloader: Bootloader,
-    /// `%addon com_redhat_kdump`. Must be disabled when kexec-tools is excluded; enabled it reserves memory on the kernel line.
+    /// `%addon com_redhat_kdump`. It must be disabled when kexec-tools is excluded. When enabled, it reserves memory on the kernel line.
     pub kdump: bool,
     /// `%packages`. Always written: the software selection is a mandatory question.
     pub packages: Packages,
-    /// `%pre` sections. They never say `--erroronfail`: in 7.5 a failing `%pre` kills Anaconda before it can power off.
+    /// `%pre` sections. They never have `--erroronfail`: in 7.5 a failing `%pre` kills Anaconda before it can power off.
     pub pre: Vec<Script>,
     /// `%post` sections, run in this order.
     pub post: Vec<Post>,
@@ -55,14 +56,14 @@ pub struct Kickstart {
 /// Where the distribution's packages are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// `cdrom`: what the initramfs mounted at /run/install/repo, a CD or a disk that holds the ISO.
+    /// `cdrom`: the medium that the initramfs mounted at /run/install/repo, a CD or a disk that holds the ISO.
     Cdrom,
     /// `url --url=`: an installation tree.
     Url(Url),
 }
 
-/// `repo --name= --baseurl=`: a repository for the installation; `file://` means the *installer's* root. Its packages are not checked
-/// for signatures, and one whose metadata cannot be read is left out, which shows as a missing package.
+/// `repo --name= --baseurl=`: a repository for the installation; `file://` means the *installer's* root. Signatures of its packages are not
+/// checked. A repository with unreadable metadata is left out, and the symptom is a missing package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repo {
     /// Its id.
@@ -109,7 +110,7 @@ pub enum SelinuxMode {
 /// `firewall`. Either way firewalld is installed unless it is excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Firewall {
-    /// `--enabled`, with these services let in.
+    /// `--enabled`, with these services allowed.
     Enabled {
         /// `--service`.
         services: Vec<Word>,
@@ -121,7 +122,7 @@ pub enum Firewall {
 /// `network`, brought up at once and at boot, with the host name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
-    /// `--device`: a kernel name. It is written as `DEVICE=`, so it must be the same at installation and after.
+    /// `--device`: a kernel name. It is written as `DEVICE=`, so it must be the same during and after the installation.
     pub device: Word,
     /// `--hostname`.
     pub hostname: Word,
@@ -149,8 +150,8 @@ pub enum Address {
     },
 }
 
-/// `services`. Run before `%post`; errors are ignored; `.service` is added to any name that lacks it, so `docker.socket` cannot be
-/// named here (pyanaconda/kickstart.py:1762). First the disabled, then the enabled.
+/// `services`. It runs before `%post`, and its errors are ignored. `.service` is added to any name that lacks it, so `docker.socket` cannot
+/// be named here (pyanaconda/kickstart.py:1762). First the disabled services, then the enabled ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Services {
     /// `--disabled`.
@@ -159,9 +160,9 @@ pub struct Services {
     pub enabled: Vec<Word>,
 }
 
-/// `ignoredisk --only-use`, `zerombr`, `clearpart` and the partitions: one disk, wiped, relabelled and cut anew.
+/// `ignoredisk --only-use`, `zerombr`, `clearpart` and the partitions: one disk, wiped, with a new label and new partitions.
 ///
-/// A disk that is not there is an error of Anaconda only, and one it hangs on.
+/// A missing disk is an error of Anaconda only, and Anaconda hangs on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
     /// The disk's kernel name: `vda`.
@@ -194,10 +195,10 @@ pub struct Part {
     pub grow: bool,
 }
 
-/// What a partition is for.
+/// The purpose of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
-    /// GRUB's own partition on a GPT disk that a BIOS boots; 1 MiB (512 KiB to 2 MiB are taken).
+    /// GRUB's own partition on a GPT disk that a BIOS boots; 1 MiB (512 KiB to 2 MiB are accepted).
     BiosBoot,
     /// The EFI system partition; at least 50 MiB.
     EfiSystem,
@@ -261,15 +262,15 @@ pub struct Bootloader {
     pub append: Vec<KernelArgument>,
 }
 
-/// `%packages`: groups, packages, and packages kept out, without repetition.
+/// `%packages`: groups, packages and excluded packages, without repetition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Packages {
     groups: Vec<GroupId>,
     packages: Vec<PackagePattern>,
     excluded: Vec<PackagePattern>,
-    /// `--excludedocs`: what packages mark as documentation is left out.
+    /// `--excludedocs`: files that packages mark as documentation are left out.
     pub exclude_docs: bool,
-    /// `--instLangs`: the languages of which translations are installed; nothing for all.
+    /// `--instLangs`: the languages with installed translations; `None` for all.
     pub languages: Option<Word>,
 }
 
@@ -287,7 +288,7 @@ impl Packages {
     /// Add a package.
     ///
     /// # Errors
-    /// It is excluded already; the parser would let the later line win in silence.
+    /// It is excluded already. In the parser the later line would win without a message.
     pub fn install(&mut self, package: PackagePattern) -> Result<(), ValueError> {
         if self.excluded.contains(&package) {
             return Err(both(&package));
@@ -296,10 +297,10 @@ impl Packages {
         Ok(())
     }
 
-    /// Keep a package out.
+    /// Exclude a package.
     ///
     /// # Errors
-    /// It is asked for already.
+    /// It is already to be installed.
     pub fn exclude(&mut self, package: PackagePattern) -> Result<(), ValueError> {
         if self.packages.contains(&package) {
             return Err(both(&package));
@@ -313,12 +314,12 @@ impl Packages {
         &self.groups
     }
 
-    /// The packages asked for.
+    /// The packages to be installed.
     pub fn packages(&self) -> &[PackagePattern] {
         &self.packages
     }
 
-    /// The packages kept out.
+    /// The excluded packages.
     pub fn excluded(&self) -> &[PackagePattern] {
         &self.excluded
     }
@@ -334,12 +335,12 @@ fn both(package: &PackagePattern) -> ValueError {
     ValueError::Meaning { text: package.as_str().to_owned(), why: "it is both installed and excluded" }
 }
 
-/// `%post`. Its output goes to the installer's log when it ends; with `--log` it would stay in the image.
+/// `%post`. Its output goes to the installer's log when it ends. With `--log` it would stay in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
     /// In the installed system, or (`--nochroot`) in the installer with the system below `$ANA_INSTALL_PATH`.
     pub chroot: bool,
-    /// `--erroronfail`: a failure ends the installation by the kickstart's own power-off, and no later `%post` is run.
+    /// `--erroronfail`: a failure ends the installation with the power-off of the kickstart, and no later `%post` runs.
     pub error_on_fail: bool,
     /// The script, for /bin/sh.
     pub script: Script,

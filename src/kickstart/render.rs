@@ -29,7 +29,7 @@ impl Display for Kickstart {
         write!(f, "{}{}", self.storage, BootloaderOn(&self.bootloader, &self.storage.disk))?;
         lines(f, &self.repos)?;
         writeln!(f, "poweroff\n")?;
-        // The add-on's own format: `--enable` must say how much to reserve (com_redhat_kdump of EL7, ks.py).
+        // This is the add-on's own format: `--enable` needs the size to reserve (com_redhat_kdump of EL7, ks.py).
         writeln!(f, "%addon com_redhat_kdump {}\n%end\n", if self.kdump { "--enable --reserve-mb='auto'" } else { "--disable" })?;
         write!(f, "{}", self.packages)?;
         for script in &self.pre {
@@ -152,8 +152,8 @@ impl Display for Network {
         }
         let hostname = quote(self.hostname.as_str());
         match &self.address {
-            // A line of its own. On that of an interface it would be kept as DHCP_HOSTNAME: what each machine made of the image calls
-            // itself before the DHCP server, whatever it is called by then.
+            // The host name is on a separate line. On the line of an interface it would be kept as DHCP_HOSTNAME: every machine made of the
+            // image would send that name to the DHCP server, even after it has another name.
             Address::Dhcp => write!(f, " --onboot=yes --activate\nnetwork --hostname={hostname}"),
             Address::Static { .. } => write!(f, " --hostname={hostname} --onboot=yes --activate"),
         }

@@ -1,13 +1,13 @@
-//! The smallest parts of a kickstart: texts that are what the parser will read back.
+//! The smallest parts of a kickstart: texts that the parser reads back unchanged.
 
 use std::fmt;
 
 use crate::base::failure::{Class, Failure};
 
-/// Why a text cannot stand at its place in a kickstart.
+/// The reason why a text is not allowed at its place in a kickstart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// Something must be there.
+    /// The text is empty.
     #[error("it is empty")]
     Empty,
     /// The grammar of this place has no way to write a character.
@@ -15,12 +15,12 @@ pub enum ValueError {
     Character {
         /// The whole text.
         text: String,
-        /// The first character that cannot stay.
+        /// The first character that is not allowed.
         character: char,
-        /// What may stand there.
+        /// The allowed characters.
         allowed: &'static str,
     },
-    /// It would be read as something else.
+    /// The parser would read it as something else.
     #[error("{} cannot be written in a kickstart: {why}", Shown(text))]
     Meaning {
         /// The whole text.
@@ -64,7 +64,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Define a checked text: the type, its constructor and the way back.
+/// Define a checked text: the type, its constructor and the way back to the text.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -75,7 +75,7 @@ macro_rules! checked_text {
             /// Check `text`.
             ///
             /// # Errors
-            /// The text cannot stand at this place; see the type.
+            /// The text is not allowed at this place; see the type.
             pub fn new(text: impl Into<String>) -> Result<Self, ValueError> {
                 let text = text.into();
                 let check: fn(&str) -> Result<(), ValueError> = $check;
@@ -92,8 +92,8 @@ macro_rules! checked_text {
 }
 
 checked_text!(
-    /// A name, path or other single word, which may also stand in a list of such words: printable ASCII without the characters that
-    /// separate (space, comma), quote, comment or escape, and not beginning with `-`, which optparse takes for an option.
+    /// A name, path or other single word, which may also be in a list of such words: printable ASCII without the characters that separate
+    /// (space, comma), quote, comment or escape. It does not begin with `-`, which optparse takes for an option.
     Word,
     |text| {
         only(text, "one word of ASCII letters, digits and ordinary signs", |c| {
@@ -154,9 +154,9 @@ checked_text!(
 checked_text!(
     /// A section's script: lines of text, none of which opens or closes a section, each ended by a line feed.
     ///
-    /// Sections are read line by line as Python's `splitlines` cuts them, and the first word of a line decides
-    /// (pykickstart/parser.py, `_readSection`): `%end` after white space ends a script, `%endless` does not. A carriage return would
-    /// arrive in the shell, other control characters and Unicode's line separators would end a line for one of the two parsers only.
+    /// Sections are read line by line as Python's `splitlines` cuts them, and the first word of a line decides (pykickstart/parser.py,
+    /// `_readSection`): `%end` after white space ends a script, `%endless` does not. A carriage return would be passed to the shell. Other
+    /// control characters and Unicode's line separators would end a line for only one of the two parsers.
     Script,
     |text| {
         if text.trim().is_empty() {

@@ -1,6 +1,7 @@
-//! A spec in QEMU's words. Pure: the same spec gives the same arguments, and golden files hold them.
+//! QEMU's arguments for a spec. Pure: the same spec gives the same arguments, and golden files record them.
 //!
-//! Two wirings of the same machine: descriptors that we bound (what runs), and the terminal (what a user pastes to look for himself).
+//! There are two wirings of the same machine: sockets that we bound, for the machine that runs, and the terminal, for a command that the
+//! user can paste.
 
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -16,7 +17,7 @@ const SLOT_RANDOM: usize = 0x5;
 const SLOT_SEGMENT: usize = 0x6;
 const SLOT_FIRST_DRIVE: usize = 0x10;
 
-/// Where the machine's lines lead.
+/// Where the console, the monitor and the ports lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wiring<'a> {
     /// Listening sockets, bound by us and inherited by QEMU under these numbers.
@@ -25,7 +26,7 @@ pub enum Wiring<'a> {
         qmp: RawFd,
         /// The serial console.
         console: RawFd,
-        /// QEMU's own copy of what the console said; absolute.
+        /// QEMU's own copy of the console's output; absolute.
         console_log: &'a Path,
         /// The virtio-serial ports, in the order of the spec.
         ports: Vec<RawFd>,
@@ -52,7 +53,7 @@ pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
     args.option("-rtc", "base=utc");
     args.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     if let Wiring::Inherited { .. } = wiring {
-        // Paused at every end, so that the last screen can be read; and before the beginning, until all sockets are connected.
+        // QEMU pauses when the guest ends, so that the last screen can be read. It starts paused too, until all sockets are connected.
         let reboot = if spec.reboots { "reset" } else { "shutdown" };
         args.option("-action", format!("reboot={reboot},shutdown=pause,panic=pause"));
         args.flags(&["-S"]);
@@ -69,13 +70,14 @@ pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
     args.0
 }
 
-/// Accelerator and CPU model: what `probe` tries is what runs.
+/// Accelerator and CPU model. `probe` and machines use the same arguments.
 ///
-/// `max` under TCG is everything the translator knows, but for the two promises that a string instruction is quick in steps of one byte (ERMS,
-/// FSRM). Linux clears and copies pages byte by byte then (`clear_page_erms`, arch/x86/lib/clear_page_64.S), and TCG looks through all the code
-/// of a page that it has translated at each of the 4096 writes. Timed on QEMU 7.2 with a dracut initramfs of 20 MB, whose pages are freed
-/// and cleared when the real root takes over: the real root's systemd spoke after 91 s with them, after 38 s without. Masking 5-level paging,
-/// SMAP or XSAVE gains nothing that shows, and the baseline model `qemu64` runs no distribution built for x86-64-v2.
+/// `max` under TCG is every feature the translator has. It is given without the two promises that a string instruction is quick in steps of
+/// one byte (ERMS, FSRM). With them Linux clears and copies pages byte by byte (`clear_page_erms`, arch/x86/lib/clear_page_64.S), and TCG
+/// looks through all the code of a page that it has translated at each of the 4096 writes. Timed on QEMU 7.2 with a dracut initramfs of 20
+/// MB, whose pages are freed and cleared when the real root takes over: the real root's systemd spoke after 91 s with them, after 38 s
+/// without. Masking 5-level paging, SMAP or XSAVE gains nothing that shows, and the baseline model `qemu64` runs no distribution built for
+/// x86-64-v2.
 pub fn accelerator_arguments(accelerator: Accelerator) -> Vec<String> {
     let (accelerator, cpu) = match accelerator {
         Accelerator::Kvm => ("kvm", "host"),
@@ -187,7 +189,7 @@ fn drives(args: &mut Args, spec: &MachineSpec) {
     for (index, drive) in spec.drives.iter().enumerate() {
         args.blockdev(&BlockNode::of(drive));
         let mut device = pci(spec, "virtio-blk-pci", SLOT_FIRST_DRIVE + index);
-        // An error of the host's disk stops the guest and is told, instead of becoming the guest's own puzzle.
+        // An error of the host's disk stops the guest and is reported. Otherwise the guest would see an I/O error that it cannot explain.
         device.push_str(&format!(",drive={},id=disk{index},werror=stop,rerror=stop", drive.node));
         if let Some(serial) = &drive.serial {
             device.push_str(&format!(",serial={serial}"));
@@ -265,7 +267,7 @@ fn pci(spec: &MachineSpec, device: &str, slot: usize) -> String {
     format!("{device},bus={bus},addr={slot:#x}")
 }
 
-/// Paths are UTF-8 here: the spec was checked.
+/// The path is UTF-8, because the spec was checked.
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -1,14 +1,14 @@
-//! What a guest that boots is at, by the lines of its console. Pure; for people alone: no deadline depends on it.
+//! Tells from the lines of the console which phase of its boot a guest is in. Pure. It is only shown: no deadline depends on it.
 //!
 //! ```text
 //!   firmware → boot loader → kernel → initramfs → starting services ⇄ waiting for UNIT
 //! ```
 //!
-//! A kernel that is told to be quiet, or a system without systemd, says less: a phase that nobody tells is passed over.
+//! A kernel with `quiet`, or a system without systemd, prints less. A phase without a line is then skipped.
 
 use crate::base::event::Task;
 
-/// Characters of a unit's name that are shown: it is the guest's word.
+/// Characters of a unit's name that are shown. The name comes from the guest and may be long.
 const UNIT_LENGTH: usize = 60;
 
 /// A part of a boot, in running order.
@@ -48,19 +48,19 @@ const WAITING_BY_NAME: (&str, &str) = (" Job ", "/start running (");
 pub struct Booting {
     how: &'static str,
     phase: Phase,
-    /// What is waited for.
+    /// The unit that the boot waits for.
     unit: Option<String>,
 }
 
 impl Booting {
-    /// A machine was switched on: tell `task`, to which `how` tells it from another that boots meanwhile.
+    /// A machine was switched on: report it to `task`. `how` distinguishes it from another machine that boots meanwhile.
     pub fn begin(how: &'static str, task: &Task) -> Self {
         let booting = Self { how, phase: Phase::Firmware, unit: None };
         task.step(&booting.to_string());
         booting
     }
 
-    /// The console said `line`: tell `task` when the boot has got further.
+    /// The console printed `line`: report to `task` when the boot has got further.
     pub fn hear(&mut self, line: &str, task: &Task) {
         if self.moves(line) {
             task.step(&self.to_string());
@@ -76,7 +76,7 @@ impl Booting {
             self.unit = Some(unit);
             return is_new;
         }
-        // Something went on, and nothing is waited for by itself any more.
+        // A unit was started, so the boot no longer waits for one unit alone.
         let went_on = line.contains("[  OK  ]") && self.unit.take().is_some();
         let Some((_, phase)) = MARKS.iter().find(|(mark, _)| line.contains(mark)) else { return went_on };
         let is_further = *phase > self.phase;
@@ -88,7 +88,7 @@ impl Booting {
     }
 }
 
-/// The unit, or its description, that systemd says it waits for.
+/// The unit, or its description, that systemd waits for.
 fn waited_for(line: &str) -> Option<&str> {
     let (before, after) = WAITING_BY_NAME;
     let by_name = line.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map(|(unit, _)| unit);
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::base::event::{Event, Events};
 
-    /// The steps that a listener hears of these lines.
+    /// The steps that a listener gets for these lines.
     fn steps(lines: &[&str]) -> Vec<String> {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = Arc::clone(&heard);
@@ -181,7 +181,7 @@ mod tests {
             "waiting for LSB: Bring up/down networking",
         ];
         assert_eq!(steps(&centos), expected);
-        // What has passed does not come again, and a guest's word is not long.
+        // A phase that has passed does not come again, and a long name is cut.
         let long = format!("A start job is running for {}", "x".repeat(1000));
         let odd = ["Welcome to Debian!", "Linux version 6", "Loading, please wait...", &long, "done"];
         assert_eq!(steps(&odd), ["firmware", "starting services", &format!("waiting for {}", "x".repeat(UNIT_LENGTH))]);

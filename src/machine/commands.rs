@@ -12,7 +12,7 @@ use super::args::BlockNode;
 #[derive(Debug, Serialize)]
 pub(super) struct QueryStatus {}
 
-/// What QEMU is at.
+/// QEMU's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunStatus {
     /// Whether the virtual CPUs run.
@@ -31,7 +31,7 @@ impl Command for QueryStatus {
 #[derive(Debug, Serialize)]
 pub(super) struct QueryBlockstats {}
 
-/// What a disk has done since the start.
+/// The counters of a disk since the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskStats {
     /// The active node: the drive's own, or the newest overlay.

@@ -1,4 +1,4 @@
-//! The serial console as lines, and as the prompts that wait for an answer and so never become lines.
+//! The serial console as lines and prompts. A prompt waits for an answer, so it never becomes a line.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,12 +17,12 @@ const PIECES: usize = 256;
 /// Silence after which an unfinished line is a prompt.
 const PROMPT_AFTER: Duration = Duration::from_millis(200);
 
-/// What the console said.
+/// Output of the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// A whole line, without its end and without what would drive a terminal.
     Line(String),
-    /// An unfinished line after which nothing came: `login: `, `(initramfs) `. The line may still grow and be told again.
+    /// An unfinished line after which nothing came: `login: `, `(initramfs) `. The line may still grow and be reported again.
     Prompt(String),
 }
 
@@ -30,9 +30,9 @@ pub(super) enum Said {
 #[derive(Debug)]
 pub(super) struct Console<R> {
     reader: Option<R>,
-    /// Read and not yet told.
+    /// Read, but not reported yet.
     buffer: Vec<u8>,
-    /// Bytes at the start of `buffer` that were told as a prompt.
+    /// Bytes at the start of `buffer` that were reported as a prompt.
     prompted: usize,
     tail: VecDeque<String>,
     /// For onlookers.
@@ -44,7 +44,7 @@ impl<R: AsyncRead + Unpin> Console<R> {
         Self { reader: Some(reader), buffer: Vec::new(), prompted: 0, tail: VecDeque::new(), heard: None }
     }
 
-    /// Give the stream away; nothing is told from now on.
+    /// Give the stream away. From now on there are no lines and prompts.
     pub(super) fn take(&mut self) -> Option<R> {
         self.reader.take()
     }
@@ -61,7 +61,7 @@ impl<R: AsyncRead + Unpin> Console<R> {
         self.tail.iter().cloned().chain(unfinished).filter(|line| !line.trim().is_empty()).collect()
     }
 
-    /// The next thing said; `None` when the console is gone. Safe to cancel.
+    /// The next output; `None` when the console is gone. Safe to cancel.
     pub(super) async fn next(&mut self) -> Option<Said> {
         loop {
             if let Some(line) = self.line() {
@@ -90,7 +90,7 @@ impl<R: AsyncRead + Unpin> Console<R> {
             match read {
                 Ok(bytes @ 1..) => {
                     self.buffer.extend_from_slice(&chunk[..bytes]);
-                    // Without an onlooker they go nowhere.
+                    // If there is no onlooker, the bytes are dropped.
                     let _ = self.heard.as_ref().map(|heard| heard.send(chunk[..bytes].to_vec()));
                 }
                 Ok(0) | Err(_) => self.reader = None,

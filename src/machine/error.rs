@@ -15,10 +15,10 @@ use super::qmp::QmpError;
 use super::spec::SpecError;
 use super::watch::{Late, Signature};
 
-/// A machine that could not be had, or failed.
+/// A machine could not be started, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
-    /// The spec makes no machine.
+    /// The spec is not valid.
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// QEMU is missing or could not be run.
@@ -40,9 +40,9 @@ pub enum MachineError {
     File {
         /// The machine.
         machine: String,
-        /// What was to be made.
+        /// The thing that could not be made.
         what: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// QEMU ended or hung before the guest ran.
@@ -70,9 +70,9 @@ pub enum MachineError {
     Failed {
         /// The machine.
         machine: String,
-        /// What happened.
+        /// The cause of the failure.
         cause: Cause,
-        /// What it left behind.
+        /// The files that it left.
         evidence: Box<Evidence>,
     },
 }
@@ -93,7 +93,7 @@ pub enum Cause {
     },
     /// It had been silent for so long.
     Stalled(Duration),
-    /// It said a line that means failure.
+    /// It printed a line that means failure.
     Signature {
         /// What the line means.
         signature: Signature,
@@ -113,12 +113,13 @@ pub enum Cause {
         /// Whether the host's disk is full.
         no_space: bool,
     },
-    /// QEMU paused it for no reason told.
+    /// QEMU paused it without giving a reason.
     Stopped,
 }
 
 impl Cause {
-    /// The failure that `event` is: after it no guest works on. The end of a guest is none; whether it was wanted is for others to say.
+    /// The failure that `event` means: the guest cannot go on after it. The end of a guest is not counted as one: only the caller knows
+    /// whether it was wanted.
     pub fn of(event: MachineEvent) -> Option<Self> {
         match event {
             MachineEvent::GuestPanicked => Some(Self::Panicked),

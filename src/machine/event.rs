@@ -5,12 +5,12 @@ use std::process::ExitStatus;
 
 use super::qmp::RawEvent;
 
-/// What happened. The order of events is the order QEMU told them in; console lines come in between.
+/// An event. Events have the order in which QEMU reported them; console lines come in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MachineEvent {
-    /// The serial console said a line; safe to show.
+    /// A line of the serial console; safe to show.
     ConsoleLine(String),
-    /// The serial console said something without an end of line and then nothing: `login: `. May be told again, longer.
+    /// The serial console printed text without an end of line and then nothing more: `login: `. A longer text may be reported later.
     ConsolePrompt(String),
     /// The guest opened or closed one of its ports.
     Port {
@@ -36,9 +36,9 @@ pub enum MachineEvent {
         /// Whether the host's disk is full.
         no_space: bool,
     },
-    /// QEMU paused the guest for no reason told before.
+    /// QEMU paused the guest, and no earlier event gave the reason.
     Stopped,
-    /// QEMU is gone; the last event, told again whenever asked. No status when the kernel would not tell it.
+    /// QEMU is gone. This is the last event, and every later call gets it again. It has no status when the kernel did not report one.
     Exited(Option<ExitStatus>),
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for ShutdownReason {
 pub(super) const INTERESTING: &[&str] = &["SHUTDOWN", "RESET", "GUEST_PANICKED", "BLOCK_IO_ERROR", "STOP", "VSERPORT_CHANGE"];
 
 impl MachineEvent {
-    /// What `raw` says; nothing when it says nothing new. `ports` are the spec's.
+    /// The event in `raw`; `None` when it has nothing new. `ports` are the spec's.
     pub(super) fn of(raw: &RawEvent, ports: &[String]) -> Option<Self> {
         let text = |key: &str| raw.data.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         let flag = |key: &str| raw.data.get(key).and_then(serde_json::Value::as_bool).unwrap_or_default();
@@ -82,7 +82,7 @@ impl MachineEvent {
                 "guest-panic" => ShutdownReason::Panic,
                 other => ShutdownReason::Host(other.to_owned()),
             }),
-            // The reset of the machine's own power-on is not the guest's.
+            // QEMU also resets the machine when it starts, which is not the guest's doing.
             "RESET" if flag("guest") => Self::Reset,
             "GUEST_PANICKED" => Self::GuestPanicked,
             "BLOCK_IO_ERROR" => {

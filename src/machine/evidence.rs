@@ -1,4 +1,4 @@
-//! What a failed machine leaves behind: files with fixed names in the machine's directory, and the part of them worth printing.
+//! The evidence of a failed machine: files with fixed names in its directory, and the useful parts to print.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::commands::{QueryBlockstats, QueryStatus, RunStatus};
 use super::qmp::{Qmp, QmpError};
 
-/// QEMU's own copy of all the serial console said.
+/// QEMU's own copy of all output of the serial console.
 pub const CONSOLE_LOG: &str = "console.log";
 /// The screen, as PNG.
 pub const SCREEN: &str = "screen.png";
@@ -23,7 +23,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// Console lines that an error prints.
 const PRINTED_LINES: usize = 20;
 
-/// What a failed machine left behind.
+/// The files of a failed machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     /// Where the files are.
@@ -32,7 +32,7 @@ pub struct Evidence {
     pub console_tail: Vec<String>,
     /// The screen's picture, if QEMU could still make one.
     pub screenshot: Option<PathBuf>,
-    /// What QEMU was at, if it still answered.
+    /// QEMU's state, if it still answered.
     pub status: Option<RunStatus>,
     /// The command that starts the same machine on a terminal.
     pub command_line: String,
@@ -49,8 +49,8 @@ impl Evidence {
     }
 }
 
-/// What QEMU can still be asked for, asked within a few seconds. Files that cannot be written are left out: the failure they
-/// belong to is the news.
+/// What QEMU can still be asked for, asked within a few seconds. Files that cannot be written are left out: the failure that they document
+/// matters more.
 pub(super) async fn ask(qmp: &mut Qmp, dir: &Path) -> (Option<PathBuf>, Option<RunStatus>) {
     let status = qmp.execute(&QueryStatus {}, ANSWER).await.ok();
     let disks = qmp.execute(&QueryBlockstats {}, ANSWER).await.ok();
@@ -80,7 +80,7 @@ pub(super) async fn screenshot(qmp: &mut Qmp, path: &Path) -> Result<PathBuf, Qm
 
 /// Write the files that need no QEMU.
 pub(super) fn write(dir: &Path, command_line: &str, stderr: &[String]) {
-    // As above: what cannot be written is left out.
+    // As in [`ask`], files that cannot be written are left out.
     let _ = fs::write(dir.join(COMMAND_LINE), format!("{command_line}\n"));
     let _ = fs::write(dir.join(STDERR), stderr.iter().map(|line| format!("{line}\n")).collect::<String>());
 }

@@ -66,7 +66,7 @@ impl Failure for FirmwareError {
 /// The first UEFI firmware that serves, in the order of the descriptors' file names.
 ///
 /// # Errors
-/// None serves; the error tells why of each.
+/// None can be used; the error gives the reason for each.
 pub fn find_uefi() -> Result<Uefi, FirmwareError> {
     find_in(&DIRECTORIES.map(Path::new))
 }

@@ -42,7 +42,7 @@ const LEFT: i32 = (0x10 << 1) | 1;
 /// The accelerator to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// What works.
+    /// The accelerator that works.
     pub accelerator: Accelerator,
     /// Why it is not KVM, as a sentence for the user; nothing when it is.
     pub reason: Option<String>,
@@ -60,7 +60,7 @@ impl fmt::Display for Probe {
 /// Find the accelerator: KVM if a guest really runs on it, else TCG. Takes about 1.5 s at worst on an idle host.
 ///
 /// # Errors
-/// Not even emulation runs: QEMU is missing or broken.
+/// Emulation does not run either: QEMU is missing or broken.
 pub async fn probe() -> Result<Probe, MachineError> {
     let (reason, slow) = match kvm_device() {
         Err(reason) => (reason, false),
@@ -140,7 +140,7 @@ async fn leave(accelerator: Accelerator, limit: Duration) -> Result<Outcome, Mac
     if status.code() == Some(LEFT) && begun.elapsed() <= limit {
         return Ok(Outcome::Left);
     }
-    // The first line is the cause, later ones what came of it (an assertion, usually).
+    // The first line is the cause; later lines follow from it (usually an assertion).
     let words = stderr.first().map(|line| line.trim_start_matches("qemu-system-x86_64: ").trim_start_matches("error: ").to_owned());
     Ok(Outcome::Ended { words: words.unwrap_or_else(|| ending(status)), stderr })
 }

@@ -26,7 +26,7 @@ pub struct RawEvent {
     /// Its name: `SHUTDOWN`.
     #[serde(rename = "event")]
     pub name: String,
-    /// What comes with it; null when nothing does.
+    /// Its data; null when there is none.
     #[serde(default)]
     pub data: Value,
 }
@@ -42,7 +42,7 @@ pub enum QmpError {
         /// QEMU's words.
         reason: String,
     },
-    /// QEMU's answer is not what its schema says.
+    /// QEMU's answer does not fit its schema.
     #[error("QEMU's answer to `{command}` is not understood: {reason}")]
     Answer {
         /// The command.
@@ -103,7 +103,7 @@ impl Qmp {
             Err(QmpError::Closed { command: "greeting" })
         };
         within("greeting", limit, greeting).await?;
-        // Unbounded, yet small: only few kinds are let through, and QEMU limits the rate of those a guest can cause.
+        // Unbounded, but it stays small: only few kinds of events are let through, and QEMU limits the rate of those a guest can cause.
         let (events, receiver) = mpsc::unbounded_channel();
         let (to_writer, writes) = mpsc::unbounded_channel();
         let pending: Pending = Arc::new(Mutex::new(Some(HashMap::new())));
@@ -177,7 +177,7 @@ async fn read<R: AsyncRead + Unpin>(
         } else if message.get("event").and_then(Value::as_str).is_some_and(|name| interesting.contains(&name))
             && let Ok(event) = serde_json::from_value(message)
         {
-            // Nobody listens any more when the machine is being dropped.
+            // This fails while the machine is being dropped: the receiver is gone.
             let _ = events.send(event);
         }
     }
@@ -229,7 +229,7 @@ impl<R: AsyncRead + Unpin> Messages<R> {
                 more => total = total.saturating_add(more),
             }
             if line.last() == Some(&b'\n') {
-                // The end of something too long is not a message.
+                // This is the rest of a line that was too long, not a message.
                 line.clear();
                 break;
             }

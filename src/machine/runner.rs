@@ -40,13 +40,13 @@ use crate::base::random::random;
 
 /// The port's name in the guest.
 pub const PORT: &str = "org.goldsmith.runner.0";
-/// Starts every line of the runner's own (ASCII record separator).
+/// Begins every line that the runner itself writes (ASCII record separator).
 const MARK: char = '\u{1e}';
 /// How to look around in a guest, and how to leave it.
 const SHELL: &str = "a root shell of the guest follows; `exit` or ctrl-D ends it and the machine, ctrl-] too if it hangs";
 /// The task that is the shell.
 const SHELL_TASK: &str = "shell";
-/// What is said of a guest that cannot be looked into.
+/// The note when a guest does not answer and so cannot run a shell.
 const NO_SHELL: &str = "the guest does not answer, so there is no shell of --keep-on-failure in it";
 /// Lines of a task's output that an error keeps.
 const TAIL_LINES: usize = 20;
@@ -118,7 +118,7 @@ pub enum RunnerError {
     /// The guest's end of the runner broke off.
     #[error("the runner in the guest broke off: {what}")]
     Broken {
-        /// What it said or did not say.
+        /// Its wrong or missing answer.
         what: String,
     },
 }
@@ -201,12 +201,12 @@ fn understand(line: &str, nonce: &str) -> Said {
     }
 }
 
-/// 128 random bits in hexadecimal: what the guest proves with that it is ours and of this run.
+/// 128 random bits in hexadecimal, with which the guest proves that its runner is ours and belongs to this run.
 pub fn nonce() -> String {
     format!("{:032x}", u128::from_be_bytes(random()))
 }
 
-/// A guest whose runner has said hello.
+/// A guest whose runner has sent its greeting.
 #[derive(Debug)]
 pub struct Guest {
     machine: Machine,
@@ -257,7 +257,7 @@ impl Guest {
         Err(error)
     }
 
-    /// Run a task of the payload, giving its output to `on_line`, and tell its exit status.
+    /// Run a task of the payload, pass its output to `on_line`, and return its exit status.
     ///
     /// # Errors
     /// The machine failed, or came to its limits before the task ended. A task that fails is no error.
@@ -319,7 +319,7 @@ impl Guest {
         &mut self.machine
     }
 
-    /// End an offline guest: it unmounts its root, says so, and powers off.
+    /// End an offline guest: it unmounts its root, reports that, and powers off.
     ///
     /// # Errors
     /// It did not; the disk is then not to be used.
@@ -354,7 +354,7 @@ impl Guest {
         loop {
             match self.next(task).await? {
                 said if said == *wanted => return Ok(()),
-                // What a task left running in the background may still talk.
+                // A process that a task left running in the background may still write.
                 Said::Output(line) => task.line("guest", line),
                 other => return Err(self.unexpected(other)),
             }
@@ -368,7 +368,7 @@ impl Guest {
             }
             tokio::select! {
                 biased;
-                // At the port's end this branch is out, and the machine's end tells why.
+                // When the port has ended, this branch is disabled; the machine's end gives the reason.
                 Some(line) = self.lines.next() => {
                     self.watch.heard(Instant::now());
                     return Ok(understand(&line, &self.nonce));
@@ -391,7 +391,7 @@ impl Guest {
 }
 
 impl Guest {
-    /// What the runner said instead of what was asked for.
+    /// The error for an answer that was not asked for.
     fn unexpected(&mut self, said: Said) -> RunnerError {
         self.answers = false;
         RunnerError::Broken {
@@ -402,8 +402,8 @@ impl Guest {
         }
     }
 
-    /// With `--keep-on-failure`, let the user into a root shell of the guest, whose work ended with `failure`. What happens there changes nothing
-    /// of that. When the runner itself has broken off, nobody could start a shell, and the user is told.
+    /// With `--keep-on-failure`, let the user into a root shell of the guest, whose work ended with `failure`. The failure stays the
+    /// result, whatever the user does there. When the runner itself has stopped, no shell can be started, and the user gets a message.
     pub async fn offer_shell(&mut self, failure: &dyn Failure, task: &Task) {
         let Some(visitor) = self.visitor else { return };
         if !self.answers {
@@ -449,8 +449,8 @@ mod tests {
         }
     }
 
-    /// A real machine that idles, and a port on which lines come without end: each cancels whatever else is waited for, and none gives the
-    /// guest more time.
+    /// A real machine that idles, and a port on which lines come without end: each line cancels the other waits, but gives the guest no
+    /// more time.
     #[test]
     fn a_guest_that_talks_without_end_ends_at_its_deadline() {
         let dir = tempfile::tempdir().unwrap();

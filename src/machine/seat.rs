@@ -24,9 +24,9 @@ pub struct Size {
 pub struct Streams {
     /// What is typed. When it ends, the console is only shown.
     pub input: Receiver<Vec<u8>>,
-    /// What is shown. When nobody receives any more, the user is gone.
+    /// What is shown. When the receiver is dropped, the user is gone.
     pub output: Sender<Vec<u8>>,
-    /// Whether ctrl-] in the input is the user's word to us; else it is the guest's, as every other byte.
+    /// Whether ctrl-] in the input is a command to us. Otherwise it goes to the guest, like every other byte.
     pub escape: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Streams {
 pub enum Left {
     /// The user typed ctrl-].
     Escaped,
-    /// Nobody receives the output.
+    /// The receiver of the output is gone.
     Unheard,
     /// The console is gone, and QEMU with it.
     Closed,
@@ -57,12 +57,12 @@ impl Console {
 
     /// Copy until there is a reason not to. Safe to cancel and to call again: nothing is lost.
     pub async fn copy(&mut self, user: &mut Streams) -> Left {
-        // Halves that hang up only when the stream does: QEMU drops what it has not read of a console that hung up.
+        // Borrowed halves do not hang up when they are dropped. They must not: QEMU drops what it has not read when the console hangs up.
         let (mut said, mut heard) = self.stream.split();
         let mut buffer = [0; 4096];
         loop {
             let listen = async {
-                // The place first: what is read must not wait here, where a cancelled call would lose it.
+                // Reserve the place before reading: bytes that waited here for a place would be lost with a cancelled call.
                 let place = user.output.reserve().await.map_err(|_| Left::Unheard)?;
                 match said.read(&mut buffer).await {
                     Ok(count @ 1..) => Ok((place, count)),

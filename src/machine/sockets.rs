@@ -1,8 +1,8 @@
 //! QEMU's sockets, bound and connected by us before QEMU starts.
 //!
-//! The listening ends are inherited by QEMU. Our connections wait in their queues, so nobody waits for a file to appear and nobody
-//! else can come first. The files stay, in a directory only we may enter, so that a kept machine can be reached after
-//! we hang up.
+//! The listening ends are inherited by QEMU. Our connections already wait in their queues, so we need not wait for a file to appear, and no
+//! other process can connect first. The files stay, in a directory only we may enter, so that a kept machine can be reached after we hang
+//! up.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -14,10 +14,11 @@ use crate::base::claim::{self, ClaimedDir};
 /// Longest path of a socket: `sun_path` of unix(7) has 108 bytes, the last one NUL.
 const PATH_BYTES: usize = 107;
 
-/// What the names of these directories begin with.
+/// The prefix of the names of these directories.
 const PREFIX: &str = "goldsmith-vm-";
 
-/// A private directory of sockets. Dropped, it disappears; that of a killed process does when the next one is made.
+/// A private directory of sockets. It is removed when this value is dropped; the one of a killed process is removed when the next one is
+/// made.
 #[derive(Debug)]
 pub(super) struct Sockets {
     dir: ClaimedDir,

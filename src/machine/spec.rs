@@ -1,4 +1,4 @@
-//! What machine is wanted, as types. Pure; `args` turns it into QEMU's words.
+//! The machine that is wanted, as types. Pure; `args` turns it into QEMU's arguments.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -64,8 +64,8 @@ impl Accelerator {
 
     /// A deadline meant for KVM, stretched for this accelerator.
     ///
-    /// TCG is 10 to 30 times slower than KVM on installer work (el7: dracut, xz, rpm scriptlets); its compute-bound share is much of
-    /// it, its waiting is none of it. Ten is the factor: a deadline is the last resort, silence is noticed long before.
+    /// TCG is 10 to 30 times slower than KVM on installer work (el7: dracut, xz, rpm scriptlets); but only the part of that work that
+    /// computes gets slower, not the part that waits. The factor is ten: a deadline is the last resort, and silence is noticed long before.
     pub fn stretch(self, deadline: Duration) -> Duration {
         match self {
             Self::Kvm => deadline,
@@ -83,13 +83,13 @@ pub struct Drive {
     pub format: Format,
     /// Its name in QEMU's block graph: a letter, then letters, digits, `-`, `.`, `_`; at most 31 bytes (`BDRV node-name`).
     pub node: String,
-    /// Who may write.
+    /// Its permitted writers.
     pub access: Access,
     /// Whether what the guest discards is freed in the file.
     pub discard: bool,
     /// What happens to unwritten data when the host crashes.
     pub durability: Durability,
-    /// What the guest reads as the disk's serial number (`/dev/disk/by-id/virtio-SERIAL`), at most 20 bytes (virtio 1.1, 5.2.6).
+    /// The serial number of the disk for the guest (`/dev/disk/by-id/virtio-SERIAL`), at most 20 bytes (virtio 1.1, 5.2.6).
     pub serial: Option<String>,
 }
 
@@ -113,12 +113,12 @@ impl Drive {
     }
 }
 
-/// Who may write to a disk.
+/// The permitted writers of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// The guest. QEMU locks the file: a second writer is refused.
     ReadWrite,
-    /// Nobody. Several machines may read the file at once.
+    /// No machine. Several may read the file at once.
     ReadOnly,
 }
 
@@ -134,7 +134,7 @@ pub enum Durability {
 /// What is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Boot {
-    /// A Linux kernel that QEMU hands over: SeaBIOS runs it as a boot sector's program, OVMF as the EFI program it is, too (Linux,
+    /// A Linux kernel that QEMU hands over: SeaBIOS runs it like a boot sector, OVMF as an EFI program, which the kernel is as well (Linux,
     /// Documentation/admin-guide/efi-stub.rst), so that the guest sees the firmware.
     Kernel {
         /// The kernel (bzImage).
@@ -298,7 +298,7 @@ pub struct SpecError {
 }
 
 impl MachineSpec {
-    /// Refuse what QEMU would misunderstand instead of refusing.
+    /// Refuse what QEMU would not refuse but misunderstand.
     ///
     /// # Errors
     /// A name that is no name, too many drives, a path that is not UTF-8, a kernel command line that is cut.

@@ -1,6 +1,6 @@
-//! A visit: after its failure, a guest's console is handed to whoever sits at a terminal, until he leaves.
+//! A visit: after a guest has failed, the user gets its console on the terminal, until he leaves.
 //!
-//! What happens in a visit changes nothing of the failure, and the machine ends with it.
+//! A visit does not change the failure, and the machine ends after it.
 
 use std::any::Any;
 use std::fmt;
@@ -17,12 +17,12 @@ use crate::base::failure::Failure;
 /// For the console's last bytes.
 const LAST_BYTES: Duration = Duration::from_millis(300);
 
-/// Whoever may visit a guest that failed.
+/// A user who may visit a guest that failed.
 pub trait Visitor: fmt::Debug + Sync {
     /// The size of the terminal.
     fn size(&self) -> Size;
 
-    /// Tell `failure` and `how` to look and to leave, and take the terminal. Nothing when there is none; that has been told then.
+    /// Tell `failure` and `how` to look and to leave, and take the terminal. `None` when there is no terminal; the user has then been told.
     fn enter(&self, failure: &dyn Failure, how: &str) -> Option<Visit>;
 }
 
@@ -30,12 +30,12 @@ pub trait Visitor: fmt::Debug + Sync {
 pub struct Visit {
     /// Its keys and its screen.
     pub streams: Streams,
-    /// Dropped, the terminal is as it was.
+    /// When this is dropped, the terminal is as it was before.
     pub terminal: Box<dyn Any + Send>,
 }
 
-/// Hand the console of `machine` to `visitor`, whose failure is `failure`. `over` begins once the terminal is taken. The visit lasts until it
-/// ends, the visitor types ctrl-], or the machine ends.
+/// Hand the console of `machine`, which failed with `failure`, to `visitor`. `over` begins once the terminal is taken. The visit lasts
+/// until it ends, the visitor types ctrl-], or the machine ends.
 pub async fn visit(
     machine: &mut Machine,
     visitor: &dyn Visitor,
@@ -61,7 +61,7 @@ pub async fn visit(
             () = ended => None,
         };
         if left.is_none() {
-            // An escape means nothing now.
+            // An escape has no effect any more.
             let last = async { while console.copy(&mut visit.streams).await == Left::Escaped {} };
             let _ = timeout(LAST_BYTES, last).await;
         }

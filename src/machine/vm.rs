@@ -50,7 +50,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 const SNAPSHOT: Duration = Duration::from_secs(110);
 /// For QEMU's exit after `quit`, which writes caches back.
 const QUIT: Duration = Duration::from_secs(20);
-/// Between two looks at the counters.
+/// The time between two reads of the counters.
 const SAMPLE: Duration = Duration::from_secs(5);
 /// After a failure line: what follows (a panic's call trace) belongs to the evidence.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -65,7 +65,7 @@ const KEYS: usize = 64;
 pub struct Onlooker {
     /// The line that is not yet finished.
     pub begun: Vec<u8>,
-    /// What the console says from now on. It ends with the machine.
+    /// The output of the console from now on. It ends with the machine.
     pub heard: broadcast::Receiver<Vec<u8>>,
     /// What is typed goes here; nothing when the console was taken.
     pub typed: Option<Sender<Vec<u8>>>,
@@ -82,7 +82,7 @@ pub struct Machine {
     qmp: Qmp,
     events: UnboundedReceiver<RawEvent>,
     console: Console<OwnedReadHalf>,
-    /// Until somebody types on it.
+    /// The half to write to, until an onlooker or the user takes it.
     keyboard: Option<OwnedWriteHalf>,
     typed: Option<Sender<Vec<u8>>>,
     stderr: Lines<ChildStderr>,
@@ -91,10 +91,10 @@ pub struct Machine {
     ports: BTreeMap<String, UnixStream>,
     segment: Option<UnixDatagram>,
     sockets: Sockets,
-    /// The pause that comes with an end already told.
+    /// Whether the next pause belongs to an end that was already reported.
     pause_explained: bool,
     next_sample: Instant,
-    /// The failure that was seen; it stays, because the future that waited may have been dropped before it was told.
+    /// The failure that was seen. It is kept, because the future that waited may have been dropped before it was reported.
     failed: Option<Cause>,
 }
 
@@ -102,7 +102,7 @@ impl Machine {
     /// Start QEMU and let the guest run. `dir` is made if missing; it gets the console's log, and the evidence if the machine fails.
     ///
     /// # Errors
-    /// The spec makes no machine, QEMU is missing or refuses it, or a file cannot be made.
+    /// The spec is not valid, QEMU is missing or refuses it, or a file cannot be made.
     pub async fn launch(spec: &MachineSpec, dir: &Path) -> Result<Self, MachineError> {
         spec.check()?;
         let file = |what: &str| {
@@ -241,8 +241,8 @@ impl Machine {
         }
     }
 
-    /// The next event that is no failure, under `watch`. Named silence is told as a warning of `task`, console lines as its lines. Safe to
-    /// cancel.
+    /// The next event that is no failure, under `watch`. Named silence is reported as a warning of `task`, console lines as its lines. Safe
+    /// to cancel.
     ///
     /// # Errors
     /// The guest failed by the rules of `watch`, panicked, lost its disk, or QEMU died. Evidence is then in [`Machine::dir`].
@@ -272,8 +272,8 @@ impl Machine {
 
     /// Read the counters if it is time to, and ask `watch` whether the guest has failed, without waiting for anything to happen.
     ///
-    /// [`Machine::watched`] does this by itself. Whoever waits for it and for a port at once does it before each wait, too: on a port lines
-    /// may come without end, and each of them cancels `watched`.
+    /// [`Machine::watched`] does this by itself. A caller that waits for it and for a port at once must also call `look` before each wait:
+    /// lines may come on a port without end, and each of them cancels `watched`.
     ///
     /// # Errors
     /// As [`Machine::watched`].
@@ -308,8 +308,7 @@ impl Machine {
         MachineError::Failed { machine: self.name.clone(), cause, evidence: Box::new(evidence) }
     }
 
-    /// What the machine leaves behind for whoever looks for a cause: files in [`Machine::dir`], and the part of them worth printing. Takes
-    /// seconds at most.
+    /// What helps to find the cause of a failure: files in [`Machine::dir`], and the part of them worth printing. Takes seconds at most.
     pub async fn collect_evidence(&mut self) -> Evidence {
         let (screenshot, status) = match self.exited {
             None => evidence::ask(&mut self.qmp, &self.dir).await,
@@ -347,7 +346,7 @@ impl Machine {
         self.execute(&QueryStatus {}).await
     }
 
-    /// What the disks have done, in the order of the spec.
+    /// The counters of the disks, in the order of the spec.
     ///
     /// # Errors
     /// As [`Machine::execute`].
@@ -371,7 +370,7 @@ impl Machine {
         let snapshot = qmp::blockdev_snapshot(qmp::BlockdevSnapshot { node: node.to_owned(), overlay: overlay_node.to_owned() });
         let done = self.execute(&snapshot).await;
         if done.is_err() {
-            // Best effort: the refused node would only hold the file open.
+            // Best effort: if the node stays, it only keeps the file open.
             let _ = self.execute(&qmp::blockdev_del { node_name: overlay_node.to_owned() }).await;
         }
         done.map(|_| ())
@@ -404,7 +403,7 @@ impl Machine {
         evidence::screenshot(&mut self.qmp, path).await.map_err(fail)
     }
 
-    /// Press the power button. Whether the guest acts upon it is told by [`MachineEvent::Shutdown`].
+    /// Press the power button. [`MachineEvent::Shutdown`] shows whether the guest reacts.
     ///
     /// # Errors
     /// As [`Machine::execute`].
@@ -440,7 +439,7 @@ impl Machine {
         }
     }
 
-    /// Every end pauses the guest; only a pause without an end is news.
+    /// Every end pauses the guest, so only a pause without an end is an event.
     fn is_news(&mut self, event: &MachineEvent) -> bool {
         match event {
             MachineEvent::Stopped => !std::mem::take(&mut self.pause_explained),
@@ -473,7 +472,7 @@ impl Machine {
                 }
             }
         };
-        // The time being over is the usual end.
+        // It usually ends because the time is over.
         let _ = timeout(LAST_WORDS, listen).await;
     }
 
@@ -520,7 +519,7 @@ fn segment() -> io::Result<(UnixDatagram, OwnedFd)> {
 
 async fn get_ready(stream: UnixStream) -> Result<(Qmp, UnboundedReceiver<RawEvent>), QmpError> {
     let (mut qmp, events) = Qmp::connect(stream, INTERESTING, START).await?;
-    // QEMU accepts waiting connections in its own time; the guest must not speak before.
+    // QEMU accepts waiting connections a little later; the guest must not send before that.
     let patience = Instant::now() + START;
     while qmp.execute(&qmp::query_chardev {}, ANSWER).await?.iter().any(|line| line.filename.starts_with("disconnected:")) {
         if Instant::now() > patience {

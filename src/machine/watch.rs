@@ -27,14 +27,14 @@ const CEILING: u32 = 3;
 /// Share of one CPU below which the machine counts as idle: an idle Linux guest takes 1 to 5 % under TCG for its timers.
 const IDLE_PERCENT: u32 = 10;
 
-/// What a failed guest says, and what it means.
+/// Messages of a failed guest, with their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
-    /// What the console line contains.
+    /// A text that the console line contains.
     pub text: &'static str,
     /// The cause in our words; fits "the guest failed: …".
     pub cause: &'static str,
-    /// What the user can do.
+    /// The action for the user.
     pub remedy: &'static str,
 }
 
@@ -133,7 +133,7 @@ pub struct Limits {
 
 impl Limits {
     /// The limits of a phase that should take no more than `deadline` under KVM: three times as long while it makes progress. Silence is not
-    /// stretched: a slow guest still says something.
+    /// stretched: a slow guest still prints something.
     pub fn new(deadline: Duration, accelerator: Accelerator) -> Self {
         let deadline = accelerator.stretch(deadline);
         Self { deadline, ceiling: deadline.saturating_mul(CEILING), named: NAMED_AFTER, stalled: STALLED_AFTER }
@@ -152,7 +152,7 @@ impl Limits {
     }
 }
 
-/// What a machine has done since its start, as far as that can be read. What cannot be read proves nothing.
+/// What a machine has done since its start. A counter that cannot be read shows neither life nor progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Disk requests completed.
@@ -187,18 +187,18 @@ impl fmt::Display for Late {
     }
 }
 
-/// What the rules say.
+/// The verdict of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing to say.
+    /// Nothing to report.
     Fine,
-    /// Silent for so long; said once per silence.
+    /// Silent for this time. It is reported once per silence.
     Named(Duration),
     /// Silent for too long.
     Stalled(Duration),
     /// Out of time.
     Deadline(Late),
-    /// It said that it failed.
+    /// It reported that it failed.
     Signature(&'static Signature),
 }
 
@@ -207,14 +207,14 @@ pub enum Verdict {
 pub struct Watch {
     limits: Limits,
     begun: Instant,
-    /// What the guest is at, in a word; empty when nobody said.
+    /// The guest's phase, in a word; empty when none was entered.
     phase: String,
     /// The last progress.
     progressed: Instant,
     /// The last sign of life.
     alive: Instant,
     named: bool,
-    /// The newest counters, with when the CPU's was read; each is the last that could be read.
+    /// The last values of the counters that could be read; the CPU's with the time of reading.
     disk: Option<u64>,
     cpu: Option<(Instant, Duration)>,
     /// The unfinished line that came last.
@@ -249,7 +249,7 @@ impl Watch {
         }
     }
 
-    /// What the guest is at; empty when nobody said.
+    /// The guest's phase; empty when none was entered.
     pub fn phase(&self) -> &str {
         &self.phase
     }
@@ -260,8 +260,8 @@ impl Watch {
         self.named = false;
     }
 
-    /// A prompt came, or an unfinished line that grew. By dots alone it only tells that time goes by: Anaconda writes one a second until
-    /// it is ready, which may be never.
+    /// A prompt came, or an unfinished line that grew. A line that grows only by dots is no sign of life: Anaconda writes a dot per second
+    /// until it is ready, which may be never.
     pub fn prompt(&mut self, now: Instant, line: &str) -> Verdict {
         let more = line.strip_prefix(&*self.prompt).filter(|_| !self.prompt.is_empty());
         let only_dots = more.is_some_and(|more| more.bytes().all(|byte| byte == b'.'));
@@ -315,7 +315,7 @@ impl Watch {
         }
     }
 
-    /// How long nothing new can be said unless something happens.
+    /// How long the verdict stays the same if nothing happens.
     pub fn patience(&self, now: Instant) -> Duration {
         if self.ended.is_some() {
             return Duration::ZERO;
@@ -433,7 +433,7 @@ mod tests {
         run("cpu", 3600, &[(0, Count { disk: 0, cpu: 0 }), (50, Count { disk: 0, cpu: 6 }), (109, Ask(Fine))]);
         run("idle", 3600, &[(0, Count { disk: 5, cpu: 0 }), (50, Count { disk: 5, cpu: 5 }), (60, Ask(Named(seconds(60))))]);
         run("port", 3600, &[(50, Port), (109, Ask(Fine))]);
-        // What was read at 50 s is not news at 55 s, although nothing could be read between.
+        // The value at 55 s is that of 0 s, so it is no traffic, although nothing could be read in between.
         run("unreadable", 3600, &[(0, Disk(Some(5))), (50, Disk(None)), (55, Disk(Some(5))), (60, Ask(Named(seconds(60))))]);
     }
 
@@ -443,7 +443,7 @@ mod tests {
         run("spinning", 90, &[spins, &[(89, Ask(Fine)), (90, Ask(stuck(90, 90)))]].concat());
         let talks: Vec<_> = (0..90).flat_map(|at| [(at, Port), (at, Line("still here", Fine)), (at, Ask(Fine))]).collect();
         run("talking", 90, &[&talks, &[(90, Port), (90, Ask(stuck(90, 90)))][..]].concat());
-        // Traffic of long ago is none.
+        // Traffic of long ago does not count.
         run("stuck", 90, &[(0, Disk(Some(1))), (60, Disk(Some(2))), (80, Port), (89, Ask(Fine)), (90, Ask(stuck(90, 30)))]);
     }
 
@@ -454,7 +454,7 @@ mod tests {
         run("works and stops", 90, &[&works(200), &[(229, Ask(Fine)), (230, Ask(stuck(230, 30)))][..]].concat());
         run("phases", 90, &[(70, Enter("seal")), (90, Ask(Fine)), (99, Ask(Fine)), (100, Ask(stuck(100, 30)))]);
         run("the same phase", 90, &[(50, Enter("seal")), (70, Enter("seal")), (90, Ask(stuck(90, 40)))]);
-        // Counters that cannot be read, or that begin anew, are no progress.
+        // Counters that cannot be read, or that start again, do not count as progress.
         run("unreadable", 90, &[(0, Disk(Some(9))), (70, Disk(None)), (80, Disk(Some(9))), (90, Ask(stuck(90, 90)))]);
         run("anew", 90, &[(0, Disk(Some(9))), (80, Disk(Some(0))), (90, Ask(stuck(90, 90)))]);
         run("first look", 90, &[(80, Disk(Some(9))), (90, Ask(stuck(90, 90)))]);
@@ -478,7 +478,7 @@ mod tests {
         );
     }
 
-    /// A sleep of the patience that was told ends when there is a verdict, and not before.
+    /// A sleep for the reported patience ends when there is a verdict, and not before.
     #[test]
     fn patience_ends_where_the_next_verdict_is() {
         let start = Instant::now();

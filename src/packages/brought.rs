@@ -1,4 +1,4 @@
-//! What the files of packages bring that a recipe may name: units, programs, kernel modules.
+//! Units, programs and kernel modules among the files of packages. A recipe may name them.
 
 use std::collections::BTreeSet;
 
@@ -24,13 +24,13 @@ pub struct Brought {
     pub programs: BTreeSet<String>,
     /// Kernel modules, with `_` for `-`. What is built into a kernel is not among them.
     pub modules: BTreeSet<String>,
-    /// Repositories that have no list of files: what their packages bring is not known.
+    /// Repositories without a list of files: it is not known what their packages bring.
     #[serde(default)]
     pub unlisted: Vec<String>,
 }
 
 impl Brought {
-    /// Whether a path says anything of units, programs or modules. It has no slash at its beginning.
+    /// Whether a path is that of a unit, program or module. It has no slash at its beginning.
     pub fn counts(path: &str) -> bool {
         [&UNITS[..], &INIT_SCRIPTS, &PROGRAMS, &MODULES].iter().any(|places| below(places, path).is_some())
     }

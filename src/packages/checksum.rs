@@ -16,7 +16,7 @@ const PIECE: usize = 128 << 10;
 pub enum Checksum {
     /// SHA-1. It is no proof against an attacker, only against damage; createrepo 0.9 of the EL5 time wrote it and calls it `sha`.
     Sha1([u8; 20]),
-    /// SHA-256, which everybody writes by default.
+    /// SHA-256, the default of all writers.
     Sha256([u8; 32]),
     /// SHA-512.
     Sha512([u8; 64]),

@@ -12,7 +12,7 @@ use crate::base::text::printable;
 #[derive(Debug, thiserror::Error)]
 #[error("{index} cannot be used{}: {problem}", place(.at, .package))]
 pub struct IndexError {
-    /// What the caller calls the index: `primary.xml.gz of repository kubernetes`.
+    /// The caller's name for the index: `primary.xml.gz of repository kubernetes`.
     pub index: String,
     /// Where in the expanded text, when that is known.
     pub at: Option<At>,
@@ -31,30 +31,30 @@ pub struct At {
     pub byte: u64,
 }
 
-/// What is wrong with an index.
+/// The fault of an index.
 #[derive(Debug)]
 pub enum Problem {
-    /// Its bytes cannot be had.
+    /// Its bytes cannot be read.
     Unreadable(io::Error),
-    /// It has not as many bytes as the list of files says that names it.
+    /// It has another size than the list of files says.
     WrongSize {
         /// What the list says.
         expected: u64,
-        /// What it has; when that is more, at least.
+        /// The actual length; a lower limit if it is more.
         found: u64,
     },
     /// It is not the file that the list of files names.
     WrongDigest {
         /// What the list says.
         expected: Checksum,
-        /// What it is.
+        /// The actual checksum.
         found: Checksum,
     },
     /// It cannot be expanded.
     Damaged {
         /// How it is compressed: `gzip`.
         format: &'static str,
-        /// What the expander says.
+        /// The message of the expander.
         why: String,
     },
     /// Expanded, it is larger than it may be.
@@ -67,7 +67,7 @@ pub enum Problem {
         /// Bytes an entry may have.
         limit: u64,
     },
-    /// It does not say what it should, in words that follow a colon.
+    /// Its content is wrong; the text says how, and follows a colon.
     Malformed(String),
 }
 
@@ -76,8 +76,8 @@ pub(super) fn malformed(what: impl fmt::Display) -> Problem {
     Problem::Malformed(tamed(&what.to_string(), 300))
 }
 
-/// At most `limit` characters of `text`, which may come from a file and be as long as an entry may be, and none that a terminal acts upon:
-/// each is shown as one, so that an escape sequence cannot take the words behind it along.
+/// At most `limit` characters of `text`, which may come from a file and be as long as an entry. Each control character is replaced, so that
+/// an escape sequence cannot hide the words after it.
 fn tamed(text: &str, limit: usize) -> String {
     let mut tamed: String = text.chars().take(limit).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     if text.chars().nth(limit).is_some() {

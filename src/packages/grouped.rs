@@ -1,4 +1,4 @@
-//! Values by name in one array: an allocation of its own for each of 150,000 names takes longer than filling it.
+//! Values by name in one array. A separate allocation for each of 150,000 names would take longer than filling the array.
 
 use super::model::Name;
 

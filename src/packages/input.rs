@@ -1,7 +1,7 @@
 //! The bytes of an index: checked against their listing, expanded, bounded, and with a place for every error.
 //!
-//! An index comes from outside, so nothing about it is believed: how it is compressed is told by its first bytes and not by its name, it
-//! expands to no more than a limit, and its reader holds no more than one entry at a time.
+//! An index comes from outside, so it is not trusted: its compression is detected by its first bytes and not by its name, it expands to no
+//! more than a limit, and its reader holds no more than one entry at a time.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
@@ -19,10 +19,10 @@ const ENTRY_LIMIT: u64 = 1 << 20;
 const XZ_MEMORY: u64 = 96 << 20;
 /// log2 of the bytes of memory that expanding zstd may take; `zstd -19` asks for 8 MiB.
 const ZSTD_WINDOW_LOG: u32 = 26;
-/// Bytes that tell every format.
+/// The number of bytes that are enough to recognise every format.
 const LONGEST_MAGIC: u64 = 6;
 
-/// What an index must be, as the list of files says that it stands in.
+/// The checksum and size that the list of files gives for an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
     /// Of the file as it is, before it is expanded.
@@ -38,7 +38,7 @@ pub struct Input<'a> {
     source: Source<'a>,
     limit: u64,
     piece: Box<[u8]>,
-    /// What of `piece` is there and not yet consumed.
+    /// The part of `piece` that is not consumed yet.
     start: usize,
     end: usize,
     /// Bytes before `piece`.
@@ -48,7 +48,7 @@ pub struct Input<'a> {
     counted: usize,
     /// Where the entry begins that is being read.
     entry: At,
-    /// What a reader was told by an `io::Error`.
+    /// The problem behind an `io::Error` that a reader was given.
     problem: Option<Problem>,
 }
 
@@ -82,7 +82,7 @@ impl Read for Raw<'_> {
 }
 
 impl Raw<'_> {
-    /// Read on to the end, or until there is too much, and say what is wrong with the whole.
+    /// Read on to the end, or until there is too much, and return the fault of the whole file.
     fn verdict(&mut self) -> Result<(), Problem> {
         let Some(listed) = self.listed else { return Ok(()) };
         let expected = listed.size.unwrap_or(self.count.max(LARGEST));
@@ -145,7 +145,7 @@ impl<'a> Source<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Read `reader`, which errors call `name`. It must be as `listed` says, and expand to no more than `limit` bytes and 1 GiB.
+    /// Read `reader`, whose name in errors is `name`. It must be as `listed` says, and expand to no more than `limit` bytes and 1 GiB.
     ///
     /// # Errors
     /// It cannot be read, or does not begin as its compression does.
@@ -173,7 +173,7 @@ impl<'a> Input<'a> {
         self.entry = At { line: self.lines + 1, byte: self.byte() };
     }
 
-    /// Read to the end and check the whole against its listing.
+    /// Read to the end and compare the whole file with its listing.
     ///
     /// # Errors
     /// It is not as listed, or cannot be read to its end.
@@ -181,7 +181,7 @@ impl<'a> Input<'a> {
         self.pieces(&mut |_| ())
     }
 
-    /// Hand the expanded bytes to `each`, piece by piece to the end, and check the whole against its listing.
+    /// Pass the expanded bytes to `each`, piece by piece to the end, and compare the whole file with its listing.
     ///
     /// # Errors
     /// It is not as listed, or cannot be read to its end.
@@ -202,8 +202,7 @@ impl<'a> Input<'a> {
         self.source.raw().verdict().map_err(|problem| IndexError::whole(&self.name, problem))
     }
 
-    /// The error that `problem` of `package`, met in this entry, amounts to. When the bytes are not the listed ones at all, that is what
-    /// is wrong.
+    /// The error for `problem` of `package` in this entry. If the file is not the listed one at all, the error says that instead.
     pub(super) fn error(&mut self, package: Option<String>, problem: Problem) -> IndexError {
         let problem = self.problem.take().unwrap_or(problem);
         let readable = !matches!(problem, Problem::Unreadable(_));

@@ -1,4 +1,5 @@
-//! What is installed in a system, from the package database in its root: read on this host, without rpm or dpkg, and without trusting a byte of it.
+//! The packages installed in a system, from the package database in its root. It is read on this host, without rpm or dpkg, and is not
+//! trusted.
 //!
 //! ```text
 //! /var/lib/dpkg/status, status.d/* ──────────────────────────────── dpkg ─┐
@@ -7,9 +8,9 @@
 //! Packages.db    rpm's own: SUSE ──────────┘
 //! ```
 //!
-//! Pure: the caller finds the files at [`RPM_PLACES`] and [`DPKG_STATUS`] and hands in their bytes. What a database costs is bounded by its size, which is
-//! bounded by [`DATABASE_BYTES`]; what is kept of it by [`PACKAGES`] and [`TEXT_BYTES`]. Files of packages are not kept at all: they are handed to
-//! the caller one by one.
+//! Pure: the caller finds the files at [`RPM_PLACES`] and [`DPKG_STATUS`] and passes their bytes. The work for a database is bounded by its
+//! size, which is bounded by [`DATABASE_BYTES`]; the memory by [`PACKAGES`] and [`TEXT_BYTES`]. Files of packages are not kept: they are
+//! handed to the caller one by one.
 
 mod bdb;
 mod dpkg;
@@ -44,7 +45,7 @@ pub const FILES: u64 = 10_000_000;
 const PATH_BYTES: usize = 4096;
 
 /// Where a root has its RPM database, the likeliest first; the first that is there is the one in use. Fedora and SUSE moved it to
-/// `/usr/lib/sysimage/rpm`, ostree keeps it in `/usr/share/rpm`. What a file is, its content tells.
+/// `/usr/lib/sysimage/rpm`, ostree keeps it in `/usr/share/rpm`. The format is detected by the content.
 pub const RPM_PLACES: [&str; 9] = [
     "/usr/lib/sysimage/rpm/rpmdb.sqlite",
     "/usr/lib/sysimage/rpm/Packages.db",
@@ -56,7 +57,8 @@ pub const RPM_PLACES: [&str; 9] = [
     "/usr/share/rpm/Packages.db",
     "/usr/share/rpm/Packages",
 ];
-/// What stands behind the name of a database of SQLite in that of its write-ahead log, and of its rollback journal. Both matter: see [`RpmDatabase`].
+/// The suffixes that SQLite adds to the name of a database for its write-ahead log and its rollback journal. Both matter: see
+/// [`RpmDatabase`].
 pub const SQLITE_LOG: &str = "-wal";
 /// As [`SQLITE_LOG`].
 pub const SQLITE_JOURNAL: &str = "-journal";
@@ -67,14 +69,14 @@ pub const DPKG_STATUS_DIRECTORY: &str = "/var/lib/dpkg/status.d";
 /// Where dpkg keeps lists of files.
 pub const DPKG_INFO: &str = "/var/lib/dpkg/info";
 
-/// What is installed in a system.
+/// The packages installed in a system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// How the database is kept.
     pub format: Format,
-    /// What is installed, by name, version and architecture.
+    /// The packages, by name, version and architecture.
     pub packages: Vec<Installed>,
-    /// What dpkg knows and has not, or not wholly, installed; in the same order.
+    /// Packages that dpkg knows but has not, or not wholly, installed; in the same order.
     pub others: Vec<Installed>,
     /// Packages whose entries are damaged, each as an error of its own. rpm leaves them out, too, and warns.
     pub damaged: Vec<DatabaseError>,
@@ -91,7 +93,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// As people call it.
+    /// Its name for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dpkg => "dpkg",
@@ -101,7 +103,7 @@ impl Format {
         }
     }
 
-    /// Whose versions the packages have.
+    /// The order of the packages' versions.
     pub fn scheme(self) -> Scheme {
         match self {
             Self::Dpkg => Scheme::Debian,
@@ -117,7 +119,7 @@ pub struct Installed {
     pub name: String,
     /// `[EPOCH:]VERSION[-RELEASE]`; an epoch of 0 is left out.
     pub version: String,
-    /// What it runs on: `x86_64`, `amd64`, `noarch`, `all`. rpm's pseudo packages for keys have none.
+    /// Its architecture: `x86_64`, `amd64`, `noarch`, `all`. rpm's pseudo packages for keys have none.
     pub architecture: Option<String>,
     /// RPM: the file name of the source package. dpkg: the name of the source package. None for a pseudo package.
     pub source: Option<String>,
@@ -125,15 +127,15 @@ pub struct Installed {
     pub source_version: Option<String>,
     /// Its licence, as its maker wrote it. dpkg's database has none.
     pub license: Option<String>,
-    /// Who distributes it. dpkg's database has none.
+    /// Its distributor. dpkg's database has none.
     pub vendor: Option<String>,
-    /// Who packaged it.
+    /// Its packager.
     pub maintainer: Option<String>,
     /// Its home page.
     pub url: Option<String>,
-    /// What it is, in a line.
+    /// Its summary, in one line.
     pub summary: Option<String>,
-    /// Bytes it takes, as it says; dpkg's are of whole KiB.
+    /// Bytes it takes, by its own data; sizes of dpkg are in whole KiB.
     pub installed_size: Option<u64>,
     /// When it was installed, in seconds since 1970. dpkg does not keep it.
     pub installed_at: Option<u64>,
@@ -184,7 +186,7 @@ impl State {
     }
 }
 
-/// A file of a package, as the database has it. Nothing says that the file is there, or still so.
+/// A file of a package, as the database has it. The file need not be there, and may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstalledFile<'a> {
     /// Its path from the root, absolute; it need not be UTF-8.
@@ -235,7 +237,7 @@ impl FileFlags {
     pub const DOC: Self = Self(1 << 1);
     /// The file may be missing.
     pub const MISSING_OK: Self = Self(1 << 3);
-    /// The package owns the file and does not bring it.
+    /// The package owns the file, but the file is not in it.
     pub const GHOST: Self = Self(1 << 6);
     /// A licence.
     pub const LICENSE: Self = Self(1 << 7);
@@ -262,14 +264,14 @@ pub enum FileState {
     WrongColor,
 }
 
-/// What is done with each file of each package. The package has no more than its name, version and architecture for certain.
+/// Called for each file of each package. Only name, version and architecture of the package are certainly set.
 pub type EachFile<'a> = dyn FnMut(&Installed, &InstalledFile<'_>) + 'a;
 
-/// What is done with the header of an RPM package: its number, the byte of the file where it is, and its bytes or what is wrong with them, in words that
-/// fit after "the header of package 7".
+/// Called for the header of each RPM package, with its number, the byte of the file where it is, and its bytes or what is wrong with them,
+/// in words that fit after "the header of package 7".
 type EachBlob<'a> = dyn FnMut(u32, u64, Result<&[u8], String>) -> Result<(), Fault> + 'a;
 
-/// What of the bounds is left.
+/// How much may still be kept.
 struct Budget {
     packages: usize,
     text: usize,

@@ -1,4 +1,4 @@
-//! Packages as their repositories describe them, in a form that 60,000 of them fit in.
+//! Packages as their repositories describe them, in a form that is compact enough for 60,000 of them.
 
 use std::hash::BuildHasher;
 
@@ -19,7 +19,7 @@ impl Name {
     }
 }
 
-/// All texts of a universe, one after the other: an allocation of its own for each of 150,000 takes longer than reading it.
+/// All texts of a universe, one after the other: a separate allocation for each of 150,000 would take longer than reading them.
 #[derive(Debug, Default)]
 pub struct Names {
     texts: String,
@@ -36,7 +36,7 @@ impl Names {
             return name;
         }
         let Self { texts, ends, numbers, hasher } = self;
-        // OK to unwrap: an index has at most 1 GiB (input.rs), and nobody reads four such.
+        // OK to unwrap: an index has at most 1 GiB (input.rs), and no system needs four of that size.
         let number = u32::try_from(ends.len()).expect("fewer names than bytes");
         texts.push_str(text);
         ends.push(u32::try_from(texts.len()).expect("less than 4 GiB of names"));
@@ -76,7 +76,7 @@ pub struct Relation {
     pub bound: Option<(Op, Name)>,
 }
 
-/// What a package needs: one of some relations. RPM has no alternatives, so there it is one.
+/// A need of a package: one of several relations. RPM has no alternatives, so there it is one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Need {
     /// This.
@@ -117,15 +117,15 @@ pub struct Package {
     pub arch: Name,
     /// The index into [`Universe::repositories`].
     pub repository: u16,
-    /// What it is made from, without a version, when the index tells.
+    /// Its source package, without a version, when the index names it.
     pub source: Option<Name>,
-    /// The file name of its source RPM, when the index tells.
+    /// The file name of its source RPM, when the index has it.
     pub source_file: Option<Name>,
     /// Capabilities, files of its own among them; not its own name.
     pub provides: Vec<Relation>,
-    /// What must be there beside it.
+    /// Its needs.
     pub needs: Vec<Need>,
-    /// What must not.
+    /// Its conflicts.
     pub conflicts: Vec<Relation>,
     /// Packages that it stands in for (RPM's Obsoletes).
     pub obsoletes: Vec<Relation>,
@@ -142,7 +142,7 @@ pub struct Package {
 impl Package {
     /// `required`: a system without it may not even be able to repair itself (Debian Policy, section 2.5).
     pub const REQUIRED: u8 = 0;
-    /// `important`: what anybody who knows Unix expects to find.
+    /// `important`: programs that one expects on any Unix system.
     pub const IMPORTANT: u8 = 1;
     /// `standard`: a small but not too limited system in text mode.
     pub const STANDARD: u8 = 2;
@@ -150,9 +150,9 @@ impl Package {
     pub const OPTIONAL: u8 = 3;
 }
 
-/// The file that a package is in, as its index tells.
+/// The file that a package is in, by its index.
 ///
-/// Most are never asked for, so what is written is only judged when it is.
+/// Most files are never asked for, so the texts are only parsed when one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackageFile<'a> {
     pub(super) location: &'a str,
@@ -227,7 +227,7 @@ pub struct Repository {
 /// Everything that can be installed.
 #[derive(Debug)]
 pub struct Universe {
-    /// Whose order of versions holds.
+    /// The order of versions.
     pub scheme: Scheme,
     /// All texts.
     pub names: Names,
@@ -292,7 +292,7 @@ impl Universe {
         }
     }
 
-    /// Whether a thing of version `have` (nothing: it tells none) is within `bound`.
+    /// Whether a thing of version `have` (`None`: it has none) is within `bound`.
     ///
     /// Without a version RPM takes it for within (lib/rpmds.c, `rpmdsCompare`), dpkg does not (deb-control(5), Provides).
     pub fn within(&self, have: Option<Name>, bound: Option<(Op, Name)>) -> bool {

@@ -1,4 +1,4 @@
-//! Which packages a system gets for what is asked, or why it cannot have them.
+//! Finds the packages that a system gets for a question, or why it cannot have them.
 //!
 //! ```text
 //! Question ─asked→ Choices ─greedy: as apt─────────────→ packages ─notices→ Closure
@@ -51,10 +51,10 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// The packages that `question` amounts to.
+/// The packages that answer `question`.
 ///
 /// # Errors
-/// Something is asked for that no repository has, or that cannot be there with the rest.
+/// A package that is asked for is in no repository, or cannot be installed with the rest.
 pub fn resolve(universe: &Universe, question: &Question) -> Result<Closure, Refused> {
     let mut index = Index::of(universe);
     for (pattern, number) in question.forbidden.iter().zip(0..) {
@@ -128,7 +128,7 @@ pub fn missing_files(universe: &Universe, question: &Question) -> Vec<String> {
     missing
 }
 
-/// What a question amounts to, and what of it is nowhere.
+/// The choices that a question means, and the parts of it that no repository has.
 fn meaning<'q>(index: &Index<'_>, question: &'q Question) -> (Meaning, Vec<&'q Asked>) {
     let (mut whole, mut missing) = (Meaning::default(), Vec::new());
     let mut selected = HashSet::new();
@@ -157,7 +157,7 @@ fn meaning<'q>(index: &Index<'_>, question: &'q Question) -> (Meaning, Vec<&'q A
     (whole, missing)
 }
 
-/// Who will be there in any case.
+/// The packages that will be there in any case, by [`PackageId`].
 fn settled(index: &Index<'_>, choices: &[Choice]) -> Vec<bool> {
     let mut settled = vec![false; index.universe.packages.len()];
     for choice in choices {
@@ -168,7 +168,7 @@ fn settled(index: &Index<'_>, choices: &[Choice]) -> Vec<bool> {
     settled
 }
 
-/// What the solver says.
+/// The answer of the solver.
 enum Answer {
     These(Vec<PackageId>),
     None,
@@ -191,7 +191,7 @@ fn solve(index: &Index<'_>, choices: &[Choice]) -> Answer {
     }
 }
 
-/// Ask for members of groups whose condition is there; whether there are such.
+/// Ask for members of groups whose condition is there. Returns whether there are any.
 fn add_conditional(index: &Index<'_>, packages: &[PackageId], meaning: &mut Meaning) -> bool {
     let there = |name| packages.iter().any(|id| index.universe.package(*id).name == name);
     let conditional = std::mem::take(&mut meaning.conditional);
@@ -209,7 +209,7 @@ fn shortest(index: &Index<'_>, question: &Question, choices: &[Choice]) -> Vec<R
     if !alone.is_empty() {
         return alone;
     }
-    // Leave out what makes no difference. Halves first: most does not.
+    // Leave out choices that make no difference. Halves come first, because most choices make none.
     let mut core = choices.to_vec();
     let mut step = core.len().div_ceil(2);
     loop {

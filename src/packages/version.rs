@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// Whose order of versions holds.
+/// Which program's order of versions holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// `[EPOCH:]VERSION[-RELEASE]`, compared as rpm does (rpm 4.15, rpmio/rpmvercmp.c; 4.11 of EL7 knows no `^`).

@@ -1,8 +1,8 @@
-//! What yum 3.4.3 does with a question, right or wrong: the replay of the program that installs CentOS 7.
+//! Replays what yum 3.4.3 does with a question, right or wrong. yum is the program that installs CentOS 7.
 //!
-//! The solver ([`super::solve`]) finds whether there is an answer. yum does not search: it takes the newest package of what is asked for, for
-//! each need the provider that it likes best, and never goes back. So it fails where there is an answer, and takes other packages than the
-//! solver would. This module makes the same choices in the same order:
+//! The solver ([`super::solve`]) finds whether there is an answer. yum does not search: it takes the newest package of what is asked for,
+//! and for each need the provider that it prefers, and never goes back. So it fails where there is an answer, and takes other packages than
+//! the solver would. This module makes the same choices in the same order:
 //!
 //! ```text
 //! Question ─select→ Transaction ─depsolve (providers, obsoletes)→ packages
@@ -35,17 +35,17 @@ pub use advice::{Trouble, explain, explain_upgrade};
 pub use failure::{Failed, Failure, Unmet};
 pub use upgrade::upgrade;
 
-/// What yum installs.
+/// The packages that yum installs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
     /// The packages, by their place in the universe.
     pub packages: Vec<Chosen>,
-    /// What was taken out and comes back.
+    /// Packages that were taken out and come back.
     pub notices: Vec<Notice>,
 }
 
-/// Steps that a replay may take: packages that are read, needs that are looked at, and packages that are compared for a need. The flagship with
-/// a DVD takes some ten thousand.
+/// Steps that a replay may take: packages that are read, needs that are looked at, and packages that are compared for a need. The recipe
+/// centos-7.5-docker with a DVD takes some ten thousand.
 const STEPS: u64 = 5_000_000;
 
 /// The packages that yum takes for `question`, as Anaconda asks it.
@@ -56,7 +56,7 @@ pub fn replay(universe: &Universe, question: &Question) -> Result<Replay, Failed
     replay_within(universe, question, &mut { STEPS })
 }
 
-/// The same in at most so many `steps`; what it takes of them is subtracted.
+/// As [`replay`], in at most so many `steps`. The steps that it takes are subtracted.
 fn replay_within(universe: &Universe, question: &Question, steps: &mut u64) -> Result<Replay, Failed> {
     let mut yum = Yum::new(Sack::new(universe, &question.forbidden), *steps);
     yum.select(question);
@@ -68,7 +68,7 @@ fn replay_within(universe: &Universe, question: &Question, steps: &mut u64) -> R
 }
 
 impl Yum<'_> {
-    /// What is there in the end, or what went wrong.
+    /// The packages in the end, or the failures.
     fn end(mut self) -> Result<Vec<Chosen>, Failed> {
         if self.failures.is_empty() {
             self.two_versions();
@@ -80,7 +80,7 @@ impl Yum<'_> {
             chosen.sort_by_key(|chosen| chosen.id);
             return Ok(chosen);
         }
-        // What else went wrong is certain: yum never takes a failure back.
+        // The other failures are certain: yum never takes a failure back.
         if failures.iter().any(|failure| *failure != Failure::GaveUp) {
             failures.retain(|failure| *failure != Failure::GaveUp);
         }
@@ -94,7 +94,7 @@ impl Yum<'_> {
         Err(Failed { failures, taken: transaction.packages() })
     }
 
-    /// What `question` takes out, and another package needs.
+    /// Packages that `question` takes out, and that another package needs.
     fn comes_back(&self, question: &Question) -> Vec<Notice> {
         let there = self.transaction.packages();
         let mut notices = Vec::new();

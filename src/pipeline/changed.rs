@@ -1,4 +1,4 @@
-//! What a build changes in the image that it replaces.
+//! Tells what differs from an artifact that is there: the one that a build replaces.
 
 use std::path::Path;
 use std::sync::Arc;

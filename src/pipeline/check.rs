@@ -1,4 +1,4 @@
-//! What can be known of a build before its first boot: inputs, kickstart, contradictions, and the host.
+//! Checks a build before its first boot: inputs, kickstart, contradictions, and the host.
 
 mod accounts;
 mod bundles;
@@ -35,8 +35,8 @@ use crate::sources::{self, Awaited, Fetch, Host, Resolved, Web, all_images, imag
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 pub(super) use signatures::{unverified, weak};
 
-/// Look at everything that a build of `recipe` needs that is to publish at `target`, without running a machine and without making anything
-/// there. What is wrong is a row, not an error: all of it is told at once.
+/// Check everything that a build of `recipe` for the place `target` needs, without running a machine and without writing there. A problem
+/// is a row, not an error, so all of them are reported at once.
 ///
 /// # Errors
 /// The store cannot be used.
@@ -78,7 +78,7 @@ pub async fn check(
     // A kickstart that cannot be had is told in its own rows.
     let told = preflight.rows.iter().any(|row| row.area == Area::Kickstart && row.verdict == Verdict::Wrong);
     preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
-    // Without a plan nothing is known of finished layers, and all tools of an installation are needed.
+    // Without a plan it is not known which layers are finished, so all tools of an installation are needed.
     let plan = planned.ok().flatten();
     let ahead = plan.as_ref().map_or(Ahead::ALL, |plan| Ahead::of(plan, first_to_run(&standing(store, plan))));
     let mut lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, ahead);
@@ -91,7 +91,7 @@ pub async fn check(
     Ok(preflight)
 }
 
-/// Why a build of the content `wanted` would not publish at `target`. When it is not known, an artifact there may be the one.
+/// Why a build of the content `wanted` would not publish at `target`. If the id is not known, an artifact there may be the same one.
 fn unpublishable(target: &Path, wanted: Option<Sha256Digest>, overwrite: Overwrite) -> Option<ArtifactError> {
     let id = wanted.unwrap_or_else(|| Sha256Digest::of(b"unknown"));
     match artifact::existing(target, &id) {
@@ -118,7 +118,7 @@ pub(super) async fn require_choice(recipe: &Recipe, resolved: &mut Resolved, hos
 /// The inputs that were found, and those that a build will fetch.
 fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
     let world = found.upstreams.iter().map(|upstream| {
-        // Whole, so that it can be pinned.
+        // The digest is shown in full, so that it can be pinned.
         Row::ok(Area::Sources, format!("upstream {} of {}, repomd_sha256 {}", upstream.name(), upstream.repository(), upstream.sha256()))
     });
     let pinned = found.inputs().into_iter().map(|pin| {
@@ -140,7 +140,7 @@ fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
     suites.chain(pinned).chain(world).chain(chosen).chain(debian)
 }
 
-/// What is to be fetched of chosen packages.
+/// The chosen packages that are to be fetched.
 fn still_to_fetch(awaited: Option<&Awaited>) -> String {
     awaited.map_or_else(|| "all in the store".to_owned(), ToString::to_string)
 }
@@ -214,7 +214,7 @@ async fn to_hold(recipe: &Recipe, found: &Resolved, host: Host<'_>, task: &Task)
     packages::to_hold(&archives, &forecast)
 }
 
-/// What the recipe names and no package brings. That a list of files cannot be had stands in the way of nothing.
+/// Names in the recipe that no package brings. If a list of files cannot be fetched, that is no problem for a build.
 async fn named(
     recipe: &Recipe,
     selection: Option<&Selection>,
@@ -302,7 +302,7 @@ fn kickstart(recipe: &Recipe, rows: &mut Vec<Row>) -> Option<Document> {
 }
 
 fn checks(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
-    // A kickstart of the user's own makes the settings; the recipe then has none that a check could be held against.
+    // A kickstart of the user's own makes the settings, so the recipe has none that a check could contradict.
     let found = if recipe.own_kickstart().is_some() { Vec::new() } else { impossible::impossible(recipe, forecast) };
     if found.is_empty() {
         return vec![Row::ok(Area::Checks, format!("{}, none against the recipe", counted(recipe.checks.len(), "check")))];

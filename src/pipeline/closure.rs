@@ -17,11 +17,11 @@ pub use choice::{Choosing, choose};
 pub use files::brought;
 pub use forecast::{Forecast, ForecastPackage, ForecastRefusal};
 
-/// The packages that `recipe` leads to with the inputs that were found; `selection` is what Anaconda is asked for. Nothing when they
-/// depend on what cannot be seen.
+/// The packages of `recipe` with the inputs that were found, and the choice from online repositories; `selection` is the request to
+/// Anaconda. `None` when the packages depend on something that is not known yet.
 ///
 /// # Errors
-/// An index cannot be had, or is not what it must be.
+/// An index cannot be read or fetched, or is not the listed one.
 pub async fn forecast(
     recipe: &Recipe,
     selection: Option<&Selection>,

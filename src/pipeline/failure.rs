@@ -1,4 +1,4 @@
-//! Failures of the flow itself, and what a failed build leaves.
+//! Failures of the flow itself, and the evidence that a failed build leaves.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use crate::verify::{Outcome, Report};
 
 /// Directory of the scratch directory in which machines leave their evidence.
 pub(super) const EVIDENCE: &str = "evidence";
-/// The report of a verification that was not passed.
+/// The file with the report of a verification that was not passed.
 const REPORT_FILE: &str = "report.json";
 
 /// A failed build: the failure, and the directory that keeps its evidence.
@@ -25,8 +25,8 @@ pub struct BuildFailed {
 }
 
 impl BuildFailed {
-    /// Keep what `scratch` holds of the failed run beside `target`. A failure before any machine ran leaves nothing worth keeping.
-    /// `name` and `recorder` are for its page.
+    /// Move the evidence of the failed run from `scratch` to a directory beside `target`. A failure before any machine ran leaves nothing
+    /// worth keeping. `name` and `recorder` are for its page.
     pub(super) fn keep(cause: AnyFailure, scratch: &Path, target: &Path, name: &str, recorder: &Recorder) -> Self {
         let worth = scratch.join(EVIDENCE).exists() || scratch.join(REPORT_FILE).exists();
         // A second failure, such as a disk that is still full, must not hide the first one.
@@ -92,7 +92,7 @@ impl Failure for BuildFailed {
     }
 }
 
-/// The image did not keep its promises, or that could not be found out.
+/// The image did not keep its promises, or this could not be verified.
 #[derive(Debug, thiserror::Error)]
 #[error("the image is not published: {}", summary(report))]
 pub struct Unproved {

@@ -10,8 +10,8 @@ use crate::image::export::{ExportFormat, export};
 use crate::image::{Disk, Format, FreeSpace};
 use crate::recipe::Recipe;
 
-/// Write the qcow2 `image` in each format of `recipe`, into the same directory and under the recipe's name, and tell what was written. What a
-/// receiver may not like of the image becomes a warning.
+/// Write the qcow2 `image`, which this firmware boots, in each of `formats`, into the same directory and under the artifact's `name`, and
+/// report the written files. Properties of the image that a receiver may not accept become warnings.
 ///
 /// # Errors
 /// The image cannot be read, or the host lacks space.

@@ -1,4 +1,4 @@
-//! From a recipe to its plan, and from its plan to what an installation reads: found, foreseen, verified, fetched.
+//! Checks, verifies and fetches the inputs of a plan's installation.
 
 use super::check::{self, Verdict};
 use super::jobs::Installation;
@@ -46,7 +46,8 @@ pub(super) async fn prove_packages(resolved: &mut Resolved, host: Host<'_>, even
     Ok(())
 }
 
-/// Fetch what was chosen of the online repositories: what foresees is done, the packages go together. What `install` then reads.
+/// Fetch the packages that were chosen from the online repositories. It has been checked before that they can be installed together.
+/// Returns what `install` reads.
 pub(super) async fn gather<'a>(
     install: &'a Install,
     resolved: &mut Resolved,

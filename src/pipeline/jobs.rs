@@ -1,4 +1,4 @@
-//! Has the stages execute the jobs of a plan, each on the layer before it; what the store has is taken from there.
+//! Has the stages execute the jobs of a plan, each on the layer before it. Layers that the store has are reused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,15 +23,15 @@ pub(super) enum Start<'a> {
     Above(Finished),
 }
 
-/// An installation, and what it reads.
+/// An installation, and its inputs.
 pub(super) enum Installation<'a> {
-    /// By the deploy installer, of these packages.
+    /// By the deploy installer, from these packages.
     Deploy(&'a DeployWork, DebianRepository),
     /// By Anaconda, of the medium and the bundles that were resolved.
     Anaconda(&'a AnacondaWork),
 }
 
-/// Run what is left of `plan`. The sealed layer, and what the manifest says of each stage.
+/// Run the remaining jobs of `plan`. Returns the sealed layer, and each stage's record for the manifest.
 ///
 /// # Errors
 /// A stage failed.
@@ -46,7 +46,7 @@ pub(super) async fn run(
     let run = Run { resolved, request, bench, events };
     let mut records = Vec::new();
     let (mut done, mut top) = match start {
-        // Nothing below the last finished layer is looked at: an installation is not run for a sealed layer that is there.
+        // Layers below the last finished one do not matter: the installation is not run if there is a sealed layer.
         Start::Above(Finished { jobs, layer }) => {
             records.extend(plan.jobs().take(jobs).map(|job| record(job, events.task(&*job.stage).reused(), true)));
             (jobs, layer)
@@ -76,7 +76,7 @@ fn record(job: &Job, seconds: f64, reused: bool) -> StageRecord {
     StageRecord { name: job.stage.clone(), id: job.id, reused, seconds }
 }
 
-/// What all jobs of a build have in common.
+/// The data that all jobs of a build share.
 struct Run<'a> {
     resolved: &'a Resolved,
     request: &'a Request<'a>,
@@ -97,7 +97,7 @@ impl Run<'_> {
         self.one(job, Some(base), async |dir: &Path, task: &Task| stages::seal(work, base, dir, self.bench, task).await).await
     }
 
-    /// The layer of a job that has a machine for itself: made on `base`, or found when another process has made it.
+    /// The layer of a job with its own machine: made on `base`, or found if another process has made it.
     async fn one(
         &self,
         job: &Job,
@@ -115,8 +115,8 @@ impl Run<'_> {
         }
     }
 
-    /// Run the first of `steps` and those after it that have no layer either; or find that another process has made the first. The last layer,
-    /// and a record for each.
+    /// Run the first of `steps` and those after it that have no layer either; or find that another process has made the first. Returns the
+    /// last layer, and a record for each.
     async fn provision(&self, steps: &[Planned<StepWork>], base: Layer) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
         let task = self.events.task(&*steps[0].job.stage);
         let mut vacancies = Vec::new();
@@ -145,7 +145,7 @@ impl Run<'_> {
         };
         stages::provision(&base, &pending, images.as_deref(), begin, keep, self.bench).await?;
         if let Some(images) = images {
-            // The scratch directory goes with the run; gigabytes need not stay so long.
+            // The scratch directory goes away with the run, but gigabytes should not stay that long.
             let _ = fs::remove_file(images);
         }
         Ok((top, records))
@@ -161,7 +161,7 @@ impl Run<'_> {
         Ok(Some(path))
     }
 
-    /// The job's layer, or the permission to make it. `task` tells when another process makes it.
+    /// The job's layer, or the permission to make it. `task` reports when another process makes it.
     async fn lookup(&self, job: &Job, task: Option<&Task>) -> Result<Lookup<Layer>, AnyFailure> {
         let waiting = || {
             if let Some(task) = task {
@@ -170,13 +170,14 @@ impl Run<'_> {
         };
         let found = self.request.store.lookup(&job.id, |dir: &Path| Layer::open(dir).ok(), waiting).await?;
         if matches!(found, Lookup::Miss(_)) {
-            // From here on a failure leaves evidence, if only the run's journal.
+            // From here on a failure leaves evidence, at least the run's journal.
             fs::create_dir_all(self.bench.evidence).map_err(failure::unwritable(self.bench.evidence))?;
         }
         Ok(found)
     }
 
-    /// Complete the layer in the making, which was made on `base`, and give it its name. It keeps the journal of its making, which is not published.
+    /// Complete the layer in the making, which was made on `base`, and give it its name. It keeps the journal of the build, which is not
+    /// published.
     fn finish(&self, job: &Job, vacancy: Vacancy, base: Option<&Layer>) -> Result<Layer, AnyFailure> {
         let journal = self.bench.scratch.join(EVENTS_FILE);
         fs::copy(journal, vacancy.path().join(EVENTS_FILE)).map_err(failure::unwritable(vacancy.path()))?;

@@ -1,4 +1,4 @@
-//! What the manifest says of a build.
+//! Makes the manifest of a build.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,13 +15,13 @@ use crate::recipe::Recipe;
 use crate::sources::{self, Pin, Proof, Resolved};
 use crate::verify::{Promises, Report};
 
-/// What the manifest says of the qcow2 `image`. It is read whole, and `task` tells how far that is.
+/// The manifest's record of the qcow2 `image`. The whole file is read, and `task` shows the progress.
 pub(super) async fn image_record(image: &Path, task: &Task) -> Result<ImageRecord, ImageError> {
     let virtual_bytes = Disk::open_as(image, Format::Qcow2, None)?.info().virtual_size;
     file_record(image, Format::Qcow2.name(), virtual_bytes, task).await
 }
 
-/// What the manifest says of `image`, a file of the kind `format` that holds a disk of `virtual_bytes`. It is read whole.
+/// The manifest's record of `image`, a file of the kind `format` that holds a disk of `virtual_bytes`. The whole file is read.
 pub(super) async fn file_record(image: &Path, format: &str, virtual_bytes: u64, task: &Task) -> Result<ImageRecord, ImageError> {
     let unreadable = |source| ImageError::read(image, source);
     let file = File::open(image).map_err(unreadable)?;
@@ -72,7 +72,7 @@ pub(super) async fn describe(
     }
 }
 
-/// An input, without what only this host has: apt's sources may be directories of it, and may hold passwords.
+/// An input without data of this host: apt's sources may be local directories, and may hold passwords.
 fn input(pin: Pin) -> InputRecord {
     let urls = pin.urls.iter().filter(|url| url.starts_with("http://") || url.starts_with("https://"));
     InputRecord { name: pin.name, sha256: pin.sha256, urls: urls.map(|url| sources::shown(url)).collect() }
@@ -186,7 +186,7 @@ command = { run = "test -e /etc/inline" }
         }
         names.sort();
         assert_eq!(names, ["SHA256SUMS", "build.ndjson", "lab.qcow2", "manifest.json"]);
-        // Digests stand in the place of the texts, and the checks are there to be run again.
+        // There are digests in place of the texts, but the checks are complete, so that they can be run again.
         let manifest: serde_json::Value = serde_json::from_slice(&fs::read(target.join("manifest.json")).unwrap()).unwrap();
         let inline = serde_json::json!({"from": "inline", "sha256": Sha256Digest::of(b"token-inline")});
         assert_eq!(manifest["recipe"]["files"][0]["content"], inline);

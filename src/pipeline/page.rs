@@ -1,4 +1,4 @@
-//! `report.html` of a build: what the flow knows, gathered for the page.
+//! Makes `report.html` of a build from the results of the flow.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -27,8 +27,8 @@ const SCREEN_BYTES: u64 = 4 << 20;
 /// Directories below that of the evidence that are looked into.
 const DEPTH: usize = 3;
 
-/// Write the page of a build that was proved into the directory `dir` of its artifact. A page that cannot be made costs a warning: the image is
-/// right without it.
+/// Write the page of a build that was proved into the directory `dir` of its artifact. If the page cannot be made, this is only a warning:
+/// the image does not depend on it.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -41,7 +41,7 @@ pub(super) fn write(
     events: &Events,
 ) -> io::Result<()> {
     let mut recorded = recorder.recorded().with_texts(|text| paths.hide(text));
-    // What is under way is the publishing itself.
+    // Tasks that have not ended are part of the publishing itself.
     recorded.tasks.retain(|task| task.ended.is_some());
     match published(&dir.join(&manifest.image.file), manifest, recorded, changes).and_then(|page| Ok(page.render()?)) {
         Ok(html) => atomic::write(&dir.join(PAGE_FILE), html.as_bytes()),
@@ -109,8 +109,8 @@ fn commands(image: &str) -> Vec<Command> {
     ]
 }
 
-/// Write the page of a run that failed into `dir`, which has its evidence; `report` is the file that has the checks, if there were any. As with all evidence, what cannot be written is left out: the failure is
-/// the news.
+/// Write the page of a run that failed into `dir`, which has its evidence; `report` is the file that has the checks, if there were any. As
+/// with all evidence, a file that cannot be written is left out: the failure matters more.
 pub(super) fn write_failed(dir: &Path, name: &str, cause: &AnyFailure, report: &Path, recorder: &Recorder) {
     let report = fs::read(report).ok().and_then(|json| serde_json::from_slice::<Report>(&json).ok());
     let cause = cause.get();

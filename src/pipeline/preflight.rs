@@ -1,4 +1,4 @@
-//! What would fail after the work is refused before it.
+//! Finds out whether this host has everything for a build: tools, memory, space, and a place for the artifact.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ use super::request::Request;
 pub(super) const SMALLER: &str = "--set build.memory='\"1G\"'";
 /// What every build runs.
 const TOOLS: [Tool; 2] = [Tool::QemuSystem, Tool::QemuImg];
-/// What an image takes at the least where it is published: the smallest that were made have some 200 MiB.
+/// The least space that an image takes where it is published: the smallest known ones have some 200 MiB.
 const OUTPUT_BYTES: u64 = 256 << 20;
 
 /// Make sure that the recipe's installer will read its kickstart, when it has one.
@@ -79,13 +79,13 @@ pub(super) fn require(request: &Request<'_>, resolved: &Resolved, ahead: Ahead) 
     lacks(request.recipe, Some(resolved), request.store, request.target, ahead).into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Everything that the host lacks for what is `ahead` of a build of `recipe`, which makes nothing to find it out. Of inputs that were not `resolved`
-/// nothing is counted.
+/// Everything that the host lacks for what is `ahead` of a build of `recipe`, found without writing anything. Inputs that were not
+/// `resolved` are not counted.
 pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store, target: &Path, ahead: Ahead) -> Vec<AnyFailure> {
     let mut lacks = Vec::new();
     let Ahead { installs, loads } = ahead;
     let mut look = |found: Result<(), AnyFailure>| lacks.extend(found.err());
-    // Anaconda brings its own.
+    // Anaconda brings its own tools.
     let deploys = installs && matches!(recipe.media, Media::Deploy { .. });
     let installing: &[Tool] = if deploys { &stages::INSTALL_TOOLS } else { &[] };
     // Packages from online repositories need metadata of their own.
@@ -108,7 +108,7 @@ pub(super) fn lacks(recipe: &Recipe, resolved: Option<&Resolved>, store: &Store,
     look(TooLittleMemory::refuse(recipe.build.memory, SMALLER).map_err(Into::into));
     let place = Place::require_writable(target).map_err(AnyFailure::from);
     look(place.and_then(|nearest| Ok(image::require_space(&nearest, OUTPUT_BYTES)?)));
-    // Twice: the archive that is written anew, and the layer.
+    // They are counted twice: for the new archive, and for the layer.
     let images = resolved.filter(|_| loads).map_or(0, |resolved| image_bytes(&resolved.containers).saturating_mul(2));
     let installation = match &recipe.media {
         _ if !installs => 0,

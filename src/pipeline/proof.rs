@@ -1,4 +1,4 @@
-//! The machine that proves an image, and the proof.
+//! Proves an image, on a machine of this host.
 
 use std::fs::File;
 use std::path::Path;
@@ -56,10 +56,10 @@ pub(super) fn subnet(network: &Network) -> Option<Subnet> {
     }
 }
 
-/// What the store remembers of proofs ([`Proved`] as JSON).
+/// The kind of memory for proofs ([`Proved`] as JSON).
 const PROVED: &str = "proved-1";
 
-/// A proof that was given.
+/// A remembered proof.
 #[derive(Debug, Serialize, Deserialize)]
 struct Proved {
     /// When, in the form of RFC 3339.
@@ -67,8 +67,8 @@ struct Proved {
     report: Report,
 }
 
-/// The report of an image that was just made, and has this digest. Bytes that this very program has proved before, of the same promises, by the
-/// same QEMU and on a machine of the same kind, are not booted again.
+/// The report of an image that was just made, and has this digest. If this same program has proved the same bytes before, with the same
+/// promises, the same QEMU and a machine of the same kind, the image is not booted again.
 pub(super) async fn prove_once(
     image: &Path,
     sha256: Sha256Digest,
@@ -94,7 +94,7 @@ pub(super) async fn prove_once(
     Ok(report)
 }
 
-/// All that a verdict depends on, as one digest. Nothing if that cannot be told: then no proof serves, and none is remembered.
+/// All that a verdict depends on, as one digest. `None` if it cannot be computed: then no earlier proof is used, and none is remembered.
 async fn circumstances(image: Sha256Digest, promises: &Promises, bench: &Bench<'_>) -> Option<Sha256Digest> {
     // The checks are this program's code. The link leads to it even when its file was replaced meanwhile (proc(5)).
     let program = beside(|meter| File::open("/proc/self/exe").and_then(|file| Sha256Digest::of_reader(meter.measure(file)))).await;
@@ -138,7 +138,7 @@ fn clones_differ(own: &Own) -> CheckResult {
     }
 }
 
-/// Tell how each check ended: machines read that of an image that failed, too.
+/// Tell how each check ended, also for an image that failed: programs read these events.
 pub(super) fn tell(checks: &[CheckResult], events: &Events) {
     for check in checks {
         events.check(&check.name, check.outcome.word(), &check.detail);

@@ -1,4 +1,4 @@
-//! What is published of a run's events: that it went on and what it warned of, and nothing that belongs to the builder.
+//! The part of a run's events that is published: progress and warnings, without data of the builder.
 
 use std::fs;
 use std::io::Write;
@@ -12,14 +12,14 @@ use crate::base::journal::JsonLog;
 pub struct HostPaths(Vec<(String, &'static str)>);
 
 impl HostPaths {
-    /// Hide `paths`, each behind a word: `(/home/me, "~")`. Relative ones, and /, name nothing of the host.
+    /// Hide `paths`, each behind a word: `(/home/me, "~")`. Relative paths and / are not hidden, because they tell nothing about the host.
     pub fn new(paths: impl IntoIterator<Item = (PathBuf, &'static str)>) -> Self {
         let mut known = Self::default();
         paths.into_iter().for_each(|(path, word)| known.add(&path, word));
         known
     }
 
-    /// Hide `path`, too, as it is written and as it is without links.
+    /// Hide `path` too, as it is written and with its links resolved.
     fn add(&mut self, path: &Path, word: &'static str) {
         for path in [Some(path.to_owned()), fs::canonicalize(path).ok()].into_iter().flatten() {
             let text = path.to_string_lossy().trim_end_matches('/').to_owned();
@@ -45,7 +45,7 @@ impl HostPaths {
 }
 
 /// The journal that is published as `build.ndjson`: begins, ends, progress and warnings, without paths of the host. Notes and lines of output
-/// are left out: a guest prints what it likes, tokens too.
+/// are left out: a guest may print anything, even tokens.
 #[derive(Debug)]
 pub(super) struct PublicLog<W> {
     log: JsonLog<W>,
@@ -57,7 +57,7 @@ impl<W: Write> PublicLog<W> {
         Self { log: JsonLog::new(writer), paths }
     }
 
-    /// What is published of `event`.
+    /// The published form of `event`.
     fn published(&self, event: &Event) -> Option<Event> {
         let hide = |text: &str| self.paths.hide(text);
         Some(match event {

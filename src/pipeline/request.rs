@@ -1,4 +1,4 @@
-//! What a build is given, and what comes of it.
+//! The request for a build, and its result.
 
 use std::path::Path;
 
@@ -13,22 +13,22 @@ use crate::recipe::{Media, Recipe, Supply};
 use crate::sources::{Fetch, Host, Resolved, Web, all_images};
 use crate::stages;
 
-/// A build that is wanted.
+/// A request for a build.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// What is to be built.
+    /// The recipe to build.
     pub recipe: &'a Recipe,
     /// Where layers are kept.
     pub store: &'a Store,
     /// How the network is reached.
     pub web: &'a Web,
-    /// The directory the artifact is to be.
+    /// The directory of the artifact.
     pub target: &'a Path,
-    /// What may happen to another artifact there.
+    /// The permission to replace another artifact there.
     pub overwrite: Overwrite,
     /// Directories of this host that are not named in what is published.
     pub host_paths: &'a HostPaths,
-    /// Who sits down at a machine that failed, before it ends.
+    /// The user who gets the console of a failed machine before it ends.
     pub visitor: Option<&'static dyn Visitor>,
 }
 
@@ -52,7 +52,7 @@ impl Request<'_> {
     }
 }
 
-/// How a build ended well.
+/// How a build succeeded.
 #[derive(Debug)]
 pub enum Built {
     /// It was there already.

@@ -1,11 +1,11 @@
-//! What the store has of a plan's stages.
+//! Tells which layers of a plan the store has.
 
 use crate::base::event::Events;
 use crate::cache::Store;
 use crate::plan::Plan;
 use crate::stages::Layer;
 
-/// What the store has of one stage.
+/// The state of one stage in the store.
 #[derive(Debug)]
 pub enum Standing {
     /// Its layer, which can be used.
@@ -16,7 +16,7 @@ pub enum Standing {
     Missing,
 }
 
-/// What the store has of each stage of `plan`.
+/// The state of each stage of `plan` in the store.
 pub fn standing(store: &Store, plan: &Plan) -> Vec<Standing> {
     let look = |id| match store.peek(id).map(|dir| Layer::open(&dir)) {
         Some(Ok(layer)) => Standing::Usable(layer),
@@ -26,7 +26,7 @@ pub fn standing(store: &Store, plan: &Plan) -> Vec<Standing> {
     plan.jobs().map(|job| look(&job.id)).collect()
 }
 
-/// The last layer of a plan that can be used: it stands for all below it.
+/// The last usable layer of a plan. The layers below it are not needed.
 #[derive(Debug)]
 pub(super) struct Finished {
     /// How many of the plan's jobs it stands for.
@@ -35,7 +35,7 @@ pub(super) struct Finished {
     pub(super) layer: Layer,
 }
 
-/// How many jobs of a plan, from its beginning, need not be run: a later layer that can be used stands for all below it.
+/// How many jobs of a plan, from its beginning, need not be run: with a later usable layer, those below it are not needed.
 pub fn first_to_run(standings: &[Standing]) -> usize {
     standings.iter().rposition(|standing| matches!(standing, Standing::Usable(_))).map_or(0, |last| last + 1)
 }

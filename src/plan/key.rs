@@ -1,6 +1,6 @@
-//! What stage ids are the digests of: documents that hold everything that can change a result, and nothing else.
+//! The documents whose digests are the stage ids. They hold everything that can change a result, and nothing else.
 //!
-//! Texts of the recipe (files, scripts) are in them by digest: a document is printed by `goldsmith plan --json` and may travel.
+//! Texts of the recipe (files, scripts) are in them by digest: `goldsmith plan --json` prints the documents, so they may be passed on.
 
 use serde::{Serialize, Serializer};
 
@@ -109,7 +109,7 @@ struct SealKey<'a> {
     names: Option<&'a str>,
     address: Option<&'a str>,
     resolv_conf: Option<&'a str>,
-    /// By digest: they are hashes whose salt is one store's, so that this id and those after it are, too.
+    /// By digest. The hashes have salts of one store, so this id and later ones are different in each store.
     passwords: Option<Sha256Digest>,
 }
 
@@ -121,7 +121,7 @@ struct ContentKey<'a> {
     checks: &'a [Check],
     output: &'a Output,
     summary: &'a str,
-    /// What is run of each archive of container images.
+    /// The container that is run from each archive of images.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     container_runs: Vec<Option<&'a ContainerRun>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -131,7 +131,7 @@ struct ContentKey<'a> {
     signed_with: Vec<SignedWith<'a>>,
 }
 
-/// What the packages of a repository must be signed with.
+/// The keys that the packages of a repository must be signed with.
 #[derive(Serialize)]
 struct SignedWith<'a> {
     repository: &'a str,
@@ -141,7 +141,7 @@ struct SignedWith<'a> {
 }
 
 impl<'a> SignedWith<'a> {
-    /// Of all repositories of a recipe that name keys.
+    /// The keys of all repositories of a recipe that name some.
     fn of_recipe(recipe: &'a Recipe) -> Vec<Self> {
         let mut all = Vec::new();
         for repository in &recipe.repositories {

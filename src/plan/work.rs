@@ -1,17 +1,17 @@
-//! What the stages of a plan are to do.
+//! The data with which the stages of a plan are executed.
 
 use crate::base::secret::Secret;
 use crate::installer::deploy::{FilesystemIds, Tree};
 use crate::recipe::{Disk, DockerImage, ProvisionStep};
 
-/// Raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk, what the runner brings) makes another result out of the
-/// same inputs. A test of the stages holds what they run against `tests/golden/engine.txt`, which names this number.
+/// It is raised when goldsmith's own code (the parameters of mke2fs, the layout of a disk, the runner's files) makes a different result
+/// from the same inputs. A test of the stages compares the files that they run with `tests/golden/engine.txt`, which names this number.
 pub const ENGINE: u32 = 3;
 
-/// How a system comes onto an empty disk.
+/// How a system is installed on an empty disk.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Install {
-    /// Make a tree, a disk of it, and install the boot loader.
+    /// Make a tree, make a disk from it, and install the boot loader.
     Deploy(Box<DeployWork>),
     /// Have Anaconda install.
     Anaconda(Box<AnacondaWork>),
@@ -22,7 +22,7 @@ pub enum Install {
 pub struct DeployWork {
     /// The suite.
     pub suite: String,
-    /// What makes the tree.
+    /// The data of the tree.
     pub tree: Tree,
     /// Names of its filesystems.
     pub ids: FilesystemIds,
@@ -37,7 +37,7 @@ pub struct DeployWork {
 pub struct AnacondaWork {
     /// The whole kickstart; a secret, since the user's own may hold password hashes.
     pub kickstart: Vec<u8>,
-    /// What the installer's kernel is told.
+    /// Arguments of the installer's kernel.
     pub arguments: &'static str,
     /// Ids of the recipe's repositories, in order: the directories of the volume.
     pub repositories: Vec<String>,
@@ -47,7 +47,7 @@ pub struct AnacondaWork {
     pub own_kickstart: bool,
 }
 
-/// What is done in the booted system, a layer each.
+/// A step in the booted system; each has its own layer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepWork {
     /// A provision step of the recipe.
@@ -56,10 +56,11 @@ pub enum StepWork {
     Load(Vec<DockerImage>),
 }
 
-/// What sealing puts into the image.
+/// The settings that sealing puts into the image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SealWork {
-    /// The host name and what it is called in hosts(5), as [`names`](crate::installer::hostname::names) writes them; none when the kickstart says it.
+    /// The host name and its entry in hosts(5), as [`names`](crate::installer::hostname::names) writes them; none when the kickstart sets
+    /// it.
     pub names: Option<String>,
     /// The address of `eth0`, as [`lines`](crate::installer::address::lines) writes it; none when it stays as it was installed.
     pub address: Option<String>,

@@ -1,6 +1,6 @@
 //! The rules of the audit, as a recipe's waivers name them.
 
-/// Ids of the audit's rules. A test compares them with the rules themselves, which stand in `audit`.
+/// Ids of the audit's rules. A test compares them with the rules themselves, which are in `audit`.
 pub(super) const AUDIT_RULES: [&str; 49] = [
     "machine-id",
     "second-machine-id",

@@ -15,18 +15,18 @@ pub struct ContainerImage {
     pub path: PathBuf,
     /// What it must hash to, when the recipe pins it.
     pub sha256: Option<Sha256Digest>,
-    /// What is run of it in the proof. The archive then has one image.
+    /// The container that the proof runs from it. The archive then has one image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<ContainerRun>,
-    /// Where the recipe names the archive. For people: what is in it shows when it is read.
+    /// Where the recipe names the archive. For errors about its content, which is only known when it is read.
     #[serde(skip)]
     pub at: Option<Passage>,
 }
 
-/// An image of an archive, as the archive says.
+/// An image of an archive, by the archive's own data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DockerImage {
-    /// What Docker knows it by: the digest of its configuration.
+    /// Docker's id of it: the digest of its configuration.
     pub id: Sha256Digest,
     /// Its names, each as Docker shows it: `busybox:1.36`. At least one.
     pub tags: Vec<String>,
@@ -37,7 +37,7 @@ pub struct DockerImage {
 }
 
 impl DockerImage {
-    /// What people call it.
+    /// Its name for people.
     pub fn name(&self) -> &str {
         self.tags.first().map_or("", String::as_str)
     }
@@ -48,7 +48,7 @@ impl DockerImage {
 pub struct ContainerRun {
     /// The program and its arguments; empty for the image's own.
     pub command: Vec<String>,
-    /// What its standard output must be, apart from white space at both ends.
+    /// The wanted standard output, apart from white space at both ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Everything that is wrong with a recipe, at once, in the look of rustc.
+//! All errors of a recipe at once, shown in rustc's style.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,10 +10,10 @@ use super::tree::{KeyPath, Node, Place, Source};
 use crate::base::failure::{Class, Failure, Finding};
 use crate::base::text::{counted, printable};
 
-/// How many errors are kept; beyond, they are only counted. A text of a megabyte can hold a hundred thousand.
+/// How many errors are kept; further ones are only counted. A text of a megabyte can hold a hundred thousand.
 const MAX_PROBLEMS: usize = 50;
 
-/// Everything that is wrong with a recipe.
+/// All errors of a recipe.
 #[derive(Debug)]
 pub struct Diagnostics {
     reference: String,
@@ -66,7 +66,7 @@ impl fmt::Display for Diagnostics {
 impl std::error::Error for Diagnostics {}
 
 impl Failure for Diagnostics {
-    /// [`Class::Input`] when nothing but missing files stands in the way.
+    /// [`Class::Input`] when the only errors are missing files.
     fn class(&self) -> Class {
         let all = |class| self.problems.iter().all(|problem| problem.class == class);
         if self.problems.iter().any(|problem| problem.class == Class::Bug) {
@@ -95,7 +95,7 @@ impl Failure for Diagnostics {
     }
 }
 
-/// Where a recipe says something that may turn out wrong when its inputs are looked for.
+/// The place of a value that may turn out wrong when the inputs are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passage {
     source: Source,
@@ -103,19 +103,19 @@ pub struct Passage {
 }
 
 impl Passage {
-    /// What stands at `place` of one of these texts.
+    /// The passage at `place` in one of these texts.
     pub(super) fn of(sources: &[Source], place: &Place) -> Option<Self> {
         let source = sources.get(place.source)?.clone();
         Some(Self { source, place: Place { source: 0, ..place.clone() } })
     }
 
-    /// For machines: that it is wrong, and what to do.
+    /// For machines: the error at this place, and what to do.
     pub fn finding(&self, what: &str, help: Option<String>) -> Finding {
         let problem = Problem::new(what).show(self.place.clone(), "");
         Finding { help: help.into_iter().collect(), ..problem.finding(std::slice::from_ref(&self.source)) }
     }
 
-    /// For people: the file, the line and the place in it. What is wrong is said by who shows it.
+    /// For people: the file, the line and the place in it. The caller prints the error itself.
     pub fn shown(&self) -> Vec<String> {
         let problem = Problem::new("").show(self.place.clone(), "");
         let text = Renderer::plain().render(&[problem.group(std::slice::from_ref(&self.source))]);
@@ -123,7 +123,7 @@ impl Passage {
     }
 }
 
-/// One thing that is wrong.
+/// A single error.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     class: Class,
@@ -139,7 +139,7 @@ struct Label {
 }
 
 impl Problem {
-    /// Something wrong with what the user wrote.
+    /// An error in the user's text.
     pub(super) fn new(title: impl Into<String>) -> Self {
         Self { class: Class::Usage, title: title.into(), labels: Vec::new(), help: Vec::new() }
     }
@@ -156,13 +156,13 @@ impl Problem {
         self
     }
 
-    /// What to do.
+    /// Add a remedy.
     pub(super) fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
-    /// For machines: the first place is what it is about.
+    /// For machines. The first place is the place of the error.
     fn finding(&self, sources: &[Source]) -> Finding {
         let place = self.labels.first().and_then(|label| Some((sources.get(label.place.source)?, label.place.start)));
         let place = place.map(|(source, start)| {
@@ -189,7 +189,7 @@ impl Problem {
     }
 }
 
-/// The lines of `source` that `labels` are on. Only they are handed over: the renderer scans all it is given.
+/// The lines of `source` that `labels` are on. Only these are passed on, because the renderer scans all of its input.
 fn snippet<'a>(source: &'a Source, labels: &[&'a Label], primary: bool) -> Snippet<'a, Annotation<'a>> {
     let text = source.shown.as_str();
     let line_end = |at: usize| text[at..].find('\n').map_or(text.len(), |length| at + length);
@@ -197,7 +197,7 @@ fn snippet<'a>(source: &'a Source, labels: &[&'a Label], primary: bool) -> Snipp
         .iter()
         .map(|label| {
             let start = text.floor_char_boundary(label.place.start);
-            // The first line says enough of a value that spans many.
+            // The first line is enough for a value that spans many.
             let end = text.floor_char_boundary(label.place.end).min(line_end(start)).max(start);
             (start, end)
         })
@@ -216,7 +216,7 @@ fn snippet<'a>(source: &'a Source, labels: &[&'a Label], primary: bool) -> Snipp
         .annotations(annotations.collect::<Vec<_>>())
 }
 
-/// What was found so far, and what it has spoiled.
+/// The errors so far, and the values that they have spoiled.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     problems: Vec<Problem>,
@@ -250,7 +250,7 @@ impl Findings {
         self.hidden.push(place);
     }
 
-    /// What stands at `path` is not what the user meant: judge it no more.
+    /// The value at `path` is not what the user meant: do not judge it any more.
     pub(super) fn spoil(&mut self, path: KeyPath) {
         self.spoiled.insert(path);
     }

@@ -1,9 +1,9 @@
-//! What a recipe may ask of the machine it is loaded on.
+//! The access of a recipe to the machine it is loaded on.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a recipe may ask of the machine it is loaded on.
+/// The access of a recipe to the machine it is loaded on.
 pub trait RecipeHost {
     /// All bytes of a file; `path` is absolute or relative to the working directory.
     ///

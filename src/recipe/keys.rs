@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::base::digest::Sha256Digest;
 use crate::base::fingerprint::Fingerprint;
 
-/// Where an OpenPGP key is that packages may be signed with, and which one it is.
+/// An OpenPGP key that packages may be signed with: its place, and its fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GpgKey {
@@ -29,7 +29,7 @@ pub enum GpgKey {
     Url {
         /// Where it can be fetched.
         url: String,
-        /// The primary key of what is there that counts, and the only one.
+        /// The only primary key at this URL that counts.
         fingerprint: Fingerprint,
     },
 }

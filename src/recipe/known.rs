@@ -1,4 +1,4 @@
-//! Names of suites, time zones, locales and keyboards: those that the wanted system has, and what was meant by another.
+//! Names of suites, time zones, locales and keyboards: those that the wanted system has, and the one that was probably meant by another.
 //!
 //! The lists beside this file say where they are from. Where a list is complete for the system, a name that is not in it is wrong; where
 //! the system may have more or fewer names, the name is in doubt, and `check` says so.
@@ -57,7 +57,7 @@ const SUITES: [&str; 16] = [
     "unstable",
     "rc-buggy",
 ];
-/// What a name of [`SUITES`] may have behind it (the directories of Debian's archive below `dists`).
+/// Suffixes that a name of [`SUITES`] may have (the directories of Debian's archive below `dists`).
 const SUITE_ENDINGS: [&str; 4] = ["-updates", "-backports", "-security", "-proposed-updates"];
 
 /// The system that is to have the names.
@@ -70,13 +70,13 @@ pub(super) enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// The suite whose locales and layouts the lists are.
+    /// Whether the lists of locales and layouts are for this system.
     fn is_listed(self) -> bool {
         self == Self::Debian("bookworm")
     }
 }
 
-/// What is known of a name.
+/// The judgement of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Knowledge {
     /// The system has it.
@@ -96,7 +96,7 @@ pub struct Doubt {
     pub remedy: String,
 }
 
-/// What is in doubt in `recipe`. Beside a kickstart of the user's own the settings mean nothing.
+/// The settings of `recipe` that are in doubt. With a kickstart of the user's own the settings have no effect.
 pub fn doubts(recipe: &Recipe) -> Vec<Doubt> {
     if recipe.own_kickstart().is_some() {
         return Vec::new();
@@ -126,7 +126,7 @@ fn fault(what: String, meant: Option<&str>, otherwise: &str) -> Fault {
     Fault { what, help: meant.map_or_else(|| otherwise.to_owned(), |meant| format!("did you mean `{meant}`?")) }
 }
 
-/// Whether Debian has the suite. Debian will have more of them, and so has who mirrors it, so that no name is wrong for certain.
+/// Whether Debian has the suite. Debian will get more suites, and mirrors may have others, so no name is certainly wrong.
 fn suite(target: Target<'_>) -> Knowledge {
     let Target::Debian(name) = target else { return Knowledge::Known };
     let release = SUITE_ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
@@ -137,7 +137,7 @@ fn suite(target: Target<'_>) -> Knowledge {
     Knowledge::Doubtful(fault(what, suggestion(name, SUITES), "write the release's code name, like \"bookworm\""))
 }
 
-/// The suite of Debian that is probably meant by `name`, which is none.
+/// The suite of Debian that was probably meant by `name`, which is no suite.
 pub fn likely_suite(name: &str) -> Option<&'static str> {
     suggestion(name, SUITES.into_iter().filter(|suite| *suite != name))
 }
@@ -181,13 +181,13 @@ pub(super) fn locale(name: &str, target: Target<'_>) -> Knowledge {
         Target::Debian(_) if matches!(name, "C" | "POSIX" | "C.UTF-8") => Knowledge::Known,
         _ if is_known => Knowledge::Known,
         Target::Debian(_) if target.is_listed() => Knowledge::Wrong(wrong("Debian's glibc has no locale")),
-        // Of another form, locale-gen passes it over in silence.
+        // locale-gen ignores a locale in another form without a message.
         Target::Debian(_) if same_locale(name, target).is_some() => Knowledge::Wrong(wrong("Debian's glibc has no locale")),
         _ => Knowledge::Doubtful(wrong("glibc 2.36 has no locale, and that of the system may have none:")),
     }
 }
 
-/// Whether the form is one that the system takes: Anaconda of EL 7 writes what it is given, and works with locales in UTF-8.
+/// Whether the form is one that the system takes: Anaconda of EL 7 writes the locale as it is given, and works with locales in UTF-8.
 fn fits(name: &str, target: Target<'_>) -> bool {
     target != Target::El7 || name.split('@').next().is_some_and(|base| base.ends_with(".UTF-8"))
 }
@@ -247,7 +247,7 @@ mod tests {
     const BOOKWORM: Target<'_> = Target::Debian("bookworm");
     const SID: Target<'_> = Target::Debian("sid");
 
-    /// `ok`, or the kind of judgement and what helps.
+    /// `ok`, or the kind of judgement and the help.
     fn told(knowledge: Knowledge) -> String {
         match knowledge {
             Knowledge::Known => "ok".to_owned(),

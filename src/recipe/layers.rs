@@ -1,12 +1,12 @@
 //! Lays a recipe over the one that it extends.
 //!
 //! Tables merge key by key, and lists grow: what the upper recipe lists is added to what the lower one has. Entries that are known by a name
-//! merge with the entry of the same name. `replace` takes a list or table of the lower recipe away first.
+//! merge with the entry of the same name. `replace` removes a list or table of the lower recipe first.
 
 use super::resolved::Inherited;
 use super::tree::{Entry, KeyPath, Node, Place, Value};
 
-/// The key that tells which entry of a list is meant, by the list's path.
+/// The key that identifies an entry of a list, by the list's path.
 const NAMED: [(&[&str], &str); 7] = [
     (&["repository"], "id"),
     (&["repository", "upstream"], "name"),
@@ -17,10 +17,11 @@ const NAMED: [(&[&str], &str); 7] = [
     (&["check"], "name"),
 ];
 
-/// Lists whose items are alternatives for one thing, in an order: the upper recipe's are another thing's, and take their place.
+/// Lists whose items are alternatives for one thing, in an order: the upper recipe's list is for something else, so it replaces the lower
+/// one.
 const ALTERNATIVES: [&str; 2] = ["urls", "dns"];
 
-/// Keys of which a table has one: the upper recipe's takes the place of the lower one's.
+/// Keys of which a table has only one: the upper recipe's replaces the lower one's.
 const ONE_OF: [(&[&str], &[&str]); 7] = [
     (&["repository"], &["archive", "upstream"]),
     (&["repository", "gpg_keys"], &["file", "url"]),
@@ -31,18 +32,18 @@ const ONE_OF: [(&[&str], &[&str]); 7] = [
     (&["check"], &["docker", "command", "service", "package", "file", "sysctl", "port", "swap"]),
 ];
 
-/// What a recipe says of the one it extends.
+/// The `extends` of a recipe.
 #[derive(Debug, Clone)]
 pub(super) struct Extends {
     /// The other recipe.
     pub reference: String,
     /// Where that is written.
     pub place: Place,
-    /// Lists and tables of the other recipe that are not wanted, and where that is written.
+    /// Lists and tables of the other recipe that are removed, and where that is written.
     pub replace: Vec<(KeyPath, Place)>,
 }
 
-/// Take `extends` out of a tree. One that does not fit the schema stays, for the walker to complain.
+/// Take `extends` out of a tree. A value that does not fit the schema stays, so that the walker reports it.
 pub(super) fn take_extends(tree: &mut Node) -> Option<Extends> {
     let Value::Table(table) = &mut tree.value else { return None };
     let found = read_extends(&table.get("extends")?.node)?;
@@ -73,13 +74,13 @@ fn read_extends(node: &Node) -> Option<Extends> {
     Some(Extends { reference: reference.clone(), place: place.clone(), replace })
 }
 
-/// Take what stands at `path` out of `node`, in every item of the lists on the way. Whether there was anything.
+/// Remove the value at `path` from `node`, in every item of the lists on the way. Returns whether there was any.
 pub(super) fn remove(node: &mut Node, path: &[String]) -> bool {
     let Some((step, rest)) = path.split_first() else { return false };
     match &mut node.value {
         Value::Table(table) if rest.is_empty() => table.remove(step).is_some(),
         Value::Table(table) => table.get_mut(step).is_some_and(|entry| remove(&mut entry.node, rest)),
-        // All of them, also after the first that had it.
+        // All items are searched, also after the first that had it.
         Value::Array(items) => {
             let mut found = false;
             for item in items {
@@ -98,7 +99,7 @@ pub(super) fn lay(base: &mut Node, over: Node) {
 
 fn lay_at(base: &mut Node, over: Node, path: &mut Vec<String>) {
     match (&mut base.value, over.value) {
-        // One value: a recipe that locks root is not asked about its parent's password.
+        // `system.root` counts as one value, so that a recipe which locks root does not inherit its parent's password.
         (Value::Table(_), value @ Value::Table(_)) if path.iter().eq(["system", "root"]) => base.value = value,
         (Value::Table(table), Value::Table(entries)) => {
             for (_, keys) in ONE_OF.iter().filter(|(home, _)| path.iter().eq(*home)) {
@@ -126,7 +127,7 @@ fn lay_at(base: &mut Node, over: Node, path: &mut Vec<String>) {
     base.place = over.place;
 }
 
-/// Add items to a list. One that is there already, by its name or as it is, is not there twice.
+/// Add items to a list. An item that is there already, with the same name or value, is not added twice.
 fn add(items: &mut Vec<Node>, new: Vec<Node>, path: &mut Vec<String>) {
     let key = NAMED.iter().find(|(home, _)| path.iter().eq(*home)).map(|(_, key)| *key);
     for item in new {
@@ -150,7 +151,7 @@ fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
     }
 }
 
-/// The lists of a recipe, for people: what another one gets of it when it is laid over it.
+/// The lists of a recipe, for people: a recipe that is laid over it inherits them.
 pub(super) fn lists(node: &Node) -> Vec<Inherited> {
     fn walk(node: &Node, path: &KeyPath, found: &mut Vec<Inherited>) {
         match &node.value {
@@ -166,7 +167,7 @@ pub(super) fn lists(node: &Node) -> Vec<Inherited> {
     found
 }
 
-/// What an item is called: its text, its name, or what it is about, such as `service docker`.
+/// The label of an item: its text, its name, or its subject, such as `service docker`.
 fn label(item: &Node) -> String {
     if let Value::String(text) = &item.value {
         return text.clone();

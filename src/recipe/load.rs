@@ -1,4 +1,5 @@
-//! From a reference to a recipe: read it and what it extends, lay the overrides on top, hold it against the schema, judge it.
+//! Loads a recipe from a reference: reads it and the recipes it extends, lays the overrides on top, checks it against the schema, and
+//! judges it.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -27,7 +28,7 @@ const SCHEMA: i64 = 1;
 /// `overrides` are the `path.to.key=value` of `--set`, in their order.
 ///
 /// # Errors
-/// Everything that is wrong with it, at once.
+/// All of its errors at once.
 pub fn load(reference: &str, overrides: &[String], host: &dyn RecipeHost) -> Result<Recipe, Diagnostics> {
     let mut loading = Loading { host, sources: Vec::new(), findings: Findings::default(), open: Vec::new(), inherited: Vec::new() };
     match loading.load(reference, overrides) {
@@ -103,7 +104,7 @@ impl Loading<'_> {
         self.schema(&tree);
         let Some(extends) = layers::take_extends(&mut tree) else {
             if tree.has(&KeyPath::from("extends")) {
-                // What the other recipe would have brought is not missing; the walker says what is wrong with `extends`.
+                // Keys that the other recipe would have brought are not reported as missing; the walker reports the error of `extends`.
                 ["name", "media", "system"].into_iter().for_each(|key| self.findings.spoil(KeyPath::from(key)));
             }
             return Some(tree);
@@ -157,7 +158,7 @@ impl Loading<'_> {
         }
     }
 
-    /// Every file says which format it is written in, parents too.
+    /// Every file names the format that it is written in, parents too.
     fn schema(&mut self, tree: &Node) {
         let path = KeyPath::from("schema");
         let problem = match tree.table().and_then(|table| table.get("schema")).map(|entry| &entry.node.value) {
@@ -197,7 +198,7 @@ impl Loading<'_> {
         self.put(tree, &keys, node, at(0, equals))
     }
 
-    /// Put the value of an override where its keys, which stand at `key`, lead to.
+    /// Put the value of an override at the place of its keys, which are written at `key`.
     fn put(&self, tree: &mut Node, keys: &[(String, Place)], node: Node, key: Place) -> Result<(), Problem> {
         if keys.first().is_some_and(|(key, _)| key == "extends") {
             let problem = Problem::new("`extends` cannot be overridden").show(key, "");
@@ -220,7 +221,7 @@ fn unknown(reference: &str) -> Problem {
     problem.help(format!("a file is named by a path that holds `/` or ends in `.toml`: `./{reference}`"))
 }
 
-/// A path without `.` and `..`, to tell whether two are the same file.
+/// A path without `.` and `..`, to compare whether two are the same file.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
@@ -254,7 +255,7 @@ fn unquoted_equals(text: &str) -> Option<usize> {
 }
 
 /// An override whose value is text without quotes, where a recipe takes text: `system.hostname=node`, `build.memory=4G`. `parsed` is the
-/// override as TOML, if it is that. A value that begins like a TOML string, array or table is meant as one, also when it is wrong.
+/// override as TOML, if it is that. A value that begins like a TOML string, array or table is taken as one, even if it has an error.
 fn unquoted(index: usize, text: &str, parsed: Option<&Node>) -> Option<Chain> {
     let equals = unquoted_equals(text)?;
     let value = text[equals + 1..].trim();
@@ -291,7 +292,7 @@ fn chain_of(mut node: Node, depth: usize) -> Option<Chain> {
     (!keys.is_empty()).then_some((keys, node))
 }
 
-/// The value of an override is no TOML, and no text that could stand there without quotes ([`unquoted`]).
+/// The error that the value of an override is no TOML, and no text that is allowed without quotes ([`unquoted`]).
 fn wrong_value(text: &str, equals: usize, place: Place) -> Problem {
     let (key, value) = (text[..equals].trim(), text[equals + 1..].trim());
     let problem = Problem::new(format!("the value of `{key}` is not TOML")).show(place.clone(), "");

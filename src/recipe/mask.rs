@@ -1,6 +1,7 @@
 //! Hides secrets in a recipe's text before any line of it is shown.
 //!
-//! Generous on purpose: a masked line is a nuisance, a password in a CI log is a leak. Masking keeps byte offsets and line ends.
+//! It masks too much on purpose: a masked line is a nuisance, but a password in a CI log is a leak. Masking keeps byte offsets and line
+//! ends.
 
 use super::tree::{Node, Place, Value};
 
@@ -22,7 +23,7 @@ pub(super) fn mask(text: &str, tree: Option<&Node>) -> String {
     }
     mask_credentials(text, &mut bytes);
     mask_hashes(text, &mut bytes);
-    // Stars replace whole characters only, so this is UTF-8; if it ever were not, showing nothing is right.
+    // Stars replace whole characters only, so this is UTF-8; if it ever were not, showing nothing would be right.
     String::from_utf8(bytes).unwrap_or_else(|_| " ".repeat(text.len()))
 }
 
@@ -133,7 +134,7 @@ fn mask_hashes(text: &str, bytes: &mut [u8]) {
             let is_hash = |byte: &u8| byte.is_ascii_alphanumeric() || b"./$=,-".contains(byte);
             let end = after + rest.bytes().take_while(is_hash).count();
             star(bytes, after + id + 1, end);
-            // Go on behind it: a text of nothing but hashes is to take linear time.
+            // Go on after it, so that a text of only hashes takes linear time.
             offset = end;
         }
     }

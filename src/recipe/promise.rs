@@ -1,4 +1,4 @@
-//! What a recipe promises of the finished image, and what a manifest repeats.
+//! The promises of a recipe about the finished image. The manifest repeats them.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct Check {
     pub kind: CheckKind,
 }
 
-/// Settings of a Docker daemon that `docker info` tells.
+/// Settings of a Docker daemon that `docker info` shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DockerSettings {
     /// Registries that are asked before Docker Hub.
@@ -27,7 +27,7 @@ pub struct DockerSettings {
 }
 
 impl DockerSettings {
-    /// Whether there is nothing to be told.
+    /// Whether no setting is given.
     fn say_nothing(&self) -> bool {
         *self == Self::default()
     }
@@ -47,7 +47,7 @@ pub enum CheckKind {
         cgroup_driver: Option<String>,
         /// Warnings that are allowed, as substrings; any other fails the check.
         allow_warnings: Vec<String>,
-        /// What the `[docker]` table says. Manifests of before do not say.
+        /// The settings of the `[docker]` table. Older manifests do not have them.
         #[serde(default, skip_serializing_if = "DockerSettings::say_nothing")]
         settings: DockerSettings,
     },
@@ -68,7 +68,7 @@ pub enum CheckKind {
         enabled: Option<bool>,
         /// Whether it must be active once the boot is over.
         active: Option<bool>,
-        /// It ends until something sets it up, and systemd must start it again each time. Manifests of before do not say.
+        /// Until something sets it up, it ends again and again, and systemd must start it each time. Older manifests do not have this.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         restarting: bool,
     },
@@ -89,11 +89,11 @@ pub enum CheckKind {
         exists: bool,
         /// What it must contain.
         contains: Option<String>,
-        /// What it must hash to.
+        /// The required digest.
         sha256: Option<Sha256Digest>,
         /// Its permission bits.
         mode: Option<u32>,
-        /// Its `user:group`. Manifests of before do not say.
+        /// Whose it is. Older manifests do not have this.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<String>,
     },
@@ -104,7 +104,7 @@ pub enum CheckKind {
         /// Its value, white space folded.
         value: String,
     },
-    /// A TCP port of the guest.
+    /// A port of the guest.
     Port {
         /// Its number.
         port: u16,

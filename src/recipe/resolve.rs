@@ -1,7 +1,8 @@
-//! From a recipe as written to a recipe that cannot be wrong: every value is spelled right, none contradicts another, every file it needs is read.
+//! Resolves a recipe as written to a checked recipe: every value is spelled right, none contradicts another, and every file it needs is
+//! read.
 //!
-//! The types fit already. Each function takes a written part and its path, tells the [`judge::Judge`] what is wrong, and gives the resolved part,
-//! with anything in the place of what is wrong: once there is an error, the result is thrown away.
+//! The types have been checked before. Each function takes a written part and its path, reports errors to the [`judge::Judge`], and returns
+//! the resolved part. In place of a wrong value it may return anything, because with an error the result is thrown away.
 
 mod checks;
 mod containers;

@@ -1,8 +1,7 @@
-//! A recipe as resolved: types that cannot be wrong.
+//! A resolved recipe. Its values have been checked.
 //!
-//! Everything here has been checked against everything else; later modules never ask whether a field makes sense.
-//! Serialised, a [`Recipe`] is what the manifest shows (see `shown`), and its parts are what stage keys are made of. Passwords are absent from
-//! both, see [`Password`].
+//! Everything here has been checked, also for contradictions; later modules need not check again. A [`Recipe`] is serialised for the
+//! manifest (see `shown`), and its parts for stage keys. Passwords are absent from both, see [`Password`].
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -20,8 +19,8 @@ pub use crate::hardware::{Firmware, OutputFormat, TableKind};
 
 /// The wanted image.
 ///
-/// Beside a kickstart of the user's own ([`Recipe::own_kickstart`]), the settings that the kickstart makes are defaults that mean nothing,
-/// and are absent when serialised: `kernel`, `packages`, `services`, `users`, `files`, all of `system` but `network`, all of `disk` but
+/// Beside a kickstart of the user's own ([`Recipe::own_kickstart`]), the settings that the kickstart makes are defaults without a meaning,
+/// and are absent when serialised: `interfaces`, `kernel`, `packages`, `services`, `groups`, `users`, `files`, `authorities`, all of `system` but `network`, all of `disk` but
 /// `size` and `firmware`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
@@ -57,7 +56,7 @@ pub struct Recipe {
     pub container_images: Vec<ContainerImage>,
     /// Promises verified on the finished image.
     pub checks: Vec<Check>,
-    /// What the audit would refuse and is meant to be in the image.
+    /// Findings that the audit would refuse but that are meant to be in the image.
     pub waivers: Vec<Waiver>,
     /// Whether two copies of the finished image are booted and compared.
     pub clones: bool,
@@ -65,16 +64,16 @@ pub struct Recipe {
     pub output: Output,
     /// The lists of the recipe that this one extends, which it adds to. For people: they stand in the fields above.
     pub inherited: Vec<Inherited>,
-    /// Where it names the suite, when it does. For people: whether a mirror has the suite shows when it is asked.
+    /// The place where it names the suite, if it does. For errors: only the mirror can tell whether it has the suite.
     pub suite_at: Option<Passage>,
 }
 
-/// A list that a recipe has of the one it extends.
+/// A list that a recipe inherits from the one it extends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inherited {
     /// Its dotted path: `packages.install`.
     pub list: String,
-    /// What its items are called.
+    /// The labels of its items.
     pub items: Vec<String>,
 }
 
@@ -129,7 +128,7 @@ pub struct FileSource {
     /// Where it is on the host: absolute, or relative to the working directory. Not part of any key.
     #[serde(skip)]
     pub path: Option<PathBuf>,
-    /// Where it can be had, in order of preference.
+    /// Where it can be fetched, in order of preference.
     pub urls: Vec<String>,
     /// What it must hash to, when the recipe pins it.
     pub sha256: Option<Sha256Digest>,
@@ -146,7 +145,7 @@ pub struct Repository {
     /// How it stays in the image, when it does.
     #[serde(flatten)]
     pub kept: Option<Kept>,
-    /// What the packages of its archive must be signed with; empty when that does not matter. Those of its upstreams are said there.
+    /// Keys that the packages of its archive must be signed with; empty when they need no signature. Its upstreams have their own keys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gpg_keys: Vec<GpgKey>,
 }
@@ -154,18 +153,18 @@ pub struct Repository {
 /// An online repository of Debian packages.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AptRepository {
-    /// What people call it: `docker`.
+    /// Its name for people: `docker`.
     pub id: String,
     /// Its place among the recipe's repositories: `repository.0`.
     #[serde(skip)]
     pub key: String,
-    /// Where the directory is that holds `dists`, without a `/` at its end. Nobody on the way to it can change what it gives: it is signed.
+    /// Where the directory is that holds `dists`, without a `/` at its end. It may be http, because its content is signed.
     pub url: String,
     /// The suite below `dists`.
     pub suite: String,
     /// Components of the suite; at least one.
     pub components: Vec<String>,
-    /// What its index must be signed with; at least one.
+    /// Keys that its index must be signed with; at least one.
     pub gpg_keys: Vec<GpgKey>,
 }
 
@@ -182,14 +181,14 @@ pub enum Supply {
 /// An online RPM repository.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Upstream {
-    /// What people call it, unique in the recipe: `extras`.
+    /// Its name for people, unique in the recipe: `extras`.
     pub name: String,
     /// Where the directory is that holds its `repodata`, each with a `/` at its end: mirrors of each other, in order of preference. Unless
-    /// it is pinned, nobody on the way to them can change what they give.
+    /// it is pinned, these URLs are trustworthy: their content cannot be changed on the way.
     pub urls: Vec<String>,
     /// What its `repodata/repomd.xml` must hash to, when the recipe pins it.
     pub repomd_sha256: Option<Sha256Digest>,
-    /// What its packages must be signed with; empty when that does not matter.
+    /// Keys that its packages must be signed with; empty when they need no signature.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gpg_keys: Vec<GpgKey>,
 }
@@ -254,11 +253,11 @@ pub struct Account {
     pub ssh_keys: Vec<String>,
 }
 
-/// An account's password. Serialised, it tells where the password came from and no more.
+/// An account's password. When serialised, it only tells where the password came from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Password {
-    /// No password logs in.
+    /// No password is accepted.
     Locked,
     /// Taken from an environment variable of the host.
     Env {
@@ -268,9 +267,9 @@ pub enum Password {
         #[serde(skip)]
         value: Secret,
     },
-    /// A crypt(3) hash that the wanted system understands.
+    /// Given by its hash.
     Hash {
-        /// The hash. It can be attacked offline, so it is a secret too.
+        /// The hash.
         #[serde(skip)]
         hash: Secret,
     },
@@ -476,7 +475,7 @@ pub struct ProvisionStep {
     pub script: Option<Content>,
 }
 
-/// Something that the audit would refuse and is meant to be in the image.
+/// A finding that the audit would refuse but that is meant to be in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waiver {
     /// The id of the rule.
@@ -492,8 +491,8 @@ pub struct Waiver {
 pub struct Output {
     /// How the image is compressed.
     pub compress: Compression,
-    /// What the image is published as beside the qcow2: each once, in a fixed order. Absent when there are none, so that a recipe which
-    /// does not ask for them has the id that it had before they could be asked for.
+    /// Formats in which the image is published beside the qcow2: each once, in a fixed order. Absent when there are none, so that a recipe
+    /// without them keeps the id that it had before formats were introduced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<OutputFormat>,
 }

@@ -1,8 +1,8 @@
-//! The schema of recipes, and the walk that holds a tree against it.
+//! The schema of recipes, and the walk that compares a tree with it.
 //!
 //! serde stops at the first error and, for untagged values, cannot say where it was. So the JSON Schema of the written types is boiled down to
-//! a [`Shape`], the tree is walked along it, and every unknown key, wrong type, word or number is told with its place. What does not fit is
-//! left out or stood in for, so that what remains always deserialises and can be judged further.
+//! a [`Shape`], the tree is walked along it, and every unknown key, wrong type, word or number is reported with its place. A part that does
+//! not fit is left out or replaced, so that the rest always deserialises and can be judged further.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ use super::tree::{KeyPath, Node, Place, Value};
 use super::written;
 use crate::base::text::suggestion;
 
-/// The JSON Schema (2020-12) of a recipe: `goldsmith schema`. A recipe that extends another may leave to that one what is needed.
+/// The JSON Schema (2020-12) of a recipe: `goldsmith schema`. A recipe that extends another may leave required keys to that one.
 pub fn schema() -> Json {
     let mut schema = generated(false);
     let needed = |schema: &mut Json, kept: &[&str]| match schema.get_mut("required") {
@@ -40,7 +40,7 @@ fn generated(inline: bool) -> Json {
     schema
 }
 
-/// TOML has no null; an absent key is all that an `Option` means.
+/// TOML has no null; an `Option` only means that the key may be absent.
 fn drop_null(schema: &mut Json) {
     match schema {
         Json::Object(object) => {
@@ -80,7 +80,7 @@ fn drop_null_values(default: &mut Json) {
     }
 }
 
-/// What a value may be: for each kind of TOML value, whether and how.
+/// The allowed values: for each kind of TOML value, whether it is allowed and how.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     boolean: bool,
@@ -97,7 +97,7 @@ pub(super) struct Shape {
 struct Table {
     keys: Vec<(String, Shape)>,
     required: Vec<String>,
-    /// What any other key may hold.
+    /// The shape of the values of all other keys.
     others: Option<Box<Shape>>,
 }
 
@@ -109,7 +109,7 @@ pub(super) static RECIPE: LazyLock<Shape> = LazyLock::new(|| {
 });
 
 impl Shape {
-    /// Allow what `schema` allows, too.
+    /// Also allow the values that `schema` allows.
     fn absorb(&mut self, schema: &Json) {
         for alternative in ["anyOf", "oneOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten() {
             self.absorb(alternative);
@@ -134,7 +134,7 @@ impl Shape {
         }
     }
 
-    /// What stands at `path`, when a recipe has such a key.
+    /// The shape at `path`, if a recipe has such a key.
     pub(super) fn at(&self, path: &[(String, Place)]) -> Option<&Self> {
         let Some(((step, _), rest)) = path.split_first() else { return Some(self) };
         let below = match (&self.table, &self.array) {
@@ -150,7 +150,7 @@ impl Shape {
         self.string
     }
 
-    /// Whether this may be nothing else that is written without quotes.
+    /// Whether this may be text and nothing that is written without quotes.
     pub(super) fn takes_text_alone(&self) -> bool {
         self.string && !self.boolean && self.integer.is_none()
     }
@@ -232,7 +232,7 @@ impl Table {
     }
 }
 
-/// The part of the tree that fits the schema of a recipe, with stand-ins for what is needed and does not.
+/// The part of the tree that fits the schema of a recipe, with stand-ins for required values that do not fit.
 pub(super) fn fit(tree: &Node, findings: &mut Findings) -> Json {
     let mut fitting = Fitting { tree, findings };
     fitting.value(tree, &RECIPE, &KeyPath::default()).unwrap_or_else(|| RECIPE.stand_in())
@@ -259,7 +259,7 @@ impl Fitting<'_> {
                 if words.is_empty() || words.contains(text) {
                     return Some(text.as_str().into());
                 }
-                // The word itself is not repeated: a password written for `root` ends here.
+                // The word itself is not repeated: a password that was written for `root` gets here.
                 let problem = Problem::new(format!("`{path}` must be {}", shape.wanted()));
                 let meant = suggestion(text, words.iter().map(String::as_str));
                 self.findings.at(self.tree, path, with_suggestion(problem, meant));

@@ -7,7 +7,7 @@ use super::{Content, FileEntry, FileSource, Firmware, Media, Network, ProvisionS
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
 
-/// What stands for the user's own bytes, which may be tokens and keys.
+/// A digest in place of the user's own bytes, which may be tokens and keys.
 #[derive(Serialize)]
 struct Digest {
     from: &'static str,
@@ -82,13 +82,13 @@ impl<'a> From<&'a ProvisionStep> for ToldStep<'a> {
     }
 }
 
-/// What is left of `system` beside a kickstart of the user's own.
+/// The rest of `system` beside a kickstart of the user's own.
 #[derive(Serialize)]
 struct ToldSystem<'a> {
     network: &'a Network,
 }
 
-/// What is left of `disk`.
+/// The rest of `disk`.
 #[derive(Serialize)]
 struct Machine {
     size: ByteSize,
@@ -96,8 +96,8 @@ struct Machine {
 }
 
 impl Serialize for Recipe {
-    /// Every field under its name, but those that a kickstart of the user's own decides: a default there would be a false statement. Contents
-    /// of files and scripts are told by their digests. The checks are told whole, as the manifest's promises are.
+    /// Every field under its name, but those that a kickstart of the user's own decides: a default there would be a false statement.
+    /// Contents of files and scripts are replaced by their digests. The checks are complete, like the manifest's promises.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &self.name)?;

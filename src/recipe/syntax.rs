@@ -68,7 +68,7 @@ pub(super) fn hostname(text: &str) -> Verdict {
     ensure(text.parse::<HostName>().is_ok(), text, "a host name", host_name::SPELLING)
 }
 
-/// A name of the tz database; whether the image has that zone is not known here.
+/// A name of the tz database; it is not known here whether the image has that zone.
 pub(super) fn timezone(text: &str) -> Verdict {
     let part = |part: &str| spelled(part, |byte| byte.is_ascii_alphabetic(), or_one_of(b"_+-"));
     ensure(
@@ -101,7 +101,8 @@ pub(super) fn suite(text: &str) -> Verdict {
     )
 }
 
-/// A suite or a component of an apt repository, which may lie deeper: `stable`, `bookworm/updates`. A suite that ends in `/` has no components.
+/// A suite or a component of an apt repository, which may be a deeper path: `stable`, `bookworm/updates`. A suite that ends in `/` has no
+/// components.
 pub(super) fn apt_word(text: &str) -> Verdict {
     let part = |part: &str| spelled(part, alphanumeric, or_one_of(b"-._+~"));
     ensure(
@@ -193,7 +194,7 @@ pub(super) fn host_path(text: &str) -> Verdict {
     }
 }
 
-/// A URL that can be fetched and shown: http or https, without credentials, which the manifest would publish.
+/// A URL that can be fetched and shown: http or https, without credentials, because the manifest would publish them.
 pub(super) fn url(text: &str) -> Verdict {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
@@ -212,8 +213,8 @@ pub(super) fn base_url(text: &str) -> Verdict {
     ensure(!text.contains(['?', '#']), text, "the URL of a directory", "leave out what begins with `?` or `#`")
 }
 
-/// Whether nobody between this machine and a URL's host can change what it gives: https, or http that does not leave this machine (W3C,
-/// Secure Contexts, section 3.1, "potentially trustworthy origin").
+/// Whether the content of a URL cannot be changed on the way: https, or http that does not leave this machine (W3C, Secure Contexts,
+/// section 3.1, "potentially trustworthy origin").
 pub(super) fn is_trustworthy(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return true };
     let host = rest.split('/').next().unwrap_or_default();
@@ -359,7 +360,7 @@ pub(super) fn repository_file(text: &str) -> Verdict {
     ensure(repository_id(stem).is_ok(), text, "a repository file", "write a file name that ends in `.repo`, without directories")
 }
 
-/// The name of an environment variable. Anything else may be the password itself, so it is not repeated.
+/// The name of an environment variable. Any other text may be the password itself, so it is not repeated.
 pub(super) fn variable(text: &str) -> Verdict {
     if is_variable_name(text) {
         Ok(())

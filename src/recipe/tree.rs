@@ -1,7 +1,7 @@
-//! A recipe's text as a tree in which every key and every value knows its place.
+//! A recipe's text as a tree in which every key and every value has its place.
 //!
 //! Trees of several texts (a recipe, what it extends, `--set`) are laid over one another; each value keeps its own place, so that an error
-//! points at the text that is to blame.
+//! points at the right text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,15 +11,15 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, de::Error};
 
-/// Tables and arrays within one another. The schema needs 6; the parser alone would let some thousands through, and this code recurses.
+/// Tables and arrays within one another. The schema needs 6; the parser alone would accept some thousands, and this code recurses.
 const MAX_DEPTH: usize = 32;
 
 /// A text that values come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
-    /// What people call it: the path as given, `debian-12-docker (compiled in)`, `--set`.
+    /// Its name for people: the path as given, `debian-12-docker (compiled in)`, `--set`.
     pub name: String,
-    /// The text, byte for byte as long as the real one, with secrets masked: this one may be shown.
+    /// The text with secrets masked, which may be shown. Every byte is at the same offset as in the real text.
     pub shown: String,
     /// Where relative paths written in it lead from.
     pub dir: PathBuf,
@@ -57,7 +57,7 @@ pub(super) enum Value {
     Boolean(bool),
     Array(Vec<Node>),
     Table(BTreeMap<String, Entry>),
-    /// What no key of a recipe takes, by its description: `a float`.
+    /// A kind of value that no key of a recipe takes, by its description: `a float`.
     Other(&'static str),
 }
 
@@ -176,7 +176,7 @@ impl Node {
         if let Value::Table(table) = &self.value { Some(table) } else { None }
     }
 
-    /// The best place to show for `path`: the value, the key when the value is a table, or the nearest thing above that is written.
+    /// The best place to show for `path`: the value, the key when the value is a table, or the nearest value above that is written.
     pub(super) fn place(&self, path: &KeyPath) -> Place {
         let mut node = self;
         let mut place = &self.place;
@@ -201,7 +201,7 @@ impl Node {
         place.clone()
     }
 
-    /// Whether something is written at `path`.
+    /// Whether a value is written at `path`.
     pub(super) fn has(&self, path: &KeyPath) -> bool {
         self.node(path).is_some()
     }
@@ -240,7 +240,8 @@ impl Node {
         self.place(path).source
     }
 
-    /// Put `over` where `keys` lead to, making tables on the way. The error is a sentence about a step that cannot be taken, and its index.
+    /// Put `over` at the place of `keys`, making tables on the way. The error is a sentence about a key that cannot be followed, and its
+    /// index.
     pub(super) fn set(&mut self, keys: &[(String, Place)], over: Self) -> Result<(), (usize, String)> {
         let mut node = self;
         for (index, (key, place)) in keys.iter().enumerate() {

@@ -264,7 +264,7 @@ pub(super) struct System {
     pub firewall: Option<Toggle>,
     /// How root logs in: "locked", or a table. There is no default; only a kickstart of your own says it in its place.
     pub root: Option<Root>,
-    /// The first network interface.
+    /// The first network interface, `eth0`.
     pub network: Network,
 }
 
@@ -321,7 +321,7 @@ pub(super) struct Account {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Network {
-    /// "dhcp", or an IPv4 address with its prefix length, such as "192.0.2.10/24". A fixed address is set when the image is sealed: until then,
+    /// "dhcp", "none", or an IPv4 address with its prefix length, such as "192.0.2.10/24". A fixed address is set when the image is sealed: until then,
     /// in provision steps too, the system has one that DHCP gives.
     pub address: String,
     /// Default gateway of a fixed address; none unless given.

@@ -1,4 +1,4 @@
-//! The map of a disk: what lies where, and how full it is.
+//! The map of a disk: its partitions, and how full they are.
 
 use serde::Serialize;
 
@@ -6,15 +6,15 @@ use crate::base::size::rounded;
 use crate::base::text::printable;
 use crate::image::inspect::Inspection;
 
-/// What a disk holds, for a report.
+/// The content of a disk, for a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DiskMap {
     /// The size of the disk.
     size: String,
-    /// What the file takes on the host.
+    /// The space of the file on the host.
     file: String,
     areas: Vec<Area>,
-    /// What could not be read, a sentence each.
+    /// Parts that could not be read, a sentence each.
     problems: Vec<String>,
 }
 

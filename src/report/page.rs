@@ -1,4 +1,4 @@
-//! The page: its values, and the template that makes HTML of them.
+//! The page: its values, and the template that turns them into HTML.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ use crate::base::text::{counted, printable};
 use crate::verify::{CheckResult, Outcome};
 
 const TEMPLATE: &str = include_str!("template.html");
-/// Ends with `.html`: minijinja escapes what it puts into such a template.
+/// The name ends with `.html`, so that minijinja escapes the values.
 const NAME: &str = "report.html";
 /// Packages that are listed one by one.
 const PACKAGES: usize = 30;
@@ -60,22 +60,22 @@ pub struct Page {
     pub changes: Vec<String>,
     /// What a failed build left behind.
     pub evidence: Evidence,
-    /// What to do with the image.
+    /// The next steps with the image.
     pub commands: Vec<Command>,
 }
 
-/// A failure, as people are told of it.
+/// A failure, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failed {
-    /// What failed, where and why.
+    /// The failure, its place and its reason.
     pub what: String,
-    /// What proves it, line by line.
+    /// Its evidence, line by line.
     pub evidence: Vec<String>,
-    /// What to do.
+    /// The remedy.
     pub remedy: Option<String>,
 }
 
-/// What the machines of a failed build left behind.
+/// The files of the machines of a failed build.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// Pictures.
@@ -109,14 +109,14 @@ pub struct PackageSize {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Bytes it takes, as it says; 0 when it does not say.
+    /// Its size by its own data; 0 when that is missing.
     pub bytes: u64,
 }
 
 /// A command to paste.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Command {
-    /// What it is for.
+    /// Its purpose.
     pub purpose: &'static str,
     /// The line for a shell.
     pub line: String,
@@ -160,7 +160,7 @@ impl Page {
     }
 }
 
-/// What the template sees.
+/// The values of the template.
 #[derive(Serialize)]
 struct View<'a> {
     name: String,
@@ -270,7 +270,7 @@ fn checks(checks: &[CheckResult]) -> Vec<CheckView> {
     sorted.iter().map(view).collect()
 }
 
-/// The largest packages, and what the others are together: `120 packages, 96.0 MiB`; empty without others.
+/// The largest packages, and a summary of the others: `120 packages, 96.0 MiB`; empty without others.
 fn packages(packages: &[PackageSize]) -> (Vec<PackageView>, String) {
     let mut sorted: Vec<_> = packages.iter().collect();
     sorted.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));

@@ -1,4 +1,4 @@
-//! What a report keeps of a run's events: tasks, their steps, and warnings.
+//! Records the events of a run that a report shows: tasks, their steps, and warnings.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -12,14 +12,14 @@ const ENTRIES: usize = 500;
 /// Characters of a step's name that are kept.
 const STEP_LENGTH: usize = 100;
 
-/// A listener that remembers what a report tells. Clones remember together.
+/// A listener that records the events for a report. Clones share one record.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     begun: Instant,
     recorded: Arc<Mutex<Recorded>>,
 }
 
-/// What was heard.
+/// The recorded events.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recorded {
     /// Tasks in the order they began.
@@ -28,28 +28,28 @@ pub struct Recorded {
     pub warnings: Vec<String>,
 }
 
-/// A task that was heard of.
+/// A recorded task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedTask {
     /// Its number among the events.
     pub task: u64,
-    /// What was done.
+    /// The title of the task.
     pub title: String,
     /// When it began, in seconds after the recorder was made.
     pub begun: f64,
     /// How it ended and how long it took, in seconds; none for a task that has not ended.
     pub ended: Option<(Outcome, f64)>,
-    /// What it was at, and when that began, in seconds after the recorder was made.
+    /// Its steps, and when each began, in seconds after the recorder was made.
     pub steps: Vec<(String, f64)>,
 }
 
 impl Recorder {
-    /// Begin to remember; time counts from now.
+    /// Begin to record; time counts from now.
     pub fn new() -> Self {
         Self { begun: Instant::now(), recorded: Arc::default() }
     }
 
-    /// What was heard until now.
+    /// The events so far.
     pub fn recorded(&self) -> Recorded {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -69,7 +69,7 @@ impl Listener for Recorder {
 }
 
 impl Recorded {
-    /// Remember what a report tells of `event`, which came `at` seconds after the begin.
+    /// Record `event`, which came `at` seconds after the begin, if a report shows it.
     fn hear(&mut self, event: &Event, at: f64) {
         match event {
             Event::Begin { task, title } if self.tasks.len() < ENTRIES => {

@@ -6,7 +6,7 @@ use super::recorder::{Recorded, RecordedTask};
 use crate::base::event::Outcome;
 use crate::base::text::printable;
 
-/// A part of a task that took less, in seconds, is not shown.
+/// Seconds; a part of a task that took less is not shown.
 const SHORTEST: f64 = 1.0;
 
 /// One task.
@@ -34,7 +34,7 @@ struct Bar {
 struct Part {
     title: String,
     took: String,
-    /// A system was started in a machine.
+    /// Whether a system was booted in a machine.
     is_boot: bool,
     bar: Bar,
 }
@@ -91,7 +91,7 @@ fn bar(from: f64, took: f64, total: f64) -> Bar {
 
 /// Seconds after the begin: `0:09`, `1:02:30`.
 fn clock(seconds: f64) -> String {
-    // A run of more than 2^32 seconds is told as one of that length.
+    // A run of more than 2^32 seconds is shown as one of that length.
     let whole = seconds.clamp(0.0, f64::from(u32::MAX)) as u32;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }

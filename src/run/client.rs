@@ -1,4 +1,4 @@
-//! Asking the supervisor of a machine.
+//! Requests to the supervisor of a machine.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use super::record::Place;
 use super::socket;
 use crate::machine::seat::Size;
 
-/// For a supervisor's answer, which waits for nothing.
+/// For a supervisor's answer, which comes at once.
 const ANSWER: Duration = Duration::from_secs(10);
 /// For the answer about a snapshot, which is written to the host's disk first.
 const SNAPSHOT: Duration = Duration::from_secs(120);
@@ -24,10 +24,10 @@ const SNAPSHOT: Duration = Duration::from_secs(120);
 const LISTENS: Duration = Duration::from_secs(5);
 /// After the time for an end in order, for QEMU to close its files.
 const CLOSES: Duration = Duration::from_secs(30);
-/// Between two looks.
+/// The pause between two looks.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 
-/// How the machine is; nothing when it does not run.
+/// The machine's status; `None` when it does not run.
 ///
 /// # Errors
 /// Its supervisor does not answer.
@@ -42,7 +42,7 @@ pub async fn status(place: &Place) -> Result<Option<Status>, RunError> {
     }
 }
 
-/// End the machine: in order within `seconds`, or else by its power. False when it did not run.
+/// End the machine: by an orderly shutdown within `seconds`, or else by cutting its power. False when it did not run.
 ///
 /// # Errors
 /// Its supervisor does not answer, or does not end.
@@ -95,9 +95,9 @@ pub(super) async fn snapshot(place: &Place, change: Change, name: &Name) -> Resu
 /// A command that runs in a machine.
 #[derive(Debug)]
 pub struct Command {
-    /// What it is fed with.
+    /// Its input.
     pub feed: Feed,
-    /// What is heard of it.
+    /// Its output and status.
     pub hearing: Hearing,
 }
 
@@ -109,7 +109,7 @@ pub async fn command(place: &Place, words: Vec<String>, size: Option<Size>) -> R
     opened(place, &Request::Open { words, size }).await
 }
 
-/// Have a place at the machine's console, beside others. It ends when the machine is off.
+/// Connect to the machine's console, beside others. It ends when the machine is off.
 ///
 /// # Errors
 /// The machine does not run.
@@ -126,7 +126,7 @@ async fn opened(place: &Place, request: &Request) -> Result<Command, RunError> {
     }
 }
 
-/// What a command is fed with.
+/// The input of a command.
 #[derive(Debug)]
 pub struct Feed {
     writer: OwnedWriteHalf,
@@ -144,7 +144,7 @@ impl Feed {
         Ok(())
     }
 
-    /// There will be no more of them.
+    /// End the input.
     ///
     /// # Errors
     /// As [`Feed::send`].
@@ -161,13 +161,13 @@ impl Feed {
     }
 }
 
-/// What is heard of a command.
+/// The output and status of a command.
 #[derive(Debug)]
 pub struct Hearing {
     reader: BufReader<OwnedReadHalf>,
 }
 
-/// One thing that is heard of a command.
+/// An event of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
     /// It wrote this.
@@ -246,7 +246,7 @@ async fn ask_within(
     }
 }
 
-/// That the machine does not run, and how its last run ended.
+/// The error that the machine does not run, with how its last run ended.
 pub(super) fn off(place: &Place) -> RunError {
     let how = place.ended().map(|ended| format!("{} at {}", ended.how, ended.at));
     RunError::Off { name: place.name().clone(), how }

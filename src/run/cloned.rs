@@ -1,4 +1,4 @@
-//! Copies of an image as files, each with what is its own: a directory of overlays with the image under them, or of whole images.
+//! Copies of an image as files, each with its own identity: a directory of overlays with the image under them, or of whole images.
 //!
 //! ```text
 //! DIR/base/IMAGE.qcow2    the image: a hard link where that can be, else a copy
@@ -34,7 +34,7 @@ pub use wanted::{ClonedFile, WantedFiles};
 
 /// The directory of the image under overlays.
 const BASE: &str = "base";
-/// The directory of files that are gone when all is done.
+/// The directory of temporary files.
 const WORK: &str = ".work";
 /// An overlay there that becomes a whole image.
 const OVERLAY: &str = "overlay.qcow2";
@@ -86,7 +86,7 @@ fn file_of(name: &Name) -> String {
     format!("{name}.qcow2")
 }
 
-/// Make sure that there is nothing of the name `dir`.
+/// Make sure that nothing has the name `dir`.
 ///
 /// # Errors
 /// There is.
@@ -138,13 +138,13 @@ impl Making<'_> {
         Ok(made)
     }
 
-    /// Let the image be in the directory, and give its path from there.
+    /// Put the image into the directory, and return its path from there.
     async fn bring_base(&self) -> Result<String, ImageError> {
         let name = Path::new(BASE).join(self.source.image.file_name().unwrap_or_default());
         let base = self.dir.join(&name);
         let failed = |source| ImageError::Write { path: base.clone(), source };
         fs::create_dir(self.dir.join(BASE)).map_err(failed)?;
-        // A link takes no room, and keeps the bytes when the image is built anew. Another filesystem, or one without links, needs a copy.
+        // A link takes no space, and keeps the bytes when the image is built again. Another filesystem, or one without links, needs a copy.
         if fs::hard_link(&self.source.image, &base).is_err() {
             self.copy(&base).await?;
         }

@@ -1,4 +1,4 @@
-//! Whether two machines that are made from one image are two: what must be each one's own differs.
+//! Checks that two machines made from one image are distinct: everything that must be a machine's own differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,26 +25,26 @@ use crate::machine::runner::boot_limit;
 const IDENTITY: &str = include_str!("identity.sh");
 /// Bytes of what it prints: more than any system has.
 const PRINTED_BYTES: usize = 1 << 20;
-/// What the directory of such machines begins with, below the state directory.
+/// The prefix of the directory of such machines, below the state directory.
 const PREFIX: &str = "clones-";
-/// Tries to remove it, with [`LOOK`] between them.
+/// Attempts to remove the directory, with [`LOOK`] between them.
 const REMOVALS: usize = 200;
 /// Their names, and so their host names.
 const NAMES: [&str; 2] = ["clone-1", "clone-2"];
 
-/// What one machine has. A name without a value is what should be there and is not.
+/// The identity of one machine. A name without a value is something that is missing.
 type Identity = BTreeMap<String, Option<String>>;
 
 /// One thing that must be a machine's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Own {
-    /// What it is: `machine id`.
+    /// Its name: `machine id`.
     pub name: String,
-    /// What each machine has; nothing when it has none.
+    /// The value of each machine; `None` when it has none.
     pub values: [Option<String>; 2],
 }
 
-/// How the two values of something that must be a machine's own stand to each other.
+/// How the two values of something that must be a machine's own compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Likeness<'a> {
     /// Each machine has one of its own.
@@ -56,7 +56,7 @@ pub enum Likeness<'a> {
 }
 
 impl Own {
-    /// How the values stand to each other.
+    /// How the values compare.
     pub fn likeness(&self) -> Likeness<'_> {
         match &self.values {
             [Some(one), Some(other)] if one == other => Likeness::Shared(one),
@@ -72,8 +72,8 @@ impl Own {
 }
 
 /// Boot two machines from the image or artifact at `path`, each with so much memory, and read what must be their own. They are made as `up`
-/// makes machines, with host names, and reach nothing. They live below the state directory `state` and are gone afterwards, also when this
-/// future is dropped; what a killed process left of them is removed by the next one.
+/// makes machines, with host names, and without a way to the network. They live below the state directory `state` and are removed
+/// afterwards, also when this future is dropped. The next run removes what a killed process left behind.
 ///
 /// # Errors
 /// They do not come up, do not answer, or the runner cannot be brought into the image's initramfs.
@@ -100,10 +100,10 @@ pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<
     };
     let places = make(&Machines::below(dir.path()), path, &wanted, store).await?;
     let [one, other] = &places[..] else { unreachable!("two were wanted") };
-    // As long again as a boot may take: what is paused, or hangs when it is up, is not waited for.
+    // Twice the time of a boot: a machine that is paused, or that hangs when it is up, is not waited for longer.
     let limit = boot_limit(probe().await?.accelerator) * 2;
     let answers = answers((one, other), store, limit, task).await;
-    // A thread that read the kernel of a clone which was cut off may still write it.
+    // A thread that copies the kernel of a clone that was cut off may still write.
     for _ in 0..REMOVALS {
         if fs::remove_dir_all(dir.path()).is_ok() {
             break;
@@ -134,7 +134,7 @@ async fn answers(
     }
 }
 
-/// What must be the machine's own, when its boot is over.
+/// The identity of the machine, once it has booted.
 async fn identity(place: &Place, task: &Task) -> Result<Identity, RunError> {
     let mut last = String::new();
     loop {
@@ -147,7 +147,7 @@ async fn identity(place: &Place, task: &Task) -> Result<Identity, RunError> {
                 task.step(&format!("{}: {}", place.name(), printable(&last)));
             }
             Some(status) if status.state == State::Up => break,
-            // Its supervisor has not begun, or it is paused.
+            // Its supervisor has not started yet, or the machine is paused.
             _ => {}
         }
         tokio::time::sleep(LOOK).await;
@@ -159,7 +159,7 @@ async fn identity(place: &Place, task: &Task) -> Result<Identity, RunError> {
     if ended.status == 0 { Ok(values(&String::from_utf8_lossy(&printed))) } else { Err(ended.failure(place, "sh")) }
 }
 
-/// Lines of a name, a tab and a value. An empty one is none.
+/// Parse lines of a name, a tab and a value. An empty value counts as missing.
 fn values(printed: &str) -> Identity {
     let pairs = printed.lines().filter_map(|line| line.split_once('\t'));
     pairs.map(|(name, value)| (name.to_owned(), Some(value.trim().to_owned()).filter(|value| !value.is_empty()))).collect()

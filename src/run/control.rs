@@ -1,4 +1,4 @@
-//! What is said over a machine's control socket.
+//! The protocol of a machine's control socket.
 //!
 //! ```text
 //!   client       one line of JSON: a Request        then, after Open or Console, frames: input, its end, another size
@@ -21,11 +21,11 @@ const LINE_BYTES: u64 = 4 << 20;
 /// Bytes of a frame.
 pub(super) const FRAME_BYTES: usize = 64 << 10;
 
-/// What is asked of a supervisor.
+/// A request to a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Request {
-    /// How the machine is.
+    /// Ask for the machine's status.
     Status,
     /// Run a command, on a terminal of this size or on pipes.
     Open {
@@ -34,7 +34,7 @@ pub(super) enum Request {
         /// The terminal.
         size: Option<Size>,
     },
-    /// Have a place at the console, with its frames.
+    /// Connect to the console, with frames.
     Console,
     /// Take a picture of the screen.
     Screen,
@@ -45,14 +45,14 @@ pub(super) enum Request {
         /// The snapshot's name.
         name: Name,
     },
-    /// End the machine: in order within so many seconds, or else by its power.
+    /// End the machine: by an orderly shutdown within so many seconds, or else by cutting its power.
     Stop {
         /// Seconds.
         seconds: u64,
     },
 }
 
-/// What is done to a snapshot of a machine that runs.
+/// A change of a running machine's snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Change {
@@ -62,11 +62,11 @@ pub(super) enum Change {
     Remove,
 }
 
-/// What a supervisor answers.
+/// An answer of a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Answer {
-    /// How the machine is.
+    /// The machine's status.
     Status(Status),
     /// The command is under way, or the console is there.
     Opened,
@@ -74,41 +74,41 @@ pub(super) enum Answer {
     Screen(PathBuf),
     /// It will be done.
     Done,
-    /// It will not.
+    /// It will not be done, for this reason.
     Refused(String),
 }
 
-/// How a running machine is.
+/// The status of a running machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// What it is doing.
+    /// Its state.
     pub state: State,
     /// More about that: the phase of a boot, the cause of a pause.
     pub detail: String,
     /// Process id of QEMU.
     pub qemu: Option<u32>,
-    /// Why it has no runner, when it has none: then only its console and its network reach it.
+    /// Why it has no runner, when it has none: then it can only be reached by its console and its network.
     pub unreachable: Option<String>,
 }
 
-/// What a running machine is doing.
+/// The state of a running machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Its supervisor has begun, or the guest boots.
+    /// Its supervisor has started, or the guest boots.
     Starting,
     /// The system is up.
     Up,
     /// The guest has not come up in the time that a boot may take.
     Silent,
-    /// The guest stands still.
+    /// The guest is paused.
     Paused,
-    /// It was told to end.
+    /// It was asked to end.
     Stopping,
 }
 
 impl State {
-    /// As it is shown.
+    /// The word that is shown.
     pub fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",

@@ -20,17 +20,18 @@ use super::record::Place;
 
 /// Whether the guest has a directory of that name.
 const IS_DIRECTORY: &str = "cd && [ -d \"$1\" ]";
-/// Unpack in a directory. What comes is root's, as all that a command here makes.
+/// Unpack in a directory. The files belong to root, like all files that a command here makes.
 const UNPACK: &str = "cd && cd -- \"$1\" && exec tar -xf - --no-same-owner";
-/// Pack one file or directory. A link to it is followed. Each name in the archive begins with two parts of no meaning: `./NAME`.
+/// Pack one file or directory. A link to it is followed. Each name in the archive begins with two parts that are dropped later: `./NAME`.
 const PACK: &str = r#"cd && path=$(readlink -e -- "$1") || { echo "$1: no such file or directory" >&2; exit 2; }
 [ "$path" != / ] || { echo '/: copy the directories in it, one by one' >&2; exit 2; }
 cd -- "${path%/*}/" && exec tar -cf - -- "./${path##*/}""#;
 /// tar's exit status when a file changed while it was read (GNU tar's manual, "Return Status").
 const CHANGED: i32 = 1;
 
-/// Copy files and directories of the host into a machine: into `target` if it is a directory there, else under that name. They are root's there
-/// and have the mode and time of the originals. Links in a directory stay links; those among `sources` are followed. Progress is told in bytes.
+/// Copy files and directories of the host into a machine: into `target` if it is a directory there, else under that name. They belong to
+/// root there and have the mode and time of the originals. Links in a directory stay links; those among `sources` are followed. Progress is
+/// told in bytes.
 ///
 /// # Errors
 /// A source cannot be read, several are to have one name, the machine does not run, or the guest cannot write.
@@ -43,7 +44,7 @@ pub async fn copy_in(place: &Place, sources: &[PathBuf], target: &str, progress:
     };
     let named = sources.iter().map(|source| outgoing::Named::new(source, name)).collect::<Result<Vec<_>, _>>()?;
     let (writer, mut packed) = stream::pipe();
-    // Dropped, it is not waited for: it makes nothing, and may read a slow file.
+    // If this future is dropped, the thread is not waited for: it writes no files, and may be reading a slow one.
     let packing = tokio::task::spawn_blocking(move || outgoing::pack(&named, writer));
     let (mut feed, hearing) = begin(place, &["sh", "-c", UNPACK, "sh", directory]).await?;
     let ended = tokio::select! {
@@ -51,10 +52,10 @@ pub async fn copy_in(place: &Place, sources: &[PathBuf], target: &str, progress:
         ended = hear(place, hearing, async |_| {}) => ended?,
         never = send(&mut feed, &mut packed, progress) => match never {},
     };
-    // A writer that is not done has no reader from now on.
+    // If the writer is not done, it fails now, because it has no reader.
     drop(packed);
     match joined(packing).await {
-        // The command ended first, and tells why.
+        // The command ended first, and its error tells why.
         Err(RunError::Transfer { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Err(ended.failure(place, "tar")),
         Ok(_) if ended.status != 0 => Err(ended.failure(place, "tar")),
         done => Ok(Transferred { warnings: ended.words, ..done? }),
@@ -62,7 +63,7 @@ pub async fn copy_in(place: &Place, sources: &[PathBuf], target: &str, progress:
 }
 
 /// Copy a file or directory of a machine to the new `target` on the host, whose directory must be there. The target appears whole or not at
-/// all. What is copied belongs to the user, without set-uid, set-gid and sticky bits; links in a directory are copied as they are.
+/// all. The copies belong to the user, without set-uid, set-gid and sticky bits; links in a directory are copied as they are.
 ///
 /// # Errors
 /// It is not there, the machine does not run, or the target cannot be written or is there already.
@@ -96,11 +97,11 @@ fn parts(target: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Send all that comes. The connection stays: a client that hangs up is one that has gone.
+/// Send all bytes that come. The connection stays open, because for the supervisor a client that hangs up has gone.
 async fn send(feed: &mut Feed, packed: &mut stream::Receiver, mut progress: impl FnMut(u64)) -> Infallible {
     let mut sent = 0;
     while let Some(bytes) = packed.recv().await {
-        // A command that has ended tells by its status why it reads no more.
+        // The status of a command that has ended tells why it no longer reads.
         if feed.send(&bytes).await.is_err() {
             break;
         }

@@ -29,7 +29,7 @@ const SCHEMA: u32 = 1;
 /// Endings of image files that their overlay's name leaves out.
 const ENDINGS: [&str; 3] = ["qcow2", "raw", "img"];
 
-/// An overlay that outlives its machine.
+/// An overlay that is kept after its machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// Where it is.
@@ -48,7 +48,7 @@ pub(super) struct LocalDisk {
     _lock: Option<Lock>,
 }
 
-/// A disk that lives in `dir` and goes with it.
+/// Make a disk in `dir`, which is removed with it.
 pub(super) async fn throw_away(source: &Source, dir: &Path) -> Result<LocalDisk, RunError> {
     let overlay = dir.join("disk.qcow2");
     image::create_overlay(&source.image, source.format, &overlay).await?;
@@ -68,7 +68,7 @@ pub(super) async fn kept(source: &Source) -> Result<LocalDisk, RunError> {
     Ok(LocalDisk { drive, firmware, kept: Some(Kept { overlay: files.overlay, continued: !made }), _lock: Some(lock) })
 }
 
-/// The image an overlay was made over. Another one under it, even a rebuilt one, would show through as garbage.
+/// The image an overlay was made over. Over another image, even a rebuilt one, it would show garbage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Base {
     schema: u32,
@@ -89,7 +89,7 @@ impl Base {
 }
 
 fn time(time: SystemTime) -> String {
-    // A time beyond the year 9999 does not convert; it is as good as any other that differs.
+    // A time beyond the year 9999 does not convert; any text that differs from a real time will do.
     Timestamp::try_from(time).map_or_else(|_| "unknown".to_owned(), |time| time.to_string())
 }
 
@@ -100,7 +100,7 @@ fn file_name(path: &Path) -> String {
 struct Files {
     overlay: PathBuf,
     record: PathBuf,
-    /// Path without the part that tells the files apart.
+    /// The common part of the paths of its files.
     stem: String,
 }
 
@@ -160,7 +160,7 @@ impl Files {
                 return Err(stale(format!("{} is a link to {}", file_name(kept), real.display())));
             }
         }
-        // It lies in a directory that may have come from elsewhere, as the image may.
+        // The overlay may come from elsewhere, like the image, so its chain is checked too.
         Disk::open_as(&self.overlay, image::Format::Qcow2, source.store.as_deref())?;
         let vars = self.vars(Format::Qcow2.name());
         if vars.exists() {
@@ -170,7 +170,8 @@ impl Files {
     }
 }
 
-/// The firmware's files. UEFI has variables of the machine's own, at the place `vars` gives for their format, made when they are missing.
+/// The firmware's files. For UEFI the machine has its own variables, at the place that `vars` gives for their format. They are made when
+/// they are missing.
 pub(super) fn firmware(firmware: Firmware, kept: bool, vars: impl Fn(&str) -> PathBuf) -> Result<FirmwareFiles, RunError> {
     if firmware == Firmware::Bios {
         return Ok(FirmwareFiles::Bios);

@@ -1,4 +1,4 @@
-//! Why a local machine could not be had, or failed.
+//! Why a local machine could not be started, or failed.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,10 +17,10 @@ use crate::image::ImageError;
 use crate::machine::runner::RunnerError;
 use crate::machine::{Cause, MachineError};
 
-/// Why a local machine could not be had, or failed.
+/// Why a local machine could not be started, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// What was named is no artifact, or a damaged one.
+    /// The named path is not an artifact, or the artifact is damaged.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// The image, or a file under it, cannot be read; or the overlay cannot be made.
@@ -44,7 +44,7 @@ pub enum RunError {
         /// The image.
         path: PathBuf,
     },
-    /// The port for ssh cannot be listened on.
+    /// A port that is to lead into the machine cannot be listened on.
     #[error("port {port} of 127.0.0.1 cannot be used: {source}")]
     Port {
         /// The port.
@@ -57,7 +57,7 @@ pub enum RunError {
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
         /// Whether it was to lie beside the image (`--keep`).
         kept: bool,
@@ -79,7 +79,7 @@ pub enum RunError {
     State {
         /// The file or directory.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// A file of the state directory is not this goldsmith's.
@@ -133,7 +133,7 @@ pub enum RunError {
     Mute {
         /// The machine's name.
         name: Name,
-        /// What is missing.
+        /// The symptom.
         why: String,
     },
     /// The machine is not yet what it was waited for to be.
@@ -141,14 +141,14 @@ pub enum RunError {
     Late {
         /// Its name.
         name: Name,
-        /// What was waited for.
+        /// The state that was waited for.
         until: Until,
-        /// What it is.
+        /// Its state.
         state: State,
-        /// How long it was waited for.
+        /// The time that was waited.
         seconds: u64,
     },
-    /// What was to be a table of machines has faults.
+    /// A table of machines has faults.
     #[error("the table {} cannot be used: {}", path.display(), crate::base::text::counted(faults.len(), "fault"))]
     Table {
         /// The file.
@@ -201,9 +201,9 @@ pub enum RunError {
     /// A disk cannot be made smaller than its image.
     #[error("a disk of {wanted} is too small: the image has one of {least}")]
     SmallDisk {
-        /// What was asked for.
+        /// The wanted size.
         wanted: ByteSize,
-        /// What the image has.
+        /// The size of the image.
         least: ByteSize,
     },
     /// Copies of an image cannot be made as they are wanted.
@@ -211,7 +211,7 @@ pub enum RunError {
     NoClones {
         /// Why not.
         why: String,
-        /// What to do.
+        /// The remedy.
         help: &'static str,
     },
     /// A clone that was to be compared with another failed. It is gone, with its files.
@@ -238,7 +238,7 @@ pub enum RunError {
     Guest {
         /// The machine's name.
         name: Name,
-        /// What its tar or shell said.
+        /// The message of its tar or shell.
         why: String,
     },
     /// The image under a machine's disk is another one now, so that what the disk shows would be garbage.
@@ -246,7 +246,7 @@ pub enum RunError {
     Changed {
         /// Its name.
         name: Name,
-        /// What has changed.
+        /// The change.
         why: String,
     },
     /// The kept overlay does not fit the image any more, so that what it shows would be garbage.

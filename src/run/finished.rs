@@ -1,10 +1,10 @@
-//! Commands of ours in a machine, heard to their end.
+//! Runs our own commands in a machine to their end.
 
 use super::client::{self, Feed, Heard, Hearing};
 use super::error::RunError;
 use super::record::Place;
 
-/// What is kept of a command's words to its standard error, in bytes.
+/// Bytes of a command's standard error that are kept.
 const WORDS_BYTES: usize = 4096;
 
 /// Begin a command.
@@ -41,7 +41,7 @@ pub(super) async fn run(place: &Place, words: &[&str]) -> Result<Finished, RunEr
     hear(place, hearing, async |_| {}).await
 }
 
-/// Hear a command to its end.
+/// Follow a command to its end.
 ///
 /// # Errors
 /// It was cut off, so that there is no status.

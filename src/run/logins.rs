@@ -1,11 +1,11 @@
-//! Who can log in to an image: read from its disk before it is booted.
+//! Reads the accounts that can log in from an image before it is booted.
 
 use crate::image::{Disk, ImageError, Root};
 
 /// The most that is read of a file of accounts, in bytes.
 const MAX_ACCOUNTS: u64 = 1 << 20;
 
-/// The accounts of an image that somebody can log in to.
+/// The accounts of an image that have a way to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logins {
     /// By a password: those whose field of shadow(5) is neither locked nor empty.
@@ -15,7 +15,7 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// Read them; `None` for a disk whose accounts cannot be read, of which nothing is known then.
+    /// Read them; `None` when the accounts of the disk cannot be read.
     pub fn of(disk: &Disk) -> Option<Self> {
         Self::read(&Root::open(disk).ok()?).ok()
     }

@@ -16,7 +16,8 @@ const NAME_BYTES: usize = 63;
 pub struct Name(String);
 
 impl Name {
-    /// A name after `text`, which has the characters of one: where it begins with another than a letter or digit or is too long, one like it.
+    /// A name from `text`, which has only characters of a name. If it does not begin with a letter or digit, or is too long, this makes a
+    /// similar name.
     pub(super) fn after(text: &str) -> Self {
         text.parse().unwrap_or_else(|_| Self(format!("vm{text}").chars().take(60).collect()))
     }

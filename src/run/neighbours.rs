@@ -12,9 +12,10 @@ use super::network::{Membership, Neighbour};
 use super::record::{Machines, Place};
 use super::switch::Port;
 
-/// Between two looks at the directory of machines.
+/// The time between two reads of the directory of machines.
 const LOOK: Duration = Duration::from_secs(1);
-/// For so long after a change another one may have the same time: file systems have clocks of a few milliseconds, FAT of two seconds.
+/// For this time after a change, another change may have the same time stamp: file systems have clocks of a few milliseconds, FAT of two
+/// seconds.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The machines of a network, and one machine's port to the others.
@@ -30,7 +31,7 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    /// Those of the machine at `own`, which has this place.
+    /// The neighbours of the machine at `own`, which has this place.
     ///
     /// # Errors
     /// The directory of machines cannot be read.
@@ -58,7 +59,7 @@ impl Neighbours {
         self.look().map(|_| ())
     }
 
-    /// Wait until machines have come or gone. Safe to cancel: the next look does not move.
+    /// Wait until machines have come or gone. Safe to cancel: the time of the next look does not change.
     pub(super) async fn changed(&mut self) {
         loop {
             self.looks.tick().await;
@@ -71,7 +72,7 @@ impl Neighbours {
         }
     }
 
-    /// Read who is on the network, and tell whether that has changed.
+    /// Read which machines are on the network. Returns whether that has changed.
     fn look(&mut self) -> Result<bool, RunError> {
         self.seen = self.machines.changed();
         let found = self.machines.on(&self.place.name)?;

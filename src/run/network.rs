@@ -1,4 +1,4 @@
-//! Private networks of machines: which machine has which address. A network is what its machines' records say of it, and no file of its own.
+//! Private networks of machines: which machine has which address. A network has no file of its own: it consists of its machines' records.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,11 @@ use crate::base::host_name::HostName;
 use crate::base::ipv4::netmask;
 use crate::machine::spec::{Mac, Subnet};
 
-/// The first network's address when no machine of it was given one: RFC 1918, and in no default of Docker, Kubernetes, libvirt or QEMU.
+/// The first network's address when the user gave none for its machines: RFC 1918, and in no default of Docker, Kubernetes, libvirt or
+/// QEMU.
 const USUAL: Ipv4Addr = Ipv4Addr::new(10, 207, 0, 0);
 const USUAL_PREFIX: u8 = 24;
-/// QEMU's user network, when it is not told another (QEMU's manual, "User mode").
+/// The default of QEMU's user network (QEMU's manual, "User mode").
 const QEMU: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 0);
 const QEMU_PREFIX: u8 = 24;
 
@@ -27,7 +28,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address so many after this one. One after the last is outside of its network, and is refused there.
+    /// The address so many after this one. An address after the last one is outside of its network, and is refused by [`assign`].
     pub(super) fn after(self, count: u32) -> Self {
         Self { ip: Ipv4Addr::from_bits(self.ip.to_bits().saturating_add(count)), ..self }
     }
@@ -74,7 +75,7 @@ impl fmt::Display for Membership {
     }
 }
 
-/// A machine of a network, and what the others call it.
+/// A machine of a network, and its names there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Neighbour {
     /// The machine's name.
@@ -86,7 +87,7 @@ pub(super) struct Neighbour {
 }
 
 impl Neighbour {
-    /// All that the others call it, the host name first.
+    /// All its names, the host name first.
     pub(super) fn names(&self) -> Vec<&str> {
         names(&self.name, self.hostname.as_ref())
     }
@@ -108,7 +109,7 @@ pub(super) fn names<'a>(name: &'a Name, hostname: Option<&'a HostName>) -> Vec<&
 pub(super) struct Newcomer<'a> {
     /// Its name.
     pub(super) name: &'a Name,
-    /// Its host name; nothing when its name makes none.
+    /// Its host name; `None` when its name cannot be made into one.
     pub(super) hostname: Option<&'a HostName>,
     /// The address that is wanted; else the lowest that is free.
     pub(super) address: Option<Address>,
@@ -126,7 +127,7 @@ pub struct NoPlace {
 /// Places on `network` for more machines beside those of `taken`. `own` is the network of their first cards.
 ///
 /// # Errors
-/// All that cannot have one.
+/// All newcomers that cannot have one.
 pub(super) fn assign(
     network: &Name,
     newcomers: &[Newcomer<'_>],
@@ -153,7 +154,7 @@ pub(super) fn assign(
     }
 }
 
-/// Newcomers that the others could not call by their names.
+/// Newcomers whose names the other machines could not use.
 pub(super) fn misnamed(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Vec<NoPlace> {
     let mut called: BTreeMap<&str, &Name> =
         taken.iter().flat_map(|other| other.names().into_iter().map(|name| (name, &other.name))).collect();
@@ -168,7 +169,7 @@ pub(super) fn misnamed(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Vec<N
 /// An address with its prefix length for each newcomer: the one it wants, or the lowest that is free.
 ///
 /// # Errors
-/// All that cannot have one.
+/// All newcomers that cannot have one.
 pub(super) fn addresses(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Result<Vec<(Ipv4Addr, u8)>, Vec<NoPlace>> {
     let range = range(newcomers, taken);
     let mut holders: BTreeMap<Ipv4Addr, &Name> = taken.iter().map(|other| (other.place.address, &other.name)).collect();
@@ -201,7 +202,7 @@ pub(super) fn reaches(address: Ipv4Addr, prefix: u8, other: Ipv4Addr) -> bool {
     range.has(other) && other != range.first && other != range.last()
 }
 
-/// Why the others could not call a machine by its names.
+/// Why the other machines could not use a machine's names.
 fn nameless(newcomer: &Newcomer<'_>, called: &BTreeMap<&str, &Name>) -> Option<(String, &'static str)> {
     let help = "give it another one with --hostname, or in the table's column `hostname`";
     if newcomer.hostname.is_none() {
@@ -223,7 +224,7 @@ fn fault(Address { ip, prefix }: Address, range: Range, holders: &BTreeMap<Ipv4A
     holders.get(&ip).map(|holder| (format!("{ip} is the address of the machine `{holder}`"), "choose another address, or none"))
 }
 
-/// The addresses of a network: those of its machines, or what the first address says.
+/// The range of a network: that of its machines, or of the first address.
 fn range(newcomers: &[Newcomer<'_>], taken: &[Neighbour]) -> Range {
     let of_taken = taken.first().map(|other| Range::around(other.place.address, other.place.prefix));
     let first = || newcomers.iter().find_map(|newcomer| newcomer.address);
@@ -240,7 +241,7 @@ struct Range {
 }
 
 impl Range {
-    /// That of `ip`. A prefix length of a record that was written by hand may be any number.
+    /// The range around `ip`. A prefix length of a record that was written by hand may be any number.
     fn around(ip: Ipv4Addr, prefix: u8) -> Self {
         let prefix = prefix.clamp(1, 30);
         Self { first: Ipv4Addr::from_bits(ip.to_bits() & !Self::rest(prefix)), prefix }

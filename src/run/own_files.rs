@@ -1,4 +1,4 @@
-//! What makes a copy of an image one of its own, as files of that image: the same that `personal.sh` gives to a machine at boot.
+//! The files that give a copy of an image its own identity: the same settings that `personal.sh` makes in a machine at boot.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -17,22 +17,22 @@ const KEYS: &str = "/root/.ssh/authorized_keys";
 /// Bytes of a file of the image that is changed.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The files of an image that a copy has in its own way, as the image has them.
+/// The files of an image that are different in each copy, with the image's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Texts {
     hosts: String,
     keys: String,
-    /// The file that says the address, if it is one that is known.
+    /// The file that sets the address, if it is of a known kind.
     address: Option<(AddressFile, String)>,
-    /// Whether the image has a machine-id of its own, which a sealed one has not.
+    /// Whether the image has a machine-id of its own, which a sealed image does not have.
     is_used: bool,
 }
 
-/// What is a copy's own.
+/// The own settings of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OwnFiles<'a> {
     pub(super) hostname: &'a HostName,
-    /// Addresses, each with what they are called.
+    /// Addresses, each with its names.
     pub(super) names: Vec<(Ipv4Addr, Vec<&'a str>)>,
     pub(super) keys: &'a [PublicKey],
     /// Its fixed address.
@@ -49,7 +49,7 @@ pub(super) struct Fixed<'a> {
 }
 
 impl Texts {
-    /// Those of the image with this root.
+    /// Read the files of the image with this root.
     ///
     /// # Errors
     /// The image is damaged, or one is larger than such a file is.
@@ -68,7 +68,7 @@ impl Texts {
         Ok(Self { is_used, hosts: text(HOSTS)?.unwrap_or_default(), keys: text(KEYS)?.unwrap_or_default(), address })
     }
 
-    /// Whether the image has a file that says its address.
+    /// Whether the image has a file that sets its address.
     pub(super) fn have_address(&self) -> bool {
         self.address.is_some()
     }
@@ -78,7 +78,7 @@ impl Texts {
         self.address.as_ref().and_then(|(file, text)| file.says(text)).map(|(address, prefix, _)| (address, prefix))
     }
 
-    /// Why copies would not be each one's own: a sentence.
+    /// A warning when copies would share an identity: one sentence.
     pub(super) fn warning(&self) -> Option<String> {
         self.is_used.then(|| {
             "the image has a machine-id, which all clones would share, as other identities of a machine that has run: see `goldsmith image audit`"
@@ -86,7 +86,7 @@ impl Texts {
         })
     }
 
-    /// The files of a copy that has `own`.
+    /// The files of a copy with the settings `own`.
     pub(super) fn files(&self, own: &OwnFiles<'_>) -> Vec<PutFile> {
         // Types are those of the reference policy (selinux-policy 3.13.1: systemd.fc, sysnetwork.fc, ssh.fc).
         let file = |path: &str, text: String, mode, selinux_type| PutFile {
@@ -97,7 +97,7 @@ impl Texts {
         };
         let mut files = vec![file(HOSTNAME, format!("{}\n", own.hostname), 0o644, "hostname_etc_t")];
         let entries = own.names.iter().map(|(address, names)| format!("{address} {}", names.join(" ")));
-        // What the image calls 127.0.1.1 is the name that it had, and may be another machine's now.
+        // The image's names for 127.0.1.1 are left out: they are its old names, and may belong to another machine now.
         let is_loopback = |line: &&str| line.split_ascii_whitespace().next().is_some_and(|address| address == LOOPBACK.to_string());
         let hosts: String = self.hosts.lines().filter(|line| !is_loopback(line)).flat_map(|line| [line, "\n"]).collect();
         files.push(file(HOSTS, with_block(&hosts, NAMES_BEGIN, entries), 0o644, "net_conf_t"));

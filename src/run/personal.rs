@@ -1,4 +1,4 @@
-//! What makes a machine one of its own, given to it at each boot through its runner: the image under its disk is as it was.
+//! Gives a machine its own identity at each boot, through its runner. The image under its disk is not changed.
 
 use std::net::Ipv4Addr;
 
@@ -16,8 +16,8 @@ pub(super) const NAMES_BEGIN: &str = "# goldsmith: names of this network";
 pub(super) const KEYS_BEGIN: &str = "# goldsmith: keys of this machine";
 pub(super) const END: &str = "# goldsmith: end";
 
-/// What the runner does at boot in the machine of `record`, whose network has the machines of `neighbours`, itself among them. Nothing when
-/// the machine is to be as its image is.
+/// The runner's task at the boot of the machine of `record`. `neighbours` are all machines of its network, including itself. `None` when
+/// the machine is to stay like its image.
 pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTask> {
     let mut files = Vec::new();
     let mut file = |name: &str, text: String| files.push((name.to_owned(), format!("{text}\n").into_bytes()));
@@ -42,7 +42,7 @@ pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTa
     Some(RunnerTask { name: TASK.to_owned(), script: include_bytes!("personal.sh").to_vec(), files })
 }
 
-/// The names of a network as the runner takes them.
+/// The names of a network in the form that the runner takes.
 pub(super) fn names(neighbours: &[Neighbour]) -> String {
     let entries: Vec<_> = neighbours.iter().map(|other| entry(other.place.address, &other.names())).collect();
     entries.join(" ")

@@ -1,4 +1,4 @@
-//! What is kept of a named machine, in a directory of its own.
+//! The files of a named machine, in its own directory.
 //!
 //! ```text
 //! STATE/machines/NAME/
@@ -13,7 +13,8 @@
 //!   ended.json       how the last run ended
 //! ```
 //!
-//! Whether a machine runs is told by the lock alone: the kernel gives it up with the process, however that ends, and at a reboot of the host.
+//! Only the lock tells whether a machine runs: the kernel releases it when the process ends, however that happens, and at a reboot of the
+//! host.
 
 use std::fs;
 use std::io;
@@ -38,21 +39,21 @@ use crate::machine::spec::{Forward, Mac};
 
 /// Version of `machine.json` and `ended.json`.
 pub(super) const SCHEMA: u32 = 1;
-/// For another process to make its machines: a thousand of them take half of it.
+/// The wait for another process that makes machines: a thousand of them take half of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long another process may hold a machine's lock that only looks whether it is held.
 const LOOKS: Duration = Duration::from_secs(2);
 /// Below the state directory.
 const MACHINES: &str = "machines";
 
-/// What a machine was made from and with.
+/// The image and the settings that a machine was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     pub(super) schema: u32,
     /// Its name.
     pub name: Name,
-    /// What was named: an artifact's directory, or an image. Absolute.
+    /// The path it was made from: an artifact's directory, or an image. Absolute.
     pub source: PathBuf,
     /// The image under its disk, as it was then.
     pub(super) base: Base,
@@ -67,13 +68,13 @@ pub struct Record {
     /// Its host name, when it is not to have that of its image.
     #[serde(default)]
     pub hostname: Option<HostName>,
-    /// The address of its first network card; QEMU's own for a machine that was made before it had one of its own.
+    /// The address of its first network card; `None` for a machine of an earlier goldsmith, which has QEMU's default address.
     #[serde(default)]
     pub mac: Option<Mac>,
     /// Its place on a private network.
     #[serde(default)]
     pub network: Option<Membership>,
-    /// Whose log-in root's ssh takes, beside those of its image.
+    /// Keys that may log in to root by ssh, beside those of its image.
     #[serde(default)]
     pub keys: Vec<PublicKey>,
     /// Whether its consoles are root's without a log-in.
@@ -84,7 +85,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// What the machine is to the others of its network; nothing when it is on none.
+    /// The machine as a neighbour of the others on its network; `None` when it is on none.
     pub(super) fn neighbour(&self) -> Option<Neighbour> {
         Some(Neighbour { name: self.name.clone(), hostname: self.hostname.clone(), place: self.network.clone()? })
     }
@@ -107,7 +108,7 @@ pub struct Ended {
     pub at: String,
     /// In a few words: `powered off`.
     pub how: String,
-    /// What failed, if something did.
+    /// The failure, if there was one.
     pub failure: Option<Told>,
 }
 
@@ -150,7 +151,7 @@ impl Machines {
         &self.root
     }
 
-    /// Hold the places on all networks: nobody else gives one away meanwhile.
+    /// Lock the places on all networks: no other process can assign one meanwhile.
     ///
     /// # Errors
     /// Another process holds them for a minute, or the lock cannot be opened.
@@ -173,7 +174,7 @@ impl Machines {
         fs::metadata(&self.root).and_then(|metadata| metadata.modified()).ok()
     }
 
-    /// The machines of the network `name`, itself or not. What cannot be read is not on it.
+    /// The machines of the network `name`. A machine whose record cannot be read is left out.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -208,7 +209,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The same machine in a directory that will become its own.
+    /// The same machine, in a directory that will be renamed to its own.
     pub(super) fn at(&self, dir: &Path) -> Self {
         Self { name: self.name.clone(), dir: dir.to_owned() }
     }
@@ -242,12 +243,12 @@ impl Place {
         self.dir.join("disk.qcow2")
     }
 
-    /// Of the last boot: its console's log and what it was booted with.
+    /// The files of the last boot: the console's log, and the kernel and initramfs.
     pub fn boot(&self) -> PathBuf {
         self.dir.join("boot")
     }
 
-    /// What the supervisor said.
+    /// The file with the output of the supervisor.
     pub fn log(&self) -> PathBuf {
         self.dir.join("supervisor.log")
     }
@@ -261,7 +262,7 @@ impl Place {
         self.dir.join("control.sock")
     }
 
-    /// What it was made from and with.
+    /// The image and the settings that it was made with.
     ///
     /// # Errors
     /// It cannot be read, or another version of goldsmith wrote it.
@@ -296,7 +297,7 @@ impl Place {
         atomic::remove(&self.dir.join("ended.json"))
     }
 
-    /// Take the machine, if no supervisor has it.
+    /// Lock the machine, if no supervisor has the lock.
     ///
     /// # Errors
     /// The lock cannot be opened.

@@ -19,14 +19,14 @@ use crate::machine::Onlooker;
 use crate::machine::runner::resident::{Output, Session, Words};
 use crate::machine::seat::Size;
 
-/// For the guest to begin a command. An idle guest takes a tenth of a second, one that is emulated on a busy host a few; a runner that was
-/// killed never does.
+/// The time in which the guest must begin a command. An idle guest takes a tenth of a second, one that is emulated on a busy host a few
+/// seconds; a runner that was killed never begins it.
 const BEGINS: Duration = Duration::from_secs(120);
 
 /// Why there is no answer of a supervisor's loop.
 const ENDED: &str = "it has just ended";
 
-/// What a supervisor's own loop is told to do.
+/// An order to the supervisor's own loop.
 pub(super) enum Order {
     /// Begin a command.
     Open {
@@ -58,7 +58,7 @@ pub(super) enum Order {
         /// Its number.
         number: u64,
     },
-    /// Give a place at the console.
+    /// Connect an onlooker to the console.
     Console {
         /// The place.
         reply: oneshot::Sender<Onlooker>,
@@ -74,17 +74,17 @@ pub(super) enum Order {
         change: Change,
         /// The snapshot's name.
         name: Name,
-        /// Why it was not done.
+        /// The result, or why it was not done.
         reply: oneshot::Sender<Result<(), String>>,
     },
     /// End the machine.
     Stop {
-        /// The time for an end in order.
+        /// The time for an orderly shutdown.
         within: Duration,
     },
 }
 
-/// What the supervisor's loop shares with the tasks that serve its clients.
+/// The data that the supervisor's loop shares with the tasks that serve its clients.
 pub(super) struct Shared {
     status: Mutex<Status>,
     orders: UnboundedSender<Order>,
@@ -96,22 +96,22 @@ impl Shared {
         Self { status: Mutex::new(status), orders }
     }
 
-    /// How the machine is.
+    /// The machine's status.
     pub(super) fn status(&self) -> Status {
         self.lock().clone()
     }
 
-    /// What it is doing.
+    /// The state of the machine.
     pub(super) fn state(&self) -> State {
         self.lock().state
     }
 
-    /// It is doing something else now.
+    /// Change the state.
     pub(super) fn enter(&self, state: State, detail: impl Into<String>) {
         self.change(|status| (status.state, status.detail) = (state, detail.into()));
     }
 
-    /// It is otherwise now.
+    /// Change the status.
     pub(super) fn change(&self, change: impl FnOnce(&mut Status)) {
         change(&mut self.lock());
     }
@@ -122,7 +122,7 @@ impl Shared {
     }
 
     fn order(&self, order: Order) {
-        // When the supervisor's loop has ended, the order's reply tells it, or nothing is left to be done.
+        // If the supervisor's loop has ended, the order's reply tells so, or there is nothing left to do.
         let _ = self.orders.send(order);
     }
 }
@@ -132,7 +132,7 @@ pub(super) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(answer(stream, Arc::clone(&shared)))),
-            // Too many open files, for a moment.
+            // Too many files are open at the moment.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -176,13 +176,14 @@ async fn answer(stream: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
     }
 }
 
-/// Pass bytes between a client and the console until the machine is off or the client goes away. A machine that boots anew has another console.
+/// Pass bytes between a client and the console until the machine is off or the client goes away. After a reboot the machine has a new
+/// console.
 async fn look_on(reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf, shared: &Shared) -> io::Result<()> {
     write_line(&mut writer, &Answer::Opened).await?;
     let (typed, keys) = watch::channel(None);
     let shown = async {
         while let Some(Onlooker { begun, mut heard, typed: place }) = place(shared).await {
-            // When the client has gone, nothing is typed any more.
+            // This fails if the client has gone; then nothing more is typed.
             let _ = typed.send(place);
             write_frame(&mut writer, Kind::Output, &begun).await?;
             loop {
@@ -216,7 +217,7 @@ async fn type_on(mut reader: BufReader<OwnedReadHalf>, keys: watch::Receiver<Opt
     loop {
         if let (Kind::Input, bytes) = read_frame(&mut reader).await? {
             let typed = keys.borrow().clone();
-            // Between two boots nothing reads it.
+            // Between two boots there is no console, so the keys are dropped.
             if let Some(typed) = typed {
                 let _ = typed.send(bytes).await;
             }
@@ -233,7 +234,7 @@ async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: 
         let outputs = async { tokio::try_join!(pass_on(output, Kind::Output, &writer), pass_on(errors, Kind::Errors, &writer)) };
         tokio::select! {
             biased;
-            // An output that has come whole counts, even if the slot is free by now.
+            // A complete output counts, even if the slot is free by now.
             ended = outputs => ended.map(|(status, _)| Some(status)),
             _ = freed => Ok(None),
             // The client has gone.
@@ -287,11 +288,12 @@ async fn feed(
     let mut open = true;
     loop {
         match read_frame(&mut reader).await? {
-            // A command that reads no more has its end told by its outputs.
+            // If the command reads no more, its outputs will tell its end.
             (Kind::Input, bytes) if open => open = input.write_all(&bytes).await.is_ok(),
             (Kind::InputEnds, _) => {
                 open = false;
-                // QEMU takes what is still on its way, then tells the guest of the end, which counts by this word alone.
+                // QEMU first passes on the bytes that are still on their way, then hangs up. For the guest the input only ends by this
+                // order.
                 shared.order(Order::EndInput { slot, number });
                 let _ = input.shutdown().await;
             }

@@ -1,7 +1,7 @@
 //! States of a machine's disk that are kept in the disk itself, to go back to.
 //!
 //! They are internal snapshots of its qcow2. qemu-img makes and removes them while the machine is off, and its own QEMU while it runs: two programs
-//! may not write to one disk. Memory is in none of them: a snapshot of a running machine is what a power cut would leave.
+//! may not write to one disk. They do not include memory: a snapshot of a running machine is like the disk after a power cut.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub struct Snapshot {
     id: String,
 }
 
-/// What qemu-img says of a disk (QEMU's `qapi/block-core.json`, `ImageInfo` and `SnapshotInfo`).
+/// The output of qemu-img about a disk (QEMU's `qapi/block-core.json`, `ImageInfo` and `SnapshotInfo`).
 #[derive(Deserialize)]
 struct Info {
     #[serde(default)]
@@ -62,10 +62,10 @@ pub async fn snapshots(place: &Place) -> Result<Vec<Snapshot>, RunError> {
     Ok(info.snapshots.into_iter().map(shown).collect())
 }
 
-/// Keep the disk as it is now under the name `snapshot`. What a running system has not written yet is written first.
+/// Keep the disk as it is now under the name `snapshot`. A running system writes its caches first.
 ///
 /// # Errors
-/// There is one of that name, the guest does not write what waits, or the disk cannot be written.
+/// There is one of that name, the guest cannot write its caches, or the disk cannot be written.
 pub async fn save(place: &Place, snapshot: &Name) -> Result<(), RunError> {
     let Some(_lock) = place.take_soon().await? else {
         sync(place).await?;
@@ -89,7 +89,7 @@ pub async fn remove(place: &Place, snapshot: &Name) -> Result<(), RunError> {
     }
 }
 
-/// Let the disk be as it was. What was changed since is gone, unless another snapshot has it.
+/// Set the disk back to a snapshot. What was changed since is gone, unless another snapshot has it.
 ///
 /// # Errors
 /// There is none of that name, or the machine runs.
@@ -103,7 +103,7 @@ pub async fn restore(place: &Place, snapshot: &Name) -> Result<(), RunError> {
     }
 }
 
-/// Have the system write what waits. One that cannot be asked is left as it is.
+/// Have the system write its caches. If it cannot be asked, this does nothing.
 async fn sync(place: &Place) -> Result<(), RunError> {
     let is_reached = |status: Status| status.state == State::Up && status.unreachable.is_none();
     if client::status(place).await?.is_some_and(is_reached) {
@@ -115,7 +115,7 @@ async fn sync(place: &Place) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Make sure that there is room for one more, of this name.
+/// Make sure that there is room for one more snapshot, and that this name is free.
 async fn vacant(place: &Place, snapshot: &Name) -> Result<(), RunError> {
     let there = snapshots(place).await?;
     if there.iter().any(|other| other.name == snapshot.as_str()) {

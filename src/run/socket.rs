@@ -46,7 +46,7 @@ pub(super) fn datagrams(path: &Path) -> io::Result<UnixDatagram> {
 /// Send datagrams to the socket at `path`.
 ///
 /// # Errors
-/// No process does.
+/// No process takes them.
 pub(super) fn to_datagrams(path: &Path) -> io::Result<UnixDatagram> {
     let (dir, short) = short(path)?;
     let socket = UnixDatagram::unbound()?;

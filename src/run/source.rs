@@ -1,4 +1,4 @@
-//! What is to be run: an artifact, whose manifest says how it boots, or any disk image, which is looked at.
+//! Finds the image to run: an artifact, whose manifest says how it boots, or any disk image, which is inspected.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::machine::spec::Subnet;
 const MBR_ESP: &str = "0xef";
 /// Bytes of a sector.
 const SECTOR_BYTES: u64 = 512;
-/// Bytes of a file that says an address.
+/// Bytes of a file that sets an address.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// An image that can be run.
@@ -29,7 +29,7 @@ pub struct Source {
     pub format: Format,
     /// Bytes of the disk.
     pub size: u64,
-    /// What boots it.
+    /// The firmware that boots it.
     pub firmware: Firmware,
     /// The store, in which files under the image may lie.
     pub store: Option<PathBuf>,
@@ -54,7 +54,7 @@ impl Source {
     fn of_artifact(artifact: &Artifact, store: Option<&Path>) -> Result<Self, RunError> {
         let (manifest, image) = (&artifact.manifest, real(&artifact.image_path())?);
         let bytes = image.metadata().map_err(|source| ImageError::read(&image, source))?.len();
-        // The digest would take seconds at every start; a copy that was cut short is noticed at once.
+        // Only the size is compared, because the digest would take seconds at every start. This already finds a copy that was cut short.
         if bytes != manifest.image.bytes {
             let why = format!("it has {bytes} bytes instead of {}", manifest.image.bytes);
             return Err(ArtifactError::Damaged { path: image, why }.into());
@@ -79,7 +79,7 @@ impl Source {
         let disk = Disk::open_as(&image, format, store)?;
         let firmware = firmware(&disk)?;
         let stem = image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        // An image whose files cannot be read is run all the same.
+        // An image whose files cannot be read is still run.
         let subnet = Root::open(&disk).ok().and_then(|root| own_subnet(&root));
         Ok(Self { name: name(&stem), format, image, size: disk.info().virtual_size, firmware, store: store.map(Path::to_owned), subnet })
     }
@@ -93,7 +93,7 @@ impl Source {
     pub(super) fn disk_size(&self, wanted: Option<ByteSize>) -> Result<Option<u64>, RunError> {
         match wanted {
             Some(wanted) if wanted.bytes() < self.size => Err(RunError::SmallDisk { wanted, least: ByteSize(self.size) }),
-            // A disk has whole sectors. What is too large for that is too large for every format, which qemu-img says.
+            // A disk has whole sectors. A size that cannot be rounded up is too large for every format, and qemu-img reports that.
             wanted => Ok(wanted.map(|wanted| wanted.bytes().checked_next_multiple_of(SECTOR_BYTES).unwrap_or(wanted.bytes()))),
         }
     }
@@ -109,7 +109,7 @@ fn name(text: &str) -> String {
     if text.is_empty() { "vm".to_owned() } else { text.chars().map(word).collect() }
 }
 
-/// What boots a disk without a manifest. One that boots both ways is booted through BIOS, which needs nothing of the host.
+/// The firmware of a disk without a manifest. One that boots both ways is booted through BIOS, which needs nothing of the host.
 fn firmware(disk: &Disk) -> Result<Firmware, RunError> {
     let not = || RunError::NotBootable { path: disk.path().to_owned() };
     let mut sector = [0; 512];
@@ -117,7 +117,7 @@ fn firmware(disk: &Disk) -> Result<Firmware, RunError> {
     let boot_sector = sector[0] != 0 && sector[510..] == [0x55, 0xaa];
     let table = match PartitionTable::read(disk) {
         Ok(table) => table,
-        // A boot sector can boot from a table we cannot read.
+        // A boot sector can also boot from a table that we cannot read.
         Err(_) if boot_sector => None,
         Err(error) => return Err(error.into()),
     };

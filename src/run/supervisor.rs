@@ -39,7 +39,7 @@ use crate::machine::runner::{Mode, RunnerTask, boot_limit, direct_boot, nonce};
 use crate::machine::spec::{Boot, Drive, Durability, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
-/// What QEMU calls the machine's disk.
+/// The name of the machine's disk in QEMU.
 const DISK: &str = "disk";
 /// Between two tries to let a guest go on whose disk was full.
 const RETRY: Duration = Duration::from_secs(3);
@@ -60,7 +60,7 @@ pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunErr
     let Some(_lock) = place.take_soon().await? else { return Err(RunError::Runs { name: place.name().clone() }) };
     let failed = |path| move |source| RunError::State { path, source };
     place.forget_end().map_err(failed(place.dir().to_owned()))?;
-    // Of a supervisor that was killed: the lock is ours.
+    // A socket that is there is left over from a supervisor that was killed, because we hold the lock.
     let path = place.socket();
     atomic::remove(&path).map_err(failed(path.clone()))?;
     let listener = socket::bind(&path).map_err(failed(path.clone()))?;
@@ -74,7 +74,7 @@ pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunErr
         Err(error) => (format!("failed: {error}"), Some(Told::of(error, place.boot()))),
     };
     place.write_ended(how, failure).map_err(failed(place.dir().to_owned()))?;
-    // A client waits for the lock, and not for the socket to go.
+    // If this fails it does no harm: clients wait for the lock, not for the socket.
     let _ = fs::remove_file(&path);
     ended.map(|_| ())
 }
@@ -137,7 +137,7 @@ async fn boot_once(
     ended
 }
 
-/// The machine as QEMU gets it, and what its runner proves itself with.
+/// The machine's spec, and the nonce of its runner.
 async fn spec(
     place: &Place,
     (record, source): (&Record, &Source),
@@ -151,13 +151,13 @@ async fn spec(
         direct_boot(files.parts(), &boot_dir.join("initrd-with-runner"), Mode::Resident, &nonce, personal.as_slice())
             .map_err(|error| error.to_string())
     };
-    // Said anew for each boot: what the guest changes may bring the runner in or keep it out.
+    // This is decided again at each boot: changes in the guest may let the runner in or keep it out.
     let direct = direct.await;
     shared.change(|status| status.unreachable = direct.as_ref().err().cloned());
     let boot = match direct {
         Ok(boot) => boot,
         Err(why) if personal.is_some() => return Err(RunError::Impersonal { name: record.name.clone(), why }),
-        // Its firmware and boot loader may boot it all the same.
+        // Its firmware and boot loader may still boot it, without the runner.
         Err(_) => Boot::Disk(disk::firmware(source.firmware, true, |format| place.dir().join(format!("vars.{format}")))?),
     };
     let spec = MachineSpec {
@@ -176,7 +176,7 @@ async fn spec(
     Ok((spec, nonce))
 }
 
-/// Wait until machines have come to the network of these or gone; for ever when there is none.
+/// Wait until machines have come to this network or left it; for ever when there is no network.
 async fn changed(neighbours: &mut Option<Neighbours>) {
     match neighbours {
         Some(neighbours) => neighbours.changed().await,
@@ -189,11 +189,11 @@ struct Living<'a> {
     name: Name,
     resident: Resident,
     shared: &'a Shared,
-    /// When a boot has taken too long to be waited for.
+    /// The time after which a boot is no longer waited for.
     up_by: Instant,
     /// When the power is cut.
     cut_at: Option<Instant>,
-    /// When a guest that the host's full disk stopped is let go on, and what it was doing.
+    /// For a guest that stopped because the host's disk was full: when to let it go on, and its state before.
     paused: Option<(Instant, State)>,
     /// The other machines of its network.
     neighbours: Option<Neighbours>,
@@ -228,7 +228,7 @@ impl Living<'_> {
         }
     }
 
-    /// Tell the guest who is on its network. One that boots hears it when it is up.
+    /// Tell the guest which machines are on its network. A guest that still boots gets it when it is up.
     fn name_neighbours(&self) {
         if let (Some(neighbours), State::Up) = (&self.neighbours, self.shared.state()) {
             self.resident.name(&personal::names(neighbours.known()));
@@ -243,7 +243,7 @@ impl Living<'_> {
         let event = match happened {
             Happened::Up => {
                 if self.shared.state() == State::Stopping {
-                    // It was told to end while it booted, and may have missed the power button.
+                    // The machine was asked to end while it booted, and may have missed the power button.
                     self.resident.power_off();
                 } else {
                     self.resident.prepare().await;
@@ -263,7 +263,7 @@ impl Living<'_> {
             MachineEvent::ConsoleLine(line) | MachineEvent::ConsolePrompt(line) => {
                 if self.is_booting() {
                     self.booting.hear(&line, task);
-                    // Nothing else tells when a system without the runner is up.
+                    // Without the runner only the log-in prompt tells that the system is up.
                     if self.shared.status().unreachable.is_some() && line.contains("login: ") {
                         self.shared.enter(State::Up, "");
                     }
@@ -276,7 +276,7 @@ impl Living<'_> {
                 self.paused = Some((Instant::now() + RETRY, was));
                 self.shared.enter(State::Paused, "the host's disk is full; it goes on when there is room");
             }
-            // QEMU tells the guest of other failures of the disk, and the guest decides what to do.
+            // Other failures of the disk are passed to the guest, which decides what to do.
             MachineEvent::IoError { .. } | MachineEvent::Port { .. } | MachineEvent::Reset => {}
             MachineEvent::Stopped => self.shared.enter(State::Paused, "QEMU paused it"),
             MachineEvent::Shutdown(reason) => return Err(self.resident.machine().fail(Cause::Ended(reason)).await.into()),
@@ -305,7 +305,7 @@ impl Living<'_> {
                         if status.detail.is_empty() { String::new() } else { format!(" ({})", status.detail) }
                     )),
                 };
-                // The client may have gone: its session comes back, and is closed.
+                // If the client has gone, its session comes back and is closed.
                 if let Err(Ok(session)) = reply.send(answer) {
                     self.resident.close(session.slot, session.number);
                 }
@@ -322,7 +322,7 @@ impl Living<'_> {
                 let _ = reply.send(picture);
             }
             Order::Snapshot { change, name, reply } => {
-                // Other orders wait meanwhile, and `status` tells why.
+                // Other orders wait until the snapshot is done, and `status` tells why.
                 let before = self.shared.status();
                 self.shared.enter(State::Paused, "a snapshot of its disk is written");
                 let machine = self.resident.machine();
@@ -339,7 +339,7 @@ impl Living<'_> {
                 if status.state == State::Up && status.unreachable.is_none() {
                     self.resident.power_off();
                 } else {
-                    // A guest that still boots hears the button when it has come up. One that is gone is told by its end.
+                    // A guest that still boots gets the button when it is up. If QEMU is gone, its end is another event.
                     let _ = self.resident.machine().powerdown().await;
                 }
                 self.cut_at = Some(Instant::now() + within);
@@ -348,7 +348,7 @@ impl Living<'_> {
         }
     }
 
-    /// A deadline has come.
+    /// Act on a deadline that has passed.
     async fn pass(&mut self, now: Instant) -> Option<After> {
         if self.cut_at.is_some_and(|at| at <= now) {
             return Some(After::Off("its power was cut".to_owned()));

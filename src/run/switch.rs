@@ -1,11 +1,11 @@
-//! The switch of a private network: a part of it in each machine's supervisor, so that no process has to live for all of them.
+//! The switch of a private network: each machine's supervisor is a part of it, so that no common process is needed.
 //!
 //! ```text
 //!   QEMU ─cable─ supervisor's port ──frame──▶ segment.sock of another supervisor ─cable─ its QEMU
 //! ```
 //!
-//! A frame goes to the machine whose card has its address, or else to all others (IEEE 802.1Q, 8.6). One for a machine that is off or does not
-//! take it is dropped, as by any switch.
+//! A frame goes to the machine whose card has its address, or else to all others (IEEE 802.1Q, 8.6). A frame for a machine that is off or
+//! does not take it is dropped, as in any switch.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,7 +30,7 @@ const QUEUE: usize = 256;
 /// Other machines by the address of their card, and the queues of frames for them.
 type Peers = Arc<Mutex<BTreeMap<Mac, Peer>>>;
 
-/// A machine's port to its network. Dropped, it is closed.
+/// A machine's port to its network. It is closed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Port {
     socket: PathBuf,
@@ -51,7 +51,7 @@ impl Port {
     /// # Errors
     /// The socket cannot be made.
     pub(super) fn open(cable: UnixDatagram, socket: &Path) -> io::Result<Self> {
-        // Of a supervisor that was killed.
+        // A socket that is there is left over from a supervisor that was killed.
         atomic::remove(socket)?;
         let listening = socket::datagrams(socket)?;
         let (cable, peers) = (Arc::new(cable), Peers::default());
@@ -59,7 +59,7 @@ impl Port {
         Ok(Self { socket: socket.to_owned(), peers, tasks })
     }
 
-    /// Reach these other machines from now on, and no more: the addresses of their cards, and their sockets.
+    /// From now on reach these other machines, and only these: the addresses of their cards, and their sockets.
     pub(super) fn reach(&self, others: impl IntoIterator<Item = (Mac, PathBuf)>) {
         let mut peers = lock(&self.peers);
         let mut before = std::mem::take(&mut *peers);
@@ -95,7 +95,7 @@ fn lock(peers: &Peers) -> MutexGuard<'_, BTreeMap<Mac, Peer>> {
 /// Give the machine's frames to those they are for.
 async fn send(cable: Arc<UnixDatagram>, peers: Peers) {
     let mut buffer = vec![0; FRAME_BYTES];
-    // QEMU's end is the end.
+    // This ends when QEMU ends.
     while let Ok(length) = cable.recv(&mut buffer).await {
         let frame = &buffer[..length];
         let Some(to) = destination(frame) else { continue };
@@ -108,7 +108,7 @@ async fn send(cable: Arc<UnixDatagram>, peers: Peers) {
     }
 }
 
-/// Whom a frame is for; nothing when it is none.
+/// The destination of a frame; `None` when the bytes are no frame.
 fn destination(frame: &[u8]) -> Option<Mac> {
     (frame.len() >= HEADER_BYTES).then(|| frame.first_chunk().copied().map(Mac)).flatten()
 }
@@ -117,7 +117,7 @@ fn destination(frame: &[u8]) -> Option<Mac> {
 async fn deliver(socket: PathBuf, mut frames: Receiver<Vec<u8>>) {
     let mut connected: Option<UnixDatagram> = None;
     while let Some(frame) = frames.recv().await {
-        // A machine that was started anew has another socket under the same name.
+        // A machine that was started again has another socket under the same name.
         for _ in 0..2 {
             let sender = match connected.take().map_or_else(|| socket::to_datagrams(&socket), Ok) {
                 Ok(sender) => sender,
@@ -165,7 +165,7 @@ mod tests {
         (length == 64).then_some(buffer[63])
     }
 
-    /// A frame that comes, however busy the host is.
+    /// The next frame. It waits long enough for a busy host.
     async fn next(cable: &UnixDatagram) -> Option<u8> {
         within(Duration::from_secs(60), cable).await
     }
@@ -184,7 +184,7 @@ mod tests {
             let (two, other) = machine(dir.path(), 2);
             let (three, _third) = machine(dir.path(), 3);
             port.reach([(mac(2), path(2)), (mac(3), path(3)), (mac(4), path(4))]);
-            // To one, to all, to a card that no machine has, to a machine that is off, and what is no frame.
+            // To one, to all, to a card that no machine has, to a machine that is off, and bytes that are no frame.
             one.send(&frame(mac(2), 1)).await.unwrap();
             assert!(next(&two).await == Some(1) && is_still(&three).await);
             for (to, byte) in [(Mac([0xff; 6]), 2), (mac(9), 3)] {
@@ -194,7 +194,7 @@ mod tests {
             one.send(&frame(mac(4), 4)).await.unwrap();
             one.send(&[0xff; 13]).await.unwrap();
             assert!(is_still(&two).await && is_still(&three).await);
-            // Started anew, it is reached again.
+            // A machine that was started again can be reached.
             drop((two, other));
             assert!(!path(2).exists());
             one.send(&frame(mac(2), 5)).await.unwrap();

@@ -1,4 +1,4 @@
-//! A table of machines, each with what is its own, for `up --from`.
+//! A table of machines with their own settings, for `up --from`.
 //!
 //! ```text
 //! name,address,hostname,key
@@ -21,14 +21,14 @@ use super::wanted::{Individual, Personal, Table};
 const MAX_BYTES: u64 = 4 << 20;
 /// Lines of a table, as for `up --count`.
 const MAX_ROWS: usize = 999;
-/// What a line can say, and the first line names. The first one it must.
+/// The columns that the first line may name. It must name the first one.
 const COLUMNS: [&str; 4] = ["name", "address", "hostname", "key"];
 
 impl Table {
     /// Read the table at `path`: comma-separated values (RFC 4180) whose first line names the columns; `#` begins a comment.
     ///
     /// # Errors
-    /// The file cannot be read; or all that is wrong in it, with its lines.
+    /// The file cannot be read; or all faults in it, with their lines.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let faults = |faults| RunError::Table { path: path.to_owned(), faults };
         let mut text = Vec::new();
@@ -79,7 +79,7 @@ fn machines(text: &[u8]) -> Result<Vec<Individual>, Vec<String>> {
     if faults.is_empty() { Ok(machines) } else { Err(faults) }
 }
 
-/// The line that a record is on. The reader's own count is behind by one where lines end in CR LF, and does not pass over comments.
+/// The line that a record is on. The reader's own count is behind by one where lines end in CR LF, and does not count comments.
 fn line_of(text: &[u8], record: &StringRecord) -> usize {
     let mut at = record.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(usize::MAX)).min(text.len());
     while let Some(byte) = text.get(at) {
@@ -92,7 +92,7 @@ fn line_of(text: &[u8], record: &StringRecord) -> usize {
     text[..at].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// What is wrong with the names of the columns.
+/// The faults of the names of the columns.
 fn headline(columns: &StringRecord) -> Vec<String> {
     let known = COLUMNS.join(", ");
     let mut faults: Vec<String> = columns
@@ -131,7 +131,7 @@ fn machine(columns: &StringRecord, record: &StringRecord, line: usize, wrong: &m
     Some(Individual { name: name?, personal, line: Some(line) })
 }
 
-/// Where values that are none are told.
+/// Reports values that are not valid.
 struct Parsed<'a, F> {
     wrong: &'a mut F,
 }

@@ -1,4 +1,4 @@
-//! A failure that another process met, as it is handed on.
+//! A failure of another process, in a form that can be passed on.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::failure::{Class, Failure};
 
-/// A failure that another process met.
+/// A failure of another process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{what}")]
 pub struct Told {

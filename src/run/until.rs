@@ -1,6 +1,6 @@
-//! What a machine is waited for to be.
+//! The state of a machine that is waited for.
 
-/// What is waited for.
+/// The state that is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// The system is up.

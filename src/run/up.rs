@@ -1,4 +1,4 @@
-//! Making a named machine and starting it.
+//! Makes named machines and starts them.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -29,7 +29,7 @@ use crate::machine::spec::{Forward, Mac};
 /// For a new supervisor to take the machine's lock.
 const TAKES: Duration = Duration::from_secs(10);
 
-/// What is wanted of a machine that is made.
+/// The options of a machine that is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Its name; else that of the artifact or image.
@@ -46,7 +46,7 @@ pub struct Wanted {
     pub isolated: bool,
     /// The private network it is on.
     pub network: Option<Name>,
-    /// What is its own.
+    /// Its own settings.
     pub personal: Personal,
     /// Whether its consoles are root's without a log-in.
     pub autologin: bool,
@@ -57,7 +57,8 @@ pub struct Wanted {
 /// A machine's host name, and its place on its network.
 type Own = (Option<HostName>, Option<Membership>);
 
-/// Make the machines that are wanted from the image or artifact at `path`. One that is there, from the same image, is given as it is.
+/// Make the machines that are wanted from the image or artifact at `path`. A machine that is there already, from the same image, is
+/// returned unchanged.
 ///
 /// # Errors
 /// The image is missing or no disk, a name is that of another machine, the host has too little memory for those that do not run yet, a machine
@@ -209,7 +210,7 @@ impl Supervisor {
         self.process.is_none()
     }
 
-    /// Wait until the system is up, and tell what it is at.
+    /// Wait until the system is up, and report its status meanwhile.
     ///
     /// # Errors
     /// The machine failed, ended, or does not come up in the time that a boot may take.
@@ -240,7 +241,7 @@ impl Supervisor {
             Some(Ended { failure: Some(told), .. }) => told.into(),
             Some(ended) => RunError::Off { name: self.place.name().clone(), how: Some(ended.how) },
             None => {
-                // It could not even write how it ended.
+                // The supervisor could not even write how it ended.
                 let said = fs::read_to_string(self.place.log()).unwrap_or_default();
                 let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("its supervisor was killed");
                 RunError::Off { name: self.place.name().clone(), how: Some(last.to_owned()) }

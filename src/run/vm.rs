@@ -20,7 +20,7 @@ use crate::machine::seat::{Console, Left, Streams};
 use crate::machine::spec::{Accelerator, Boot, Forward, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 
-/// Virtual CPUs under KVM, when nobody says how many.
+/// Virtual CPUs under KVM, when their number is not given.
 const CPUS: u32 = 2;
 /// For the console's last bytes when the machine ends; a reader that has stopped reading does not hold us up longer.
 const LAST_BYTES: Duration = Duration::from_secs(2);
@@ -40,12 +40,12 @@ pub struct Options {
     pub cpus: Option<u32>,
 }
 
-/// What a started machine is.
+/// Facts about a started machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The artifact's name, or the image's.
     pub name: String,
-    /// What executes it, and why.
+    /// The accelerator that executes it, and the reason if it is not KVM.
     pub probe: Probe,
     /// Virtual CPUs.
     pub cpus: u32,
@@ -53,7 +53,7 @@ pub struct Facts {
     pub firmware: Firmware,
     /// Where its changes stay, if they do.
     pub kept: Option<Kept>,
-    /// Who can log in, when the disk tells.
+    /// The accounts that can log in, if they can be read from the disk.
     pub logins: Option<Logins>,
 }
 
@@ -64,11 +64,11 @@ pub enum Attended {
     PoweredOff,
     /// The user typed ctrl-]. The machine runs on.
     Escaped,
-    /// Nobody reads the console's output any more. The machine runs on.
+    /// The reader of the console's output is gone. The machine runs on.
     Unheard,
 }
 
-/// A running local machine. Dropped, it loses its power, and a throw-away disk with it.
+/// A running local machine. When it is dropped, its power is cut, and a throw-away disk is removed.
 #[derive(Debug)]
 pub struct LocalVm {
     facts: Facts,
@@ -93,7 +93,8 @@ pub async fn start(path: &Path, store: Option<&Path>, options: &Options) -> Resu
     let private = tempfile::Builder::new().prefix("goldsmith-run-").tempdir();
     let private = private.map_err(disk::unwritable(&std::env::temp_dir(), false))?;
     let disk = if options.keep { disk::kept(&source).await? } else { disk::throw_away(&source, private.path()).await? };
-    // Before QEMU writes to it. What a kept disk has changed counts. It is our own overlay, and a throw-away one is not beside its image.
+    // This comes before QEMU writes to the disk, and includes the changes of a kept one. It is opened as our own, because a throw-away
+    // overlay is not beside its image.
     let logins = Disk::open_own(&disk.drive.path, Format::Qcow2).ok().and_then(|disk| Logins::of(&disk));
     let spec = spec(&source, options, probe.accelerator, &disk);
     let launched = Machine::launch(&spec, &private.path().join("machine")).await;
@@ -104,7 +105,7 @@ pub async fn start(path: &Path, store: Option<&Path>, options: &Options) -> Resu
 }
 
 impl LocalVm {
-    /// What it is.
+    /// Facts about it.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
@@ -126,7 +127,7 @@ impl LocalVm {
                 left = copy, if listening => match left {
                     Left::Escaped => return Ok(Attended::Escaped),
                     Left::Unheard => return Ok(Attended::Unheard),
-                    // QEMU is about to be gone, and that is told by an event.
+                    // QEMU is about to end, and an event will tell that.
                     Left::Closed => self.console = None,
                 },
                 event = self.machine.next() => {
@@ -157,10 +158,10 @@ impl LocalVm {
         let Self { machine, console, .. } = self;
         let last = async {
             let Some(mut console) = console else { return };
-            // An escape means nothing now.
+            // An escape has no effect any more.
             while console.copy(user).await == Left::Escaped {}
         };
-        // Either way it is over: how QEMU ended changes nothing for the user any more.
+        // The machine is over either way, so QEMU's status is not used.
         let _ = tokio::join!(machine.quit(), timeout(LAST_BYTES, last));
     }
 }

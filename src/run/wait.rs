@@ -1,4 +1,4 @@
-//! Waiting for a machine that others start and end.
+//! Waits for a machine that other processes start and end.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Which machines are made at once, and what is each one's own.
+//! The machines that are made at once, and their own settings.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use super::network::{Address, NoPlace};
 use crate::base::host_name::HostName;
 use crate::base::public_key::PublicKey;
 
-/// What is a machine's own.
+/// The own settings of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Personal {
     /// Its host name; else, on a private network, one like its own name, and without one that of its image.
     pub hostname: Option<HostName>,
     /// Its address on its private network; else the lowest that is free.
     pub address: Option<Address>,
-    /// Whose log-in root's ssh takes.
+    /// Keys that may log in to root by ssh.
     pub keys: Vec<PublicKey>,
 }
 
@@ -26,11 +26,11 @@ pub enum Many {
     One,
     /// So many, with numbers after the name and addresses one after the other.
     Count(u32),
-    /// Those of a table, and what is said of one is said of each.
+    /// The machines of a table. Keys from the options are added to each.
     Table(Table),
 }
 
-/// Machines of a file, each with what is its own.
+/// Machines of a file, each with its own settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// The file.
@@ -48,7 +48,7 @@ pub(super) struct Individual {
 }
 
 impl Many {
-    /// What is wrong with `machines`, each fault with its line, when a table names them.
+    /// The error for `faults` of `machines` when a table names them: each fault with its line.
     pub(super) fn faults_of_table(&self, faults: &[NoPlace], machines: &[Individual]) -> Option<RunError> {
         let Self::Table(table) = self else { return None };
         let line = |fault: &NoPlace| machines.get(fault.index).and_then(|machine| machine.line).unwrap_or_default();
@@ -56,7 +56,7 @@ impl Many {
         Some(RunError::Table { path: table.path.clone(), faults: told.collect() })
     }
 
-    /// The machines, one of which would be called `name` and be `personal`.
+    /// The machines. A single one would have the name `name` and the settings `personal`.
     pub(super) fn individuals(&self, name: Name, personal: &Personal) -> Vec<Individual> {
         let alone = |name, personal| Individual { name, personal, line: None };
         match self {

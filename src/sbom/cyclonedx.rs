@@ -23,7 +23,7 @@ struct Bom {
     spec_version: &'static str,
     /// `urn:uuid:` and a UUID.
     serial_number: String,
-    /// Of this document: there is no other one.
+    /// The version of this document: there is only one.
     version: u32,
     metadata: Metadata,
     components: Vec<Component>,
@@ -54,10 +54,10 @@ struct Component {
     /// Unique in the document.
     #[serde(rename = "bom-ref", skip_serializing_if = "Option::is_none")]
     bom_ref: Option<String>,
-    /// Who distributes it.
+    /// Its distributor.
     #[serde(skip_serializing_if = "Option::is_none")]
     supplier: Option<Supplier>,
-    /// Who published it.
+    /// Its publisher.
     #[serde(skip_serializing_if = "Option::is_none")]
     publisher: Option<String>,
     name: String,
@@ -90,7 +90,7 @@ struct Hash {
     content: Sha256Digest,
 }
 
-/// `licenseChoice`: an SPDX expression, or a license with a name. Both are what the package's maker declares.
+/// `licenseChoice`: an SPDX expression, or a license with a name. Both are declared by the package's maker.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum LicenseChoice {
@@ -112,7 +112,7 @@ struct ExternalReference {
     url: String,
 }
 
-/// `property`: what has no field of its own. The names are ours.
+/// `property`: data for which the format has no field. The names are defined by goldsmith.
 #[derive(Debug, Serialize)]
 struct Property {
     name: &'static str,

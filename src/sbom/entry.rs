@@ -25,7 +25,8 @@ impl Entry<'_> {
     }
 }
 
-/// The packages that have files in the system, also those that dpkg has not wholly installed. Keys that rpm keeps like packages are none.
+/// The packages that have files in the system, also those that dpkg has not wholly installed. Keys that rpm keeps like packages are left
+/// out.
 pub(super) fn entries<'a>(system: &System, installation: &'a Installation) -> Vec<Entry<'a>> {
     let has_files = |package: &&Installed| !package.is_key && !matches!(package.state, State::NotInstalled | State::ConfigFiles);
     let packages = installation.packages.iter().chain(&installation.others).filter(has_files);
@@ -43,7 +44,7 @@ pub(super) fn lacks(installation: &Installation) -> Option<String> {
     (damaged > 0).then(|| format!("Incomplete: {damaged} damaged entries of the package database could not be read."))
 }
 
-/// When the newest package was installed. dpkg does not know.
+/// When the newest package was installed. dpkg does not record this.
 pub fn last_installed(installation: &Installation) -> Option<Timestamp> {
     let times = installation.packages.iter().filter_map(|package| package.installed_at);
     times.filter_map(|seconds| Timestamp::from_second(seconds.try_into().ok()?).ok()).max()

@@ -1,4 +1,4 @@
-//! Identifiers that follow from what they identify.
+//! Identifiers that are computed from what they identify.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::base::digest::Sha256Digest;
 use crate::base::uuid::Uuid;
 
-/// The UUID of a document, of its content: `document` is the document before it has the UUID, `what` the kind of document.
+/// The UUID of a document, from its content: `document` is the document before it has the UUID, `what` the kind of document.
 ///
 /// # Errors
 /// The document cannot be serialised.
@@ -15,11 +15,11 @@ pub(super) fn uuid_of(document: &impl Serialize, what: &str) -> serde_json::Resu
     Ok(Uuid::derived(&Sha256Digest::of(&serde_json::to_vec(document)?), what))
 }
 
-/// Gives each of its callers another text.
+/// Makes texts unique.
 #[derive(Debug, Default)]
 pub(super) struct Unique {
     given: HashSet<String>,
-    /// How often a text was asked for.
+    /// How often each text was asked for.
     asked: HashMap<String, usize>,
 }
 

@@ -6,12 +6,12 @@ use spdx::{Expression, LicenseItem};
 
 use crate::base::digest::Sha256Digest;
 
-/// Bytes of an expression, at most; what is longer is quoted.
+/// Bytes of an expression, at most; a longer text is quoted.
 const EXPRESSION_BYTES: usize = 4096;
 /// Characters of a licence's own words in an id that is made of them, at most.
 const WORDS: usize = 40;
 
-/// What a package says of its licence.
+/// The licence of a package, as it states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct License {
     /// As the package says it, in one line.
@@ -23,18 +23,18 @@ pub(super) struct License {
 }
 
 impl License {
-    /// Of the words of a package.
+    /// Read the text of a package.
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = one_line(text)?;
         let references = references(&text);
         Some(Self { is_expression: references.is_some(), references: references.unwrap_or_default(), text })
     }
 
-    /// As SPDX has it: the expression, or a reference to the words (SPDX 2.3, clause 10.1), which `references` collects by its id. The id is the
+    /// In SPDX: the expression, or a reference to the text (SPDX 2.3, clause 10.1), which `references` collects by its id. The id is the
     /// same in every document.
     pub(super) fn spdx(&self, references: &mut BTreeMap<String, String>) -> String {
         if self.is_expression {
-            // What a reference stands for, the distribution says elsewhere.
+            // The meaning of a reference is defined by the distribution, not in the package.
             references.extend(self.references.iter().map(|id| (id.clone(), id.clone())));
             return self.text.clone();
         }
@@ -54,10 +54,11 @@ pub(super) fn one_line(text: &str) -> Option<String> {
 }
 
 /// The references in `text`, if it is an expression of ids that are on the SPDX License List and not deprecated, with their own cases and the operators
-/// in capitals, as Annex D.2 has it. `ASL 2.0 and (GPLv2+ or MIT)` is none: Fedora's and EL's words of old are not the list's, even where they look alike
-/// joined by `and`. References to other documents are none: there are no others.
+/// in capitals, as Annex D.2 has it. `ASL 2.0 and (GPLv2+ or MIT)` is not an expression: the older names of Fedora and EL are not on the
+/// list, even where they look similar and are joined by `and`. References to other documents are not accepted: there are no other
+/// documents.
 fn references(text: &str) -> Option<Vec<String>> {
-    // The parser takes operators in small letters, and has NOASSERTION among the licences.
+    // The parser accepts operators in small letters, and NOASSERTION as a licence.
     let is_foreign = |word: &str| ["and", "or", "with", "NOASSERTION"].contains(&word);
     if text.len() > EXPRESSION_BYTES || !text.is_ascii() || text.contains(':') || text.split([' ', '(', ')']).any(is_foreign) {
         return None;
@@ -68,7 +69,7 @@ fn references(text: &str) -> Option<Vec<String>> {
         if let LicenseItem::Other(other) = &requirement.req.license {
             references.push(format!("LicenseRef-{}", Some(&other.lic_ref).filter(|name| !name.is_empty())?));
         }
-        // SPDX 2.3 knows no reference behind WITH.
+        // SPDX 2.3 allows no reference after WITH.
         if matches!(requirement.req.addition, Some(spdx::AdditionItem::Other(_))) {
             return None;
         }
@@ -129,7 +130,7 @@ mod tests {
         assert_eq!(defined, BTreeMap::from([("LicenseRef-a".to_owned(), "LicenseRef-a".to_owned())]));
     }
 
-    /// The parser is another's: whatever a package says, it must not panic.
+    /// The parser is from a crate: it must not panic, whatever a package says.
     #[test]
     fn no_words_make_it_panic() {
         let words = [

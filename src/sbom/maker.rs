@@ -1,14 +1,14 @@
-//! Who made a package, and where its home page is, as far as its words can be taken for that.
+//! The maker of a package, and its home page, as far as the package's texts are usable.
 
 use super::license::one_line;
 use crate::packages::installed::Installed;
 
-/// Who a package comes from.
+/// The origin of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Maker {
-    /// The words of the package, or what of them is a name.
+    /// The text of the package, or the name in it.
     pub(super) name: String,
-    /// The address that stood behind it in `<>` (Debian Policy, 5.6.2; rpm's `Packager` by custom).
+    /// The address that follows it in `<>` (Debian Policy, 5.6.2; rpm's `Packager` by custom).
     pub(super) email: Option<String>,
 }
 
@@ -16,10 +16,10 @@ impl Maker {
     pub(super) fn of(text: &str) -> Option<Self> {
         let text = one_line(text)?;
         let parts = text.strip_suffix('>').and_then(|text| text.rsplit_once('<'));
-        // Red Hat's packager has a URL there, which is no address.
+        // Red Hat's packager has a URL in `<>`, which is no address.
         let is_address = |text: &str| text.contains('@') && !text.contains([' ', '(', ')', '<', '>', '/']);
         if let Some((name, email)) = parts.filter(|(_, email)| is_address(email)) {
-            // An address alone is the name, too.
+            // If there is only an address, it is also the name.
             let name = one_line(name).unwrap_or_else(|| email.to_owned());
             return Some(Self { name, email: Some(email.to_owned()) });
         }
@@ -27,7 +27,7 @@ impl Maker {
     }
 }
 
-/// The home page that a package names, when that is a URL (RFC 3986) that a browser would open: other words are not.
+/// The home page that a package names, when it is a URL (RFC 3986) that a browser would open. Other texts are left out.
 pub(super) fn home_page(package: &Installed) -> Option<&str> {
     let url = package.url.as_deref()?.trim();
     let (scheme, rest) = url.split_once("://")?;

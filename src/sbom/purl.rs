@@ -6,8 +6,8 @@ use crate::packages::installed::Installed;
 
 /// The package URL of an installed package: `pkg:rpm/centos/docker-ce@18.09.6-3.el7?arch=x86_64&distro=centos-7&epoch=3`.
 ///
-/// `distro` is a qualifier of the specification's own examples. `upstream`, the package's source when that is called otherwise, is not in the
-/// specification; scanners know it from syft, and vulnerabilities are published by source.
+/// `distro` is a qualifier of the specification's own examples. `upstream`, the package's source when it has another name, is not in the
+/// specification. Scanners know it from syft, and need it because vulnerabilities are published by source.
 pub(super) fn purl(system: &System, scheme: Scheme, package: &Installed) -> String {
     let (kind, name, epoch, version) = match scheme {
         // deb-definition.json: the name is not case sensitive and lower case; the version has the epoch.
@@ -40,8 +40,8 @@ pub(super) fn purl(system: &System, scheme: Scheme, package: &Installed) -> Stri
     text
 }
 
-/// Who is behind a system: the namespace of both types. Red Hat's own package URLs have `redhat`, and the definition of `rpm` has `opensuse` for all
-/// of openSUSE's systems; os-release has `rhel`, `opensuse-leap`, `opensuse-tumbleweed`.
+/// The vendor of a system: the namespace of both types. Red Hat's own package URLs have `redhat`, and the definition of `rpm` has
+/// `opensuse` for all of openSUSE's systems; os-release has `rhel`, `opensuse-leap`, `opensuse-tumbleweed`.
 fn vendor(id: &str) -> &str {
     match id {
         "rhel" => "redhat",
@@ -58,7 +58,7 @@ fn epoch(version: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The source: of an RPM its file; of dpkg's package its name, and `@VERSION` when that differs, unless it is all the package's own.
+/// The source: of an RPM its file; of dpkg's package its name, and `@VERSION` when that differs, unless both are the package's own.
 fn upstream(scheme: Scheme, package: &Installed) -> Option<String> {
     let source = package.source.as_ref()?;
     match (&package.source_version, scheme) {
@@ -68,7 +68,8 @@ fn upstream(scheme: Scheme, package: &Installed) -> Option<String> {
     }
 }
 
-/// Percent-encoded as purl-spec says: letters, digits, `.`, `-`, `_`, `~` and the colon stand for themselves, the bytes of all else are encoded.
+/// Percent-encoded as purl-spec says: letters, digits, `.`, `-`, `_`, `~` and the colon are not encoded; the bytes of all other characters
+/// are.
 fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

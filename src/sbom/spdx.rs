@@ -15,9 +15,9 @@ use crate::packages::installed::{Installation, Installed};
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 /// The id of the package that is the system.
 const SYSTEM: &str = "SPDXRef-OperatingSystem";
-/// Nothing is said about it: clauses 7.7, 7.13, 7.15, 7.17.
+/// The value for an unknown property: clauses 7.7, 7.13, 7.15, 7.17.
 const NO_ASSERTION: &str = "NOASSERTION";
-/// Clause 6.5: where the namespaces of those begin who have no site of their own. Nothing need be there.
+/// Clause 6.5: the beginning of namespaces for makers without their own site. The address need not exist.
 const NAMESPACES: &str = "https://spdx.org/spdxdocs";
 
 /// Clause 6: the document.
@@ -78,7 +78,7 @@ struct Package {
     supplier: Option<String>,
     /// 7.7: required.
     download_location: &'static str,
-    /// 7.8: files are not listed; without this a verification code of them would be due.
+    /// 7.8: files are not listed; otherwise a verification code of them would be required.
     files_analyzed: bool,
     /// 7.10.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -89,7 +89,7 @@ struct Package {
     /// 7.12.
     #[serde(skip_serializing_if = "Option::is_none")]
     source_info: Option<String>,
-    /// 7.13. This and the next two were required until SPDX 2.2, and readers of that time are still about.
+    /// 7.13. This and the next two were required until SPDX 2.2, and readers of those versions are still in use.
     license_concluded: &'static str,
     /// 7.15.
     license_declared: String,
@@ -104,7 +104,7 @@ struct Package {
     /// 7.21.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     external_refs: Vec<ExternalReference>,
-    /// 7.24, which has `OPERATING-SYSTEM`; the JSON schema has the word with `_`, and so it is read.
+    /// 7.24, which has `OPERATING-SYSTEM`; the JSON schema has the word with `_`, which is what readers expect.
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_package_purpose: Option<&'static str>,
 }
@@ -117,7 +117,7 @@ struct Checksum {
     checksum_value: Sha256Digest,
 }
 
-/// 7.21 and Annex F.3.5: what the package is called elsewhere.
+/// 7.21 and Annex F.3.5: the package's name in other systems.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExternalReference {
@@ -126,7 +126,7 @@ struct ExternalReference {
     reference_locator: String,
 }
 
-/// Clause 10: a licence that is not on the SPDX License List, and what is known of it: the package's words. So does syft.
+/// Clause 10: a licence that is not on the SPDX License List, with the package's text. syft does the same.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExtractedLicense {
@@ -185,7 +185,7 @@ fn document(subject: &Subject, installation: &Installation) -> Document {
     }
 }
 
-/// The system, which is what the image's file holds: the file is its own, and so is the digest.
+/// The system, which is the content of the image's file. So the file name and the digest are those of this package.
 fn system(subject: &Subject) -> Package {
     Package {
         version_info: subject.system.version.clone(),
@@ -220,13 +220,14 @@ fn package(entry: &Entry<'_>, ids: &mut Unique, licenses: &mut BTreeMap<String, 
     }
 }
 
-/// 7.5, the distributor: rpm's vendor is an organization. Who packaged it stands in for a vendor, as a person, as with syft: SPDX knows no third.
+/// 7.5, the distributor: rpm's vendor is an organization. Without a vendor the packager is given, as a person, as syft does: SPDX has no
+/// third kind.
 fn supplier(package: &Installed) -> Option<String> {
     let actor = |kind: &str, text: &str| {
         let Maker { name, email } = Maker::of(text)?;
         Some(match email {
             Some(email) => format!("{kind}: {name} ({email})"),
-            // What stands in the last brackets would be read as an address.
+            // A text in the last parentheses would be read as an address.
             None if name.contains(['(', ')']) => format!("{kind}: {name} ()"),
             None => format!("{kind}: {name}"),
         })
@@ -243,7 +244,7 @@ fn source(package: &Installed) -> Option<String> {
 }
 
 impl Package {
-    /// A package of which nothing but the name is known.
+    /// A package with only a name.
     fn new(name: String, id: String) -> Self {
         Self {
             name,
@@ -286,7 +287,7 @@ mod tests {
     use crate::packages::installed::Format;
     use crate::sbom::System;
 
-    /// A database may have whatever bytes in its names, and an entry twice.
+    /// A database may have any bytes in its names, and an entry twice.
     #[test]
     fn ids_are_unique_and_of_the_allowed_characters() {
         let package = |name: &str| Installed { name: name.into(), version: "1:2~b".into(), ..Installed::default() };

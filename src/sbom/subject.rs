@@ -1,4 +1,4 @@
-//! What a bill is of: an image, and the system in it.
+//! The subject of a bill: an image, and the system in it.
 
 use jiff::Timestamp;
 
@@ -9,11 +9,11 @@ use crate::base::digest::Sha256Digest;
 pub struct Subject {
     /// The name of its file.
     pub name: String,
-    /// The digest of its file, when it is known to be that.
+    /// The digest of its file, when that is known.
     pub sha256: Option<Sha256Digest>,
     /// The system in it.
     pub system: System,
-    /// The time that the bill bears. The clock's would make each bill another one.
+    /// The time in the bill. It is not the present time, since then each bill would differ.
     pub created: Timestamp,
 }
 
@@ -29,8 +29,8 @@ pub struct System {
 }
 
 impl System {
-    /// Of the values of os-release; an empty one counts as absent. os-release(5) says what an absent one means: `ID` is then `linux`, and
-    /// `PRETTY_NAME` is `Linux`. An `ID` of other characters than it may have is none.
+    /// From the values of os-release; an empty one counts as absent. os-release(5) gives the defaults: `ID` is then `linux`, and
+    /// `PRETTY_NAME` is `Linux`. An `ID` with characters that are not allowed counts as absent.
     pub fn new(id: &str, version: &str, pretty_name: &str) -> Self {
         let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         let pretty_name = if pretty_name.is_empty() { "Linux" } else { pretty_name };

@@ -1,6 +1,6 @@
-//! Where Debian packages come from: the host's own entries for the wanted suite, so that its mirrors and proxies serve the build.
+//! The sources of Debian packages: the host's own entries for the wanted suite, so that the build uses the host's mirrors and proxies.
 //!
-//! A suite's `InRelease` file pins every package of it: it holds the digests of the indexes, and they hold the packages' (Debian
+//! A suite's `InRelease` file pins every package of it: it holds the digests of the indexes, which hold those of the packages (Debian
 //! repository format, wiki.debian.org/DebianRepository/Format).
 
 use std::fmt::Write as _;
@@ -57,7 +57,7 @@ impl AptSource {
         })
     }
 
-    /// `text` of apt's programs without user and password, as they are written and as they are meant.
+    /// `text` of apt's programs without user and password, in their escaped and unescaped forms.
     pub fn masked(&self, text: &str) -> String {
         let Some(user_info) = &self.user_info else { return text.to_owned() };
         let user_info = user_info.reveal();
@@ -146,7 +146,7 @@ fn parse_line(line: &str) -> Option<AptSource> {
     Some(AptSource::new(&uri, suite, words.collect(), signed_by))
 }
 
-/// Entries of a deb822-style file; disabled stanzas and embedded keys are left out (an embedded key is the host's own business).
+/// Entries of a deb822-style file; disabled stanzas and embedded keys are left out (an embedded key is only for the host).
 fn parse_deb822(text: &str) -> Vec<AptSource> {
     let mut sources = Vec::new();
     let mut stanza: Vec<(String, String)> = Vec::new();
@@ -167,8 +167,8 @@ fn parse_deb822(text: &str) -> Vec<AptSource> {
     sources
 }
 
-/// What is false to apt (apt 2.6, apt-pkg/contrib/strutl.cc, `StringToBool`): a number that is 0 to strtol(3) in base 0, or one of five words.
-/// Anything it does not know leaves an entry enabled (apt-pkg/sourcelist.cc, `ParseStanza`).
+/// Whether apt takes `value` for false (apt 2.6, apt-pkg/contrib/strutl.cc, `StringToBool`): a number that is 0 to strtol(3) in base 0, or
+/// one of five words. Anything it does not know leaves an entry enabled (apt-pkg/sourcelist.cc, `ParseStanza`).
 fn is_no(value: &str) -> bool {
     let digits = value.strip_prefix(['+', '-']).unwrap_or(value);
     let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);

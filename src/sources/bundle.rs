@@ -6,11 +6,11 @@
 //! what repodata lists (the caller reads it) ─compare→ Comparison
 //! ```
 //!
-//! Bundles come from elsewhere. Reading one takes bounded memory, and no disk before it has been found to be what it should be. Names,
-//! sizes and kinds of files that could not travel on a FAT32 volume, files that are no packages though they are called so, and metadata
-//! that is about other files, are refused with the entry's name, all of them at once.
+//! Bundles come from elsewhere. Reading one takes bounded memory, and no disk space before all of it has been checked. Names, sizes and
+//! kinds of files that could not travel on a FAT32 volume, files that are no packages though they are called so, and metadata that is about
+//! other files, are refused with the entry's name, all of them at once.
 //!
-//! What was found out about an archive is remembered under its digest: the next run unpacks nothing to plan.
+//! The result for an archive is remembered under its digest, so the next run need not unpack it to plan.
 
 mod archive;
 mod compare;
@@ -55,7 +55,7 @@ use listing::Listing;
 /// A repository's bundle, inspected.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    /// What it is to the recipe.
+    /// Its role in the recipe.
     what: String,
     place: Place,
     sha256: Sha256Digest,
@@ -78,11 +78,11 @@ impl Place {
 }
 
 impl Bundle {
-    /// Inspect the archive or directory at `path`, or recall what was found out about an archive before. `what` it is to the recipe, which
-    /// pins its digest or takes any. `scratch` is used when there is no metadata.
+    /// Inspect the archive or directory at `path`, or recall the result of an earlier inspection of an archive. `what` is its name in the
+    /// recipe, which pins its digest or takes any. `scratch` is used when there is no metadata.
     ///
     /// # Errors
-    /// It is another one than the pinned, is no archive, is damaged or hostile; or it has no metadata, and none can be made.
+    /// It is not the pinned one, is no archive, is damaged or hostile; or it has no metadata, and none can be made.
     pub async fn open(
         what: &str,
         path: &Path,
@@ -103,7 +103,7 @@ impl Bundle {
         };
         let inspection = match (memory::recall(store, &sha256), listing) {
             (Some(inspection), None) => inspection,
-            // The same files may be in another directory of it.
+            // The same files may be in another directory of the bundle.
             (Some(known), Some(Listing { top, .. })) => Inspection { summary: Summary { top, ..known.summary }, ..known },
             (None, listing) => {
                 let listing = match listing {
@@ -118,7 +118,7 @@ impl Bundle {
         Ok(Self { what: what.to_owned(), place, sha256, inspection })
     }
 
-    /// What it is to the recipe.
+    /// Its role in the recipe.
     pub fn what(&self) -> &str {
         &self.what
     }
@@ -138,7 +138,8 @@ impl Bundle {
         &self.inspection.summary.top
     }
 
-    /// The files it unpacks to, in the order of their paths, seen from the directory around `repodata`; with the metadata, whoever made it.
+    /// The files it unpacks to, in the order of their paths, seen from the directory around `repodata`; with the metadata, whether it was
+    /// carried or made.
     pub fn files(&self) -> &[FileRecord] {
         &self.inspection.summary.files
     }
@@ -153,12 +154,12 @@ impl Bundle {
         &self.inspection.repodata
     }
 
-    /// Who made the metadata.
+    /// The maker of the metadata.
     pub fn maker(&self) -> Maker {
         self.inspection.summary.maker
     }
 
-    /// Of carried metadata what does not fit and yum does without; of metadata that was made anew what yum could not use.
+    /// Notes on the metadata. If it was carried: mismatches that yum tolerates. If it was made anew: why yum could not use the old one.
     pub fn said_of_metadata(&self) -> &[String] {
         &self.inspection.summary.said
     }
@@ -168,7 +169,7 @@ impl Bundle {
         self.files().iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
-    /// Hold what its metadata lists against its files: what repomd.xml lists, or primary.xml. It is called `by`.
+    /// Compare the files that its metadata lists (in repomd.xml or primary.xml) with its own files. Errors call the metadata `by`.
     ///
     /// # Errors
     /// All that does not fit.
@@ -257,7 +258,7 @@ async fn inspect(what: &str, place: &Place, listing: Listing, scratch: &Path, ta
     });
     let maker = if carried { Maker::Remade } else { Maker::Made };
     let Listing { mut files, top, .. } = listing;
-    // Whatever else is in the directory is of no use without the file that names it.
+    // The other files in the directory are of no use without a repomd.xml that names them.
     files.retain(|file| names::parent(&file.path) != listing::REPODATA);
     let made = make(what, place, &top, &files, comps, scratch, task).await;
     let repodata = match made {
@@ -303,7 +304,7 @@ async fn make(
         make::repodata(&dir, groups.as_deref()).await
     }
     .await;
-    // A scratch directory goes away with the run; its packages need not stay so long.
+    // The scratch directory goes away with the run, but the packages are not needed that long.
     let _ = std::fs::remove_dir_all(&dir);
     let _ = std::fs::remove_dir_all(&aside);
     made

@@ -5,9 +5,9 @@
 //! PackedImages of all archives ─write→ one plain archive in the form of `docker save`, which every Docker loads
 //! ```
 //!
-//! Archives come from elsewhere. Reading one takes one pass and bounded memory. What is loaded later is what was compared here: an image's id
-//! is the digest of its configuration, and that has the digests of its unpacked layers. The archive that a machine is given is written anew,
-//! with nothing else in it: `docker load` of 18.09 takes no OCI layout, and unpacks no zstd.
+//! Archives come from elsewhere. Reading one takes one pass and bounded memory. The images that are loaded later are the ones checked here:
+//! an image's id is the digest of its configuration, which has the digests of its unpacked layers. The archive that a machine is given is
+//! written anew, with nothing else in it, because `docker load` of 18.09 takes no OCI layout and does not unpack zstd.
 
 mod contents;
 mod documents;
@@ -33,30 +33,30 @@ use packed::add;
 
 pub use packed::PackedImage;
 
-/// The kind of memory; the number is the version of [`PackedImage`] and of the rules that an archive was judged by.
+/// The kind of memory; the number is the version of [`PackedImage`] and of the rules by which an archive is judged.
 const KIND: &str = "images-1";
 /// An archive of images, read.
 #[derive(Debug, Clone)]
 pub struct ContainerArchive {
-    /// What it is to the recipe.
+    /// Its role in the recipe.
     what: String,
     file: VerifiedFile,
     at: Option<Passage>,
     /// Its images, in its order; at least one.
     pub images: Vec<PackedImage>,
-    /// What is run of it in the proof.
+    /// The container that the proof runs from it.
     pub run: Option<ContainerRun>,
 }
 
 impl ContainerArchive {
-    /// Read the archive at `path`, or recall what was found out about it. `image` is what the recipe says of it.
+    /// Read the archive at `path`, or recall the result of an earlier reading. `image` is its entry in the recipe.
     ///
     /// # Errors
-    /// It is another one than the pinned, holds no images, is damaged or hostile; or an image of it cannot be loaded.
+    /// It is not the pinned one, holds no images, is damaged or hostile; or an image of it cannot be loaded.
     pub(super) async fn open(what: &str, path: &Path, image: &ContainerImage, host: Host<'_>, task: &Task) -> Result<Self, SourceError> {
         let file = VerifiedFile::of(what, path, image.sha256, host.store, task).await?;
         let sha256 = file.sha256();
-        // What cannot be recalled or written is found out again.
+        // If recalling or remembering fails, the archive is read again.
         let known = host.store.recall(KIND, &sha256).and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let images: Vec<PackedImage> = match known {
             Some(images) => images,
@@ -97,7 +97,7 @@ pub fn all_images(archives: &[ContainerArchive]) -> Vec<DockerImage> {
     merged(archives).into_iter().map(|packed| packed.image).collect()
 }
 
-/// What is run of `archives`, each of the image of this name.
+/// The containers to run from `archives`, each with the name of its image.
 pub fn container_runs(archives: &[ContainerArchive]) -> Vec<(String, ContainerRun)> {
     let run = |archive: &ContainerArchive| Some((archive.images.first()?.image.name().to_owned(), archive.run.clone()?));
     archives.iter().filter_map(run).collect()
@@ -109,7 +109,7 @@ fn merged(archives: &[ContainerArchive]) -> Vec<PackedImage> {
     images
 }
 
-/// The tags that two archives have for different images: one would win in silence.
+/// The tags that two archives have for different images: one would replace the other without a message.
 pub(super) fn clashes(archives: &[ContainerArchive]) -> Vec<SourceError> {
     let mut seen: BTreeMap<&str, (&ContainerArchive, Sha256Digest)> = BTreeMap::new();
     let mut errors = Vec::new();
@@ -153,7 +153,7 @@ pub async fn write(archives: &[ContainerArchive], dest: &Path, task: &Task) -> R
     volume.finish(&images).map_err(SourceError::unwritable(dest))
 }
 
-/// Bytes of what [`write()`] writes, or a few more.
+/// Bytes that [`write()`] will write, or a few more.
 pub fn written_bytes(archives: &[ContainerArchive]) -> u64 {
     const DOCUMENTS: u64 = 1 << 20;
     merged(archives).iter().fold(DOCUMENTS, |sum, image| sum.saturating_add(image.bytes()).saturating_add(image.config_bytes))

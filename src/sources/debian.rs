@@ -1,11 +1,12 @@
-//! The Debian packages of a deploy installation: pinned as one index of what was chosen, fetched by digest, and laid out as a repository.
+//! The Debian packages of a deploy installation: pinned as one index of the chosen packages, fetched by digest, and laid out as a
+//! repository.
 //!
 //! ```text
 //! signed Packages ─picked→ DebianChoice (paragraphs of the chosen alone: the pin) ─apt-helper→ store ─links→ DebianRepository
 //! ```
 //!
 //! The repository that mmdebstrap is given has no signature: every package in it hashes to what an index says that apt has verified on this
-//! host (`in_release.rs`). So a finished set of packages goes on being usable when a mirror has moved on, and without a network.
+//! host (`in_release.rs`). So a finished set of packages stays usable when a mirror has changed, and without a network.
 
 mod choice;
 
@@ -31,8 +32,8 @@ use crate::cache::FileLookup;
 
 pub use choice::{DebianChoice, DebianPackage};
 
-/// Packages that one run of apt's downloader fetches. More than one, since it then keeps its connections; not all, so that what is fetched is
-/// kept from time to time.
+/// Packages that one run of apt's downloader fetches. More than one, since it then keeps its connections; not all, so that fetched packages
+/// get into the store from time to time.
 const AT_A_TIME: usize = 64;
 /// For [`AT_A_TIME`] packages; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(3600);
@@ -42,7 +43,7 @@ const AR_HEADER_BYTES: usize = 60;
 /// Where a member's header has its time, in decimal seconds since 1970.
 const AR_TIME: std::ops::Range<usize> = 16..28;
 
-/// A directory with the packages of an installation, which apt takes for a repository.
+/// A directory with the packages of an installation, which apt can use as a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DebianRepository {
     /// The directory: `Release`, `Packages`, and a link for each package.
@@ -66,7 +67,7 @@ impl Resolved {
     }
 }
 
-/// Fetch what was chosen of the suites of the release `suite`, and make a repository of it.
+/// Fetch the packages that were chosen from the suites of the release `suite`, and make a repository of them.
 ///
 /// # Errors
 /// A package cannot be had or is not what its index says, or there is no room.
@@ -97,7 +98,7 @@ fn bytes_of(packages: &[&DebianPackage]) -> u64 {
     packages.iter().fold(0, |sum: u64, package| sum.saturating_add(package.bytes))
 }
 
-/// Fetch what the store does not have.
+/// Fetch the packages that the store does not have.
 async fn fetch(missing: &[&DebianPackage], suites: &[Suite], host: Host<'_>, task: &Task) -> Result<(), SourceError> {
     require_room(&counted(missing.len(), "package"), host.store, bytes_of(missing))?;
     let sources: Vec<&AptSource> = suites.iter().map(|suite| &suite.source).collect();
@@ -117,7 +118,7 @@ async fn fetch(missing: &[&DebianPackage], suites: &[Suite], host: Host<'_>, tas
     Ok(())
 }
 
-/// Have apt's downloader fetch `packages` to `dir`. `told` hears how many it has begun.
+/// Have apt's downloader fetch `packages` to `dir`. `told` is called with the number of started downloads.
 async fn download(packages: &[&DebianPackage], sources: &[&AptSource], dir: &Path, told: impl Fn(u64)) -> Result<(), SourceError> {
     let url = |package: &DebianPackage| sources.get(package.suite).map(|source| (*source, source.within(&package.path)));
     let mut invocation = Invocation::new(Tool::AptHelper).arg("download-file");
@@ -142,7 +143,7 @@ async fn download(packages: &[&DebianPackage], sources: &[&AptSource], dir: &Pat
     })
 }
 
-/// Put a fetched package into the store, when it is the one.
+/// Put a fetched package into the store, if it has the right digest.
 async fn keep(package: &DebianPackage, fetched: &Path, host: Host<'_>, task: &Task) -> Result<(), SourceError> {
     let waiting = || task.step(&format!("another goldsmith fetches {}; waiting for it", package.file_name));
     let FileLookup::Miss(vacancy) = host.store.lookup_file(&package.sha256, waiting).await? else { return Ok(()) };
@@ -158,7 +159,7 @@ async fn keep(package: &DebianPackage, fetched: &Path, host: Host<'_>, task: &Ta
     Ok(())
 }
 
-/// Make the repository in `dir`. apt takes it for the release `suite` (Debian repository format, "Flat Repository Format").
+/// Make the repository in `dir`. For apt it is the release `suite` (Debian repository format, "Flat Repository Format").
 fn lay_out(dir: &Path, suite: &str, index: &str, files: &[(String, PathBuf)]) -> Result<DebianRepository, SourceError> {
     fs::create_dir_all(dir).map_err(SourceError::unwritable(dir))?;
     let write = |name: &str, text: &str| fs::write(dir.join(name), text).map_err(SourceError::unwritable(&dir.join(name)));
@@ -170,7 +171,7 @@ fn lay_out(dir: &Path, suite: &str, index: &str, files: &[(String, PathBuf)]) ->
     for (name, file) in files {
         let unfit = |source: io::Error| SourceError::Unreadable { what: format!("the package {name}"), path: file.clone(), source };
         epoch = epoch.max(built_at(&mut File::open(file).map_err(unfit)?).map_err(unfit)?);
-        // A file of apt's own name for it, in a store whose names are digests.
+        // The link has apt's name of the file, because the names in the store are digests.
         symlink(file, dir.join(name)).map_err(SourceError::unwritable(&dir.join(name)))?;
     }
     Ok(DebianRepository { dir: dir.to_owned(), packages: files.len() as u64, epoch })

@@ -1,8 +1,8 @@
 //! Digests of local files, remembered, so that an ISO of 4.4 GB is not hashed at every run.
 //!
-//! What is remembered stands under device and inode, and holds for the size, mtime and ctime it was found with. As in git's index
-//! (Documentation/technical/racy-git), a file that was changed just before it was read is not remembered: a second change may leave
-//! the same times.
+//! A digest is remembered under device and inode, and is valid for the size, mtime and ctime with which it was computed. As in git's index
+//! (Documentation/technical/racy-git), a file that was changed just before it was read is not remembered: a second change may leave the
+//! same times.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
@@ -18,12 +18,12 @@ use crate::cache::Store;
 
 /// The kind of memory; the number is the version of [`Remembered`].
 const KIND: &str = "digest-1";
-/// What is certainly longer than the steps of any file system's clock: FAT has 2 s for mtime.
+/// Longer than the steps of any file system's clock: FAT has 2 s for mtime.
 const CLOCK_STEP: Duration = Duration::from_secs(3);
-/// Bytes read between turns of everything else.
+/// Bytes that are read before other tasks get a turn.
 const PIECE: usize = 8 << 20;
 
-/// What shows that a file is the one that was hashed.
+/// The properties by which a file is recognised as the one that was hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     device: u64,
@@ -46,7 +46,7 @@ impl Identity {
         }
     }
 
-    /// What it is remembered under.
+    /// The key under which it is remembered.
     fn key(&self) -> Sha256Digest {
         Sha256Digest::of(format!("{}:{}", self.device, self.inode).as_bytes())
     }
@@ -65,8 +65,8 @@ struct Remembered {
     sha256: Sha256Digest,
 }
 
-/// The digest of the file at `path`, from memory when it is the same file still. Between pieces everything else has its turn: an ISO
-/// takes seconds, and ctrl-C must not wait. `what` it is to the recipe is shown.
+/// The digest of the file at `path`, from memory when the file is still the same. Other tasks get a turn between pieces: an ISO takes
+/// seconds, and ctrl-C must not wait. `what`, its name in the recipe, is shown.
 ///
 /// # Errors
 /// It cannot be read, or was changed meanwhile.
@@ -100,7 +100,7 @@ async fn digest_at(path: &Path, what: &str, store: &Store, task: &Task, now: Sys
     let sha256 = hasher.finish().1;
     if identity.is_settled(now) {
         let key = identity.key();
-        // OK to default: plain data, which JSON always takes. Nothing is recalled from an empty text.
+        // OK to default: plain data, which JSON always takes. An empty text is not recalled.
         store.remember(KIND, &key, &serde_json::to_vec(&Remembered { identity, sha256 }).unwrap_or_default());
     }
     Ok(sha256)

@@ -14,28 +14,28 @@ use crate::cache::CacheError;
 use crate::packages::IndexError;
 use crate::recipe::{Passage, likely_suite};
 
-/// What helps when the host's package sources name what is not there.
+/// The remedy when the host's package sources name something that does not exist.
 const HOST_SOURCES: &str = "check the host's package sources: /etc/apt/sources.list and /etc/apt/sources.list.d";
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The recipe wants a file, and it is nowhere.
+    /// A file of the recipe was not found anywhere.
     #[error("{what} is missing: {}", .path.as_ref().map_or_else(|| "the recipe gives no path to a local copy".to_owned(), |path| format!("there is no {}", path.display())))]
     Missing {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// The recipe's key that names it: `media.iso.path`.
         key: String,
         /// Where it was looked for.
         path: Option<PathBuf>,
-        /// What it must hash to.
+        /// The required digest.
         sha256: Option<Sha256Digest>,
     },
     /// The file cannot be read.
     #[error("{what} cannot be read: {}: {source}", path.display())]
     Unreadable {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// Where it is.
         path: PathBuf,
@@ -45,31 +45,31 @@ pub enum SourceError {
     /// The file is not the one the recipe pins.
     #[error("{what} is another file than the recipe pins: {} has sha256 {found}, the recipe says {expected}", path.display())]
     WrongDigest {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// Where it is.
         path: PathBuf,
-        /// What it hashes to.
+        /// Its digest.
         found: Sha256Digest,
-        /// What it must hash to.
+        /// The required digest.
         expected: Sha256Digest,
     },
     /// The file is not of the kind it must be.
     #[error("{what} is not {kind}: {} is {is}", path.display())]
     WrongKind {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
-        /// What it must be.
+        /// The required kind.
         kind: &'static str,
         /// Where it is.
         path: PathBuf,
-        /// What it is instead.
+        /// The actual value.
         is: String,
     },
     /// The file is only the beginning of what it should be.
     #[error("{what} is cut short: {} has {has} of {needs} bytes", path.display())]
     Truncated {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// Where it is.
         path: PathBuf,
@@ -81,7 +81,7 @@ pub enum SourceError {
     /// The file is of the right kind, and something in it is not as that kind has it.
     #[error("{what} cannot be used: {}: {damage}", path.display())]
     Damaged {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// Where it is.
         path: PathBuf,
@@ -96,14 +96,14 @@ pub enum SourceError {
         /// Its volume ID.
         volume: String,
     },
-    /// The medium is another one than the pinned one: its size shows it.
+    /// The medium is not the pinned one, as its size shows.
     #[error("the installation medium is another one than the recipe pins: {} is {kind}, the recipe says {pinned}", path.display())]
     WrongMedium {
         /// Where it is.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         kind: String,
-        /// What it must be.
+        /// The pinned kind.
         pinned: String,
     },
     /// A medium installs something else than a recipe can ask for.
@@ -111,7 +111,7 @@ pub enum SourceError {
     UnfitMedium {
         /// Where it is.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         kind: String,
         /// Why it cannot.
         why: String,
@@ -121,7 +121,7 @@ pub enum SourceError {
     UnusableRepodata {
         /// Where it is.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         kind: String,
         /// A line for each problem.
         problems: Vec<String>,
@@ -131,9 +131,9 @@ pub enum SourceError {
     UnusableLabel {
         /// Where it is.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         kind: String,
-        /// What is wrong with the label.
+        /// The fault of the label.
         why: LabelError,
     },
     /// A medium lacks a file.
@@ -141,15 +141,15 @@ pub enum SourceError {
     NotOnMedium {
         /// Where it is.
         path: PathBuf,
-        /// What it is.
+        /// Its kind.
         kind: String,
-        /// What is not on it.
+        /// The missing file or property.
         what: String,
     },
     /// A bundle holds what cannot be used, or is hostile.
     #[error("{what} cannot be used: {}: {told}", path.display())]
     BadBundle {
-        /// What it is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// Where it is.
         path: PathBuf,
@@ -158,10 +158,10 @@ pub enum SourceError {
         /// A line for each problem.
         problems: Vec<String>,
     },
-    /// A bundle's metadata is about other files than it holds, or of no use to yum.
+    /// A bundle's metadata lists other files than the bundle holds, or cannot be used by yum.
     #[error("the metadata of {what} cannot be used: {}: {told}", path.display())]
     BadRepodata {
-        /// What the bundle is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// Where it is.
         path: PathBuf,
@@ -170,16 +170,16 @@ pub enum SourceError {
         /// A line for each problem.
         problems: Vec<String>,
     },
-    /// An archive of container images is none, is damaged or hostile, or has images that cannot be loaded.
+    /// An archive of container images is of another format, is damaged or hostile, or has images that cannot be loaded.
     #[error("{what} cannot be used: {}: {}", path.display(), first_of(problems))]
     BadImages {
-        /// What it is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// Where it is.
         path: PathBuf,
-        /// What is wrong with it; at least one.
+        /// Its faults; at least one.
         problems: Vec<String>,
-        /// What to do about all of it.
+        /// The remedy for all of it.
         remedy: String,
     },
     /// An input cannot be used, and it is known where the recipe names it.
@@ -190,14 +190,14 @@ pub enum SourceError {
         /// Why.
         source: Box<SourceError>,
     },
-    /// Keys that packages must be signed with cannot be had, or are others.
+    /// Keys that packages must be signed with cannot be read or fetched, or are not the named ones.
     #[error("{what} cannot be used: {}", first_of(problems))]
     BadKeys {
-        /// Whose they are to the recipe.
+        /// The repository that they are for, as the recipe names it.
         what: String,
         /// The recipe's key that names them.
         key: String,
-        /// What is wrong with each; at least one.
+        /// The fault of each; at least one.
         problems: Vec<String>,
     },
     /// Packages are not signed with a key that the recipe names.
@@ -221,10 +221,10 @@ pub enum SourceError {
     Unreachable {
         /// The index.
         url: String,
-        /// What apt's downloader said.
+        /// The messages of apt's downloader.
         source: ProcessError,
     },
-    /// A mirror answers and has other suites, but not this one.
+    /// A mirror has other suites, but not this one.
     #[error("{}", no_suite(suite, mirror))]
     NoSuite {
         /// The suite.
@@ -234,14 +234,14 @@ pub enum SourceError {
         /// Where the recipe names the suite; nothing when this host's package sources do.
         at: Option<Box<Passage>>,
     },
-    /// What answers at a mirror's address has none of Debian's suites.
+    /// The server at a mirror's address has none of Debian's suites.
     #[error("there is no archive of Debian at {mirror}: it has neither the suite `{suite}` nor {others}")]
     NoArchive {
         /// The mirror's address.
         mirror: String,
         /// The suite.
         suite: String,
-        /// Those that were looked for besides: "`stable`".
+        /// The other suites that were looked for: "`stable`".
         others: String,
     },
     /// apt does not trust a suite's signed index.
@@ -251,7 +251,7 @@ pub enum SourceError {
         suite: String,
         /// The index.
         url: String,
-        /// What apt said.
+        /// The message of apt.
         source: ProcessError,
     },
     /// The index of a recipe's repository cannot be had.
@@ -263,7 +263,7 @@ pub enum SourceError {
         key: String,
         /// The index.
         url: String,
-        /// What apt said.
+        /// The message of apt.
         source: ProcessError,
     },
     /// The index of a recipe's repository is not signed as the recipe says.
@@ -275,7 +275,7 @@ pub enum SourceError {
         key: String,
         /// The index.
         url: String,
-        /// What apt said.
+        /// The message of apt.
         source: ProcessError,
     },
     /// A suite lists no index of packages.
@@ -296,11 +296,11 @@ pub enum SourceError {
     /// A file cannot be had from any of its addresses.
     #[error("{what} cannot be fetched: {}", first(failures))]
     Unfetched {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// The recipe's key that names a local copy.
         key: String,
-        /// What it must hash to.
+        /// The required digest.
         sha256: Sha256Digest,
         /// Each address, without credentials, and why not from there; at least one.
         failures: Vec<(String, String)>,
@@ -308,7 +308,7 @@ pub enum SourceError {
     /// A file of an online repository cannot be had from any of its mirrors.
     #[error("{what} cannot be fetched: {}", first(failures))]
     NoMirror {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// The recipe's key that names the mirrors.
         key: String,
@@ -318,7 +318,7 @@ pub enum SourceError {
     /// A file would fill the store's disk.
     #[error("there is no room for {what}: {} has {} free, {} needed", path.display(), rounded(*.free), rounded(*.needed))]
     NoRoom {
-        /// What the file is to the recipe.
+        /// Its role in the recipe.
         what: String,
         /// The store.
         path: PathBuf,
@@ -336,7 +336,7 @@ pub enum SourceError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] CacheError),
-    /// The host has no tool to ask.
+    /// A tool is missing or failed.
     #[error(transparent)]
     Tool(#[from] ProcessError),
     /// A scratch file could not be made.
@@ -365,7 +365,7 @@ fn first_of(problems: &[String]) -> String {
 /// The first address that failed and how many more did.
 fn first(failures: &[(String, String)]) -> String {
     let Some((url, why)) = failures.first() else { return "it has no address".to_owned() };
-    // Servers' words are in it.
+    // It contains text from servers.
     let why = printable(why);
     match failures.len() {
         1 => format!("{url}: {why}"),
@@ -373,7 +373,7 @@ fn first(failures: &[(String, String)]) -> String {
     }
 }
 
-/// What to look after when nobody gives a file.
+/// What the user should check when no server gives a file.
 fn reach(failures: &[(String, String)]) -> &'static str {
     let untrusted = failures.iter().any(|(_, why)| why.contains("certificate"));
     if untrusted { "make the host trust the server (ca-certificates)" } else { "check the network and the addresses" }
@@ -515,7 +515,7 @@ impl Failure for SourceError {
             Self::Unfetched { failures, .. } | Self::NoMirror { failures, .. } if failures.len() > 1 => {
                 failures.iter().map(|(url, why)| format!("{url}: {why}")).collect()
             }
-            // One is told by the error itself.
+            // A single problem is in the message of the error itself.
             Self::BadBundle { problems, .. }
             | Self::BadRepodata { problems, .. }
             | Self::UnusableRepodata { problems, .. }

@@ -6,11 +6,11 @@
 //!                    └ not from there: next URL
 //! ```
 //!
-//! The pin makes this simple and safe: whatever a server, mirror, proxy or redirect does, only the right bytes get a name. So what one
-//! mirror gave of a file is gone on with from another, and a redirect from https to http is followed. A file that was put together from
-//! several answers and is not the pinned one is fetched once more as a whole before its server is blamed.
+//! The pin makes this simple and safe: whatever a server, mirror, proxy or redirect does, only the right bytes are kept. So a file that one
+//! mirror gave in part is continued from another, and a redirect from https to http is followed. A file that was put together from several
+//! answers and is not the pinned one is fetched once more as a whole before its server is blamed.
 //!
-//! Nothing waits for ever: a server that is silent for [`Web::silence`] is left. A transfer as a whole has no limit of time.
+//! No wait is endless: a server that is silent for [`Web::silence`] is given up. A transfer as a whole has no time limit.
 
 mod answer;
 mod client;
@@ -45,7 +45,7 @@ use mirrors::{first_of, warn_of};
 use part::Part;
 use transfer::{Transfer, Wanted};
 
-/// Bytes of a file, at most: the largest medium has 9 GB. A server that does not tell how much it sends must end before.
+/// Bytes of a file, at most: the largest medium has 9 GB. A server that does not tell the size must end before this.
 const BYTES_MAX: u64 = 64 << 30;
 
 /// A file that is to be fetched.
@@ -53,7 +53,7 @@ const BYTES_MAX: u64 = 64 << 30;
 pub struct Awaited {
     /// The host it will come from.
     pub host: String,
-    /// Its bytes, when the server says them.
+    /// Its bytes, when the server tells them.
     pub bytes: Option<u64>,
 }
 
@@ -69,15 +69,15 @@ impl fmt::Display for Awaited {
 /// A file on the network.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Remote<'a> {
-    /// What it is to the recipe.
+    /// Its role in the recipe.
     pub what: &'a str,
-    /// What helps when it cannot be had.
+    /// The remedy when it cannot be fetched.
     pub way: Way<'a>,
     /// Where it can be had.
     pub urls: &'a [String],
     /// Its digest.
     pub sha256: Sha256Digest,
-    /// Who says so: `the recipe`.
+    /// The source of the digest, for errors: `the recipe`.
     pub says: &'a str,
     /// Bytes it may have.
     pub limit: u64,
@@ -107,7 +107,7 @@ pub(super) async fn fetch(remote: Remote<'_>, store: &Store, web: &Web, task: &T
     fetch_over(&client(&web.proxies, web.silence)?, remote, store, web, task).await
 }
 
-/// The same, over a client that has connections already.
+/// As [`fetch`], with a client that has connections already.
 ///
 /// # Errors
 /// Those of [`fetch`].
@@ -132,7 +132,7 @@ pub(super) async fn fetch_over(client: &Client, remote: Remote<'_>, store: &Stor
 /// No URL gives it, each with why; or there is no room for it.
 pub(super) async fn look(remote: Remote<'_>, store: &Store, web: &Web, task: &Task) -> Result<Awaited, SourceError> {
     let client = client(&web.proxies, web.silence)?;
-    // In silence: the fetch will warn of those that are left.
+    // Without warnings: the fetch will warn of servers that are given up.
     let found = first_of(
         remote.urls,
         |_, _| (),

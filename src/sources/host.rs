@@ -1,22 +1,22 @@
-//! What the host brings to the resolution of a recipe's inputs.
+//! The host's part in resolving a recipe's inputs.
 
 use std::path::Path;
 
 use super::fetch::{Fetch, Web};
 use crate::cache::Store;
 
-/// What the host brings to the resolution.
+/// The host's part in the resolution.
 #[derive(Debug, Clone, Copy)]
 pub struct Host<'a> {
     /// The directory of apt's configuration: `/etc/apt`.
     pub apt: &'a Path,
     /// A directory for scratch files.
     pub scratch: &'a Path,
-    /// Where is kept what was found out before.
+    /// The store, with files and results of earlier runs.
     pub store: &'a Store,
     /// How the network is reached.
     pub web: &'a Web,
-    /// Whether what is missing is fetched, or only looked for.
+    /// Whether missing files are fetched, or only looked for.
     pub fetch: Fetch,
 }
 

@@ -1,7 +1,7 @@
 //! The signed index of a suite, `InRelease`: fetched and verified by apt itself, with the host's keys, proxies and passwords.
 //!
-//! `apt-get update` judges as it does for the host: who has signed, and until when that holds (apt-secure(8)). What it took is kept in the
-//! store, so that a build goes on without a network; a suite that apt refuses is refused, whatever is kept.
+//! `apt-get update` checks as it does for the host: which key signed it, and until when it is valid (apt-secure(8)). An accepted index is
+//! kept in the store, so that a build works without a network. A suite that apt refuses is refused, even if the store has an older index.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ use crate::recipe::{AptRepository, likely_suite};
 
 /// For a file of some hundred kilobytes; apt itself gives up on a silent mirror before.
 const FETCH_TIME: Duration = Duration::from_secs(120);
-/// What the store calls a suite's index that apt has verified.
+/// The kind of memory for a suite's index that apt has verified.
 const KIND: &str = "inrelease-1";
-/// Read after the host's configuration (apt.conf(5)): only `InRelease` is fetched, and nothing of the host runs besides.
+/// Read after the host's configuration (apt.conf(5)): only `InRelease` is fetched, and no hooks of the host run.
 const CONFIGURATION: &str = "#clear Acquire::IndexTargets;\n#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n\
                              #clear APT::Update::Post-Invoke-Success;\n";
-/// What apt says when a mirror cannot be reached, whatever it would have said (apt 2.6, methods/connect.cc, methods/http.cc).
+/// apt's messages when a mirror cannot be reached (apt 2.6, methods/connect.cc, methods/http.cc).
 const UNREACHED: &[&str] = &[
     "Temporary failure resolving",
     "Could not resolve",
@@ -54,8 +54,8 @@ pub(super) struct Signed<'a> {
     pub(super) keyring: &'a Keyring,
 }
 
-/// The suite of `source`, whose index apt has verified now, or before when no mirror can be reached: with the host's keys, or with those of the
-/// recipe's repository that is `signed`.
+/// The suite of `source`, whose index apt has verified now, or earlier when no mirror can be reached: with the host's keys, or with those
+/// of the recipe's repository that is `signed`.
 ///
 /// # Errors
 /// apt does not trust the suite, or it cannot be reached and was never seen; or it is not what it must be.
@@ -67,7 +67,7 @@ pub(super) async fn suite(
     task: &Task,
 ) -> Result<Suite, SourceError> {
     let url = source.in_release();
-    // What was verified with other keys says nothing of these.
+    // An index that was verified with other keys is not verified with these.
     let keys = signed.as_ref().map(|signed| format!(" {}", signed.keyring.sha256())).unwrap_or_default();
     let key = Sha256Digest::of(format!("{url}{keys}").as_bytes());
     let (bytes, unreached) = match update(&source, signed.as_ref(), dir).await {
@@ -123,7 +123,7 @@ async fn absent(source: &AptSource, dir: &Path, url: String, error: ProcessError
         let asked = Invocation::new(Tool::AptHelper).arg("download-file").arg(source.for_apt(&release).reveal()).arg(dir.join(other));
         match asked.within(FETCH_TIME).output().await {
             Ok(_) => return SourceError::NoSuite { suite, mirror, at: None },
-            // It was there a moment ago: nothing is known of it.
+            // The mirror answered a moment ago and does not now, so it is not known what it has.
             Err(other) if is_unreached(&other) => return SourceError::Unreachable { url, source: error },
             Err(_) => tried.push(format!("`{other}`")),
         }
@@ -148,7 +148,7 @@ fn error_lines(error: &ProcessError) -> String {
 }
 
 enum Failed {
-    /// The host is in the way.
+    /// An error of the host itself.
     Here(SourceError),
     /// apt does not give the index.
     Apt(ProcessError),
@@ -180,7 +180,7 @@ async fn update(source: &AptSource, signed: Option<&Signed<'_>>, dir: &Path) -> 
         .args(trust)
         .args(["-o", &option("Dir::Etc::SourceList", &list), "-o", "Dir::Etc::SourceParts=/dev/null"])
         .args(["-o", &option("Dir::State::Lists", &lists), "-o", &option("Dir::Cache", &dir.join("cache"))])
-        // Who builds as root has a scratch directory that apt's own user cannot enter.
+        // When root builds, apt's own user cannot enter the scratch directory.
         .args(["-o", "APT::Sandbox::User=root", "-o", "APT::Update::Error-Mode=any", "-qq", "update"])
         .within(FETCH_TIME)
         .run_with(|_| {})
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(found.release.codename.as_deref(), Some("bookworm"));
         assert_eq!(found.sha256, Sha256Digest::of(&fs::read(mirror.suite().join("InRelease")).unwrap()));
 
-        // What apt refuses is refused, though the store has an older index of the same suite.
+        // A suite that apt refuses is refused, although the store has an older index of it.
         mirror.publish(RELEASE, false);
         assert!(matches!(ask(&uri), Err(SourceError::Untrusted { .. })), "not signed");
         // (Whether an index may be too old is a setting of the host's.)
@@ -284,7 +284,7 @@ mod tests {
         let index = fs::read_to_string(mirror.suite().join("InRelease")).unwrap();
         fs::write(mirror.suite().join("InRelease"), index.replace("amd64", "amd46")).unwrap();
         assert!(matches!(ask(&uri), Err(SourceError::Untrusted { .. })), "altered");
-        // A suite that has gone from its mirror is no mirror that is away.
+        // A suite that is gone from its mirror is another error than a mirror that cannot be reached.
         fs::remove_file(mirror.suite().join("InRelease")).unwrap();
         assert!(matches!(ask(&uri), Err(SourceError::NoArchive { .. })), "gone");
         assert_eq!(*warnings.lock().unwrap(), [""; 0]);

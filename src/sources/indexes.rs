@@ -19,18 +19,18 @@ use crate::packages::{Brought, IndexError, Input, Listed};
 const FETCH_TIME: Duration = Duration::from_secs(600);
 /// Bytes that an expanded index may have; Debian's main has 50 MiB.
 const LIMIT: u64 = 512 << 20;
-/// What the store calls them: `Packages` in zstd, under the SHA-256 of the expanded file. xz, as it is fetched, takes five times as long to
-/// expand (measured on bookworm's main: 0.75 s against 0.15 s).
+/// The kind of memory for indexes: `Packages` in zstd, under the SHA-256 of the expanded file. xz, as it is fetched, takes five times as
+/// long to expand (measured on bookworm's main: 0.75 s against 0.15 s).
 const KIND: &str = "packages-1";
 const ZSTD_LEVEL: i32 = 3;
-/// What the store calls lines of a list of files, under the SHA-256 of the compressed list. The number is that of [`Brought::counts`].
+/// The kind of memory for lines of a list of files, under the SHA-256 of the compressed list. The number is that of [`Brought::counts`].
 const CONTENTS: &str = "contents-1";
 /// Bytes that an expanded list of files may have; that of bookworm's packages without architecture has 520 MB.
 const CONTENTS_LIMIT: u64 = 2 << 30;
 
 /// The index of one component of a suite.
 pub struct PackageIndex {
-    /// What people call it: `bookworm main`.
+    /// Its name for people: `bookworm main`.
     pub name: String,
     /// The content, compressed.
     bytes: Vec<u8>,
@@ -53,7 +53,7 @@ impl PackageIndex {
 pub async fn indexes(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) -> Result<Vec<PackageIndex>, SourceError> {
     let mut found = Vec::new();
     for component in &suite.source.components {
-        // Two of them may have suites and components of the same names.
+        // Two repositories may have suites and components of the same names.
         let name = format!("{} {component}", suite.repository.as_ref().unwrap_or(&suite.source.suite));
         let (expanded, compressed) = listed(suite, component, arch)?;
         let bytes = match host.store.recall(KIND, &expanded.sha256) {
@@ -70,7 +70,7 @@ pub async fn indexes(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) -> 
     Ok(found)
 }
 
-/// What the indexes of a suite for `arch` hash to, expanded: known without them.
+/// The digests of the expanded indexes of a suite for `arch`. They are known without fetching the indexes.
 ///
 /// # Errors
 /// The suite has no such index.
@@ -115,13 +115,14 @@ pub async fn contents(suite: &Suite, arch: &str, host: Host<'_>, task: &Task) ->
     Ok(lines)
 }
 
-/// Whether a suite has a list of files for one of these architectures. Debian's have; those that dpkg-scanpackages or reprepro make often have not.
+/// Whether a suite has a list of files for one of these architectures. Debian's suites have one; repositories that dpkg-scanpackages or
+/// reprepro make often have none.
 pub fn has_contents(suite: &Suite, archs: &[&str]) -> bool {
     let mut components = suite.source.components.iter();
     components.any(|component| archs.iter().any(|arch| suite.release.contents(component, arch).is_some()))
 }
 
-/// The lines of a list of files that tell of units, programs and modules.
+/// The lines of a list of files with units, programs and modules.
 async fn told_of(name: String, file: File, listed: Listed) -> Result<Vec<u8>, SourceError> {
     let filtered = beside(move |_| {
         let input = Input::new(&name, file, Some(listed), CONTENTS_LIMIT)?;
@@ -148,7 +149,7 @@ async fn told_of(name: String, file: File, listed: Listed) -> Result<Vec<u8>, So
     Ok(filtered.await?)
 }
 
-/// Fetch an index and compress it anew.
+/// Fetch an index and compress it again.
 async fn fetch(source: &AptSource, name: &str, index: &IndexFile, host: Host<'_>) -> Result<Vec<u8>, SourceError> {
     let scratch = |source: io::Error| SourceError::Scratch { path: host.scratch.to_owned(), source };
     let file = download(source, index, host).await?;

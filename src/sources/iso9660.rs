@@ -9,7 +9,8 @@
 //! Images come from elsewhere. Whatever they hold, reading them ends with a value or an [`IsoError`]: every length is checked against the
 //! image before memory is taken for it, and every chain has a limit. Of both byte orders of a number the little-endian one is read, as Linux does.
 //!
-//! The crate `hadris-iso` 2.5 was weighed: its look-up knows no Rock Ridge names, which CentOS media have, and it brings 50 crates.
+//! The crate `hadris-iso` 2.5 was considered: its lookup does not support Rock Ridge names, which CentOS media have, and it brings 50
+//! crates.
 
 mod error;
 mod extent;
@@ -37,14 +38,14 @@ use susp::RockRidge;
 /// Bytes of a directory that are read at most: ten thousand packages take 2 MiB.
 const DIRECTORY_BYTES: u64 = 16 << 20;
 
-/// What an entry of a directory is.
+/// The kind of an entry of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file.
     File,
     /// A directory.
     Directory,
-    /// A symbolic link, a device, or what else Rock Ridge can describe.
+    /// A symbolic link, a device, or anything else that Rock Ridge can describe.
     Other,
 }
 
@@ -83,7 +84,7 @@ impl Iso {
     /// Read the volume descriptors of `bytes` and find out where names come from.
     ///
     /// # Errors
-    /// It is no such image, is shorter than its volume, or its root directory is damaged.
+    /// It is no ISO 9660 image, is shorter than its volume, or its root directory is damaged.
     pub fn open(bytes: Arc<dyn ReadAt>) -> Result<Self, IsoError> {
         let found = volume::read(&*bytes)?;
         let has = bytes.len();
@@ -177,7 +178,7 @@ impl Iso {
         let mut bytes = vec![0; directory.bytes as usize];
         self.bytes.read_at(directory.start, &mut bytes)?;
         let mut entries: Vec<Entry> = Vec::new();
-        // The identifier of a file whose next extent must follow.
+        // The identifier of a file if its next extent must follow.
         let mut open: Option<&[u8]> = None;
         for record in record::records(&bytes) {
             let record = record.map_err(corrupt)?;

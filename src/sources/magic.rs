@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes: said when it is not what it should be.
+//! Identifies a file by its first bytes, for errors about a wrong file.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,17 +7,17 @@ use std::path::Path;
 use crate::base::size::rounded;
 use crate::base::text::counted;
 
-/// What is most often in the place of a file that was to be fetched.
+/// Servers often send this instead of the file.
 pub(super) const WEB_PAGE: &str = "a web page";
 
 /// Bytes looked at: ISO 9660's first descriptor and ext4's superblock are within.
 const HEAD: u64 = 40 << 10;
 
-/// Bytes of a beginning that may have been cut anywhere.
+/// Bytes of a beginning that may be cut anywhere.
 const CUT: usize = 512;
 
-/// Offset, bytes, words. The first that fits wins, so the sure ones come before the likely ones. From the formats' own specifications, and
-/// magic(5) where there is none.
+/// Offset, bytes, words. The first that fits wins, so certain signatures come before likely ones. They are from the specifications of the
+/// formats, or from magic(5) where there is none.
 const TABLE: &[(usize, &[u8], &str)] = &[
     (0, b"QFI\xfb", "a qcow2 disk image"),
     (0, b"KDMV", "a VMware disk (VMDK)"),
@@ -73,7 +73,7 @@ pub(super) fn identify(path: &Path) -> io::Result<String> {
     Ok(describe(&head, metadata.len()))
 }
 
-/// What a file of `bytes` bytes is that begins with `head`.
+/// Describes a file of `bytes` bytes that begins with `head`.
 fn describe(head: &[u8], bytes: u64) -> String {
     if bytes == 0 {
         return "an empty file".to_owned();

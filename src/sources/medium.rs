@@ -1,6 +1,6 @@
 //! The installation medium: an ISO whose files are read where they lie.
 //!
-//! All ISOs of CentOS 7 have one label, so what a medium is is told by its volume's size and its content ([`Kind`]).
+//! All ISOs of CentOS 7 have the same label, so a medium is identified by its volume's size and its content ([`Kind`]).
 
 mod edition;
 mod fit;
@@ -27,7 +27,7 @@ pub use label::{LabelError, TAKEN, device_label};
 pub use releases::{KnownMedium, known_as};
 pub use treeinfo::TreeInfo;
 
-/// What the medium is called in errors.
+/// The name of the medium in errors.
 pub(super) const WHAT: &str = "the installation medium";
 /// `.treeinfo` and `.discinfo` have some hundred bytes.
 const INFO_BYTES: u64 = 64 << 10;
@@ -49,7 +49,7 @@ pub struct Medium {
 }
 
 impl Medium {
-    /// Open the ISO at `path` and read what it says of itself. Some kilobytes are read; its digest is not asked for.
+    /// Open the ISO at `path` and read its descriptions of itself. Only some kilobytes are read; the digest is not computed.
     ///
     /// # Errors
     /// The file cannot be read, is no ISO, is cut short, is damaged or has no `.treeinfo`; the error says what it is instead.
@@ -75,7 +75,7 @@ impl Medium {
         &self.path
     }
 
-    /// What it is.
+    /// Its kind.
     pub fn kind(&self) -> &Kind {
         &self.kind
     }
@@ -88,7 +88,7 @@ impl Medium {
     /// Its label as a kernel argument names it by: what follows `LABEL=` ([`device_label`]).
     ///
     /// # Errors
-    /// The installer would not find it by its label.
+    /// The installer would not find the medium by its label.
     pub fn device_label(&self) -> Result<String, SourceError> {
         let unusable = |why| SourceError::UnusableLabel { path: self.path.clone(), kind: self.kind.to_string(), why };
         device_label(&self.iso.volume().label).map_err(unusable)
@@ -161,7 +161,7 @@ impl Medium {
         self.iso.find(path).map_err(|error| of_iso(&self.path, error))
     }
 
-    /// The entries of the directory at `path` within the medium. To look for many files, list once: nothing is remembered.
+    /// The entries of the directory at `path` within the medium. To look for many files, list once, because the result is not kept.
     ///
     /// # Errors
     /// There is no such directory, or the medium is damaged.

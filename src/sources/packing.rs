@@ -1,4 +1,4 @@
-//! How a file is compressed, told by its first bytes, and the bytes it stands for.
+//! Detects the compression of a file by its first bytes, and unpacks it.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,10 +6,10 @@ use liblzma::stream::{CONCATENATED, Stream};
 
 use crate::base::gzip::Gzip;
 
-/// Memory an xz stream may ask for: `xz -9` takes 65 MiB. zstd has such a limit by itself (128 MiB), and bzip2 never takes 8 MiB.
+/// Memory an xz stream may ask for: `xz -9` takes 65 MiB. zstd has its own limit (128 MiB), and bzip2 always takes less than 8 MiB.
 const XZ_MEMORY: u64 = 128 << 20;
 
-/// What a compressed or plain file stands for.
+/// The unpacked bytes of a compressed or plain file.
 pub(super) enum Unpacked<R: BufRead> {
     Gzip(Gzip<R>),
     Xz(liblzma::bufread::XzDecoder<R>),
@@ -30,9 +30,8 @@ impl<R: BufRead> Read for Unpacked<R> {
     }
 }
 
-/// Give what `packed` stands for: gzip, xz, zstd and bzip2 are unpacked, also several streams one after the other; anything else is given
-/// as it is. The first bytes tell: RFC 1952, section 2.3.1; xz-file-format.txt, section 2.1.1.1; RFC 8878, section 3.1.1; bzip2's manual,
-/// section 2.9.
+/// Unpack `packed`: gzip, xz, zstd and bzip2, also several streams one after the other; anything else is given as it is. The first bytes
+/// decide: RFC 1952, section 2.3.1; xz-file-format.txt, section 2.1.1.1; RFC 8878, section 3.1.1; bzip2's manual, section 2.9.
 ///
 /// # Errors
 /// The first bytes cannot be read. Damage shows when the result is read.

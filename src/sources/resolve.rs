@@ -1,4 +1,4 @@
-//! From a recipe to its pins.
+//! Resolves a recipe to its pins.
 
 use std::fs;
 use std::io;
@@ -34,7 +34,7 @@ pub async fn resolve(recipe: &Recipe, host: Host<'_>, task: &Task) -> Result<Res
     let mut found = Resolved::default();
     let mut errors = Vec::new();
     let unreached = upstreams(recipe, host, &mut found, task).await;
-    // Gigabytes are not fetched for a build that lacks another file.
+    // If another file is missing, gigabytes need not be fetched.
     let lacks_image = recipe.container_images.iter().any(|image| !is_there(&image.path));
     let lacks = sources(recipe).any(is_nowhere) || lacks_image || !unreached.is_empty();
     let host = if lacks { Host { fetch: Fetch::Look, ..host } } else { host };
@@ -76,7 +76,7 @@ async fn bundle(index: usize, repository: &Repository, host: Host<'_>, found: &m
     Ok(())
 }
 
-/// The archives of container images that a recipe names, and why others cannot be used.
+/// The archives of container images that a recipe names, and the errors of those that cannot be used.
 async fn container_archives(recipe: &Recipe, host: Host<'_>, task: &Task) -> (Vec<ContainerArchive>, Vec<SourceError>) {
     let (mut archives, mut errors) = (Vec::new(), Vec::new());
     for (index, image) in recipe.container_images.iter().enumerate() {
@@ -109,7 +109,7 @@ async fn container_archive(index: usize, image: &ContainerImage, host: Host<'_>,
     ContainerArchive::open(&what, path, image, host, task).await
 }
 
-/// Verify the packages of a bundle, when its repository has keys. Keys that cannot be used are told without a bundle, too.
+/// Verify the packages of a bundle, when its repository has keys. Keys that cannot be used are reported even without a bundle.
 async fn signed(index: usize, repository: &Repository, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
     let Supply::Archive(_) = &repository.supply else { return Ok(()) };
     let what = format!("repository {}", repository.id);
@@ -121,7 +121,7 @@ async fn signed(index: usize, repository: &Repository, host: Host<'_>, found: &m
     Ok(())
 }
 
-/// The online repositories, all at a time: most of it is waiting for answers. What of them cannot be had is returned.
+/// Open the online repositories, all at the same time, because most of it is waiting for answers. Returns the errors.
 async fn upstreams(recipe: &Recipe, host: Host<'_>, found: &mut Resolved, task: &Task) -> Vec<SourceError> {
     let wanted = recipe.repositories.iter().enumerate().flat_map(|(index, repository)| {
         let upstreams = match &repository.supply {
@@ -141,7 +141,7 @@ async fn upstreams(recipe: &Recipe, host: Host<'_>, found: &mut Resolved, task: 
     errors
 }
 
-/// The error, which is about the recipe when the suite that a mirror does not have is the recipe's own and none of its updates.
+/// The error. If a mirror does not have the suite that the recipe names (not one of its updates), the error is about the recipe.
 fn of_the_recipe(error: SourceError, wanted: &str, written: Option<&Passage>) -> SourceError {
     match error {
         SourceError::NoSuite { suite, mirror, .. } if suite == wanted => {
@@ -179,7 +179,7 @@ async fn apt_repository(repository: &AptRepository, host: Host<'_>, found: &mut 
     Ok(())
 }
 
-/// The installation medium, open and verified. What it is is looked at first: that takes no time, and hashing does.
+/// The installation medium, open and verified. Its kind is checked before it is hashed, because hashing takes time.
 async fn medium(iso: &FileSource, host: Host<'_>, found: &mut Resolved, task: &Task) -> Result<(), SourceError> {
     let path = match find(medium::WHAT, "media.iso.path", iso, host, task).await? {
         Place::Here(path) => path,
@@ -203,7 +203,7 @@ async fn medium(iso: &FileSource, host: Host<'_>, found: &mut Resolved, task: &T
 
 /// Where an input is.
 enum Place {
-    /// On this host; whether it is one that can be used shows later.
+    /// On this host. Whether it can be used is checked later.
     Here(PathBuf),
     /// On the network.
     There(Awaited),
@@ -236,7 +236,7 @@ fn is_nowhere(source: &FileSource) -> bool {
     local(source).is_none() && (source.urls.is_empty() || source.sha256.is_none())
 }
 
-/// Find an input: its local copy, else what was fetched before, else the network's.
+/// Find an input: its local copy, else a file that was fetched before, else on the network.
 async fn find(what: &str, key: &str, source: &FileSource, host: Host<'_>, task: &Task) -> Result<Place, SourceError> {
     if let Some(path) = local(source) {
         return Ok(Place::Here(path.clone()));
@@ -256,7 +256,7 @@ async fn find(what: &str, key: &str, source: &FileSource, host: Host<'_>, task: 
     }
 }
 
-/// Debian's entries for `suite` among the host's; a file that cannot be read has none for us.
+/// Debian's entries for `suite` among the host's; a file that cannot be read is skipped.
 fn host_sources(apt: &Path, suite: &str) -> Vec<AptSource> {
     let parts = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut parts: Vec<PathBuf> = parts.filter(|path| path.extension().is_some_and(|ext| ext == "list" || ext == "sources")).collect();
@@ -269,7 +269,7 @@ fn host_sources(apt: &Path, suite: &str) -> Vec<AptSource> {
     apt::debian_sources(suite, texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))
 }
 
-/// What mmdebstrap would use by itself: it writes its list before the first hook, and the hook stops it there.
+/// The sources that mmdebstrap would use on its own. It writes its list before the first hook, and our hook stops it there.
 async fn default_sources(suite: &str, scratch: &Path) -> Result<Vec<AptSource>, SourceError> {
     let list = scratch.join("sources.list");
     let hook = format!("cp \"$1/etc/apt/sources.list\" {}", crate::base::text::shell_quote(&list.to_string_lossy()));
@@ -323,7 +323,7 @@ mod tests {
         let missing = get(&none, &[], None).unwrap_err();
         assert_eq!(crate::base::failure::Failure::remedy(&missing).unwrap(), "say where it is: --set k='\"FILE\"'");
         assert!(matches!(get(&none, nowhere, Some(abc)), Err(SourceError::Unfetched { .. })));
-        // What is in the store is read, and not believed.
+        // A file in the store is hashed before it is used.
         let stored = dir.path().join("store/v1/files").join(abc.to_string());
         fs::write(&stored, "abc").unwrap();
         assert_eq!(fs::canonicalize(get(&none, nowhere, Some(abc)).unwrap()).unwrap(), fs::canonicalize(&stored).unwrap());

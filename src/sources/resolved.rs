@@ -1,4 +1,11 @@
-//! The inputs of a recipe once they are found: the value that `resolve` makes, and that choosing and gathering packages fill.
+//! The inputs of a recipe, phase by phase.
+//!
+//! ```text
+//! Resolved ─Choice→ Chosen ─prove→ Proved ─gather→ Gathered
+//! found    which packages   who signed them        here, for the installer
+//! ```
+//!
+//! A plan is made from the chosen inputs, since then all packages are pinned. An installation reads the gathered ones.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +27,7 @@ use crate::recipe::FileSource;
 pub struct Resolved {
     /// Every input of the installation by digest.
     pub pins: Pins,
-    /// What is still to be fetched, by its pin's name: it is none of the files below. Only with [`Fetch::Look`].
+    /// Files that are still to be fetched, by the names of their pins. They are not among the files below. Only with [`Fetch::Look`].
     pub awaited: Vec<(String, Awaited)>,
     /// The installation medium.
     pub iso: Option<VerifiedFile>,
@@ -30,7 +37,7 @@ pub struct Resolved {
     pub bundles: BTreeMap<String, Bundle>,
     /// The archives of container images, in the order of the recipe.
     pub containers: Vec<ContainerArchive>,
-    /// The online repositories that packages may be chosen of, in the order of the recipe.
+    /// The online repositories that packages may be chosen from, in the order of the recipe.
     pub upstreams: Vec<Upstream>,
     /// What was chosen of them, by the id of the recipe's repository; nothing while it is not known.
     pub chosen: Option<BTreeMap<String, Chosen>>,
@@ -49,14 +56,14 @@ pub struct Suite {
     pub repository: Option<String>,
     /// Where it is.
     pub source: AptSource,
-    /// What it consists of, as apt has verified it.
+    /// Its Release file, which apt has verified.
     pub release: Release,
-    /// What its signed index hashes to.
+    /// The digest of its signed index.
     pub sha256: Sha256Digest,
 }
 
 impl Suite {
-    /// What people call it.
+    /// Its name for people.
     pub fn name(&self) -> String {
         match &self.repository {
             Some(id) => format!("repository {id}, {}", self.source.suite),
@@ -76,7 +83,7 @@ impl Resolved {
     }
 
     pub(super) fn await_one(&mut self, name: &str, awaited: Awaited, source: &FileSource) {
-        // Nothing is awaited that is not pinned.
+        // Only pinned files are fetched, so there is a digest.
         if let Some(sha256) = source.sha256 {
             self.pin(name, sha256, source);
         }

@@ -6,11 +6,11 @@
 //! ```
 //!
 //! All signatures of a package must be good, made by a key that is named, and together they must cover all of it: a signature over the header
-//! alone does only where the header has a digest of the payload, or where an index that is signed itself has one of the whole package. So what
-//! counts is stricter than what rpm 4.11 takes, which is content with digests that nobody signed.
+//! alone does only where the header has a digest of the payload, or where an index that is signed itself has one of the whole package. This
+//! is stricter than rpm 4.11, which accepts digests that are not signed.
 //!
-//! gpgv does the cryptography, the program that apt trusts. It exits well for signatures by keys that have expired or were revoked, too, so that
-//! its status lines are what is believed (GnuPG, doc/DETAILS). What was proved is remembered by the digests of package and keys.
+//! gpgv does the cryptography, the program that apt trusts. Its exit status is 0 even for keys that have expired or were revoked, so only
+//! its status lines count (GnuPG, doc/DETAILS). A proof is remembered by the digests of package and keys.
 
 mod gpgv;
 mod index;
@@ -40,14 +40,14 @@ pub(super) use index::of_index;
 pub(super) use keyring::Keyring;
 pub(super) use package::Wanted;
 
-/// What the store calls a proof. The number is that of [`Signers`]' form and of the rules that lead to it.
+/// The kind of memory for proofs. The number is the version of [`Signers`] and of the rules that lead to it.
 const KIND: &str = "signatures-2";
-/// Why a package of another name is refused, in words that fit after that.
+/// Why a package without `.rpm` in its name is refused, in words that fit after the name.
 const HIDDEN: &str = "is an RPM package whose name does not end in `.rpm`, and signatures are verified by that: rename it and make the metadata anew, or remove it";
 /// Packages that are verified at a time: gpgv keeps one processor busy, and holds a header of at most 17 MiB here.
 const AT_A_TIME: usize = 4;
 
-/// Who signed the packages of a repository.
+/// The signers of the packages of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// The recipe's repository.
@@ -63,7 +63,7 @@ pub struct Proof {
 pub struct Signers {
     /// The primary key's fingerprint, and how many packages it or a key below it has signed.
     pub keys: BTreeMap<Fingerprint, usize>,
-    /// Packages of which a signature is by a digest that is weak: path, and the digest's name.
+    /// Packages with a signature by a weak digest: path, and the digest's name.
     pub weak: Vec<(String, String)>,
 }
 
@@ -104,8 +104,8 @@ pub(super) async fn verify(wanted: &[Wanted<'_>], host: Host<'_>, task: &Task) -
         .await
 }
 
-/// Who signed the packages of the bundle of the recipe's repository `id`: remembered, or found out now. A directory of the scratch directory
-/// holds them then, so that what is verified is what the bundle's digests say.
+/// Who signed the packages of the bundle of the recipe's repository `id`: remembered, or verified now. For that they are unpacked into the
+/// scratch directory, so that exactly the files with the bundle's digests are verified.
 ///
 /// # Errors
 /// All packages that are not signed as they must be; or the bundle cannot be unpacked, or gpgv cannot be run.
@@ -134,17 +134,17 @@ pub(super) async fn of_bundle(bundle: &Bundle, keyring: &Keyring, host: Host<'_>
         all(&format!("the packages of {}", bundle.what()), keyring.key(), named)
     }
     .await;
-    // A scratch directory goes away with the run; its packages need not stay so long.
+    // The scratch directory goes away with the run, but the packages are not needed that long.
     let _ = std::fs::remove_dir_all(&dir);
     let signers = signers?;
     remember(&key, &signers, host);
     Ok(signers)
 }
 
-/// The files of a bundle, unpacked to `dir`, that rpm takes for packages and that are not called so.
+/// The files of a bundle, unpacked to `dir`, that are packages for rpm but have other names.
 ///
-/// yum opens whatever file the metadata names, and an SQLite database may name others than primary.xml does. So all files of the bundle are
-/// looked at and not only those that are listed. rpm goes by the first bytes alone (rpm 4.11, lib/rpmlead.c, `rpmLeadRead`).
+/// yum opens any file that the metadata names, and an SQLite database may name others than primary.xml does. So all files of the bundle are
+/// checked, not only the listed ones. rpm recognises a package by its first bytes alone (rpm 4.11, lib/rpmlead.c, `rpmLeadRead`).
 async fn hidden_packages(bundle: &Bundle, dir: &Path) -> Result<Vec<String>, SourceError> {
     let others: Vec<String> = bundle.files().iter().filter(|file| file.package.is_none()).map(|file| file.path.clone()).collect();
     let place = dir.to_owned();
@@ -186,7 +186,7 @@ pub(super) fn all(
     Err(SourceError::BadSignatures { what: what.to_owned(), key: key.to_owned(), problems })
 }
 
-/// What a proof is remembered under: what was verified, with which keys, and whether an index vouched for the rest.
+/// The key under which a proof is remembered: the digest of the verified package, the keys, and whether a signed index covers the rest.
 pub(super) fn known_as(sha256: Sha256Digest, keyring: &Keyring, is_indexed: bool) -> Sha256Digest {
     Sha256Digest::of(&[&sha256.as_bytes()[..], keyring.sha256().as_bytes(), &[u8::from(is_indexed)]].concat())
 }

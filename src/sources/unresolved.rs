@@ -1,4 +1,4 @@
-//! Everything that stands against a recipe's inputs, told at once.
+//! All errors of a recipe's inputs, reported at once.
 
 use super::{Resolved, SourceError};
 use crate::base::failure::{Class, Failure, Finding};
@@ -8,9 +8,9 @@ use crate::base::text::counted;
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.text())]
 pub struct Unresolved {
-    /// Those that can.
+    /// The inputs that can be used.
     pub found: Box<Resolved>,
-    /// Why the others cannot, in the order of the recipe; at least one.
+    /// The errors of the others, in the order of the recipe; at least one.
     pub errors: Vec<SourceError>,
 }
 
@@ -27,7 +27,7 @@ impl Unresolved {
 }
 
 impl Failure for Unresolved {
-    /// What the user wrote is mended first, then the inputs, then the host.
+    /// The user should first fix the recipe, then the inputs, then the host.
     fn class(&self) -> Class {
         let rank = |class: &Class| match class {
             Class::Usage => 0,

@@ -1,15 +1,15 @@
-//! online RPM repositories: what they have, and the packages that were chosen of them.
+//! Online RPM repositories: their metadata, and the packages that were chosen from them.
 //!
 //! ```text
-//! repomd.xml ─its checksums→ primary.xml, filelists.xml ─(the caller solves)→ Chosen ─gather→ Bundle
+//! repomd.xml ─its checksums→ primary.xml, filelists.xml ─(the caller solves)→ Choice ─gather→ Bundle
 //!    └ pinned by the recipe, or read anew every time                            └ each package by the checksum of primary.xml
 //! ```
 //!
-//! What is trusted: every package is what primary.xml says (SHA-256), primary.xml what repomd.xml says, and repomd.xml what the recipe pins
-//! or what a server gave whose certificate this host trusts. Where the recipe names keys, every package must be signed with one of them, too
-//! (`super::signatures`); a signature of repomd.xml counts for packages whose own signature does not cover all of them.
+//! What is trusted: every package is what primary.xml says (SHA-256), primary.xml what repomd.xml says, and repomd.xml is what the recipe
+//! pins, or comes from a server whose certificate this host trusts. Where the recipe names keys, every package must be signed with one of
+//! them, too (`super::signatures`); a signature of repomd.xml counts for packages whose own signature does not cover all of them.
 //!
-//! Groups (comps.xml) are not read here: those of the installation medium are the ones that the installer sees.
+//! Groups (comps.xml) are not read here: the installer uses those of the installation medium.
 
 mod choose;
 mod gather;
@@ -49,7 +49,7 @@ const EXPANDED_BYTES: u64 = 512 << 20;
 pub struct Upstream {
     /// The recipe's repository that its packages go to.
     repository: String,
-    /// What people call it.
+    /// Its name for people.
     name: String,
     /// Its mirrors, each with a `/` at its end.
     urls: Vec<String>,
@@ -57,9 +57,9 @@ pub struct Upstream {
     key: String,
     repomd: Repomd,
     sha256: Sha256Digest,
-    /// What its packages must be signed with, if anything.
+    /// The keys that its packages must be signed with, if any.
     keyring: Option<Keyring>,
-    /// With which of these keys its repomd.xml is signed, if with any.
+    /// The key among these that signed its repomd.xml, if any.
     signer: Option<Fingerprint>,
 }
 
@@ -72,18 +72,18 @@ pub struct RemotePackage {
     pub href: String,
     /// The name of its file, without escapes.
     pub file_name: String,
-    /// What it hashes to.
+    /// Its digest.
     pub sha256: Sha256Digest,
     /// Its bytes.
     pub bytes: u64,
 }
 
-/// What was chosen for a repository of the recipe.
+/// The packages of online repositories that a repository of the recipe gets.
 #[derive(Debug, Default)]
 pub struct Chosen {
     /// The packages, in the order of their file names.
     pub packages: Vec<RemotePackage>,
-    /// What is still to be fetched of them.
+    /// The packages that are still to be fetched.
     pub awaited: Option<Awaited>,
 }
 
@@ -163,7 +163,7 @@ fn below(urls: &[String], path: &str) -> Vec<String> {
     urls.iter().map(|url| format!("{url}{path}")).collect()
 }
 
-/// Why an index does not do.
+/// The error for an index that cannot be used.
 fn unfit(index: &str, what: String) -> SourceError {
     IndexError { index: index.to_owned(), at: None, package: None, problem: Problem::Malformed(what) }.into()
 }
@@ -180,22 +180,22 @@ impl Upstream {
         &self.repository
     }
 
-    /// What people call it; unique in the recipe.
+    /// Its name for people, which is unique in the recipe.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The primary keys that its packages must be signed with; none when that does not matter.
+    /// The primary keys that its packages must be signed with; none when they need no signature.
     pub fn keys(&self) -> &[Fingerprint] {
         self.keyring.as_ref().map(Keyring::fingerprints).unwrap_or_default()
     }
 
-    /// With which of the keys its repomd.xml is signed, if with any.
+    /// The key that signed its repomd.xml, if any.
     pub fn signer(&self) -> Option<Fingerprint> {
         self.signer
     }
 
-    /// What its repomd.xml hashes to: that has the digests of all the rest.
+    /// The digest of its repomd.xml, which has the digests of all the rest.
     pub fn sha256(&self) -> Sha256Digest {
         self.sha256
     }
@@ -205,7 +205,8 @@ impl Upstream {
         self.repomd.entry(kind).is_some()
     }
 
-    /// Hand the index of a kind to `read`, when the repository has one: from the store, or fetched, which a look does too.
+    /// Hand the index of a kind to `read`, when the repository has one: from the store, or fetched. It is fetched even with
+    /// [`Fetch::Look`].
     ///
     /// # Errors
     /// It cannot be had or is not what it must be; and those of `read`.
@@ -237,7 +238,7 @@ impl Upstream {
     /// The package that is at `href`, as primary.xml says, or at an address relative to `base`.
     ///
     /// # Errors
-    /// The place or the checksum is none that can be used.
+    /// The place or the checksum cannot be used.
     pub fn package(&self, href: &str, base: Option<&str>, checksum: Option<&Checksum>, bytes: u64) -> Result<RemotePackage, SourceError> {
         let index = format!("primary.xml of {}", self.name);
         if let Some(base) = base {
@@ -250,7 +251,7 @@ impl Upstream {
         let checksum = checksum.ok_or_else(|| unfit(&index, format!("{href} has no checksum that is known")))?;
         let sha256 = sha256_of(&index, href, checksum)?;
         let name = path.rsplit('/').next().unwrap_or_default();
-        // The name is that of a file on the host, on the volume and in the image.
+        // The name is used for files on the host, on the volume and in the image.
         let is_plain = name.len() <= 200 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-~^".contains(&byte));
         if !is_plain || name.starts_with('.') || !name.ends_with(".rpm") {
             return Err(unfit(&index, format!("`{href}` is not the place of a package")));

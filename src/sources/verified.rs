@@ -17,7 +17,7 @@ pub struct VerifiedFile {
 }
 
 impl VerifiedFile {
-    /// The file at `path`, hashed or remembered. `what` it is to the recipe, which pins it or takes any.
+    /// The file at `path`, hashed or remembered. `what` is its name in the recipe, which pins it or takes any.
     pub(super) async fn of(what: &str, path: &Path, pinned: Option<Sha256Digest>, store: &Store, task: &Task) -> Result<Self, SourceError> {
         let unreadable = |source: io::Error| SourceError::Unreadable { what: what.to_owned(), path: path.to_owned(), source };
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -33,7 +33,7 @@ impl VerifiedFile {
         &self.path
     }
 
-    /// What it hashes to.
+    /// Its digest.
     pub fn sha256(&self) -> Sha256Digest {
         self.sha256
     }
@@ -49,11 +49,11 @@ pub(super) fn refuse_other(what: &str, path: &Path, found: Sha256Digest, pinned:
     }
 }
 
-/// What was fetched before, when it is still what it was.
+/// The file that was fetched before, if its content is still the same.
 pub(super) async fn stored(what: &str, sha256: Sha256Digest, store: &Store, task: &Task) -> Result<Option<PathBuf>, SourceError> {
     let Some(path) = store.peek_file(&sha256) else { return Ok(None) };
     match VerifiedFile::of(what, &path, Some(sha256), store, task).await {
-        // The disk has forgotten what it was given.
+        // The file was damaged on the disk, so it is removed.
         Err(SourceError::WrongDigest { .. }) => store.discard_file(&sha256).map(|()| None).map_err(Into::into),
         verified => verified.map(|file| Some(file.path().to_owned())),
     }

@@ -1,4 +1,4 @@
-//! The installation by Anaconda: its kernel is booted directly, all it says is followed, and only three things together are success.
+//! The installation by Anaconda: its kernel is booted directly, all its output is followed, and it succeeds only if three conditions hold.
 //!
 //! ```text
 //!   medium ─ kernel, initrd + ks.cfg + nonce ─┐            ┌ report port ┐
@@ -53,15 +53,15 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// After the guest's end its last lines are on their way from QEMU to us, if there are any.
 const REST: Duration = Duration::from_millis(300);
 
-/// How to look around in an installer, which has no runner of ours, and how to leave it. Its console is a tmux with a shell in the second window
-/// (Anaconda 21.48.22.134, data/tmux.conf).
+/// Tells the user how to look around in an installer, which does not have our runner, and how to leave it. Its console is a tmux with a
+/// shell in the second window (Anaconda 21.48.22.134, data/tmux.conf).
 const TMUX: &str = "the installer's console follows, a tmux in which ctrl-b 2 is a root shell; ctrl-] ends the machine";
 
 /// Bytes of a volume that a file may take beyond its own, at most: the largest cluster.
 const CLUSTER: u64 = 32 << 10;
 
-/// Bytes of the store that an installation on a disk of `disk` bytes takes at one time, with these bundles: they are unpacked beside the volume
-/// that is made of them, and are on it while the disk is filled.
+/// Bytes of the store that an installation on a disk of `disk` bytes takes at one time, with these bundles. They are unpacked beside the
+/// volume that is made from them, and the volume stays while the disk is filled.
 pub fn anaconda_bytes<'a>(disk: u64, bundles: impl IntoIterator<Item = &'a Bundle>) -> u64 {
     let sizes: Vec<u64> = bundles.into_iter().flat_map(Bundle::files).map(|file| file.bytes).collect();
     peak(disk, &sizes)
@@ -121,7 +121,7 @@ fn boot(work: &AnacondaWork, medium: &Medium, nonce: &str, place: &Path) -> Resu
 }
 
 /// The firmware that Anaconda installs for, since that is the one it runs on: /sys/firmware/efi tells it (python-blivet 0.61.15, blivet/arch.py,
-/// `isEfi`). The boot entry that it makes among the `variables` goes with them; the image has to do without.
+/// `isEfi`). The boot entry that it makes is in the `variables` and is lost with them; the image must boot without it.
 fn firmware(wanted: Firmware, variables: &Path) -> Result<FirmwareFiles, StageError> {
     match wanted {
         Firmware::Bios => Ok(FirmwareFiles::Bios),
@@ -150,7 +150,7 @@ async fn volume(ids: &[String], bundles: &BTreeMap<String, Bundle>, place: &Path
     let writing = tokio::task::spawn_blocking(move || {
         Volume::plan(VOLUME_LABEL, &[(&from, "")])?.write(&to, |done, total| tell.send_modify(|at| *at = (done, total)))
     });
-    // The sender goes when it is written.
+    // The sender is dropped when the volume is written.
     while told.changed().await.is_ok() {
         let (done, total) = *told.borrow_and_update();
         task.progress("write the volume of repositories", done, Some(total), Unit::Bytes);
@@ -159,13 +159,13 @@ async fn volume(ids: &[String], bundles: &BTreeMap<String, Bundle>, place: &Path
         Ok(written) => written?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
-    // They are on the volume now. What stays goes away with the run.
+    // The files are on the volume now. If some cannot be removed, they go away with the run.
     let _ = fs::remove_dir_all(unpacked);
     Ok(Some(path))
 }
 
-/// The machine that `installer::anaconda` counts on. The medium may be any disk: what dracut has mounted of it is what Anaconda installs
-/// from. The network leads nowhere; a card must be there, because the kickstart configures one.
+/// The machine that `installer::anaconda` counts on. The medium may be any disk: Anaconda installs from it where dracut has mounted it. The
+/// network leads nowhere; a card must be there, because the kickstart configures one.
 fn machine(bench: &Bench<'_>, disk: &Path, iso: &Path, volume: Option<&Path>, boot: Boot) -> MachineSpec {
     let mut spec = bench.spec(NAME, vec![drive(disk.to_owned(), Format::Raw)], boot);
     spec.drives.push(Drive::read_only(iso, Format::Raw, "medium"));
@@ -175,7 +175,7 @@ fn machine(bench: &Bench<'_>, disk: &Path, iso: &Path, volume: Option<&Path>, bo
     spec
 }
 
-/// What came next.
+/// The next thing that came.
 enum Came {
     Log(String),
     Report(String),
@@ -184,15 +184,15 @@ enum Came {
     Nothing,
 }
 
-/// How an installation ends that does not end well.
+/// How a failed installation ended.
 enum Ending {
-    /// It failed, and that is why.
+    /// It failed, for this reason.
     Told(Told),
     /// QEMU or the host failed under it.
     Machine(MachineError),
 }
 
-/// A running installer and all that is known of it.
+/// A running installer and its state.
 struct Installation<'a> {
     machine: Machine,
     log: Lines<UnixStream>,
@@ -203,7 +203,7 @@ struct Installation<'a> {
     follow: Follow,
     watch: Watch,
     accelerator: Accelerator,
-    /// When the whole of it must be done.
+    /// The time by which the whole installation must be done.
     end: Instant,
     task: &'a Task,
 }
@@ -283,7 +283,7 @@ impl<'a> Installation<'a> {
         }
     }
 
-    /// What comes next. Both ports are heard before the machine: what was written before the end is heard before the end.
+    /// What comes next. Both ports are read before the machine's events, so that lines written before the end come before the end.
     async fn next(&mut self) -> Result<Came, MachineError> {
         self.machine.look(&mut self.watch, self.task).await?;
         tokio::select! {
@@ -302,7 +302,7 @@ impl<'a> Installation<'a> {
     fn hear(&mut self, came: &Came) -> Turn {
         match came {
             Came::Log(line) => {
-                // As with all evidence: what cannot be written is left out, the run itself is the news.
+                // As with all evidence, a line that cannot be written is left out: the run itself matters more.
                 let _ = writeln!(self.log_file, "{line}");
                 self.task.line("anaconda", line.as_str());
                 self.watch.heard(Instant::now());
@@ -326,7 +326,7 @@ impl<'a> Installation<'a> {
         self.follow.show(self.task);
     }
 
-    /// Lines that were written before the end and had not come yet. Errors are failures told by them.
+    /// Lines that were written before the end and had not come yet. An error is a failure that such a line reports.
     async fn hear_the_rest(&mut self) -> Result<(), Told> {
         loop {
             let came = tokio::select! {
@@ -352,11 +352,11 @@ impl<'a> Installation<'a> {
                 told.or_better(self.hear(&came));
             }
         };
-        // The time being over is the usual end.
+        // It usually ends because the time is over.
         let _ = timeout(LAST_WORDS, listen).await;
     }
 
-    /// A machine's failure, in the installer's words when it is the guest's.
+    /// A machine's failure, explained by the installer's messages when the guest caused it.
     fn explain(&self, error: MachineError) -> Ending {
         if !error.is_the_guests() {
             return Ending::Machine(error);
@@ -385,13 +385,13 @@ impl<'a> Installation<'a> {
     }
 }
 
-/// A line of a port, without secrets: Anaconda logs the commands it runs, `usermod -p HASH` among them. Everything reads it so: the evidence, the
-/// user, and what judges it, which may show it.
+/// A line of a port, without secrets: Anaconda logs the commands it runs, `usermod -p HASH` among them. All uses get this form: the
+/// evidence, the user, and the verdict, which may show it.
 fn shown(line: &str) -> String {
     anaconda::without_secrets(line.as_bytes()).trim_end_matches('\n').to_owned()
 }
 
-/// The limits of the step it is at, of which `left` is what the whole has left.
+/// The limits of the step it is at, where `left` is the time left for the whole installation.
 fn limits(follow: &Follow, accelerator: Accelerator, left: Duration) -> Limits {
     Limits::new(follow.patience(), accelerator).within(left)
 }
@@ -420,7 +420,7 @@ mod tests {
         let spec = machine(&bench, Path::new("/d.raw"), Path::new("/m.iso"), Some(Path::new("/v.img")), boot);
         spec.check().unwrap();
         let drives: Vec<_> = spec.drives.iter().map(|drive| (drive.path.to_str().unwrap(), drive.access)).collect();
-        // The first is vda, which the kickstart names.
+        // The first drive is vda, which the kickstart names.
         assert_eq!(drives, [("/d.raw", Access::ReadWrite), ("/m.iso", Access::ReadOnly), ("/v.img", Access::ReadOnly)]);
         assert_eq!(spec.ports, [LOG_PORT, REPORT_PORT]);
         // Provision steps may reach the network; the installer may not.

@@ -1,6 +1,7 @@
 //! The deploy installation: a tree by mmdebstrap, a filesystem by mke2fs, a disk around it, and the boot loader by the runner.
 //!
-//! Everything that can be done natively is; the guest is only booted for what needs the machine: GRUB asks it for its devices.
+//! Everything that can be done on the host is done there. The guest is only booted for the boot loader, because GRUB asks the machine for
+//! its devices.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,13 +24,14 @@ use crate::sources::DebianRepository;
 
 /// Assembles the tree; see its head. Part of the stage's id.
 pub const TREE: &str = include_str!("tree.sh");
-/// What is escaped of a path in sources.list(5): all but what stands for itself in a URI (RFC 3986, section 2.3), and slashes.
+/// The characters of a path that are escaped in sources.list(5): all but those that need no escape in a URI (RFC 3986, section 2.3), and
+/// slashes.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Lines of mmdebstrap's output that an error keeps.
 const TAIL_LINES: usize = 20;
-/// What an installation takes of the store at the least: the tree, and the disk made of it.
+/// The least space that an installation takes in the store: the tree, and the disk made from it.
 pub const INSTALL_BYTES: u64 = 3 << 30;
-/// What an installation runs of the host.
+/// The tools of the host that an installation runs.
 pub const INSTALL_TOOLS: [Tool; 4] = [Tool::Mmdebstrap, Tool::Mke2fs, Tool::Unshare, Tool::Shell];
 
 /// Install into a new layer in `dir`, with `packages` alone: no network is needed.
@@ -61,7 +63,7 @@ fn layout(disk: &recipe::Disk) -> Result<Layout, StageError> {
     Ok(Layout::plan(disk.size.bytes(), disk.firmware, disk.table, disk.swap.bytes())?)
 }
 
-/// Put down what `tree.sh` reads.
+/// Write the files that `tree.sh` reads.
 fn lay_out(work: &DeployWork, packages: &DebianRepository, place: &Path) -> io::Result<()> {
     let files = place.join("settings/files");
     fs::create_dir_all(&files)?;
@@ -125,7 +127,7 @@ async fn assemble(
     }
 }
 
-/// What a line tells of the work.
+/// The progress in a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Doing<'l> {
     /// It is at this step.
@@ -134,7 +136,7 @@ enum Doing<'l> {
     Package(u64),
 }
 
-/// What mmdebstrap says it does (1.3.5, its `info` lines), and how people say it. Its other lines speak of itself: of its mode, its hooks.
+/// mmdebstrap's steps (1.3.5, its `info` lines), and our names for them. Its other lines are about itself: its mode, its hooks.
 const STEPS: [(&str, &str); 5] = [
     ("running apt-get update", "reading the package index"),
     ("downloading packages with apt", "copying the essential packages"),
@@ -148,13 +150,13 @@ fn doing(line: &str) -> Option<Doing<'_>> {
         let said = said.trim_end_matches('.');
         return STEPS.iter().find(|(theirs, _)| *theirs == said).map(|(_, ours)| Doing::Step(ours));
     }
-    // A failure will tell what the settings were at.
+    // A line of a failure is not a step; the failure itself names the step.
     let ours = line.strip_prefix("goldsmith: ").filter(|_| !line.starts_with(FAILED))?;
     Some(ours.strip_prefix("package ").and_then(|number| number.parse().ok()).map_or(Doing::Step(ours), Doing::Package))
 }
 
-/// What apt, dpkg, mmdebstrap and mke2fs say when they fail, whose fault it is, and what to do. The first row that fits is the cause: a
-/// full disk makes apt say other things too.
+/// Messages of failures of apt, dpkg, mmdebstrap and mke2fs, whose fault they are, and what to do. The first row that fits is the cause: on
+/// a full disk apt prints other errors too.
 const FAILURES: &[(&str, Class, &str)] = &[
     ("unshare: ", Class::Host, "let this user have namespaces; `goldsmith doctor` names what is in the way"),
     ("No space left on device", Class::Host, ROOM),
@@ -178,7 +180,7 @@ const FAILURES: &[(&str, Class, &str)] = &[
 const ROOM: &str = "make room in the store, or name another: --store DIR";
 const NAME: &str = "correct the name in the recipe's [packages]; `apt-cache search` finds names";
 
-/// What the settings' script was at when it failed, and what to do.
+/// Steps of the settings' script, and what to do when they fail.
 const SETTINGS: &[(&str, &str)] = &[
     ("adding the user ", "correct the user's name, groups or shell in the recipe's [[user]], or install the package that brings them"),
     ("setting the time zone ", "correct system.timezone: `timedatectl list-timezones` finds names"),
@@ -189,7 +191,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("writing ", "correct the path in the recipe's [[file]]"),
 ];
 
-/// The failure that the settings' script tells of: whatever mmdebstrap says behind it follows from it.
+/// The failure that the settings' script reports. Later messages of mmdebstrap follow from it.
 fn setting(lines: &[String]) -> Option<StageError> {
     let told = lines.iter().find_map(|line| line.strip_prefix(FAILED))?;
     let known = FAILURES.iter().find(|(text, class, _)| *class == Class::Host && told.contains(text));

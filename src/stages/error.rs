@@ -17,9 +17,9 @@ pub enum StageError {
     Packages {
         /// Whose fault that is.
         class: Class,
-        /// The line that tells, in the tool's words.
+        /// The line with the cause, in the tool's words.
         cause: String,
-        /// What to do.
+        /// The remedy.
         remedy: String,
         /// The end of the tool's output.
         tail: Vec<String>,
@@ -29,9 +29,9 @@ pub enum StageError {
     Settings {
         /// Whose fault that is.
         class: Class,
-        /// What was being done, and why it failed.
+        /// The action and the reason of its failure.
         cause: String,
-        /// What to do.
+        /// The remedy.
         remedy: String,
         /// The end of the output.
         tail: Vec<String>,
@@ -41,11 +41,11 @@ pub enum StageError {
     Installation {
         /// Why.
         cause: String,
-        /// What to do.
+        /// The remedy.
         remedy: String,
         /// The lines that show it.
         lines: Vec<String>,
-        /// Where all that is known of it lies.
+        /// The directory with all its evidence.
         dir: PathBuf,
     },
     /// There is a plan to install from a medium, and no medium.
@@ -63,7 +63,7 @@ pub enum StageError {
     /// The machine or the runner failed.
     #[error("{what}: {source}")]
     Runner {
-        /// What was being done.
+        /// The action that failed.
         what: String,
         /// Why it failed.
         source: RunnerError,
@@ -113,7 +113,7 @@ impl StageError {
         }
     }
 
-    /// Of a script that is goldsmith's own: it is not for the user to correct.
+    /// Mark the failure as one of goldsmith's own script, which the user cannot correct.
     pub(super) fn ours(self, what: &'static str) -> Self {
         match self {
             Self::Runner { source: source @ RunnerError::Failed { .. }, .. } => Self::Ours { what, source },

@@ -1,7 +1,7 @@
 //! A finished layer: a disk, and all the layers it was made on, as they were then.
 //!
-//! An overlay holds only what differs from its base. Over another base, be it one that was made again by the same recipe, it shows garbage.
-//! So each layer has a mark of its own, drawn at random, and the record beside its disk names the mark of its base, too.
+//! An overlay holds only what differs from its base. Over another base, even one that was made again by the same recipe, it shows garbage.
+//! So each layer has a random mark, and the record beside its disk also names the mark of its base.
 
 use std::fs;
 use std::io;
@@ -94,7 +94,7 @@ impl Layer {
         self.format
     }
 
-    /// What an overlay in a directory beside this one calls its backing file.
+    /// The name of this disk as the backing file of an overlay in a directory beside this one.
     pub(super) fn backing(&self) -> PathBuf {
         Path::new("..").join(self.dir.file_name().unwrap_or_default()).join(file(self.format))
     }
@@ -170,9 +170,9 @@ mod tests {
             (|dir| fs::write(dir.join("b").join(OVERLAY), "x").unwrap(), ["", "does not begin as a qcow2", "does not begin as a qcow2"]),
             (|dir| fs::write(dir.join("b").join(RECORD), "{").unwrap(), ["", "is damaged", "is damaged"]),
             (|dir| fs::write(dir.join("c").join(RECORD), r#"{"schema":2,"mark":"m","base":null}"#).unwrap(), ["", "", "has the schema 2"]),
-            // A step gives other bytes each time: what was made on the first result does not fit the second.
+            // A step gives different bytes each time: a layer that was made on the first result does not fit the second.
             (remake, ["", "", "the layer b under it was made again since"]),
-            // What an earlier goldsmith made has no records; made again, it has one.
+            // Layers of an earlier goldsmith have no records; a layer that is made again has one.
             (|dir| ["a", "b", "c"].iter().for_each(|name| fs::remove_file(dir.join(name).join(RECORD)).unwrap()), ["", "", ""]),
         ];
         for (index, (spoil, expected)) in spoils.into_iter().enumerate() {

@@ -28,7 +28,7 @@ const IMAGES: &str = "goldsmith-images";
 /// A step that is to become a layer.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// What is to be done.
+    /// The work to do.
     pub work: &'a StepWork,
     /// Where its disk file is made.
     pub dir: PathBuf,
@@ -56,7 +56,7 @@ pub async fn provision(
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
     let mut tasks: Vec<RunnerTask> = steps.iter().enumerate().map(|(index, step)| task_of(index, step.work)).collect();
-    // Where the address is not DHCP's, a kickstart of the user's own made the network.
+    // If the address does not come from DHCP, a kickstart of the user's own has configured the network.
     if bench.outside && bench.subnet.is_none() && matches!(first.work, StepWork::Provision(_)) {
         await_network(&mut tasks[0]);
     }
@@ -87,7 +87,7 @@ pub async fn provision(
         guest.thaw(&task).await.map_err(failed)?;
         keep(index, std::mem::replace(&mut task, begin(index + 1))).map_err(StageError::Keep)?;
     }
-    // The last layer has no overlay that takes QEMU's writes: it is complete when QEMU has let go of it.
+    // The last layer has no overlay that takes QEMU's writes: it is complete when QEMU has closed it.
     guest.discard().await;
     keep(steps.len() - 1, task).map_err(StageError::Keep)
 }
@@ -96,8 +96,8 @@ fn node(index: usize) -> String {
     if index == 0 { "disk".to_owned() } else { format!("disk-{index}") }
 }
 
-/// What a task that may reach the internet begins with. It needs what DHCP gives, a router and a name server, and the runner starts when no unit
-/// has waited for that. After a minute the step goes on, and says itself what it misses.
+/// The beginning of a task that may reach the internet. It needs a router and a name server from DHCP, but when the runner starts no unit
+/// has waited for them. After a minute the step goes on, and fails by itself if it needs them.
 const AWAIT_NETWORK: &str = r#"tries=0
 until grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/route && grep -q '^nameserver' /etc/resolv.conf; do
     tries=$((tries + 1))
@@ -171,7 +171,7 @@ mod tests {
     use crate::base::digest::Sha256Digest;
     use crate::recipe::{Content, FileEntry};
 
-    /// The first step's script, on files of the test: what DHCP gives is there, comes after a second, or never.
+    /// The first step's script, on files of the test: the data of DHCP is there, comes after a second, or never.
     #[test]
     fn a_step_that_may_reach_the_internet_waits_for_its_network() {
         let head = "Iface\tDestination\tGateway\neth0\t0002000A\t00000000\n";
@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    /// A file goes through install(1), which changes the mode last; the directories around it are their home's.
+    /// A file goes through install(1), which changes the mode last; the directories around it belong to the owner of the home.
     #[test]
     fn files_are_put_before_the_script_runs() {
         let file = FileEntry {
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(task.files, [("file-0".to_owned(), b"x".to_vec()), ("script".to_owned(), b"true\n".to_vec())]);
     }
 
-    /// The script, run here with a `docker` and a `systemctl` that note what they are asked.
+    /// The script, run here with a `docker` and a `systemctl` that record their calls.
     #[test]
     fn images_are_loaded_and_looked_at_before_docker_is_stopped() {
         let image = |id: &[u8], tags: &[&str]| DockerImage {

@@ -1,4 +1,4 @@
-//! Sealing: the last stage. See `seal.sh` for what is taken out and why.
+//! Sealing: the last stage. The comments of `seal.sh` explain what is removed and why.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::plan::SealWork;
 /// The script; part of the stage's id.
 pub const SEALING: &str = include_str!("seal.sh");
 
-/// Seal `base` into a new layer in `dir`.
+/// Seal `base` into a new layer in `dir`. Tasks that come `before` have the same boot.
 ///
 /// # Errors
 /// The machine failed, the script failed, or the filesystem was not unmounted cleanly.

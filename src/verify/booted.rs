@@ -19,9 +19,9 @@ use crate::machine::watch::Watch;
 use crate::machine::{Machine, MachineEvent};
 use crate::recipe::{CheckKind, Firmware};
 
-/// What `docker info` prints in full, and the recipe's Docker check reads.
+/// The command for the full output of `docker info`, which the recipe's Docker check reads.
 const DOCKER_INFO: &str = "docker info --format '{{json .}}' 2>/dev/null";
-/// A unit may still be on its way when Docker is up; 219 of EL 7 knows no `--wait`.
+/// A unit may still be starting when Docker is up; systemd 219 of EL 7 does not have `--wait`.
 const BOOTED: &str = "\
 for try in $(seq 300); do
     case $(systemctl is-system-running) in
@@ -31,7 +31,7 @@ for try in $(seq 300); do
 done
 exit 1";
 /// Every packet filter there may be: both back ends of iptables, for both protocols, and tables made by nft itself.
-/// A line of `tables` says how many could be asked.
+/// A line `tables` says how many could be read.
 const FIREWALL: &str = "\
 asked=0
 for save in iptables-save ip6tables-save iptables-legacy-save ip6tables-legacy-save; do
@@ -39,7 +39,7 @@ for save in iptables-save ip6tables-save iptables-legacy-save ip6tables-legacy-s
 done 2>/dev/null
 if command -v nft > /dev/null; then nft list tables 2> /dev/null | sed 's/^table /nft &/'; fi
 echo asked $asked";
-/// Runs the file `text` in `/` and tells its two outputs apart.
+/// Runs the file `text` in `/` and keeps its two outputs apart.
 const COMMAND: &str = "\
 here=$PWD
 (cd / && exec /bin/sh -c \"$(cat \"$here/text\")\") > out 2> err
@@ -49,7 +49,7 @@ sed 's/^/o:/' out; echo
 sed 's/^/e:/' err; echo
 exit $status";
 
-/// What a booted system answered.
+/// The answers of a booted system.
 pub struct Booted {
     /// The promises, judged.
     pub checks: Vec<CheckResult>,
@@ -60,7 +60,7 @@ pub struct Booted {
 /// Boot a throw-away overlay of `image` directly, with the runner, and put every question to it.
 ///
 /// # Errors
-/// The system did not come up, so nothing is known.
+/// The system did not come up, so there is no verdict.
 pub async fn system(image: &Path, promises: &Promises, bench: &Bench<'_>, task: &Task) -> Result<Booted, VerifyError> {
     let overlay = bench.scratch.join("verify-system.qcow2");
     image::create_overlay(image, Format::Qcow2, &overlay).await?;
@@ -103,15 +103,15 @@ impl Failure for Broken {
 enum Reached {
     /// This line of the console is the log-in prompt.
     Prompt(String),
-    /// systemd gave the serial console up, so there will be no prompt on it.
+    /// systemd gave up on the serial console, so there will be no prompt on it.
     NoConsole,
     /// The guest did not get there.
     Not(String),
-    /// Nothing is known.
+    /// There is no verdict, for this reason.
     Unknown(String),
 }
 
-/// What a boot says of itself when [`Reached::NoConsole`] is its end.
+/// The detail for a boot that ends with [`Reached::NoConsole`].
 const NO_CONSOLE: &str = "systemd gave up on the serial console before udev announced it (90 s), and started no log-in there";
 
 /// Boot a throw-away overlay of `image` through firmware and boot loader to the log-in prompt. A boot without a serial console is tried a
@@ -190,7 +190,8 @@ fn question(name: impl Into<String>, script: impl AsRef<str>) -> RunnerTask {
     RunnerTask { name: name.into(), script: format!("#!/bin/sh\n{}\n", script.as_ref()).into_bytes(), files: Vec::new() }
 }
 
-/// The wanted parameters as `goldsmith-early.service` saw them before Docker started. Of all there are, the host would hear a thousand.
+/// The wanted parameters as `goldsmith-early.service` saw them before Docker started. Only these are asked for, because there are a
+/// thousand in all.
 fn early_sysctl(promises: &Promises) -> String {
     let asked = promises.checks.iter().filter_map(|check| match &check.kind {
         CheckKind::Sysctl { key, .. } => Some(key),
@@ -201,7 +202,7 @@ fn early_sysctl(promises: &Promises) -> String {
     format!("grep -F -e 'kernel.ostype ='{patterns} /run/goldsmith/sysctl; true")
 }
 
-/// The wanted modules, loaded or built in; either character may stand for the other in a module's name.
+/// The wanted modules, loaded or built in; `-` and `_` are interchangeable in a module's name.
 fn modules(promises: &Promises) -> String {
     if promises.modules.is_empty() {
         return "true".to_owned();
@@ -210,13 +211,13 @@ fn modules(promises: &Promises) -> String {
     format!("grep -hoE '(^|/)({})(\\.ko| )' /proc/modules /lib/modules/$(uname -r)/modules.builtin; true", names.join("|"))
 }
 
-/// A question to Docker, which not every image starts at boot. Both outputs are told apart.
+/// A question to Docker, which not every image starts at boot. The two outputs are kept separate.
 fn ask_docker(name: String, command: &str) -> RunnerTask {
     let text = format!("systemctl start docker && {command}");
     RunnerTask { files: vec![("text".to_owned(), text.into_bytes())], ..question(name, COMMAND) }
 }
 
-/// What is asked of container images: each tag, then what is run.
+/// The questions about container images: each tag, then the runs.
 fn container_questions(promises: &Promises) -> Vec<RunnerTask> {
     let tags = containers::tags(&promises.container_images).enumerate();
     let inspect = tags.map(|(index, (_, tag))| ask_docker(format!("image-{index}"), &containers::inspect(tag)));
@@ -299,7 +300,7 @@ fn judge(promises: &Promises, answers: &[Answer]) -> Booted {
     let name = "host name of the booted system";
     let said = hostname.lines.first().map_or("", String::as_str);
     let mut checks: Vec<_> = promises.hostname.iter().map(|wanted| CheckResult::equal(name, said, wanted)).collect();
-    // The canary tells a parameter that is absent from a look that failed.
+    // The canary distinguishes a missing parameter from a question that failed.
     let seen = sysctl.lines.iter().any(|line| line.starts_with("kernel.ostype"));
     for (key, wanted) in &promises.sysctl {
         let name = format!("{key} before Docker starts");
@@ -326,7 +327,7 @@ fn judge(promises: &Promises, answers: &[Answer]) -> Booted {
     Booted { checks, docker_info }
 }
 
-/// Of a unit that is to be started again and again its own check tells.
+/// A unit that must be started again and again has its own check, so it is left out here.
 fn failed_units(promises: &Promises, booted: &Answer, failed: &Answer) -> CheckResult {
     let name = "failed units at boot";
     if booted.status != 0 {
@@ -492,7 +493,7 @@ mod tests {
         }
     }
 
-    /// kubelet fails until its node has joined, and has a check of its own that knows that.
+    /// kubelet fails until its node has joined, and its own check takes that into account.
     #[test]
     fn failed_units_are_told_once() {
         let kubelet = |unit: &str, restarting| Check {
@@ -531,7 +532,7 @@ mod tests {
         assert!(listens(&tcp.lines, 22) && !listens(&tcp.lines, 80));
     }
 
-    /// dockerd sets some of them itself: what a running system says proves nothing of what it keeps.
+    /// dockerd sets some of them itself, so their values in the running system do not prove the image's settings.
     #[test]
     fn parameters_are_those_of_before_docker() {
         let unit = include_str!("../machine/runner/guest/units/goldsmith-early.service");

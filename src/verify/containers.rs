@@ -1,10 +1,10 @@
-//! Images of containers: what Docker is asked, and what is made of the answers. Pure.
+//! Checks of container images: the questions to Docker, and the judgement of its answers. Pure.
 
 use super::CheckResult;
 use crate::base::text::shell_line;
 use crate::recipe::{ContainerRun, DockerImage};
 
-/// Characters of an output that are told.
+/// Characters of an output that a result shows.
 const EXCERPT: usize = 300;
 
 /// Each tag with its image: a check for each.

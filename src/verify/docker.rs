@@ -10,11 +10,11 @@ use serde::Deserialize;
 use super::CheckResult;
 use crate::recipe::DockerSettings;
 
-/// The part of `docker info` that a check may speak of.
+/// The part of `docker info` that checks read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Info {
-    /// Empty when the client could not reach the daemon (20.10 and later print a document all the same).
+    /// Empty when the client could not reach the daemon (20.10 and later print a document even then).
     #[serde(default)]
     server_version: String,
     #[serde(default)]
@@ -57,7 +57,7 @@ struct Index {
     secure: bool,
 }
 
-/// What a recipe expects of Docker.
+/// The settings of Docker that a recipe expects.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     /// Version of the daemon, with or without a distribution's suffix.
@@ -68,7 +68,7 @@ pub struct Expected<'a> {
     pub cgroup_driver: Option<&'a str>,
     /// Substrings of warnings that are allowed.
     pub allow_warnings: &'a [String],
-    /// What its settings are.
+    /// Its settings.
     pub settings: &'a DockerSettings,
 }
 
@@ -107,7 +107,7 @@ pub fn judge(name: &str, output: &str, expected: Expected<'_>) -> CheckResult {
 }
 
 impl Info {
-    /// What is otherwise than `wanted`.
+    /// The settings that differ from `wanted`.
     fn unlike(&self, wanted: &DockerSettings) -> Vec<String> {
         let DockerSettings { registry_mirrors, insecure_registries, log_driver, live_restore } = wanted;
         let mut wrong = Vec::new();

@@ -1,4 +1,4 @@
-//! Why an image could not be verified. Never that it was verified and failed: that is a report.
+//! Why an image could not be verified. A verification that failed is no such error, but a report.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ impl From<MachineError> for VerifyError {
 }
 
 impl Failure for VerifyError {
-    /// A guest that does not come up is an image that breaks its first promise; where our own means end, nothing is known.
+    /// A guest that does not come up is a fault of the image: it breaks its first promise. In other failures there is no verdict.
     fn class(&self) -> Class {
         match self {
             Self::Image(error) => error.class(),

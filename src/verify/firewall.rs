@@ -17,7 +17,7 @@ pub fn foreign_rules(saved: &str) -> Vec<String> {
         .collect()
 }
 
-/// iptables-nft keeps its rules in tables of these names; iptables-save has shown what is in them.
+/// iptables-nft keeps its rules in tables of these names; iptables-save has already shown their content.
 fn foreign_table(line: &str) -> bool {
     line.strip_prefix("nft table ").is_some_and(|table| {
         let name = table.split_ascii_whitespace().nth(1).unwrap_or_default();
@@ -25,7 +25,7 @@ fn foreign_table(line: &str) -> bool {
     })
 }
 
-/// `:FORWARD DROP [0:0]`: Docker sets that one policy; chains of its own are its own.
+/// `:FORWARD DROP [0:0]`: Docker sets this one policy, and its own chains are allowed.
 fn foreign_chain(line: &str) -> bool {
     let mut words = line[1..].split_ascii_whitespace();
     let (chain, policy) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

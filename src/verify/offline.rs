@@ -18,10 +18,10 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Directories of configuration fragments, strongest first (sysctl.d(5), modules-load.d(5)).
 const FRAGMENTS: [&str; 4] = ["/etc", "/usr/local/lib", "/usr/lib", "/lib"];
 
-/// Judge the promises that `disk` can answer at rest.
+/// Judge the promises that can be checked on `disk` without booting it.
 ///
 /// # Errors
-/// The disk, its partition table or its root filesystem cannot be read: then nothing is known.
+/// The disk, its partition table or its root filesystem cannot be read: then there is no verdict.
 pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
     let root = Root::open(disk)?;
     let mut checks = vec![clean_journal(&root)];
@@ -61,7 +61,8 @@ fn clean_journal(root: &Root) -> CheckResult {
     }
 }
 
-/// Every machine made of an image is new to its firmware. The boot that proves it, later, takes minutes and can only say that nothing came.
+/// The firmware of a new machine remembers no boot entry. A later boot proves the fallback too, but it takes minutes and cannot tell the
+/// reason.
 fn fallback(root: &Root) -> CheckResult {
     let name = "boots on a machine that remembers no boot entry";
     match Fallback::of(root) {
@@ -71,7 +72,7 @@ fn fallback(root: &Root) -> CheckResult {
     }
 }
 
-/// A deleted file's data stays on the disk until it is overwritten, and leaves with the image.
+/// The data of a deleted file stays on the disk until it is overwritten, and would be published with the image.
 fn no_leftovers(disk: &Disk, name: &str) -> Result<CheckResult, ImageError> {
     let free = FreeSpace::of(disk)?;
     if let Some(run) = free.first_leftover(disk)? {
@@ -153,7 +154,8 @@ fn kernel(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageErr
     Ok(checks)
 }
 
-/// The texts of all fragments in the order they are applied: by file name, a file of a stronger directory hiding its namesakes.
+/// The texts of all fragments in the order they are applied: by file name, where a file of a stronger directory hides files of the same
+/// name.
 fn fragments(root: &Root, directory: &str, suffix: &str) -> Result<Vec<String>, ImageError> {
     let mut files = BTreeMap::new();
     for base in FRAGMENTS {
@@ -180,7 +182,7 @@ fn sysctl(files: &[String]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A key may be written with slashes; its first separator tells which is which.
+/// A key may be written with slashes as separators; the first separator tells which form it is.
 fn dotted(key: &str) -> String {
     match key.find(['.', '/']) {
         Some(at) if key.as_bytes()[at] == b'/' => key
@@ -205,9 +207,9 @@ fn sealed(root: &Root, resolv_conf: &str) -> Result<Vec<CheckResult>, ImageError
         Ok(metadata) => CheckResult::failed("machine-id is empty", format!("{} bytes", metadata.size)),
         Err(_) => CheckResult::failed("machine-id is empty", "the file is missing, so systemd would apply its presets"),
     }];
-    // mmdebstrap copies the host's into the tree, and a DHCP client of a build step writes its own.
+    // mmdebstrap copies the host's file into the tree, and a DHCP client of a build step writes its own.
     checks.push(match text(root, "/etc/resolv.conf") {
-        // A link leads to what a service writes at boot.
+        // A link leads to a file that a service writes at boot.
         _ if root.read_link("/etc/resolv.conf").is_ok() => CheckResult::passed("no name servers of the build", "written at boot"),
         Ok(found) => CheckResult::equal("no name servers of the build", found.trim(), resolv_conf.trim()),
         Err(error) => CheckResult::could_not_run("no name servers of the build", error.to_string()),
@@ -215,10 +217,10 @@ fn sealed(root: &Root, resolv_conf: &str) -> Result<Vec<CheckResult>, ImageError
     Ok(checks)
 }
 
-/// The audit's verdict, a check for each rule that guards publishing. What the recipe waives is told in the check.
+/// The audit's verdict, a check for each rule that guards publishing. The check tells what the recipe waives.
 fn audited(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageError> {
     let findings = audit::files(root, &promises.allowed)?;
-    // Machine-id and free space are judged above, more closely.
+    // Machine-id and free space are already judged above, in more detail.
     let judged =
         audit::rules().iter().filter(|rule| rule.severity == Severity::Fault && !["machine-id", "deleted-data"].contains(&rule.id));
     let check = |rule: &audit::Rule| {
@@ -354,7 +356,7 @@ mod tests {
         assert_eq!(dotted("net/ipv4/conf/eth0.100/forwarding"), "net.ipv4.conf.eth0/100.forwarding");
     }
 
-    /// What the recipe waives is told and no fault.
+    /// Findings that the recipe waives are reported, but do not count as faults.
     #[test]
     fn the_audit_guards_publishing_unless_the_recipe_says_why() {
         let dir = tempfile::tempdir().unwrap();
@@ -373,7 +375,7 @@ mod tests {
         }
     }
 
-    /// One question that cannot be put leaves the others their answers.
+    /// If one question cannot be answered, the others still are.
     #[test]
     fn what_cannot_be_read_fails_no_check_and_stops_none() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What an image must keep: the checks the recipe writes, and those that follow from its settings.
+//! The promises of an image: the recipe's checks, and those that follow from its settings.
 //!
 //! A manifest carries them, so that an artifact can be verified without its recipe.
 
@@ -13,12 +13,12 @@ use crate::recipe::{Account, Check, ContainerRun, DockerImage, Firmware, Media, 
 /// Everything that is verified on an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Promises {
-    /// What `/etc/hostname` and the booted kernel say. This and the next two are the kickstart's to say when it is the user's own; then
-    /// only the recipe's checks ask for them.
+    /// The name in `/etc/hostname` and in the booted kernel. This and the next two are absent with a kickstart of the user's own, which
+    /// decides on them; then only the recipe's checks ask for them.
     pub hostname: Option<String>,
     /// What `/etc/localtime` leads to.
     pub timezone: Option<String>,
-    /// Locale, keyboard, address and accounts. Manifests of before have none.
+    /// Locale, keyboard, address and accounts. Older manifests have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
     /// `SELINUX=` of `/etc/selinux/config`, where that file is.
@@ -33,7 +33,7 @@ pub struct Promises {
     pub enabled: Vec<String>,
     /// Paths of repository files and the id each defines.
     pub repositories: BTreeMap<String, String>,
-    /// What boots the disk.
+    /// The firmware that boots the disk.
     pub firmware: Firmware,
     /// What `/etc/resolv.conf` says; empty when a DHCP server will tell.
     pub resolv_conf: String,
@@ -47,13 +47,13 @@ pub struct Promises {
     pub container_runs: Vec<(String, ContainerRun)>,
     /// The recipe's own checks.
     pub checks: Vec<Check>,
-    /// Whether two machines of it are two: what must be each one's own differs.
+    /// Whether to check that two machines made from it are distinct: everything that must be a machine's own differs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clones: bool,
-    /// Whom the image lets in. Manifests of before do not say; then everybody may be.
+    /// Accounts that may log in. Older manifests do not have this; then every account is allowed.
     #[serde(default = "everybody")]
     pub allowed: Allowed,
-    /// What the audit finds and is meant to be there.
+    /// Findings of the audit that are meant to be there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waiver>,
 }
@@ -79,7 +79,7 @@ fn allowed(recipe: &Recipe) -> Allowed {
 }
 
 impl Promises {
-    /// Whether UEFI boots the disk, for readers that know nothing of recipes.
+    /// Whether UEFI boots the disk, for modules that do not know recipes.
     pub fn boots_through_uefi(&self) -> bool {
         self.firmware == Firmware::Uefi
     }
@@ -109,18 +109,18 @@ impl Promises {
         }
     }
 
-    /// The same, and that Docker has these images, and runs of them what the recipe wants.
+    /// The same promises, and that Docker has these images and runs these containers.
     pub fn with_images(self, container_images: Vec<DockerImage>, container_runs: Vec<(String, ContainerRun)>) -> Self {
         Self { container_images, container_runs, ..self }
     }
 
-    /// What `recipe` promises, but for container images: which they are shows in their archives.
+    /// The promises of `recipe`, without container images, which are only known from their archives.
     pub fn of(recipe: &Recipe) -> Self {
         let release = match &recipe.media {
             Media::Anaconda { .. } => None,
             Media::Deploy { suite, .. } => Some(format!("VERSION_CODENAME={suite}")),
         };
-        // Beside a kickstart of the user's own these are defaults that mean nothing.
+        // With a kickstart of the user's own these are defaults without a meaning.
         let system = recipe.own_kickstart().is_none().then_some(&recipe.system);
         Self {
             hostname: system.map(|system| system.hostname.clone()),

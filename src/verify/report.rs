@@ -1,4 +1,4 @@
-//! What verification found. Passed, failed, could-not-run and skipped are four different things.
+//! The result of a verification. Passed, failed, could-not-run and skipped are four different outcomes.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ pub enum Outcome {
     Passed,
     /// The image breaks the promise.
     Failed,
-    /// The question could not be put; nothing is known.
+    /// The question could not be asked, so there is no answer.
     CouldNotRun,
     /// There was no point in asking.
     Skipped,
@@ -31,11 +31,11 @@ impl Outcome {
 /// One check and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckResult {
-    /// What was promised, for people.
+    /// The promise, for people.
     pub name: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// What was found; for a failed check also what was wanted.
+    /// The finding; for a failed check also the expected result.
     pub detail: String,
 }
 
@@ -50,7 +50,7 @@ impl CheckResult {
         Self { name: name.into(), outcome: Outcome::Failed, detail: detail.into() }
     }
 
-    /// The question could not be put.
+    /// The question could not be asked.
     pub fn could_not_run(name: impl Into<String>, why: impl Into<String>) -> Self {
         Self { name: name.into(), outcome: Outcome::CouldNotRun, detail: why.into() }
     }

@@ -1,9 +1,9 @@
-//! Whether a unit is enabled and active in the booted system: the question, and the judgement of what systemctl says.
+//! Whether a unit is enabled and active in the booted system: the question, and the judgement of systemctl's output.
 
 use super::CheckResult;
 use crate::base::text::shell_line;
 
-/// What is wanted of a unit.
+/// The wanted state of a unit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) enabled: Option<bool>,
@@ -15,11 +15,12 @@ pub(super) struct Wanted {
 /// Exit statuses that are systemd's own: it could not run the program at all (systemd.exec(5), "Process Exit Codes").
 const NOT_RUN: std::ops::RangeInclusive<i32> = 200..=243;
 
-/// What `systemctl` says of a unit, each output under a mark of its own: of a unit with an init script `is-enabled` writes on standard error
-/// whom it asks, and may let him write on standard output, before the answer (systemd 219, src/systemctl/systemctl.c, `enable_sysv_units`).
+/// A script that prints the outputs of `systemctl` about a unit, each under its own mark. For a unit with an init script `is-enabled`
+/// writes to standard error which program it asks, and that program may write to standard output before the answer (systemd 219,
+/// src/systemctl/systemctl.c, `enable_sysv_units`).
 pub(super) fn question(unit: &str, wanted: Wanted) -> String {
     let unit = shell_line([unit]);
-    // A unit may still be on its way when the boot's target is reached.
+    // A unit may still be starting when the boot's target is reached.
     let arrived = format!("for try in $(seq 120); do [ \"$(systemctl is-active {unit})\" = activating ] || break; sleep 1; done");
     // Between two starts a unit is `activating`, which leads nowhere; while it is `deactivating`, the answer would not hold.
     let started = format!("for try in $(seq 10); do [ \"$(systemctl is-active {unit})\" = deactivating ] || break; sleep 1; done");
@@ -32,14 +33,15 @@ pub(super) fn question(unit: &str, wanted: Wanted) -> String {
     if wanted.restarting { format!("{started}\n{state}\n{asked}") } else { format!("{arrived}\n{asked}") }
 }
 
-/// Judge the lines that [`question`] leads to.
+/// Judge the output of the script that [`question`] makes.
 pub(super) fn judge(name: &str, lines: &[String], wanted: Wanted) -> CheckResult {
     let said = |mark: &str| lines.iter().find_map(|line| line.strip_prefix(mark)).unwrap_or_default().trim();
     let (enablement, activity, notice) = (said("enabled "), said("active "), said("e:"));
     if activity.is_empty() {
         return CheckResult::could_not_run(name, if notice.is_empty() { "systemctl did not answer" } else { notice });
     }
-    // Static units and generated ones start without being enabled; only these words mean that the unit's own [Install] is in force.
+    // Static units and generated ones start without being enabled; only these words mean that the unit's own [Install] section is in
+    // effect.
     let is_enabled = matches!(enablement, "enabled" | "enabled-runtime" | "alias");
     let is_active = activity == "active";
     // systemd 219 has no word for a unit that is not there; it says so on standard error.
@@ -61,7 +63,7 @@ fn restarting<'a>(name: &str, enablement: &str, said: impl Fn(&str) -> &'a str) 
     match (state, restart) {
         ("", _) => CheckResult::could_not_run(name, "systemctl did not tell its state"),
         (_, "" | "no") => CheckResult::failed(name, format!("it is {state}, and its unit has no Restart=: systemd starts it once")),
-        // The last exit status is that of the run before; of one that goes on there is none yet.
+        // The last exit status is that of the previous run; a run that goes on has none yet.
         ("active", _) => CheckResult::passed(name, format!("{enablement}, active ({inner})")),
         ("activating", _) if status.is_some_and(|status| NOT_RUN.contains(&status)) => {
             CheckResult::failed(name, format!("systemd starts it again and again, and cannot run its program{last}"))
@@ -106,7 +108,7 @@ mod tests {
         );
     }
 
-    /// What that of EL7 says of `network`.
+    /// The output of EL7's systemctl about `network`.
     #[test]
     fn notices_are_no_answers() {
         let case = "is-enabled) echo 'network.service is not a native service, redirecting to /sbin/chkconfig.' >&2\n\

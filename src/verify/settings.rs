@@ -10,13 +10,13 @@ use crate::recipe::{Network, Recipe, is_same_keyboard};
 
 /// Configuration files are small; a larger file under such a name is not read.
 const BYTES_MAX: u64 = 1 << 20;
-/// What of a locale archive is read: its names stand at its beginning.
+/// Bytes of a locale archive that are read: its names are at its beginning.
 const ARCHIVE_HEAD: u64 = 1 << 20;
 
-/// What the disk must say of them.
+/// The settings that the disk must have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// `LANG`; the locale must be there. This and the next two are absent when a file of the recipe's own says them.
+    /// `LANG`; the locale must be there. This and the next two are absent when a file of the recipe sets them.
     pub locale: Option<String>,
     /// The console's keymap or XKB's layout.
     pub keyboard: Option<String>,
@@ -41,7 +41,7 @@ pub struct Account {
     pub sudo: bool,
 }
 
-/// Where Debian and EL 7 keep them.
+/// The files of Debian and EL 7 with these settings.
 const LOCALE: [&str; 2] = ["/etc/default/locale", "/etc/locale.conf"];
 const KEYBOARD: [&str; 3] = ["/etc/default/keyboard", "/etc/vconsole.conf", "/etc/X11/xorg.conf.d/00-keyboard.conf"];
 
@@ -66,7 +66,7 @@ impl Settings {
     }
 }
 
-/// A judgement that a disk which cannot be read leaves open.
+/// A judgement, or the error that left it open.
 type Judged = Result<Result<String, String>, ImageError>;
 
 /// Judge all of them, a check each.
@@ -106,7 +106,7 @@ fn text(root: &Root, path: &str) -> Result<Option<String>, ImageError> {
 fn assigned(text: &str, key: &str) -> Option<String> {
     let mut values = text.lines().filter_map(|line| line.trim().strip_prefix("export ").unwrap_or(line.trim()).split_once('='));
     let (_, value) = values.rfind(|(name, _)| *name == key)?;
-    // What cannot be split is an open quote.
+    // A value that cannot be split has an open quote.
     shell_words::split(value).ok().map(|words| words.into_iter().next().unwrap_or_default())
 }
 
@@ -283,7 +283,7 @@ fn account(root: &Root, wanted: &Account) -> Judged {
     })
 }
 
-/// sudoers(5). A file of the directory whose name has a dot or ends in `~` is passed over.
+/// sudoers(5). A file of the directory whose name has a dot or ends in `~` is ignored.
 fn sudo(root: &Root, user: &str) -> Judged {
     const DIRECTORY: &str = "/etc/sudoers.d";
     if !root.exists("/usr/bin/sudo")? {

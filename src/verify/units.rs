@@ -7,8 +7,8 @@ use crate::image::{FileKind, ImageError, Root};
 const LINKS: &str = "/etc/systemd/system";
 /// Where unit files are (systemd.unit(5), "System Unit Search Path"); EL7 and Debian 12 have no other that outlives a boot.
 const UNIT_FILES: [&str; 4] = [LINKS, "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
-/// Where the links of init scripts are that start a service. `is-enabled` hands such a service over: EL7's systemd 219 to
-/// `chkconfig --level=5` (src/systemctl/systemctl.c, `enable_sysv_units`), Debian's to `systemd-sysv-install`, which looks for
+/// Where the links of init scripts are that start a service. `is-enabled` passes such a service on: EL7's systemd 219 to `chkconfig
+/// --level=5` (src/systemctl/systemctl.c, `enable_sysv_units`), Debian's to `systemd-sysv-install`, which looks for
 /// `/etc/rc[S5].d/S??NAME`.
 const RUN_LEVELS: [&str; 2] = ["/etc/rc5.d", "/etc/rcS.d"];
 /// Where init scripts are; of EL7 the first is a link to the second.
@@ -28,7 +28,7 @@ pub(super) fn enabled(root: &Root, unit: &str) -> CheckResult {
 enum Found {
     /// This path starts the unit.
     Link(String),
-    /// Nothing does, for this reason.
+    /// Nothing starts it, for this reason.
     Nothing(String),
 }
 
@@ -75,7 +75,7 @@ fn is_instance(name: &str, unit: &str) -> bool {
     }
 }
 
-/// What is known of a service that has an init script and no unit file.
+/// The result for a service that has an init script and no unit file.
 fn init_script(root: &Root, unit: &str) -> Result<Option<Found>, ImageError> {
     let Some(service) = unit.strip_suffix(".service") else { return Ok(None) };
     for dir in UNIT_FILES {
@@ -144,7 +144,7 @@ mod tests {
             ("network", Outcome::Passed, "/etc/rc5.d/S10network"),
             ("network.service", Outcome::Passed, "/etc/rc5.d/S10network"),
             ("netconsole", Outcome::Failed, "its script /etc/init.d/netconsole is in none of /etc/rc5.d, /etc/rcS.d"),
-            // The unit file is what systemd starts, whatever the run levels say.
+            // systemd starts the unit file, whatever the run levels say.
             ("docker", Outcome::Failed, "it is in none of getty.target.wants, multi-user.target.wants"),
             ("sshd", Outcome::Passed, "/etc/systemd/system/multi-user.target.wants/sshd.service"),
             ("gdm", Outcome::Passed, "/etc/systemd/system/display-manager.service"),

@@ -1,5 +1,5 @@
-//! Builds that succeed although something is not as in the plain rehearsal: what goldsmith makes of a medium with another label, of a second
-//! kernel, of a disk that was not unmounted.
+//! Builds that succeed although something differs from the plain rehearsal: a medium with another label, a second kernel, a disk that was
+//! not unmounted.
 //!
 //! Each takes an installation (minutes of an emulated processor), so `ci/full` runs them, or `REHEARSAL_ROWS` with their names.
 
@@ -26,13 +26,13 @@ struct Row {
     medium: &'static [&'static str],
     /// Arguments of QEMU for a machine with a network.
     machine: &'static str,
-    /// The recipe, less its first lines: what it changes of the flagship.
+    /// The recipe without its first lines: its changes to the flagship.
     recipe: &'static str,
-    /// A command for who logs in to what was published, and what it prints.
+    /// A command that is run after a log-in to the published image, and its output.
     login: Option<(&'static str, &'static str)>,
 }
 
-/// What every row promises beside its own.
+/// The checks that every row has in addition to its own.
 const DOCKER: &str = "[[check]]\ndocker = { storage_driver = \"overlay2\", cgroup_driver = \"cgroupfs\" }\n";
 
 /// A check that a command succeeds.
@@ -54,7 +54,7 @@ const ROWS: &[Row] = &[
         name: "two cards",
         medium: &[],
         machine: "-netdev user,id=second,restrict=on -device virtio-net-pci,netdev=second,addr=0x1e",
-        // The first card's settings are the first card's, and the second is left alone.
+        // The settings apply to the first card, and the second is not changed.
         recipe: concat!(
             check!("ip -4 -o address show dev eth0 | grep -q 172.16.51.35/24"),
             check!("! ip -4 -o address show dev eth1 | grep inet"),
@@ -66,7 +66,7 @@ const ROWS: &[Row] = &[
         name: "LVM and XFS",
         medium: &[],
         machine: "",
-        // As CentOS 7 has its disks by itself: /boot on a partition, the rest in a group.
+        // The default layout of CentOS 7: /boot on a partition, the rest in a volume group.
         recipe: concat!(
             "[disk]\nlvm = true\nfilesystem = \"xfs\"\nswap = \"512M\"\n",
             check!("test \"$(findmnt -no SOURCE,FSTYPE / | tr -s ' ')\" = '/dev/mapper/system-root xfs'"),
@@ -90,7 +90,7 @@ const ROWS: &[Row] = &[
         name: "UEFI",
         medium: &[],
         machine: "",
-        // The files of shim and GRUB are the packages'; the menu lies beside GRUB. Checks are made without the boot loader.
+        // The files of shim and GRUB belong to packages, and the menu is beside GRUB. The checks boot without the boot loader.
         recipe: concat!(
             "[disk]\nfirmware = \"uefi\"\n",
             check!("test \"$(findmnt -no FSTYPE /boot/efi)\" = vfat"),
@@ -98,7 +98,8 @@ const ROWS: &[Row] = &[
             check!("cmp /boot/efi/EFI/BOOT/BOOTX64.EFI /boot/efi/EFI/centos/shimx64.efi"),
             check!("grep -q linuxefi /boot/efi/EFI/centos/grub.cfg && ! test -e /boot/grub2/grub.cfg"),
         ),
-        // A new machine's firmware knows nothing: shim's fallback has made the entry, and GRUB has started the kernel as an EFI program.
+        // The firmware of a new machine has no boot entries: shim's fallback has made one, and GRUB has started the kernel as an EFI
+        // program.
         login: Some(("test -d /sys/firmware/efi && efibootmgr | grep -o 'CentOS Linux'", "CentOS Linux")),
     },
     Row {
@@ -116,7 +117,7 @@ const ROWS: &[Row] = &[
         name: "second kernel",
         medium: &["--bundle", "second-kernel"],
         machine: "",
-        // The newer one is booted, by the runner and by the boot loader, and both are there. `updates` is an id of the stock repositories.
+        // Both kernels are installed. The runner and the boot loader boot the newer one. `updates` is an id of the stock repositories.
         recipe: concat!(
             "[[provision]]\nname = \"newer-kernel\"\n",
             "files = [{ path = \"/etc/yum.repos.d/newer.repo\", content = \"[newer]\\nname=newer\\nbaseurl=file:///root/Docker/updates\\ngpgcheck=0\\n\" }]\n",
@@ -130,7 +131,7 @@ const ROWS: &[Row] = &[
         name: "unclean journal",
         medium: &["--fault", "unclean@end"],
         machine: "",
-        // It is in the journal alone when the power goes.
+        // The file is only in the journal when the power goes.
         recipe: "[[check]]\nfile = { path = \"/etc/rehearsal-journal\", contains = \"replayed\" }\n",
         login: None,
     },
@@ -142,7 +143,7 @@ const ROWS: &[Row] = &[
         recipe: concat!(
             "[[provision]]\nname = \"file\"\nfiles = [{ path = \"/etc/rehearsal/one\", content = \"one\\n\", mode = \"0640\" }]\n",
             "[[provision]]\nname = \"script\"\nscript = \"systemctl is-active docker && cp /etc/rehearsal/one /etc/rehearsal/two\"\n",
-            // What a file held that is deleted, on a disk that cannot discard: `fstrim` fails as on EL7, and the image has it nowhere.
+            // A file is deleted on a disk that cannot discard. `fstrim` fails as on EL7, and the file's content must not be in the image.
             "[[provision]]\nname = \"deleted\"\nscript = '''\n",
             "marker() { yes \"left behind: $((6 * 7))\" | head -c \"$1\"; }\n",
             "mkdir /var/lib/blocks\nfor n in $(seq 100 199); do\n",
@@ -172,7 +173,8 @@ fn a_build_that_is_not_plain_succeeds() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// The recipe of a Kubernetes node. The kernel is Debian's, which has `nf_conntrack_ipv4` no more: that one the rendered text shows alone.
+/// The recipe of a Kubernetes node. The kernel is Debian's, which no longer has `nf_conntrack_ipv4`, so only the rendered text shows that
+/// module.
 #[test]
 fn a_kubernetes_node_is_built() {
     if !is_wanted("kubernetes", false) {
@@ -186,7 +188,7 @@ fn a_kubernetes_node_is_built() {
         image.display()
     );
     let mut overrides = set(&overrides(medium), |_| true);
-    // A smaller disk: all of it is searched afterwards.
+    // The disk is smaller, because all of it is searched afterwards.
     overrides.extend(["--set", "kernel.modules.5=nf_conntrack", "--set", "disk.size=8G"].map(str::to_owned));
     let command = "echo $(sysctl -n vm.overcommit_memory kernel.panic kernel.panic_on_oops net.ipv4.ip_forward) \
                    $(grep -c -e '^ip_vs ' -e '^ip_vs_rr ' -e '^ip_vs_wrr ' -e '^ip_vs_sh ' -e '^nf_conntrack ' /proc/modules) \
@@ -225,7 +227,7 @@ fn the_online_recipe_is_built_from_a_server_of_this_host() {
 /// `Docker` and `os`: the bundle's repository and the medium's.
 fn served(medium: &Medium) -> PathBuf {
     let directory = place().join("rehearsal-served");
-    // Of another medium, perhaps.
+    // The directory may be of another medium.
     drop(fs::remove_dir_all(&directory));
     fs::create_dir_all(&directory).unwrap();
     let ran = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
@@ -240,13 +242,13 @@ fn served(medium: &Medium) -> PathBuf {
     directory
 }
 
-/// Build, note what was said, and log in to what was published.
+/// Build, note the messages, and log in to the published image.
 fn build(name: &str, recipe: &str, overrides: &[String], machine: &str, login: Option<(&str, &str)>) -> Result<(), String> {
     let _slot = machines();
     let begun = Instant::now();
     let words = ["build", "row.toml", "-o", "out"].into_iter().chain(overrides.iter().map(String::as_str));
     let path = el7_path(&name.replace(' ', "-"), machine);
-    // The plain installation may be there already; the second card is not in its key, and is to be there from the beginning.
+    // The plain installation may be in the store already. The second card is not part of its key, and it must be there from the beginning.
     let store = if machine.is_empty() { place().join("store") } else { place().join("store-of-rows") };
     let run = goldsmith(words).file("row.toml", recipe).env("ROOT_PASSWORD", PASSWORD).env("PATH", path).env("GOLDSMITH_STORE", &store);
     let ended = run.patience(PATIENCE).end();
@@ -265,7 +267,7 @@ fn build(name: &str, recipe: &str, overrides: &[String], machine: &str, login: O
     if printed.contains(wanted) { Ok(()) } else { Err(format!("`{command}` printed: {printed}")) }
 }
 
-/// The evidence of a failed row, out of its temporary directory: another run would take ten minutes.
+/// Copy the evidence of a failed row out of its temporary directory, because another run would take ten minutes.
 fn kept(name: &str, dir: &Path) -> PathBuf {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/rehearsal-failed").join(name.replace(' ', "-"));
     drop(fs::remove_dir_all(&place));
@@ -280,15 +282,15 @@ fn kept(name: &str, dir: &Path) -> PathBuf {
     place
 }
 
-/// What goldsmith said last: where the artifact is, or why there is none.
+/// The last line of goldsmith: the artifact's path, or the reason why there is none.
 fn last_line(ended: &Ended) -> String {
     let failed = ended.stderr.lines().find(|line| line.starts_with("error: "));
     let last = failed.or_else(|| ended.stdout.lines().next_back()).unwrap_or_default();
     last.replace(ended.dir().to_str().unwrap(), "[DIR]")
 }
 
-/// What a command prints for who logs in on a copy of the published image, booted by its boot loader; through UEFI, which remembers no boot
-/// entry, when the image is made for that.
+/// The output of a command after a log-in on a copy of the published image, which its boot loader boots. An image for UEFI is booted by
+/// UEFI without stored boot entries.
 fn logged_in(artifact: &Path, command: &str) -> String {
     let (image, disk) = (artifact.join("row.qcow2"), artifact.join("row.raw"));
     let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).args([&image, &disk]).status().unwrap();

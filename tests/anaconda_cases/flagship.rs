@@ -1,4 +1,4 @@
-//! The flagship recipe, changed by the overrides of the medium's README and by nothing else.
+//! The flagship recipe, changed only by the overrides of the medium's README.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{FLAGSHIP, at, el7_path, flagship, medium, overrides, set};
 use crate::fixture::{PASSWORD, goldsmith, machines, place};
 
-/// Paths, versions and the release's name: what differs between the medium and CentOS. Anything else would be another recipe.
+/// The medium and CentOS differ in paths, versions and the release's name. Any other override would make another recipe.
 #[test]
 fn the_rehearsal_overrides_nothing_but_inputs_and_versions() {
     let overrides = overrides(medium());
@@ -49,14 +49,14 @@ fn a_version_check_that_the_packages_cannot_pass_fails_as_a_check() {
     assert!(ended.stderr.contains(why) && !ended.stderr.contains("install: "), "{}", ended.stderr);
 }
 
-/// Log in as a user would, with nothing of goldsmith in between, and look at every setting of the lab: command, exit status, and what its
-/// output has (or, after a `!`, has not).
+/// Log in as a user would, without goldsmith, and read every setting of the lab: command, exit status, and texts that are in its output
+/// (or, after a `!`, are not in it).
 const LAB: &[(&str, i64, &[&str])] = &[
     // On a busy host the log-in prompt comes while services still start.
     ("until systemctl is-system-running | grep -v starting; do sleep 1; done", 0, &[]),
     ("hostname", 0, &["master"]),
     ("ip -4 -o address show dev eth0", 0, &["172.16.51.35/24"]),
-    // The installer bound the profile to its own card; the image has another.
+    // The installer bound the profile to its card, but the image has another card.
     ("cat /etc/sysconfig/network-scripts/ifcfg-eth0", 0, &["DEVICE=", "BOOTPROTO=", "!HWADDR", "!NETBOOT"]),
     ("ip -4 route show default", 0, &["!default"]),
     ("cat /etc/resolv.conf", 0, &["!nameserver"]),
@@ -82,13 +82,13 @@ const LAB: &[(&str, i64, &[&str])] = &[
         &["overlay2 cgroupfs true true true"],
     ),
     ("findmnt -n -o FSTYPE /; df -h / | tail -1", 0, &["ext4"]),
-    // The guest is as EL7: commands know no more than they do there, and the disk cannot discard.
+    // The guest is like EL7: commands have only the options of EL7, and the disk cannot discard.
     ("blkdiscard -z /dev/null", 1, &["blkdiscard: invalid option -- 'z'"]),
     ("find /root -maxdepth 0 -files0-from -", 1, &["unknown predicate"]),
     ("sync -f /", 1, &["sync: invalid option -- 'f'"]),
     ("fstrim /", 1, &["the discard operation is not supported"]),
     ("cat /sys/block/vda/queue/discard_max_bytes /sys/block/vda/queue/write_zeroes_max_bytes", 0, &["0\n0"]),
-    // Its own now, not that of the build.
+    // The copy has a new machine-id, which is not that of the build.
     ("test -s /etc/machine-id", 0, &[]),
     ("ls -A /root", 0, &["Docker", "!anaconda-ks.cfg", "!original-ks.cfg"]),
 ];
@@ -105,7 +105,7 @@ fn the_flagship_is_built_and_proved_on_the_rehearsal_medium() {
     let manifest: Value = serde_json::from_slice(&fs::read(target.join("manifest.json")).unwrap()).unwrap();
     let checks = manifest["checks"].as_array().unwrap();
     assert!(checks.iter().all(|check| check["outcome"] == "passed"), "{checks:#?}");
-    // The sysctls are asked before dockerd could have set them.
+    // The sysctls are read before dockerd can set them.
     let early = |key: &str| checks.iter().any(|check| check["name"] == format!("{key} before Docker starts"));
     assert!(early("net.ipv4.ip_forward") && early("net.bridge.bridge-nf-call-iptables"), "{checks:#?}");
     assert_eq!(manifest["docker_info"]["ServerVersion"], *medium().docker);

@@ -1,7 +1,7 @@
-//! Every way to end that is not success (el7-facts, B6), had for real: what goldsmith says of it, and how it exits.
+//! Every unsuccessful end of an installation (el7-facts, B6), on real machines: the message and the exit code of goldsmith.
 //!
-//! The row that ends first is run always; `REHEARSAL_ROWS=all` (as in ci/full), or names with commas between, say which others. What was printed and
-//! how long it took stands in `target/rehearsal-rows.txt` then.
+//! The quickest row always runs. `REHEARSAL_ROWS=all` (as in ci/full), or names with commas between them, choose the others.
+//! `target/rehearsal-rows.txt` then has the output and the time of each row.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,17 +12,17 @@ use crate::faults::{evidence, failed, told};
 use crate::fixture::{PASSWORD, machines};
 use crate::support::{Ended, Run, goldsmith};
 
-/// The least that the installer takes: the rest of an installation is not what a row is about.
+/// The smallest kickstart that the installer accepts, because the rows do not test the rest of an installation.
 const KICKSTART: &str = include_str!("../rehearsal/least.ks");
 
-/// Longer than the longest row may take: silence is waited for, a spinning processor to the end of the deadline.
+/// Longer than the longest row may take: some rows wait for silence, or for the deadline of a spinning processor.
 const PATIENCE: Duration = Duration::from_secs(1200);
 
-/// What a row has the installer do.
+/// The input of the installer in a row.
 enum Given {
     /// [`KICKSTART`] with a line replaced by another text, and a section after it.
     Kickstart(&'static str, &'static str, &'static str),
-    /// [`KICKSTART`], and at a phase (KIND@PHASE) something that only a fault can cause.
+    /// [`KICKSTART`], and at a phase (KIND@PHASE) an end that only a fault can cause.
     Fault(&'static str),
     /// [`KICKSTART`], on a medium with a fault that no script can cause.
     Medium(&'static str),
@@ -34,10 +34,10 @@ use Given::{Fault, Flagship, Kickstart};
 /// A way to end.
 struct Row {
     name: &'static str,
-    /// It is run always.
+    /// It always runs.
     always: bool,
     given: Given,
-    /// Part of the cause, and of the remedy.
+    /// A part of the cause, and one of the remedy.
     cause: &'static str,
     remedy: &'static str,
 }
@@ -50,7 +50,7 @@ const fn always(row: Row) -> Row {
     Row { always: true, ..row }
 }
 
-/// What `check` would see is hidden from it in files that a `%pre` makes, so that the installer comes to see it.
+/// Faults that `check` would find are in files that a `%pre` makes, so that they reach the installer.
 const ROWS: &[Row] = &[
     always(row(
         "syntax error",
@@ -125,7 +125,7 @@ fn each_way_to_fail_is_told_by_its_name() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// A build that is to fail as the row says.
+/// A build that must fail as the row says.
 fn build(row: &Row) -> Run {
     let spins = matches!(row.given, Fault(fault) if fault.starts_with("spin"));
     let (kickstart, medium): (String, Option<Medium>) = match row.given {
@@ -139,7 +139,7 @@ fn build(row: &Row) -> Run {
         "schema = 1\nname = \"row\"\n[media]\ninstaller = \"anaconda\"\nkickstart = \"row.ks\"\niso = {{ path = \"{}\", sha256 = \"{}\" }}\n{}",
         medium.iso,
         medium.sha256,
-        // Emulated, it is ten times as long.
+        // On an emulated processor, the deadline is ten times as long.
         if spins { "[build]\ndeadline = \"1m\"\n" } else { "" }
     );
     goldsmith(["build", "row.toml", "-o", "out"])
@@ -161,7 +161,7 @@ fn judge(row: &Row, ended: &Ended) {
     assert!(!fs::read_to_string(machine.join("ks.cfg")).unwrap().contains(PASSWORD));
 }
 
-/// The first line of what was said, and what to do.
+/// The first line of the message, and the remedy.
 fn cause_and_remedy(ended: &Ended) -> String {
     let told = told(ended);
     let help = told.lines().rev().find(|line| line.starts_with("  help: ")).unwrap_or("");

@@ -1,18 +1,17 @@
 //! Circles of imports between files.
 //!
-//! File A imports file B when code of A names an item that is defined in B, by whatever way the name reaches A: the way is followed through
-//! use declarations, so that a re-export neither hides an import nor counts as one. A module that only re-exports its own descendants
-//! imports none of them. Code that only tests have is left out. (A file that only tests have is read like any other: no other code names
-//! it, so it closes no circle.)
+//! File A imports file B when code of A names an item that is defined in B. The name is followed through use declarations, so that a
+//! re-export neither hides an import nor counts as one. A module that only re-exports its own descendants imports none of them. Code for
+//! tests only is left out. (A file for tests only is read like any other: no other code names it, so it cannot be part of a circle.)
 //!
-//! Not seen: types that a name's type leads to without being named, and names in lower case that code passes on without calling them, when
-//! they came by `pub use` or `*`.
+//! Two kinds of imports are not found: types that are used without being named, and names in lower case that come by `pub use` or `*` and
+//! are passed on without a call.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::names::{Import, Module, Path, modules};
 
-/// One import: what is named, and the line that names it.
+/// One import: the name, and the line with it.
 #[derive(Debug, Clone)]
 struct Edge {
     name: String,
@@ -27,7 +26,7 @@ type Imports = BTreeMap<String, BTreeMap<String, Edge>>;
 pub struct Circle {
     /// The files in the order of their names: `a.rs b.rs`.
     pub files: String,
-    /// Who names what: `a.rs:1 (Name) -> b.rs:2 (Other) -> a.rs`.
+    /// The names that form the circle: `a.rs:1 (Name) -> b.rs:2 (Other) -> a.rs`.
     pub way: String,
 }
 
@@ -70,7 +69,7 @@ fn shortest<'a>(imports: &'a Imports, from: &'a str, to: &str) -> Option<Vec<&'a
     None
 }
 
-/// The circle that leaves `from` and comes back by `way`.
+/// The text for the circle from `from` through `way` and back.
 fn told(imports: &Imports, from: &str, way: &[&str]) -> String {
     let files: Vec<&str> = std::iter::once(from).chain(way.iter().copied()).collect();
     let steps = files.windows(2).map(|pair| {
@@ -80,7 +79,7 @@ fn told(imports: &Imports, from: &str, way: &[&str]) -> String {
     steps.chain([from.to_owned()]).collect::<Vec<_>>().join(" -> ")
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug, Clone)]
 enum Target {
     /// An item of this name in this file.
@@ -88,7 +87,7 @@ enum Target {
     Module(Path),
 }
 
-/// Lookups under way: a name that is looked for again within itself is not found there.
+/// The lookups in progress. A name that is looked for again within its own lookup is not found.
 type Seen = BTreeSet<(Path, String)>;
 
 /// Every module that is not for tests only, by its path.
@@ -98,7 +97,7 @@ struct Tree {
 
 impl Tree {
     fn read(files: &[(&str, &str)]) -> Self {
-        // main.rs is a crate of its own, which nothing imports.
+        // main.rs is a separate crate, which no file imports.
         let files = files.iter().filter(|(path, _)| *path != "main.rs");
         let modules = files.flat_map(|(path, text)| modules(path, text)).map(|module| (module.path.clone(), module));
         Self { modules: modules.collect() }
@@ -162,7 +161,7 @@ impl Tree {
         apart
     }
 
-    /// Those of them that no other file has a method like: who calls one needs its file.
+    /// Those of them whose method name is defined in no other file, so that a call needs their file.
     fn methods_apart(&self, apart: &BTreeMap<(String, String, String), String>) -> BTreeMap<String, String> {
         let mut methods = BTreeMap::new();
         for ((_, _, function), file) in apart {
@@ -174,7 +173,7 @@ impl Tree {
         methods
     }
 
-    /// What `path` leads to when it stands in the module at `from`; `None` when that is no part of this crate.
+    /// The target of `path` in the module at `from`; `None` when it is not in this crate.
     fn resolve(&self, from: &Path, path: &[String], seen: &mut Seen) -> Option<Target> {
         let mut module = from.clone();
         let mut rest = path;
@@ -203,14 +202,14 @@ impl Tree {
         Some(Target::Module(module))
     }
 
-    /// What `name` is in the module at `path`. A module and an item may share a name: the item is meant at the end of a path.
+    /// The target of `name` in the module at `path`. A module and an item may share a name. At the end of a path the item is meant.
     fn lookup(&self, path: &Path, name: &str, last: bool, seen: &mut Seen) -> Option<Target> {
         let child = Path::from_iter(path.iter().cloned().chain([name.to_owned()]));
         let child = self.modules.keys().any(|module| module.starts_with(&child)).then_some(Target::Module(child));
         if !last && child.is_some() {
             return child;
         }
-        // A tree without the file of a parent is good enough for a test.
+        // Trees of tests may lack the file of a parent.
         let Some(module) = self.modules.get(path) else { return child };
         if module.items.contains(name) {
             return Some(Target::Item(module.file.clone(), name.to_owned()));

@@ -1,7 +1,7 @@
-//! What the modules of a file define, import and name, as far as that shows from the tokens.
+//! The names that the modules of a file define, import and use, as far as the tokens show them.
 //!
-//! Follows the Rust reference, chapters "Paths", "Use declarations" and "Modules". Code that only tests have is left out: what stands
-//! under `#[cfg(test)]` or `#[test]`.
+//! Follows the Rust reference, chapters "Paths", "Use declarations" and "Modules". Code for tests only is left out: the items under
+//! `#[cfg(test)]` or `#[test]`.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub type Path = Vec<String>;
 pub struct Module {
     /// Its path from the crate's root.
     pub path: Path,
-    /// The file that it stands in, relative to `src/`.
+    /// Its file, relative to `src/`.
     pub file: String,
     /// Names of the items that it defines, child modules left out.
     pub items: BTreeSet<String>,
@@ -36,7 +36,7 @@ pub struct Module {
 pub struct Import {
     /// The name in this module; `None` for `*`.
     pub name: Option<String>,
-    /// What it stands for, as written.
+    /// The path that it stands for, as written.
     pub path: Path,
     /// Declared with `pub` of any reach.
     pub public: bool,
@@ -71,7 +71,7 @@ fn module_path(path: &str) -> Path {
     if stem == "lib" { Vec::new() } else { stem.split('/').map(str::to_owned).collect() }
 }
 
-/// What an open brace belongs to.
+/// The item of an open brace.
 #[derive(Debug, Clone)]
 enum Block {
     /// The module of this index.
@@ -88,7 +88,7 @@ struct Reader<'a> {
     at: usize,
     modules: Vec<Module>,
     open: Vec<Block>,
-    /// The place of a brace that is still to come, and what it opens.
+    /// The place of a brace further on, and the block that it opens.
     opens: Option<(usize, Block)>,
 }
 
@@ -149,7 +149,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An item with a name, whose keyword stands here.
+    /// An item with a name. Its keyword is here.
     fn definition(&mut self, keyword: &str) {
         let mut name = self.at + 1;
         if self.is_word(name, "mut") {
@@ -175,20 +175,20 @@ impl Reader<'_> {
         self.at = name + 1;
     }
 
-    /// Remember what the next brace opens.
+    /// Store the block that the next brace opens.
     fn open_later(&mut self, block: impl FnOnce(&Self, usize) -> Block) {
         let Some(open) = (self.at..self.tokens.len()).find(|at| self.is(*at, '{')) else { return };
         self.opens = Some((open, block(self, open)));
     }
 
-    /// What the header of an `impl` between two places says.
+    /// The block of an `impl` whose header is between two places.
     fn implemented(&self, from: usize, open: usize) -> Block {
         let mut level = 0_i32;
         let mut path = Vec::new();
         for at in from..open {
             match &self.tokens[at].0 {
                 Token::Mark('<') => level += 1,
-                // The arrow of a function type closes nothing.
+                // The `>` of an arrow does not close a list of generics.
                 Token::Mark('>') if !self.is(at - 1, '-') => level -= 1,
                 Token::Word(word) if level == 0 && word == "where" => break,
                 Token::Word(word) if level == 0 && word == "for" => return Block::Methods,
@@ -274,7 +274,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `#[cfg(test)]` or `#[test]` stands here.
+    /// Whether `#[cfg(test)]` or `#[test]` is here.
     fn is_test_attribute(&self, at: usize) -> bool {
         let words = |wanted: &[&str]| {
             wanted.iter().enumerate().all(|(nth, wanted)| match self.token(at + nth) {
@@ -310,7 +310,7 @@ impl Reader<'_> {
         &mut self.modules[index.unwrap_or_default()]
     }
 
-    /// Only modules are open: an item stands here.
+    /// Whether only modules are open, so that an item is here.
     fn is_outermost(&self) -> bool {
         self.open.iter().all(|block| matches!(block, Block::Module(_)))
     }

@@ -1,11 +1,11 @@
 //! Enough of Rust's lexical grammar to tell code from comments and strings, and paths from other words.
 //!
-//! Follows the Rust reference, chapters "Comments", "Tokens" and "Paths". Macros are read as the tokens they are given.
+//! Follows the Rust reference, chapters "Comments", "Tokens" and "Paths". Macros are read as the tokens in their arguments.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Where something stands.
+/// A place in a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Site {
     /// Line, from 1.
@@ -14,7 +14,7 @@ pub struct Site {
     pub in_test: bool,
 }
 
-/// What the rules ask of a file.
+/// The facts about a file that the rules need.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Top-level modules that paths lead into, whether by `crate::` or by enough `super::`.
@@ -38,7 +38,7 @@ pub struct Scan {
 /// A word, a literal or a mark of the language.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
-    /// A name or a keyword; of a raw identifier what follows its `r#`.
+    /// A name or a keyword; for a raw identifier the part after its `r#`.
     Word(String),
     /// A literal text, as the program has it.
     Text(String),
@@ -48,7 +48,7 @@ pub(super) enum Token {
     Path,
 }
 
-/// Read one file. `path` is relative to `src/` and says how deep the file's module is.
+/// Read one file. `path` is relative to `src/` and determines the depth of the file's module.
 pub fn scan(path: &str, text: &str) -> Scan {
     let tokens = tokens(text);
     let test_file = path.ends_with("/tests.rs") || path.contains("/tests/");
@@ -72,7 +72,7 @@ struct Reader<'a> {
     scan: Scan,
     modules: usize,
     test_file: bool,
-    /// Braces that are open: whether each is a module's, and whether that module is for tests only.
+    /// The open braces: whether each belongs to a module, and whether that module is for tests only.
     open: Vec<(bool, bool)>,
 }
 
@@ -156,7 +156,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A path leads from the word at `at` straight to one of `names`, perhaps within a group.
+    /// Whether a path leads from the word at `at` directly to one of `names`, possibly within a group.
     fn leads_to(&self, at: usize, names: &[&str]) -> bool {
         let places = match self.token(at + 2) {
             _ if !self.is(at + 1, &Token::Path) => return false,
@@ -200,7 +200,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The item whose `mod` stands at `at` has `#[cfg(test)]` before it, perhaps with a visibility between.
+    /// Whether the item with `mod` at `at` has `#[cfg(test)]` before it, possibly with a visibility in between.
     fn follows_cfg_test(&self, at: usize) -> bool {
         let attribute = ["#", "[", "cfg", "(", "test", ")", "]"];
         let before = &self.tokens[..at];
@@ -304,7 +304,7 @@ impl Lexer<'_> {
                 '\\' => match self.bump() {
                     Some('n') => content.push('\n'),
                     Some('t') => content.push('\t'),
-                    // The line goes on at the next one's first character that is no white space.
+                    // The text goes on at the next line's first character that is not white space.
                     Some('\n') => {
                         while self.chars.peek().is_some_and(|c| c.is_whitespace()) {
                             self.bump();
@@ -338,7 +338,7 @@ impl Lexer<'_> {
         Some(content)
     }
 
-    /// After a `'`: a character literal, or nothing for a lifetime or label, whose name is left to be read as a word.
+    /// After a `'`: a character literal, or `None` for a lifetime or label.
     fn character_or_lifetime(&mut self) -> Option<Token> {
         let mut ahead = self.chars.clone();
         let first = ahead.next()?;
@@ -353,7 +353,7 @@ impl Lexer<'_> {
             self.bump();
             return Some(Token::Text(first.into()));
         }
-        // The name of a lifetime must not pass for a path's word.
+        // The name of a lifetime must not be read as a word of a path.
         while self.chars.next_if(|c| c.is_alphanumeric() || *c == '_').is_some() {}
         None
     }

@@ -1,4 +1,4 @@
-//! Every script that goldsmith runs in a guest that may be EL7, wherever in the source it stands.
+//! Every script in the source that goldsmith runs in a guest that may be EL7.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::table::Table;
 use crate::architecture::scanner::scan;
 
-/// A script, and where it stands.
+/// A script, and its place.
 pub struct Text {
-    /// Below the repository's root; of a string literal, with the line.
+    /// The path below the repository's root; for a string literal, with the line.
     pub place: String,
     /// Its first line in the file.
     pub line: usize,
@@ -16,9 +16,9 @@ pub struct Text {
     pub text: String,
 }
 
-/// Run on the host, or in Debian alone.
+/// Scripts that run on the host, or only in Debian.
 const HOST: &[&str] = &["src/stages/tree.sh", "src/installer/apply.sh"];
-/// Rust that holds scripts for any guest, and Rust that holds scripts for Debian's alone.
+/// Rust files with scripts for any guest, and Rust files with scripts for Debian only.
 const LITERALS: &[&str] = &["src/verify/booted.rs", "src/verify/services.rs", "src/stages/provision.rs"];
 const DEBIAN: &[&str] = &["src/installer/deploy.rs"];
 
@@ -42,7 +42,7 @@ pub fn scripts(table: &Table) -> Vec<Text> {
     found
 }
 
-/// The string literals of a Rust file that are scripts: those with punctuation of the shell's, and those that begin with a command.
+/// The string literals of a Rust file that are scripts: those with punctuation of the shell, and those that begin with a command.
 fn literals(table: &Table, place: &str, source: &str) -> Vec<Text> {
     let below = place.strip_prefix("src/").unwrap();
     let texts = scan(below, source).texts.into_iter().filter(|(_, site)| !site.in_test);
@@ -102,7 +102,7 @@ fn files() -> Vec<String> {
     found
 }
 
-/// Rust files that hold a script beside those that are known, each with its line.
+/// Other Rust files that hold a script, each with its line.
 pub fn unknown() -> Vec<String> {
     let rust = files()
         .into_iter()

@@ -1,10 +1,10 @@
 //! Enough of the shell's grammar to find every command of a script, with its words: POSIX.1-2008, XCU chapter 2 (Shell Command Language).
 //!
-//! It knows less than a shell: what `case` and `for` choose is not followed, and bodies of here-documents are passed over.
+//! It does less than a shell: the choices of `case` and `for` are not followed, and bodies of here-documents are skipped.
 
 use std::collections::{HashMap, HashSet};
 
-/// What stands in a word where the shell puts a value in.
+/// The character in a word where the shell would insert a value.
 pub const VALUE: char = '\u{fffc}';
 
 /// A command and its words.
@@ -16,10 +16,10 @@ pub struct Call {
     pub words: Vec<String>,
 }
 
-/// What a script calls, and what it defines.
+/// The calls and definitions of a script.
 #[derive(Debug, Default)]
 pub struct Script {
-    /// Every command, those of substitutions and those that another command runs among them.
+    /// Every command, also those of substitutions and those that another command runs.
     pub calls: Vec<Call>,
     /// Names of functions.
     pub functions: HashSet<String>,
@@ -41,7 +41,7 @@ pub fn read(text: &str) -> Script {
     script
 }
 
-/// Add `call`, once for each value where a loop's variable is the command, and what it runs in its turn.
+/// Add `call` and the command that it runs. If the command is a loop's variable, add a call for each value.
 fn expand(call: &Call, loops: &HashMap<String, Vec<String>>, script: &mut Script) {
     let name = &call.words[0];
     if let Some(values) = name.strip_prefix(VALUE).and_then(|variable| loops.get(variable)) {
@@ -109,15 +109,15 @@ struct Reader {
     line: usize,
     calls: Vec<Call>,
     functions: HashSet<String>,
-    /// A loop's variable and the words that it goes through.
+    /// The variables of loops, with their words.
     loops: HashMap<String, Vec<String>>,
     /// End marks of the here-documents that begin on the next line.
     documents: Vec<String>,
-    /// Between back quotes, where one ends a word.
+    /// Whether the text is between back quotes. A back quote ends a word then.
     ticked: bool,
 }
 
-/// Words that stand before a command and are none.
+/// Words that may come before a command and are not commands.
 const BEFORE: [&str; 12] = ["if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "in", "function"];
 /// Words that end a compound command.
 const AFTER: [&str; 4] = ["fi", "done", "esac", "}"];
@@ -140,7 +140,7 @@ impl Reader {
         found
     }
 
-    /// Commands up to `end`, which is eaten.
+    /// Read commands up to `end`, which is consumed.
     fn list(&mut self, end: Option<char>) {
         let mut words: Vec<String> = Vec::new();
         let mut begun = self.line;
@@ -219,7 +219,7 @@ impl Reader {
         self.finish(&mut words, begun);
     }
 
-    /// A command has ended: take away what is not it, and keep it.
+    /// A command has ended: remove the words that do not belong to it, and keep it.
     fn finish(&mut self, words: &mut Vec<String>, line: usize) {
         let mut words = std::mem::take(words);
         loop {
@@ -334,13 +334,13 @@ impl Reader {
             }
         }
         if self.at == begun {
-            // Nothing that a word may hold: pass it over, or this would never end.
+            // No word can hold this character. It is skipped, because the loop would never end otherwise.
             self.bump();
         }
         word
     }
 
-    /// A substitution in back quotes; one within another is not for us.
+    /// A substitution in back quotes. Nested ones are not supported.
     fn ticks(&mut self, word: &mut String) {
         self.at += 1;
         self.ticked = true;

@@ -1,4 +1,4 @@
-//! `tests/rehearsal/el7-commands.toml`, and whether a call keeps to it.
+//! Reads `tests/rehearsal/el7-commands.toml`, and checks calls by it.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::shell::{Call, Script, VALUE};
 
-/// The table; its head says what each part means.
+/// The table. The comment at its head explains each part.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
@@ -45,7 +45,7 @@ fn yes() -> bool {
 /// The options of a command.
 struct Options<'a> {
     short: &'a str,
-    /// Long options and predicates, with their dashes and with what says whether they take an argument.
+    /// Long options and predicates, with their dashes and with the mark for an argument.
     named: Vec<&'a str>,
 }
 
@@ -62,7 +62,7 @@ impl Table {
         table
     }
 
-    /// Whether `name` is a command here, and not only a word of the shell.
+    /// Whether `name` is a command in the table, and not only a word of the shell.
     pub fn knows(&self, name: &str) -> bool {
         self.elsewhere.contains_key(name) || self.find(name, None).is_some()
     }
@@ -79,7 +79,7 @@ impl Table {
         Some((package, entry, key))
     }
 
-    /// What EL7 would not do of `script`, a line each. `functions` are those of all scripts that stand beside it.
+    /// The calls in `script` that EL7 would refuse, with their lines. `functions` are those of all scripts in the same directory.
     pub fn judge(&self, script: &Script, functions: &HashSet<String>) -> Vec<(usize, String)> {
         let own = |call: &&Call| !functions.contains(&call.words[0]);
         let shells = ["sh", "bash"];
@@ -97,7 +97,7 @@ impl Table {
 
     fn call(&self, call: &Call, script: &Script) -> Result<(), String> {
         let name = &call.words[0];
-        // A script beside this one, a variable, a path of a task: nothing of the system's.
+        // A script beside this one, a variable or a path of a task is not a command of the system.
         if name.starts_with("./") || name.starts_with(VALUE) {
             return Ok(());
         }
@@ -215,7 +215,7 @@ impl Options<'_> {
 /// Short options behind one dash, as getopt(3) reads them.
 fn clustered<'w>(short: &str, word: &str, words: &mut impl Iterator<Item = &'w String>) -> Result<(), String> {
     for (at, option) in word.char_indices().skip(1) {
-        // What the shell puts in is not ours to judge.
+        // A value that the shell inserts is not known, so it is not judged.
         if option == VALUE {
             return Ok(());
         }

@@ -11,7 +11,8 @@ use super::{KIB, MIB, Place, noise, text};
 use crate::kickstart_cases::python_tool;
 use crate::support::GOLDSMITH;
 
-/// Runs COT. It takes the digests of every manifest of OVF 1.x for SHA-1, so it is told that they are SHA-256; all else is its own.
+/// Runs COT. It expects SHA-1 digests in every manifest of OVF 1.x, so this script makes it read them as SHA-256. Nothing else of it is
+/// changed.
 const COT: &str = r#"
 import sys
 from COT.vm_description.ovf import OVF
@@ -30,7 +31,7 @@ fn run_cot(place: &Place, words: &[&str]) -> Output {
     Command::new(python).args(["-B", "cot.py"]).args(words).current_dir(&place.0).output().unwrap()
 }
 
-/// What COT says of an OVA, and what it complains of.
+/// COT's description of an OVA, and its complaints.
 fn cot(place: &Place, name: &str) -> (String, String) {
     let output = run_cot(place, &["info", name]);
     let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -58,13 +59,13 @@ fn an_ova_is_unpacked_by_tar_and_read_by_cot() {
         assert_eq!((line[0], line[1], line[3], line[4]), ("-rw-r--r--", "0/0", "1970-01-01", "00:00"), "{listed}");
     }
     place.shows("tar -xf a.b.ova");
-    // The manifest is sha256sum's own form with a tag, but for a space.
+    // The manifest has the form of sha256sum with a tag, except for a space.
     let manifest = fs::read_to_string(place.at("a.b.mf")).unwrap();
     assert_eq!(manifest, place.shows("sha256sum --tag a.b.ovf a.b-disk1.vmdk").replace(" (", "(").replace(" = ", "= "));
     place.shows("python3 -B stream.py a.b-disk1.vmdk back");
     place.shows("qemu-img compare -f raw -F raw disk back");
     place.shows("qemu-img compare -f raw -F vmdk disk a.b-disk1.vmdk");
-    // The disk is the one that is exported alone.
+    // The disk in it equals the one that is exported by itself.
     place.shows("goldsmith image export disk alone.vmdk");
     place.shows("cmp alone.vmdk a.b-disk1.vmdk");
     let size = fs::metadata(place.at("alone.vmdk")).unwrap().len();
@@ -78,7 +79,7 @@ fn an_ova_is_unpacked_by_tar_and_read_by_cot() {
     for line in ["a.b-disk1.vmdk", "harddisk @ SCSI 0:0", "vmx-10", "lsilogic", "E1000", "VM Network", "2     2 GiB"] {
         assert!(said.contains(line), "{line}: {said}");
     }
-    // It can change the machine and writes an OVA again, which it does not where it misses a part.
+    // COT can change the machine and write an OVA again, which it refuses when a part is missing.
     let changed = run_cot(&place, &["-f", "edit-hardware", "a.b.ova", "-o", "changed.ova", "--cpus", "4"]);
     assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
     assert!(cot(&place, "changed.ova").0.contains("4     2 GiB"));
@@ -126,7 +127,7 @@ fn the_machine_is_what_the_system_needs() {
         member(&place, "to.ova", "to.ovf")
     };
     let uefi = "<vmw:Config ovf:required=\"false\" vmw:key=\"firmware\" vmw:value=\"efi\"/>";
-    // An EFI system partition alone; then with boot code, by which GRUB boots as well.
+    // Only an EFI system partition; then also boot code, with which GRUB boots on a BIOS as well.
     place.disk("disk", 64 * MIB, &[]);
     place.shows("sgdisk -n 1:2048:+32M -t 1:ef00 disk");
     assert!(machine("disk").contains(uefi));
@@ -142,7 +143,7 @@ fn the_machine_is_what_the_system_needs() {
         (&[general][..], "", "lsilogic", "E1000"),
         (&[cloud], "", "VirtualSCSI", "VmxNet3"),
         (&[cloud], "kernel/drivers/net/ethernet/intel/e1000/e1000.ko\n", "VirtualSCSI", "E1000"),
-        // A disk has to run with each kernel.
+        // The disk must run with each kernel.
         (&[general, cloud], "", "lsilogic", "E1000"),
         (&[&[general, cloud].concat(), cloud], "", "VirtualSCSI", "VmxNet3"),
         (&[], "", "lsilogic", "E1000"),

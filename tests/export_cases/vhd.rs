@@ -20,7 +20,7 @@ fn vhd_is_the_disk_with_holes_and_a_right_footer() {
         place.disk("disk", size, &parts);
         place.shows("goldsmith image export disk to.vhd");
         let whole = size.max(1).next_multiple_of(MIB);
-        // QEMU takes the size from the footer, not from the geometry, which cannot say each.
+        // QEMU takes the size from the footer and not from the geometry, which cannot express every size.
         shown_by_qemu(&place, "vpc", "to.vhd", whole);
         let metadata = fs::metadata(place.at("to.vhd")).unwrap();
         assert_eq!(metadata.len(), whole + 512, "{name}");
@@ -40,7 +40,7 @@ fn vhd_is_the_disk_with_holes_and_a_right_footer() {
         ids.push(number(68, 8));
         fs::remove_file(place.at("to.vhd")).unwrap();
     }
-    // Every disk has an id of its own.
+    // Every disk has a different id.
     let count = ids.len();
     ids.sort_unstable();
     ids.dedup();

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 
 use super::{KIB, MIB, Place, TIB, disks, shown_by_qemu, stored};
 
-/// Checks the dynamic VHDX argv[1] of a disk with argv[2] bytes by [MS-VHDX]: signatures, CRC-32C, overlaps, and that no entry of the table
-/// says anything but those of blocks with data, which argv[3] has as well. Prints the numbers of those blocks.
+/// Checks the dynamic VHDX argv[1] of a disk with argv[2] bytes by [MS-VHDX]: signatures, CRC-32C, overlaps, and that only blocks with data
+/// have an entry in the table, and argv[3] has the same data. Prints the numbers of those blocks.
 const CHECK: &str = r#"
 import os, struct, sys, uuid
 file, size, MIB = open(sys.argv[1], "rb"), int(sys.argv[2]), 1 << 20
@@ -108,14 +108,14 @@ fn vhdx_shows_the_disk_and_its_tables_are_right() {
             .collect();
         expected.dedup();
         assert_eq!(blocks, expected, "{name}");
-        // Blocks have holes as well. Header, regions and what the table takes: 4 KiB for each 512 MiB that have data.
+        // Blocks have holes as well. The rest is header, regions and table: 4 KiB for each 512 MiB with data.
         let metadata = fs::metadata(place.at("to.vhdx")).unwrap();
         assert!(metadata.blocks() * 512 <= stored(&parts) + (256 + 4 * parts.len() as u64) * KIB, "{name}: {}", metadata.blocks() * 512);
         fs::remove_file(place.at("to.vhdx")).unwrap();
     }
 }
 
-/// A chunk of the table has 4 GiB: the entries at its borders, where a bitmap's stands between them.
+/// A chunk of the table covers 4 GiB. This tests the entries at its borders, with an entry of a bitmap between them.
 #[test]
 fn blocks_beside_the_borders_of_chunks_are_where_they_belong() {
     let place = Place::new();
@@ -127,7 +127,7 @@ fn blocks_beside_the_borders_of_chunks_are_where_they_belong() {
     for size in [TIB + MIB, TIB + 4 * gib, TIB + 4 * gib + 512] {
         place.disk("disk", size, &parts);
         place.shows("goldsmith image export disk to.vhdx");
-        // QEMU's own driver does not tell holes, so it would read all of the disk to compare it.
+        // QEMU's driver does not report holes, so a comparison would read all of the disk.
         let reads = offsets.iter().zip(1..).map(|(at, byte)| format!("read -P {byte} {at} 512\nread -P 0 {} 512\n", at + 512));
         fs::write(place.at("reads"), reads.collect::<String>()).unwrap();
         let said = place.shows("sh reads.sh");

@@ -1,11 +1,12 @@
-//! `goldsmith image export` to VMDK: QEMU reads it, and a reader of its own goes through it as a stream, as VMware does.
+//! `goldsmith image export` to VMDK: QEMU reads it, and a script reads it as a stream, as VMware does.
 
 use std::fs;
 
 use super::{KIB, MIB, Part, Place, disks, noise, shown_by_qemu, text};
 
 /// Reads the stream-optimized VMDK argv[1] from its beginning to its end by its markers alone (VMware's "Virtual Disk Format 5.0"), and
-/// compares tables, directory and footer with what it has met. Writes the disk to argv[2] and prints how many grains and tables there were.
+/// compares tables, directory and footer with the parts it has read. Writes the disk to argv[2] and prints the numbers of grains and
+/// tables.
 pub const STREAM: &str = r#"
 import re, struct, sys, zlib
 data = open(sys.argv[1], "rb").read()
@@ -82,12 +83,12 @@ fn vmdk_has_nothing_but_data() {
     let length = |name: &str| fs::metadata(place.at(name)).unwrap().len();
     place.disk("zeros", 100 * MIB, &[(0, vec![0; 100 * MIB as usize])]);
     place.shows("goldsmith image export zeros zeros.vmdk");
-    // Header and descriptor, a directory of four entries, the footer, the end: each but the first with its marker.
+    // Header and descriptor, a directory of four entries, the footer, the end: each except the first has a marker.
     assert_eq!(length("zeros.vmdk"), 64 * KIB + 5 * 512);
     assert_eq!(place.shows("python3 -B stream.py zeros.vmdk back"), "0 0\n");
     place.disk("noise", 40 * MIB, &[(33 * MIB, noise(MIB))]);
     place.shows("goldsmith image export noise noise.vmdk");
-    // 16 grains that do not shrink, with marker and zlib's frame in a sector of their own; one table.
+    // 16 grains that cannot be compressed, each with a further sector for the marker and zlib's frame; one table.
     assert_eq!(length("noise.vmdk"), 64 * KIB + 5 * 512 + 16 * (64 * KIB + 512) + 5 * 512);
     assert_eq!(place.shows("python3 -B stream.py noise.vmdk back"), "16 1\n");
     place.disk("text", 8 * MIB, &[(0, text(8 * MIB))]);

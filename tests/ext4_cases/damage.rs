@@ -1,4 +1,5 @@
-//! ext4 that was not unmounted, is damaged, or is beyond us: said, and never read as if it were whole.
+//! ext4 that was not unmounted, is damaged, or has unknown features: this is reported, and the filesystem is never read as if it were
+//! intact.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -9,13 +10,13 @@ use goldsmith::image::{FileKind, Identity, ImageError, Xattr};
 
 use super::*;
 
-/// What files are filled with whose blocks are not metadata.
+/// The content of files whose blocks are not metadata.
 const DATA: u8 = b'D';
 
-/// Files that are looked at.
+/// At most this many files are read.
 const MAX_FILES: usize = 400;
 
-/// Everything that can be read: content, targets, attributes, numbers. The first error ends it.
+/// Everything that can be read: content, targets, attributes, numbers. The first error ends the reading.
 type Everything = BTreeMap<PathBuf, (goldsmith::image::Metadata, Identity, Vec<Xattr>, Option<Sha256Digest>)>;
 
 fn everything(bytes: Vec<u8>) -> Result<Everything, ImageError> {
@@ -29,7 +30,7 @@ fn everything(bytes: Vec<u8>) -> Result<Everything, ImageError> {
             FileKind::Symlink => Some(root.read_link(&path)?.into_os_string().into_encoded_bytes()),
             FileKind::File => {
                 let mut bytes = Vec::new();
-                // Sizes can be made up; who reads a file bounds what is read.
+                // Sizes on a damaged disk can be wrong, so the reader of a file limits the length.
                 match root.open_file(&path)?.take(1 << 20).read_to_end(&mut bytes) {
                     Ok(_) => Some(bytes),
                     Err(error) => return Err(ImageError::read(&path, error)),
@@ -60,14 +61,14 @@ fn small(dir: &TempDir, options: &str) -> Vec<u8> {
     run(dir, &format!("mke2fs -q -F -b 1024 -N 200 -U 0f0e0d0c-0b0a-0908-0706-050403020100 -d @/tree {options} @/disk 2M"));
     fs::write(dir.path().join("value"), [7; 300]).unwrap();
     run(dir, "debugfs -w -R 'ea_set -f @/value /file user.large' @/disk && debugfs -w -R 'ea_set /etc/fstab user.small x' @/disk");
-    // An index of hashes: e2fsck makes it.
+    // e2fsck makes an index of hashes.
     let (_, said) = tried(dir, "e2fsck -fyD @/disk");
     assert!(said.contains("Pass 3A"), "{said}");
     run(dir, "e2fsck -fn @/disk");
     fs::read(dir.path().join("disk")).unwrap()
 }
 
-/// Every block that is not zeros and not a file's data.
+/// Every block that is neither zeros nor data of a file.
 fn metadata_blocks(bytes: &[u8]) -> impl Iterator<Item = usize> {
     let blocks = bytes.chunks(1024).enumerate();
     blocks.filter(|(_, block)| block.iter().any(|byte| !matches!(*byte, 0 | DATA))).map(|(number, _)| number * 1024)
@@ -82,14 +83,14 @@ fn a_flipped_bit_of_metadata_is_said_or_does_not_matter() {
         assert!(expected.len() > 125 && expected.values().any(|(_, _, xattrs, _)| xattrs.len() == 1));
         let (mut said, mut same) = (0, 0);
         for block in metadata_blocks(&bytes) {
-            // Where something is, and where perhaps nothing is.
+            // Bytes that are not zero, and any bytes.
             let filled = (block..block + 1024).filter(|at| bytes[*at] != 0);
             for at in filled.step_by(149).chain([block + 500]) {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= 1 << (at % 8);
                 match everything(damaged) {
                     Ok(found) => {
-                        // A list of blocks has no checksum: the content differs then, as if the data did.
+                        // A list of blocks has no checksum, so damage to it looks like other content.
                         let of = |tree: &Everything| {
                             let without = |content: &Option<Sha256Digest>| content.filter(|_| !options.contains("^extent"));
                             tree.iter()
@@ -108,7 +109,7 @@ fn a_flipped_bit_of_metadata_is_said_or_does_not_matter() {
     }
 }
 
-/// Without checksums anything can stand anywhere. Whatever it is, reading ends.
+/// Without checksums any value is possible at any place. Reading must end with each of them.
 #[test]
 fn made_up_values_do_no_harm() {
     let dir = tempfile::tempdir().unwrap();
@@ -151,7 +152,7 @@ fn features_that_are_not_read_are_named() {
             Err(error) => assert!(!expected.is_empty() && error.to_string().contains(expected), "{options}: {error}"),
         }
     }
-    // A bit that nobody knows.
+    // A feature bit without a meaning.
     run(&dir, "debugfs -w -R 'set_super_value feature_incompat 0x10000242' @/disk");
     let error = Root::open(&Disk::open(&dir.path().join("disk")).unwrap()).err().unwrap().to_string();
     assert!(error.contains("it has the feature 0x10000000, which is not read"), "{error}");
@@ -178,10 +179,10 @@ fn what_waits_in_a_journal_is_read_or_refused_by_name() {
     assert!(error.contains("its attributes cannot be read before its journal is replayed"), "{error}");
     let error = root.identity("/etc/fstab").unwrap_err().to_string();
     assert!(error.contains("its inode numbers cannot be read before its journal is replayed"), "{error}");
-    // The same, at rest.
+    // The same disk after a clean unmount.
     let root = open(&dir);
     assert!(root.is_clean() && root.xattrs("/etc/fstab").unwrap().is_empty());
-    // A feature that only we read, and a journal that only ext4-view replays.
+    // A feature that only goldsmith's reader supports, and a journal that only ext4-view replays.
     run(&dir, "rm @/disk; truncate -s 64M @/disk && mke2fs -q -F -t ext4 -O inline_data @/disk");
     {
         let _mount = Mount::new(&dir, "");

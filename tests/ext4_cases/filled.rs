@@ -1,4 +1,4 @@
-//! Filled by the kernel or by mke2fs: what we read is what they show.
+//! Filesystems filled by the kernel or by mke2fs: goldsmith reads what they show.
 
 use std::fs::File;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use rustix::fs::{XattrFlags, lsetxattr};
 use super::*;
 use crate::mounted_tree::fill::*;
 
-/// What mke2fs 1.42.9 of EL7 makes.
+/// The features of mke2fs 1.42.9 of EL7.
 const EL7: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,uninit_bg,\
                    dir_nlink,extra_isize";
 
@@ -40,7 +40,7 @@ fn fill(top: &Path, case: &Case) {
     fill_sizes(top);
 }
 
-/// Files, links and directories of sizes where inline content ends.
+/// Files, links and directories with sizes around the limit of inline content.
 fn fill_sizes(top: &Path) {
     for size in (0..200).step_by(7).chain([59, 60, 61, 255, 400]) {
         let content: Vec<u8> = (1..=size).map(|byte: usize| byte as u8).collect();
@@ -57,7 +57,7 @@ fn fill_sizes(top: &Path) {
         }
         let _ = fs::remove_file(directory.join("nnnn"));
     }
-    // Longer than what was written: the rest is zeros.
+    // The file is longer than the written data, and the rest is zeros.
     let grown = File::create(top.join("size-grown")).unwrap();
     grown.set_len(50).unwrap();
 }
@@ -138,7 +138,7 @@ fn what_the_kernel_wrote_is_read_back() {
         {
             let mount = Mount::new(&dir, "");
             if case.many == MANY {
-                // Old bytes wherever something new will be.
+                // Fill the free space with old bytes, which new files then overwrite.
                 tried(&dir, r"tr '\0' '\245' < /dev/zero > @/m/old; sync; rm @/m/old");
             }
             fill(&mount.path(), &case);

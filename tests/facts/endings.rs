@@ -1,13 +1,13 @@
-//! How an installation by Anaconda 7.5 ends, which says nothing by itself, and what it says on the way.
+//! The ends of an installation by Anaconda 7.5, which prints no result by itself, and its messages on the way.
 
 use super::{missing, read};
 
-/// The rehearsal medium alone, without goldsmith: whether the machine really ends so is seen here, and only in a machine.
+/// Rows that run the rehearsal medium in a machine without goldsmith, to see that the machine really ends in this way.
 const REHEARSED: &str = "tests/rehearsal/rows.py";
-/// goldsmith's builds on that medium: what it says of such an end, and how soon.
+/// Rows that run goldsmith's builds on that medium: the message about such an end, and its time.
 const BUILT: &str = "tests/anaconda_cases/rows.rs";
 
-/// A row of "what ends how".
+/// A row of the table of ends.
 struct Ending {
     event: &'static str,
     /// How the machine ends.
@@ -16,7 +16,7 @@ struct Ending {
     tests: &'static [&'static str],
     /// Rows of [`REHEARSED`].
     rehearsed: &'static [&'static str],
-    /// Rows of [`BUILT`]; none where goldsmith's own kickstart cannot come to it, or another test builds it.
+    /// Rows of [`BUILT`]; none where goldsmith's own kickstart cannot have this end, or another test builds it.
     built: &'static [&'static str],
 }
 
@@ -173,7 +173,7 @@ const ENDINGS: &[Ending] = &[
     },
 ];
 
-/// Phases, failure lines and prompts are listed where their tests are.
+/// The tests of phases, failure lines and prompts; the lines themselves are listed there.
 const SAID: &[&str] = &[
     "tests/facts/lines.rs: each_line_of_a_phase_shows_it_even_alone",
     "tests/facts/lines.rs: each_failure_line_of_the_log_is_known_with_its_weight",

@@ -1,4 +1,4 @@
-//! What the scripts do in the installed system: `%pre` and `%post` as rendered, and sealing, run for real in a [`Sandbox`].
+//! The effects of the scripts in the installed system: `%pre` and `%post` as rendered, and sealing, run for real in a [`Sandbox`].
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -32,7 +32,7 @@ fn sealed() -> Sandbox {
     sandbox
 }
 
-/// The call that begins so; the last one.
+/// The index of the last call with this beginning.
 #[track_caller]
 fn place(calls: &[String], begins: &str) -> usize {
     calls.iter().rposition(|call| call.starts_with(begins)).unwrap_or_else(|| panic!("no `{begins}` in {calls:#?}"))
@@ -42,14 +42,15 @@ fn place(calls: &[String], begins: &str) -> usize {
 fn parameters_are_files_that_the_boot_reads_after_the_zeros_of_the_distribution() {
     let sandbox = configured();
     let files: Vec<_> = sandbox.path("etc/sysctl.d").read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    // By base name, whichever directory: the last wins. An administrator's /etc/sysctl.conf is read as 99-sysctl.conf, and beats ours.
+    // Files are read in the order of their base names, in all directories, and the last one wins. An administrator's /etc/sysctl.conf is
+    // read as 99-sysctl.conf, and overrides goldsmith's file.
     assert!(files.len() == 1 && files[0] > *"00-system.conf" && files[0] < *"99-sysctl.conf", "{files:?}");
     let text = sandbox.read(&format!("etc/sysctl.d/{}", files[0].display()));
     for key in lab().kernel.sysctl.keys() {
         assert!(text.contains(&format!("{key} = 1\n")), "{text}");
     }
     assert!(sandbox.calls().iter().all(|call| !call.starts_with("sysctl")), "{:?}", sandbox.calls());
-    // systemd-sysctl comes after systemd-modules-load; without the module the bridge's keys would not be there.
+    // systemd-sysctl runs after systemd-modules-load. Without the module the keys of the bridge would not exist.
     let [modules] = &sandbox.path("etc/modules-load.d").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()[..]
     else {
         panic!("not one file of modules")
@@ -92,7 +93,7 @@ fn each_kernel_gets_an_initramfs_for_any_machine_an_upgrades_too() {
         }
     }
     assert_eq!(calls.iter().filter(|call| call.starts_with("dracut ")).count(), 2, "a rescue image has no modules of its own");
-    // That would be the installer's.
+    // uname would print the installer's kernel.
     assert!(!calls.iter().any(|call| call.starts_with("uname")), "{calls:#?}");
 }
 
@@ -159,7 +160,7 @@ fn an_interface_is_not_bound_to_the_builds_card() {
     assert_eq!(sandbox.read(name), "DEVICE=eth0\nUUID=u\nONBOOT=yes\n");
     assert_eq!(inode(), before, "another file would be without its label");
 
-    // dracut 033-502 writes the card's address and no name.
+    // dracut 033-502 writes the card's hardware address and not its name.
     let dir = "etc/sysconfig/network-scripts";
     for (name, profile, sealed) in [
         ("eth0", "HWADDR=\"52:54:00:12:34:56\"\nTYPE=Ethernet\nNETBOOT=yes\n", "TYPE=Ethernet\nDEVICE=eth0\n"),
@@ -170,7 +171,7 @@ fn an_interface_is_not_bound_to_the_builds_card() {
         ("lo", "DEVICE=lo\nIPADDR=127.0.0.1\n", "DEVICE=lo\nIPADDR=127.0.0.1\n"),
         ("any", "TYPE=Ethernet\nONBOOT=yes\n", "TYPE=Ethernet\nONBOOT=yes\n"),
     ] {
-        // An image that is made of a sealed one is sealed twice.
+        // An image that is based on a sealed one is sealed twice.
         for script in [SEALING, &[SEALING, SEALING].concat()] {
             let sandbox = Sandbox::new();
             sandbox.write(&format!("{dir}/ifcfg-{name}"), profile);
@@ -180,7 +181,8 @@ fn an_interface_is_not_bound_to_the_builds_card() {
     }
 }
 
-/// What the postinst of open-iscsi 2.1.8 writes goes where its startup-checks.sh makes a new one; what an administrator wrote stays.
+/// The name that the postinst of open-iscsi 2.1.8 wrote is replaced so that its startup-checks.sh makes a new one. A name that an
+/// administrator wrote stays.
 #[test]
 fn the_iscsi_initiator_gets_a_name_of_its_own() {
     let packaged = "## DO NOT EDIT OR REMOVE THIS FILE!\nInitiatorName=iqn.1993-08.org.debian:01:5bc1\n";
@@ -200,7 +202,7 @@ fn the_iscsi_initiator_gets_a_name_of_its_own() {
     }
 }
 
-/// Files of /etc before sealing, what sealing reads, and the files after it. On EL7 hosts(5) has no name of the machine's.
+/// Files of /etc before sealing, what sealing reads, and the files after it. On EL7 the machine's name is not in hosts(5).
 #[test]
 fn the_name_that_systems_are_made_under_becomes_the_recipes() {
     let debian = hosts(UNNAMED);
@@ -212,13 +214,13 @@ fn the_name_that_systems_are_made_under_becomes_the_recipes() {
         ("node.lab\nnode.lab node\n", "etc/hosts", &debian, &hosts("node.lab")),
         ("localhost\n\n", "etc/hosts", &debian, &hosts("localhost")),
         ("node\nnode\n", "etc/hosts", el7, el7),
-        // What a step has added, with the name that it saw and with one that it knew.
+        // Lines that a step has added, with the build's host name and with one that it knew.
         ("node.lab\nnode.lab node\n", "etc/hosts", "10.0.2.15 unnamed-image x\n\n", "10.0.2.15 node.lab x\n\n"),
         ("node\nnode\n", "etc/hosts", "172.16.51.35 node\n127.0.1.1 \n", "172.16.51.35 node\n127.0.1.1 \n"),
         ("node\nnode\n", "etc/hostname", "of-a-step\n", "of-a-step\n"),
         ("node\nnode\n", "etc/postfix/sub dir/main.cf", "myhostname = unnamed-image.UNKNOWN", "myhostname = node.UNKNOWN"),
         ("node\nnode\n", "var/cache/debconf/config.dat", "Value: unnamed-image\n", "Value: node\n"),
-        // No text.
+        // This file is not text.
         ("node\nnode\n", "etc/aliases.db", "unnamed-image\0", "unnamed-image\0"),
     ];
     for (names, path, before, after) in cases {
@@ -232,7 +234,7 @@ fn the_name_that_systems_are_made_under_becomes_the_recipes() {
         assert_eq!(sandbox.read(path), after, "{names:?} {path}");
         assert_eq!(inode(&sandbox), same, "{path}: another file would have another label");
     }
-    // Beside a kickstart of the user's own sealing reads no name.
+    // With the user's own kickstart, sealing does not change the name.
     let sandbox = Sandbox::new();
     sandbox.write("etc/hostname", "unnamed-image\n");
     sandbox.run(SEALING);
@@ -258,8 +260,8 @@ fn addressed(path: &str, text: &str, address: Option<&str>) -> String {
 const IFCFG: &str = "etc/sysconfig/network-scripts/ifcfg-eth0";
 const INTERFACES: &str = "etc/network/interfaces";
 
-/// Addresses, and what each made of Debian's interfaces and of EL7's ifcfg-eth0 when the installer was told it: of the latter what
-/// dracut 033-502 and NetworkManager 1.10.2 write for a static address, without IPv6, beside what they write for any.
+/// Addresses, each with the texts of Debian's interfaces and of EL7's ifcfg-eth0 when the installer sets it. The latter are the lines that
+/// dracut 033-502 and NetworkManager 1.10.2 write for a static address, without IPv6, in addition to those for every address.
 fn installed_with() -> [(Network, &'static str, &'static str); 3] {
     let fixed = |gateway: Option<&str>, dns: &[&str]| Network::Static {
         address: "172.16.51.35".parse().unwrap(),
@@ -287,7 +289,7 @@ fn installed_with() -> [(Network, &'static str, &'static str); 3] {
     ]
 }
 
-/// Sealing leads from DHCP, which all systems are made with, to what an installer that was told the address would have left.
+/// All systems are made with DHCP. Sealing turns that into the files that an installer with the fixed address would write.
 #[test]
 fn a_system_that_was_made_with_dhcp_has_the_recipes_address_as_if_it_had_been_installed_with_it() {
     let loopback = "auto lo\niface lo inet loopback\n\nallow-hotplug eth0\n";
@@ -328,7 +330,7 @@ fn an_address_that_a_step_wrote_stays() {
     ] {
         assert_eq!(addressed(path, text, Some(address)), sealed, "{text}");
     }
-    // A file of the recipe's own, or a kickstart of the user's, says it all: sealing is given nothing.
+    // When the recipe writes the file, or the kickstart is the user's, sealing gets no address.
     assert!(lines(&lab()).is_some());
     let mut recipe = lab();
     recipe.files.push(FileEntry {
@@ -344,7 +346,7 @@ fn an_address_that_a_step_wrote_stays() {
 #[test]
 fn the_builds_name_servers_go_and_the_recipes_come() {
     assert_eq!(sealed().read("etc/resolv.conf"), "");
-    // Debian's systemd-resolved leaves a link to a file that is there while it runs.
+    // Debian's systemd-resolved leaves a link to a file that exists only while it runs.
     for leads_to_a_service in [false, true] {
         let sandbox = Sandbox::new();
         sandbox.write("task/resolv.conf", "nameserver 10.0.0.2\n");
@@ -374,7 +376,7 @@ fn labels_are_set_after_the_last_file_is_written_unless_selinux_is_off() {
         ] {
             let sandbox = Sandbox::new();
             sandbox.write("etc/selinux/config", &format!("# SELINUX= can take one of these\nSELINUX={said}\nSELINUXTYPE=targeted \n"));
-            // Whether the files are written by then.
+            // This shows whether the files are written before setfiles runs.
             sandbox.fake("setfiles", "grep -c HWADDR /etc/sysconfig/network-scripts/ifcfg-eth0 >> /calls || true");
             sandbox.run(&script);
             let calls = sandbox.calls();

@@ -1,4 +1,4 @@
-//! What the kickstarts say: every one of some eighty that differ in what a recipe can ask for.
+//! The content of the kickstarts: about eighty, with all the choices of a recipe.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +25,7 @@ struct Case {
     document: Document,
 }
 
-/// All that the golden files have, in each combination of network, SELinux and firewall, and on each kind of disk.
+/// The recipes of the golden files, in each combination of network, SELinux and firewall, and on each kind of disk.
 fn cases() -> &'static [Case] {
     static CASES: LazyLock<Vec<Case>> = LazyLock::new(combined);
     &CASES
@@ -77,7 +77,7 @@ impl Case {
         self.document.scripts().map(|script| (script.in_chroot(), script.kind(), script.body())).collect()
     }
 
-    /// What `bootloader` adds to the installed kernel's line.
+    /// The arguments that `bootloader` adds to the installed kernel's line.
     fn appended(&self) -> String {
         self.document.command("bootloader").unwrap().option("append").unwrap().text().unwrap().to_owned()
     }
@@ -87,7 +87,7 @@ impl Case {
     }
 }
 
-/// Whether `script` calls `command`: it stands where a command may, and comments and what is quoted behind a margin do not count.
+/// The calls of `command` in `script`. Comments and text that is quoted behind a margin do not count.
 fn calls<'a>(script: &'a str, command: &'a str) -> impl Iterator<Item = &'a str> {
     let lines = script.lines().map(str::trim).filter(|line| !line.starts_with(['#', '|']));
     lines.filter_map(move |line| {
@@ -145,7 +145,7 @@ fn yum_names_its_repositories() {
 #[test]
 fn selinux_is_switched_by_its_file_alone() {
     let named = |words: &str| words.split_whitespace().any(|word| word.starts_with("selinux=") || word.starts_with("enforcing="));
-    // Of the installer's own arguments, `selinux` would go over to the installed system's.
+    // Of the installer's arguments, Anaconda would copy `selinux` to those of the installed system.
     assert!(!named(KERNEL_ARGUMENTS));
     for case in cases() {
         assert!(!named(&case.appended()), "{}", case.appended());
@@ -232,7 +232,7 @@ fn no_script_of_ours_has_carriage_returns_and_the_users_are_told() {
     for text in cases().iter().map(|case| case.text.clone()).chain([render(&recipe).unwrap()]) {
         assert!(!text.contains('\r'), "{text}");
     }
-    // A script with them is refused, so only the commands around it have them.
+    // A script with such lines is refused, so only the commands around it have them.
     let (before, script) = THEIRS.split_once("%post\n").unwrap();
     let text = own(format!("{}%post\n{script}", before.replace('\n', "\r\n")).as_bytes());
     let (theirs, ours) = text.split_once("# goldsmith: begin ").unwrap();
@@ -272,7 +272,7 @@ fn only_plain_services_are_given_to_the_command_and_all_units_to_the_script() {
 #[test]
 fn the_system_disk_is_the_only_one_touched() {
     assert_ne!(VOLUME_LABEL, "OEMDRV");
-    // A medium with that label is refused: the two could not be told apart.
+    // A medium with that label is refused, because the two disks could not be told apart.
     assert!(goldsmith::sources::medium::TAKEN.iter().any(|(taken, _)| *taken == VOLUME_LABEL));
     for case in cases() {
         assert!(case.has_line("ignoredisk --only-use=vda"));
@@ -282,7 +282,7 @@ fn the_system_disk_is_the_only_one_touched() {
                 assert_eq!(used.option(option).map(|option| option.list()), Some(vec!["vda"]), "{command}");
             }
         }
-        // What the platform lacks is an error before Anaconda can power off.
+        // An unsupported label is an error before Anaconda can power off.
         let label = case.document.command("clearpart").unwrap().option("disklabel").unwrap().text();
         assert!(matches!((case.recipe.disk.firmware, label), (_, Some("gpt")) | (Firmware::Bios, Some("msdos"))), "{label:?}");
     }
@@ -306,7 +306,7 @@ fn documentation_is_not_left_out_once_and_there_the_next_time() {
     for case in cases() {
         let without = case.document.packages().any(|section| section.header().option("excludedocs").is_some());
         assert_eq!(without, !case.recipe.packages.docs, "{}", case.text);
-        // yum reads it at each later transaction.
+        // yum reads this file at each later transaction.
         let kept = case.text.contains("/etc/rpm/macros.no-documentation") && case.text.contains("%_excludedocs 1\n");
         assert_eq!(without, kept, "{}", case.text);
         left_out += usize::from(without);
@@ -367,13 +367,13 @@ fn every_end_is_a_power_off_and_every_post_ends_the_installation() {
         for script in case.document.scripts() {
             match script.kind() {
                 SectionKind::Post => assert!(script.error_on_fail()),
-                // It would kill Anaconda before it can power off.
+                // A failing `%pre` would kill Anaconda before it can power off.
                 kind => assert!(kind == SectionKind::Pre && !script.error_on_fail() && script.body().contains("poweroff --force --force")),
             }
         }
         let last = case.document.scripts().last().unwrap();
         assert!(last.body().ends_with("\nfinish\n") && !last.in_chroot());
-        // Answers that cmdline mode would miss.
+        // Without these answers, cmdline mode would stop.
         for needed in ["lang", "keyboard", "timezone", "rootpw", "network", "bootloader", "part"] {
             assert!(case.document.command(needed).is_some(), "{needed}");
         }
@@ -381,7 +381,7 @@ fn every_end_is_a_power_off_and_every_post_ends_the_installation() {
     }
 }
 
-/// What today's ksvalidator refuses and the parser of 7.5 takes, by the verdicts of both on the files of the test suite.
+/// Constructs that today's ksvalidator refuses and the parser of 7.5 accepts, by the verdicts of both on the files of the test suite.
 #[test]
 fn none_of_the_seven_constructs_that_the_validators_disagree_on_is_rendered() {
     let verdicts = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kickstart_files/verdicts.tsv")).unwrap();

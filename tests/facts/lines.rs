@@ -1,10 +1,10 @@
-//! What Anaconda 7.5 says, in the form in which it comes: written from the facts, apart from the tables that know it.
+//! Messages of Anaconda 7.5 in their real form. They are written from the facts, independently of the tables that recognise them.
 
 use goldsmith::installer::anaconda::log::LogLine;
 use goldsmith::installer::anaconda::phases::Progress;
 use goldsmith::installer::anaconda::signatures::{Signature, Weight, judge_console, judge_line};
 
-/// Phase, as we call it, and the lines that show it.
+/// The name of a phase, and the lines that show it.
 const PHASES: &[(&str, &[&str])] = &[
     (
         "starting the installer",
@@ -108,12 +108,12 @@ fn each_line_of_a_phase_shows_it_even_alone() {
             assert!(!running.hear(&parsed(line)), "{line}");
             assert_eq!(judge_line(&parsed(line)), None, "{line}");
         }
-        // Two threads look at disks and repositories; storage ends last.
+        // Two threads examine disks and repositories; storage ends last.
         assert_eq!(running.to_string(), *shown, "in order");
     }
 }
 
-/// Lines of the log, with how much they say and a word of the cause that is told.
+/// Lines of the log, with their weight and a text of the reported cause.
 const FAILURES: &[(Weight, &str, &str)] = &[
     (Weight::Proof, "01:08:29,255 ERR anaconda:CmdlineError: Missing package: docker-ce-18.09.7", "neither on the medium nor"),
     (
@@ -149,7 +149,7 @@ const FAILURES: &[(Weight, &str, &str)] = &[
          will be aborted.  The details of this error are:#012#012exit 4",
         "a script of the kickstart failed",
     ),
-    // Without --erroronfail Anaconda goes on. The image would not be what its kickstart says, so goldsmith does not.
+    // Without --erroronfail Anaconda goes on. goldsmith does not, because the image would not be as its kickstart says.
     (Weight::Proof, "01:08:29,255 ERR anaconda:Error code 4 running the kickstart script at line 110", "a script of the kickstart failed"),
     (Weight::Proof, "01:08:29,255 ERR anaconda:The following errors occurred with your partitioning:#012#012x", "cannot be laid out"),
     (
@@ -164,7 +164,7 @@ const FAILURES: &[(Weight, &str, &str)] = &[
     ),
     (Weight::Proof, "01:08:29,255 ERR packaging:failed to select a kernel from ['kernel']", "no kernel package"),
     (Weight::Proof, "01:08:29,255 ERR anaconda:bootloader.write failed: failed to write boot loader", "boot loader could not be installed"),
-    // Anaconda cuts the word that anaconda-yum begins them with, and no more.
+    // Anaconda removes only the word at the start of the lines of anaconda-yum.
     (Weight::Echo, "01:08:29,255 ERR packaging: YumRPMTransError: Could not run transaction.", "packages cannot be installed"),
     (Weight::Echo, "01:08:29,255 ERR packaging: YumBaseError: x", "packages cannot be installed"),
     (Weight::Proof, "01:08:29,255 ERR packaging:    installing package x needs 12MB on the / filesystem", "do not fit"),
@@ -192,7 +192,7 @@ const FAILURES: &[(Weight, &str, &str)] = &[
     ),
     (Weight::Proof, "01:08:29,255 ERR anaconda:An error occurred mounting the source device vdb. Retry?", "cannot mount the medium"),
     (Weight::Clue, "01:08:28,255 WARNING packaging:docker-ce requires container-selinux >= 2.9", "packages need others"),
-    // What watchers of EL7 installations look for (lorax, kickstart-tests), and the crash dump that is read to the port.
+    // Lines that other watchers of EL7 installations look for (lorax, kickstart-tests), and the crash dump that goes to the port.
     (Weight::Proof, "01:08:29,255 NOTICE anaconda-tb:Traceback (most recent call first):", "the installer crashed"),
     (Weight::Clue, "01:08:29,255 INFO program:Traceback (most recent call last):", "a program that the installer ran crashed"),
     (Weight::Proof, "01:08:29,255 ERR kernel:[  611.2] Out of memory: Kill process 1208 (anaconda)", "out of memory"),
@@ -204,7 +204,7 @@ const FAILURES: &[(Weight, &str, &str)] = &[
         "01:08:29,255 ERR anaconda:The following error occurred while installing.  This is a fatal error and",
         "could not be installed",
     ),
-    // The output of scriptlets, of anaconda-yum and of the kickstart's scripts is repeated: the words of others prove nothing.
+    // The log repeats the output of scriptlets, of anaconda-yum and of the kickstart's scripts. Such lines prove nothing.
     (
         Weight::Clue,
         "01:08:29,255 INFO packaging:error: %pre(x-1-1.noarch) scriptlet failed, exit status 1",
@@ -220,7 +220,7 @@ const FAILURES: &[(Weight, &str, &str)] = &[
     (Weight::Clue, "01:08:29,255 INFO packaging:Traceback (most recent call last):", "a program that the installer ran crashed"),
     (Weight::Clue, "01:08:29,255 DEBUG packaging:Traceback (most recent call last):", "a program that the installer ran crashed"),
     (Weight::Clue, "01:08:29,255 INFO program:Transaction check error:", "cannot be installed together"),
-    // In cmdline mode too little space is logged, and the installation goes on.
+    // In cmdline mode too little space is only logged, and the installation goes on.
     (
         Weight::Clue,
         "01:08:29,255 ERR anaconda:Not enough space in file systems for the current software selection. An additional 1.1 GiB is needed.",
@@ -240,7 +240,7 @@ fn each_failure_line_of_the_log_is_known_with_its_weight() {
     }
 }
 
-/// On the serial console, in every mode: what the initramfs prints, and the prompts.
+/// Lines on the serial console, in every mode: the messages of the initramfs, and the prompts.
 const CONSOLE: &[(Weight, &str, &str)] = &[
     (Weight::Proof, "Please make your choice from above ['q' to quit | 'b' to begin installation | 'r' to refresh]: ", "asks a question"),
     (Weight::Proof, "Please respond 'yes' or 'no': ", "asks a question"),
@@ -278,7 +278,7 @@ fn each_prompt_and_each_word_of_the_initramfs_is_known() {
     }
 }
 
-/// The space after the colon may be missing, and a message of several lines comes as one with `#012` or as several.
+/// The space after the colon may be missing, and a message of several lines arrives as one with `#012` or as several.
 #[test]
 fn lines_come_in_more_than_one_form() {
     for (weight, line, cause) in FAILURES {

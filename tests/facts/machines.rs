@@ -1,4 +1,4 @@
-//! What the installer's kernel is told, and the machine it runs in.
+//! The arguments of the installer's kernel, and its machine.
 
 use goldsmith::installer::anaconda::{KERNEL_ARGUMENTS, LOG_PORT, REPORT_PORT, kernel_arguments};
 use goldsmith::machine::MachineSpec;
@@ -7,7 +7,7 @@ use goldsmith::machine::spec::{Boot, Drive, FirmwareFiles, Format, NetworkSpec};
 
 use crate::machine_cases::plain;
 
-/// QEMU's arguments for an installation, and for what was installed.
+/// QEMU's arguments for an installation, and for the installed system.
 fn machines() -> [Vec<String>; 2] {
     let disk = || Drive::scratch("/d.raw", Format::Raw, "disk");
     let (command_line, firmware) = (KERNEL_ARGUMENTS.into(), FirmwareFiles::Bios);
@@ -36,7 +36,7 @@ fn is_told(word: &str) -> bool {
 fn the_clock_is_utc_and_the_machine_has_no_identity_of_its_own() {
     for words in machines() {
         assert!(words.windows(2).any(|pair| pair == ["-rtc", "base=utc"]), "{words:?}");
-        // systemd 219 takes it for the machine-id, and clones would share it.
+        // systemd 219 takes the UUID as the machine-id, and clones would share it.
         assert!(!words.iter().any(|word| word.starts_with("-uuid") || word.starts_with("-smbios")), "{words:?}");
     }
 }
@@ -53,7 +53,7 @@ fn data_comes_on_disks_whose_names_do_not_move() {
             })
             .collect::<Vec<_>>()
     };
-    // vda is the first by slot.
+    // vda is the first disk by its slot.
     let disks = slots(&install);
     assert!(disks.is_sorted() && disks.iter().map(|(_, name)| name.as_str()).eq(["disk", "medium", "volume"]), "{disks:?}");
     assert_eq!(slots(&installed)[0], disks[0], "installed and booted at the same place");
@@ -68,7 +68,7 @@ fn a_failure_in_the_initramfs_or_the_kernel_ends_the_machine() {
         assert!(is_told(word), "{word}");
     }
     for words in machines() {
-        // A restart is another end than a power-off, and nothing restarts.
+        // A restart is a different end than a power-off, and the machine must not restart.
         assert!(
             words.contains(&"reboot=shutdown,shutdown=pause,panic=pause".to_owned()) && words.contains(&"pvpanic".to_owned()),
             "{words:?}"
@@ -87,6 +87,6 @@ fn the_installer_is_told_where_everything_is_and_asks_nothing() {
     let named =
         |name: &str| install.iter().filter(|word| word.starts_with("virtserialport,") && word.ends_with(&format!(",name={name}"))).count();
     assert_eq!((named("org.fedoraproject.anaconda.log.0"), named(REPORT_PORT)), (1, 1));
-    // A root shell would listen there.
+    // Anaconda would start a root shell on such a port.
     assert!(!install.iter().any(|word| word.contains("virtconsole") || word.contains("nr=0")));
 }

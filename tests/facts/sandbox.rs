@@ -1,12 +1,12 @@
-//! A directory that plays an installed EL7 system, in which its scripts run for real: as root of a namespace of their own, in a chroot,
-//! with commands that only write down how they were called. Nothing of the host can be written from there.
+//! A directory in place of an installed EL7 system. Its scripts run in it for real: as root of a separate namespace, in a chroot, with
+//! commands that only record their calls. Nothing of the host can be written from there.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// What the host lends: its programs, read-only, and /dev/null. After `exec chroot` there is no way back to the rest.
+/// The chroot has the host's programs, read-only, and /dev/null. After `exec chroot` the rest of the host cannot be reached.
 const ENTER: &str = r#"
 mount --make-rprivate /
 for dir in /usr/bin /usr/sbin /usr/lib64 /usr/lib/*-linux-gnu; do
@@ -85,18 +85,18 @@ impl Sandbox {
         self.path(name).symlink_metadata().is_ok()
     }
 
-    /// A command that writes its call down, then does `body`.
+    /// A command that records its call, then does `body`.
     pub fn fake(&self, name: &str, body: &str) {
         self.write(&format!("fakes/{name}"), &format!("#!/bin/sh\necho \"{name} $*\" >> /calls\n{body}\n"));
         fs::set_permissions(self.path("fakes").join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// How the commands were called, in order.
+    /// The calls of the commands, in order.
     pub fn calls(&self) -> Vec<String> {
         self.read("calls").lines().map(|call| call.trim_end().to_owned()).collect()
     }
 
-    /// What was said on goldsmith's port.
+    /// The text on goldsmith's port.
     pub fn port(&self) -> String {
         self.read("dev/virtio-ports/org.goldsmith.runner.0")
     }
@@ -112,7 +112,7 @@ impl Sandbox {
             .unwrap()
     }
 
-    /// Run `script` to success, or show what it said.
+    /// Run `script`, which must succeed, or show its output.
     #[track_caller]
     pub fn run(&self, script: &str) {
         let output = self.run_in("/", script);

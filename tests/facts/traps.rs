@@ -3,10 +3,10 @@
 use super::Held::{By, Not};
 use super::{Held, missing};
 
-/// At least so many are held.
+/// At least this many have tests.
 const ENOUGH: usize = 22;
 
-/// Number, the trap, what goldsmith does, and what holds it.
+/// Number, the trap, goldsmith's behaviour, and its tests.
 const TRAPS: &[(u32, &str, &str, Held)] = &[
     (
         1,

@@ -8,13 +8,13 @@ use std::process::Command;
 use super::{MACHINE, SMALL, failed, fixture, names, possible, small, store_with_layers};
 use crate::support::{Ended, GOLDSMITH, Run};
 
-/// A directory that holds, as links, every program of `PATH` but one.
+/// A directory with links to every program of `PATH` except one.
 fn all_programs_but(missing: &str, dir: &Path) -> PathBuf {
     let farm = dir.join("programs");
     std::fs::create_dir(&farm).unwrap();
     for place in std::env::split_paths(&std::env::var_os("PATH").unwrap()) {
         for name in names(&place).into_iter().filter(|name| name != missing) {
-            // The first of a name is the one that counts.
+            // The first program of a name in `PATH` counts, so an error for a later one is ignored.
             let _ = symlink(place.join(&name), farm.join(&name));
         }
     }
@@ -55,7 +55,7 @@ fn with_mounts(script: &str) -> Option<Run> {
     can.then(|| run().patience(MACHINE))
 }
 
-/// What was left on the small disk, which is gone with its namespace: the script listed it.
+/// The files left on the small disk, as listed by the script. The disk itself ends with its namespace.
 fn left(ended: &Ended) -> String {
     std::fs::read_to_string(ended.dir().join("left")).unwrap()
 }
@@ -69,7 +69,7 @@ fn a_full_disk_is_noticed_before_the_work() {
     };
     let Some(store) = with_mounts(&script("--store disk -o out")) else { return };
     let ended = store.end();
-    // How much the package indexes have taken by then is theirs to say.
+    // The exact free space depends on the size of the package indexes.
     failed(&ended, 7, "[DIR]/disk has 5", "free 2.9");
     assert!(ended.stderr.contains(" MiB free, 3.00 GiB needed"), "{}", ended.stderr);
     let Some(output) = with_mounts(&script("-o disk/out")) else { return };
@@ -94,7 +94,7 @@ fn a_disk_that_fills_up_under_the_package_manager_is_survived() {
     assert_eq!(left(&ended), "store/v1/layers:\n\nstore/v1/scratch:\n");
 }
 
-/// With what the recipe of the fixture needs.
+/// Add the inputs of the fixture's recipe.
 fn with_fixture(run: Run) -> Run {
     run.env("ROOT", fixture::root_override(&fixture::fixture().key)).env("ROOT_PASSWORD", fixture::PASSWORD)
 }
@@ -123,7 +123,8 @@ fn a_disk_that_fills_up_under_a_machine_is_survived() {
 #[test]
 fn a_disk_that_fills_up_under_the_artifact_is_survived() {
     let _slot = fixture::machines();
-    // Uncompressed, the image has more than twice as much as the first one; the second has enough until the image is being written.
+    // The uncompressed image is more than twice as large as the first disk. The second disk has enough space until the image is being
+    // written.
     for (size, shrink, begin, cause, remedy) in [
         (300, "true", "[DIR]/disk/.out.new-", "has 300 MiB free, ", "free "),
         (
@@ -151,7 +152,7 @@ fn a_disk_that_fills_up_under_the_artifact_is_survived() {
     }
 }
 
-/// An overlay is of no use without the layer that it was made on, and garbage over another one.
+/// An overlay cannot be used without the layer that it was made on, and over another one its data is garbage.
 #[test]
 fn a_plan_reuses_a_layer_only_with_all_it_was_made_on() {
     let store = tempfile::tempdir().unwrap();

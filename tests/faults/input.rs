@@ -51,7 +51,7 @@ fn a_check_tells_everything_that_stands_against_a_build() {
     };
     let missing = check(&[]);
     failed(&missing, 3, "cannot build centos-7.5-docker: 2 problems\n", "correct what is marked `wrong`");
-    // Findings are said once, and they are what was asked for.
+    // Findings are printed once, on standard output.
     assert!(missing.stdout.contains("help: say where it is (sha256 506e4e06"), "{}", missing.stdout);
     let rows = [
         "ok        kickstart  ",
@@ -79,7 +79,7 @@ fn a_check_tells_everything_that_stands_against_a_build() {
         assert!(ended.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}", ended.stdout);
     }
 
-    // Lints warn, and are not what a check fails for; what is rendered has none.
+    // Lints only warn, and a check does not fail because of them. Rendered kickstarts have none.
     let ended = goldsmith(["check", "r.toml", "-o", "out"]).file("r.toml", &own).file("my.ks", "%post\nsysctl -p\n%end\npoweroff\n").end();
     let rows: Vec<&str> = ended.stdout.lines().filter(|line| line.contains(" kickstart  ")).collect();
     let expected = [
@@ -87,14 +87,14 @@ fn a_check_tells_everything_that_stands_against_a_build() {
         "ok        kickstart  the parser of CentOS 7.5 accepts it",
     ];
     assert_eq!((ended.status, &rows[..]), (3, &expected[..]), "{}{}", ended.stdout, ended.stderr);
-    // How it ends is no lint here.
+    // The lints about the end of an installation do not apply here.
     let ended = goldsmith(["check", "r.toml", "-o", "out"]).file("r.toml", &own).file("my.ks", "cmdline\nreboot\n").end();
     let row = "ok        kickstart  `reboot` on line 2 does not power the machine off: goldsmith adds `poweroff`, and the last such command counts";
     assert!(ended.status == 3 && ended.stdout.lines().any(|line| line == row), "{}{}", ended.stdout, ended.stderr);
     assert!(!missing.stdout.contains("warning   kickstart"), "{}", missing.stdout);
 }
 
-/// The flagship's recipe with this medium and archive. A file is named by its content.
+/// The flagship's recipe with this medium and archive. Files are named by their content.
 fn centos(sets: &[&str], iso: &Path) -> Run {
     let sets = sets.iter().flat_map(|set| ["--set", set]);
     let words = ["build", "centos-7.5-docker", "-o", "out"].into_iter().chain(sets);
@@ -205,7 +205,7 @@ fn a_medium_of_the_world_is_looked_for_by_check_and_fetched_by_build() {
     let lacking = lacking.env("GOLDSMITH_STORE", dir.path().join("store")).end();
     assert!(lacking.status == 3 && lacking.stderr.contains("error: the archive of repository kubernetes is missing"), "{}", lacking.stderr);
     assert!(!kept().contains(&sha256), "{:?}", kept());
-    // The installation comes later; the medium is here by then, and what was wrong with the first address was told.
+    // The installation fails later. The medium is fetched by then, and the fault of the first address was reported.
     let built = run("build", &good);
     let warned = "the installation medium is not to be had from 127.0.0.1: the server says 404 Not Found";
     assert!(built.stderr.contains(warned) && kept().contains(&sha256), "{} {:?}", built.stderr, kept());
@@ -214,7 +214,8 @@ fn a_medium_of_the_world_is_looked_for_by_check_and_fetched_by_build() {
     assert_eq!(row(&again), format!("ok        sources    iso, sha256 {}", &sha256[..12]), "{}", again.stderr);
 }
 
-/// Metadata that yum cannot use is made anew, and told; without createrepo_c it is refused, with the command that makes what yum can use.
+/// Metadata that yum cannot use is made again, with a message. Without createrepo_c it is refused, and the message has the command that
+/// makes usable metadata.
 #[test]
 fn metadata_of_no_use_to_yum_is_made_anew_or_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -249,7 +250,7 @@ fn metadata_of_no_use_to_yum_is_made_anew_or_refused() {
     }
 }
 
-/// A medium given to the recipe of another one is told by its name, before gigabytes are hashed.
+/// A medium that the recipe does not expect is reported by its name, before gigabytes are hashed.
 #[test]
 fn another_medium_is_named_for_what_it_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -294,7 +295,7 @@ fn a_place_that_cannot_be_the_artifacts_is_refused_before_the_work() {
         "name another directory: -o DIR",
     );
     assert_eq!(fs::read_to_string(file.dir().join("file")).unwrap(), "mine");
-    // What a build refuses of the place, a check refuses, and neither makes anything.
+    // A check refuses the same places as a build, and neither makes any file.
     for (place, status) in [("file", 2), ("file/x", 7), ("/proc/out", 7)] {
         for command in ["build", "check"] {
             let ended = small([command, "small.toml", "-o", place]).file("file", "mine").end();
@@ -320,7 +321,7 @@ fn a_place_that_cannot_be_the_artifacts_is_refused_before_the_work() {
     );
 }
 
-/// What `run --keep` left in an artifact would be lost: that is said before the work, and a check says the same as a build.
+/// A disk that `run --keep` left in an artifact would be lost. A build reports that before the work, and a check reports the same.
 #[test]
 fn an_artifact_in_the_way_is_told_by_a_check_and_before_a_build() {
     let manifest = include_str!("../golden/manifest.json");

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{MACHINE, SMALL, fixture, names, nothing_unfinished, possible, store_with_layers};
 use crate::support::GOLDSMITH;
 
-/// A directory with a store and a place for the artifact, and the user whose they are.
+/// A directory with a store and a place for the artifact, and the user who owns them.
 struct Place {
     dir: tempfile::TempDir,
     user: Option<u32>,
@@ -31,7 +31,7 @@ impl Place {
         Self { dir, user: None }
     }
 
-    /// The same for an ordinary user, who can reach neither our directories nor our binary.
+    /// The same for an ordinary user, who can reach neither the directories nor the binary of this test.
     fn of(user: u32) -> Self {
         let place = Self { user: Some(user), ..Self::new() };
         fs::copy(GOLDSMITH, place.at("goldsmith")).unwrap();
@@ -61,7 +61,7 @@ impl Place {
         command
     }
 
-    /// Start a build that tells its events.
+    /// Start a build that prints its events.
     fn build(&self, args: &[&str]) -> Build {
         let words = [&["--json", "build", "-o", "out"], args].concat();
         let mut child = self.goldsmith(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -69,7 +69,7 @@ impl Place {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                // Nobody listens any more once the run is killed.
+                // The receiver may be gone once the run is killed, so an error of the send is ignored.
                 let _ = sender.send(serde_json::from_str(&line).unwrap());
             }
         });
@@ -91,13 +91,13 @@ impl Place {
 struct Build {
     child: Child,
     events: Receiver<Value>,
-    /// What is being done.
+    /// The title of the current task.
     task: String,
     place: PathBuf,
 }
 
 impl Build {
-    /// Wait until task `title` tells an event that `fits`.
+    /// Wait until the task `title` has an event for which `fits` is true.
     #[track_caller]
     fn until(&mut self, title: &str, fits: impl Fn(&Value) -> bool) {
         let patience = Instant::now() + MACHINE;
@@ -127,7 +127,7 @@ impl Build {
         kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
     }
 
-    /// Kill goldsmith alone, while `program` works for it: within ten seconds nothing of it is left.
+    /// Kill only goldsmith, while `program` works for it. Within ten seconds none of its processes may be left.
     #[track_caller]
     fn kill(mut self, program: &str) {
         let before = processes(&self.place);
@@ -138,7 +138,7 @@ impl Build {
         gone(&self.place, &spaces);
     }
 
-    /// Kill its QEMU: it says so and ends.
+    /// Kill its QEMU. It must report that and end.
     #[track_caller]
     fn kill_qemu(mut self) {
         let qemu = processes(&self.place).into_iter().find(|process| process.line.contains("qemu-system-x86_64 ")).unwrap();
@@ -150,7 +150,7 @@ impl Build {
         assert!(said.contains("\n  help: see `dmesg` for the kernel's out-of-memory killer"), "{said}");
     }
 
-    /// Interrupt it while `program` works for it: three seconds are promised.
+    /// Interrupt it while `program` works for it. It must end within three seconds.
     #[track_caller]
     fn interrupt(mut self, program: &str) {
         let before = processes(&self.place);
@@ -203,7 +203,7 @@ fn namespaces(processes: &[Process]) -> BTreeSet<PathBuf> {
     processes.iter().filter_map(|process| process.namespace.clone()).filter(|namespace| *namespace != ours).collect()
 }
 
-/// Within ten seconds no process of `place` or in `spaces` is left.
+/// Check that within ten seconds no process of `place` or in `spaces` is left.
 #[track_caller]
 fn gone(place: &Path, spaces: &BTreeSet<PathBuf>) {
     let inside = |dir: &Path| fs::read_link(dir.join("ns/pid")).is_ok_and(|namespace| spaces.contains(&namespace));

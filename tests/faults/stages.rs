@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{evidence, failed, fixture, of_fixture, told};
 
-/// Steps of which the second spoils the boot loader's configuration.
+/// Two steps. The second one damages the boot loader's configuration.
 const STEPS: &str = "{ name = \"first\", script = \"echo made > /root/made\" }, \
     { name = \"spoil\", script = \"sed -i 's|root=UUID=[^ ]*|root=/dev/nonexistent|' /boot/grub/grub.cfg; cat /root/made\" }";
 
@@ -32,7 +32,7 @@ fn a_failed_step_keeps_the_layers_before_it_and_a_guest_that_never_boots_is_told
     let machine = evidence(&ended).join("seal");
     assert!(fs::read_to_string(machine.join("console.log")).unwrap().contains("/dev/nonexistent does not exist"));
     assert!(fs::read(machine.join("screen.png")).unwrap().starts_with(b"\x89PNG"));
-    // The page for people has the cause, the screen, and what the machine said last.
+    // The page for people has the cause, the screen, and the last output of the machine.
     let page = fs::read_to_string(evidence(&ended).join("report.html")).unwrap();
     for part in ["did not find the root filesystem", "data:image/png;base64,", "nonexistent does not exist", "compare root= on"] {
         assert!(page.contains(part), "{part}: {page}");
@@ -50,7 +50,7 @@ fn a_check_that_fails_keeps_the_image_from_being_published() {
     let report: Value = serde_json::from_slice(&fs::read(dir.join("report.json")).unwrap()).unwrap();
     let failed: Vec<_> = report["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] == "failed").collect();
     assert_eq!(failed.iter().map(|check| check["name"].as_str().unwrap()).collect::<Vec<_>>(), ["never"]);
-    // Machines hear of each check, as `--json` shows them, though the image failed.
+    // The journal has each check, in the form of `--json`, although the image failed.
     let journal = fs::read_to_string(dir.join("build.ndjson")).unwrap();
     let records = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let checks: Vec<_> = records.filter(|record| record["event"] == "check").collect();

@@ -1,4 +1,4 @@
-//! VMDK, VHDX and VHD: what QEMU and goldsmith write of a disk shows that disk, and what needs other files is given to nobody.
+//! VMDK, VHDX and VHD: the files that QEMU and goldsmith write show the disk, and a file that needs other files is never passed to QEMU.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -32,7 +32,7 @@ fn place() -> Place {
     place
 }
 
-/// What `inspect` says of the image, but for the file itself.
+/// The output of `inspect` for the image, without the part about the file itself.
 fn inspected(place: &Place, name: &str) -> (serde_json::Value, String) {
     let text = place.shows(&format!("goldsmith image inspect {name} --json")).replace(&format!("/{name} has"), "/IMAGE has");
     let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -59,13 +59,13 @@ fn what_qemu_writes_shows_the_disk() {
     ] {
         place.shows(&format!("qemu-img convert -f raw -O {driver} -o {options} disk image"));
         let holes = shows(&Disk::open(&place.at("image")).unwrap(), &place.at("disk"));
-        // QEMU's driver for VHDX does not tell where there is nothing.
+        // QEMU's driver for VHDX does not report holes.
         assert!(holes > 1000 || options.contains("fixed") || format == "vhdx", "{options}: {holes}");
         assert_eq!(inspected(&place, "image"), (raw.clone(), format.to_owned()), "{options}");
         assert_eq!(place.shows("goldsmith image find image"), found, "{options}");
         assert_eq!(place.shows("goldsmith image cat image /file7").as_bytes(), text(1000 + 7 * 700), "{options}");
         place.shows("goldsmith image export image back.raw");
-        // mke2fs left nothing in the free space.
+        // mke2fs left no data in the free space.
         place.shows("cmp disk back.raw");
         fs::remove_file(place.at("back.raw")).unwrap();
     }
@@ -80,7 +80,7 @@ fn what_goldsmith_writes_is_read_again() {
         place.shows(&format!("goldsmith image export {name} {name}.raw"));
         // A VHD has whole cylinders.
         place.shows(&format!("qemu-img compare -f raw -F raw disk {name}.raw"));
-        // An image of one of these formats is a source as any other.
+        // An image of one of these formats can be exported like any other.
         place.shows(&format!("goldsmith image export {name} {name}.qcow2 --format qcow2"));
         place.shows(&format!("qemu-img compare -f raw -F qcow2 disk {name}.qcow2"));
     }
@@ -150,7 +150,7 @@ fn what_needs_another_file_is_given_to_nobody() {
         assert!(!ended.dir().join("started").exists(), "{name}");
     }
     assert_eq!(place.names(), before);
-    // The stub is what would have been started.
+    // The stub would be started in place of qemu-nbd.
     let ended = goldsmith(["image", "ls", place.at("plain.vmdk").to_str().unwrap()]).stub("qemu-nbd", UNWANTED).end();
     assert!(ended.dir().join("started").exists(), "{}", ended.stderr);
 }
@@ -163,7 +163,7 @@ fn what_qemu_cannot_read_is_told_in_its_words() {
     let change = |name: &str, at: u64, bytes: &[u8]| {
         File::options().write(true).open(place.at(name)).unwrap().write_all_at(bytes, at).unwrap();
     };
-    // Grains of 2 GiB. No sound header of two.
+    // Grains of 2 GiB, and VHDX files with no sound header.
     change("disk.vmdk", 20, &(1_u64 << 22).to_le_bytes());
     change("disk.vhdx", 64 << 10, b"x");
     change("disk.vhdx", 128 << 10, b"x");
@@ -175,7 +175,7 @@ fn what_qemu_cannot_read_is_told_in_its_words() {
         assert!(output.status.code() == Some(3) && stderr.contains(&begin) && stderr.contains(&end), "{stderr}");
         assert!(!stderr.contains("json:"), "{stderr}");
     }
-    // What was cut off is never zeros: QEMU shows those of a VMDK, so we look for its grains ourselves.
+    // Data that was cut off must never be read as zeros. QEMU shows zeros there for a VMDK, so goldsmith looks for its grains itself.
     for (driver, name) in
         [("vmdk", "cut.vmdk"), ("vhdx", "cut.vhdx"), ("vpc", "cut.vhd"), ("vmdk -o subformat=streamOptimized", "stream.vmdk")]
     {
@@ -201,7 +201,7 @@ fn a_log_that_was_not_replayed_is_told_with_what_replays_it() {
     place.shows("qemu-img convert -f raw -O vhdx disk disk.vhdx");
     let mut bytes = fs::read(place.at("disk.vhdx")).unwrap();
     let number = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-    // The header that counts names a log ([MS-VHDX] 2.2.2), and in that is an entry without descriptors (2.3.1.1).
+    // The current header names a log ([MS-VHDX] 2.2.2), and that has an entry without descriptors (2.3.1.1).
     let header = [64 << 10, 128 << 10].into_iter().max_by_key(|at| number(&bytes, at + 8)).unwrap();
     let log = number(&bytes, header + 72) as usize;
     let length = bytes.len() as u64;
@@ -266,7 +266,7 @@ fn without_qemu_nbd_its_package_is_named() {
     ended.is(7, "", "error: qemu-nbd is not installed\n  help: install it: apt-get install qemu-utils\n");
 }
 
-/// Speaks NBD until the first question, then dies with a word.
+/// Speaks NBD until the first request, then prints a message and dies.
 const DIES: &str = r#"exec /usr/bin/python3 -c '
 import socket, struct, sys
 peer = socket.socket(fileno=3).accept()[0]
@@ -322,7 +322,7 @@ fn a_server_that_never_answers_dies_with_us_and_leaves_nothing() {
         wait("it never started", &|| file.exists());
         let child = fs::read_to_string(&file).unwrap().trim().to_owned();
         assert!(lives(&child));
-        // Nothing is in the way of a death that leaves no time for tidying up.
+        // No file is left when the process is killed without time to clean up.
         assert_eq!(fs::read_dir(&temp).unwrap().count(), 0);
         started.signal(signal);
         let ended = started.end();
@@ -332,7 +332,7 @@ fn a_server_that_never_answers_dies_with_us_and_leaves_nothing() {
     }
 }
 
-/// Whether the process runs: it is there, and no zombie.
+/// Whether the process runs: it exists, and it is not a zombie.
 fn lives(pid: &str) -> bool {
     let status = fs::read_to_string(Path::new("/proc").join(pid).join("status"));
     status.is_ok_and(|status| !status.contains("\nState:\tZ"))
@@ -341,7 +341,7 @@ fn lives(pid: &str) -> bool {
 #[test]
 fn the_file_that_was_looked_at_is_the_one_that_is_read() {
     let (place, image) = vmdk();
-    // Before QEMU comes to it, the name leads to a list of other files.
+    // Before QEMU opens the file, its name is changed to lead to a list of other files.
     let other = place.at("list.vmdk");
     let list = format!(
         "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\nRW 8 FLAT \"{}\" 0\n",

@@ -5,7 +5,7 @@ use goldsmith::image::Disk;
 use super::shows;
 use crate::export_cases::Place;
 
-/// What `qemu-io` does to the disk: parts of clusters in every state, next to each other and next to whole ones.
+/// The commands of `qemu-io` on the disk: parts of clusters in every state, next to each other and next to complete clusters.
 const COMMANDS: &[&str] = &[
     "write -P 1 0 512k",
     "write -P 2 1M 2k",
@@ -37,7 +37,7 @@ fn parts_of_clusters_are_read_as_qemu_reads_them() {
             place.shows("qemu-img convert -O raw disk.qcow2 expected");
             assert!(place.shows("qemu-img info --output=json disk.qcow2").contains("\"extended-l2\": true"));
             assert!(shows(&Disk::open(&place.at("disk.qcow2")).unwrap(), &place.at("expected")) > 100);
-            // Compressed clusters among them.
+            // A disk that also has compressed clusters.
             let flat = format!("qemu-img convert -c -O qcow2 -o extended_l2=on{options} disk.qcow2 packed.qcow2");
             place.shows(&flat);
             let written = std::process::Command::new("qemu-io").args(["-c", "write -P 9 600k 3k"]).arg(place.at("packed.qcow2")).output();
@@ -59,7 +59,7 @@ fn an_overlay_of_subclusters_shares_what_it_does_not_write() {
     place.shows("mke2fs -q -t ext4 -d tree disk 32M");
     place.shows("qemu-img convert -f raw -O qcow2 -o extended_l2=on disk base.qcow2");
     place.shows("qemu-img create -q -f qcow2 -o extended_l2=on -F qcow2 -b base.qcow2 over.qcow2");
-    // A file is changed within the overlay, where it is found on the raw disk.
+    // A file is changed in the overlay, at its offset on the raw disk.
     let raw = std::fs::read(place.at("disk")).unwrap();
     let line = b"line 700, 490000\n";
     let at = raw.windows(line.len()).position(|window| window == line).unwrap();
@@ -73,7 +73,7 @@ fn an_overlay_of_subclusters_shares_what_it_does_not_write() {
     place.shows("qemu-img convert -O raw over.qcow2 expected");
     place.shows("goldsmith image export over.qcow2 found --format raw");
     let (expected, found) = (std::fs::read(place.at("expected")).unwrap(), std::fs::read(place.at("found")).unwrap());
-    // What is free in ext4 is not exported.
+    // Free blocks of ext4 are not exported.
     assert!(expected.len() == found.len() && found[at..][..4] == [0x58; 4]);
     place.shows("e2fsck -fn found");
 }

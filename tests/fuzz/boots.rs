@@ -1,7 +1,7 @@
-//! The fuzz targets `grub`, `systemd-boot` and `uki`: what boot loaders read, spoilt in its place on a disk, and the default looked up.
+//! The fuzz targets `grub`, `systemd-boot` and `uki`: the files of boot loaders are damaged on a disk, and the default entry is read.
 //!
-//! A text of the corpus is several files, divided by the record separator: `grub.cfg`, `grubenv`, two entries and a file that `source` finds;
-//! or `loader.conf` and three entries. `uki.xz` is what objcopy 2.40 made of systemd's stub 252, its own sections removed.
+//! A text of the corpus is several files with the record separator between them: `grub.cfg`, `grubenv`, two entries and a file for
+//! `source`; or `loader.conf` and three entries. objcopy 2.40 made `uki.xz` from systemd's stub 252, whose sections were removed.
 
 use std::fs;
 use std::path::Path;
@@ -79,20 +79,20 @@ pub const ENTRY: &[&str] = &[
     "architecture x64\n",
 ];
 
-/// Bytes of each file that is spoilt: what is left of a text are newlines.
+/// The size of each damaged file in bytes. Newlines fill the rest of a text.
 const FILE: usize = 16 << 10;
 
 /// Bytes of a block of the filesystem.
 const BLOCK: usize = 1024;
 
-/// A disk, and where the blocks of its files are.
+/// A disk, with the places of the blocks of its files.
 struct Made {
     disk: Vec<u8>,
     files: Vec<Vec<usize>>,
 }
 
 impl Made {
-    /// A filesystem of `others` and of `files`, which have `size` bytes each; mounted by itself where `fstab` says.
+    /// A filesystem with `others`, and with `files` of `size` bytes each. `fstab` mounts it in itself.
     fn new(fstab: &str, others: &[&str], files: &[&str], size: usize) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-boots-{}", std::process::id()));
         let put = |path: &str, content: &[u8]| {
@@ -130,7 +130,7 @@ impl Made {
         Self { disk, files }
     }
 
-    /// What boots, when the files have these contents.
+    /// The boot entry when the files have these contents.
     fn boots(&self, contents: &[&[u8]], filler: u8) -> String {
         let mut disk = self.disk.clone();
         for (number, place) in self.files.iter().enumerate() {
@@ -172,7 +172,7 @@ pub fn read_grub(bytes: &[u8]) -> String {
     MADE.get_or_init(|| Made::new("", &["boot/k", "boot/i"], &files, FILE)).boots(&parts(bytes), b'\n')
 }
 
-/// Read systemd-boot's files. The filesystem is mounted in itself, because only what is mounted can be an ESP.
+/// Read systemd-boot's files. The filesystem is mounted in itself, because only a mounted filesystem can be an ESP.
 pub fn read_systemd(bytes: &[u8]) -> String {
     static MADE: OnceLock<Made> = OnceLock::new();
     let files = ["loader/loader.conf", "loader/entries/a.conf", "loader/entries/b-10.conf", "loader/entries/c+3-1.conf"];

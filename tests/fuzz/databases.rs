@@ -1,13 +1,13 @@
-//! Databases of installed packages: what is fed to their readers, and what must hold.
+//! Databases of installed packages: the inputs of their readers, and the conditions that must hold.
 
 use std::io::Read;
 
 use goldsmith::packages::installed::{self, DatabaseError, FileLists, Installation, Installed, InstalledFile, RpmDatabase};
 
-/// How a write-ahead log of SQLite begins, in either byte order of its checksums. What an input has from there on is the log.
+/// The first bytes of a write-ahead log of SQLite, in either byte order of its checksums. An input is a log from there on.
 const LOGS: [&[u8]; 2] = [b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"];
 
-/// A seed as it was before xz.
+/// A seed, with xz unpacked.
 pub fn expanded(seed: &[u8]) -> Vec<Vec<u8>> {
     let mut bytes = Vec::new();
     liblzma::read::XzDecoder::new(seed).read_to_end(&mut bytes).unwrap();
@@ -28,13 +28,13 @@ pub fn read_rpm(bytes: &[u8]) -> String {
     };
     let with = installed::rpm(&database, Some(&mut each));
     let without = installed::rpm(&database, None);
-    // Files can be damaged where the package is not.
+    // The list of files can be damaged when the package is not.
     assert!(with.is_err() || without.is_ok(), "{with:?} {without:?}");
     if let (Ok(with), Ok(without)) = (&with, &without) {
         assert!(with.packages.iter().all(|package| without.packages.contains(package)));
         assert!(with.damaged.len() >= without.damaged.len());
     }
-    // A header takes a byte for each file at least.
+    // A header has at least a byte for each file.
     assert!(files as usize <= bytes.len() + log.len(), "{files} files");
     let told = told.map(|count| count.cmp(&files));
     format!("{} {} {} {told:?}", shape(with), super::targets::about(files as usize), super::targets::about(paths / 64))
@@ -59,7 +59,7 @@ pub fn read_dpkg(bytes: &[u8]) -> String {
     format!("{} {} {} {listed:?}", shape(read), super::targets::about(configuration), super::targets::about(files))
 }
 
-/// What of an answer tells readings apart.
+/// The part of an answer that distinguishes readings.
 fn shape(read: Result<Installation, DatabaseError>) -> String {
     match read {
         Ok(read) => {

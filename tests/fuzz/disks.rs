@@ -1,10 +1,10 @@
-//! The fuzz targets `ext4`, `fat`, `lvm`, `qcow2` and `foreign`: small disks, spoilt and read all over.
+//! The fuzz targets `ext4`, `fat`, `lvm`, `qcow2` and `foreign`: small disks that are damaged and then read completely.
 //!
 //! The filesystems in the corpus are `mke2fs -t ext4 -b 1024 -N 32 -d TREE` (and `-t ext2`) of 64 KiB with the features that they are named after,
 //! and `mkfs.vfat -F 12 -s 1 -r 16` of 48 KiB; the group is what `lvm lvcreate` wrote, with smaller extents; the
 //! qcow2 files are `qemu-img convert -o cluster_size=512` of them, and one of 64 KiB with subclusters, whose packed clusters lie in the cluster of
-//! its L1 table: `qemu-img convert` shows the same filesystem in it. The images of other hypervisors are what `qemu-img create` makes, as far
-//! as it is looked at.
+//! its L1 table: `qemu-img convert` shows the same filesystem in it. The images of other hypervisors are the parts that goldsmith reads of
+//! the files of `qemu-img create`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,12 +17,12 @@ use crate::databases::expanded;
 use crate::looked::all_over;
 use crate::targets::own_words;
 
-/// Bytes of the filesystem that is not spoilt.
+/// Bytes of the filesystem that is not damaged.
 const ROOT_BYTES: usize = 64 << 10;
 /// Bytes before the first partition.
 const START: usize = 32 << 10;
 
-/// Bytes of a qcow2 that are read at once, and how often.
+/// Bytes of a qcow2 that are read at once, and the number of reads.
 const PIECE_BYTES: usize = 4 << 10;
 const PIECES: usize = 64;
 
@@ -58,7 +58,7 @@ pub fn read_fat(bytes: &[u8]) -> String {
     all_over(&Disk::in_memory("disk", partitioned(&[(0x83, root()), (0x0c, bytes)])))
 }
 
-/// Read a qcow2: every byte, then what is on the disk.
+/// Read a qcow2: every byte, then the files on the disk.
 pub fn read_qcow2(bytes: &[u8]) -> String {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{}.qcow2", std::process::id()));
     fs::write(&path, bytes).unwrap();
@@ -72,7 +72,7 @@ pub fn read_qcow2(bytes: &[u8]) -> String {
     let mut piece = vec![0; PIECE_BYTES];
     let reads = (0..size).step_by(PIECE_BYTES).take(PIECES).map(|at| {
         let count = (size - at).min(PIECE_BYTES as u64);
-        // Where it is stored can be told of whatever can be read, and goes on for a byte at least.
+        // Bytes that can be read have a known place of at least one byte in the file.
         let read = disk.bytes().read_at(at, &mut piece[..count as usize]);
         let stored = disk.bytes().stored(at, count);
         assert!(read.is_err() || stored.is_ok_and(|(there, _)| (1..=count).contains(&there)));
@@ -88,8 +88,8 @@ const METADATA: usize = 320 << 10;
 /// Bytes of an input that are the beginning of the region table.
 const REGION_BYTES: usize = 512;
 
-/// Look at an image of another hypervisor, as before QEMU is given it. Checksums are made right: a VHD begins with its footer and may end with one,
-/// and of a VHDX come the magic, the beginning of the region table and the metadata table.
+/// Check an image of another hypervisor, as before it is passed to QEMU. Checksums are corrected: a VHD begins with its footer and may end
+/// with one, and the input of a VHDX is the magic, the beginning of the region table and the metadata table.
 pub fn look_at_foreign(bytes: &[u8]) -> String {
     let mut file = bytes.to_vec();
     if let Some(parts) = bytes.strip_prefix(b"vhdxfile") {
@@ -111,7 +111,7 @@ pub fn look_at_foreign(bytes: &[u8]) -> String {
     }
     match ImageFormat::of(&file, Path::new("disk")) {
         Ok(format) => {
-            // Whatever is let through names no parent to QEMU.
+            // A file that is accepted must not name a parent.
             let seen = file.get(512..512 + (10 << 10)).unwrap_or_default().split(|byte| *byte == 0).next().unwrap_or_default();
             assert!(format != ImageFormat::Vmdk || !seen.windows(18).any(|words| words == b"parentFileNameHint"));
             format.name().to_owned()
@@ -135,7 +135,7 @@ pub fn read_lvm(text: &[u8]) -> String {
     all_over(&Disk::in_memory("disk", partitioned(&[(0x8e, &first), (0x8e, &second)])))
 }
 
-/// A physical volume whose checksums are right: label in sector 1, metadata from byte 4096 on, the root from 32 KiB on.
+/// A physical volume with correct checksums: label in sector 1, metadata from byte 4096 on, the root from 32 KiB on.
 fn physical(id: &str, text: &[u8]) -> Vec<u8> {
     const AREA: usize = 4096;
     let text = &text[..text.len().min(START - AREA - 512)];

@@ -1,4 +1,4 @@
-//! A spoilt disk, read all over: files, links, attributes, free space.
+//! Reads a damaged disk completely: files, links, attributes, free space.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -8,11 +8,11 @@ use goldsmith::image::{Disk, FileKind, FreeSpace, ImageError, Root};
 
 use crate::targets::{about, own_words};
 
-/// What is looked at of one disk.
+/// Limits on the parts of one disk that are read.
 const FILES: usize = 300;
 const BYTES: u64 = 64 << 10;
 
-/// What a disk shows, in few words.
+/// The content of a disk, as a short text.
 pub fn all_over(disk: &Disk) -> String {
     let size = disk.info().virtual_size;
     let root = Root::open(disk).map(|root| look(&root, size));

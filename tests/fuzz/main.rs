@@ -1,9 +1,10 @@
-//! Everything that reads a stranger's text, fed with spoilt text for a while: `ci/full` runs it, `cargo test --test fuzz` does.
+//! Runs every reader of untrusted text on damaged text for a while. `ci/full` and `cargo test --test fuzz` run it.
 //!
-//! It needs no other compiler than the tests do: without instrumentation, what counts as new is an answer (an error's own words, or about
-//! how many things were found) that no input gave before; such an input is spoilt further. Each target runs in a process of its
-//! own, which writes every input down before it is tried and says every second that it lives. A panic, a signal, more memory than
-//! [`MEMORY`], a broken law or [`SILENCE`] without a sign of life is a finding: its input is kept below `target/tmp/`, and the run fails.
+//! It needs no other compiler than the tests. Without instrumentation, an input counts as new when its answer (the fixed words of an error,
+//! or the approximate number of things found) did not occur before; such an input is damaged further. Each target runs in a separate
+//! process, which writes every input to a file before it is tried and prints a line every second. A panic, a signal, more memory than
+//! [`MEMORY`], a condition that does not hold, or [`SILENCE`] without a line is a finding: its input is kept below `target/tmp/`, and the
+//! run fails.
 //!
 //! ```text
 //! FUZZ_SECONDS=20    for each target
@@ -33,13 +34,13 @@ use std::time::{Duration, Instant, SystemTime};
 use mutate::{Dice, mutated};
 use targets::{TARGETS, Target};
 
-/// Bytes of memory a target may have.
+/// The most memory of a target, in bytes.
 const MEMORY: u64 = 1 << 30;
-/// How long one input may take, on a busy machine and without optimisation.
+/// The longest time of one input, on a busy machine and without optimisation.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Bytes an input may grow to.
+/// The largest size of an input, in bytes.
 const LONGEST: usize = 64 << 10;
-/// Inputs that are kept for the answers they gave.
+/// The most inputs that are kept for their answers.
 const POOL: usize = 4_000;
 
 fn main() -> ExitCode {
@@ -68,13 +69,13 @@ fn target(name: &str) -> &'static Target {
     TARGETS.iter().find(|target| target.name == name).unwrap_or_else(|| panic!("there is no target `{name}`"))
 }
 
-/// Standard output, at once.
+/// Write to standard output and flush it.
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).unwrap();
 }
 
-/// Run a target in a process of its own; whether nothing was found.
+/// Run a target in a separate process. Returns whether nothing was found.
 fn parent(target: &Target, seed: u64, seconds: u64) -> bool {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let current = dir.join(format!("fuzz-{}-{}", target.name, std::process::id()));
@@ -122,7 +123,7 @@ fn child(target: &Target, seed: u64, time: Duration, current: &Path) {
     let mut pool = seeds(target);
     let (first, start, mut said) = (pool.len(), Instant::now(), Instant::now());
     let mut count = 0_u64;
-    // Every seed as it is, once.
+    // Try every seed unchanged once.
     let mut fresh = pool.clone();
     loop {
         let input = fresh.pop().unwrap_or_else(|| mutated(&mut dice, &pool, target.words, LONGEST));

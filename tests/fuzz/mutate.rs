@@ -1,6 +1,6 @@
-//! Spoiling text: the formats are lines, words and numbers, so that is what is exchanged, besides bytes.
+//! Damages text. The formats consist of lines, words and numbers, so these are exchanged, and bytes too.
 
-/// Numbers that depend on a seed only (Numerical Recipes, section 7.1, the 64-bit generator of Knuth).
+/// Numbers that depend only on a seed (Numerical Recipes, section 7.1, the 64-bit generator of Knuth).
 pub struct Dice(u64);
 
 impl Dice {
@@ -19,7 +19,7 @@ impl Dice {
     }
 }
 
-/// Words that trouble any reader.
+/// Words that are difficult for any reader.
 const ODD: &[&str] = &[
     "",
     "0",
@@ -51,7 +51,7 @@ const ODD: &[&str] = &[
     "-",
 ];
 
-/// One of `pool`, spoilt in one to eight ways. `words` are the format's own.
+/// One of `pool`, damaged in one to eight ways. `words` are words of the format.
 pub fn mutated(dice: &mut Dice, pool: &[Vec<u8>], words: &[&str], longest: usize) -> Vec<u8> {
     let mut bytes = pool[dice.roll(pool.len())].clone();
     for _ in 0..1 + dice.roll(8) {
@@ -71,21 +71,21 @@ pub fn mutated(dice: &mut Dice, pool: &[Vec<u8>], words: &[&str], longest: usize
             8 | 9 => exchange_lines(dice, &mut bytes),
             10 => overwrite(&mut bytes, at, &number(dice)),
             11 => {
-                // Of the bytes of a binary format, none moves.
+                // In a binary format the other bytes must stay at their places.
                 let from = dice.roll(bytes.len() + 1);
                 let piece = bytes[from..(from + 1 + spread(dice)).min(bytes.len())].to_vec();
                 overwrite(&mut bytes, at, &piece);
             }
             12 => overwrite(&mut bytes, at, &vec![0; until - at.min(until)]),
             13 => {
-                // The end of another.
+                // The end of another text.
                 let other = &pool[dice.roll(pool.len())];
                 let from = dice.roll(other.len() + 1);
                 bytes.truncate(at);
                 bytes.extend_from_slice(&other[from..]);
             }
             _ => {
-                // A piece of another.
+                // A piece of another text.
                 let other = &pool[dice.roll(pool.len())];
                 let from = dice.roll(other.len() + 1);
                 let to = (from + 1 + spread(dice)).min(other.len());
@@ -97,7 +97,7 @@ pub fn mutated(dice: &mut Dice, pool: &[Vec<u8>], words: &[&str], longest: usize
     bytes
 }
 
-/// Often a few, seldom many.
+/// A number that is often small and seldom large.
 fn spread(dice: &mut Dice) -> usize {
     let bits = dice.roll(10);
     dice.roll(1 << bits)
@@ -126,7 +126,7 @@ fn number(dice: &mut Dice) -> Vec<u8> {
     }
 }
 
-/// Another word or number for the one at `at`.
+/// Replace the word or number at `at` by another.
 fn replace_word(dice: &mut Dice, bytes: &mut Vec<u8>, at: usize, words: &[&str]) {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
     let end = at + bytes[at..].iter().take_while(|byte| is_word(byte)).count();

@@ -1,4 +1,4 @@
-//! What is fed, and what must hold whatever it is fed with.
+//! The fuzz targets, and the conditions that must hold for every input.
 
 use std::cmp::Ordering;
 use std::fmt::Debug;
@@ -15,16 +15,16 @@ use goldsmith::packages::{
 
 use crate::xfs;
 
-/// Something that reads text.
+/// A reader of text.
 pub struct Target {
     pub name: &'static str,
     /// Files and directories below `tests/`.
     pub seeds: &'static [&'static str],
-    /// What makes inputs of a seed.
+    /// Makes inputs from a seed.
     pub prepare: Option<fn(&[u8]) -> Vec<Vec<u8>>>,
-    /// The format's own words.
+    /// Words of the format.
     pub words: &'static [&'static str],
-    /// Read it, check the laws, and say in words what came out.
+    /// Read it, check the conditions, and return the result as text.
     pub run: fn(&[u8]) -> String,
 }
 
@@ -191,7 +191,7 @@ const BINARY: &[&str] = &[
     "\u{7f}\u{7f}\u{7f}\u{7f}",
 ];
 
-/// Words of a descriptor.
+/// Words of a VMDK descriptor.
 const VMDK: &[&str] = &[
     "\n",
     "\0",
@@ -228,7 +228,7 @@ const ARMOR: &[&str] = &[
     "\u{4}",
 ];
 
-/// Sectors with an offset in them, and values that trouble a structure.
+/// Sectors with an offset in them, and difficult values for a structure.
 const XFS: &[&str] =
     &[" 0:", "0:", "00", "ff", "ffff", "ffffffff", "7fffffff", "80000000", "00000001", "01", "\n8 ", "\n0 ", ":494e", "3:0", "feedbabe"];
 
@@ -255,7 +255,7 @@ pub const TARGETS: &[Target] = &[
         prepare: None,
         words: XML,
         run: |bytes| {
-            // What is read as it is written leads nowhere else either.
+            // Paths that are read as they are written do not lead out of the repository either.
             for data in Repomd::read_as_written("index", bytes).map(|repomd| repomd.data).unwrap_or_default() {
                 let within = |path: &String| !path.starts_with('/') && !path.split('/').any(|part| part == "..");
                 assert!(rpm::local_path(&data.href).as_ref().ok().is_none_or(within));
@@ -326,10 +326,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "versions", seeds: &["fuzz/corpus/versions"], prepare: None, words: VERSION, run: compare_versions },
 ];
 
-/// Bytes an index may expand to.
+/// The most bytes that an index may expand to.
 const LIMIT: u64 = 4 << 20;
 
-/// A message without numbers and without what it quotes of the input, which may hold any mark itself and be cut off.
+/// A message without numbers and without its quotes of the input. A quote may itself contain any mark, and it may be cut off.
 pub fn own_words(message: &str) -> String {
     let quotes = |c| matches!(c, '`' | '<' | '>');
     let words = match (message.find(quotes), message.rfind(quotes)) {
@@ -340,7 +340,7 @@ pub fn own_words(message: &str) -> String {
     words.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-/// About how many: 0, 1, 2 or 3, 4 to 7, and so on.
+/// The approximate number: 0, 1, 2 or 3, 4 to 7, and so on.
 pub fn about(count: usize) -> u32 {
     usize::BITS - count.leading_zeros()
 }
@@ -356,7 +356,7 @@ fn answer<T: Debug>(result: Result<T, IndexError>) -> String {
     }
 }
 
-/// What of a universe tells readings apart: packages, and the most relations of each kind that one has.
+/// The part of a universe that distinguishes readings: the number of packages, and the most relations of each kind that one has.
 fn shape(universe: &Universe) -> [u32; 6] {
     let most = |of: fn(&Package) -> usize| about(universe.packages.iter().map(of).max().unwrap_or(0));
     let shown = universe.packages.iter().enumerate().map(|(index, package)| {
@@ -429,8 +429,7 @@ fn packed(text: &[u8]) -> Vec<Vec<u8>> {
     vec![gzip.finish().unwrap(), xz.finish().unwrap(), bzip2.finish().unwrap(), zstd::stream::encode_all(text, 1).unwrap()]
 }
 
-/// A kickstart that includes others: itself, nothing, and one that is good.
-/// The data of an armored file, without a look at its checksum.
+/// A kickstart that includes other files: itself, a missing one, and a good one. The data of an armored file. Its checksum is not checked.
 fn unarmored(text: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(text);
     let digits = text.lines().filter(|line| !line.is_empty() && !line.contains([':', '-']) && !line.starts_with('='));
@@ -469,7 +468,7 @@ fn signed_packages(_: &[u8]) -> Vec<Vec<u8>> {
 fn read_openpgp(bytes: &[u8]) -> String {
     let keys = openpgp::keys(bytes).map(|keys| {
         assert!(keys.iter().all(|key| !key.bytes.is_empty()));
-        // What is kept of a file are the same keys.
+        // The stored bytes of a file give the same keys.
         let kept: Vec<u8> = keys.iter().flat_map(|key| key.bytes.clone()).collect();
         assert_eq!(openpgp::keys(&kept).as_ref(), Ok(&keys));
         about(keys.len())
@@ -499,7 +498,8 @@ fn read_kickstart(bytes: &[u8]) -> String {
     said.concat()
 }
 
-/// Three versions, one a line: an order is reflexive, antisymmetric and transitive, and a relation holds or does not from both sides.
+/// Three versions, one a line. The order must be reflexive, antisymmetric and transitive, and the result of a relation must not depend on
+/// the side.
 fn compare_versions(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.lines();
@@ -525,8 +525,8 @@ fn compare_versions(bytes: &[u8]) -> String {
 }
 
 /// A package a line: a letter for its name, a digit for its version, then words of `n`, `p`, `c` or `o` (needs, provides, conflicts,
-/// obsoletes), a letter and maybe a digit. The first letter of all is asked for, and every name that a `!` precedes. An answer has all that
-/// its packages need; a refusal has words, and not too many.
+/// obsoletes), a letter and maybe a digit. The first letter is requested, and so is every name after a `!`. An answer must have all the
+/// needs of its packages. A refusal must have a text, and not a long one.
 fn resolve_closure(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut universe = Universe::new(Scheme::Rpm);

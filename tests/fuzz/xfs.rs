@@ -1,4 +1,4 @@
-//! The fuzz target `xfs`: a small filesystem as text, spoilt, made whole again where only checksums are wrong, and read all over.
+//! The fuzz target `xfs`: a small filesystem as text. It is damaged, wrong checksums are corrected, and it is read completely.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use crate::looked::all_over;
 
 /// Bytes of the disk.
 const SIZE: usize = 16 << 20;
-/// Sizes of the seeds' blocks and inodes: only those are given right checksums.
+/// Sizes of the seeds' blocks and inodes. Checksums are corrected only for these sizes.
 const BLOCK: usize = 4096;
 const INODE: usize = 512;
 
-/// Read the filesystem that `text` says; xfs.py says how.
+/// Read the filesystem in `text`; xfs.py explains its form.
 pub fn read(text: &[u8]) -> String {
     let mut disk = vec![0; SIZE];
     let mut touched = BTreeSet::new();
@@ -23,7 +23,7 @@ pub fn read(text: &[u8]) -> String {
     all_over(&Disk::in_memory("disk", disk))
 }
 
-/// Put the sector that `line` says into `disk`; what is no sector says nothing.
+/// Put the sector in `line` into `disk`. Any other line is ignored.
 fn put(disk: &mut [u8], touched: &mut BTreeSet<usize>, line: &str) {
     let mut words = line.split(' ');
     let Some(sector) = words.next().and_then(|word| usize::from_str_radix(word, 16).ok()).filter(|sector| *sector < SIZE / 512) else {
@@ -39,7 +39,7 @@ fn put(disk: &mut [u8], touched: &mut BTreeSet<usize>, line: &str) {
     }
 }
 
-/// Make checksums right: those of sectors of the beginning, of inodes, and of blocks, each where its magic says that it has one.
+/// Correct the checksums of the first sectors, of inodes, and of blocks, wherever a magic shows that there is one.
 fn mend(disk: &mut [u8], touched: &BTreeSet<usize>) {
     for sector in touched {
         let place = sector * 512;

@@ -1,4 +1,4 @@
-//! Whatever a recipe says, it arrives as it is or is refused; it is never executed.
+//! Any text of a recipe is either installed unchanged or refused. It is never executed.
 
 use std::fs;
 use std::io::Write as _;
@@ -143,7 +143,7 @@ fn pythons_shlex_reads_back_what_is_quoted() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// shell-words differs from shlex in nothing that `quote` writes, and it shrinks.
+    /// For the output of `quote`, shell-words splits as shlex does. proptest can shrink its cases.
     #[test]
     fn quoted_text_splits_back(values in proptest::collection::vec("[^\\x00-\\x1f]{0,12}", 0..4)) {
         let line = values.iter().map(|value| quote(value)).collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! Kickstarts of the user's own: taken as they are, with goldsmith's sections after them.
+//! Kickstarts that the user supplies: they are used unchanged, with goldsmith's sections after them.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::recipes::lab;
 use super::scripts::{Scratch, script};
 use crate::support::goldsmith;
 
-/// What somebody might bring, with the habits that people have.
+/// A typical kickstart of a user.
 pub const THEIRS: &str = "\
 # web servers, second floor
 cmdline
@@ -41,7 +41,7 @@ systemctl enable docker
 %end
 ";
 
-/// The lab's repository with a kickstart of one's own.
+/// The recipe of the lab's repository with the user's kickstart.
 pub fn recipe(own: &[u8], repositories: bool) -> Recipe {
     let mut recipe = lab();
     if !repositories {
@@ -102,7 +102,7 @@ fn what_the_installer_would_refuse_is_not_merged() {
     );
 }
 
-/// Of several such commands the last one counts, so goldsmith's own is added behind whatever the kickstart says.
+/// The last of several such commands counts, so goldsmith adds its own at the end of any kickstart.
 #[test]
 fn an_installation_ends_with_poweroff_whatever_the_kickstart_says() {
     for (text, added) in [
@@ -127,7 +127,7 @@ fn an_installation_ends_with_poweroff_whatever_the_kickstart_says() {
     }
 }
 
-/// What the build machine does not have: the text, the place and the beginning of what is said; an error refuses it.
+/// Devices that the build machine does not have: the text, its place and the beginning of the message. An error refuses the kickstart.
 #[test]
 fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
     const LAYOUT: &str = "the image is sealed and verified from outside";
@@ -229,7 +229,7 @@ fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
     }
 }
 
-/// A boot loader has its place by the firmware of the recipe: what would have none is refused, with the place in the kickstart.
+/// The firmware of the recipe decides which partition a boot loader needs. A kickstart without one is refused, with the place in it.
 #[test]
 fn the_kickstart_is_held_against_the_firmware() {
     const ROOT: &str = "part / --fstype=ext4 --size=4096\n";
@@ -262,7 +262,7 @@ fn the_kickstart_is_held_against_the_firmware() {
     }
 }
 
-/// `autopart` makes a /home where there is room for it, which is not mounted while the image is sealed.
+/// `autopart` makes a /home when there is space for it, and that is not mounted while the image is sealed.
 #[test]
 fn autopart_makes_no_home_of_its_own() {
     for (options, gib, refused) in [
@@ -283,7 +283,7 @@ fn autopart_makes_no_home_of_its_own() {
     }
 }
 
-/// A file that lies beside the kickstart is not in the installer: it is merged when the recipe says so, and told otherwise.
+/// A file beside the kickstart does not exist in the installer. It is merged when the recipe says so, and reported otherwise.
 #[test]
 fn files_beside_the_kickstart_are_merged_when_the_recipe_says_so() {
     let recipe = |more: &str| {
@@ -408,7 +408,7 @@ fn goldsmiths_sections_follow_the_users_text() {
 #[test]
 fn every_byte_of_the_users_stays_where_it_is() {
     let whole = THEIRS.as_bytes();
-    // But for the script, whose commands a CR would change.
+    // The script is not changed, because a CR would change its commands.
     let (before, script) = THEIRS.split_once("%post\n").unwrap();
     let crlf = format!("{}%post\n{script}", before.replace('\n', "\r\n"));
     let cases: [(&[u8], &[u8]); 5] = [
@@ -477,6 +477,6 @@ fn a_script_of_windows_is_refused() {
     let error = try_merge(dos.as_bytes(), false).unwrap_err();
     let told = error.evidence();
     assert!(told.len() == 1 && told[0].contains("this line of a shell script ends in CR LF"), "{told:?}");
-    // Outside of scripts the installer takes it.
+    // Outside of scripts the installer accepts a CR.
     assert!(try_merge(THEIRS.replace("poweroff\n", "poweroff\r\n").as_bytes(), false).is_ok());
 }

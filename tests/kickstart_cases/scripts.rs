@@ -1,4 +1,4 @@
-//! The shell of the kickstarts, run for real in a directory that plays the machine.
+//! The scripts of the kickstarts, run for real in a directory in place of the machine.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use goldsmith::kickstart::SECTION_MARKS;
 use super::recipes::{lab, variants};
 use super::render;
 
-/// What a test does to the machine.
+/// The preparation of the machine by a test.
 type Prepare = fn(&Scratch);
 
 /// A section's header and script.
@@ -48,7 +48,7 @@ fn every_script_is_shell() {
     }
 }
 
-/// A directory that plays the machine: `root/` the installed system, `bin/` commands that only write down how they were called.
+/// A directory in place of the machine: `root/` is the installed system, `bin/` has commands that only record their calls.
 pub struct Scratch(tempfile::TempDir);
 
 impl Scratch {
@@ -92,7 +92,7 @@ impl Scratch {
         self.run_by(&["dash"], script)
     }
 
-    /// Run a section with the machine's paths replaced by ours.
+    /// Run a section with the machine's paths replaced by those of the directory.
     fn run_by(&self, shell: &[&str], script: &str) -> Output {
         let here = |name: &str| self.path(name).display().to_string();
         let script = script
@@ -123,7 +123,7 @@ impl Scratch {
     }
 }
 
-/// What matters of the file that centos-release 7 ships: no `enabled` in the sections that are on.
+/// The relevant parts of the file in centos-release 7: the enabled sections have no `enabled` line.
 const CENTOS_BASE: &str = "[base]
 name=CentOS-$releasever - Base
 mirrorlist=http://mirrorlist.centos.org/?release=$releasever&arch=$basearch&repo=os&infra=$infra
@@ -141,7 +141,7 @@ enabled=0
 #[test]
 fn the_lab_is_configured_in_a_scratch_root() {
     the_lab_is_configured_by(&["dash"]);
-    // What /bin/sh is on EL7.
+    // /bin/sh of EL7 is bash in this mode.
     the_lab_is_configured_by(&["bash", "--posix"]);
 }
 

@@ -7,7 +7,7 @@ use goldsmith::kickstart::{Severity, lint};
 
 use super::{read, said};
 
-/// Where ksvalidator 3.78 refuses what the parser of 7.5 takes, and why.
+/// Files that ksvalidator 3.78 refuses and the parser of 7.5 accepts, with the reasons.
 const DIVERGENT: [(&str, &str); 7] = [
     ("41-packages-nobase-deprecated.ks", "ksvalidator makes deprecation warnings errors"),
     ("51-upgrade-removed.ks", "ksvalidator makes deprecation warnings errors"),
@@ -37,7 +37,7 @@ fn cases() -> Vec<Case> {
     .collect()
 }
 
-/// What pykickstart takes and Anaconda 21.48.22.134 refuses, and why.
+/// Files that pykickstart accepts and Anaconda 21.48.22.134 refuses, with the reasons.
 const REFUSED_BY_ANACONDA: [(&str, &str); 2] = [
     ("27-semantically-wrong-but-valid.ks", "ClearPart.parse and PartitionData.execute: KickstartValueError"),
     ("51-upgrade-removed.ks", "Upgrade.parse: sys.exit(1)"),

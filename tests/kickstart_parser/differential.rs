@@ -14,7 +14,7 @@ struct Row {
     reason: &'static str,
     /// Which of them refuses it.
     refused_by: Refuser,
-    /// Whether this row explains `message` (ksvalidator's, or ours) about `text`.
+    /// Whether this row explains `message` (of ksvalidator or goldsmith) about `text`.
     explains: fn(message: &str, text: &str) -> bool,
 }
 
@@ -24,7 +24,7 @@ enum Refuser {
     Us,
 }
 
-/// Commands (and sections) whose class in 7.5 never looks at the words optparse leaves over.
+/// Commands (and sections) whose class in 7.5 never reads the words that optparse leaves over.
 const IGNORE_WORDS: [&str; 30] = [
     "autostep",
     "bootloader",
@@ -70,7 +70,7 @@ fn unknown(message: &str) -> Option<Vec<&str>> {
     message.strip_prefix("unrecognized arguments:").map(|words| words.split_whitespace().collect())
 }
 
-/// Whether a word of `text` is `--`, perhaps with a comment behind it.
+/// Whether a word of `text` is `--`, possibly with a comment behind it.
 fn has_end_of_options(text: &str) -> bool {
     text.split_whitespace().any(|word| word.split('#').next() == Some("--"))
 }
@@ -228,7 +228,7 @@ impl Oracle {
     }
 }
 
-/// The oracle does not look into included files; here they are empty.
+/// The oracle does not read included files, so they are empty here.
 fn empty(_: &str, _: &str) -> Option<String> {
     Some(String::new())
 }
@@ -237,7 +237,7 @@ fn errors(document: &Document) -> Vec<String> {
     document.diagnostics().iter().filter(|found| found.severity == Severity::Error).map(|found| found.message.clone()).collect()
 }
 
-/// What the oracle says about one thing, on one line.
+/// The messages of the oracle, each on one line.
 fn joined(messages: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for message in messages.iter().filter(|message| !message.starts_with("The following problem occurred on")) {
@@ -246,7 +246,7 @@ fn joined(messages: &[String]) -> Vec<String> {
     if found.is_empty() { messages.to_vec() } else { found }
 }
 
-/// Each option of each command stands in a file of that command, written out.
+/// Each option of each command is in a file with that command, with its full name.
 fn every_option_is_tried(grammar: &Grammar, texts: &[String]) {
     for (command, options) in grammar.commands.iter().chain(&grammar.sections) {
         for option in options {
@@ -299,6 +299,6 @@ fn thousands_of_kickstarts_get_the_verdict_of_ksvalidator_or_one_with_a_reason()
     unexplained.sort();
     assert!(unexplained.is_empty(), "{} unexplained\n{}", unexplained.len(), unexplained.join("\n"));
     assert!(silent.is_empty(), "rows that never fire: {silent:?}");
-    // Both verdicts have to be frequent, or nothing was compared.
+    // Both verdicts must be frequent, because the comparison would prove nothing otherwise.
     assert!(taken > 500 && refused > 500, "{taken} taken, {refused} refused");
 }

@@ -1,11 +1,11 @@
 //! Kickstarts on which goldsmith and the installer of 7.5 once disagreed, each judged by pykickstart r1.99.66.18-1 on Python 2.7.18, or by
-//! Anaconda 21.48.22.134 where that is said; and what is advised for words of other versions.
+//! Anaconda 21.48.22.134 where a comment says so; and the advice for words of other versions.
 
 use goldsmith::kickstart::{Severity, lint};
 
 use super::read;
 
-/// A line number: the first error is there. Nothing: the file is accepted.
+/// The line of the first error. `None`: the file is accepted.
 type Verdict = Option<usize>;
 
 #[rustfmt::skip]
@@ -40,7 +40,7 @@ const CASES: &[(&str, Verdict)] = &[
     ("vnc --password=\n", None),
     ("vnc --password=123456789\n", Some(1)),
     ("vnc --password=\u{e9}\u{e9}\u{e9}\n", None),
-    // A warning that dies.
+    // The code of this warning fails.
     ("sshkey --username=root \"ssh-rsa A\"\nsshkey --username=root \"ssh-rsa B\"\n", Some(2)),
     ("sshkey --username=root A\nsshkey --username=admin A\n", None),
     ("sshpw --username=x a\nsshpw --username=x a\n", Some(2)),
@@ -65,12 +65,12 @@ const CASES: &[(&str, Verdict)] = &[
     ("lang\u{b} en_US\n", Some(1)),
     ("realm join x \u{c}\n", None),
     ("timezone UTC --ntpservers=\u{c} --nontp\n", Some(1)),
-    // The line of the error of a section that does not end is where that is noticed.
+    // A section without an end has its error on the line where the installer notices it.
     ("%packages\n@core\n", Some(2)),
     ("%packages\n@a --nodefaults --optional\n@core\n", Some(2)),
     ("%post\ntrue\n\n%packages\n%end\n", Some(4)),
     ("%addon ''\n%end\n", Some(1)),
-    // Anaconda's own refusals.
+    // Refusals by Anaconda.
     ("upgrade\n", Some(1)),
     ("clearpart --disklabel=nosuch\n", Some(1)),
     ("part / --fstype=nosuch --size=1\n", Some(1)),
@@ -101,7 +101,7 @@ fn what_7_5_forgets_to_ask_is_refused_with_the_reason() {
     assert_eq!(read("user --groups=wheel\n").diagnostics()[0].help, None);
 }
 
-/// A line, and the one error it has: what is advised, exactly.
+/// A line, and the exact advice of its only error.
 #[test]
 fn words_of_other_versions_get_advice_that_leads_somewhere() {
     for (text, advice) in [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// What `oracle.py` says of the dialect.
+/// The facts about the dialect from `oracle.py`.
 #[derive(Deserialize)]
 pub struct Grammar {
     pub commands: BTreeMap<String, Vec<Choice>>,
@@ -21,7 +21,7 @@ pub struct Choice {
 }
 
 impl Grammar {
-    /// With what 7.5 has and today's tables lack, so that it is generated too.
+    /// Add the commands and options of 7.5 that today's tables lack, so that they are generated too.
     pub fn with_7_5(mut self) -> Grammar {
         let text = |name: &str, required| Choice { names: vec![name.into()], kind: "str".into(), choices: vec![], required };
         let flag = |name: &str| Choice { kind: "flag".into(), ..text(name, false) };
@@ -44,7 +44,7 @@ impl Grammar {
     }
 }
 
-/// SplitMix64: the same numbers everywhere.
+/// SplitMix64, which gives the same numbers on every host.
 pub struct Random(u64);
 
 impl Random {
@@ -121,7 +121,7 @@ fn value(random: &mut Random, option: &Choice) -> String {
     }
 }
 
-/// An option as it may be written.
+/// An option, in one of its spellings.
 fn option(random: &mut Random, option: &Choice) -> String {
     let mut name = option.names[random.below(option.names.len())].clone();
     if random.chance(8) {
@@ -134,7 +134,7 @@ fn option(random: &mut Random, option: &Choice) -> String {
     if random.chance(3) { name } else { format!("{name}{separator}{}", value(random, option)) }
 }
 
-/// How a line of `name` is probably right: what it needs besides its required options.
+/// The words that a line of `name` probably needs besides its required options.
 fn needed(random: &mut Random, name: &str) -> &'static str {
     let choices: &[&str] = match name {
         "part" | "partition" => &["/ --size=1", "swap --recommended", "/home --onpart=sda1 --noformat", "/ --size=5 --grow"],
@@ -328,7 +328,7 @@ const WHOLE: [&str; 48] = [
     "rootpw --lock a b\n",
 ];
 
-/// Lines that together say more than each alone.
+/// Lines that have an effect on each other.
 const PAIRS: [&str; 26] = [
     "autopart",
     "part / --size=1",

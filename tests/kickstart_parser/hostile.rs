@@ -1,4 +1,4 @@
-//! Files made to break a parser: they get an error, in time and memory that grow with the file.
+//! Files made to break a parser. They get an error, and the time and memory are in proportion to the file.
 
 use std::cell::Cell;
 use std::fs;
@@ -73,7 +73,7 @@ fn includes_end_in_cycles_in_depth_and_in_number() {
     }
 }
 
-/// The texts of the cases, to be spoilt.
+/// The texts of the cases, to be damaged.
 fn seeds() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kickstart_files");
     let mut files: Vec<_> = ["valid", "invalid"].iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap()).collect();
@@ -81,7 +81,7 @@ fn seeds() -> Vec<String> {
     files.into_iter().map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
 }
 
-/// Pieces a mutation puts in.
+/// Pieces that a mutation inserts.
 const PIECES: [&str; 16] =
     ["\n", "\"", "'", "\\", "#", " ", "--", "=", "%end\n", "%include x\n", "%packages\n", "@", "-", "\u{85}", "\0", "part / --size=1\n"];
 

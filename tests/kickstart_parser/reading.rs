@@ -1,4 +1,4 @@
-//! What a caller gets out of a document, and what the findings say.
+//! The data that a caller reads from a document, and the texts of findings.
 
 use goldsmith::kickstart::{Included, PackageKind, SectionKind, Severity, Value, parse};
 
@@ -151,7 +151,7 @@ fn a_section_may_go_on_in_an_included_file_and_end_there() {
     assert_eq!(document.commands().map(|command| command.canonical()).collect::<Vec<_>>(), ["lang", "keyboard"]);
 }
 
-/// A text, the place of its one finding (line, column, length), what it says, and how bad it is.
+/// A text, the place of its only finding (line, column, length), the message and the severity.
 #[test]
 fn findings_say_what_is_wrong_and_what_is_meant() {
     use Severity::{Error, Warning};

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::read;
 
-/// A kickstart and what the parser of 7.5 says of it.
+/// A kickstart and the verdict of the parser of 7.5.
 #[derive(Deserialize)]
 struct Case {
     text: String,
@@ -21,7 +21,7 @@ struct Case {
     line: Option<serde_json::Value>,
 }
 
-/// A construct that goldsmith judges otherwise, on purpose.
+/// A construct that goldsmith intentionally judges in another way.
 struct Row {
     construct: &'static str,
     reason: &'static str,
@@ -33,7 +33,7 @@ fn first(document: &Document) -> Option<&Diagnostic> {
     document.diagnostics().iter().find(|found| found.severity == Severity::Error)
 }
 
-/// Whether the first error says `part`.
+/// Whether the first error contains `part`.
 fn says(document: &Document, part: &str) -> bool {
     first(document).is_some_and(|found| found.message.contains(part))
 }

@@ -15,7 +15,7 @@ const KIB: u64 = 1 << 10;
 
 /// Directories of every form: `many` names in one of them, and names of every kind.
 pub fn fill_directories(top: &Path, many: usize) {
-    // Names in the inode, in one block, in a leaf, and in a tree of leaves; with holes where names were removed.
+    // Names in the inode, in one block, in a leaf, and in a tree of leaves, with gaps of removed names.
     for (directory, count) in [("names-none", 0), ("names-few", 3), ("names-block", 40), ("names-leaf", 400), ("names-many", many)] {
         fs::create_dir(top.join(directory)).unwrap();
         for number in 0..count {
@@ -53,12 +53,12 @@ pub fn fill_files(top: &Path, pieces: u64, end: u64) {
     endless.write_all_at(b"begin", 0).unwrap();
     endless.write_all_at(b"far", end - 100_000).unwrap();
     endless.set_len(end).unwrap();
-    // Every second block of 4 KiB: each is an extent.
+    // Every second block of 4 KiB is written, so that each is an extent.
     let fragments = File::create(top.join("file-fragments")).unwrap();
     for piece in 0..pieces {
         fragments.write_all_at(&noise[piece as usize * 16..][..4096], piece * 2 * 4 * KIB).unwrap();
     }
-    // Space that is reserved and holds old bytes, or was written in part.
+    // Space that is reserved and has old bytes, or was partly written.
     let reserved = File::create(top.join("file-reserved")).unwrap();
     reserve(&reserved, FallocateFlags::empty(), 8 << 20);
     reserved.write_all_at(&noise[..100_000], 3 << 20).unwrap();
@@ -88,7 +88,7 @@ fn reserve(file: &File, flags: FallocateFlags, len: u64) {
     }
 }
 
-/// Everything that is neither file nor directory nor link, and modes and owners.
+/// Special files, and files with different modes and owners.
 pub fn fill_kinds(top: &Path) {
     let mode = |bits: u32| Mode::from_raw_mode(bits);
     let nodes = [

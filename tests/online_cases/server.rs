@@ -1,4 +1,4 @@
-//! A server of this host that gives the files below a directory, or lies.
+//! A server on this host that serves the files below a directory, or wrong data.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What a server says of a path instead of what is there; nothing: it has no such file.
+/// The content that a server sends for a path in place of the file; `None`: it answers that the file does not exist.
 type Lies = BTreeMap<String, Option<Vec<u8>>>;
 
 /// A server.
@@ -20,7 +20,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Give what is below `dir`.
+    /// Serve the files below `dir`.
     pub fn of(dir: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self { url: format!("http://{}/", listener.local_addr().unwrap()), asked: Arc::default(), lies: Arc::default() };
@@ -34,12 +34,12 @@ impl Server {
         server
     }
 
-    /// From now on, give `content` in the place of the file at `path`.
+    /// From now on, serve `content` in place of the file at `path`.
     pub fn lie(&self, path: &str, content: Option<&[u8]>) {
         self.lies.lock().unwrap().insert(path.to_owned(), content.map(<[u8]>::to_vec));
     }
 
-    /// The paths it was asked for since the last time.
+    /// The paths that were requested since the last call.
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
@@ -49,7 +49,7 @@ impl Server {
 fn answer(mut stream: &TcpStream, dir: &Path, asked: &Mutex<Vec<String>>, lies: &Mutex<Lies>) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
     let Some(path) = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())) else { return };
-    // The head is read whole, or closing would be a reset.
+    // The head is read completely, because otherwise closing the socket would reset the connection.
     lines.for_each(drop);
     asked.lock().unwrap().push(path.clone());
     let lie = lies.lock().unwrap().get(&path).cloned();
@@ -58,7 +58,7 @@ fn answer(mut stream: &TcpStream, dir: &Path, asked: &Mutex<Vec<String>>, lies: 
         Some(body) => ("200 OK", &body[..]),
         None => ("404 Not Found", &b""[..]),
     };
-    // The client may have heard enough.
+    // The client may have closed the connection.
     let _ = write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     let _ = stream.write_all(body);
 }

@@ -1,4 +1,4 @@
-//! Repositories whose packages must be signed: packages and keys off servers, and the same as an archive.
+//! Repositories whose packages must be signed: packages and keys from servers, and the same as an archive.
 //!
 //! `tests/packages/signatures.py` signs the packages of the flagship with rpmsign, and createrepo_c makes their index.
 
@@ -25,7 +25,7 @@ struct Signed {
     dir: tempfile::TempDir,
 }
 
-/// Those that rpmsign signed, made once for all tests, none of which writes to them.
+/// The packages that rpmsign signed. They are made once for all tests, and no test writes to them.
 fn signed() -> &'static Signed {
     static SIGNED: OnceLock<Signed> = OnceLock::new();
     SIGNED.get_or_init(|| Signed::new(&[]))
@@ -63,7 +63,7 @@ impl Signed {
         fs::read_to_string(self.dir.path().join(format!("keys/{name}.fingerprint"))).unwrap().trim().to_owned()
     }
 
-    /// `--set` values: the medium, and this repository off `server`, with the key of that name off it, too.
+    /// `--set` values: the medium, and this repository from `server`, with the key of that name from it too.
     fn sets(&self, server: &Server, key: &str) -> Vec<String> {
         let key = format!(", gpg_keys = [{{ fingerprint = \"{}\", url = \"{}{}\" }}]", self.fingerprint(key), server.url, &KEY[1..]);
         sets(&[("docker-ce-stable", &[&server.url], &key)])
@@ -78,7 +78,7 @@ impl Signed {
     }
 }
 
-/// Resolve, choose and gather as a build does; who signed the packages, or why not.
+/// Resolve, choose and gather as a build does. Returns the signers of the packages, or the error.
 fn proofs(sets: &[String], store: &Path) -> Result<Vec<Proof>, String> {
     let store = Store::open(store).unwrap();
     let recipe = recipe::load(super::RECIPE, sets, &Machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
@@ -111,7 +111,7 @@ fn packages_of_the_world_are_verified_when_they_are_fetched() {
     assert_eq!(found.len(), 1);
     let keys: BTreeMap<String, usize> = found[0].signers.keys.iter().map(|(key, count)| (key.to_string(), *count)).collect();
     assert_eq!((found[0].upstream.as_deref(), keys), (Some("docker-ce-stable"), [(maker, 15)].into()));
-    // Key and signature are kept, and nothing is verified twice: the packages could go, too.
+    // Key and signature are stored, and nothing is verified twice. Even the packages are not needed any more.
     server.asked();
     assert_eq!(proofs(&sets, store.path()), Ok(found));
     assert_eq!(server.asked(), [REPOMD]);
@@ -124,7 +124,7 @@ fn a_signature_over_the_header_counts_beside_a_signed_index_alone() {
     let sets = signed.sets(&server, "maker");
     let found = proofs(&sets, tempfile::tempdir().unwrap().path()).unwrap();
     assert_eq!(found[0].signers.packages(), 15);
-    // So it is with an archive that has a signed index.
+    // The same is true for an archive with a signed index.
     let dir = tempfile::tempdir().unwrap();
     assert!(Command::new("cp").arg("-r").arg(signed.repository()).arg(dir.path()).status().unwrap().success());
     let archive = signed.archive(dir.path());
@@ -135,7 +135,7 @@ fn a_signature_over_the_header_counts_beside_a_signed_index_alone() {
     fs::remove_file(dir.path().join("repository").join(&ASC[1..])).unwrap();
     let all = format!("(and {} more)", rpms(&signed.repository()).len());
     refused(&run("check", &archive, tempfile::tempdir().unwrap().path(), &[]).end(), 3, &[unlisted, &all]);
-    // Whoever withholds the index's signature gains nothing, and every package is told.
+    // Without the signature of the index every package is checked, and each fault is reported.
     server.lie(ASC, None);
     let store = tempfile::tempdir().unwrap();
     let ended = run("build", &sets, store.path(), &["-o", "out"]).end();
@@ -147,7 +147,7 @@ fn a_signature_over_the_header_counts_beside_a_signed_index_alone() {
         ended.stderr
     );
     assert!(ended.stderr.contains(&format!("\n  `{RPM} of docker-ce-stable` has a signature over its header alone, ")), "{}", ended.stderr);
-    // A signature of another index, or by another key, or what is none.
+    // A signature of another index, one by another key, and a file that is not a signature.
     server.lie(ASC, Some(&fs::read(signed.repository().join(&ASC[1..])).unwrap()));
     let index = fs::read(signed.repository().join(&REPOMD[1..])).unwrap();
     server.lie(REPOMD, Some(&[&index[..], b"\n"].concat()));
@@ -207,7 +207,7 @@ fn an_archive_is_verified_when_it_is_read_and_once() {
         assert!(ended.stdout.contains(&row), "{}", ended.stdout);
     }
     fs::remove_file(packed).unwrap();
-    // All that is wrong is told at once, by check and before a build boots anything.
+    // All faults are reported at once, by check and by a build before it boots a machine.
     fs::copy(world().good.join(RPM), dir.path().join(RPM)).unwrap();
     let containerd = "containerd.io-1.2.5-3.1.el7.x86_64.rpm";
     let mut bytes = fs::read(dir.path().join(containerd)).unwrap();
@@ -220,7 +220,7 @@ fn an_archive_is_verified_when_it_is_read_and_once() {
     for command in ["check", "plan", "build"] {
         refused(&run(command, &sets, store.path(), &[]).end(), 3, &[what, &unsigned, &changed, "`repository.0.gpg_keys`"]);
     }
-    // Without gpgv nothing is taken for signed.
+    // Without gpgv nothing counts as signed.
     let bare = run("check", &sets, store.path(), &[]).stub("createrepo_c", "exit 1").path_only().end();
     assert_eq!(bare.status, 7, "{}{}", bare.stdout, bare.stderr);
     assert!(bare.stdout.contains("gpgv is not installed"), "{}", bare.stdout);

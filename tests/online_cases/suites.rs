@@ -1,4 +1,4 @@
-//! Suites that a mirror does not have: whose mistake that is, and where it stands.
+//! Suites that a mirror does not have: the message names the wrong file, and the place in it.
 
 use std::fs;
 use std::io;
@@ -28,7 +28,7 @@ impl RecipeHost for Text {
     }
 }
 
-/// What stands against a recipe whose suite is `suite`, when the host's package sources have `entries`.
+/// The errors for a recipe with the suite `suite`, when the host's package sources have `entries`.
 fn refused(suite: &str, entries: &str) -> Unresolved {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("sources.list"), entries).unwrap();
@@ -60,11 +60,11 @@ fn a_suite_that_a_mirror_does_not_have_is_the_recipes_mistake() {
     let shown = error.evidence().join("\n");
     assert!(shown.contains("--> ./lab.toml:6:9\n") && shown.contains("6 | suite = \"bookwurm\"\n"), "{shown}");
 
-    // A name that is like none: the mirror has suites all the same.
+    // A name that is similar to no suite of the mirror.
     let error = refused("jammy", &format!("deb {mirror} jammy main\n"));
     assert_eq!((error.class(), error.to_string()), (Class::Usage, format!("no suite `jammy` at the mirror {mirror}")));
 
-    // No mirror of Debian.
+    // The server is not a mirror of Debian.
     let other = format!("{}debian", Server::of(empty.path()).url);
     let error = refused("bookwurm", &format!("deb {other} bookwurm main\n"));
     let told = format!(
@@ -72,7 +72,7 @@ fn a_suite_that_a_mirror_does_not_have_is_the_recipes_mistake() {
     );
     assert_eq!((error.class(), error.to_string(), error.findings().len()), (Class::Input, told, 0));
 
-    // Nobody is there: nothing is known of the suite.
+    // No server answers, so nothing is known about the suite.
     let error = refused("bookwurm", "deb http://127.0.0.1:1/debian bookwurm main\n");
     assert_eq!((error.class(), error.findings().len()), (Class::Input, 0));
     assert!(error.to_string().starts_with("the package repository cannot be reached: "), "{error}");

@@ -13,10 +13,10 @@ const REPOMD: &str = include_str!("../fuzz/corpus/repomd.xml");
 const PACKAGES: &str = include_str!("../fuzz/corpus/Packages");
 const RELEASE: &str = include_str!("../fuzz/corpus/Release");
 
-/// Bytes a reader may expand to in these tests.
+/// The most bytes that a reader may expand to in these tests.
 const LIMIT: u64 = 4 << 20;
 
-/// A format: its name, a good file of it, and how it is read; the number is of things found.
+/// A format: its name, a good file of it, and its reader, which returns the number of things found.
 type Format = (&'static str, &'static str, fn(&mut dyn Read) -> Result<usize, IndexError>);
 
 const FORMATS: &[Format] = &[
@@ -54,7 +54,7 @@ fn format(name: &str) -> Format {
     *FORMATS.iter().find(|(one, ..)| *one == name).unwrap()
 }
 
-/// An error is one line that names the index, however odd the file.
+/// An error is one line that names the index, for any file.
 fn is_fit_to_print(error: &IndexError) {
     let text = error.to_string();
     assert!(text.starts_with("index cannot be used") && text.len() < 2_000 && !text.contains(['\n', '\u{1b}']), "{text:?}");
@@ -73,7 +73,7 @@ fn a_file_that_is_cut_short_has_no_more_than_the_whole() {
         for part in 0..97 {
             let mut cut = &good.as_bytes()[..good.len() * part / 97];
             match read(&mut cut) {
-                // Only Debian's files have no end that is known to be one.
+                // Only Debian's files have no mark at their end.
                 Ok(found) => assert!(found <= whole && ["Packages", "Release"].contains(name), "{name}, {part}/97"),
                 Err(error) => is_fit_to_print(&error),
             }
@@ -88,7 +88,7 @@ fn packed_files_that_are_cut_short_are_refused() {
         assert_eq!(read(&mut &bytes[..]).unwrap(), 100, "{name}");
         for part in 0..97 {
             let cut = bytes.len() * part / 97;
-            // Less than what tells the format is text, and less than one byte is an index without packages.
+            // A file shorter than the magic of its format is text, and an empty file is an index without packages.
             match read(&mut &bytes[..cut]) {
                 Ok(found) => assert_eq!((cut, found), (0, 0), "{name}, {part}/97"),
                 Err(error) => is_fit_to_print(&error),
@@ -137,7 +137,7 @@ fn every_flipped_bit_is_survived() {
     }
 }
 
-/// A file that begins and then never ends; it counts what was taken of it.
+/// A file that never ends. It counts the bytes that were read.
 struct Endless<'a> {
     head: &'a [u8],
     again: &'a [u8],
@@ -239,7 +239,7 @@ fn huge_relations_are_refused_or_taken_without_effort() {
     assert_eq!(Scheme::Rpm.compare(&version, &format!("0{version}")), std::cmp::Ordering::Equal);
 }
 
-/// Three words that would become a thousand million, were they expanded.
+/// Three words that would become a thousand million if they were expanded.
 #[test]
 fn entities_are_not_expanded() {
     let lol = "<!DOCTYPE metadata [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'>]>";

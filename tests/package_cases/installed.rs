@@ -39,7 +39,7 @@ fn read(bytes: &[u8], log: &[u8]) -> Result<Installation, installed::DatabaseErr
     installed::rpm(&RpmDatabase { name: "database", bytes, log, journal: &[] }, None)
 }
 
-/// What goldsmith reads, in the words of `databases.py list`, and what it was read from.
+/// The packages that goldsmith reads, in the form of `databases.py list`, and the format of the database.
 fn ours(directory: &Path) -> (Format, Vec<Value>) {
     let (bytes, log) = bytes(directory);
     let database = RpmDatabase { name: "database", bytes: &bytes, log: &log, journal: &[] };
@@ -50,7 +50,7 @@ fn ours(directory: &Path) -> (Format, Vec<Value>) {
     let read = installed::rpm(&database, Some(&mut each)).unwrap();
     assert_eq!(read.damaged, []);
     assert_eq!(read.others, []);
-    // Files cost time and change nothing else.
+    // Reading the files takes time, but gives the same packages.
     assert_eq!(installed::rpm(&database, None).unwrap(), read);
     let order: Vec<_> = read.packages.iter().map(|package| package.name.as_str()).collect();
     assert!(order.is_sorted(), "{order:?}");
@@ -69,7 +69,7 @@ fn key(package: &Installed) -> (String, String, Option<String>) {
     (package.name.clone(), package.version.clone(), package.architecture.clone())
 }
 
-/// Bytes as the text of which they are ISO 8859-1.
+/// Bytes as text in ISO 8859-1.
 fn latin(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
@@ -87,7 +87,7 @@ fn sorted(mut packages: Vec<Value>) -> Vec<Value> {
     packages
 }
 
-/// What rpm reads.
+/// The packages that rpm reads.
 pub fn theirs(directory: &Path, backend: &str) -> Vec<Value> {
     sorted(serde_json::from_slice(&databases(&["list", directory.to_str().unwrap(), backend])).unwrap())
 }
@@ -107,7 +107,7 @@ fn a_database_of_sqlite_has_what_rpm_reads_in_it() {
         assert_eq!(format, Format::Sqlite);
         assert_same(name, &ours, &theirs(&directory, "sqlite"));
     }
-    // The fixtures are what they are meant to be: without its log, a database has other packages.
+    // The fixtures are as intended: without its log, a database has other packages.
     for name in ["wal", "wal-interrupted", "wal-restarted"] {
         let (bytes, log) = bytes(&made().join(name));
         let with = read(&bytes, &log).unwrap();
@@ -169,7 +169,7 @@ fn what_was_erased_is_gone_and_a_thousand_packages_are_there() {
     assert_eq!(ours, theirs);
 }
 
-/// What rpm's own lib/backend/ndb/rpmpkg.c wrote, and what was written after it.
+/// One database was written by lib/backend/ndb/rpmpkg.c of rpm (`ndb.xz`), and one by databases.py, which follows that file.
 #[test]
 fn a_database_of_rpms_own_format_has_its_packages() {
     let (_, all) = ours(&made().join("sqlite"));
@@ -208,7 +208,7 @@ fn what_is_not_read_is_named() {
     assert_eq!(refused.to_string(), "rpmdb.sqlite cannot be read: rpm was interrupted while it wrote: a rollback journal is beside it");
 }
 
-/// A header that is damaged costs one package; everything else is still listed.
+/// A damaged header loses one package, and all others are still listed.
 #[test]
 fn one_damaged_header_is_one_package_less() {
     for name in ["sqlite", "bdb-4096-little", "ndb"] {
@@ -241,7 +241,7 @@ fn a_database_that_is_cut_short_is_refused() {
     }
 }
 
-/// This machine's own database, and one with a package in every state.
+/// The database of this host, and one with a package in every state.
 #[test]
 fn a_database_of_dpkg_has_what_dpkg_query_reads_in_it() {
     let copy = tempfile::tempdir().unwrap();

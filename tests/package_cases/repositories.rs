@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{needs, oracle, relations, said_by};
 
-/// One source, many packages: every kind of relation, epochs, odd characters, files of all places.
+/// One source with many packages: every kind of relation, epochs, odd characters, files in all directories.
 const SPEC: &str = r#"
 %global __os_install_post %{nil}
 %global _build_id_links none
@@ -100,7 +100,7 @@ fn index(dir: &Path, arguments: &[&str]) {
     said_by(Command::new("createrepo_c").args(["--quiet", "--groupfile", "comps.xml"]).args(arguments).arg(".").current_dir(dir), b"");
 }
 
-/// The repository as we read it, in the words of the oracle.
+/// The repository as goldsmith reads it, in the form of the oracle.
 fn read(dir: &Path) -> (Value, Universe) {
     let repomd = Repomd::read("repomd.xml", fs::File::open(dir.join("repodata/repomd.xml")).unwrap()).unwrap();
     let input = |kind| -> Input<'static> {
@@ -166,7 +166,7 @@ fn a_repository_is_read_as_createrepo_reads_it_however_it_is_packed() {
         index(path, arguments);
         let (ours, universe) = read(path);
         let mut theirs: Value = serde_json::from_slice(&oracle(&["repository", path.to_str().unwrap()], b"")).unwrap();
-        // Of the files we add those that primary.xml has not, and in this test none of /etc.
+        // goldsmith adds the files that primary.xml does not have, and in this test none of them are in /etc.
         for files in theirs["files"].as_object_mut().unwrap().values_mut() {
             files
                 .as_array_mut()

@@ -1,4 +1,4 @@
-//! Debian's indexes, as this host has them: every package, need, capability and conflict, read a second way.
+//! Debian's indexes on this host: every package, need, capability and conflict, compared with a second reader.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +34,7 @@ fn described(universe: &Universe) -> BTreeMap<String, Value> {
     universe.packages.iter().enumerate().map(describe).collect()
 }
 
-/// Read `text` both ways, and say how many packages it has.
+/// Read `text` with both readers. Returns the number of packages.
 fn agree(text: &[u8]) -> usize {
     let arch = String::from_utf8(said_by(Command::new("dpkg").arg("--print-architecture"), b"")).unwrap();
     let ours = described(&read(text, arch.trim()));
@@ -49,15 +49,16 @@ fn agree(text: &[u8]) -> usize {
     ours.len()
 }
 
-/// dpkg's own database has the form of an index, and every host has one.
+/// dpkg's database has the form of an index, and every host has one.
 #[test]
 fn the_installed_packages_are_read_as_a_second_reader_reads_them() {
     let text = fs::read("/var/lib/dpkg/status").unwrap();
-    // Packages that were removed, and those of a second architecture, stand there with their relations too.
+    // Removed packages, and those of a second architecture, are in it with their relations too.
     assert!(agree(&text) > 100);
 }
 
-/// `apt-cache dumpavail` gives what apt knows of all its indexes; a host whose apt has none yet gives nothing, and the test above stands alone.
+/// `apt-cache dumpavail` prints the packages of all indexes of apt. On a host without indexes it prints nothing, and then only the test
+/// above has an effect.
 #[test]
 fn what_apt_offers_is_read_as_a_second_reader_reads_it() {
     let available = said_by(Command::new("apt-cache").arg("dumpavail"), b"");

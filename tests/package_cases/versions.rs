@@ -1,4 +1,4 @@
-//! Orders of versions, pair by pair as rpm and dpkg judge them.
+//! Orders of versions, pair by pair, compared with rpm and dpkg.
 
 use std::cmp::Ordering;
 use std::process::Command;
@@ -11,7 +11,7 @@ const PIECES: &[&str] =
     &["0", "00", "1", "01", "9", "10", "20180501", "99999999999999999999999", "a", "b", "rc", "Z", "el7", "beta", "git1"];
 const SEPARATORS: &[&str] = &["", ".", ".", "+", "~", "~~"];
 
-/// A version and another that is near it. Both begin with a digit, as dpkg wants them to.
+/// A version and a similar one. Both begin with a digit, as dpkg requires.
 fn pair(dice: &mut Dice, separators: &[&str]) -> (String, String) {
     let mut parts: Vec<[&str; 2]> = (0..1 + dice.roll(4)).map(|_| [dice.pick(PIECES), dice.pick(separators)]).collect();
     parts[0][0] = dice.pick(&PIECES[..8]);
@@ -36,7 +36,7 @@ fn pairs(seed: u64, count: usize, separators: &[&str]) -> Vec<(String, String)> 
     (0..count).map(|_| pair(&mut dice, separators)).collect()
 }
 
-/// Hold the verdicts of the tool against ours; each of the three must be there often enough to mean something.
+/// Compare the verdicts of the tool with those of goldsmith. Each of the three must occur often enough to prove something.
 fn agree(scheme: Scheme, pairs: &[(String, String)], verdicts: &[Ordering]) {
     assert_eq!(pairs.len(), verdicts.len());
     for ((a, b), verdict) in pairs.iter().zip(verdicts) {
@@ -93,8 +93,8 @@ fn rpm_agrees_on_what_satisfies_a_relation() {
     let theirs: Vec<bool> = serde_json::from_slice(&oracle(&["overlap"], &serde_json::to_vec(&asked).unwrap())).unwrap();
     let mut newer = 0;
     for ((ask, ours), theirs) in asked.iter().zip(&ours).zip(&theirs) {
-        // A rule that EL7's rpm 4.11 has not and 4.18 has (rpmio/rpmver.c, `rpmverOverlap`): of two equal versions of which one has no release,
-        // the one without matches everything if its sign has `=`.
+        // A rule that rpm 4.18 has and EL7's rpm 4.11 does not (rpmio/rpmver.c, `rpmverOverlap`): when one of two equal versions has no
+        // release, that one matches everything if its sign has `=`.
         if ours != theirs {
             let [(a_sign, a), (b_sign, b)] = [&ask.0, &ask.1];
             let (one, other) = if a.contains('-') { (b_sign, (b, a)) } else { (a_sign, (a, b)) };

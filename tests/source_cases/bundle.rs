@@ -1,4 +1,4 @@
-//! Bundles as GNU tar, Python and createrepo_c make them, and as nobody should.
+//! Bundles as GNU tar, Python and createrepo_c make them, and wrong ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use goldsmith::sources::bundle::{Bundle, Comparison, Listed, Maker, Target};
 
 use super::{Rpm, make, put};
 
-/// A place to work in: a store, a scratch directory, and what was said.
+/// A directory for a test: a store, a scratch directory, and the messages.
 pub struct Bench {
     pub dir: tempfile::TempDir,
     store: Store,
@@ -44,7 +44,7 @@ impl Bench {
         on_runtime(Bundle::open("the bundle", &self.path(name), self.pinned, &self.store, &self.path("scratch"), &task))
     }
 
-    /// Refused as input, with these problems; nothing was written.
+    /// Check that it is refused as input and that nothing was written. Returns the problems.
     #[track_caller]
     pub fn refused(&self, name: &str) -> Vec<String> {
         let error = self.open(name).map(|bundle| format!("{:?}", bundle.files())).expect_err("it was taken");
@@ -68,10 +68,10 @@ pub fn unpack(bundle: &Bundle, dest: &Path) -> Result<(), SourceError> {
 
 /// A package that [`repository`] holds.
 pub const DOCKER: &str = "docker-ce-18.09.6-3.el7.x86_64.rpm";
-/// The other one.
+/// The other package in it.
 const CONTAINERD: &str = "sub/containerd.io-1.2.5-3.1.el7.x86_64.rpm";
 
-/// A repository as a user has it, with metadata.
+/// A typical repository of a user, with metadata.
 pub fn repository(dir: &Path) {
     Rpm::new("docker-ce", "18.09.6", "3.el7").build(dir);
     Rpm::new("containerd.io", "1.2.5", "3.1.el7").build(&dir.join("sub"));
@@ -140,7 +140,7 @@ fn every_packing_and_any_top_folder_is_the_same_repository() {
     let dest = bench.path("copied");
     unpack(&directory, &dest).unwrap();
     assert!(tree(&dest) == expected);
-    // A directory's digest is what it holds, not where or when.
+    // A directory's digest depends on its content, not on its place or time.
     assert_eq!(bench.open("copied").unwrap().sha256(), directory.sha256());
     fs::create_dir(bench.path("around")).unwrap();
     fs::rename(&dest, bench.path("around/it")).unwrap();
@@ -161,22 +161,22 @@ fn an_archive_is_read_once() {
     assert!(bench.said.lock().unwrap().iter().any(|said| said == "inspect the bundle"));
     bench.said.lock().unwrap().clear();
     let second = bench.open("a.tgz").unwrap();
-    // A file that was written a moment ago is hashed again, and that is all.
+    // Only the files that were written a moment ago are hashed again.
     assert!(bench.said.lock().unwrap().iter().all(|said| said == "hash the bundle"));
     assert_eq!((first.files(), first.repodata()), (second.files(), second.repodata()));
-    // What was recalled of an archive is not believed when it is unpacked.
+    // The stored facts about an archive are checked again when it is unpacked.
     fs::write(bench.path("Docker/note"), "changed").unwrap();
     fs::remove_file(bench.path("Docker").join(DOCKER)).unwrap();
     make("tar", bench.dir.path(), ["-czf", "a.tgz", "Docker"]);
     let error = unpack(&second, &bench.path("dest")).unwrap_err().to_string();
     assert!(error.ends_with(&format!("`{DOCKER}` is gone since the archive was inspected")), "{error}");
     assert!(!bench.path("dest").exists() && !tree(bench.dir.path()).iter().any(|(path, _)| path.starts_with(".dest")));
-    // Nor is it written over anything.
+    // Existing files are not overwritten either.
     fs::create_dir(bench.path("there")).unwrap();
     assert!(matches!(unpack(&bench.open("Docker").unwrap(), &bench.path("there")), Err(SourceError::Scratch { .. })));
 }
 
-/// What createrepo's metadata lists, read by another program: path, bytes, kind of checksum, checksum.
+/// The entries of createrepo's metadata, read by another program: path, bytes, kind of checksum, checksum.
 fn listed(repodata: &Path) -> Vec<[String; 4]> {
     let script = "import glob, gzip, sys, xml.etree.ElementTree as E
 n = '{http://linux.duke.edu/metadata/common}'
@@ -190,7 +190,7 @@ for f in glob.glob(sys.argv[1] + '/*primary.xml.gz'):
     String::from_utf8(output.stdout).unwrap().lines().map(words).collect()
 }
 
-/// Hold a bundle against what `repodata` lists.
+/// Compare a bundle with the entries of `repodata`.
 fn compare(bundle: &Bundle, repodata: &Path) -> Result<Comparison, SourceError> {
     let listed = listed(repodata);
     bundle.compare(
@@ -209,7 +209,7 @@ fn metadata_is_made_where_there_is_none_and_always_the_same() {
     let bench = Bench::new();
     repository(&bench.path("Docker"));
     let by_hand = listed(&bench.path("Docker/repodata"));
-    // What is left of metadata without its list of files is no metadata.
+    // Metadata without its repomd.xml does not count as metadata.
     fs::remove_file(bench.path("Docker/repodata/repomd.xml")).unwrap();
     make("tar", bench.dir.path(), ["-czf", "a.tgz", "Docker"]);
     let bundle = bench.open("a.tgz").unwrap();
@@ -221,7 +221,7 @@ fn metadata_is_made_where_there_is_none_and_always_the_same() {
     unpack(&bundle, &dest).unwrap();
     assert_eq!(tree(&dest).len(), bundle.files().len());
     assert_eq!(bundle.unpacked_bytes(), tree(&dest).iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
-    // It is what createrepo_c makes by hand, and it is about these files.
+    // It equals the output of createrepo_c run by hand, and describes these files.
     assert_eq!(listed(&dest.join("repodata")), by_hand);
     assert_eq!(compare(&bundle, &dest.join("repodata")).unwrap(), Comparison::default());
     let other = Bench::new();
@@ -230,7 +230,7 @@ fn metadata_is_made_where_there_is_none_and_always_the_same() {
     put(&other.path("elsewhere"), &packages);
     let again = other.open("elsewhere").unwrap();
     assert_eq!((again.repodata(), again.files()), (bundle.repodata(), bundle.files()));
-    // The second time nothing is made.
+    // The second time no metadata is made.
     other.said.lock().unwrap().clear();
     assert_eq!(other.open("elsewhere").unwrap().repodata(), again.repodata());
     assert!(!other.said.lock().unwrap().iter().any(|said| said.contains("createrepo_c")));
@@ -315,7 +315,7 @@ fn links_become_the_files_they_lead_to() {
     }
 }
 
-/// As those have it who swap the metadata at once: `repodata` leads to the directory of the newest.
+/// Some users replace metadata atomically: `repodata` is a link to the newest directory.
 #[test]
 fn a_link_may_stand_for_a_directory() {
     let bench = Bench::new();
@@ -334,7 +334,7 @@ fn a_link_may_stand_for_a_directory() {
         let both = ["repodata/repomd.xml", ".metadata-2/repomd.xml"].map(|file| fs::read(dest.join(file)).unwrap());
         assert!(both[0] == both[1] && dest.join("other").join(CONTAINERD.rsplit('/').next().unwrap()).exists());
     }
-    // What leads out is named.
+    // A link that leads out of the bundle is reported by name.
     fs::remove_file(dir.join("repodata")).unwrap();
     fs::rename(dir.join(".metadata-2"), bench.path("elsewhere")).unwrap();
     for (target, why) in
@@ -385,7 +385,7 @@ fn a_directory_is_as_strict_as_an_archive_and_junk_is_left_out() {
             "`sub/out` is a link that leads out of the bundle",
         ]
     );
-    // What cannot be followed shows when all is known.
+    // A link that cannot be followed is found when all files are known.
     let bench = Bench::new();
     repository(&bench.path("around/Docker"));
     put(&bench.path("around"), &[("outside.rpm", &fs::read(bench.path("around/Docker").join(DOCKER)).unwrap())]);
@@ -393,7 +393,7 @@ fn a_directory_is_as_strict_as_an_archive_and_junk_is_left_out() {
     link("../outside.rpm", "a.rpm");
     let told = bench.refused("around");
     assert!(told[0].ends_with("`Docker/a.rpm` is a link that leads out of the repository"), "{told:?}");
-    // A directory that holds the link has no end.
+    // A directory with a link to itself has endless paths.
     link(".", "b");
     link("c", "c");
     let told = ["`Docker/b` is a link to `Docker`", "`Docker/c` is a link to `Docker/c`"];

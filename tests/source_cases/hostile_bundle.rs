@@ -1,4 +1,4 @@
-//! Bundles as nobody should make them.
+//! Wrong and malicious bundles.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ fn tar(entries: &[(u8, &[u8], u64, &[u8])]) -> Vec<u8> {
         header[100..107].copy_from_slice(b"0000644");
         match format!("{size:011o}") {
             octal if octal.len() == 11 => header[124..135].copy_from_slice(octal.as_bytes()),
-            // GNU's way to write a size of 8 GiB and more.
+            // The form of GNU tar for sizes of 8 GiB and more.
             _ => header[124..136].copy_from_slice(&[&[0x80, 0, 0, 0][..], &size.to_be_bytes()].concat()),
         }
         header[148..156].copy_from_slice(b"        ");
@@ -38,7 +38,7 @@ fn gzip(parts: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What is said of an archive of these bytes, which is refused.
+/// Check that an archive of these bytes is refused with these messages.
 #[track_caller]
 fn refused(content: &[u8], expected: &[&str]) {
     let bench = Bench::new();
@@ -49,7 +49,7 @@ fn refused(content: &[u8], expected: &[&str]) {
         found.len() == expected.len() && found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected)),
         "{found:?}\n{expected:?}"
     );
-    // Nothing is remembered of it but its digest.
+    // Only its digest is stored.
     assert!(!bench.path("store/v1/memory/bundle-2").exists());
 }
 
@@ -78,7 +78,8 @@ fn entries_that_lead_out_or_are_no_files_are_refused() {
             &["`a.rpm` is there twice", "`../a.rpm` leads out of the directory", "`/etc/x` has an absolute path"][..],
         ),
         (
-            // Above the repository a name may be any; in it, it has to travel.
+            // Above the repository any name is allowed. In it, every reader of FAT32 must support the names, because the repository travels
+            // on FAT32.
             &[(b'0', "für/a.rpm".as_bytes(), bytes, &rpm[..]), (b'0', "für/ß.rpm".as_bytes(), bytes, &rpm[..])],
             &["`ß.rpm` has `ß` in its name, which not every reader of FAT32, on which it travels, has"],
         ),
@@ -116,7 +117,7 @@ fn entries_that_lead_out_or_are_no_files_are_refused() {
     ] {
         refused(&tar(entries), expected);
     }
-    // The same archive without what is wrong with it is taken: the record that says what the header says, too.
+    // The same archive without the fault is accepted, also with a record that repeats the value of the header.
     let size = format!("size={bytes}");
     let bench = Bench::new();
     fs::write(bench.path("a"), tar(&[(b'g', b"g", x("comment=none"), &pax("comment=none")), (b'x', b"x", x(&size), &pax(&size)), a]))
@@ -129,7 +130,7 @@ fn archives_that_claim_or_expand_to_too_much_are_refused_before_they_do() {
     let huge = |kind: u8, name: &[u8], bytes: u64| {
         let mut head = tar(&[(kind, name, bytes, b"")]);
         head.truncate(512);
-        // The first of it is really there.
+        // The first part of the data really exists.
         gzip([head].into_iter().chain(std::iter::repeat_n(vec![0; 1 << 20], 4)))
     };
     refused(&huge(b'0', b"bomb", 100 << 30), &["`bomb` brings the files to 100 GiB; an archive of "]);
@@ -138,12 +139,12 @@ fn archives_that_claim_or_expand_to_too_much_are_refused_before_they_do() {
     refused(&huge(b'0', b"bomb", u64::MAX), &["it cannot be unpacked: size overflow"]);
     refused(&huge(b'L', b"name", 100 << 30), &["it cannot be unpacked: an extension header has more than 64 KiB"]);
     refused(&huge(b'x', b"pax", 1 << 20), &["it cannot be unpacked: an extension header has more than 64 KiB"]);
-    // A million entries, in as many gzip members as it takes.
+    // A million entries, in several gzip members.
     let mut thousand = tar(&vec![(b'5', &b"dir"[..], 0, &b""[..]); 1000]);
     thousand.truncate(512 * 1000);
     let million = gzip([thousand]).repeat(1000);
     refused(&million, &["`dir` is one of more than 20000 entries"]);
-    // 100 GB on the disk out of 100 MiB of zeros.
+    // 100 MiB of zeros that would become 100 GB on the disk.
     let bench = Bench::new();
     fs::create_dir(bench.path("Docker")).unwrap();
     fs::write(bench.path("Docker/zeros"), vec![0; 100 << 20]).unwrap();
@@ -164,7 +165,7 @@ fn an_archive_that_was_cut_short_anywhere_is_no_archive() {
     let plain = fs::read(bench.path("plain")).unwrap();
     let end = plain.len() - plain.iter().rev().take_while(|byte| **byte == 0).count();
     let end = end.next_multiple_of(512);
-    // At every block of a plain one, and within blocks; what follows the first block of the end is padding.
+    // A plain archive is cut at every block and within blocks. Everything after the first block of the end is padding.
     for cut in (512..end + 512).step_by(512).flat_map(|cut| [cut, cut + 1, cut + 200]).filter(|cut| *cut < end + 512) {
         fs::write(bench.path("cut"), &plain[..cut]).unwrap();
         let told = bench.refused("cut");
@@ -178,7 +179,7 @@ fn an_archive_that_was_cut_short_anywhere_is_no_archive() {
             fs::write(bench.path("cut"), &whole[..cut]).unwrap();
             bench.refused("cut");
         }
-        // A byte that is another one: the checksum of what it stands for tells, unless nothing stands for it.
+        // One byte is changed. A checksum finds the wrong content, unless the byte cannot be decoded at all.
         let mut altered = whole.clone();
         altered[whole.len() / 2] ^= 0x10;
         fs::write(bench.path("cut"), altered).unwrap();
@@ -221,7 +222,7 @@ fn what_changes_between_looking_and_unpacking_is_noticed() {
         assert!(error.ends_with(&format!("`{DOCKER}` was changed since it was inspected")), "{error}");
         assert!(!bench.path("dest").exists());
     }
-    // It leads elsewhere now.
+    // The link has another target now.
     fs::remove_file(&package).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", &package).unwrap();
     assert!(unpack(&bundle, &bench.path("dest")).is_err());

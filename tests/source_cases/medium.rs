@@ -13,7 +13,7 @@ use goldsmith::sources::medium::{Edition, Medium};
 
 use super::{make, put};
 
-/// Every way in which an image has names; whether they are those of the files, and whether directories may be deep.
+/// The kinds of names in an image; whether they are the names of the files, and whether deep directories are possible.
 const WRITERS: [(&str, &[&str]); 7] = [
     ("xorriso", &["-as", "mkisofs", "-quiet", "-o", "out.iso", "tree"]),
     ("xorriso", &["-as", "mkisofs", "-quiet", "-J", "-joliet-long", "-o", "out.iso", "tree"]),
@@ -47,7 +47,7 @@ fn files_are_found_whichever_names_an_image_has() {
         let iso = Iso::open(Arc::new(bytes)).unwrap();
         let plain = matches!(index, 3 | 6);
         for (name, content) in &files {
-            // ISO 9660's own names are short, and the dot at the beginning is none.
+            // Plain ISO 9660 names are short, and a dot at the beginning is not allowed.
             if plain && (name.starts_with('.') || name.starts_with("Packages")) {
                 continue;
             }
@@ -83,7 +83,7 @@ fn names_of_255_bytes_are_read_whole() {
     }
 }
 
-/// A small medium that describes itself as CentOS 7 does, made of these files and its own; `dir` also gets the tree it is made of.
+/// A small medium that looks like CentOS 7, made of these files and some more. `dir` also gets the tree that it is made from.
 pub fn centos(dir: &Path, files: &[(&str, &[u8])]) -> PathBuf {
     let tree = "[general]\nfamily = CentOS\nversion = 7\narch = x86_64\n\n[images-x86_64]\nkernel = images/pxeboot/vmlinuz\ninitrd = images/pxeboot/initrd.img\n";
     let tree_dir = dir.join("tree");
@@ -138,7 +138,8 @@ fn a_medium_tells_what_it_is_and_gives_its_kernel() {
     }
 }
 
-/// What udev of this machine calls the link to a medium: its libblkid is newer than EL7's, and agrees with it where Joliet repeats the label.
+/// The name of the link to a medium by the udev of this host. Its libblkid is newer than EL7's, and gives the same name when Joliet repeats
+/// the label.
 fn udevs_label(iso: &Path) -> Option<String> {
     let output = Command::new("blkid").args(["-p", "-o", "udev"]).arg(iso).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -161,7 +162,8 @@ fn every_label_is_named_as_udev_names_it() {
         "50% *?[a] {b},~!",
         "#+-.=@_",
     ] {
-        // What Joliet forbids, genisoimage replaces in its label; EL7's libblkid then takes Joliet's, and today's puts both together.
+        // genisoimage replaces characters that Joliet forbids in the Joliet label. EL7's libblkid then takes that label, and today's
+        // combines both.
         let forbidden = label.contains(['*', '/', ':', ';', '?', '\\']);
         for joliet in [&[][..], &["-J"]].into_iter().filter(|joliet| joliet.is_empty() || !forbidden) {
             let args = ["-quiet", "-R"].into_iter().chain(joliet.iter().copied()).chain(["-V", label, "-o", "out.iso", "tree"]);
@@ -171,7 +173,7 @@ fn every_label_is_named_as_udev_names_it() {
             assert!(!found.contains([' ', '"', '\'', '`', '$']), "{found}");
         }
     }
-    // Joliet's own label comes first where it is another one, and may hold any character.
+    // If the label of Joliet differs, it takes precedence, and it may contain any character.
     make("genisoimage", dir.path(), ["-quiet", "-J", "-R", "-V", "CENTOS_7", "-o", "out.iso", "tree"]);
     let bytes = fs::read(&path).unwrap();
     let second = bytes.windows(16).position(|window| window == "CENTOS_7".encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>());
@@ -182,7 +184,7 @@ fn every_label_is_named_as_udev_names_it() {
     assert_eq!((found.as_str(), udevs_label(&path).as_deref()), ("Größe\\x207\\x20日", Some("Größe\\x207\\x20日")));
 }
 
-/// The remedy is a command, and it helps.
+/// The remedy is a command, and the test runs it with success.
 #[test]
 fn a_label_that_cannot_be_named_is_refused_with_a_remedy_that_works() {
     for (label, expected) in [
@@ -213,7 +215,8 @@ fn a_label_that_cannot_be_named_is_refused_with_a_remedy_that_works() {
     }
 }
 
-/// `.treeinfo` of Red Hat Enterprise Linux, Oracle Linux and Scientific Linux (osinfo-db, tests/treeinfodata): their media are taken, by their names.
+/// `.treeinfo` of Red Hat Enterprise Linux, Oracle Linux and Scientific Linux (osinfo-db, tests/treeinfodata): their media are accepted and
+/// called by their names.
 #[test]
 fn media_of_the_relatives_of_centos_are_taken_and_named() {
     for (label, general, expected) in [
@@ -246,7 +249,7 @@ fn media_of_the_relatives_of_centos_are_taken_and_named() {
     }
 }
 
-/// The file made as long as a known ISO, with the volume size of it: all that tells it from another one but its digest.
+/// The file gets the length and the volume size of a known ISO. Only its digest differs then.
 #[test]
 fn the_sizes_of_known_media_are_recognised() {
     let dir = tempfile::tempdir().unwrap();
@@ -265,7 +268,7 @@ fn the_sizes_of_known_media_are_recognised() {
     }
 }
 
-/// Media that somebody made anew, with what createrepo_c 1.x writes.
+/// Rebuilt media, with metadata of createrepo_c 1.x.
 #[test]
 fn a_medium_whose_metadata_yum_cannot_use_is_refused() {
     let whole: &[&str] = &["--general-compress-type=gz"];
@@ -427,7 +430,7 @@ fn a_file_that_is_no_medium_is_called_what_it_is() {
     }
     let error = Medium::open(dir.path()).unwrap_err();
     assert_eq!(error.to_string(), format!("the installation medium is not an ISO 9660 image: {} is a directory", dir.path().display()));
-    // Nobody will ever write into it.
+    // No process will ever write into this pipe.
     make("mkfifo", dir.path(), ["pipe"]);
     let error = Medium::open(&dir.path().join("pipe")).unwrap_err();
     assert!(error.to_string().ends_with("/pipe is no regular file"), "{error}");

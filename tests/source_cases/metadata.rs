@@ -1,4 +1,4 @@
-//! Metadata that createrepo_c made and that was altered since: what yum 3.4.3 can use is taken, what it cannot use is made anew or refused.
+//! Metadata that createrepo_c made and that was changed since: if yum 3.4.3 can use it, it is kept; if not, it is made again or refused.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use goldsmith::sources::bundle::Maker;
 use super::bundle::{Bench, tree, unpack};
 use super::{Rpm, make, put};
 
-/// A repository of two packages and a group, and its repomd.xml to be altered.
+/// A repository of two packages and a group, whose repomd.xml is to be changed.
 struct Repository {
     dir: PathBuf,
 }
@@ -32,7 +32,7 @@ impl Repository {
         fs::read_to_string(self.dir.join("repodata/repomd.xml")).unwrap()
     }
 
-    /// Another repomd.xml, which must be another one.
+    /// Change repomd.xml. The result must differ.
     fn change(&self, change: impl FnOnce(String) -> String) {
         let (before, after) = (self.repomd(), change(self.repomd()));
         assert_ne!(before, after);
@@ -52,7 +52,7 @@ impl Repository {
         self.change(|repomd| repomd.replace(&block, &change(&block)));
     }
 
-    /// Another file for a type, under this name, with the size and checksum that it has.
+    /// Use another file for a type, under this name, with its correct size and checksum.
     fn swap(&self, name: &str, file: &str, content: &[u8]) {
         let block = format!(
             "<data type=\"{name}\"><checksum type=\"sha256\">{}</checksum><location href=\"repodata/{file}\"/><size>{}</size></data>",
@@ -70,7 +70,7 @@ impl Repository {
         text
     }
 
-    /// Other places of the packages in primary.xml.
+    /// Change the places of the packages in primary.xml.
     fn places(&self, from: &str, to: &str) {
         let (before, after) = (self.primary(), self.primary().replace(from, to));
         assert_ne!(before, after, "{from} is not in {before}");
@@ -79,13 +79,13 @@ impl Repository {
         self.swap("primary", "primary.xml.gz", &gzip.finish().unwrap());
     }
 
-    /// Put the content of `other` in the place of `file`; repomd.xml stays as it is.
+    /// Replace the content of `file` by that of `other`. repomd.xml is not changed.
     fn overwrite(&self, file: &str, other: &str) {
         let dir = self.dir.join("repodata");
         fs::copy(dir.join(other), dir.join(file)).unwrap();
     }
 
-    /// The same digits, called a checksum of another kind.
+    /// Keep the digits of a checksum, but name another kind.
     fn call_checksum(&self, name: &str, kind: &str) {
         self.change_block(name, |block| block.replacen("<checksum type=\"sha256\">", &format!("<checksum type=\"{kind}\">"), 1));
     }
@@ -96,11 +96,11 @@ impl Repository {
 }
 
 enum Expected {
-    /// Carried, with so many files that yum does without.
+    /// It is kept, without this number of files that yum does not need.
     Taken(usize),
-    /// Made anew, for a reason with these words.
+    /// It is made again, for a reason with these words.
     Anew(&'static str),
-    /// Refused, with these words.
+    /// It is refused, with these words.
     Refused(&'static str),
 }
 use Expected::{Anew, Refused, Taken};
@@ -127,7 +127,7 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
             },
             Taken(0),
         ),
-        // What yum prefers.
+        // Files that yum prefers.
         (
             "a database is missing",
             &[],
@@ -190,7 +190,7 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
             },
             Anew("`repodata/primary.sqlite.zst` is compressed with zstd, which yum 3.4.3 of EL 7 cannot read"),
         ),
-        // How it is compressed.
+        // Compressions.
         (
             "zstd",
             XML,
@@ -210,7 +210,7 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
             |repo| repo.swap("primary", "primary.xml.gz", repo.primary().as_bytes()),
             Anew("is plain, and yum goes by its name"),
         ),
-        // Files that are missing, listed twice, or nobody's.
+        // Files that are missing, listed twice, or not listed.
         ("no primary.xml", XML, |repo| repo.change_block("primary", |_| String::new()), Anew("repomd.xml names no primary.xml")),
         ("primary.xml is not there", XML, |repo| repo.remove("primary.xml.gz"), Anew("(primary) and is not in the bundle")),
         ("filelists.xml is not there", XML, |repo| repo.remove("filelists.xml.gz"), Anew("(filelists) and is not in the bundle")),
@@ -221,7 +221,7 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
             |repo| fs::write(repo.dir.join("repodata/other.xml.gz"), fs::read(repo.dir.join("repodata/primary.xml.gz")).unwrap()).unwrap(),
             Taken(1),
         ),
-        // Of a checksum that is not computed here nothing false is said.
+        // A checksum of a kind that goldsmith does not compute must not cause a false message.
         ("sha224 of other.xml", XML, |repo| repo.call_checksum("other", "sha224"), Taken(0)),
         ("sha384 of other.xml", XML, |repo| repo.call_checksum("other", "sha384"), Taken(0)),
         ("a kind of checksum that nobody knows", XML, |repo| repo.call_checksum("other", "crc9"), Taken(0)),
@@ -283,7 +283,7 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
             },
             Anew("has groups as group_zst, a type that yum 3.4.3 of EL 7 does not know"),
         ),
-        // Where packages are.
+        // Places of packages.
         ("xml:base", &["--no-database", "--baseurl=http://elsewhere/"], |_| (), Anew("is at another place for yum: http://elsewhere/")),
         ("a place with a dot", XML, |repo| repo.places("href=\"", "href=\"./"), Taken(0)),
         ("a place with escapes", XML, |repo| repo.places("href=\"sub/gcc-c++", "href=\"sub/gcc-c%2B%2b"), Taken(0)),
@@ -295,7 +295,7 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
         ),
         ("a whole address", XML, |repo| repo.places("href=\"", "href=\"https://elsewhere/"), Anew("is a whole address")),
         ("a place outside", XML, |repo| repo.places("href=\"", "href=\"../"), Anew("is no path within the repository")),
-        // Damage is refused, whether yum could use the rest or not.
+        // Damage is refused, even if yum could use the rest.
         (
             "primary.xml is another one",
             XML,
@@ -342,7 +342,7 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Change, Expected)> {
             },
             Refused("is not what repomd.xml says (primary)"),
         ),
-        // New metadata must not hide what happened to the packages.
+        // New metadata must not hide changes to the packages.
         (
             "a package is another one, and zstd",
             XML,
@@ -386,7 +386,7 @@ fn what_yum_can_use_is_taken_and_what_it_cannot_is_made_anew_or_refused() {
                     "{name}: {:?} {said:?}",
                     bundle.maker()
                 );
-                // What was made is what yum can use, is about these packages, and has the groups.
+                // yum can use the new metadata, and it has these packages and the groups.
                 unpack(&bundle, &bench.path("again")).unwrap();
                 let again = bench.open("again").unwrap();
                 assert!(again.maker() == Maker::Carried && again.said_of_metadata().is_empty(), "{name}: {:?}", again.said_of_metadata());

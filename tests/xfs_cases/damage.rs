@@ -1,4 +1,4 @@
-//! XFS that was not unmounted, or is damaged: said, and never read as if it were whole.
+//! XFS that was not unmounted, or is damaged: this is reported, and the filesystem is never read as if it were intact.
 
 use std::os::unix::fs::FileExt;
 
@@ -11,7 +11,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
         .fold(!0u32, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0x82f6_3b78 } else { sum >> 1 }))
 }
 
-/// Put the checksum of `size` bytes at byte `place` right, which is at byte `at` of them.
+/// Correct the checksum of the `size` bytes at byte `place`. It is at byte `at` of them.
 fn mend(disk: &Path, place: u64, size: usize, at: usize) {
     let file = File::options().read(true).write(true).open(disk).unwrap();
     let mut bytes = vec![0; size];
@@ -33,7 +33,7 @@ fn a_log_that_holds_changes_is_refused_and_every_other_is_not() {
     for options in ["-l size=8m", "-l size=8m,su=32k", "-l size=20m,su=256k", "-s size=4096 -l size=8m"] {
         run(&dir, &format!("rm -f @/disk; truncate -s 128M @/disk; mkfs.xfs -q {options} @/disk"));
         let (mut clean, mut dirty) = (0, 0);
-        // The log is a ring: it is gone round several times.
+        // The log is a ring buffer, and this writes around it several times.
         for round in 0..6 {
             for step in 0..2 {
                 {
@@ -61,7 +61,7 @@ fn a_log_that_holds_changes_is_refused_and_every_other_is_not() {
             }
         }
         assert!(clean >= 6 && dirty >= 6, "{options}: {clean} clean, {dirty} not");
-        // The kernel recovers it, and it is read.
+        // After the kernel has recovered it, it can be read.
         drop(Mount::new(&dir, ""));
         assert_eq!(open(&dir).read("/etc/fstab", 10).unwrap(), b"\n");
         run(&dir, "xfs_repair -L @/disk");
@@ -69,7 +69,7 @@ fn a_log_that_holds_changes_is_refused_and_every_other_is_not() {
     }
 }
 
-/// Whether the log of `name` is clean, as xfs_logprint and we say.
+/// Whether the log of `name` is clean. goldsmith must agree with xfs_logprint.
 #[track_caller]
 fn assert_judged_alike(dir: &TempDir, name: &str, what: &str) -> bool {
     let printed = tried(dir, &format!("xfs_logprint -t @/{name}")).1;
@@ -80,7 +80,7 @@ fn assert_judged_alike(dir: &TempDir, name: &str, what: &str) -> bool {
     let ours = match Root::open(&disk) {
         Ok(_) => true,
         Err(error) if error.to_string().contains(refused) => false,
-        // A new directory is not on the disk yet, or only in part, when its log says so.
+        // A new directory may be missing or only partly on the disk while the log has it.
         Err(error) => panic!("{what}: {error}"),
     };
     assert_eq!(ours, theirs, "{what}: {printed}");
@@ -112,7 +112,7 @@ fn every_structure_of_version_5_is_checked() {
     let find = |magic: &[u8], from: usize| {
         whole[from..].chunks(512).position(|chunk| chunk.starts_with(magic)).map(|at| from as u64 + at as u64 * 512)
     };
-    // What each holds may be in the log as well, whose blocks do not begin with a magic of these.
+    // The content of each may be in the log as well, but blocks of the log do not begin with one of these magics.
     let inode = |path: &str| {
         let number = run(&dir, &format!("xfs_db -r -c 'path {path}' -c addr @/disk"));
         number.lines().find_map(|line| line.trim().strip_prefix("byte offset ")?.split(',').next()?.parse::<u64>().ok()).unwrap()
@@ -148,7 +148,7 @@ fn every_structure_of_version_5_is_checked() {
         }
     }
     assert!(reads.iter().all(|read| read(&open(&dir)).is_none()));
-    // The free space has its own structures.
+    // The free space has separate structures.
     for (what, place) in
         [("header of a group's free space", 512), ("tree of free blocks", find(b"AB3B", 0).unwrap()), ("reserve of a group", 3 * 512)]
     {
@@ -158,7 +158,7 @@ fn every_structure_of_version_5_is_checked() {
         assert!(error.contains(what) && error.contains("its checksum is wrong"), "{error}");
         file.write_all_at(&whole[place as usize + 70..][..1], place + 70).unwrap();
     }
-    // A counter that lies, with a right checksum.
+    // A wrong counter, with a correct checksum.
     File::options().write(true).open(&disk).unwrap().write_all_at(&[0, 0, 0, 9], 512 + 52).unwrap();
     mend(&disk, 512, 512, 216);
     let error = FreeSpace::of(&Disk::open(&disk).unwrap()).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Version 5, filled by the kernel: what we read is what the kernel shows.
+//! Version 5, filled by the kernel: goldsmith reads what the kernel shows.
 
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 
@@ -39,7 +39,7 @@ fn fill_attributes(top: &Path) {
     for number in 0..12usize {
         set("attributes-leaf", &format!("user.leaf-{number}"), &vec![number as u8; number * 20]);
     }
-    // In a tree of leaves, of several levels where blocks are small.
+    // Names in a tree of leaves, with several levels when blocks are small.
     for number in 0..400usize {
         let prefix = ["user", "trusted", "security"][number % 3];
         set("attributes-many", &format!("{prefix}.{number}-{}", "n".repeat(number % 200)), &vec![number as u8; number % 250]);
@@ -61,7 +61,7 @@ fn fill_attributes(top: &Path) {
     set("attributes-inside", "system.posix_acl_access", &[&2u32.to_le_bytes()[..], &list].concat());
 }
 
-/// The forms that are to be read are there.
+/// Check that the disk has all the forms under test.
 fn assert_forms(dir: &TempDir) {
     for (path, field, form) in [
         ("names-few", "core.format", "1 (local)"),
@@ -100,7 +100,7 @@ fn what_the_kernel_wrote_is_read_back() {
         run(&dir, &format!("rm -f @/disk && truncate -s 400M @/disk && mkfs.xfs -q -f -L name {options} @/disk"));
         {
             let mount = Mount::new(&dir, "");
-            // Old bytes wherever something new will be.
+            // Fill the free space with old bytes, which new files then overwrite.
             tried(&dir, r"tr '\0' '\245' < /dev/zero > @/m/old; sync; rm @/m/old");
             fill(&mount.path(), many, pieces);
             if !options.contains("reflink=0") {
@@ -121,7 +121,7 @@ fn what_the_kernel_wrote_is_read_back() {
         assert_eq!(blkid, format!("name\n{}\n", root.uuid()), "{options}");
         assert_eq!((root.label(), root.is_clean(), root.kind().name()), ("name", true, "xfs"), "{options}");
         assert_free_space(&dir, options);
-        // Free space that became zeros is missed by nobody, also when it is used again.
+        // Overwriting the free space with zeros does no harm, even when the space is used again.
         let disk = dir.path().join("disk");
         let free = FreeSpace::of(&Disk::open(&disk).unwrap()).unwrap();
         let file = File::options().write(true).open(&disk).unwrap();
@@ -150,7 +150,7 @@ fn inodes_of_more_than_32_bits_are_read() {
     if !can_mount(&dir) {
         return;
     }
-    // Of its 4 TiB only what is written is there.
+    // The file has 4 TiB, but takes only the space of the written data.
     run(&dir, "truncate -s 4T @/disk && mkfs.xfs -q -l size=64m @/disk");
     {
         let mount = Mount::new(&dir, "");
@@ -173,7 +173,7 @@ fn another_id_and_a_boot_partition_are_understood() {
     run(&dir, "truncate -s 600M @/disk && sgdisk -n 1:0:+250M -n 2:0:+300M @/disk");
     run(&dir, "mkdir @/root @/root/etc @/root/boot @/boot && echo kernel > @/boot/vmlinuz-1");
     run(&dir, "echo 'UUID=0f0e0d0c-0b0a-0908-0706-050403020100 /boot xfs defaults 0 0' > @/root/etc/fstab");
-    // xfs_admin gives another id: blocks keep the first one (meta_uuid).
+    // xfs_admin sets another id, but blocks keep the first one (meta_uuid).
     run(&dir, "truncate -s 250M @/first && mkfs.xfs -q -p @/proto-boot @/first 2>/dev/null || true");
     let prototype = |files: &str| format!("/dev/null\n0 0\nd--755 0 0\n{files}\n$\n");
     fs::write(dir.path().join("proto-boot"), prototype("vmlinuz-1 ---644 0 0 @/boot/vmlinuz-1").replace('@', dir.path().to_str().unwrap()))

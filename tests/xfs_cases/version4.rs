@@ -1,4 +1,4 @@
-//! Version 4, filled by mkfs.xfs from a prototype and by xfs_db: what we read is what went in.
+//! Version 4, filled by mkfs.xfs from a prototype and by xfs_db: goldsmith reads the files that were put in.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use super::*;
 /// A file's path, kind, mode and owner, and its content or target.
 type Planned = (PathBuf, FileKind, u32, u32, Option<Vec<u8>>);
 
-/// What a prototype puts into a disk: its text, and what our reader must show.
+/// A prototype: its text, and the tree that goldsmith's reader must show.
 struct Prototype<'a> {
     dir: &'a TempDir,
     text: String,
@@ -46,7 +46,7 @@ impl Prototype<'_> {
     }
 }
 
-/// A tree with every kind of directory, link and file that a prototype can say.
+/// A tree with every kind of directory, link and file that a prototype can express.
 fn prototype(dir: &TempDir, many: usize) -> Prototype<'_> {
     let mut proto = Prototype { dir, text: "/dev/null\n0 0\nd--755 0 0\n".to_owned(), tree: Vec::new() };
     let noise: Vec<u8> = (0..5_000u32).flat_map(|number| *Sha256Digest::of(&number.to_le_bytes()).as_bytes()).collect();
@@ -94,7 +94,7 @@ fn what_mkfs_wrote_is_read_back() {
         run(&dir, "xfs_repair -n @/disk");
         let root = open(&dir);
         let ours = shown_by_us(&root);
-        // And the root itself.
+        // The reader also lists the root itself.
         assert_eq!(ours.len(), proto.tree.len() + 1, "{options}");
         for (path, kind, mode, owner, content) in &proto.tree {
             let seen = ours.get(path).unwrap_or_else(|| panic!("{options}: {}", path.display()));
@@ -119,7 +119,7 @@ fn what_mkfs_wrote_is_read_back() {
     }
 }
 
-/// The last hour.
+/// Whether the time is in the last hour.
 fn now_or_before(seconds: i64) -> bool {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
     (now - 3600..=now + 1).contains(&seconds)
@@ -130,7 +130,7 @@ fn attributes_that_xfs_db_set_are_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let proto = prototype(&dir, 1);
     fs::write(dir.path().join("proto"), &proto.text).unwrap();
-    // xfs_db 6.1 dies of attr=1 with 256 bytes, and of a first value of 100 bytes.
+    // xfs_db 6.1 crashes with attr=1 and 256 bytes, and with a first value of 100 bytes.
     for options in ["-n ftype=0 -i size=256", "-b size=1k -i size=512", ""] {
         run(&dir, &format!("rm -f @/disk; truncate -s 320M @/disk; mkfs.xfs -q -m crc=0 {options} -p @/proto @/disk"));
         let mut expected: BTreeMap<&str, Vec<Xattr>> = BTreeMap::new();
@@ -139,7 +139,7 @@ fn attributes_that_xfs_db_set_are_read_back() {
             writeln!(commands, "path {path}\nattr_set -u -v 1 first").unwrap();
             expected.entry(path).or_default().push(("user.first".into(), b"v".to_vec()));
         }
-        // Long values in turn: each file's lie apart, in more extents than its inode has room for.
+        // Long values are set in turn, so that those of each file have more extents than fit into its inode.
         for number in 0..30 {
             for path in ["/turn-a", "/turn-b"] {
                 writeln!(commands, "path {path}\nattr_set -u -v 9000 turn{number}").unwrap();
@@ -202,7 +202,7 @@ fn other_features_are_refused_by_name() {
         }
         assert!(complaint().contains(expected), "{expected}: {}", complaint());
     }
-    // What only writers must know does not hinder a reader; free space may mean something else then.
+    // Features that only writers must know do not stop a reader. The free space may have another form then.
     run(&dir, "mkdir -p @/etc; echo > @/etc/fstab");
     fs::write(dir.path().join("proto"), prototype(&dir, 1).text).unwrap();
     run(&dir, "rm @/disk; truncate -s 320M @/disk; mkfs.xfs -q -p @/proto @/disk");

@@ -66,11 +66,11 @@ impl Server {
         }
     }
 
-    /// The end of what it has written to its standard error and nobody has taken, without waiting.
+    /// The end of what it has written to its standard error and was not read yet. This does not wait.
     fn said(&mut self) -> String {
         let mut bytes = Vec::new();
         if let Some(stderr) = &mut self.stderr {
-            // Where nothing more is there, the error says only that.
+            // An error means only that there is no more to read now.
             let _: io::Result<usize> = stderr.take(PIPE_BYTES).read_to_end(&mut bytes);
         }
         String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]).into_owned()
@@ -86,7 +86,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that was waited for has a number that may be another's.
+        // Once a child was waited for, another process may have its number.
         if matches!(self.child.try_wait(), Ok(None)) {
             self.kill();
             // It was killed: this does not take long, and leaves no zombie.
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// A shell with a listening socket, and somebody who has connected to it.
+    /// A shell with a listening socket, and a client that has connected to it.
     fn shell(script: &str) -> (Server, UnixStream) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
@@ -115,7 +115,7 @@ mod tests {
     fn the_child_has_the_socket_as_descriptor_3_and_its_last_words_are_kept() {
         let (mut server, mut client) =
             shell("test $LISTEN_PID = $$ && readlink /proc/self/fd/3 >&2; echo $LISTEN_FDS >&2; echo the cause >&2; exit 3");
-        // It has ended: nobody listens any more.
+        // It has ended: the socket is no longer listening.
         assert!(client.read(&mut [0]).is_err() || client.read(&mut [0]).is_ok_and(|count| count == 0));
         let ProcessError::Failed { tail, status, .. } = server.end() else { panic!() };
         assert_eq!(status.code(), Some(3));
@@ -135,7 +135,7 @@ mod tests {
     fn dropping_it_kills_it_and_its_children() {
         let (server, mut client) = shell("sleep 7200 & sleep 7200");
         drop(server);
-        // All who had the listening socket are gone: the connection, which nobody had taken, is too.
+        // All processes with the listening socket are gone, and so is the connection, which none of them had accepted.
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let read = client.read(&mut [0]);
         assert!(!read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock), "{read:?}");

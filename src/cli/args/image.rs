@@ -181,7 +181,7 @@ pub struct ImageDescribe {
     /// An image, or an artifact's directory
     #[arg(value_hint = ValueHint::AnyPath)]
     pub image: PathBuf,
-    /// Who is to run it
+    /// The program or platform that will run it
     #[arg(long = "for", value_name = "RECEIVER")]
     pub receiver: DescribeFor,
     /// What the machine is called [default: as the image]
@@ -198,7 +198,7 @@ pub struct ImageDescribe {
     pub kind: Option<DomainType>,
 }
 
-/// Who is to run an image.
+/// The program or platform that will run an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum DescribeFor {
     /// XML of a domain, for `virsh define`

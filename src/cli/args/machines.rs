@@ -110,7 +110,7 @@ pub struct Clones {
     /// Write whole disks, which clouds take; add command lines for Proxmox and OpenStack
     #[arg(long, conflicts_with = "prove")]
     pub full: bool,
-    /// Boot two clones and compare what must be each one's own
+    /// Boot two clones and compare their identities
     #[arg(long)]
     pub prove: bool,
     /// Memory of each VM [default: 2G, or 1G with --prove]

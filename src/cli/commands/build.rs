@@ -18,7 +18,7 @@ use crate::pipeline::{self, Built, Request};
 /// Build, prove and publish; end with the path of the image.
 ///
 /// # Errors
-/// Whatever failed.
+/// Any failure of the build.
 pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
     let recipe = host::recipe(&args.recipe)?;
     let store = host::store(args.store.store.as_deref(), context)?;
@@ -64,8 +64,8 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
     Ok(printer::out(&text)?)
 }
 
-/// The image at `path` for a command that starts it. Where a recipe was named instead, in a file or by the name that its image would have here, the
-/// recipe is built first; what is up to date is not built again.
+/// The image at `path` for a command that starts it. `path` may also be a recipe file, or the name that a recipe's image would have here.
+/// Then the recipe is built first, unless its image is up to date.
 ///
 /// # Errors
 /// The image of another directory is not built, or the build failed.
@@ -83,13 +83,13 @@ pub async fn image_of(path: &Path, context: &Context) -> Result<PathBuf, AnyFail
     Ok(target)
 }
 
-/// Who sits down at a machine that failed.
+/// The user of the terminal, who is offered a shell in a machine that failed.
 fn visitor(args: &Build, context: &Context) -> Option<&'static dyn Visitor> {
     let colour = printer::stderr_has_colour(&context.environment);
     (args.keep_on_failure && !context.json).then(|| visitor::at_terminal(colour)).flatten()
 }
 
-/// The command that comes next: `run` names the artifact's directory.
+/// The command to suggest next: `run` with the artifact's directory.
 fn next(artifact: &Artifact) -> String {
     let image = artifact.image_path();
     let dir = image.parent().unwrap_or(&image).to_string_lossy();

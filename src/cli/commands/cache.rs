@@ -17,13 +17,13 @@ use crate::cli::{Context, host, printer};
 use crate::stages::Layer;
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// Characters of an id that people see, and may write.
+/// Characters of an id that are shown, and that a user may write.
 const SHOWN: usize = 12;
 
-/// Do what was asked of the store.
+/// List or remove entries of the store.
 ///
 /// # Errors
-/// The store cannot be read, or something was not removed that was named.
+/// The store cannot be read, or an entry that the user named was not removed.
 pub fn run(command: &Cache, context: &Context) -> Result<(), AnyFailure> {
     match command {
         Cache::List { store } => {
@@ -56,14 +56,14 @@ fn remove(wanted: &CacheRemove, context: &Context) -> Result<(), AnyFailure> {
         }
     }
     printer::out(&if context.json { outcome.json() } else { outcome.table() })?;
-    // Who names a thing wants it gone; who sweeps takes what there is to take.
+    // An entry that the user named must be removed. Without names, entries that are in use may stay.
     if outcome.failed || (!wanted.ids.is_empty() && !outcome.kept.is_empty()) { Err(NotRemoved(outcome.kept.len()).into()) } else { Ok(()) }
 }
 
-/// What is in the store, and which layers stand on which.
+/// The entries of the store, and the layers that each layer is based on.
 struct Stock {
     entries: Vec<Entry>,
-    /// Of a layer's id, the ids of all layers below it.
+    /// For each layer's id, the ids of all layers below it.
     below: BTreeMap<String, Vec<String>>,
 }
 
@@ -78,18 +78,18 @@ impl Stock {
         lower.kind == Kind::Layer && upper.kind == Kind::Layer && self.below.get(&upper.id).is_some_and(|below| below.contains(&lower.id))
     }
 
-    /// When it, or what stands on it, was used last.
+    /// The last use of it or of a layer on it.
     fn used(&self, entry: &Entry) -> SystemTime {
         let above = self.entries.iter().filter(|upper| self.is_below(entry, upper));
         above.map(|upper| upper.used).fold(entry.used, SystemTime::max)
     }
 
-    /// What `wanted` asks to be removed at the time `now`, an upper layer before those below it. What is of no use goes with it: leftovers,
-    /// and the beginning of a file that is there as a whole.
+    /// The entries to remove for `wanted` at the time `now`, an upper layer before those below it. Useless entries are removed too:
+    /// leftovers, and the beginning of a file that is there as a whole.
     fn chosen(&self, wanted: &CacheRemove, now: SystemTime) -> Result<Vec<&Entry>, Unknown> {
         let named = wanted.ids.iter().map(|id| self.named(id)).collect::<Result<Vec<_>, _>>()?;
         let age = wanted.unused_for.map(|days| DAY.saturating_mul(days));
-        // An age alone is one of everything.
+        // An age without kinds applies to all kinds.
         let any = wanted.all || (age.is_some() && !wanted.layers && !wanted.files);
         let by_kind = |kind: Kind| match kind {
             Kind::Layer => any || wanted.layers,
@@ -134,7 +134,7 @@ impl Stock {
         json!({ "schema": SCHEMA, "entries": entries, "bytes": total(&self.entries) }).to_string() + "\n"
     }
 
-    /// For people: a line for each, memories by their kind.
+    /// For people: a line for each entry, and for memories a line for each kind.
     fn table(&self, store: &Store) -> String {
         let now = SystemTime::now();
         let mut text = String::new();
@@ -166,11 +166,11 @@ fn bases(layer: &Entry) -> Vec<String> {
     names.filter(|name| name.parse::<Sha256Digest>().is_ok()).map(str::to_owned).collect()
 }
 
-/// What became of what was chosen.
+/// The result for the chosen entries.
 #[derive(Default)]
 struct Outcome<'a> {
     removed: Vec<&'a Entry>,
-    /// What is there still, and why.
+    /// The entries that are still there, and the reasons.
     kept: Vec<(&'a Entry, String)>,
     failed: bool,
 }
@@ -193,7 +193,7 @@ impl Outcome<'_> {
 
     fn table(&self) -> String {
         let mut text = String::new();
-        // There are many memories, and each is small: they are not listed.
+        // Memories are not listed, because they are many and small.
         for entry in self.removed.iter().filter(|entry| entry.kind != Kind::Memory) {
             let about = entry.about.as_deref().unwrap_or_default();
             let line = format!("removed  {:<9}  {:<SHOWN$}  {:>8}  {about}", word(entry.kind), short(&entry.id), rounded(entry.bytes));
@@ -230,14 +230,14 @@ fn short(id: &str) -> &str {
 }
 
 fn ago(now: SystemTime, used: SystemTime) -> String {
-    // A clock that was set back makes the future; that was today.
+    // After the clock was set back, the time may be in the future. It then counts as today.
     match now.duration_since(used).unwrap_or_default().as_secs() / DAY.as_secs() {
         0 => "today".to_owned(),
         days => format!("{} ago", counted(usize::try_from(days).unwrap_or(usize::MAX), "day")),
     }
 }
 
-/// An id that names nothing, or too much.
+/// An id that matches no entry, or more than one.
 #[derive(Debug, thiserror::Error)]
 #[error("{} with an id that begins with `{id}`", match count { 0 => "nothing is in the store".to_owned(), count => format!("{count} things are in the store") })]
 struct Unknown {
@@ -255,7 +255,7 @@ impl Failure for Unknown {
     }
 }
 
-/// Something is there still.
+/// Some entries are still there.
 #[derive(Debug, thiserror::Error)]
 #[error("{} could not be removed", counted(*.0, "thing"))]
 struct NotRemoved(usize);

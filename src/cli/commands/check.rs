@@ -9,7 +9,7 @@ use crate::cli::args::Check;
 use crate::cli::{Context, host, printer};
 use crate::pipeline::{self, ForecastPackage, Preflight, Row, Verdict};
 
-/// Tell everything that can be known of a build before its first boot, and fail when it cannot end well.
+/// Print everything that can be known about a build before its first boot, and fail when the build cannot succeed.
 ///
 /// # Errors
 /// The recipe is wrong, or it cannot be built.
@@ -28,7 +28,7 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), AnyFailure> {
     Ok(())
 }
 
-/// The end of a check that found problems, which standard output has.
+/// The error of a check that found problems. They are on standard output.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot build {recipe}: {}", counted(*problems, "problem"))]
 struct CannotBuild {
@@ -90,7 +90,7 @@ fn is_unresolved(row: &Row) -> bool {
     row.verdict == Verdict::Wrong && row.what.contains(NO_NAMES)
 }
 
-/// One row for all that has one cause: no server's name can be resolved. What each row is about stands before its first colon.
+/// One row for all problems with one cause: no server's name can be resolved. The text of each row before its first colon is its subject.
 fn without_names(rows: &[&Row]) -> String {
     let mut text = format!("{:<8}  {:<9}  no server's name can be resolved, so these inputs cannot be fetched:\n", "wrong", "sources");
     for row in rows {

@@ -1,7 +1,8 @@
 //! `goldsmith completions SHELL`.
 //!
-//! clap_complete 4 writes the scripts; it cannot say that an argument is a file or one of some names. The names of the built-in recipes and the
-//! keys of `--set` are put into its scripts for bash, zsh and fish, and functions that read the names of the local machines at each use.
+//! clap_complete 4 writes the scripts. It cannot express that an argument is either a file or one of some names. So this module adds to its
+//! scripts for bash, zsh and fish: the names of the built-in recipes, the keys of `--set`, and functions that read the names of the local
+//! machines at each use.
 
 use std::any::TypeId;
 
@@ -47,7 +48,7 @@ enum Naming {
     Places,
 }
 
-/// The commands that name machines which are there, with how they do.
+/// The commands with names of existing machines, and the way each takes them.
 fn naming_machines() -> Vec<(String, Naming)> {
     let command = Args::command();
     let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
@@ -65,10 +66,10 @@ fn naming_machines() -> Vec<(String, Naming)> {
     found.collect()
 }
 
-/// In bash, the words of a command stand in `opts`; what matches none of them is a file.
+/// In bash, the words of a command are in `opts`. Text that matches none of them is completed as a file.
 fn for_bash(script: &str, recipes: &str, keys: &str) -> String {
     let files = "--set)\n                    COMPREPLY=($(compgen -f \"${cur}\"))\n";
-    // Behind `=` comes the value: no space.
+    // The value follows the `=`, so no space is added.
     let names = format!(
         "--set)\n                    compopt -o nospace\n                    COMPREPLY=($(compgen -W \"{keys}\" -- \"${{cur}}\"))\n"
     );
@@ -81,7 +82,7 @@ fn for_bash(script: &str, recipes: &str, keys: &str) -> String {
     script.lines().map(line).collect::<String>().replace(files, &names)
 }
 
-/// In zsh, the last part of an argument's description is what completes it (zshcompsys(1), `_arguments`).
+/// In zsh, the last part of an argument's description is its completion (zshcompsys(1), `_arguments`).
 fn for_zsh(script: &str, recipes: &str, keys: &str) -> String {
     let recipe = "a built-in recipe:_files'";
     script
@@ -116,21 +117,21 @@ const BASH_MACHINES: &str = r#"_goldsmith_machines() {
 }
 "#;
 
-/// In bash, what a command takes stands in `opts`, within the command's own case.
+/// In bash, the options and words of a command are in `opts`, within the case for that command.
 fn bash_machines(script: &str) -> String {
     let naming = naming_machines();
     let mut told = BASH_MACHINES.to_owned();
     let mut current = None;
     for line in script.lines() {
         if let Some(case) = line.trim().strip_prefix("goldsmith__subcmd__").and_then(|rest| rest.strip_suffix(')')) {
-            // clap_complete writes the `-` of a name like the step to a command below another.
+            // clap_complete writes the `-` of a name like the separator between a command and its subcommand.
             current = naming.iter().find(|(name, _)| name.replace('-', "__subcmd__") == case).map(|(_, naming)| *naming);
         }
         let indent = &line[..line.len() - line.trim_start().len()];
         let addition = match (line.trim().strip_prefix("opts=\"").and_then(|rest| rest.strip_suffix('"')), current) {
             (Some(words), Some(Naming::One)) => format!("{indent}opts=\"{words} $(_goldsmith_machines one)\"\n"),
             (Some(words), Some(Naming::Many)) => format!("{indent}opts=\"{words} $(_goldsmith_machines many)\"\n"),
-            // Behind `NAME:` comes the path, and files may be named alike: no space.
+            // The path follows `NAME:`, and files may have similar names, so no space is added.
             (Some(_), Some(Naming::Places)) => format!(
                 "{line}\n{indent}if [[ ${{cur}} != -* ]] ; then\n\
                  {indent}    compopt -o nospace -o filenames\n\
@@ -145,7 +146,7 @@ fn bash_machines(script: &str) -> String {
     told
 }
 
-/// As [`BASH_MACHINES`]. The arguments are compadd's.
+/// As [`BASH_MACHINES`]. The arguments go to compadd.
 const ZSH_MACHINES: &str = r#"_goldsmith_machines() {
     local state=$XDG_STATE_HOME
     [[ $state == /* ]] || state=$HOME/.local/state
@@ -156,7 +157,7 @@ const ZSH_MACHINES: &str = r#"_goldsmith_machines() {
 
 "#;
 
-/// In zsh, what completes an argument stands behind its description. The helper comes before clap_complete's first function.
+/// In zsh, the completion of an argument is behind its description. The helper comes before clap_complete's first function.
 fn zsh_machines(script: &str) -> String {
     let text = script
         .replace("-- The machine:_default'", "-- The machine:_goldsmith_machines'")

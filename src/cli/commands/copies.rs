@@ -1,10 +1,10 @@
-//! Where copies go on this host: into a directory that is there, or to a new name.
+//! The target of copies on this host: an existing directory, or a new name.
 
 use std::path::{Path, PathBuf};
 
 use crate::base::failure::{Class, Failure};
 
-/// Why nothing was copied.
+/// The reason why nothing was copied.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoTarget {
     #[error("{} is no directory, so it cannot take several files", .0.display())]
@@ -26,7 +26,7 @@ impl Failure for NoTarget {
     }
 }
 
-/// Where copies go.
+/// The target of copies.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     path: &'a Path,
@@ -34,10 +34,10 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// `path`, for so many copies.
+    /// The target `path`, for this number of copies.
     ///
     /// # Errors
-    /// It is no directory, and there are several.
+    /// `path` is not a directory, and there are several copies.
     pub(super) fn new(path: &'a Path, copies: usize) -> Result<Self, NoTarget> {
         let is_directory = path.is_dir();
         if copies > 1 && !is_directory { Err(NoTarget::NoDirectory(path.to_owned())) } else { Ok(Self { path, is_directory }) }
@@ -46,7 +46,7 @@ impl<'a> Target<'a> {
     /// The place of the copy of `source`.
     ///
     /// # Errors
-    /// It goes into a directory, and has no name (`/`, `..`).
+    /// The target is a directory, and `source` has no file name (`/`, `..`).
     pub(super) fn place(&self, source: &Path) -> Result<PathBuf, NoTarget> {
         match (self.is_directory, source.file_name()) {
             (true, Some(name)) => Ok(self.path.join(name)),

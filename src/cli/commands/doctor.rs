@@ -19,7 +19,7 @@ pub async fn run(args: &Doctor, context: &Context) -> Result<(), AnyFailure> {
     if missing.is_empty() { Ok(()) } else { Err(HostLacks(missing.join(", ")).into()) }
 }
 
-/// What the machine module finds out by itself.
+/// The rows that the machine module provides.
 async fn machine_rows() -> Vec<Row> {
     let accelerator = match probe().await {
         Ok(Probe { reason: None, .. }) => Row::ok("accelerator", "KVM works"),

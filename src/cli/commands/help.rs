@@ -17,14 +17,14 @@ pub fn run(args: &Help) -> Result<(), AnyFailure> {
     let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
     let topic = |name: &str| Topic::named(name).map(Topic::text);
     let text = match words[..] {
-        // A topic tells more than the command of its name.
+        // A topic has a longer text than the command with the same name.
         [name] => topic(name).map(|text| text + &see_also(name)).or_else(|| command_help(&words)),
         _ => command_help(&words),
     };
     Ok(printer::out(&text.ok_or_else(|| NoHelp(words.join(" ")))?)?)
 }
 
-/// Where a topic and a command have the same name.
+/// A hint for a topic that has the same name as a command.
 fn see_also(name: &str) -> String {
     match command_help(&[name]) {
         Some(_) => format!("\nSee also: goldsmith {name} --help\n"),
@@ -32,7 +32,7 @@ fn see_also(name: &str) -> String {
     }
 }
 
-/// What `--help` says of the command that `words` reach; without words, of goldsmith.
+/// The `--help` of the command that `words` name; without words, that of goldsmith.
 fn command_help(words: &[&str]) -> Option<String> {
     let line = ["goldsmith"].into_iter().chain(words.iter().copied()).chain(["--help"]);
     match Args::try_parse_from(line) {

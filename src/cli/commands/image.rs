@@ -1,4 +1,4 @@
-//! `goldsmith image …`: see into an image without mounting or booting it.
+//! `goldsmith image …`: read an image without booting it.
 
 mod audit;
 mod cat;
@@ -20,10 +20,10 @@ use crate::base::failure::AnyFailure;
 use crate::cli::Context;
 use crate::cli::args::Image;
 
-/// Do what was asked of an image.
+/// Run a command on an image.
 ///
 /// # Errors
-/// The image cannot be read, or what was asked for is not in it.
+/// The image cannot be read, or it does not have the named files or data.
 pub async fn run(command: &Image, context: &Context) -> Result<(), AnyFailure> {
     match command {
         Image::Inspect { image } => inspect::run(image, context),

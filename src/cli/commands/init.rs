@@ -11,10 +11,10 @@ use crate::cli::args::Init;
 use crate::cli::file_error::FileError;
 use crate::cli::printer;
 
-/// Write the `starter` recipe to a file that is not there yet, and say what comes next; `-` is standard output.
+/// Write the `starter` recipe to a new file, and print the next steps; `-` is standard output.
 ///
 /// # Errors
-/// The file is there, or cannot be written.
+/// The file exists, or cannot be written.
 pub fn run(args: &Init, starter: &str) -> Result<(), AnyFailure> {
     if args.file == Path::new("-") {
         return Ok(printer::out(starter)?);

@@ -11,10 +11,11 @@ use crate::cli::{Context, host, printer};
 use crate::installer::anaconda;
 use crate::recipe::Media;
 
-/// Do what was asked of kickstarts.
+/// Run a command on kickstarts.
 ///
 /// # Errors
-/// The recipe is wrong, or its installer reads no kickstart; a file cannot be read, would be refused, or has what was not to be in it.
+/// The recipe is wrong, or its installer reads no kickstart; a file cannot be read, would be refused, or has findings of lints that the
+/// user denies.
 pub fn run(command: &Kickstart, context: &Context) -> Result<(), AnyFailure> {
     match command {
         Kickstart::Render(args) => render(args),
@@ -23,7 +24,7 @@ pub fn run(command: &Kickstart, context: &Context) -> Result<(), AnyFailure> {
     }
 }
 
-/// Print what Anaconda will read. The media are not looked at.
+/// Print the kickstart that Anaconda will read. The media are not read.
 fn render(args: &RecipeArgs) -> Result<(), AnyFailure> {
     let recipe = host::recipe(args)?;
     if !matches!(recipe.media, Media::Anaconda { .. }) {

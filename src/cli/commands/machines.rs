@@ -38,12 +38,12 @@ fn place(name: &Name, context: &Context) -> Result<Place, AnyFailure> {
     Ok(machines(context)?.find(name)?)
 }
 
-/// All of them, or none when one is not there.
+/// The places of all machines. An error when one of them does not exist.
 fn places(names: &[Name], context: &Context) -> Result<Vec<Place>, AnyFailure> {
     names.iter().map(|name| place(name, context)).collect()
 }
 
-/// Tell what became of a machine.
+/// Print the result for a machine.
 fn say(place: &Place, what: &str, context: &Context) -> Result<(), AnyFailure> {
     if context.json {
         let record = serde_json::json!({ "event": "machine", "name": place.name(), "what": what });

@@ -12,10 +12,10 @@ use crate::cli::file_error::FileError;
 use crate::cli::printer;
 use crate::cli::topics::{TOPICS, Topic, escaped};
 
-/// Print goldsmith(1), or write it, a page for each command and one for each topic into a directory.
+/// Print goldsmith(1), or write into a directory: that page, a page for each command and one for each topic.
 ///
 /// # Errors
-/// The place cannot be written.
+/// The output cannot be written.
 pub fn run(args: &Man) -> Result<(), AnyFailure> {
     let mut command = Args::command();
     command.build();
@@ -39,7 +39,7 @@ fn put(path: &Path, text: &str) -> Result<(), FileError> {
     atomic::write(path, text.as_bytes()).map_err(|source| unwritten(path, source))
 }
 
-/// The page of a command, in the order of man-pages(7). What is the same for all commands comes from the topics.
+/// The page of a command, in the order of man-pages(7). The sections that are equal for all commands come from the topics.
 fn page(command: &clap::Command) -> Result<String, FileError> {
     let man = clap_mangen::Man::new(command.clone()).source(concat!("goldsmith ", env!("CARGO_PKG_VERSION"))).manual("goldsmith");
     let path = PathBuf::from(man.get_filename());

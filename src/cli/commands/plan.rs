@@ -10,7 +10,7 @@ use crate::pipeline::{self, Standing};
 use crate::plan::Job;
 use crate::sources::Fetch;
 
-/// Say which stages a build would run, which layers it has, and what pins them.
+/// Print the stages that a build would run, the layers that exist, and the inputs that pin them.
 ///
 /// # Errors
 /// The recipe is wrong or an input is missing.
@@ -46,7 +46,7 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
         text.push_str(&format!("{:<8} {:<32} sha256 {}\n", "input", pin.name, pin.sha256.short()));
     }
     for (job, standing) in plan.jobs().zip(&standing) {
-        // A layer that can be used has all those below it.
+        // When a layer can be used, all layers below it exist too.
         let (what, why) = match standing {
             Standing::Usable(_) => ("reuse", "the store has its layer".to_owned()),
             Standing::Unusable(why) => ("run", format!("the layer in the store cannot be used: {why}")),

@@ -12,17 +12,17 @@ use crate::machine::seat::Streams;
 use crate::machine::spec::Accelerator;
 use crate::run::{self, Attended, Facts, LocalVm, Logins, Options};
 
-/// Start a local VM and be its console until it ends.
+/// Start a local VM and show its console until it ends.
 ///
 /// # Errors
-/// Whatever kept it from starting, or ended it but a power-off.
+/// The VM did not start, or it ended without a power-off.
 pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
     context.refuse_json("run", "the guest's console")?;
     let image = build::image_of(&args.image, context).await?;
     let options = Options { keep: args.keep, ssh: args.ssh, isolated: args.vm.isolated, memory: args.vm.memory, cpus: args.vm.cpus };
     let mut vm = run::start(&image, host::store_place(context).as_deref(), &options).await?;
     printer::err(&greeting(vm.facts(), args, terminal::is_there()));
-    // After the machine, and so dropped before it: whatever hangs in the machine's end, the terminal is as it was.
+    // The terminal is declared after the machine and so dropped before it. It is then restored even when the end of the machine hangs.
     let (terminal, mut streams) = Terminal::open()?;
     let ended: Result<(), AnyFailure> = tokio::select! {
         ended = attend(&mut vm, &mut streams, &terminal, args.keep) => ended,
@@ -36,12 +36,12 @@ pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
     Ok(written?)
 }
 
-/// Be the console until the guest is off or the user wants the end.
+/// Show the console until the guest is off or the user asks for the end.
 async fn attend(vm: &mut LocalVm, streams: &mut Streams, terminal: &Terminal, keep: bool) -> Result<(), AnyFailure> {
     let mut pressed = false;
     loop {
         match vm.attend(streams).await? {
-            // A disk that is kept is worth an orderly end.
+            // A disk that is kept needs an orderly shutdown.
             Attended::Escaped if keep && !pressed => {
                 vm.power_button().await?;
                 pressed = true;
@@ -79,7 +79,7 @@ fn greeting(facts: &Facts, args: &Run, terminal: bool) -> String {
     text
 }
 
-/// How to log in, or that nobody can.
+/// The ways to log in, or a text that there is none.
 fn ways_in(logins: Option<&Logins>, ssh: Option<u16>) -> String {
     let ssh_to = |who: &str| {
         let options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null";
@@ -98,7 +98,7 @@ fn ways_in(logins: Option<&Logins>, ssh: Option<u16>) -> String {
     }
 }
 
-/// What became of the machine's changes.
+/// A text about where the machine's changes are.
 fn farewell(facts: &Facts) -> String {
     match &facts.kept {
         None => format!("{} has ended; what it changed is gone\n", facts.name),

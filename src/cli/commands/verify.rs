@@ -11,10 +11,10 @@ use crate::cli::{Context, host, printer, subject};
 use crate::pipeline;
 use crate::verify::{Outcome, Promises, Report};
 
-/// Put an image to every check there is for it: those of its manifest, or of a recipe.
+/// Run all checks on an image: those of its manifest, or of a recipe.
 ///
 /// # Errors
-/// A check failed or could not be run; or nobody says what to check.
+/// A check failed or could not be run, or neither a manifest nor a recipe names checks.
 pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
     subject::require_image(&args.image)?;
     let events = Events::new(context.listeners());
@@ -23,7 +23,7 @@ pub async fn run(args: &Verify, context: &Context) -> Result<(), AnyFailure> {
         (Some(reference), found) => {
             let recipe = host::load(reference, &args.set)?;
             let image = found.map_or_else(|_| args.image.clone(), |artifact| artifact.image_path());
-            // Only what the recipe's archives hold takes a look elsewhere.
+            // The store and the network are only needed for the content of the recipe's archives of containers.
             let promises = match recipe.container_images.is_empty() {
                 true => Promises::of(&recipe),
                 false => pipeline::promised(&recipe, &host::store(None, context)?, &host::web(context), &events).await?,

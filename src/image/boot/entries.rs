@@ -1,11 +1,11 @@
-//! Entries of type 1 of the Boot Loader Specification (UAPI.1): small text files, each of which says what one item of a menu boots.
+//! Entries of type 1 of the Boot Loader Specification (UAPI.1): small text files, each of which defines one item of a menu.
 
 /// Most bytes of such a file.
 pub(super) const MAX_ENTRY_BYTES: u64 = 64 << 10;
 /// Most files of a directory of entries. A real one has some ten; each costs a look through the directory on FAT.
 pub(super) const MAX_ENTRIES: usize = 1_000;
 
-/// What an entry says: keys with their values, in the order of the file.
+/// The content of an entry: keys with their values, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Keys(Vec<(String, String)>);
 

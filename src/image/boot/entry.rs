@@ -1,4 +1,4 @@
-//! What is booted: the entry that a boot loader's menu comes to, whichever loader it is.
+//! The default boot entry, which a boot loader of any kind chooses from its menu.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::image::root::Root;
 
 /// Largest configuration that is read; a real one has some 10 KiB.
 pub(super) const MAX_CONFIG_BYTES: u64 = 1 << 20;
-/// What the firmware starts from an ESP when it remembers nothing (UEFI specification 2.10, section 3.5.1.1).
+/// The program that the firmware starts from an ESP when it has no stored entries (UEFI specification 2.10, section 3.5.1.1).
 pub(super) const DEFAULT_LOADER: &str = "EFI/BOOT/BOOTX64.EFI";
 /// Where systems mount their ESP.
 pub(super) const ESP_PLACES: [&str; 3] = ["/efi", "/boot/efi", "/boot"];
@@ -30,7 +30,7 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// What people call it.
+    /// Its name for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Grub => "grub",
@@ -41,12 +41,12 @@ impl Mechanism {
     }
 }
 
-/// What is booted by default. Paths are absolute in the root filesystem.
+/// The default boot entry. Paths are absolute in the root filesystem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootEntry {
     /// How it is chosen and loaded.
     pub mechanism: Mechanism,
-    /// The file that says the rest: `grub.cfg`, the entry's own, or the unified kernel image.
+    /// The file with the other settings: `grub.cfg`, that of the entry, or the unified kernel image.
     pub configuration: String,
     /// The menu entry's title.
     pub title: String,
@@ -109,7 +109,8 @@ impl fmt::Display for BootFile {
     }
 }
 
-/// `kernel` and `initrd` (the last one) are paths, as they were before there were parts of files: who reads only these still finds them.
+/// `kernel` and `initrd` (the last one) are written as paths, as before parts of files were introduced, so that older readers still find
+/// them.
 impl Serialize for BootEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("BootEntry", 8)?;

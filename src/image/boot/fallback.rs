@@ -1,5 +1,5 @@
-//! What firmware that remembers no boot entry starts, and where that leads. An image travels without the variables of the machine it was made
-//! on, so this is how each of its machines boots for the first time.
+//! Follows what firmware without remembered boot entries starts. An image travels without the variables of the machine it was made on, so
+//! this is how each of its machines boots for the first time.
 //!
 //! ```text
 //!   EFI/BOOT/BOOTX64.EFI ── a shim? ── no: it is the boot loader itself
@@ -19,8 +19,8 @@ use super::pe;
 use crate::image::error::ImageError;
 use crate::image::root::Root;
 
-/// What a shim is known by, in UTF-16: the name of the loader that it starts (shim.c, `DEFAULT_LOADER`). Its sections' names are of no use: the
-/// one of its own, `.vendor_cert`, is too long for the table.
+/// A shim is recognised by this text in UTF-16: the name of the loader that it starts (shim.c, `DEFAULT_LOADER`). The names of its sections
+/// do not help: the only special one, `.vendor_cert`, is too long for the table.
 const OF_SHIM: &str = "grubx64.efi";
 /// Bytes of a loader in which that is looked for. A shim has some 1 MiB.
 const MAX_SHIM_BYTES: u64 = 4 << 20;
@@ -32,7 +32,7 @@ const MAX_CSV_BYTES: u64 = 64 << 10;
 const MAX_DIRS: usize = 64;
 const MAX_PROGRAMS: usize = 16;
 
-/// Where a machine comes to that remembers no boot entry.
+/// Where the boot of a machine without remembered boot entries leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fallback {
     /// To a boot loader: the programs on the way, in their order, by their paths in the root filesystem.
@@ -135,7 +135,7 @@ mod tests {
         ] {
             assert_eq!(programs(&utf16(text)), expected, "{text}");
         }
-        // Half a letter at the end, and what is no text.
+        // Half a character at the end, and bytes that are no text.
         assert_eq!(programs(b"a\0,\0x"), ["a"]);
         assert_eq!(programs(&[0xff; 9]), [""; 0]);
     }

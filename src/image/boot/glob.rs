@@ -1,6 +1,6 @@
-//! Patterns of file names: `*`, `?`, `[a-z]`, `[!a]` and a backslash before what is meant as it is (glob(7)).
+//! Patterns of file names: `*`, `?`, `[a-z]`, `[!a]` and a backslash before a literal character (glob(7)).
 
-/// Whether `text` fits `pattern`. Both are told character by character, so the time is at most their lengths multiplied.
+/// Whether `text` fits `pattern`. Both are read character by character, so the time is at most the product of their lengths.
 pub(super) fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut place) = (0, 0);
@@ -31,7 +31,7 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Where the pattern goes on when what stands `at` fits `c`.
+/// Where the pattern goes on if its part at `at` fits `c`; `None` if it does not fit.
 fn one(pattern: &[char], at: usize, c: char) -> Option<usize> {
     match *pattern.get(at)? {
         '?' => Some(at + 1),
@@ -41,7 +41,7 @@ fn one(pattern: &[char], at: usize, c: char) -> Option<usize> {
     }
 }
 
-/// Whether `c` is of the set that begins `at`; where the pattern goes on then. A set that does not end fits nothing.
+/// Where the pattern goes on if `c` is in the set that begins at `at`; `None` if it is not. A set without an end fits nothing.
 fn set(pattern: &[char], at: usize, c: char) -> Option<usize> {
     let is_not = matches!(pattern.get(at), Some('!' | '^'));
     let first = at + usize::from(is_not);

@@ -1,5 +1,5 @@
 //! GRUB's menu: a configuration is evaluated as GRUB would on a plain boot. `grubenv` is loaded, `if` is decided, the default is looked up by
-//! number, title or id. What leads to another configuration (`configfile`, `source`) is followed within the image, and Boot Loader
+//! number, title or id. Commands that lead to another configuration (`configfile`, `source`) are followed within the image, and Boot Loader
 //! Specification entries are read where `blscfg` asks for them.
 
 mod bls;
@@ -24,7 +24,7 @@ const MAX_CONFIGS: usize = 8;
 /// What GRUB boots by default in the system of `root`; `None` when there is no configuration.
 ///
 /// # Errors
-/// No configuration is understood, and the first one why; or the image is damaged.
+/// No configuration is understood (the error is that of the first one), or the image is damaged.
 pub(super) fn default_entry_of(root: &Root) -> Result<Option<BootEntry>, ImageError> {
     let mut refused = None;
     for path in configurations(root)? {
@@ -84,7 +84,7 @@ fn evaluate(files: &dyn Files, path: &str, carried: Vec<(String, String)>) -> Re
     let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
     let environment = match files.text(&format!("{dir}/grubenv"), MAX_ENVIRONMENT_BYTES)? {
         Some(text) => text,
-        // EL7 on UEFI keeps it here too, behind a link.
+        // EL7 on UEFI keeps the environment here too, behind a link.
         None => files.text("/boot/grub2/grubenv", MAX_ENVIRONMENT_BYTES)?.unwrap_or_default(),
     };
     Evaluator::new(files, path, &environment, carried).default(&config)

@@ -22,7 +22,7 @@ pub(super) struct Section {
 /// The sections of a PE file that begins with `head` and has `size` bytes, in the order of their table.
 ///
 /// # Errors
-/// It is none, or a section is not in the file; a sentence says so.
+/// It is no PE file, or a section is not in the file; a sentence says which.
 pub(super) fn sections(head: &[u8], size: u64) -> Result<Vec<Section>, String> {
     if !head.starts_with(b"MZ") {
         return Err("it is no PE file".to_owned());
@@ -47,7 +47,8 @@ pub(super) fn sections(head: &[u8], size: u64) -> Result<Vec<Section>, String> {
         let name = String::from_utf8_lossy(name).into_owned();
         let word = |offset: usize| u64::from(u32_at(at + offset).unwrap_or_default());
         let (memory, stored, offset) = (word(8), word(16), word(20));
-        // What is stored is padded; what has more bytes in memory than in the file ends in zeros, which no section of a kernel image does.
+        // The stored bytes are padded. A section with more bytes in memory than in the file ends in zeros, which no section of a kernel
+        // image does.
         let bytes = if memory == 0 { stored } else { memory.min(stored) };
         let end = offset + bytes;
         // A section of the program that has no bytes in the file has no place there.

@@ -1,7 +1,7 @@
 //! systemd-boot's menu: entries of type 1 and 2 of the Boot Loader Specification (UAPI.1) on the ESP and on the XBOOTLDR partition, their
 //! order, and the one that is booted by default.
 //!
-//! What only the machine knows is left out: its EFI variables say which entry was chosen last, or is chosen once.
+//! The EFI variables of the machine are not taken into account: they say which entry was chosen last, or is chosen once.
 
 use std::cmp::Ordering;
 use std::path::Path;

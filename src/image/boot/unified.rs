@@ -32,7 +32,7 @@ pub(super) enum Program {
 /// the stub of unified kernel images has too.
 ///
 /// # Errors
-/// It cannot be read; what is no PE file is some other program.
+/// It cannot be read. A file that is no PE file counts as some other program.
 pub(super) fn program(root: &Root, path: &str) -> Result<Program, ImageError> {
     let size = root.metadata(path)?.size;
     let sections = pe::sections(&root.read_start(path, pe::HEAD_BYTES)?, size).unwrap_or_default();
@@ -49,7 +49,7 @@ pub(super) fn program(root: &Root, path: &str) -> Result<Program, ImageError> {
 /// Read the unified kernel image `path`.
 ///
 /// # Errors
-/// It cannot be read, or is none.
+/// It cannot be read, or is not a unified kernel image.
 pub(super) fn read(root: &Root, path: &str) -> Result<Unified, ImageError> {
     let wrong = |what: String| ImageError::incompatible(root.disk(), None, format!("{path}: {what}"));
     let size = root.metadata(path)?.size;
@@ -83,8 +83,8 @@ pub(super) fn read(root: &Root, path: &str) -> Result<Unified, ImageError> {
     Ok(Unified { entry, sort_key: value(&["IMAGE_ID", "ID"]), version })
 }
 
-/// The section that counts when nobody asks for a profile: the one of profile 0, which follows the first `.profile`, or else the one before
-/// all profiles (UAPI.5, "Multi-Profile UKIs").
+/// The section that counts when no profile is chosen: the one of profile 0, which follows the first `.profile`, or else the one before all
+/// profiles (UAPI.5, "Multi-Profile UKIs").
 fn of_default_profile<'a>(sections: &'a [Section], name: &str) -> Option<&'a Section> {
     let mut parts = sections.split(|section| section.name == ".profile");
     let find = |part: &'a [Section]| part.iter().find(|section| section.name == name);

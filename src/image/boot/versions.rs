@@ -29,7 +29,7 @@ pub(super) fn version_order(a: &str, b: &str) -> Ordering {
     loop {
         (a, b) = (skip(a, |c| !is_valid(c)), skip(b, |c| !is_valid(c)));
         for mark in *b"~-^." {
-            // Nothing is older than what has this mark, but that `~` is older than the end.
+            // The text that has this mark is the older one; only `~` is still older than the end.
             if mark == b'-' && (a.is_empty() || b.is_empty()) {
                 return a.len().cmp(&b.len());
             }

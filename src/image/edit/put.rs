@@ -9,8 +9,8 @@ pub struct PutFile {
     pub path: PathBuf,
     /// All that it holds.
     pub content: Vec<u8>,
-    /// Permission bits of a new one, which is root's; one that is there keeps owner, mode and attributes.
+    /// Permission bits of a new file, which belongs to root. A file that is there keeps its owner, mode and attributes.
     pub mode: u32,
-    /// The type in the SELinux label of a new one, in an image that has labels.
+    /// The type in the SELinux label of a new file, in an image that has labels.
     pub selinux_type: &'static str,
 }

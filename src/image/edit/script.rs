@@ -1,4 +1,4 @@
-//! What debugfs(8) is told, so that files are in a filesystem: pure.
+//! The commands with which debugfs(8) puts files into a filesystem. Pure.
 
 use std::path::{Path, PathBuf};
 
@@ -9,16 +9,16 @@ use crate::image::filesystem::{Metadata, Xattr};
 const ROOT: u32 = 0;
 /// SELinux's label, a string that ends with a zero byte.
 pub(super) const LABEL: &str = "security.selinux";
-/// What a mode says of a regular file and of a directory (inode(7)).
+/// The type bits in the mode of a regular file and of a directory (inode(7)).
 const REGULAR: u32 = 0o100_000;
 const DIRECTORY: u32 = 0o040_000;
 
-/// What is at the place of a file.
+/// The place of a file, and what is there now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spot {
     /// Its path in the root filesystem, without links.
     pub(super) path: PathBuf,
-    /// What its inode says and its attributes, when it is there.
+    /// The data of its inode and its attributes, when it exists.
     pub(super) now: Option<(Metadata, Vec<Xattr>)>,
     /// Directories on the way to it that are missing, the outermost first.
     pub(super) missing: Vec<PathBuf>,
@@ -45,8 +45,8 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// What puts `file` at `spot`. `root_label` is the label of the root directory, when the filesystem has labels. The error says which path debugfs
-    /// cannot be told.
+    /// Add the commands that put `file` at `spot`. `root_label` is the label of the root directory, when the filesystem has labels. The
+    /// error says which path cannot be written in a command of debugfs.
     pub(super) fn put(&mut self, file: &PutFile, spot: &Spot, root_label: Option<&[u8]>) -> Result<(), String> {
         let label = root_label.map(|root| (LABEL.into(), labelled(root, file.selinux_type)));
         for dir in &spot.missing {
@@ -70,7 +70,7 @@ impl Script {
         Ok(())
     }
 
-    /// Commands about the name of `path`, in its directory: `write` makes a name of all that it is given, slashes too.
+    /// Commands about the name of `path`, in its directory: `write` takes its whole argument as a name, slashes included.
     fn at(&mut self, path: &Path, commands: impl FnOnce(&str) -> String) -> Result<(), String> {
         let dir = quoted(path.parent().unwrap_or(Path::new("/")))?;
         let name = quoted(Path::new(path.file_name().unwrap_or_default()))?;

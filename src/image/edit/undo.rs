@@ -1,4 +1,4 @@
-//! What an undo file of e2fsprogs says: which bytes of a filesystem a program has written.
+//! Reads an undo file of e2fsprogs: the bytes of a filesystem that a program has written.
 //!
 //! `lib/ext2fs/undo_io.c` of e2fsprogs 1.47.0 writes it, and e2undo(8) reads it: a header, then blocks of keys, each followed by the old bytes that
 //! its keys name. All numbers are little-endian.
@@ -9,7 +9,7 @@ use std::ops::Range;
 const MAGIC: &[u8] = b"E2UNDO02";
 /// `KEYBLOCK_MAGIC`.
 const KEY_BLOCK_MAGIC: u64 = 0xcade_cade;
-/// Where `struct undo_header` has what is read of it.
+/// Places in `struct undo_header` of the fields that are read.
 const NUM_KEYS: usize = 8;
 const KEY_OFFSET: usize = 24;
 const BLOCK_SIZE: usize = 32;
@@ -28,7 +28,7 @@ const SUPERBLOCK: Range<u64> = 1024..2048;
 /// The bytes of the filesystem that were perhaps changed, in no order; runs may touch.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// The fault of the file.
 pub(super) fn changed(undo: &[u8]) -> Result<Vec<Range<u64>>, String> {
     let number = |at: usize, bytes: usize| {
         let part = undo.get(at..at.saturating_add(bytes)).ok_or_else(|| format!("it ends before byte {at}"))?;

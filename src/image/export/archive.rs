@@ -1,4 +1,4 @@
-//! Parts of tar archives that are the same whoever makes them, and when.
+//! Parts of tar archives that do not depend on user and time.
 
 use tar::{EntryType, Header};
 

@@ -12,8 +12,8 @@ use crate::base::digest::Sha256Digest;
 use crate::base::read_at::ReadAt;
 use crate::image::error::ImageError;
 
-/// What the host needs at most for the table of blocks, which is a hole but for those with data: a page of 4 KiB has entries of 512 blocks, and
-/// a page more may be begun where bitmap entries have moved them.
+/// The most space that the host needs for the table of blocks, which is a hole except for blocks with data: a page of 4 KiB has entries of
+/// 512 blocks, and a page more may be begun where bitmap entries have moved them.
 pub(super) fn table_bytes(pieces: &Pieces) -> u64 {
     let pages = pieces.numbers.chunk_by(|one, next| one / 512 == next / 512).count();
     (pages as u64).saturating_mul(2 * 4096)

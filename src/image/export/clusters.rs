@@ -47,7 +47,7 @@ pub(super) fn write(job: &Job, file: &File, begin: u64, compress: Compress, mete
     writer.finish().map_err(|source| job.unwritable(source))
 }
 
-/// The clusters of `bytes` that are not zeros; the first of all has the number `first`.
+/// The clusters of `bytes` that are not zeros; the first cluster of `bytes` has the number `first`.
 fn clusters(bytes: &[u8], packer: &mut Packer, first: u64) -> io::Result<Vec<(u64, Packed)>> {
     let mut all = Vec::new();
     for (index, cluster) in (first..).zip(bytes.chunks_exact(CLUSTER_BYTES)) {

@@ -34,7 +34,7 @@ pub(super) fn write(job: &Job, mut file: &File, disk: &ContainerDisk, meter: &Ar
     let unwritable = |source| job.unwritable(source);
     let head = archive_head().map_err(unwritable)?;
     let layer = head.len() as u64 + archive::BLOCK;
-    // The layer's head is that long whatever it says.
+    // The layer's head has this length whatever it says.
     let begin = layer + layer_head(disk, 0).map_err(unwritable)?.len() as u64;
     clusters::write(job, file, begin, Compress::Zlib, meter)?;
     let mut complete = || -> io::Result<()> {
@@ -76,7 +76,7 @@ fn archive_end(disk: &ContainerDisk, layer: &Blob) -> io::Result<Vec<u8>> {
     Ok([blob(&config)?, blob(&manifest)?, archive::file("index.json", index.as_bytes())?, archive::END.to_vec()].concat())
 }
 
-/// A file from where it stands to its end, until nobody waits any more.
+/// A file from its present position to its end; reading stops once the waiter is gone.
 struct MeteredEnd<'a> {
     file: &'a File,
     meter: &'a Meter,

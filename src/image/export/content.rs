@@ -1,4 +1,4 @@
-//! What of a disk is exported: its bytes with the free space as zeros, and where they may be anything else.
+//! The content of a disk that is exported: its bytes with the free space as zeros, and where there may be data.
 
 use std::io;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::read_at::ReadAt;
 use crate::image::free::FreeSpace;
 
-/// Bytes whose being a hole is asked at once, so that a sparse disk of terabytes is looked through quickly.
+/// Bytes for which one question asks whether they are a hole, so that a sparse disk of terabytes is searched quickly.
 const SPAN_BYTES: u64 = 1 << 30;
 /// Bytes of which a part that is no hole counts as data: a cluster of most qcow2 files.
 const GRAIN_BYTES: u64 = 64 << 10;
@@ -62,7 +62,7 @@ impl Content {
         Ok(found)
     }
 
-    /// Fill `buf` with the bytes that begin at `offset`; zeros are what lies beyond the end.
+    /// Fill `buf` with the bytes that begin at `offset`; beyond the end there are zeros.
     ///
     /// # Errors
     /// The disk cannot be read.

@@ -3,8 +3,8 @@
 //! Source: Google's documentation, "Manually import boot disks", "Create the compressed tar file": `tar --format=oldgnu -Sczf`. The sparse file
 //! of that format is described in the GNU tar manual 1.34, "Storing Sparse Files", and in its `src/tar.h`: a map of the data, then the data.
 //!
-//! The map stands before the data, and so the disk is read twice. Holes alone would do for one reading, but they depend on how the source keeps
-//! the disk: the same disk would give other files.
+//! The map stands before the data, so the disk is read twice. The holes alone would need only one reading, but they depend on how the
+//! source keeps the disk: the same disk would give different files.
 
 use std::fs::File;
 use std::io;
@@ -22,7 +22,7 @@ use crate::image::error::ImageError;
 
 /// The name that is asked for.
 const NAME: &str = "disk.raw";
-/// A disk has a multiple of it.
+/// The size of a disk must be a multiple of it.
 const GIB: u64 = 1 << 30;
 
 /// Write the disk to `file`, which is empty.

@@ -47,7 +47,8 @@ pub(super) fn write(job: &Job, file: &File, base: u64, meter: &Meter) -> Result<
     writer.finish(&identity.finish()).map_err(|source| job.unwritable(source))
 }
 
-/// The grains of `bytes` that are not zeros; the first of all has the number `first`. One that does not shrink is stored inside its stream.
+/// The grains of `bytes` that are not zeros; the first grain of `bytes` has the number `first`. One that does not shrink is stored inside
+/// its stream.
 fn grains(bytes: &[u8], deflate: &mut Deflate, first: u64) -> io::Result<Vec<(u64, Vec<u8>)>> {
     let mut all = Vec::new();
     for (number, grain) in (first..).zip(bytes.chunks_exact(GRAIN_BYTES)) {

@@ -1,4 +1,4 @@
-//! What the system on a disk asks of the machine it is to run in, as far as an OVA can say it.
+//! The needs of the system on a disk, as far as an OVA can express them.
 
 use crate::image::disk::Disk;
 use crate::image::error::ImageError;
@@ -46,7 +46,7 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// What is on `disk`. What cannot be found out is as most systems have it.
+    /// The system on `disk`. A property that cannot be found out gets the value that most systems have.
     pub(super) fn of(disk: &Disk) -> Self {
         let mut guest = Self {
             distribution: None,

@@ -1,7 +1,7 @@
 //! Writes gzip on all processors.
 //!
-//! The file has one member, as that of gzip(1): what several threads compress are blocks of it, each ended at a whole byte. A file of several
-//! members would be simpler, and some readers stop behind the first one.
+//! The file has one member, as gzip(1) writes it. The threads compress blocks of it, each of which ends at a whole byte. A file of several
+//! members would be simpler, but some readers stop after the first one.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -51,7 +51,7 @@ pub(super) fn write(
     out.write_all(&end).and_then(|()| out.flush()).map_err(unwritable)
 }
 
-/// `bytes` as blocks that are none the last, ended at a whole byte.
+/// `bytes` as blocks, none of them marked as the last one, ended at a whole byte.
 fn pack(bytes: &[u8], deflate: &mut Deflate) -> io::Result<Packed> {
     deflate.reset();
     let mut crc = Crc::new();
@@ -61,7 +61,7 @@ fn pack(bytes: &[u8], deflate: &mut Deflate) -> io::Result<Packed> {
     loop {
         let done = usize::try_from(deflate.total_in()).unwrap_or(usize::MAX);
         deflate.compress_vec(bytes.get(done..).unwrap_or_default(), &mut blocks, FlushCompress::Sync)?;
-        // Room that is left says that nothing waits for it (zlib.h, `deflate`).
+        // If there is room left, deflate holds back no output (zlib.h, `deflate`).
         if blocks.len() < blocks.capacity() {
             return Ok(Packed { blocks, crc });
         }

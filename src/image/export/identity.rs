@@ -1,4 +1,4 @@
-//! What tells one disk from another: a digest over its data, from which the ids of formats are derived that want one.
+//! A digest over the data of a disk, from which the ids are derived that some formats need.
 
 use crate::base::digest::{HashingWriter, Sha256Digest};
 use crate::base::uuid::Uuid;

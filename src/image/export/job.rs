@@ -1,4 +1,4 @@
-//! What the threads of an export share.
+//! The data that the threads of an export share.
 
 use std::io;
 use std::path::Path;
@@ -11,9 +11,9 @@ use crate::image::error::ImageError;
 pub(super) struct Job {
     pub(super) content: Content,
     pub(super) pieces: Pieces,
-    /// What the disk is called in errors.
+    /// The disk's name in errors.
     pub(super) source: Box<Path>,
-    /// What the new file is called in errors.
+    /// The new file's name in errors.
     pub(super) target: Box<Path>,
 }
 
@@ -21,7 +21,7 @@ impl Job {
     /// The bytes of the piece with the number `number`; the last one is filled up with zeros.
     ///
     /// # Errors
-    /// The disk cannot be read, or nobody waits for the export any more.
+    /// The disk cannot be read, or the waiter of the export is gone.
     pub(super) fn read(&self, number: u64, meter: &Meter) -> Result<Vec<u8>, ImageError> {
         let mut bytes = vec![0; usize::try_from(self.pieces.size).unwrap_or(usize::MAX)];
         let failed = |source| ImageError::read(&self.source, source);
@@ -30,7 +30,7 @@ impl Job {
         Ok(bytes)
     }
 
-    /// What is said when the new file cannot be written.
+    /// The error when the new file cannot be written.
     pub(super) fn unwritable(&self, source: io::Error) -> ImageError {
         ImageError::write(&self.target, source)
     }

@@ -36,7 +36,7 @@ pub(super) fn write(job: &Job, disk: &Disk, file: &File, meter: &Meter) -> Resul
     let guest = Guest::of(disk);
     let name = job.target.file_stem().unwrap_or_default().to_string_lossy();
     let names = Names::of(&job.target);
-    // The numbers of the disk are not known yet: none is longer than these. Spaces behind the end of a document are allowed.
+    // The numbers of the disk are not known yet. These have the most digits. Spaces behind the end of a document are allowed.
     let most = Written { capacity: u64::MAX, populated: u64::MAX, length: u64::MAX };
     let room = descriptor(&name, &names.disk, &most, &guest).len();
     let manifest_at = BLOCK + blocks(room as u64);
@@ -107,7 +107,7 @@ fn digest(file: &File, at: u64, length: u64, meter: &Meter) -> io::Result<Sha256
     let (mut reader, mut hasher) = (reader.take(length), HashingWriter::new(io::sink()));
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        // What was read of the disk was counted before.
+        // The bytes were counted before, when the disk was read. This only stops the work once the waiter is gone.
         meter.count(0)?;
         match reader.read(&mut buffer)? {
             0 => return Ok(hasher.finish().1),

@@ -1,4 +1,4 @@
-//! Writes an overlay: a qcow2 that has some clusters of a disk, and another file under it that has all.
+//! Writes an overlay: a qcow2 that has some clusters of a disk. The other clusters come from the file under it.
 
 use std::fs::File;
 use std::io;

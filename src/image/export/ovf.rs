@@ -1,17 +1,17 @@
 //! The descriptor of an OVA: which machine the disk is to run in.
 //!
 //! Names and their order are those of DMTF's DSP0243 1.1.1, "Open Virtualization Format Specification"; numbers of devices those of CIM's
-//! `ResourceType` ("CIM_ResourceAllocationSettingData"). What VMware adds is marked as not required, so that others pass over it.
+//! `ResourceType` ("CIM_ResourceAllocationSettingData"). VMware's additions are marked as not required, so that other programs ignore them.
 
 use std::fmt::Write;
 
 use super::guest::{Adapter, Controller, Guest};
 use super::vmdk::Written;
 
-/// Enough for a small server, and little enough for every host; whoever imports it can change both.
+/// Enough for a small server, and not too much for any host. The user can change both at the import.
 const CPUS: u32 = 2;
 const MEMORY_MIB: u32 = 2048;
-/// The format of the disk, as everybody names it ("urls … identify the format", 9.1).
+/// The format of the disk, by its usual name ("urls … identify the format", 9.1).
 const FORMAT: &str = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized";
 /// Virtual hardware of ESXi 5.5, the oldest with UEFI and all that is asked for here.
 const HARDWARE: &str = "vmx-10";
@@ -63,7 +63,7 @@ pub(super) fn descriptor(name: &str, disk: &str, written: &Written, guest: &Gues
     text
 }
 
-/// The name of the one network. Importers ask which of their own it is.
+/// The name of the only network. Importers ask for the network of theirs to use.
 const NETWORK: &str = "VM Network";
 
 /// CPUs, memory, controller, disk and network adapter. Elements of an item stand in the order of the alphabet, which the schema wants.
@@ -129,8 +129,8 @@ fn items(text: &mut String, guest: &Guest) {
     }
 }
 
-/// The number of a system (CIM_OperatingSystem, `OSType`) and VMware's name of it (vSphere API, `VirtualMachineGuestOsIdentifier`), of which
-/// the oldest that fits is known to most hosts.
+/// The number of a system (CIM_OperatingSystem, `OSType`) and VMware's name of it (vSphere API, `VirtualMachineGuestOsIdentifier`), of
+/// which the oldest that fits is used, because most hosts know it.
 fn system(guest: &Guest) -> (u32, &'static str) {
     match guest.distribution.as_deref() {
         Some("debian") => (96, "debian8_64Guest"),
@@ -141,7 +141,7 @@ fn system(guest: &Guest) -> (u32, &'static str) {
     }
 }
 
-/// Text as it stands in XML, between tags and between quotes. What XML cannot have at all ("Char", XML 1.0, 2.2) becomes U+FFFD.
+/// Text as it stands in XML, between tags and between quotes. Characters that XML does not allow ("Char", XML 1.0, 2.2) become U+FFFD.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {

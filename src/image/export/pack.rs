@@ -50,7 +50,7 @@ impl Packer {
     /// `cluster` compressed, if that is shorter. The same bytes give the same result, whatever was packed before.
     ///
     /// # Errors
-    /// The codec failed, which it does not on any input that is known.
+    /// The codec failed. No input is known on which it does.
     pub(super) fn pack(&mut self, cluster: &[u8]) -> std::io::Result<Option<&[u8]>> {
         let length = match &mut self.codec {
             Codec::None => return Ok(None),
@@ -59,7 +59,7 @@ impl Packer {
                 deflate.reset();
                 match deflate.compress(cluster, &mut self.out, FlushCompress::Finish)? {
                     Status::StreamEnd => usize::try_from(deflate.total_out()).unwrap_or(usize::MAX),
-                    // It cannot be; an uncompressed cluster is right, too.
+                    // This cannot happen. If it did, an uncompressed cluster would be right too.
                     Status::Ok | Status::BufError => return Ok(None),
                 }
             }
@@ -89,7 +89,7 @@ mod tests {
         noise(distance).into_iter().cycle().take(CLUSTER_BYTES).collect()
     }
 
-    /// zlib itself judges in tests/export_cases.rs: zlib-rs inflates with a window of 32 KiB, whatever it is told.
+    /// zlib itself judges in tests/export_cases.rs: zlib-rs inflates with a window of 32 KiB, whatever size is requested.
     #[test]
     fn no_match_reaches_further_back_than_4_kib() {
         let mut packer = Packer::new(Compress::Zlib).unwrap();

@@ -106,7 +106,7 @@ mod tests {
             Ok(())
         });
         assert_eq!((result, taken), (Err(7), 7));
-        // What takes the results may fail as well; the threads do not run on.
+        // `take` may fail as well; then the threads stop.
         assert_eq!(in_order(100_000, 3, worker, |index, ()| if index == 4 { Err(index) } else { Ok(()) }), Err(4));
         assert!(begun.load(Ordering::Relaxed) < 100);
     }
@@ -121,7 +121,7 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        // Those in the queue, one in each thread's hands, and the one that is taken.
+        // The results in the queue, one that each thread makes, and the one that is taken.
         assert!(most <= 2 * AHEAD + 2 + 1, "{most}");
     }
 

@@ -8,7 +8,7 @@
 //!
 //! The L1 table's place is known from the disk's size. Everything else is written in the order in which it becomes known, so that memory is
 //! bounded: one L2 table, the L1 table (a byte for each 64 MiB of disk), two bytes for each cluster of the file. Only header and L1 table are
-//! written afterwards. The same clusters give the same bytes. What an overlay lacks is read from the file under it.
+//! written afterwards. The same clusters give the same bytes. Clusters that an overlay does not have are read from the file under it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -121,7 +121,7 @@ impl<'a> Qcow2Writer<'a> {
         self.close_table()?;
         self.align()?;
         let used = self.end / CLUSTER;
-        // Blocks and table count themselves: repeat until they have room for all.
+        // The refcount blocks and their table are counted too: repeat until they have room for everything.
         let (mut blocks, mut table) = (0, 0);
         while used + blocks + table > blocks * COUNTS {
             blocks += 1;

@@ -53,7 +53,7 @@ fn read(disk: &File, offset: u64, length: u64, meter: &Meter) -> io::Result<Vec<
     Ok(bytes)
 }
 
-/// A file in the directory of `target` that the kernel removes when nobody has it open.
+/// A file without a name, in the directory of `target`: the kernel removes it when it is closed.
 fn nameless(target: &Path) -> io::Result<File> {
     tempfile::tempfile_in(directory_of(target))
 }

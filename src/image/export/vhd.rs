@@ -16,12 +16,12 @@ use crate::base::read_at::ReadAt;
 use crate::base::uuid::Uuid;
 use crate::image::error::ImageError;
 
-/// Azure takes a disk of whole MiB only ("Prepare a Windows VHD or VHDX to upload to Azure", "virtual size aligned to 1 MB").
+/// Azure accepts only a disk of whole MiB ("Prepare a Windows VHD or VHDX to upload to Azure", "virtual size aligned to 1 MB").
 const UNIT: u64 = 1 << 20;
 const SECTOR: u64 = 512;
 /// "Data Offset … For fixed disks, this field should be set to 0xFFFFFFFF", in all its 64 bits.
 const NO_DATA_OFFSET: u64 = u64::MAX;
-/// "Time Stamp" counts seconds from the year 2000. The beginning keeps files of the same disk the same.
+/// "Time Stamp" counts seconds from the year 2000. Zero, so that files of the same disk are the same.
 const TIME_STAMP: u32 = 0;
 /// Hyper-V. QEMU takes the size of the disk from the geometry, which cannot say every size, unless "Creator Application" is one of a few names,
 /// of which this is one (block/vpc.c, `vpc_open`, "Known creator apps"). Azure and Hyper-V look at the size alone.

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! All numbers are little-endian, and every region and block begins at a whole MiB. The BAT's place and length are known from the disk's size,
-//! so blocks go where they will be, and what names them is written afterwards. Memory is bounded by 16 bytes for each block that has data.
+//! so blocks are written to their final places, and the tables that name them afterwards. Memory is bounded by 16 bytes for each block that
+//! has data.
 
 use std::fs::File;
 use std::io;
@@ -22,13 +23,13 @@ use crate::image::crc32c::crc32c;
 const MIB: u64 = 1 << 20;
 const KIB: u64 = 1 << 10;
 /// Bytes of a payload block, the least that there may be (2.6.2.1, `BlockSize`). It is what Microsoft advises for Linux guests ("Best Practices
-/// for running Linux on Hyper-V"): ext4 spreads what it writes, and each touched block is taken whole. Hyper-V's own default, 32 MiB, makes the
-/// file of a small system some times larger.
+/// for running Linux on Hyper-V"): ext4 spreads what it writes, and each touched block is taken whole. Hyper-V's own default, 32 MiB, makes
+/// the file of a small system several times larger.
 pub(super) const BLOCK_BYTES: u64 = MIB;
 /// The most that a disk may have.
 const MAX_BYTES: u64 = OutputFormat::Vhdx.most_bytes();
 const LOGICAL_SECTOR: u32 = 512;
-/// What disks have today; partitions of ours begin at whole MiB, so no write is split by it.
+/// The sector size of today's disks. Our partitions begin at whole MiB, so it splits no write.
 const PHYSICAL_SECTOR: u32 = 4096;
 /// Payload blocks that one sector bitmap block describes (2.5, "ChunkRatio"): 2^23 sectors.
 const CHUNK_RATIO: u64 = (1 << 23) * LOGICAL_SECTOR as u64 / BLOCK_BYTES;
@@ -94,7 +95,7 @@ impl<'a> VhdxWriter<'a> {
     /// The file cannot be written.
     pub(super) fn add(&mut self, number: u64, block: &[u8]) -> io::Result<()> {
         raw::write_blocks(self.file, self.end, block)?;
-        // The state in bits 0 to 2, the place in MiB from bit 20 on (2.5.1): so the place in bytes stands there as it is.
+        // The state in bits 0 to 2, the place in MiB from bit 20 on (2.5.1): so the place in bytes can be stored as it is.
         self.entries.push((entry_of(number), self.end | PRESENT));
         self.end += BLOCK_BYTES;
         Ok(())
@@ -106,7 +107,7 @@ impl<'a> VhdxWriter<'a> {
     /// The file cannot be written.
     pub(super) fn finish(self, id: &impl Fn(&str) -> Uuid) -> io::Result<()> {
         let file = self.file;
-        // Blocks end in holes, and the last one is there as a whole, too.
+        // A block may end in a hole, but the file must have the whole of the last one.
         file.set_len(self.end)?;
         for run in self.entries.chunk_by(|one, next| one.0 + 1 == next.0) {
             let bytes: Vec<u8> = run.iter().flat_map(|(_, entry)| entry.to_le_bytes()).collect();
@@ -141,7 +142,7 @@ fn table_bytes(size: u64) -> u64 {
     ((entry_of(last) + 1) * ENTRY).next_multiple_of(MIB)
 }
 
-/// The file type identifier (2.2.1): a signature, and in UTF-16 who made it.
+/// The file type identifier (2.2.1): a signature, and in UTF-16 the name of the program that made the file.
 fn identifier() -> Vec<u8> {
     let creator = concat!("goldsmith ", env!("CARGO_PKG_VERSION"));
     b"vhdxfile".iter().copied().chain(creator.encode_utf16().flat_map(u16::to_le_bytes)).collect()
@@ -175,7 +176,7 @@ fn region_table(bat: u64) -> Vec<u8> {
         put(&on_disk(Uuid(guid.to_be_bytes())));
         put(&place.to_le_bytes());
         put(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-        // Required: who does not know it cannot read the file.
+        // Required: a reader that does not know this region cannot read the file.
         put(&1_u32.to_le_bytes());
     }
     summed(table, REGION_TABLE_BYTES)

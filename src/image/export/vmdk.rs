@@ -48,7 +48,7 @@ const FOOTER: u32 = 3;
 /// Bytes that are collected before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// What was written.
+/// The result of writing the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Written {
     /// Bytes of the disk: whole grains.

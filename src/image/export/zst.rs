@@ -1,4 +1,4 @@
-//! Writes the bytes of a disk in zstd's seekable format: frames of one size, and a table of them that other readers pass over.
+//! Writes the bytes of a disk in zstd's seekable format: frames of one size, and a table of them that other readers skip.
 //!
 //! Format: zstd 1.5.7, `contrib/seekable_format/zstd_seekable_compression_format.md`. `zstd -d` unpacks it.
 
@@ -14,7 +14,7 @@ use crate::base::aside::Meter;
 use crate::base::read_at::ReadAt;
 use crate::image::error::ImageError;
 
-/// Bytes of the disk in a frame; the last one may have fewer. It is zstd's window at level 3, so that smaller frames would compress worse.
+/// Bytes of the disk in a frame; the last one may have fewer. It is zstd's window at level 3; smaller frames would compress worse.
 pub(super) const FRAME_BYTES: u64 = 2 << 20;
 /// zstd's default.
 const LEVEL: i32 = 3;

@@ -12,7 +12,7 @@ use crate::image::crc32c::crc32c;
 /// Descriptor flag: no inode of the group was ever used, its table may hold anything.
 const INODE_UNINIT: u16 = 1;
 const DESCRIPTOR_BYTES: usize = 64;
-/// `s_feature_incompat` and `s_feature_ro_compat` that are insisted on, and one that would change the checksum's seed.
+/// The features of `s_feature_incompat` and `s_feature_ro_compat` that are required, and one that would change the checksum's seed.
 const INCOMPAT_64BIT: u32 = 0x80;
 const INCOMPAT_CSUM_SEED: u32 = 0x2000;
 const RO_COMPAT_METADATA_CSUM: u32 = 0x400;
@@ -60,11 +60,12 @@ fn settle_inode(inode: &mut [u8], number: u32, seed: u32, epoch: u64) {
     if u16_at(inode, 0) == 0 {
         return;
     }
-    // Seconds, and where bits 32 and 33 of them stand with the nanoseconds. Everything is within 128 + i_extra_isize of mke2fs, 32.
+    // The places of the seconds, and of the extra field that has their bits 32 and 33 beside the nanoseconds. Everything is within 128 +
+    // i_extra_isize of mke2fs, 32.
     for (seconds, extra, always) in [(0x8, 0x8c, true), (0xc, 0x84, true), (0x10, 0x88, false), (0x90, 0x94, false)] {
         let time = i64::from(u32_at(inode, seconds).cast_signed()) + (i64::from(u32_at(inode, extra) & 3) << 32);
         if always || time > epoch.cast_signed() {
-            // The low 32 bits count as signed: what is above 2^31 borrows from the extra bits.
+            // The low 32 bits are signed, so for values above 2^31 the extra bits are one higher.
             let high = (epoch.wrapping_add(1 << 31) >> 32) as u32 & 3;
             put(inode, seconds, &(epoch as u32).to_le_bytes());
             put(inode, extra, &high.to_le_bytes());

@@ -1,6 +1,6 @@
-//! What a volume of files is to hold: directories of the host, walked, their names checked.
+//! The planned content of a volume of files: directories of the host are walked, and their names are checked.
 //!
-//! Nothing is written before all of it is known to fit, and everything that does not fit is told at once.
+//! Nothing is written before all files are known to fit, and all that do not fit are reported at once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::image::error::ImageError;
 const ENTRIES_MAX: usize = 100_000;
 /// Directories around a file, at most.
 const DEPTH_MAX: usize = 16;
-/// Problems that are told.
+/// At most this many problems are reported.
 const PROBLEMS_MAX: usize = 20;
 /// Characters of a name, at most ("FAT Long Directory Entries").
 const NAME_MAX: usize = 255;
@@ -58,7 +58,7 @@ impl Node {
 }
 
 /// Walk directories of the host, each for a path in the volume. The volume's own directory is number 0; every other comes before what it
-/// holds. The order is that of the names, so the host's is of no account.
+/// holds. The order is that of the names, so it does not depend on the host's.
 ///
 /// # Errors
 /// Everything that FAT cannot hold, or a directory that cannot be read.
@@ -172,8 +172,8 @@ impl Walk {
     }
 }
 
-/// Why the last name of `path` cannot be on the volume. Linux shows other characters than ASCII only to who names their character set when
-/// mounting, and an installer may not even have it.
+/// Why the last name of `path` cannot be on the volume. Linux shows other characters than ASCII only when the character set is named at the
+/// mount, and an installer may not even have it.
 fn name_problem(path: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap_or(path);
     if name.len() > NAME_MAX {
@@ -234,7 +234,7 @@ mod tests {
             "`repo/ü` has `ü` in its name, which not every reader of FAT has",
             "`repo/\u{fffd}` has `\u{fffd}` in its name, which not every reader of FAT has",
         ];
-        // `D` comes before `d`, in whose way it is.
+        // `D` comes before `d`, so `d` is the one that cannot be added.
         let others: Vec<String> =
             found.into_iter().filter(|line| line != "`repo/d` is in the way of `repo/D`: on FAT, case does not count").collect();
         assert!(others.iter().map(String::as_str).eq(expected.into_iter().filter(|line| *line != deep)), "{others:#?}");
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_directory_has_no_more_names_than_fat_counts() {
-        // 20 slots for the long name and one for the short.
+        // There are 20 slots for the long name and one for the short.
         let with = |count: usize| {
             let dir = tempfile::tempdir().unwrap();
             for number in 0..count {

@@ -17,10 +17,10 @@ const ATTR_ARCHIVE: u8 = 0x20;
 const ATTR_LONG_NAME: u8 = 0x0f;
 /// `LAST_LONG_ENTRY`.
 const LAST: u8 = 0x40;
-/// 1980-01-01, the first day FAT has: the times of the host's files would make unlike volumes of like files.
+/// 1980-01-01, the first day FAT has: the times of the host's files would make the volumes of the same files differ.
 const DATE: u16 = 1 << 5 | 1;
 
-/// What an entry of a directory stands for.
+/// The meaning of an entry of a directory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'a> {
     /// Its long name.
@@ -102,7 +102,7 @@ fn long_slot(ordinal: u8, part: &[u8], sum: u8) -> [u8; SLOT] {
 }
 
 /// The short name of the entry that is number `index` of its directory: two characters of its name, the number, `~` and a digit that
-/// keeps it apart from the long names, and of the extension what is one to FAT as well.
+/// keeps it apart from the long names, and as much of the extension as FAT allows.
 fn short_name(name: &str, index: usize, is_taken: impl Fn(&str) -> bool) -> [u8; 11] {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();

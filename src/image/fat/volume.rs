@@ -20,9 +20,10 @@ use crate::image::error::ImageError;
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
-/// Bytes of a cluster, the smallest that will do: Linux reads pages of 4 KiB, and larger ones keep the FAT of a large volume small.
+/// Bytes of a cluster; the smallest that fits is used. Linux reads pages of 4 KiB, and larger clusters keep the FAT of a large volume
+/// small.
 const CLUSTERS: [u64; 4] = [4 << 10, 8 << 10, 16 << 10, 32 << 10];
-/// Clusters of a volume for which the smaller ones will do: 8 GiB of the smallest, as Microsoft's table of volume sizes has it.
+/// A volume with more clusters than this gets larger ones: 8 GiB of the smallest, as in Microsoft's table of volume sizes.
 const ENOUGH: u64 = 2 << 20;
 /// Fewer clusters make it FAT16, whatever its boot sector says ("FAT Type Determination", which advises to stay 16 away).
 const CLUSTERS_MIN: u64 = 65_525 + 16;
@@ -35,7 +36,7 @@ const FAT_HEAD: [u32; 2] = [0x0fff_fff8, END];
 const RESERVED: u64 = 32;
 const FS_INFO: u64 = 1;
 const BACKUP: u64 = 6;
-/// `BS_VolID`: what `blkid` shows as the UUID. A time would make unlike volumes of like files.
+/// `BS_VolID`: what `blkid` shows as the UUID. If it came from the time, the volumes of the same files would differ.
 const SERIAL: u32 = 0x601d_5317;
 /// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
@@ -230,7 +231,7 @@ impl Geometry {
         let per_cluster = cluster / SECTOR;
         let reserved = (RESERVED + 2 * fat).next_multiple_of(per_cluster) - 2 * fat;
         let geometry = Self { cluster, clusters, used, reserved, fat };
-        // BPB_TotSec32; of the FAT's 28 bits the last values mean something else.
+        // BPB_TotSec32; the last values of the FAT's 28 bits have other meanings.
         let fits = clusters < 0x0fff_fff0 && geometry.bytes() / SECTOR <= u32::MAX.into();
         fits.then_some(geometry)
     }
@@ -244,7 +245,7 @@ impl Geometry {
         self.data() + self.clusters * self.cluster
     }
 
-    /// Where a cluster is, in bytes. That of nothing is where nothing is written.
+    /// Where a cluster is, in bytes. For an empty run the result is not used: nothing is written.
     fn offset(&self, cluster: u32) -> u64 {
         self.data() + u64::from(cluster.saturating_sub(FIRST)) * self.cluster
     }
@@ -300,7 +301,7 @@ fn next_data(mut file: &File, at: u64, end: u64) -> io::Result<u64> {
     let data = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
         Ok(data) => data.min(end),
         Err(rustix::io::Errno::NXIO) => end,
-        // A file system that knows of no holes.
+        // The file system does not report holes.
         Err(_) => at,
     };
     file.seek(SeekFrom::Start(data))
@@ -323,7 +324,7 @@ mod tests {
         // 2^32 sectors are 2 TiB, all included.
         assert!(Geometry::of(&[2047 << 30]).is_some() && Geometry::of(&[2048 << 30]).is_none());
         assert_eq!(Geometry::of(&[u64::MAX, u64::MAX]), None);
-        // Bytes do not make it full, clusters do.
+        // Clusters count, not bytes: each small file takes one.
         assert_eq!(Geometry::of(&vec![1; 70_000]).unwrap().clusters, 70_000);
         for count in [0, 1, 9, 17, 33, 1000] {
             let geometry = gib(count);

@@ -55,7 +55,7 @@ impl Ext4Reader {
         Ok(Self { replayed, raw, superblock })
     }
 
-    /// The raw inodes, for what only they tell.
+    /// The raw inodes, for data that only they have.
     fn raw(&self, what: &str) -> Result<&RawExt4, FsError> {
         if self.replayed.is_some() {
             return Err(FsError::Incompatible(format!("its {what} cannot be read before its journal is replayed")));

@@ -1,7 +1,7 @@
 //! Reads FAT12, FAT16 and FAT32 as Linux's vfat shows them to root: long names, looked for without regard to case, owner root, modes 755.
 //!
-//! Our own reader: `fatfs` 0.3.6 follows a chain of clusters that leads back into itself without end, and gives no place of a file, which
-//! stands for the number of its inode. Layout: Microsoft, "FAT: General Overview of On-Disk Format", 1.03, whose names are used here.
+//! Our own reader: `fatfs` 0.3.6 follows a circular chain of clusters without end, and does not give the place of a file, which is used
+//! here as its inode number. Layout: Microsoft, "FAT: General Overview of On-Disk Format", 1.03, whose names are used here.
 
 mod directory;
 mod volume;
@@ -32,7 +32,7 @@ type Known = (Option<u32>, Rc<Vec<Record>>);
 /// Directories that are kept: a path has few parts.
 const KNOWN: usize = 16;
 
-/// What a path leads to.
+/// The target of a path.
 enum Found {
     Root,
     Record(Record),
@@ -53,7 +53,7 @@ impl FatReader {
         let mut found = Found::Root;
         for component in path.components() {
             let Component::Normal(name) = component else { continue };
-            // What cannot be written in UTF-16 is no name in a FAT.
+            // A name that is not UTF-8 cannot be written in UTF-16, so no FAT has it.
             let name = name.to_str().ok_or(FsError::Absent)?;
             let records = self.records(&found)?.ok_or(FsError::Absent)?;
             let record = records.iter().find(|record| record.is_named(name)).ok_or(FsError::Absent)?;
@@ -62,7 +62,7 @@ impl FatReader {
         Ok(found)
     }
 
-    /// What a directory holds; `None` when it is a file.
+    /// The content of a directory; `None` when it is a file.
     fn records(&self, found: &Found) -> Result<Option<Rc<Vec<Record>>>, FsError> {
         let cluster = match found {
             Found::Root => None,
@@ -160,7 +160,7 @@ impl Filesystem for FatReader {
     }
 
     fn xattrs(&self, path: &Path) -> Result<Vec<Xattr>, FsError> {
-        // A FAT has no place for them.
+        // A FAT has no extended attributes.
         self.find(path).map(|_| Vec::new())
     }
 }

@@ -1,9 +1,9 @@
 //! Reads XFS of versions 4 and 5 at rest.
 //!
 //! Our own reader: of the crates, `xfs-fuse` is a program that mounts, `xfs-core` and `lamxfs` (0.1) read no extended attributes, no log and
-//! no free space, and the first reads damage as zeros. What is not read is refused by name: a log that holds changes or is on
-//! another device, files on a realtime device, directories of version 1, and features newer than Linux 6.12's parent pointers.
-//! Everything that a version 5 block says of itself is checked: checksum, place, owner, filesystem.
+//! no free space, and the first reads damage as zeros. Everything else is refused by name: a log that holds changes or is on another
+//! device, files on a realtime device, directories of version 1, and features newer than Linux 6.12's parent pointers. Everything that a
+//! version 5 block says of itself is checked: checksum, place, owner, filesystem.
 //!
 //! References: Linux, fs/xfs/libxfs (`xfs_format.h`, `xfs_da_format.h`, `xfs_log_format.h`), and "XFS Algorithms & Data Structures".
 
@@ -49,7 +49,7 @@ pub(in crate::image) struct XfsReader {
     inodes: RefCell<(u64, Vec<u8>)>,
     /// Inodes of directories by their paths. Nothing changes in a filesystem at rest.
     directories: RefCell<HashMap<PathBuf, u64>>,
-    /// What the directory holds in which a name was last looked for.
+    /// The content of the directory in which a name was last looked for.
     names: RefCell<Names>,
 }
 
@@ -126,7 +126,7 @@ impl XfsReader {
 
     /// The inode that `parent` calls `name`, which is that of `path`.
     ///
-    /// A directory that is found in another than its own parent is refused: paths in it could be endless.
+    /// A directory that is found elsewhere than in its own parent is refused: paths through it could be endless.
     fn step(&self, parent: &Inode, name: &OsStr, path: &Path) -> Result<Inode, FsError> {
         let inode = self.inode(self.find(parent, name)?.ok_or(FsError::Absent)?)?;
         if inode.metadata.kind == FileKind::Directory {
@@ -171,7 +171,7 @@ impl XfsReader {
                 if is_whole {
                     inodes.insert(other, number);
                 }
-                // The rest of a directory with too many names is of no use once the name is found.
+                // If a directory has too many names to remember, the search ends once the name is found.
                 Ok(if is_whole || found.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
             })?;
             if !is_whole {
@@ -204,7 +204,7 @@ impl Filesystem for XfsReader {
     }
 
     fn is_clean(&self) -> bool {
-        // What is not clean is not opened.
+        // A filesystem that is not clean is not opened.
         true
     }
 

@@ -1,4 +1,4 @@
-//! VHD: whether a file is one, and has all of its disk itself.
+//! VHD: whether a file is one, and holds all of its disk.
 //!
 //! After Microsoft's "Virtual Hard Disk Image Format Specification" 1.0, "Hard Disk Footer Format". All numbers are big-endian. The footer ends the
 //! file; a file that grows has a copy of it at its beginning.
@@ -23,11 +23,11 @@ const DIFFERENCING: u32 = 4;
 pub(super) enum Kind {
     /// The disk's bytes from the file's beginning on, `size` of them.
     Fixed { size: u64 },
-    /// Blocks, of those that have data.
+    /// Only the blocks that have data are stored.
     Dynamic,
 }
 
-/// Which kind of VHD `file` is; nothing when it is none.
+/// The kind of VHD of `file`; `None` when it is not a VHD.
 ///
 /// # Errors
 /// It is damaged, or needs another file.

@@ -1,4 +1,4 @@
-//! VHDX: whether a file has all of its disk itself.
+//! VHDX: whether a file holds all of its disk.
 //!
 //! After Microsoft's "[MS-VHDX]: Virtual Hard Disk v2 File Format", chapter 2. All numbers are little-endian. A disk with a parent says so in its
 //! metadata; where those are is said by the region table.
@@ -33,7 +33,7 @@ const HAS_PARENT: u32 = 1 << 1;
 /// It has one, or is damaged.
 pub(super) fn check(file: &dyn ReadAt, path: &Path) -> Result<(), ImageError> {
     let mut sound = 0;
-    // Whichever a reader believes.
+    // Both are checked, because another reader may use either.
     for place in REGION_TABLES {
         if let Some(table) = region_table(file, place, path)? {
             sound += 1;
@@ -46,7 +46,7 @@ pub(super) fn check(file: &dyn ReadAt, path: &Path) -> Result<(), ImageError> {
     }
 }
 
-/// The region table at `place`; nothing when it is damaged, which is what its copy is for.
+/// The region table at `place`; `None` when it is damaged: the copy is used then.
 fn region_table(file: &dyn ReadAt, place: u64, path: &Path) -> Result<Option<Vec<u8>>, ImageError> {
     let mut table = table(file, place, "region table", path)?;
     // "The checksum is computed over the entire 64 KB table", its own field being 0.

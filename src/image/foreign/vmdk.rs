@@ -1,4 +1,4 @@
-//! VMDK, the one file that has header, descriptor and data: what it says it needs besides itself.
+//! VMDK in one file with header, descriptor and data: whether it needs other files.
 //!
 //! After VMware's technical note "Virtual Disk Format 5.0". Header and places are those of "Hosted Sparse Extents", all numbers little-endian,
 //! all places in sectors of 512 bytes; the descriptor is a text of lines ("The Descriptor File").
@@ -10,9 +10,9 @@ use crate::image::error::ImageError;
 
 /// How a sparse extent begins that may have its descriptor within.
 pub(super) const MAGIC: &[u8] = b"KDMV";
-/// How an extent of an old ESX begins ("ESX Server Sparse Extents"), which a descriptor elsewhere belongs to.
+/// How an extent of an old ESX begins ("ESX Server Sparse Extents"), whose descriptor is in another file.
 pub(super) const COWD: &[u8] = b"COWD";
-/// How a descriptor begins that is a file of its own.
+/// The first bytes of a descriptor in a separate file.
 pub(super) const TEXT: &[u8] = b"# Disk DescriptorFile";
 
 const SECTOR: u64 = 512;
@@ -75,7 +75,7 @@ pub(super) fn check(file: &dyn ReadAt, path: &Path) -> Result<(), ImageError> {
     }
     let bytes = sectors.checked_mul(SECTOR).filter(|bytes| *bytes <= MAX_DESCRIPTOR_BYTES);
     let bytes = bytes.ok_or_else(|| ImageError::corrupt(path, 36, format!("a descriptor of {sectors} sectors is too long")))?;
-    // All that is a descriptor to anybody: to the header, and to QEMU.
+    // Read all bytes that the header or QEMU takes for the descriptor.
     let start = DESCRIPTOR_SECTOR * SECTOR;
     let there = bytes.max(QEMU_DESCRIPTOR_BYTES).min(file.len().saturating_sub(start));
     if there < bytes {
@@ -144,7 +144,7 @@ fn number(header: &[u8; HEADER_BYTES], at: usize) -> u64 {
     header[at..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).unwrap_or_default()
 }
 
-/// Every line counts, whichever of two a reader would believe.
+/// Every line is checked, because of two that contradict each other a reader may use either.
 fn check_descriptor(text: &str, path: &Path) -> Result<(), ImageError> {
     let (mut extents, mut types, mut parent) = (Vec::new(), Vec::new(), None);
     for line in text.lines().map(str::trim) {
@@ -175,7 +175,7 @@ fn check_descriptor(text: &str, path: &Path) -> Result<(), ImageError> {
         }
     }
     let name = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
-    // A file may have been renamed since, and QEMU takes it as the one that is meant; but a path is meant to lead elsewhere.
+    // The file may have been renamed since, and QEMU takes a plain name as the file itself; but a path means another file.
     let elsewhere = extents.iter().map(|line| name(line)).find(|name| name.contains(['/', '\\']));
     if let Some(name) = elsewhere.or_else(|| extents.get(1).map(|line| name(line))) {
         return Err(ImageError::not_followed(path, "extent", &name, "is another file"));

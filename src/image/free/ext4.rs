@@ -44,7 +44,8 @@ pub(super) fn free_runs(bytes: &dyn ReadAt) -> Result<Vec<Range<u64>>, Unknown> 
     Ok(runs.0)
 }
 
-/// What of the superblock says where things are. A cluster is what a bit of a bitmap stands for: a block, or several with `bigalloc`.
+/// The fields of the superblock that say where things are. A cluster is what a bit of a bitmap stands for: a block, or several with
+/// `bigalloc`.
 struct Shape {
     block_bytes: u64,
     cluster_blocks: u64,

@@ -26,7 +26,7 @@ pub(super) fn free_runs(bytes: &dyn ReadAt) -> Result<Vec<Range<u64>>, Unknown> 
         return Err(Unknown::Incompatible(format!("features that are not known (ro_compat {:#x})", superblock.unknown_ro_compat)));
     }
     if !is_clean(bytes, &superblock)? {
-        // Nothing on this host can replay the log, so this says what is not read, and not that the disk is of no use.
+        // The log cannot be replayed here. So the error is that this is not supported, not that the disk is damaged.
         return Err(Unknown::Incompatible("it was not unmounted cleanly, so its record of free blocks may be wrong".to_owned()));
     }
     let mut runs = Runs::default();

@@ -1,4 +1,4 @@
-//! Who can log in.
+//! Finds the accounts that can log in.
 
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ pub(super) fn accounts(root: &Root) -> Result<Vec<Account>, ImageError> {
     Ok(passwd.lines().filter_map(account).collect())
 }
 
-/// `!` and `*` before or in place of a hash lock an account (shadow(5)); an empty one lets anybody in.
+/// `!` and `*` before or in place of a hash lock an account (shadow(5)); an empty one allows every log-in.
 fn is_password(field: &str) -> bool {
     !field.starts_with(['!', '*']) && field != "x"
 }

@@ -1,4 +1,4 @@
-//! What the disk says of Docker: the engine's settings, and the images that it keeps.
+//! Facts about Docker on the disk: the engine's settings, and its images.
 
 use std::collections::BTreeMap;
 

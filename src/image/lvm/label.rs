@@ -1,4 +1,4 @@
-//! What a physical volume says of itself: its label, and where its group's metadata is (lvm2 2.03, lib/label/label.h,
+//! The data of a physical volume about itself: its label, and the place of its group's metadata (lvm2 2.03, lib/label/label.h,
 //! lib/format_text/layout.h).
 
 use crate::base::read_at::ReadAt;

@@ -13,7 +13,7 @@ pub(super) struct Segment {
     pub(super) start: u64,
     /// Bytes of it.
     pub(super) len: u64,
-    /// Bytes that lie together, before the next place has its turn.
+    /// Bytes that lie together before the segment goes on at the next place.
     pub(super) stripe: u64,
     /// Physical volumes, by number, and the bytes of them at which its parts begin.
     pub(super) places: Vec<(usize, u64)>,
@@ -45,7 +45,7 @@ impl Mapped {
         if segments.is_empty() { Err("it has no segments".to_owned()) } else { Ok(Self { segments, physical: physical.to_vec() }) }
     }
 
-    /// Where the bytes `run` of the volume are: which physical volume, and which of its bytes. What is beyond the volume's end is nowhere.
+    /// Where the bytes `run` of the volume are: which physical volume, and which of its bytes. Bytes beyond the volume's end are left out.
     pub(in crate::image) fn places(&self, run: Range<u64>) -> impl Iterator<Item = (usize, Range<u64>)> {
         let mut at = run.start;
         std::iter::from_fn(move || {

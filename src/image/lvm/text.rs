@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Sections in sections at most; metadata of LVM has four.
 const MAX_DEPTH: usize = 16;
 
-/// What a name stands for.
+/// The value of a name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Number(u64),
@@ -14,7 +14,7 @@ pub(super) enum Value {
     Section(Section),
 }
 
-/// Names with what they stand for.
+/// Names with their values.
 pub(super) type Section = BTreeMap<String, Value>;
 
 /// Parse `text`. The error says what is wrong at which byte.
@@ -106,7 +106,7 @@ impl Reader<'_> {
             }
             _ => {
                 let word = self.word()?;
-                // Numbers that are no extents or sectors are of no use: negative ones, and fractions.
+                // Negative numbers and fractions are no extents or sectors, so they are kept as text.
                 Ok(word.parse().map_or(Value::Text(word), Value::Number))
             }
         }

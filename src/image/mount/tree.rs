@@ -1,4 +1,4 @@
-//! What the kernel is told of an image's files. It names them by number; a number is given to each path that was asked for, and kept.
+//! The kernel's view of an image's files. The kernel names files by number; each path that it asks for gets a number, which stays.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -12,11 +12,11 @@ use crate::image::error::ImageError;
 use crate::image::filesystem::{Entry, FileKind, Metadata, Xattr};
 use crate::image::root::Root;
 
-/// How long the kernel may keep what it was told: an image does not change.
+/// The time for which the kernel may cache answers. It is long, because an image does not change.
 pub(super) const TTL: Duration = Duration::from_secs(3600);
 /// Numbers are never given twice.
 pub(super) const GENERATION: Generation = Generation(0);
-/// Bytes of a block in which room is told.
+/// Bytes of a block, as statfs(2) and stat(2) tell it.
 const BLOCK_BYTES: u64 = 4096;
 
 /// A root, and the numbers of its paths.
@@ -59,7 +59,8 @@ impl Tree {
         Ok(bytes)
     }
 
-    /// Tell `each` the entries of a directory from the place `offset` on, with the place of the next, until it says that it has no more room.
+    /// Call `each` with the entries of a directory from the place `offset` on, and with the place of the next entry, until it has no more
+    /// space.
     pub(super) fn list(
         &mut self,
         number: INodeNo,

@@ -1,4 +1,4 @@
-//! What can be wrong with a server of disks.
+//! The errors of a server of disks.
 
 use std::fmt;
 use std::io;

@@ -11,7 +11,7 @@ use crate::base::process::{Invocation, Server, Tool};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// A socket, and a connection to it that nobody has taken yet.
+/// A socket, and a connection to it that is not accepted yet.
 fn connection() -> (UnixListener, UnixStream) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("socket");
@@ -60,7 +60,7 @@ fn a_real_server_shows_the_disk_and_its_holes() {
     ] {
         assert_eq!(client.is_hole(start, end).unwrap(), hole, "{start} {end}");
     }
-    // Behind the end the server says no, and answers the next question.
+    // The server refuses a read behind the end, and answers the next question.
     let error = client.read(client.size(), &mut [0]).unwrap_err();
     assert!(matches!(&error, NbdError::Unreadable(source) if source.raw_os_error() == Some(22)), "{error}");
     client.read(0, &mut [0; 512]).unwrap();
@@ -99,7 +99,7 @@ fn a_server_that_is_killed_is_told_as_that_every_time() {
     assert!(matches!(client.is_hole(0, 512), Err(NbdError::Ended)));
 }
 
-/// What a server says that agrees on a disk of `size` bytes, for each thing that is asked.
+/// The answers of a server that agrees on a disk of `size` bytes.
 fn agreement(size: u64) -> Vec<u8> {
     let reply = |option: u32, kind: u32, bytes: &[u8]| {
         let length = bytes.len() as u32;
@@ -123,7 +123,7 @@ fn chunk(flags: u16, kind: u16, bytes: &[u8]) -> Vec<u8> {
         .concat()
 }
 
-/// A client, and somebody at the other end who says `words` whatever is asked, and then nothing; or hangs up.
+/// A client, and a peer that sends `words` whatever is asked, and then either nothing more or hangs up.
 fn told(words: Vec<u8>, hangs_up: bool, patience: Duration) -> Result<Client, NbdError> {
     let (listener, stream) = connection();
     thread::spawn(move || {
@@ -143,7 +143,7 @@ fn what_a_server_says_is_not_believed() {
     let data = |offset: u64, bytes: &[u8]| [&offset.to_be_bytes()[..], bytes].concat();
     let hole = |offset: u64, length: u32| [&offset.to_be_bytes()[..], &length.to_be_bytes()].concat();
     let zeros = vec![0; 500];
-    // The answer to a read of 512 bytes from 1000 on, and what is said of it.
+    // The answer to a read of 512 bytes from 1000 on, and the error for it.
     for (answer, expected) in [
         (chunk(1, 1, &data(1000, &[7; 512])), ""),
         ([chunk(0, 1, &data(1000, &[7; 12])), chunk(0, 2, &hole(1012, 500)), chunk(1, 0, &[])].concat(), ""),
@@ -177,7 +177,7 @@ fn what_a_server_says_is_not_believed() {
         assert_eq!(said, expected, "{answer:?}");
         let is_answer = said.is_empty() || said.starts_with("Input");
         assert!(!said.is_empty() || buf[..12] == [7; 12] && !buf.contains(&9));
-        // After nonsense nothing more is asked; a server that hung up is told as that anyway.
+        // After a wrong answer nothing more is asked. A server that closed the connection is reported as that.
         let again = client.read(1000, &mut buf).err().unwrap();
         assert!(is_answer || matches!(again, NbdError::Ended), "{again}");
     }

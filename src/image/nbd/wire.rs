@@ -54,7 +54,7 @@ pub(super) struct Wire {
     until: Instant,
     /// The number of the last question.
     cookie: u64,
-    /// Whether an answer was not read to its end: what follows cannot be told apart.
+    /// Whether an answer was not read to its end: the bytes that follow cannot be understood.
     is_broken: bool,
 }
 
@@ -94,11 +94,11 @@ impl Wire {
         size.filter(|size| i64::try_from(*size).is_ok()).ok_or(NbdError::Foreign("it does not say how large the disk is"))
     }
 
-    /// Negotiate `option` with `data`: `each` is told type and bytes of every answer before the last.
+    /// Negotiate `option` with `data`: `each` gets the type and bytes of every answer before the last.
     fn option(&mut self, option: u32, data: &[u8], mut each: impl FnMut(u32, &[u8])) -> Result<(), NbdError> {
         let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
         self.send(&[&OPTION.to_be_bytes()[..], &option.to_be_bytes(), &length.to_be_bytes(), data].concat())?;
-        // No server has more to say: an export has few properties.
+        // No server sends more, because an export has few properties.
         for _ in 0..64 {
             if (self.u64()?, self.u32()?) != (OPTION_REPLY, option) {
                 return Err(NbdError::Foreign("it answers another option"));
@@ -116,7 +116,8 @@ impl Wire {
 
     /// Fill `buf` with the bytes from `offset` on.
     pub(super) fn read(&mut self, offset: u64, buf: &mut [u8]) -> Result<(), NbdError> {
-        // Every server that sends parts sends them in order (QEMU 7.2, nbd/server.c, `nbd_co_send_sparse_read`), so that what is filled is a length.
+        // Every server that sends parts sends them in order (QEMU 7.2, nbd/server.c, `nbd_co_send_sparse_read`), so one length says how
+        // much is filled.
         let mut filled = 0;
         self.ask(CMD_READ, offset, buf.len() as u64, |wire, kind, length| {
             let from = wire.u64_of(length)?.checked_sub(offset).and_then(|from| usize::try_from(from).ok());
@@ -138,8 +139,8 @@ impl Wire {
         if filled == buf.len() { Ok(()) } else { Err(self.broken("it sends fewer bytes")) }
     }
 
-    /// Runs from `offset` on, each with its length, and whether it is zeros. They may go on behind `length` bytes, or end before; there is one at
-    /// least, and each has a byte.
+    /// Runs from `offset` on, each with its length, and whether it is zeros. They may go beyond `length` bytes, or end before. There is at
+    /// least one run, and none is empty.
     pub(super) fn status(&mut self, offset: u64, length: u64) -> Result<Vec<(u64, bool)>, NbdError> {
         let mut runs = Vec::new();
         self.ask(CMD_BLOCK_STATUS, offset, length, |wire, kind, length| {
@@ -201,7 +202,7 @@ impl Wire {
         Err(NbdError::Foreign("its answer has no end"))
     }
 
-    /// What a chunk says that is an error: a number, which Linux has too ("Error values"), and words for people.
+    /// The error in a chunk: a number, which is also an errno of Linux ("Error values"), and a message for people.
     fn error(&mut self, left: &mut usize) -> Result<io::Error, NbdError> {
         let number = self.u32_of(left)?;
         if *left > MAX_OPTION_BYTES {
@@ -212,7 +213,7 @@ impl Wire {
         Ok(i32::try_from(number).map_or_else(|_| io::ErrorKind::Other.into(), io::Error::from_raw_os_error))
     }
 
-    /// What was answered makes no sense: nothing more is asked.
+    /// The answer makes no sense, so nothing more is asked.
     fn broken(&mut self, what: &'static str) -> NbdError {
         self.is_broken = true;
         NbdError::Foreign(what)

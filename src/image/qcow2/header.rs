@@ -1,4 +1,4 @@
-//! The qcow2 header: what the file says of itself, checked before anything is believed.
+//! The qcow2 header. All of its values are checked before they are used.
 //!
 //! Field names and offsets are those of QEMU's `docs/interop/qcow2.txt`.
 
@@ -81,7 +81,7 @@ impl Header {
         }
         let (header_length, compression) = if version == 3 { raw.version_3()? } else { (72, Compression::Deflate) };
         let subclusters = version == 3 && raw.u64(72)? & SUBCLUSTERS != 0;
-        // Subclusters of less than 512 bytes are none (QEMU 7.2, block/qcow2.c, `qcow2_do_open`).
+        // Subclusters have at least 512 bytes (QEMU 7.2, block/qcow2.c, `qcow2_do_open`).
         if subclusters && cluster_bits < 14 {
             return Err(raw.corrupt(20, format!("a cluster of 2^{cluster_bits} bytes is too small for subclusters")));
         }
@@ -95,7 +95,7 @@ impl Header {
     }
 }
 
-/// The first bytes of the file, with the words to complain about them.
+/// The first bytes of the file, and the path for error messages.
 struct Raw<'a> {
     bytes: &'a [u8],
     path: &'a Path,

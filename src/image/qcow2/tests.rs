@@ -68,7 +68,7 @@ fn image(zstd: bool, backing: Option<(&str, &str)>) -> Vec<u8> {
 
 fn read_all(path: &Path) -> io::Result<Vec<u8>> {
     let qcow2 = Qcow2::open(path, &Reach::Anywhere)?;
-    // Nothing that was mutated may make us allocate what it claims.
+    // A mutated size must not make the test allocate that much.
     let mut bytes = vec![0; usize::try_from(qcow2.len().min(1 << 20)).unwrap()];
     qcow2.read_at(0, &mut bytes)?;
     if let Some(end) = qcow2.len().checked_sub(5000) {
@@ -141,7 +141,8 @@ fn backing_files_we_must_not_open_are_refused() {
     assert!(Qcow2::open(&path, &Reach::Anywhere).err().unwrap().to_string().contains("does not say which format"));
 }
 
-/// An image of unknown origin names the files under it as it likes. Links, nested overlays and names with `..` lead nowhere else.
+/// An image of unknown origin may name any file as the one under it. Links, nested overlays and names with `..` do not reach other
+/// directories.
 #[test]
 fn a_foreign_image_reaches_its_own_directory_and_the_store() {
     let temp = tempfile::tempdir().unwrap();
@@ -192,7 +193,7 @@ fn a_foreign_image_reaches_its_own_directory_and_the_store() {
             (found, expected) => panic!("{name}: {found:?}, {expected:?}"),
         }
     }
-    // Without a store its layers are as foreign as anything.
+    // If no store is given, its layers count as foreign.
     overlay("images/top", "../store/layer/base", "raw");
     let error = Qcow2::open(&at("images/top"), &Reach::of_foreign(&at("images/top"), None).unwrap()).err().unwrap();
     assert!(error.to_string().contains("its backing file `../store/layer/base` is neither"), "{error}");
@@ -247,7 +248,7 @@ fn subclusters_are_read_each_for_itself() {
     const LARGE: usize = 16 << 10;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("disk");
-    // In the file: 0, 1, 4 and 31; zeros: 2 and 5; the bit of a whole cluster of zeros means nothing here.
+    // In the file: 0, 1, 4 and 31; zeros: 2 and 5; the bit for a whole cluster of zeros has no meaning here.
     let bitmap = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 31 | 1 << (32 + 2) | 1 << (32 + 5);
     std::fs::write(&path, extended([(3 * LARGE as u64) | ZERO, bitmap], 0)).unwrap();
     let qcow2 = Qcow2::open(&path, &Reach::Anywhere).unwrap();
@@ -276,7 +277,7 @@ fn subclusters_are_read_each_for_itself() {
     assert_eq!(stored(31 * 512 + 1, large), (511, Some((3 * large + 31 * 512 + 1, None))));
     assert_eq!(stored(large + 5, large), (large - 5, Some((4 * large, Some(5)))));
 
-    // What is neither is the backing file's, which may end within a subcluster.
+    // The other subclusters come from the backing file, which may end within one.
     std::fs::write(dir.path().join("base"), vec![0xbb; 8 * 512 + 100]).unwrap();
     let mut overlay = extended([3 * LARGE as u64, bitmap], 0);
     put(&mut overlay, 104, &[0xe2, 0x79, 0x2a, 0xca, 0, 0, 0, 3]);
@@ -301,7 +302,7 @@ fn impossible_subclusters_are_damage() {
     for (first, packed_bitmap, complaint) in [
         ([place, 1 | 1 << 32], 0, "at byte 32768: a subcluster is marked as stored and as zeros"),
         ([place, 1 << 31 | 1 << 63], 0, "at byte 32768: a subcluster is marked as stored and as zeros"),
-        // What is wrong with one subcluster is wrong with the entry.
+        // An error of one subcluster is an error of the entry.
         ([0, 1 << 9], 0, "at byte 32768: a subcluster is marked as stored, and its cluster has no place"),
         ([ZERO, u64::MAX >> 32], 0, "at byte 32768: a subcluster is marked as stored, and its cluster has no place"),
         ([place + 512, 1], 0, "at byte 32768: a cluster at 49664 does not begin on a cluster boundary"),

@@ -1,4 +1,4 @@
-//! Why a recipe cannot be installed by Anaconda, and the field of the recipe that is to blame.
+//! Why a recipe cannot be installed by Anaconda, and which field of the recipe is the cause.
 
 use crate::base::failure::{Class, Failure};
 use crate::base::text::counted;
@@ -22,7 +22,7 @@ pub enum AnacondaError {
         field: String,
         /// What is wrong.
         why: String,
-        /// What to do.
+        /// The remedy.
         remedy: String,
     },
     /// The recipe's kickstart cannot be used.

@@ -1,24 +1,25 @@
 //! A line of the installer's log as it comes over its virtio-serial port.
 //!
 //! Everything in the installer's system that writes to syslog is in it: Anaconda, but also the kernel, systemd and NetworkManager. It is
-//! lossy (journald and imjournal limit its rate), so a line that did not come proves nothing.
+//! lossy (journald and imjournal limit its rate), so a missing line proves nothing.
 
 /// `HH:MM:SS,mmm LEVEL program:message`.
 ///
-/// Source: lorax 19.6.104, share/config_files/common/rsyslog.conf, template `anaconda_syslog`. The clock is the guest's and without a
-/// date; nobody reads it.
+/// Source: lorax 19.6.104, share/config_files/common/rsyslog.conf, template `anaconda_syslog`. The clock is the guest's and has no date, so
+/// the time is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLine<'a> {
     /// syslog's word: `DEBUG`, `INFO`, `NOTICE`, `WARNING`, `ERR`, `CRIT`, `ALERT`, `EMERG`.
     pub level: &'a str,
     /// Who wrote it: `anaconda`, `packaging`, `program` (commands and their output), `storage`, `kernel`, ….
     pub program: &'a str,
-    /// What it says. Line ends in it are written `#012`, or it came as several lines: two ways through rsyslog, both seen.
+    /// The message. Line ends in it are written as `#012`, or it arrives as several lines: there are two ways through rsyslog, and both
+    /// were seen.
     pub message: &'a str,
 }
 
 impl<'a> LogLine<'a> {
-    /// Read a line without its end; `None` for the continuation of a message, or for what is no log.
+    /// Read a line without its end; `None` for the continuation of a message, or for text that is no log.
     pub fn parse(line: &'a str) -> Option<Self> {
         let (time, rest) = line.split_once(' ')?;
         let (level, rest) = rest.split_once(' ')?;

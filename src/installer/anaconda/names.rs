@@ -11,5 +11,5 @@ pub(super) const VOLUME_DIR: &str = "/run/goldsmith/volume";
 pub const REPORT_PORT: &str = "org.goldsmith.runner.0";
 
 /// The file in the initramfs that holds the run's nonce. `*cfg` in the initramfs' root is copied to the installer's root before it
-/// takes over (dracut/anaconda-copy-ks.sh); other names would stay behind.
+/// takes over (dracut/anaconda-copy-ks.sh); files with other names are not copied.
 pub const NONCE_FILE: &str = "/goldsmith-nonce.cfg";

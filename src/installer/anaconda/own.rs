@@ -1,7 +1,7 @@
 //! A kickstart of the user's own, with goldsmith's sections after it.
 //!
 //! The user's text comes first, byte for byte: the line numbers in the installer's messages are those of the user's file. What goldsmith
-//! needs follows in marked sections, and nothing of the user's is changed in silence:
+//! needs follows in marked sections, and nothing in the user's text is changed without a note:
 //!
 //! - `repo`, one for each of the recipe's repositories, on the volume;
 //! - `%pre`: the nonce is there, the volume is mounted;
@@ -23,7 +23,7 @@ use super::{repo::repo, scripts};
 /// `own` and goldsmith's sections for `recipe`.
 ///
 /// # Errors
-/// The installer would refuse `own`, or would not see goldsmith's sections for what they are.
+/// The installer would refuse `own`, or would not recognise goldsmith's sections.
 pub(super) fn merged(recipe: &Recipe, own: &Content) -> Result<Vec<u8>, AnacondaError> {
     let document = refuse(recipe, own)?;
     let mut text = own.bytes().to_vec();
@@ -36,16 +36,16 @@ pub(super) fn merged(recipe: &Recipe, own: &Content) -> Result<Vec<u8>, Anaconda
     Ok(text)
 }
 
-/// What is to be said of a kickstart of the user's own that is taken.
+/// Notes on a kickstart of the user's own that is accepted.
 #[derive(Debug, Default)]
 pub struct Notes {
     /// What goldsmith adds to it and why, in one sentence without a full stop.
     pub added: Option<String>,
-    /// What it asks for and the build machine does not have.
+    /// Things that it asks for and the build machine does not have.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// What is to be said of the recipe's own kickstart. Nothing when the recipe has none, or one that is refused.
+/// Notes on the recipe's own kickstart. Empty when the recipe has none, or one that is refused.
 pub fn notes(recipe: &Recipe) -> Notes {
     let Some(own) = recipe.own_kickstart() else { return Notes::default() };
     let Ok(document) = refuse(recipe, own) else { return Notes::default() };
@@ -55,18 +55,18 @@ pub fn notes(recipe: &Recipe) -> Notes {
     Notes { added, warnings }
 }
 
-/// What is wrong with `own` is found while it is alone: an open section would swallow all that is added.
+/// `own` is checked alone, before sections are added: an open section would swallow all that is added.
 fn refuse(recipe: &Recipe, own: &Content) -> Result<Document, AnacondaError> {
     let name = match own {
         Content::File { path, .. } => path.display().to_string(),
         Content::Inline { .. } => "kickstart".to_owned(),
     };
-    // It is alone in the initramfs: what it includes must be made by a `%pre`.
+    // It is the only kickstart in the initramfs, so files that it includes must be made by a `%pre`.
     let document = parse(&name, &String::from_utf8_lossy(own.bytes()), &|_: &str, _: &str| None);
     let mut findings = document.diagnostics().to_vec();
     findings.extend(clashes(recipe, &document));
     findings.extend(machine::findings(recipe, &document));
-    // To `kickstart check` this is advice about any file; of a recipe's it is known that the script would fail.
+    // In `kickstart check` this is a warning, because the file may be for other uses. In a recipe the script will certainly fail.
     let broken = lint(&document).into_iter().filter(|found| found.lint.id == "crlf-in-scripts").filter_map(|found| found.place);
     findings.extend(broken.map(|found| Diagnostic { severity: Severity::Error, ..found }));
     findings.sort_by_key(|found| found.span);
@@ -85,7 +85,7 @@ fn clashes(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
 
 /// Why `poweroff` is added at the end.
 enum Ending<'a> {
-    /// The last such command says something else.
+    /// The last such command has another value.
     Other(&'a Command),
     /// There is none.
     Missing,
@@ -93,9 +93,9 @@ enum Ending<'a> {
     Unknown,
 }
 
-/// A machine that restarts cannot be told from one that crashed, and one that halts waits for somebody to press Return: what proves an
-/// installation is its power-off. The last of these commands wins, and `poweroff` takes `--eject` and `--kexec` of an earlier one back, since
-/// their defaults are set anew on each line (pykickstart 1.99.66.18, commands/reboot.py: `_setToSelf`).
+/// A machine that restarts cannot be told from one that crashed, and one that halts waits for the Return key. So the installation must end
+/// with a power-off. The last of these commands wins, and `poweroff` takes `--eject` and `--kexec` of an earlier one back, since their
+/// defaults are set again on each line (pykickstart 1.99.66.18, commands/reboot.py: `_setToSelf`).
 fn ending(document: &Document) -> Option<Ending<'_>> {
     let is_complete = document.includes().all(|include| matches!(include.content, Included::Read { .. }));
     match document.command("reboot") {
@@ -121,7 +121,7 @@ impl Ending<'_> {
     }
 }
 
-/// What is added: the marks' words, and lines.
+/// The sections that are added: the words of their marks, and their lines.
 fn sections(recipe: &Recipe, document: &Document) -> Result<Vec<(&'static str, String)>, AnacondaError> {
     let post = |chroot, script: Script| Post { chroot, error_on_fail: true, script }.to_string().trim_start().to_owned();
     let mut sections = Vec::new();

@@ -1,4 +1,4 @@
-//! Where an installation is: phases told by the log, and packages counted. Pure.
+//! Follows an installation by its log: phases, and the number of packages. Pure.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ pub struct Phase {
 }
 
 impl Phase {
-    /// How long one step of it may take under KVM, when it makes no progress. The last resort, for what spins: silence is noticed long before.
+    /// How long one step of it may take under KVM, when it makes no progress. It is the last resort, for an installation that spins:
+    /// silence is noticed long before.
     pub fn deadline(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
@@ -25,7 +26,7 @@ impl Phase {
 /// All phases in running order.
 ///
 /// Sources, of Anaconda 21.48.22.134: anaconda, pyanaconda/install.py, pyanaconda/threads.py, pyanaconda/packaging/yumpayload.py.
-/// The log is lossy, so a phase is told by each of its lines, not by the first alone.
+/// The log is lossy, so every line of a phase counts, not only the first.
 ///
 /// Storage and packages are looked at by threads side by side, and the packages once more when the disk is there: so a phase that was
 /// passed does not begin again.
@@ -138,7 +139,7 @@ impl Progress {
         (self.phase().title == "packages" && self.packages.1 > 0).then_some(self.packages)
     }
 
-    /// Hear a line of the log. Whether a step was made: another phase, or another package.
+    /// Take in a line of the log. Returns whether it is a step: another phase, or another package.
     ///
     /// Lines come twice (log and screen), late or not at all, so nothing goes back and phases may be left out.
     pub fn hear(&mut self, line: &LogLine<'_>) -> bool {

@@ -11,7 +11,7 @@ const TAKEN_IDS: [&str; 8] = ["anaconda", "base", "updates", "extras", "centospl
 pub(super) fn repo(repository: &recipe::Repository) -> Result<Repo, AnacondaError> {
     let id = &repository.id;
     let field = format!("repository `{}`", id.escape_debug());
-    // What yum takes in an id, less `:`, which a FAT volume cannot hold.
+    // The characters that yum allows in an id, without `:`, which a FAT volume cannot hold.
     if id.is_empty() || id.starts_with('.') || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
         return Err(AnacondaError::refused(field, "its id is not of letters, digits, `-`, `_` and `.`", "rename it"));
     }
@@ -21,7 +21,7 @@ pub(super) fn repo(repository: &recipe::Repository) -> Result<Repo, AnacondaErro
     Ok(Repo {
         name: Word::new(&**id).in_field(&*field)?,
         baseurl: Url::new(format!("file://{VOLUME_DIR}/{id}")).in_field(&*field)?,
-        // Of a package that is on the medium too, the recipe's copy is meant.
+        // If a package is on the medium too, the recipe's copy is to be taken.
         cost: Some(10),
     })
 }

@@ -1,18 +1,18 @@
-//! What the scripts of a kickstart report.
+//! The reports of a kickstart's scripts.
 
 /// A line of the scripts' report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// What is done now.
+    /// The step that is done now.
     Step(String),
-    /// What failed, and why. Nothing that comes later makes it good.
+    /// The failure and its reason. The failure is final, whatever comes later.
     Fail(String),
     /// All was done; holds the nonce, which must be that of this run.
     Ok(String),
 }
 
 impl Report {
-    /// Read a line without its end; `None` for what the scripts do not say.
+    /// Read a line without its end; `None` when it is not a line of the scripts.
     pub fn parse(line: &str) -> Option<Self> {
         let (word, rest) = line.split_once(' ')?;
         let rest = rest.to_owned();

@@ -72,18 +72,18 @@ pub(super) fn kept(recipe: &Recipe) -> impl Iterator<Item = (&str, &Kept)> {
     recipe.repositories.iter().filter_map(|repository| Some((repository.id.as_str(), repository.kept.as_ref()?)))
 }
 
-/// What `upgrade` of kickstart/configure.sh is called with.
+/// The arguments of `upgrade` in kickstart/configure.sh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upgrade<'r> {
     /// The ids of the repositories that it takes packages from.
     pub repositories: Vec<&'r str>,
-    /// What the recipe asks for: what names a version there stays at it.
+    /// The packages that the recipe asks for. One with a version stays at that version.
     pub packages: Vec<&'r str>,
 }
 
 /// The upgrade that the configuration ends with, when the recipe wants one.
 pub fn upgrade(recipe: &Recipe) -> Option<Upgrade<'_>> {
-    // The others cannot be reached from there, and the installation took the newest they have.
+    // Other repositories cannot be reached from the installed system, and the installation already took their newest packages.
     let repositories: Vec<_> = kept(recipe).map(|(id, _)| id).collect();
     // Groups have no version to keep.
     let packages = recipe.packages.install.iter().map(String::as_str).filter(|package| !package.starts_with('@')).collect();
@@ -119,13 +119,13 @@ fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
     body.script()
 }
 
-/// The repository files, and what becomes of the distribution's.
+/// Write the repository files, and treat the distribution's as the recipe says.
 fn repositories(recipe: &Recipe, body: &mut Body) -> Result<(), AnacondaError> {
     for (path, text) in repository_files(recipe)? {
         body.put(&path, 0o644, "root:root", text.as_bytes());
     }
     if !recipe.packages.docs {
-        // What %packages says counts for Anaconda's own transaction alone; yum reads these (rpm 4.11, macros(5)).
+        // The options of %packages count only for Anaconda's own transaction; yum reads these macros (rpm 4.11, macros(5)).
         let macros = format!("%_excludedocs 1\n%_install_langs {}\n", language(&recipe.system.locale));
         body.put("/etc/rpm/macros.no-documentation", 0o644, "root:root", macros.as_bytes());
     }
@@ -341,7 +341,7 @@ impl Body {
     }
 }
 
-/// What can stand in a here-document and be read by people. Python 2, in which Anaconda 7.5 is written, makes no promise for
+/// The text, if it can be put into a here-document and read by people. Python 2, in which Anaconda 7.5 is written, makes no promise for
 /// characters beyond ASCII.
 fn plain_text(bytes: &[u8]) -> Option<&str> {
     let plain = |b: &u8| matches!(b, b'\n' | b'\t' | b' '..=b'~');

@@ -1,24 +1,24 @@
-//! What an installation will ask of its repositories, as the kickstart says and as Anaconda adds.
+//! The packages that an installation will ask for: those of the kickstart, and those that Anaconda adds.
 
 use crate::kickstart::{Document, Included, PackageEntry, PackageKind};
 use crate::recipe::Firmware;
 
 use super::names::VOLUME_DIR;
 
-/// What is asked of the repositories.
+/// The request to the repositories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// The lines of `%packages` that hold, in their order: see [`standing`].
+    /// The lines of `%packages` that are in effect, in their order: see [`standing`].
     pub entries: Vec<PackageEntry>,
     /// Group `core` is part of it: it is unless `--nocore` says otherwise.
     pub core: bool,
-    /// What is nowhere is left out (`--ignoremissing`).
+    /// Names that no repository has are left out (`--ignoremissing`).
     pub ignore_missing: bool,
-    /// What Anaconda needs itself, each with what for. What `%packages` excludes is not in it.
+    /// Packages that Anaconda itself needs, each with its purpose. Those that `%packages` excludes are not in it.
     pub required: Vec<(String, &'static str)>,
     /// The repositories beside the medium's: id and cost. Each is one of the recipe's.
     pub repositories: Vec<(String, u32)>,
-    /// What the packages depend on and cannot be seen from here.
+    /// Things that decide on the packages but are not known before the installation.
     pub unseen: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ const STORAGE: &[(&str, &str, &str)] = &[
     ("raid", "mdadm", "the RAID"),
 ];
 
-/// What `document`, the kickstart of a machine with this firmware, leads to.
+/// The selection of `document`, the kickstart of a machine with this firmware.
 pub fn selection(document: &Document, firmware: Firmware) -> Selection {
     let flag = |name: &str| document.packages().any(|section| section.header().option(name).is_some());
     let mut selection = Selection {
@@ -63,9 +63,9 @@ pub fn selection(document: &Document, firmware: Firmware) -> Selection {
     selection
 }
 
-/// The lines of `%packages` that hold when all are read (pykickstart 1.99.66.18, pykickstart/parser.py, `Packages.add`): `-NAME` and `NAME`
-/// take each other back, whichever comes later; of a group the first line holds, `-@NAME` takes it back and stays; of environments the last
-/// one holds.
+/// The lines of `%packages` that are in effect when all are read (pykickstart 1.99.66.18, pykickstart/parser.py, `Packages.add`): `-NAME`
+/// and `NAME` cancel each other, and the later one counts; of a group the first line counts, `-@NAME` cancels it and stays; of environments
+/// the last one counts.
 fn standing<'a>(lines: impl Iterator<Item = &'a PackageEntry>) -> Vec<PackageEntry> {
     let mut entries: Vec<PackageEntry> = Vec::new();
     for line in lines {

@@ -1,4 +1,4 @@
-//! The disk's layout as Anaconda cuts it.
+//! The disk's layout for Anaconda.
 
 use crate::base::size::ByteSize;
 use crate::kickstart::{DiskLabel, Filesystem, FsType, LogicalVolume, Part, Purpose, Storage, VolumeGroup, Word};
@@ -10,7 +10,7 @@ use super::error::{AnacondaError, constant};
 const DISK: &str = "vda";
 /// MiB. `core` with Docker takes 1.5 GB.
 const LEAST_ROOT: u32 = 2560;
-/// MiB: kernels and their initramfs, when the recipe does not say how much; LVM alone, which firmware and GRUB are not asked to read, needs it.
+/// MiB: kernels and their initramfs, when the recipe gives no size. Only LVM needs it, so that firmware and GRUB need not read LVM.
 const BOOT: u32 = 1024;
 /// MiB: what the Installation Guide of RHEL 7 recommends; Anaconda takes 50 and more.
 const EFI_SYSTEM: u32 = 200;
@@ -82,7 +82,7 @@ fn volume_group(root: Filesystem, swap: u32) -> Result<VolumeGroup, AnacondaErro
     Ok(VolumeGroup { name, physical: vec![1], volumes })
 }
 
-/// Before the installer finds out, minutes later.
+/// Check this here, because the installer would fail only minutes later.
 fn fits(size: ByteSize, parts: &[Part]) -> Result<(), AnacondaError> {
     let needed = parts.iter().map(|part| u64::from(part.size_mib)).sum::<u64>() + u64::from(OVERHEAD);
     if size >= ByteSize::mib(needed) {

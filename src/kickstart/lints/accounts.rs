@@ -95,7 +95,7 @@ struct Secret<'a> {
     text: &'a str,
     span: Span,
     is_hash: bool,
-    /// Nobody logs in with it, whatever it is (`--lock`).
+    /// It is locked (`--lock`), so it does not allow a login.
     is_locked: bool,
 }
 
@@ -109,7 +109,7 @@ fn passwords<'a>(sheet: &Sheet<'a>) -> Vec<Secret<'a>> {
         let password = command.option("password")?;
         Some((command, password.text()?, password.value_span))
     });
-    // `rootpw --iscrypted nothing` with `passwd -l root` in a %post is a way to say `--lock`.
+    // `rootpw --iscrypted nothing` with `passwd -l root` in a %post has the effect of `--lock`.
     let locks = |name: &str| {
         let passwd = sheet.chroot_scripts().flat_map(|script| script.commands_named("passwd"));
         let locking = passwd.filter(|command| command.arguments().any(|word| ["-l", "--lock"].contains(&word)));
@@ -147,7 +147,7 @@ fn password_hash_unknown(sheet: &Sheet<'_>) -> Vec<Hit> {
         let message = match method(secret.text) {
             Some(known) if KNOWN_METHODS.contains(&known) => return None,
             Some(other) => format!("a hash of the kind ${other}$, which EL7 does not know"),
-            // A DES hash has 13 of these characters; something else may be a mark that a template's program replaces.
+            // A DES hash has 13 of these characters. Any other text may be a placeholder of a template.
             None => {
                 let is_template = secret.text.contains(['$', '{', '}', '<', '>', '%', '@', '!', '*', '_']);
                 let is_des = secret.text.len() == 13 && secret.text.chars().all(|c| c.is_ascii_alphanumeric() || "./".contains(c));
@@ -173,12 +173,12 @@ fn plaintext_password(sheet: &Sheet<'_>) -> Vec<Hit> {
     plain.map(|secret| Hit::at(secret.span, "a password in clear text")).collect()
 }
 
-/// Groups that people know from elsewhere, or that only Docker's packages make. Any other unknown group may come from some package.
+/// Groups of other distributions, or that only Docker's packages make. Any other unknown group may come from some package.
 const NOT_OF_EL7: [&str; 6] = ["sudo", "admin", "sudoers", "plugdev", "netdev", "docker"];
 
 fn group_missing(sheet: &Sheet<'_>) -> Vec<Hit> {
     let made: HashSet<&str> = sheet.document.commands_named("group").filter_map(|group| group.option("name")?.text()).collect();
-    // Without `%packages` this is a part of a kickstart, and the other part may install what makes the group.
+    // Without `%packages` this is a part of a kickstart, and another part may install the package that makes the group.
     let is_known = sheet.is_complete && sheet.document.packages().next().is_some();
     let hits = sheet.document.commands_named("user").filter(|_| is_known).filter_map(|user| {
         let groups = user.option("groups")?;
@@ -200,7 +200,7 @@ fn timezone_missing(sheet: &Sheet<'_>) -> Vec<Hit> {
     }
 }
 
-/// Zones whose local time is UTC all the year (tzdata: Etc/UTC, Etc/GMT and their links).
+/// Zones with UTC as local time all year (tzdata: Etc/UTC, Etc/GMT and their links).
 const UTC_ZONES: [&str; 19] = [
     "UTC",
     "UCT",
@@ -238,7 +238,7 @@ fn services<'a>(sheet: &Sheet<'a>, options: &[&str]) -> Vec<(&'a str, Span)> {
     uses.flat_map(|option| option.list().into_iter().map(|name| (name.trim(), option.span))).collect()
 }
 
-/// The kinds of units that are no services (systemd.unit(5) of 219).
+/// Suffixes of units that are not services (systemd.unit(5) of 219).
 const UNITS: [&str; 10] = [".socket", ".timer", ".target", ".path", ".mount", ".automount", ".swap", ".slice", ".device", ".scope"];
 
 fn socket_as_service(sheet: &Sheet<'_>) -> Vec<Hit> {
@@ -246,11 +246,11 @@ fn socket_as_service(sheet: &Sheet<'_>) -> Vec<Hit> {
     others.map(|(name, span)| Hit::at(span, format!("{name} is looked for as {name}.service"))).collect()
 }
 
-/// Services that `@core` brings, whatever else a script installs.
+/// Services of packages in `@core`. They are there even when a script installs them again.
 const OF_CORE: [&str; 11] =
     ["NetworkManager", "sshd", "chronyd", "firewalld", "rsyslog", "crond", "auditd", "postfix", "tuned", "kdump", "network"];
 
-/// Services that are looked for in every command.
+/// At most this many services are looked for in every command.
 const MOST_SERVICES: usize = 100;
 
 fn service_not_yet_there(sheet: &Sheet<'_>) -> Vec<Hit> {
@@ -274,7 +274,7 @@ fn brings(command: &Simple, service: &str) -> Option<usize> {
         return command.words.first().map(|word| word.span.line);
     }
     let written = match command.name() {
-        // A copy of a unit that is there brings nothing.
+        // A copy of a unit below /usr/lib/systemd does not count: its service is installed already.
         "cp" | "mv" | "install" if !command.arguments().any(|word| word.starts_with("/usr/lib/systemd")) => command.words.last(),
         "curl" | "wget" | "tee" => command.words.iter().find(|word| word.text.contains("/systemd/system/")),
         _ => None,

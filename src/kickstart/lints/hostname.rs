@@ -1,4 +1,5 @@
-//! What a script asks of the system's name. No lint of kickstarts: there the name is the kickstart's own by then.
+//! Finds the places where a script asks for the system's host name. It is not a lint of kickstarts: the kickstart has set the name before
+//! its scripts run.
 
 use super::super::parser::Span;
 use super::shell::{self, Simple, Word};
@@ -6,17 +7,18 @@ use super::shell::{self, Simple, Word};
 /// A place where a script asks for the host name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameAsked {
-    /// By what: `hostname -f`, `$HOSTNAME`, `/etc/hostname`.
+    /// The means: `hostname -f`, `$HOSTNAME`, `/etc/hostname`.
     pub by: String,
     /// The script's line, from 1 on.
     pub line: usize,
 }
 
-/// Where the name stands that hostnamectl(1) sets.
+/// The file with the name that hostnamectl(1) sets.
 const FILE: &str = "/etc/hostname";
 
-/// Where `script`, which its `#!` line or else /bin/sh runs, asks for the host name and keeps the answer elsewhere than in a file of /etc; a
-/// place a line. Nothing of a script that is no shell's or sets the name itself. A question whose answer is only shown is none.
+/// Where `script` asks for the host name and keeps the answer elsewhere than in a file of /etc; at most one place a line. Its `#!` line or
+/// else /bin/sh runs it. The list is empty for a script of another interpreter than a shell, and for one that sets the name itself. A
+/// question does not count when its answer is only shown.
 pub fn names_asked(script: &str) -> Vec<NameAsked> {
     let first = script.lines().next().unwrap_or_default();
     if first.strip_prefix("#!").is_some_and(|interpreter| !shell::is_shell(interpreter)) {
@@ -35,7 +37,7 @@ pub fn names_asked(script: &str) -> Vec<NameAsked> {
     if commands.iter().any(sets_name) {
         return Vec::new();
     }
-    // What is called so is a variable of the script's own, then.
+    // `HOSTNAME` is then a variable of the script itself.
     let is_own = script.lines().any(|line| line.trim_start().trim_start_matches("export ").starts_with("HOSTNAME="));
     let mut asked: Vec<NameAsked> = Vec::new();
     for command in commands.iter().filter(|command| !is_right_or_shown(command)) {
@@ -49,20 +51,20 @@ pub fn names_asked(script: &str) -> Vec<NameAsked> {
     asked
 }
 
-/// Whether what the command says is only seen, or stands in files of /etc, where the name becomes right.
+/// Whether the command's output is only shown, or is written to files of /etc, where sealing corrects the name.
 fn is_right_or_shown(command: &Simple) -> bool {
     let files = command.writes.iter().map(|word| word.text.as_str()).chain(command.ends_in.iter().map(String::as_str));
     // `2>&1` writes no file.
     let mut files = files.filter(|file| !file.bytes().all(|byte| byte.is_ascii_digit()) && !file.starts_with("/dev/")).peekable();
     let in_etc = files.peek().is_some() && files.all(|file| file.starts_with("/etc/"));
-    // At the end of a command line of its own, the answer is a line of the log.
+    // A command that asks and whose output goes nowhere else writes the answer to the log.
     let is_seen = asks(command).is_some() && command.variables.is_empty() && !command.is_captured && command.writes.is_empty();
     command.is_shown || command.shows() || in_etc || (is_seen && command.reads.is_empty())
 }
 
-/// By what the command asks for the name.
+/// The means by which the command asks for the name.
 fn asks(command: &Simple) -> Option<String> {
-    // hostname(1) of net-tools and of Debian's hostname: these tell or do something else.
+    // Options of hostname(1), of net-tools and of Debian's hostname, that print or do something else.
     const OTHER: [&str; 14] = [
         "-I",
         "--all-ip-addresses",
@@ -145,9 +147,9 @@ mod tests {
             "# hostname=$(hostname)\ntrue # $HOSTNAME",
             "hostname\nuname -n\nhostnamectl status\ncat /etc/hostname",
             "echo \"on $(hostname), $HOSTNAME\" >&2\nlogger \"$HOSTNAME\"",
-            // Sealing makes these right.
+            // Sealing corrects the name in these files.
             "echo \"10.0.0.1 $(hostname)\" >> /etc/hosts\nhostname > /etc/mailname 2>/dev/null\necho $HOSTNAME > /etc/x 2>&1",
-            // The name is the script's own.
+            // The script sets the name.
             "hostnamectl set-hostname a\nx $(hostname)",
             "echo a > /etc/hostname\nx $(hostname)",
             "hostname a\nx $HOSTNAME",

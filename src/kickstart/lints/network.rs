@@ -69,7 +69,7 @@ fn interface_renamed(sheet: &Sheet<'_>) -> Vec<Hit> {
     let biosdevname = arguments.contains(&"biosdevname=0");
     let is_made = |device: &str| {
         let after = |prefix: &str| device.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        // biosdevname's own names (em1, p1p1) stay unless it is off as well.
+        // Names of biosdevname (em1, p1p1) stay unless it is off as well.
         ["eno", "enp", "ens"].iter().any(|prefix| after(prefix)) || (biosdevname && (after("em") || after("p")))
     };
     let hits = sheet.document.commands_named("network").filter(|command| text(command, "bindto") != Some("mac")).filter_map(|command| {
@@ -85,12 +85,12 @@ fn interface_renamed(sheet: &Sheet<'_>) -> Vec<Hit> {
 pub struct NetworkCall {
     /// Its name, without the directory: `yum`.
     pub program: String,
-    /// Where it stands.
+    /// Its place.
     pub span: Span,
 }
 
-/// The commands of the scripts of `document` that fetch something from the network, in order: downloads, and installations with yum that
-/// choose no repository by name.
+/// The commands in the scripts of `document` that fetch something from the network, in order: downloads, and installations with yum that do
+/// not choose a repository by name.
 pub fn network_calls(document: &Document) -> Vec<NetworkCall> {
     let sheet = Sheet::of(document);
     let commands = sheet.scripts.iter().flat_map(|script| &script.commands).filter(|command| reaches_out(command));

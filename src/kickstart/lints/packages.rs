@@ -1,4 +1,4 @@
-//! What is installed, and from where.
+//! The installed packages and their source.
 
 use std::collections::HashMap;
 
@@ -81,8 +81,8 @@ fn packages_missing(sheet: &Sheet<'_>) -> Vec<Hit> {
     vec![Hit::of_file("nothing says what is installed: no `%packages`")]
 }
 
-/// The version in the name of a package `docker-ce-18.09.6` (or `3:docker-ce-…`), and whether it comes with a `docker-ce-cli`: 18.09
-/// was the first that does.
+/// The version in the name of a package `docker-ce-18.09.6` (or `3:docker-ce-…`), and whether it comes with a `docker-ce-cli`: 18.09 was
+/// the first version with one.
 fn pinned_docker(name: &str) -> Option<&str> {
     let name = name.split_once(':').map_or(name, |(_, name)| name);
     let version = name.strip_prefix("docker-ce-")?;
@@ -93,7 +93,7 @@ fn pinned_docker(name: &str) -> Option<&str> {
 
 fn docker_cli_unpinned(sheet: &Sheet<'_>) -> Vec<Hit> {
     let listed = sheet.packages.iter().filter(|package| !package.excluded).map(|package| (package.name, package.span));
-    // A script that installs it does so in one command, or pins the other one in another.
+    // A script installs both packages in one command, or it pins the other one in another command.
     let installed = sheet
         .post_scripts()
         .flat_map(|script| script.commands_named("yum"))
@@ -114,7 +114,7 @@ fn kdump_without_kexec_tools(sheet: &Sheet<'_>) -> Vec<Hit> {
     if enabled { vec![Hit::at(excluded, "kexec-tools is excluded, and kdump enabled")] } else { vec![] }
 }
 
-/// Whether the command sets a firewall up: `--enabled` is the default of the command (pykickstart/commands/firewall.py: FC3_Firewall).
+/// Whether the command enables the firewall: `--enabled` is its default (pykickstart/commands/firewall.py: FC3_Firewall).
 fn enables(firewall: &Command) -> bool {
     let state = firewall.options().iter().rfind(|option| ["enabled", "disabled", "use-system-defaults"].contains(&option.name));
     state.is_none_or(|option| option.name == "enabled")
@@ -155,14 +155,14 @@ fn dead_mirror(sheet: &Sheet<'_>) -> Vec<Hit> {
     hits.collect()
 }
 
-/// Whether the address is of CentOS 7's or EPEL 7's tree on a host that is a mirror by its name, and not in an archive.
+/// Whether the address is of CentOS 7's or EPEL 7's tree on a host that by its name is a mirror and not an archive.
 fn is_gone(address: &str) -> bool {
     let Some((host, path)) = address.split_once("://").and_then(|(_, rest)| rest.split_once('/')) else { return false };
     let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
     let path = path.to_ascii_lowercase();
     let first = host.split('.').next().unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit());
     let is_mirror = ["mirror", "mirrors", "ftp", "download", "dl", "linux"].contains(&first) && host.contains('.');
-    // These serve it no more either, but have a lint of their own.
+    // These hosts do not serve it any more either, but another lint finds them.
     let is_known = ["mirror.centos.org", "mirrorlist.centos.org"].contains(&host.as_str());
     let is_archive = ["vault", "archive", "eol", "old"].iter().any(|mark| host.contains(mark) || path.contains(mark));
     let is_7 = |tree: &str| {

@@ -1,25 +1,25 @@
-//! A row of a table of lints, and what its check gives back.
+//! A row of a table of lints, and the result of its check.
 
 use super::super::parser::Span;
 use super::sheet::Sheet;
 
-/// One thing that is looked for.
+/// One rule that files are checked by.
 #[derive(Debug)]
 pub struct Lint {
     /// Its name: words with hyphens, the same for ever.
     pub id: &'static str,
     /// What it looks for, in a few words.
     pub what: &'static str,
-    /// What happens then.
+    /// The consequence.
     pub why: &'static str,
-    /// What to do.
+    /// The remedy.
     pub remedy: &'static str,
     /// The file or document that says so.
     pub source: &'static str,
     pub(super) check: fn(&Sheet<'_>) -> Vec<Hit>,
 }
 
-/// What a check gives back: where, and what is there.
+/// The result of a check: the place, and what was found there.
 pub(super) struct Hit {
     pub span: Option<Span>,
     pub message: String,

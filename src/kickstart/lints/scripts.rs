@@ -1,4 +1,5 @@
-//! What scripts do that has no effect, the wrong one, or one that nobody notices. Sources also: pyanaconda/kickstart.py: AnacondaKSScript.
+//! Commands in scripts that have no effect, a wrong effect, or a failure that the installation does not report. Sources also:
+//! pyanaconda/kickstart.py: AnacondaKSScript.
 
 use std::collections::HashSet;
 
@@ -190,7 +191,7 @@ fn systemctl_start_in_chroot(sheet: &Sheet<'_>) -> Vec<Hit> {
     })
 }
 
-/// Whether the command prepares repositories of its own, or says which to use.
+/// Whether the command prepares repositories or names those to use.
 fn has_own_repositories(command: &Simple) -> bool {
     let mentions = |word: &Word| ["yum.repos.d", "yum.conf"].iter().any(|part| word.text.contains(part));
     let prepares = ["yum-config-manager", "subscription-manager", "rhnreg_ks"].contains(&command.name());
@@ -240,7 +241,7 @@ fn post_lines<'a>(sheet: &'a Sheet<'_>) -> impl Iterator<Item = (Span, &'a str)>
 
 fn bridge_sysctl_without_module(sheet: &Sheet<'_>) -> Vec<Hit> {
     const KEY: &str = "net.bridge.bridge-nf-call-";
-    // `modprobe` loads it into the installer's kernel; in a file that is written the same words serve.
+    // `modprobe` loads it into the installer's kernel, which does not count. The same words in a file that the script writes do count.
     let modprobes = sheet.post_scripts().flat_map(|script| script.commands_named("modprobe"));
     let in_installer: HashSet<_> = modprobes.map(Simple::span).map(|span| (span.file, span.line)).collect();
     let loads = |(span, line): (Span, &str)| line.contains("br_netfilter") && !in_installer.contains(&(span.file, span.line));
@@ -268,7 +269,7 @@ fn set_e_without_erroronfail(sheet: &Sheet<'_>) -> Vec<Hit> {
         let mut words = command.arguments().take_while(|word| *word != "--");
         command.name() == "set" && words.any(|word| flags(word) || word == "errexit")
     };
-    // A trap is somebody's own way to tell.
+    // A trap may report failures in another way.
     let told = |script: &&Script<'_>| script.section.error_on_fail() || script.commands_named("trap").next().is_some();
     let scripts = sheet.post_scripts().filter(|script| !told(script));
     let first = scripts.filter_map(|script| script.commands.iter().find(sets));

@@ -1,4 +1,4 @@
-//! What several lints ask of a document, worked out once.
+//! Facts about a document that several lints need, computed once.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,14 @@ use super::shell::{self, Simple};
 pub(super) struct Sheet<'a> {
     pub document: &'a Document,
     pub scripts: Vec<Script<'a>>,
-    /// What `%packages` says of packages, the last word on each name.
+    /// The packages that `%packages` names: for each name, the last line about it.
     pub packages: Vec<Package<'a>>,
-    /// The names of those that are asked for, in order.
+    /// The names of those that are to be installed, in order.
     installed: Vec<&'a str>,
-    /// Whether what is not there is missing: a kickstart for a whole installation, all of which was seen and can be read.
+    /// Whether something that is not in it counts as missing: the kickstart is for a whole installation, all of it was read, and it is
+    /// accepted.
     pub is_whole: bool,
-    /// Whether every included file was seen.
+    /// Whether every included file was read.
     pub is_complete: bool,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct Package<'a> {
     pub excluded: bool,
 }
 
-/// A script and its commands; those of an interpreter that is no shell are not known.
+/// A script and its commands. The commands are only known when the interpreter is a shell.
 pub(super) struct Script<'a> {
     pub section: ScriptSection<'a>,
     pub commands: Vec<Simple>,
@@ -49,15 +50,15 @@ impl Script<'_> {
     }
 }
 
-/// How many of a kickstart's six subjects (source, storage, packages, accounts, locale, start and end) a file speaks of that is a whole one.
+/// A whole kickstart has commands for at least this many of the six subjects (source, storage, packages, accounts, locale, start and end).
 /// Files with fewer are parts, to be included.
 const ENOUGH: usize = 5;
-/// The same for a file that says `cmdline`, which only the outermost file has a reason to say.
+/// The same for a file with `cmdline`, which only an outermost file has a reason for.
 const ENOUGH_IN_CMDLINE: usize = 3;
 
-/// Where the packages come from.
+/// The commands for the source of the packages.
 const SOURCES: [&str; 6] = ["cdrom", "url", "nfs", "harddrive", "liveimg", "ostreesetup"];
-/// What makes file systems.
+/// The commands that make file systems.
 pub(super) const STORAGE: [&str; 7] = ["autopart", "part", "raid", "volgroup", "logvol", "btrfs", "mount"];
 
 impl<'a> Sheet<'a> {
@@ -76,9 +77,9 @@ impl<'a> Sheet<'a> {
             locale >= 2,
             ["bootloader", "reboot"].iter().any(&has),
         ];
-        // `text` and `graphical` are the same command, and say nothing of the kind.
+        // `text` and `graphical` are the same command as `cmdline`, but parts have them too.
         let is_cmdline = document.command("cmdline").is_some_and(|command| command.name == "cmdline");
-        // A part seldom speaks of both the disks and the packages.
+        // A part seldom has both disks and packages.
         let enough = match subjects {
             _ if is_cmdline => ENOUGH_IN_CMDLINE,
             [_, true, true, ..] => ENOUGH - 1,
@@ -113,14 +114,14 @@ impl<'a> Sheet<'a> {
         self.scripts.iter().filter(|script| script.section.kind() == SectionKind::Post)
     }
 
-    /// Where `%packages` takes the package away.
+    /// The place where `%packages` excludes the package.
     pub fn exclusion(&self, name: &str) -> Option<Span> {
         self.packages.iter().find(|package| package.excluded && package.name == name).map(|package| package.span)
     }
 
     /// Whether `%packages` asks for a package whose name [`is_of`] `stem`.
     pub fn installs(&self, stem: &str) -> bool {
-        // The names that begin with a text stand together.
+        // Names with the same beginning are next to each other in the sorted list.
         let has = |start: &str| {
             self.installed.get(self.installed.partition_point(|name| *name < start)).is_some_and(|name| name.starts_with(start))
         };
@@ -140,7 +141,7 @@ fn packages(document: &Document) -> Vec<Package<'_>> {
     packages
 }
 
-/// Whether the package `name` is `stem` itself, or one of its kind or version: `docker-ce-18.09.6` is of `docker`.
+/// Whether the package `name` is `stem` itself, or a variant or version of it: `docker-ce-18.09.6` is of `docker`.
 pub(super) fn is_of(name: &str, stem: &str) -> bool {
     name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
 }

@@ -1,17 +1,18 @@
-//! Enough of the shell's grammar to find the commands of a script: what stands at the start of a simple command, not in a comment, a
-//! here-document or a quoted text.
+//! Enough of the shell's grammar to find the commands of a script: the words at the start of a simple command, and not those in a comment,
+//! a here-document or a quoted text.
 //!
-//! POSIX.1-2008, XCU chapter 2 (Shell Command Language), read generously: a script that is no shell gives odd commands, never a failure.
+//! POSIX.1-2008, XCU chapter 2 (Shell Command Language), read leniently: a script of another language gives odd commands, but never a
+//! failure.
 
 use super::super::parser::Span;
 
-/// Substitutions inside each other beyond this are text.
+/// Substitutions nested deeper than this are read as text.
 const DEEPEST: usize = 16;
 
-/// Words of a command that are kept.
+/// At most this many words of a command are kept.
 const MOST_WORDS: usize = 2_000;
 
-/// A simple command without what stands before it (`if`, `X=1`, `sudo`).
+/// A simple command without the words before it (`if`, `X=1`, `sudo`).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Simple {
     /// The command and its arguments; at least one.
@@ -22,20 +23,20 @@ pub(super) struct Simple {
     pub reads: Vec<Word>,
     /// Variables of its words, by name: `HOME` of `$HOME` and `${HOME%/}`. Not those in single quotes.
     pub variables: Vec<Word>,
-    /// Whether another command gets its output: it stands in a substitution or a subshell, or before a `|`.
+    /// Whether another command gets its output: it is in a substitution or a subshell, or before a `|`.
     pub is_captured: bool,
-    /// The files that the command in whose argument it stands writes.
+    /// If it is in an argument of another command: the files which that command writes.
     pub ends_in: Vec<String>,
-    /// Whether its output is only shown: it stands in the argument of an `echo` or the like that writes no file but a log.
+    /// Whether its output is only shown: it is in the argument of an `echo` or the like that writes no file but a log.
     pub is_shown: bool,
 }
 
 /// A word of a command.
 #[derive(Debug, Clone)]
 pub(super) struct Word {
-    /// Without its quotes; expansions stand as they are written.
+    /// The word without its quotes. Expansions stay as written.
     pub text: String,
-    /// Where it begins, and as much of it as is on that line.
+    /// Its place: from its start to its end or the end of that line.
     pub span: Span,
 }
 
@@ -50,7 +51,7 @@ impl Simple {
         self.words.iter().skip(1).map(|word| word.text.as_str())
     }
 
-    /// Whether it only shows its arguments to somebody: what it writes is a log, a terminal or another stream.
+    /// Whether it only shows its arguments: it writes to a log, a terminal or another stream.
     pub fn shows(&self) -> bool {
         let is_seen = |word: &Word| {
             let file = word.text.as_str();
@@ -62,7 +63,7 @@ impl Simple {
         ["echo", "printf", "logger"].contains(&self.name()) && self.writes.iter().all(is_seen)
     }
 
-    /// Where it stands: from its name to the last word on that line.
+    /// Its place: from its name to the last word on that line.
     pub fn span(&self) -> Span {
         let first = self.words.first().map_or_else(Span::default, |word| word.span);
         let same = self.words.iter().filter(|word| word.span.file == first.file && word.span.line == first.line);
@@ -70,7 +71,7 @@ impl Simple {
     }
 }
 
-/// The simple commands of a script, whose lines are given with their places and ends.
+/// The simple commands of a script. Its lines are given with their places and line ends.
 pub(super) fn commands<'a>(lines: impl Iterator<Item = (Span, &'a str)>) -> Vec<Simple> {
     let (mut text, mut places) = (String::new(), Vec::new());
     for (span, line) in lines {
@@ -94,7 +95,7 @@ pub(super) fn commands<'a>(lines: impl Iterator<Item = (Span, &'a str)>) -> Vec<
     scanner.found
 }
 
-/// What ends a list of commands.
+/// The end of a list of commands.
 #[derive(Clone, Copy, PartialEq)]
 enum Until {
     End,
@@ -104,26 +105,26 @@ enum Until {
 
 struct Scanner<'a> {
     text: &'a str,
-    /// Where each line begins in `text`, and where it stands.
+    /// The offset of each line in `text`, and its place.
     places: &'a [(usize, Span)],
     at: usize,
     depth: usize,
-    /// Here-documents whose bodies begin at the next line: the end mark, and whether tabs before it do not count.
+    /// Here-documents that begin at the next line: the end mark, and whether tabs before it do not count.
     documents: Vec<(String, bool)>,
     found: Vec<Simple>,
     /// Variables of the command being read.
     variables: Vec<Word>,
-    /// Where in `found` the commands begin that stand in the arguments of the one being read.
+    /// The index in `found` of the first command from the arguments of the one being read.
     inner: usize,
 }
 
-/// Words that may stand before a command without being one.
+/// Words that may stand before a command and are not commands.
 const RESERVED: [&str; 12] = ["if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "time", "coproc"];
 /// Programs that run the command that follows them.
 const RUNNERS: [&str; 8] = ["sudo", "env", "exec", "nohup", "command", "eval", "setsid", "ionice"];
 
 impl<'a> Scanner<'a> {
-    /// Read commands up to what ends them.
+    /// Read commands up to their end.
     fn list(&mut self, until: Until) {
         let mut command = Simple::default();
         while let Some(c) = self.peek() {
@@ -186,7 +187,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The commands of a substitution or subshell, whose opening was read.
+    /// The commands of a substitution or subshell. Its opening was read already.
     fn nested(&mut self, until: Until) {
         if self.depth < DEEPEST {
             let outer = std::mem::replace(&mut self.inner, self.found.len());
@@ -223,7 +224,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// One word; nothing when none begins here (and then one character is passed, so that reading goes on).
+    /// One word. `None` when no word begins here; then one character is skipped, so that reading goes on.
     fn word(&mut self, until: Until) -> Option<Word> {
         let start = self.at;
         let (mut text, mut quoted) = (String::new(), false);
@@ -264,7 +265,7 @@ impl<'a> Scanner<'a> {
         (quoted || !text.is_empty()).then(|| Word { text, span: self.span(start) })
     }
 
-    /// What follows a `"`, with the one that closes it.
+    /// The text after a `"`, up to and with the closing one.
     fn double_quoted(&mut self, text: &mut String) {
         while let Some(c) = self.peek() {
             match c {
@@ -284,7 +285,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// `$…` or a backtick: what is in a substitution are commands too.
+    /// `$…` or a backtick. The commands in a substitution are found too.
     fn expansion(&mut self, sign: char, text: &mut String) {
         let start = self.at;
         let rest = self.rest();
@@ -316,7 +317,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Pass arithmetic: up to the parenthesis that closes the next one, or the end of the line.
+    /// Skip arithmetic: up to the parenthesis that closes the next one, or the end of the line.
     fn skip_parentheses(&mut self) {
         let mut open = 0_usize;
         while let Some(c) = self.peek().filter(|c| *c != '\n') {
@@ -343,7 +344,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The command is complete: keep it without what does not belong to it.
+    /// The command is complete: keep it without the words that do not belong to it.
     fn finish(&mut self, command: &mut Simple) {
         let mut command = std::mem::take(command);
         let mut skip = 0;
@@ -397,7 +398,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether `interpreter`, what stands behind `#!`, is a shell.
+/// Whether `interpreter`, the text after `#!`, is a shell.
 pub(super) fn is_shell(interpreter: &str) -> bool {
     const SHELLS: [&str; 6] = ["sh", "bash", "ksh", "dash", "zsh", "mksh"];
     let mut programs = interpreter.split_whitespace().map(|program| program.rsplit('/').next().unwrap_or_default());
@@ -412,7 +413,7 @@ fn is_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The commands of `text`, a line each, with what they write.
+    /// The commands of `text`, a line each, with the files they write.
     fn read(text: &str) -> Vec<String> {
         let mut start = 0;
         let lines = text.split_inclusive('\n').enumerate().map(|(index, line)| {

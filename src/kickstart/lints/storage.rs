@@ -1,4 +1,4 @@
-//! Disks, partitions, and what boots from them.
+//! Disks, partitions and booting from them.
 
 use std::collections::HashSet;
 
@@ -165,7 +165,7 @@ fn blank_disk(sheet: &Sheet<'_>) -> Vec<Hit> {
     if !sheet.is_whole || sheet.has("zerombr") || sheet.has("mount") || sheet.command("clearpart").is_some_and(clears) {
         return vec![];
     }
-    // What stands on a partition or a volume that is there already needs no new table, nor does a disk of which `--list` clears a part.
+    // A file system on an existing partition or volume needs no new table, and neither does a disk of which `--list` clears a part.
     let reused = |command: &Command| ["onpart", "noformat", "useexisting"].iter().any(|name| command.option(name).is_some());
     let makers = ["part", "raid", "volgroup", "logvol", "btrfs"].into_iter().flat_map(|name| sheet.document.commands_named(name));
     if makers.into_iter().any(reused) {

@@ -1,9 +1,9 @@
-//! Every lint fires where it must, and is silent on what looks like it.
+//! Every lint fires where it must, and is silent on similar sound files.
 
 use super::super::parser::parse;
 use super::*;
 
-/// A kickstart that no lint has anything to say about.
+/// A kickstart on which no lint fires.
 const SOUND: &str = "\
 cmdline
 cdrom
@@ -33,7 +33,7 @@ true
 %end
 ";
 
-/// What is changed of [`SOUND`]: a text and what takes its place. Behind the whole when there is no text.
+/// A change of [`SOUND`]: a text and its replacement. Without a text, the replacement is added at the end.
 type Change<'a> = (&'a str, &'a str);
 
 fn changed(changes: &[Change<'_>]) -> String {
@@ -56,7 +56,7 @@ fn fired(text: &str) -> Vec<&'static str> {
 
 const POST: &str = "set -eu\ntrue\n";
 
-/// Lint, what makes it fire (and no other), what looks like it and is sound.
+/// A lint, the changes that make it fire and no other, and the similar changes that are sound.
 #[rustfmt::skip]
 const CASES: &[(&str, &[Change<'_>], &[Change<'_>])] = &[
     ("storage-missing",

@@ -1,4 +1,4 @@
-//! Words that are read otherwise than they look.
+//! Words that the installer reads otherwise than a person does.
 
 use super::super::parser::Command;
 use super::row::{Hit, Lint};
@@ -25,7 +25,7 @@ fn comment_in_word(sheet: &Sheet<'_>) -> Vec<Hit> {
     hits.collect()
 }
 
-/// Where the last word of the line ends, when it is an argument or the value of an option.
+/// The end of the line's last word, when it is an argument or the value of an option.
 fn last_byte(command: &Command) -> Option<usize> {
     let options = command.options().iter().map(|option| option.span.end);
     options.chain(command.arguments().iter().map(|word| word.span.end)).max()

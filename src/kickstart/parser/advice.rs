@@ -1,7 +1,8 @@
-//! Words of other versions: what ended before CentOS 7.5, and what came after it.
+//! Words of other versions: those that were removed before CentOS 7.5, and those that were added after it.
 //!
-//! For such a word the nearest name that 7.5 knows is seldom what was meant: `mouse` is no `mount`. The tables say what to do instead. They
-//! compare the command maps and options of pykickstart 1.99.66.18 (handlers FC3 to RHEL 7) and 3.74 (RHEL 8, RHEL 9, Fedora 40).
+//! For such a word the most similar name that 7.5 knows is seldom what was meant: `mouse` does not mean `mount`. The tables say what to do
+//! instead. They compare the command maps and options of pykickstart 1.99.66.18 (handlers FC3 to RHEL 7) and 3.74 (RHEL 8, RHEL 9, Fedora
+//! 40).
 
 /// Commands that 7.5 does not know: name, advice.
 const COMMANDS: &[(&str, &str)] = &[
@@ -86,7 +87,7 @@ const OPTIONS: &[(&[&str], &str, &str)] = &[
     (&[], "--pbkdf-time", "it came with RHEL 8: leave it out"),
 ];
 
-/// What a template has that a kickstart has not, at the start of a line or in it.
+/// Texts that a template has and a kickstart does not, at the start of a line or in it.
 const TEMPLATE: [&str; 8] = ["<%", "%>", "{{", "}}", "{%", "%}", "$SNIPPET", "$yum_"];
 
 /// What to do about a text that only a template has.

@@ -1,6 +1,6 @@
-//! What the parser takes and Anaconda refuses all the same, as soon as it uses the line (pyanaconda/kickstart.py of 21.48.22.134).
+//! Lines that the parser accepts, but that Anaconda refuses when it uses them (pyanaconda/kickstart.py of 21.48.22.134).
 //!
-//! Only what does not depend on the machine, other than that it is an x86_64 one: a disk that is not there is no fault of the file.
+//! Only faults are found that do not depend on the machine, except that it is an x86_64 one: a missing disk is not a fault of the file.
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::document::{Command, Document, Included};
@@ -10,7 +10,7 @@ use super::shlex::Argument;
 /// Partition tables of x86_64 (blivet/platform.py: X86, EFI). Those of s390x (dasd) and of Macs (mac) are for other machines.
 const DISK_LABELS: [&str; 2] = ["gpt", "msdos"];
 
-/// What blivet can make or mount, by type (`_type` in blivet/formats/*.py of 0.61.15), and the names that it takes for them.
+/// The formats that blivet can make or mount, by type (`_type` in blivet/formats/*.py of 0.61.15), and the names that it accepts for them.
 const FORMATS: [&str; 45] = [
     "ext2",
     "ext3",
@@ -59,13 +59,13 @@ const FORMATS: [&str; 45] = [
     "linux_raid_member",
 ];
 
-/// File systems that are worth naming to somebody who wrote another.
+/// File systems that the help of a message may suggest.
 const USUAL: [&str; 5] = ["ext4", "xfs", "ext3", "vfat", "swap"];
 
-/// Findings of each kind that are kept.
+/// At most this many findings of each kind are kept.
 const KEPT: usize = 20;
 
-/// All that Anaconda refuses in `document`.
+/// All faults for which Anaconda refuses `document`.
 pub(super) fn refusals(document: &Document) -> Vec<Diagnostic> {
     let labels = document.commands_named("clearpart").filter_map(|command| disk_label(document, command));
     let formats = document.commands().filter_map(|command| format(document, command));
@@ -86,7 +86,7 @@ fn format(document: &Document, command: &Command) -> Option<Diagnostic> {
     let text = option.text().filter(|text| !FORMATS.contains(text))?;
     let place = command.arguments().first().map_or("", |place| place.value.as_str());
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| place.starts_with(prefix));
-    // In these places another type than the one given is made, or none.
+    // In these cases another type than the given one is made, or none.
     let is_unused = match command.canonical() {
         "autopart" => false,
         "partition" => {

@@ -1,4 +1,4 @@
-//! What is wrong with a file, and the line that shows it, without its secrets.
+//! A finding in a file, and the line with it, without its secrets.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::span::{SourceFile, Span};
 pub enum Severity {
     /// The installer refuses the file.
     Error,
-    /// The installer takes the file and warns, or ignores in silence what is written here.
+    /// The installer accepts the file and warns, or ignores this text without a message.
     Warning,
 }
 
@@ -32,7 +32,7 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it, where that is known.
     pub help: Option<String>,
-    /// Where it is.
+    /// Its place.
     pub span: Span,
     /// The name of the file it is in.
     pub file: String,
@@ -50,7 +50,7 @@ pub struct Diagnostic {
 
 /// Longest line that is shown whole, in characters.
 const SHOWN: usize = 160;
-/// Bytes of a line behind which nothing of it is shown.
+/// Nothing of a line is shown for a finding behind this many bytes.
 const MASKED: usize = 4_096;
 /// Characters before the column that are kept of a longer line.
 const BEFORE: usize = 60;
@@ -87,7 +87,7 @@ impl fmt::Display for Diagnostic {
 
 /// What is shown of `line`, and the column there of byte `offset`, which is character `column` of the line.
 fn excerpt(line: &str, offset: usize, column: usize) -> (String, usize) {
-    // What makes a word secret may stand anywhere before it, so all of that is looked at; a line too long for that is not shown.
+    // A word is secret because of a word anywhere before it, so the whole line up to it is searched. A line too long for that is not shown.
     if offset > MASKED {
         return (format!("(behind the first {MASKED} bytes of the line)"), 0);
     }

@@ -1,4 +1,4 @@
-//! The dialect that is read: the one place that chooses the tables of RHEL 7. Another release chooses its own tables here.
+//! The dialect of the parser. This is the only place that chooses the tables of RHEL 7; another release would choose its tables here.
 
 use super::spec::CommandSpec;
 use super::{storage, system};

@@ -1,4 +1,4 @@
-//! A parsed kickstart, every byte of it: what lints and other readers walk over.
+//! A parsed kickstart with every byte of it, for lints and other readers.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub struct Document {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-/// What stands at the top level of a file, line by line; the items of a file cover all of its text.
+/// A part of a file at its top level. The items of a file cover all of its text.
 #[derive(Debug, Clone)]
 pub enum Item {
     /// A line of nothing but white space.
@@ -28,9 +28,9 @@ pub enum Item {
     Section(Section),
     /// `%include` or `%ksappend`.
     Include(Include),
-    /// A line that is no kickstart; a diagnostic says why.
+    /// A line that is not valid; a diagnostic says why.
     Broken(Span),
-    /// A line the installer never looks at: it follows an included file that left a section open.
+    /// A line that the installer never reads: it follows an included file that left a section open.
     Ignored(Span),
 }
 
@@ -70,7 +70,7 @@ pub enum Value {
     Flag,
     /// Any text; choices too.
     Text(String),
-    /// A whole number; one that is too big for this type is held at its end.
+    /// A whole number. One out of the range of this type becomes the nearest number in it.
     Integer(i64),
     /// Yes or no.
     Boolean(bool),
@@ -103,7 +103,7 @@ impl OptionUse {
         }
     }
 
-    /// Whether Python would call the value true: not empty, not 0, not no.
+    /// Whether the value is true in Python: not empty, not 0, not no.
     pub(super) fn is_true(&self) -> bool {
         match &self.value {
             Value::Flag => true,
@@ -147,7 +147,7 @@ impl Command {
         &self.arguments
     }
 
-    /// Where the knowledge about this command comes from: the file and the class of pykickstart. Nothing for an unknown command.
+    /// The source of the facts about this command: the file and the class of pykickstart. `None` for an unknown command.
     pub fn source(&self) -> Option<&'static str> {
         self.spec.map(|spec| spec.source)
     }
@@ -233,16 +233,16 @@ pub struct Section {
 pub struct BodyLine {
     /// The whole line, with its end.
     pub span: Span,
-    /// What it is.
+    /// The meaning of the line.
     pub content: Content,
 }
 
-/// What a line of a section's body is.
+/// The meaning of a line in a section's body.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// A line of a script or for an addon.
     Text,
-    /// A blank line or a comment where those mean nothing.
+    /// A blank line or a comment where these have no effect.
     Nothing,
     /// A line of `%packages`.
     Entry(PackageEntry),
@@ -254,12 +254,12 @@ pub enum Content {
     Broken,
 }
 
-/// What a line of `%packages` selects.
+/// The selection in a line of `%packages`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageEntry {
     /// Package, group or environment.
     pub kind: PackageKind,
-    /// Whether the line takes it away (`-NAME`).
+    /// Whether the line excludes it (`-NAME`).
     pub excluded: bool,
     /// The name without its marks: a package's may hold a version, an architecture and wildcards.
     pub name: String,
@@ -267,7 +267,7 @@ pub struct PackageEntry {
     pub span: Span,
 }
 
-/// What a line of `%packages` names.
+/// The kind of name in a line of `%packages`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PackageKind {
     /// `NAME`.
@@ -292,21 +292,21 @@ pub struct Include {
     pub path: String,
     /// Where the path is written.
     pub path_span: Span,
-    /// What is known of the file.
+    /// The content of the file, as far as it is known.
     pub content: Included,
 }
 
-/// What is known of an included file.
+/// The content of an included file, as far as it is known.
 #[derive(Debug, Clone)]
 pub enum Included {
     /// It was read; its items stand here.
     Read {
         /// Index into [`Document::files`].
         file: usize,
-        /// What is in it.
+        /// Its items.
         items: Vec<Item>,
     },
-    /// It is made or fetched during the installation: nothing can be said of it, and nothing that depends on it is sure.
+    /// It is made or fetched during the installation: its content is not known, and no finding that depends on it is certain.
     Unknown,
     /// It is not there, or cannot be included; a diagnostic says why.
     Missing,
@@ -338,18 +338,18 @@ impl Document {
         &self.diagnostics
     }
 
-    /// Whether Anaconda 7.5 takes the file: no finding is an error.
+    /// Whether Anaconda 7.5 accepts the file: no finding is an error.
     pub fn is_accepted(&self) -> bool {
         self.diagnostics.iter().all(|finding| finding.severity != Severity::Error)
     }
 
-    /// A finding of the caller's own at `span`, shown the same way (secrets hidden). For lints.
+    /// A finding of the caller at `span`, shown in the same way (secrets hidden). For lints.
     pub fn diagnostic(&self, severity: Severity, span: Span, message: String, help: Option<String>) -> Diagnostic {
         let nowhere = SourceFile::new("", "");
         Diagnostic::new(severity, self.files.get(span.file).unwrap_or(&nowhere), span, message, help)
     }
 
-    /// Every command in the order the installer reads them, those of included files too; not the lines of `%anaconda`.
+    /// Every command in the order in which the installer reads them, those of included files too, without the lines of `%anaconda`.
     pub fn commands(&self) -> impl Iterator<Item = &Command> {
         self.walk().filter_map(|item| if let Item::Command(command) = item { Some(command) } else { None })
     }
@@ -369,7 +369,7 @@ impl Document {
         self.walk().filter_map(|item| if let Item::Section(section) = item { Some(section) } else { None })
     }
 
-    /// Every `%include` and `%ksappend`, wherever it stands.
+    /// Every `%include` and `%ksappend`, in sections too.
     pub fn includes(&self) -> impl Iterator<Item = &Include> {
         self.walk().flat_map(|item| match item {
             Item::Include(include) => vec![include],

@@ -1,17 +1,17 @@
-//! Where the parser writes down what it finds.
+//! The parser collects its findings here.
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::span::{SourceFile, Span};
 
-/// Findings kept of one parse; what is wrong in more places than this is wrong as a whole.
+/// At most this many findings of one parse are kept. More of them do not help the reader.
 const KEPT: usize = 1_000;
 
-/// The files read so far and what was found in them.
+/// The files read so far and the findings in them.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub files: Vec<SourceFile>,
     pub diagnostics: Vec<Diagnostic>,
-    /// The line or name that is being looked at: where a finding goes that has no better place.
+    /// The line or name that is being read. It is the place of a finding that has no better one.
     pub here: Span,
     refused: bool,
     left_out: usize,
@@ -32,13 +32,13 @@ impl Findings {
         self.say(Severity::Warning, span, message, help);
     }
 
-    /// Whether findings are still kept, so that it is worth looking for advice.
+    /// Whether findings are still kept, so that looking for advice is useful.
     pub fn has_room(&self) -> bool {
         self.diagnostics.len() < KEPT
     }
 
     fn say(&mut self, severity: Severity, span: Span, message: String, help: Option<String>) {
-        // The first error is kept however many warnings came before it: it decides.
+        // The first error is kept however many warnings came before it, because it decides whether the file is accepted.
         let decides = severity == Severity::Error && !self.refused;
         self.refused |= severity == Severity::Error;
         if !self.has_room() && !decides {

@@ -2,7 +2,7 @@
 
 use super::span::is_space;
 
-/// Included files may include others to this depth.
+/// Included files may include other files to this depth.
 pub(super) const DEEPEST: usize = 32;
 /// Files read in one parse.
 pub(super) const MOST_FILES: usize = 256;
@@ -12,15 +12,16 @@ pub(super) const MOST_BYTES: usize = 16 << 20;
 /// A file that an `%include` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// What messages call the file: the path at which it was found.
+    /// Its name in messages: the path at which it was found.
     pub name: String,
     /// Its text.
     pub text: String,
 }
 
-/// Where included files come from. Implemented by closures too, which only give the text: the file is then called as the `%include` calls it.
+/// The source of included files. Closures implement it too. They only give the text, and the file's name is then the path in the
+/// `%include`.
 pub trait Includes {
-    /// The file that `%include` names as `path` in the file named `from`, or nothing when there is none.
+    /// The file that `%include` names as `path` in the file named `from`, or `None` when it does not exist.
     ///
     /// pykickstart looks for a relative path in the working directory first, then in the directory in which it found `from` (1.99.66.18,
     /// parser.py:749-756).
@@ -33,8 +34,8 @@ impl<F: Fn(&str, &str) -> Option<String>> Includes for F {
     }
 }
 
-/// Files that only the installation knows: fetched, or below the installer's own memory file systems. `/mnt/install` is a link to
-/// `/run/install` (pyanaconda/ui/gui/spokes/source.py:327 of 21.48.22.134).
+/// Whether the file only exists during the installation: it is fetched, or below the installer's memory file systems. `/mnt/install` is a
+/// link to `/run/install` (pyanaconda/ui/gui/spokes/source.py:327 of 21.48.22.134).
 pub(super) fn is_made_later(path: &str) -> bool {
     path.contains("://") || ["/tmp/", "/run/", "/mnt/install/"].iter().any(|directory| path.starts_with(directory))
 }

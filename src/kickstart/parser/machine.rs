@@ -1,7 +1,7 @@
 //! The state machine that reads a file line by line (pykickstart/parser.py: `_stateMachine`, `_readSection`, `_handleInclude`).
 //!
-//! The state outlives a file: an `%include` in a section goes on with it, and a section an included file leaves open stays open. Where
-//! the original stops at the first error, this goes on as a reader would, to find all of them.
+//! The state outlives a file: an `%include` in a section goes on with it, and a section an included file leaves open stays open. The
+//! original stops at the first error. This one goes on, to find all of them.
 
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub(super) struct Machine<'a> {
     pub findings: Findings,
     history: History,
     pub includes: &'a dyn Includes,
-    /// What the `%pre` scripts of the file say: files named there are made by them.
+    /// The text of the file's `%pre` scripts. Files named in it are made by them.
     pub pre: String,
     pub state: Option<SectionKind>,
     /// Indices of the files that are being read, innermost last.
@@ -32,16 +32,16 @@ pub(super) struct Machine<'a> {
     next_mark: Option<NextMark>,
 }
 
-/// The next line that begins or ends a section, after some line.
+/// The next line after a given line that begins or ends a section.
 #[derive(Clone, Copy)]
 struct NextMark {
     file: usize,
-    /// Its number; the greatest when there is none.
+    /// Its number; the greatest possible number when there is no such line.
     line: usize,
     ends: bool,
 }
 
-/// The lines of one file and how far they are read.
+/// The lines of one file, and the number of those read.
 struct Cursor {
     file: usize,
     source: SourceFile,
@@ -121,7 +121,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A section's first line and all that follows to its end.
+    /// A section's first line and all lines to its end.
     fn opening(&mut self, mark: &str, first: &Argument, rest: &[Argument], span: Span, cursor: &mut Cursor) -> Item {
         let Some(kind) = SectionKind::of(mark) else {
             let help = match mark {
@@ -136,12 +136,12 @@ impl<'a> Machine<'a> {
         Item::Section(self.section(kind, Some(header), cursor))
     }
 
-    /// Go to the end of a section nobody knows, unless one that is known begins before it.
+    /// Go to the end of an unknown section, unless a known one begins before it.
     fn skip_section(&mut self, mark: &str, span: Span, cursor: &mut Cursor) -> Span {
         if mark == "%end" {
             return span;
         }
-        // Remembered, or a file of nothing but such sections would take quadratic time.
+        // The mark is kept, because a file of only such sections would otherwise take quadratic time.
         let known = self.next_mark.filter(|next| next.file == cursor.file && next.line > cursor.next);
         let next = known.unwrap_or_else(|| next_mark(cursor));
         self.next_mark = Some(next);
@@ -218,7 +218,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The section does not end before `here`, where the installer notices it: the last line of the file, or the next section's first.
+    /// The section does not end before `here`. The installer notices it there: at the last line of the file, or the first line of the next
+    /// section.
     fn unended(&mut self, kind: SectionKind, section: &Section, here: Span, before: &str) {
         self.state = None;
         let begins = section.header.as_ref().map_or_else(String::new, |header| format!(", which begins on line {},", header.span.line));
@@ -226,7 +227,7 @@ impl<'a> Machine<'a> {
         self.findings.error(here, message, Some("close it with a line `%end`".into()));
     }
 
-    /// What a line of a section is to the section, by its first word.
+    /// The meaning of a line in a section, by its first word.
     fn mark(&mut self, line: &str, span: Span) -> Mark {
         let text = line.trim_start_matches(is_space);
         if !text.starts_with('%') {
@@ -236,15 +237,15 @@ impl<'a> Machine<'a> {
         if !matches!(first, "%end" | "%include" | "%ksappend") && SectionKind::of(first).is_none() {
             return Mark::None;
         }
-        // Here # is no comment, so an apostrophe behind it is a quote that is never closed.
+        // Here # does not begin a comment, so an apostrophe behind it is a quote that is never closed.
         match shlex::split(line, span, false) {
             Err(error) => {
                 self.unsplit(span, error);
-                // Where it says %end, the section is meant to end.
+                // With %end as its first word, the section is meant to end.
                 if first == "%end" { Mark::End } else { Mark::Broken }
             }
-            // A form feed or a vertical tab ends the word for `str.split`, by which the line is chosen, but not for shlex, by which it is
-            // judged (parser.py:591): then it is neither a mark nor a line of the section.
+            // `str.split` chooses the line, and for it a form feed or a vertical tab ends the word. shlex judges the line, and for it they
+            // do not end the word (parser.py:591). Then the line is neither a mark nor a line of the section.
             Ok(words) => match words.first().map(|word| word.value.as_str()) {
                 Some("%end") => Mark::End,
                 Some("%include" | "%ksappend") => Mark::Include(words),
@@ -305,7 +306,7 @@ impl<'a> Machine<'a> {
         Some(self.judge(spec, first, rest, span, line))
     }
 
-    /// A command with everything its row says of it.
+    /// Check a command by everything in its row.
     fn judge(&mut self, spec: &'static CommandSpec, first: &Argument, rest: &[Argument], span: Span, line: &str) -> Command {
         let (options, arguments) = match spec.reading {
             Reading::Options => (Vec::new(), Vec::new()),
@@ -333,7 +334,7 @@ impl<'a> Machine<'a> {
                 return found;
             }
         }
-        // What stands behind an option that nobody knows may be its value.
+        // The word behind an unknown option may be its value.
         if is_clear {
             self.leftover(&found);
             check(&found, &mut Context { findings: &mut self.findings, history: &mut self.history, line });
@@ -341,14 +342,14 @@ impl<'a> Machine<'a> {
         found
     }
 
-    /// Judge how many arguments there are.
+    /// Judge the number of arguments.
     fn leftover(&mut self, command: &Command) {
         let Some(spec) = command.spec else {
             return;
         };
         let count = command.arguments.len();
         let at = |index: usize| command.arguments.get(index).map_or(command.name_span, |word| word.span);
-        // Words of a command with passwords may be one.
+        // A word of a command with passwords may be a password.
         let word = |index: usize| match command.arguments.get(index) {
             Some(word) if !spec.has_secrets() => format!("`{}`", clip(&word.value)),
             _ => "this word".into(),
@@ -428,7 +429,7 @@ impl<'a> Machine<'a> {
     /// A `%ksappend` line: fetched before anything is parsed.
     fn append(&mut self, line: &str, first: &Argument, rest: &[Argument], span: Span) -> Include {
         let (path, path_span) = rest.first().map_or((String::new(), first.span), |url| (url.value.clone(), url.span));
-        // The URL is what stands behind the first space; a tab is none.
+        // The URL is the text behind the first space. A tab does not count as a space.
         let content = if line.trim_matches(is_space).contains(' ') {
             Included::Unknown
         } else {
@@ -439,11 +440,11 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// What the first word of a line of a section says.
+/// The meaning of the first word of a line in a section.
 enum Mark {
     None,
     Broken,
-    /// A mark with a form feed or a vertical tab at its end, which the installer passes over.
+    /// A mark with a form feed or a vertical tab at its end. The installer skips the line.
     Dropped,
     End,
     Include(Vec<Argument>),

@@ -1,7 +1,7 @@
 //! Options as Python 2's optparse reads them (Lib/optparse.py of 2.7, with the option class of pykickstart 1.99.66.18, options.py).
 //!
-//! Unlike a shell tool's getopt: a value may begin with one dash and may be a word of its own; options and arguments mix; a long option
-//! may be shortened to anything only it begins with, and its aliases count as others; `--` ends the options.
+//! It differs from the getopt of shell tools: a value may begin with one dash and may be a separate word; options and arguments mix; a long
+//! option may be shortened to any beginning that no other option has, and its aliases count as other options; `--` ends the options.
 
 use super::advice;
 use super::document::{OptionUse, Value};
@@ -11,7 +11,7 @@ use super::span::Span;
 use super::spec::{CommandSpec, Kind, OptionSpec};
 use crate::base::text::suggestion;
 
-/// Whose rules apply.
+/// The library with the rules that apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     /// optparse.
@@ -20,23 +20,23 @@ pub(super) enum Style {
     Getopt,
 }
 
-/// Longest word for which a similar name is looked up.
+/// A similar name is only looked up for words of at most this length.
 const LONGEST_TYPED: usize = 48;
 
-/// The words of a line, told apart.
+/// The words of a line, as options and arguments.
 pub(super) struct Words {
     pub options: Vec<OptionUse>,
-    /// What is neither an option nor a value of one.
+    /// The words that are neither an option nor a value of one.
     pub arguments: Vec<Argument>,
-    /// Whether there was an option that the command does not have: then it is not known what the other words are.
+    /// Whether there was an option that the command does not have. Then the meaning of the other words is not known.
     pub has_unknown: bool,
-    /// Which options of the row stood there, also those with a wrong value.
+    /// Which options of the row are on the line, also those with a wrong value.
     seen: Vec<bool>,
     /// Where the first word is.
     first: Option<Span>,
 }
 
-/// The options and the arguments of `words`, by `spec`. Everything wrong is told to `findings`.
+/// The options and the arguments of `words`, by `spec`. All errors go to `findings`.
 pub(super) fn read(spec: &CommandSpec, words: &[Argument], style: Style, findings: &mut Findings) -> Words {
     let (mut options, mut arguments, mut has_unknown) = (Vec::new(), Vec::new(), false);
     let mut seen = vec![false; spec.options.len()];
@@ -59,7 +59,7 @@ pub(super) fn read(spec: &CommandSpec, words: &[Argument], style: Style, finding
         } else if word.value.starts_with('-') && word.value.len() > 1 {
             has_unknown = true;
             let help = known(spec, &format!("-{}", word.value), findings);
-            // It may well be a password.
+            // The word may be a password.
             let written = if spec.has_secrets() { "with one dash".to_owned() } else { format!("`{}`", clip(&word.value)) };
             findings.error(word.span, format!("{} has no option {written}", spec.names[0]), help);
         } else {
@@ -72,10 +72,10 @@ pub(super) fn read(spec: &CommandSpec, words: &[Argument], style: Style, finding
     Words { options, arguments, has_unknown, seen, first: words.first().map(|word| word.span) }
 }
 
-/// Refuse the line when an option is missing that it must have, and tell whether it has all. `again`: the command was there before.
+/// Refuse the line when a required option is missing, and return whether it has all. `again`: the command was there before.
 ///
-/// The parser of 7.5 asks for such options on the command's first line only: what it has seen is reset when the command is made, not for
-/// each line (pykickstart 1.99.66.18, options.py:63). What a later line then means is an accident, so it is refused here.
+/// The parser of 7.5 requires such options on the command's first line only: its list of seen options is reset when the command is made,
+/// not for each line (pykickstart 1.99.66.18, options.py:63). The effect of a later line is then not intended, so it is refused here.
 pub(super) fn required(spec: &CommandSpec, words: &Words, again: bool, findings: &mut Findings) -> bool {
     let mut has_all = true;
     for (option, seen) in spec.options.iter().zip(&words.seen) {
@@ -91,7 +91,7 @@ pub(super) fn required(spec: &CommandSpec, words: &Words, again: bool, findings:
     has_all
 }
 
-/// The option of `spec` that `typed` means, by its exact name or by a beginning that only it has.
+/// The option of `spec` that `typed` means, by its exact name or by a beginning that no other option has.
 fn find(spec: &CommandSpec, typed: &str, word: &Argument, findings: &mut Findings) -> Option<usize> {
     let names = || spec.options.iter().enumerate().flat_map(|(index, option)| option.names.iter().map(move |name| (index, *name)));
     if let Some((index, _)) = names().find(|(_, name)| *name == typed) {
@@ -167,7 +167,7 @@ fn value<'a>(
     }
 }
 
-/// Why a text is no value of a kind.
+/// The reason why a text is not a value of a kind.
 enum Refusal {
     Wrong { what: String, help: Option<String> },
     Ignored(&'static [&'static str]),
@@ -204,7 +204,7 @@ fn convert(kind: Kind, text: &str, style: Style) -> Result<Value, Refusal> {
 /// A number as optparse reads it (`_parse_num`, then `int` of Python 2): `0x` and `0b` prefixes, a leading 0 is octal, white space
 /// around it and a sign are fine.
 fn integer(text: &str) -> Option<i64> {
-    // The prefix is looked for before white space and sign are taken off.
+    // The prefix is looked for before white space and sign are removed.
     let bytes = text.as_bytes();
     let (radix, body) = match (bytes.first(), bytes.get(1).map(u8::to_ascii_lowercase)) {
         (Some(b'0'), Some(b'x')) => (16, text),
@@ -215,7 +215,7 @@ fn integer(text: &str) -> Option<i64> {
     python_int(body, radix)
 }
 
-/// `int(text, radix)` of Python 2, held at the ends of `i64`.
+/// `int(text, radix)` of Python 2, limited to the range of `i64`.
 pub(super) fn python_int(text: &str, radix: u32) -> Option<i64> {
     let body = text.trim_matches(super::span::is_space);
     let (negative, digits) = match body.as_bytes().first() {
@@ -257,7 +257,7 @@ fn choices_help(text: &str, choices: &[&str]) -> String {
     }
 }
 
-/// What `typed` was probably meant to be among the options of `spec`.
+/// The option of `spec` that was probably meant by `typed`.
 fn known(spec: &CommandSpec, typed: &str, findings: &Findings) -> Option<String> {
     if let Some(advice) = advice::option(spec.names[0], typed) {
         return Some(advice.to_owned());
@@ -288,7 +288,7 @@ pub(super) fn clip(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Each row was asked of `optparse._parse_int` of Python 2.7.18.
+    /// Each row was checked with `optparse._parse_int` of Python 2.7.18.
     #[test]
     fn numbers_are_those_of_python_2() {
         for (text, expected) in [

@@ -8,9 +8,9 @@ use super::shlex::Argument;
 use super::span::{Span, is_space};
 use super::system::PACKAGE_GROUP;
 
-/// What `line`, which is written at `span`, selects.
+/// The selection of `line`, which is at `span`.
 pub(super) fn entry(line: &str, span: Span, findings: &mut Findings) -> Content {
-    // Everything behind a # is a comment, whatever stands before it, and nothing here is ever quoted.
+    // Everything behind a # is a comment, also in the middle of a word, and there is no quoting here.
     let text = line.split('#').next().unwrap_or_default();
     let start = text.len() - text.trim_start_matches(is_space).len();
     let text = text.trim_matches(is_space);

@@ -1,4 +1,4 @@
-//! What lines may say together: the conditions of the tables, and those that need code of their own.
+//! The conditions on lines and options that exclude or need each other: those of the tables, and those that need special code.
 //!
 //! Each function is the `parse` of the class that a row of the [`dialect`](super::dialect) names.
 
@@ -12,7 +12,7 @@ use super::shlex::{self, Argument};
 use super::span::{Span, is_space};
 use super::spec::{CommandSpec, Custom, Identity, Rule};
 
-/// What a condition may look at and write to.
+/// The data that a condition may read and write.
 pub(super) struct Context<'a> {
     pub findings: &'a mut Findings,
     pub history: &'a mut History,
@@ -20,14 +20,14 @@ pub(super) struct Context<'a> {
     pub line: &'a str,
 }
 
-/// What earlier lines said.
+/// The values of earlier lines.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// The commands that were there, by main name, and where first.
+    /// The commands that were there, by main name, with their first place.
     seen: HashMap<&'static str, Span>,
-    /// Values that stay with the command's object: later lines that do not give the option find them still there.
+    /// Values that stay in the command's object: they still apply on later lines without the option.
     lasting: HashMap<(&'static str, &'static str), Value>,
-    /// What was defined, by command and identity.
+    /// The things that were defined, by command and identity.
     defined: HashSet<(&'static str, String)>,
     /// The realm that was joined.
     joined: bool,
@@ -69,7 +69,7 @@ impl Context<'_> {
     }
 }
 
-/// Judge `command` by everything its row says about its line as a whole.
+/// Judge `command` by all conditions of its row on the line as a whole.
 pub(super) fn check(command: &Command, context: &mut Context<'_>) {
     let Some(spec) = command.spec else {
         return;
@@ -95,7 +95,7 @@ pub(super) fn check(command: &Command, context: &mut Context<'_>) {
     identity(command, spec.identity, context);
 }
 
-/// The code of a condition that has code of its own.
+/// The function of a condition that needs special code.
 fn own(custom: Custom) -> fn(&Command, &mut Context<'_>) {
     match custom {
         Custom::AutoPart => autopart,
@@ -130,7 +130,7 @@ fn needs(command: &Command, one: &str, other: &str, context: &mut Context<'_>) {
     }
 }
 
-/// Warn of a second definition of the same thing, or refuse it where the parser dies of it.
+/// Warn of a second definition of the same thing, or refuse it where the parser dies.
 fn identity(command: &Command, identity: Identity, context: &mut Context<'_>) {
     let Some(spec) = command.spec else {
         return;
@@ -180,7 +180,7 @@ pub(super) fn conflicts(command: &Command, context: &mut Context<'_>) {
 }
 
 fn autopart(command: &Command, context: &mut Context<'_>) {
-    // Callbacks set the type only once a line, and --nolvm is one of them.
+    // The callbacks set the type only once on a line, and --nolvm has one of them.
     let typed = command.options.iter().find(|used| matches!(used.name, "type" | "nolvm"));
     if let Some(used) = typed {
         let value = if used.name == "nolvm" { Value::Text("plain".into()) } else { used.value.clone() };
@@ -319,7 +319,7 @@ fn snapshot(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-/// What a second line adds to the list of devices has no paths, and the parser dies of it at the third (multipath.py:104).
+/// The device that a second line adds to the list has no paths, and the parser dies on it at the third line (multipath.py:104).
 fn multipath(command: &Command, context: &mut Context<'_>) {
     let lines = ["first", "second"];
     if !lines.iter().any(|line| context.history.defined.insert(("multipath", (*line).to_owned()))) {
@@ -335,7 +335,7 @@ fn harddrive(command: &Command, context: &mut Context<'_>) {
     }
 }
 
-/// What earlier lines said stays, so the two addresses may stand on different lines (url.py:170).
+/// The values of earlier lines stay, so the two addresses may be on different lines (url.py:170).
 fn url(command: &Command, context: &mut Context<'_>) {
     let given = [context.lasts(command, "url"), context.lasts(command, "mirrorlist")];
     let here = command.given("url").or(command.given("mirrorlist")).map_or(command.name_span, |used| used.span);
@@ -440,7 +440,7 @@ fn realm(command: &Command, context: &mut Context<'_>) {
         context.error(command.name_span, "only one realm can be joined");
         return;
     }
-    // The class takes the raw line from behind as many bytes as its name has, and there `#` is no comment.
+    // The class takes the raw line after as many bytes as its name has, and `#` does not begin a comment in it.
     let skip = command.name.len();
     let rest = context.line.get(skip..).unwrap_or_default().trim_end_matches(is_space);
     let words = match shlex::split(rest, command.span.part(skip..context.line.len()), false) {
@@ -482,7 +482,7 @@ fn services(command: &Command, context: &mut Context<'_>) {
 
 fn timezone(command: &Command, context: &mut Context<'_>) {
     let servers = context.lasts(command, "ntpservers");
-    // A lone `--` is an argument as well, by which the command is not empty.
+    // A lone `--` is an argument as well, so the command is not empty then.
     let is_alone = shlex::split(context.line, command.span, true).is_ok_and(|words| words.len() == 1);
     if is_alone {
         context.error(command.name_span, "timezone needs a time zone or an option");

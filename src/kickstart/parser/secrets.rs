@@ -1,21 +1,21 @@
 //! Hides the secrets of a kickstart line before it is shown.
 //!
-//! Judged by the text, not by the parse, since it is mostly lines that do not parse that are shown. Generous on purpose: a masked word
-//! is a nuisance, a password in a CI log is a leak. One character becomes one star, so that columns stay.
+//! It works on the text and not on the parsed line, because most of the shown lines do not parse. It masks too much rather than too little:
+//! a masked word is a nuisance, a password in a CI log is a leak. One character becomes one star, so that columns stay.
 
 /// Commands whose arguments are passwords.
 const SECRET_COMMANDS: [&str; 2] = ["rootpw", "sshpw"];
 /// Parts of the names of options whose values are secret (`--password`, `--passphrase`, `--md5pass`, `--one-time-password`, `--wpakey`).
 const SECRET_OPTIONS: [&str; 4] = ["pass", "paswo", "wepkey", "wpakey"];
-/// Options that look like the above and hold nothing.
+/// Options with similar names that hold no secret.
 const HARMLESS: [&str; 4] = ["--backuppassphrase", "--passalgo", "--enableshadow", "--membership-software"];
 
-/// `text` with its secrets starred out, line by line: what is shown or kept of a kickstart.
+/// `text` with stars for its secrets, line by line, so that a kickstart can be shown or kept.
 pub fn without_secrets(text: &str) -> String {
     text.lines().map(|line| mask(line) + "\n").collect()
 }
 
-/// `line` with its secrets starred out.
+/// `line` with stars for its secrets.
 pub(super) fn mask(line: &str) -> String {
     let chars: Vec<char> = line.chars().collect();
     let mut hidden = vec![false; chars.len()];
@@ -27,19 +27,19 @@ pub(super) fn mask(line: &str) -> String {
     for (index, &(start, end)) in words.iter().enumerate() {
         let word = &chars[start..end];
         if std::mem::take(&mut awaited) {
-            // The next word is the value, whatever it looks like.
+            // The next word is the value, also when it looks like an option.
             star(&mut hidden, start, end);
         } else if word.starts_with(&['-', '-']) {
             let equals = word.iter().position(|&c| c == '=').unwrap_or(word.len());
             let name: String = word[..equals].iter().take(64).collect::<String>().to_lowercase();
             hiding = SECRET_OPTIONS.iter().any(|part| name.contains(part)) && !HARMLESS.contains(&name.as_str());
             awaited = hiding && equals == word.len();
-            // A flag of a password's command that is given a value is given the password.
+            // A value of a flag of a password's command may be the password.
             if hiding || (index > 0 && secret_command && !"--username".starts_with(&name)) {
                 star(&mut hidden, (start + equals + 1).min(end), end);
             }
         } else if (index > 0 && secret_command) || hiding {
-            // Behind a secret everything up to the next option is hidden: an unquoted password of two words is one.
+            // Behind a secret everything up to the next option is hidden, because a password of two words may be unquoted.
             star(&mut hidden, start, end);
         }
     }
@@ -77,7 +77,7 @@ fn words(chars: &[char]) -> Vec<(usize, usize)> {
     words
 }
 
-/// Star out what looks like a crypt(5) hash, wherever it stands: `$6$salt$…`.
+/// Hide everything that looks like a crypt(5) hash, anywhere in the line: `$6$salt$…`.
 fn mask_hashes(chars: &[char], hidden: &mut [bool]) {
     let mut at = 0;
     while let Some(found) = chars.get(at..).and_then(|rest| rest.iter().position(|&c| c == '$')).map(|found| at + found) {
@@ -92,7 +92,7 @@ fn mask_hashes(chars: &[char], hidden: &mut [bool]) {
     }
 }
 
-/// Star out `user:password` in `https://user:password@host/`.
+/// Hide `user:password` in `https://user:password@host/`.
 fn mask_credentials(chars: &[char], hidden: &mut [bool]) {
     let mut at = 0;
     while let Some(found) = chars.get(at..).and_then(|rest| rest.windows(3).position(|three| three == [':', '/', '/'])) {

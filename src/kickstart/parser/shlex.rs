@@ -1,28 +1,28 @@
 //! A line as words, the way the installer splits it: `shlex.split` of Python 2.7 (Lib/shlex.py, POSIX mode, whitespace_split).
 //!
-//! Three things a shell does otherwise: `#` starts a comment in the middle of a word too, a backslash at the end of the line keeps
-//! the line end, and there is no substitution of any kind.
+//! It differs from a shell in three ways: `#` starts a comment in the middle of a word too, a backslash at the end of the line keeps the
+//! line end, and there is no substitution of any kind.
 
 use super::span::Span;
 
 /// One word of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Argument {
-    /// What it says, without quotes and backslashes.
+    /// Its value, without quotes and backslashes.
     pub value: String,
     /// Where it is written, quotes included.
     pub span: Span,
-    /// The bytes of the text that are the value, when they are exactly that: no quotes, no backslashes before the first `=`.
+    /// The number of leading bytes of the value that are written unchanged: no quote or backslash comes before them.
     plain: usize,
 }
 
 impl Argument {
-    /// A word that is written as it is meant.
+    /// A word without quotes or backslashes.
     pub(super) fn plain(value: &str, span: Span) -> Argument {
         Argument { value: value.to_owned(), span, plain: value.len() }
     }
 
-    /// Where the value behind the `=` at byte `equals` of [`value`](Self::value) is written; all of the word if that cannot be told.
+    /// The place of the value behind the `=` at byte `equals` of [`value`](Self::value); all of the word if that is not known.
     pub(super) fn behind(&self, equals: usize) -> Span {
         if equals < self.plain { Span { start: self.span.start + equals + 1, ..self.span } } else { self.span }
     }
@@ -125,7 +125,7 @@ mod tests {
         split(line, span(line), comments).map(|words| words.into_iter().map(|word| word.value).collect())
     }
 
-    /// Each row was asked of `shlex.split` of Python 2.7.18.
+    /// Each row was checked with `shlex.split` of Python 2.7.18.
     #[test]
     fn lines_split_as_python_2_splits_them() {
         for (line, expected) in [

@@ -1,4 +1,4 @@
-//! Where something stands: a file of the document and a range of bytes in one line of it.
+//! A place in the document: a file and a range of bytes in one line of it.
 
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ impl Span {
     }
 }
 
-/// A file that was read: the kickstart itself, or what a `%include` brought in.
+/// A file that was read: the kickstart itself, or an included one.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
     /// As it was given to [`parse`](super::parse), or as the `%include` wrote it.
@@ -43,12 +43,12 @@ impl SourceFile {
         SourceFile { name: name.to_owned(), text: text.to_owned(), lines: lines(text) }
     }
 
-    /// The bytes of line `number`, counted from 1, with its end.
+    /// The bytes of line `number`, counted from 1, with its line end.
     pub(super) fn line(&self, number: usize) -> Option<Range<usize>> {
         self.lines.get(number.checked_sub(1)?).cloned()
     }
 
-    /// The text of `span`, or nothing when the span is of another text.
+    /// The text of `span`, or an empty text when the span is of another text.
     pub(super) fn slice(&self, span: Span) -> &str {
         self.text.get(span.start..span.end).unwrap_or_default()
     }
@@ -77,7 +77,7 @@ fn lines(text: &str) -> Vec<Range<usize>> {
     lines
 }
 
-/// Python 2's `str.isspace` for one character: what `strip` and `split` take away (C locale).
+/// Python 2's `str.isspace` for one character: what `strip` and `split` remove (C locale).
 pub(super) fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }

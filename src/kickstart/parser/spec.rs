@@ -1,11 +1,11 @@
-//! What a command may say, as data: the form of the tables in [`system`](super::system) and [`storage`](super::storage).
+//! The syntax of commands as data: the types of the tables in [`system`](super::system) and [`storage`](super::storage).
 
 /// The kinds of values an option takes, as pykickstart's option classes check them (options.py of 1.99.66.18, optparse of Python 2.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Takes no value.
     Flag,
-    /// Any text but one that begins with `--` and is longer than that (`_check_string`).
+    /// Any text, except one that begins with `--` and has more characters (`_check_string`).
     Text,
     /// A number as optparse reads it: `0x1f`, `0b11` and octal `017` too.
     Integer,
@@ -13,20 +13,20 @@ pub(super) enum Kind {
     Boolean,
     /// One of these, exactly.
     Choice(&'static [&'static str]),
-    /// One of these in lower case; anything else is ignored in silence, as if the option were not there.
+    /// One of these in lower case. Anything else is ignored without a message, as if the option were not there.
     Known(&'static [&'static str]),
     /// Texts with commas between them.
     List,
     /// Known, but refused ("no longer supported").
     Removed,
-    /// A flag that means nothing any more and warns.
+    /// A flag that has no effect any more and warns.
     Deprecated,
 }
 
 /// One option of a command.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OptionSpec {
-    /// Its spellings with dashes; the first is the one that is asked for.
+    /// Its spellings with dashes. The first is its main name.
     pub names: &'static [&'static str],
     pub kind: Kind,
     pub required: bool,
@@ -60,12 +60,12 @@ pub(super) const fn list(names: &'static [&'static str]) -> OptionSpec {
     option(names, Kind::List)
 }
 
-/// The words of a command that are no options and no values of options.
+/// The words of a command that are neither options nor values of options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arguments {
     /// Any is an error.
     None,
-    /// The parser drops them without a word (it never looks at what optparse leaves over).
+    /// The parser drops them without a message (it never reads what optparse leaves over).
     Ignored,
     /// Exactly one.
     One(&'static str),
@@ -75,24 +75,24 @@ pub(super) enum Arguments {
     Some(&'static str),
     /// Exactly two.
     Two(&'static str),
-    /// As many as one likes; a rule may say more.
+    /// Any number; a rule may limit it.
     Any,
 }
 
-/// How a command's line is read.
+/// The way a command's line is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     /// Options and arguments.
     Options,
     /// All words are arguments, also those that begin with a dash.
     Words,
-    /// Anaconda stops at the command, whatever else is written; what to do instead.
+    /// Anaconda stops at the command, whatever its line holds. The text says what to do instead.
     Refused(&'static str),
     /// The name is known, but the parser has no code for it and stops.
     Broken,
 }
 
-/// What makes a later line a second definition of the same thing, which the installer warns of.
+/// The values that make a later line a second definition of the same thing, of which the installer warns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Identity {
     /// Nothing: the last line wins.
@@ -101,11 +101,11 @@ pub(super) enum Identity {
     Argument,
     /// The values of these options.
     Options(&'static [&'static str]),
-    /// The values of these options, but the warning itself fails: it asks for an attribute that there is not, and the parser dies.
+    /// The values of these options, but the warning itself fails: it reads an attribute that does not exist, and the parser dies.
     Fatal(&'static [&'static str]),
 }
 
-/// The conditions with code of their own: [`rules`](super::rules) has a function for each, which is named like the command.
+/// The conditions that need special code: [`rules`](super::rules) has a function for each, named like the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Custom {
     AutoPart,
@@ -133,7 +133,7 @@ pub(super) enum Custom {
     Vnc,
 }
 
-/// A condition on the options of one line. An option counts when its value is not empty and not 0, as Python counts.
+/// A condition on the options of one line. An option counts when its value is true in Python: not empty and not 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rule {
     /// At most one of them.
@@ -144,14 +144,14 @@ pub(super) enum Rule {
     AnyNeeds(&'static [&'static str], &'static str),
     /// At least one of them.
     OneOf(&'static [&'static str]),
-    /// A condition with code of its own.
+    /// A condition that needs special code.
     Custom(Custom),
 }
 
 /// A command.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommandSpec {
-    /// Its names; the first is what other commands call it.
+    /// Its names. Other commands refer to it by the first.
     pub names: &'static [&'static str],
     /// The class that reads it in the RHEL 7 handler, below pykickstart/commands/.
     pub source: &'static str,
@@ -159,13 +159,13 @@ pub(super) struct CommandSpec {
     pub arguments: Arguments,
     pub options: &'static [OptionSpec],
     pub rules: &'static [Rule],
-    /// Commands that may not stand before it.
+    /// Commands that are not allowed before it.
     pub conflicts: &'static [&'static str],
     pub identity: Identity,
 }
 
 impl CommandSpec {
-    /// A command without anything.
+    /// A command without options and conditions.
     pub const fn new(names: &'static [&'static str], source: &'static str, arguments: Arguments) -> CommandSpec {
         CommandSpec {
             names,

@@ -1,13 +1,12 @@
-//! The commands about disks, and where the packages come from.
+//! The commands about disks and about the source of the packages.
 //!
-//! Each row names the file and class of pykickstart that it follows (the head of `parser` says in which versions). What was added between
-//! 1.99.66 and .18 is dated by the changelog of its RPM: `reqpart` (.2), `--mkfsoptions` (.3), `logvol --cache…` (.4),
-//! `clearpart --cdl` (.5), `autopart --nohome` and `raid --chunksize` (.11), `snapshot` (.12), `hmc` (.14), `mount` (.15).
-//! `nvdimm` came with .19, after 7.5.
+//! Each row names the file and class of pykickstart that it follows (the head of `parser` says in which versions). Additions between
+//! 1.99.66 and .18 are dated by the changelog of its RPM: `reqpart` (.2), `--mkfsoptions` (.3), `logvol --cache…` (.4), `clearpart --cdl`
+//! (.5), `autopart --nohome` and `raid --chunksize` (.11), `snapshot` (.12), `hmc` (.14), `mount` (.15). `nvdimm` came with .19, after 7.5.
 
 use super::spec::{Arguments, CommandSpec, Custom, Identity, Kind, OptionSpec, Reading, Rule, flag, integer, list, option, text};
 
-/// What the four commands that make devices must not follow (`F20_Partition.parse` and its like).
+/// The four commands that make devices must not come after these (`F20_Partition.parse` and its like).
 const NOT_AFTER: &[&str] = &["autopart", "mount"];
 
 const RAID_LEVELS: &[&str] = &["raid0", "0", "raid1", "1", "raid4", "4", "raid5", "5", "raid6", "6", "raid10", "10"];

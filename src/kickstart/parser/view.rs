@@ -1,4 +1,4 @@
-//! Sections as what they are for: scripts, package selections, addons.
+//! Sections by their purpose: scripts, package selections, addons.
 
 use super::document::{BodyLine, Content, Document, PackageEntry, Section, SectionKind};
 use super::document::{Command, OptionUse};
@@ -32,7 +32,7 @@ pub struct ScriptSection<'a> {
 }
 
 impl<'a> ScriptSection<'a> {
-    /// When it runs.
+    /// Its kind, which decides when it runs.
     pub fn kind(&self) -> SectionKind {
         self.section.kind
     }
@@ -42,7 +42,7 @@ impl<'a> ScriptSection<'a> {
         header(self.section)
     }
 
-    /// What runs it: `/bin/sh` unless `--interpreter` says otherwise.
+    /// Its interpreter: `/bin/sh` unless `--interpreter` names another.
     pub fn interpreter(&self) -> &'a str {
         self.header().option("interpreter").and_then(OptionUse::text).unwrap_or("/bin/sh")
     }
@@ -62,7 +62,7 @@ impl<'a> ScriptSection<'a> {
         self.header().option("log").and_then(OptionUse::text)
     }
 
-    /// The script, with what is included into it.
+    /// The script, with its included files.
     pub fn body(&self) -> String {
         self.lines().map(|(_, text)| text).collect()
     }
@@ -73,7 +73,7 @@ impl<'a> ScriptSection<'a> {
     }
 }
 
-/// A `%packages` section. A file may have several; their entries add up.
+/// A `%packages` section. A file may have several, and all their entries count.
 #[derive(Debug, Clone, Copy)]
 pub struct PackageSelection<'a> {
     section: &'a Section,
@@ -85,7 +85,7 @@ impl<'a> PackageSelection<'a> {
         header(self.section)
     }
 
-    /// What its lines select and exclude, with what is included into it.
+    /// Its entries, which select and exclude packages, with those of included files.
     pub fn entries(&self) -> impl Iterator<Item = &'a PackageEntry> + use<'a> {
         let lines: Vec<&'a BodyLine> = self.section.lines();
         lines.into_iter().filter_map(|line| if let Content::Entry(entry) = &line.content { Some(entry) } else { None })

@@ -1,4 +1,4 @@
-//! Where and with what guests are run: what a stage and a verification have in common.
+//! Where and with what guests are run. Stages and verifications share it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::machine::watch::Limits;
 /// Where and with what guests are run.
 #[derive(Debug, Clone, Copy)]
 pub struct Bench<'a> {
-    /// What executes the guests.
+    /// The accelerator that executes the guests.
     pub accelerator: Accelerator,
     /// Virtual CPUs under KVM.
     pub cpus: u32,
@@ -36,10 +36,10 @@ pub struct Bench<'a> {
 
 /// From power-on to the runner's hello or the log-in prompt, under KVM, for a guest that makes no progress. A second is usual. But EL7's
 /// initramfs waits 60 s for a gateway that does not answer, and then goes on (dracut 033-502, modules.d/40network/net-lib.sh:168), and 120 s
-/// for a disk before it tries without (modules.d/98systemd/dracut-initqueue.sh:59): 60 s of ours ended boots that would have come up.
+/// for a disk before it tries without (modules.d/98systemd/dracut-initqueue.sh:59): a deadline of 60 s ended boots that would have come up.
 ///
-/// It is stretched for TCG as every deadline is. The waits are no longer there, the work between them is; and what waits for this deadline
-/// is a guest that spins, since one that idles is ended by its silence.
+/// It is stretched for TCG as every deadline is. The waits do not take longer under TCG, but the work between them does. In practice only a
+/// guest that spins reaches this deadline: a guest that idles is ended earlier, for its silence.
 const BOOT: Duration = Duration::from_secs(180);
 
 impl Bench<'_> {
@@ -48,7 +48,7 @@ impl Bench<'_> {
         Limits::new(BOOT, self.accelerator).within(self.whole())
     }
 
-    /// The time of one machine's run. It is the recipe's word: progress does not make it longer.
+    /// The time limit of one machine's run. The recipe sets it, so progress does not extend it.
     fn whole(&self) -> Duration {
         self.accelerator.stretch(self.deadline)
     }
@@ -130,17 +130,17 @@ pub fn direct_boot(
     Ok(Boot::Kernel { kernel: kernel.to_owned(), initrd: with_runner.to_owned(), command_line, firmware: FirmwareFiles::Bios })
 }
 
-/// A shell on the serial console, whose terminal has so many lines and columns. It is a task, so that a guest that nobody will visit is the same
-/// as ever.
+/// A shell on the serial console, whose terminal has so many lines and columns. It is a task, so that a guest without a visitor is not
+/// changed.
 fn shell(Size { rows, columns }: Size) -> RunnerTask {
     let script = include_str!("shell.sh").replace("ROWS", &rows.to_string()).replace("COLUMNS", &columns.to_string());
     RunnerTask { name: SHELL_TASK.to_owned(), script: script.into_bytes(), files: Vec::new() }
 }
 
-/// The image's own arguments. Offline the root is wanted writable, and nothing else of them matters.
+/// The image's own arguments. Offline the root must be writable; the other arguments do not matter there.
 ///
 /// SELinux is switched off then: nothing has loaded a policy, and until one is, EL7's kernel refuses to set a file's label (Linux 3.10,
-/// security/selinux/hooks.c, `selinux_inode_setxattr`; lifted by commit 3e3e24b42043). A kernel without SELinux passes the word over.
+/// security/selinux/hooks.c, `selinux_inode_setxattr`; lifted by commit 3e3e24b42043). A kernel without SELinux ignores the argument.
 fn command_line(arguments: &str, mode: Mode) -> String {
     let own = arguments.split_ascii_whitespace().filter(|word| mode != Mode::Offline || !matches!(*word, "ro" | "quiet"));
     let ours: &[&str] = match mode {

@@ -2,7 +2,7 @@
 //!
 //! Source: Linux `Documentation/driver-api/early-userspace/buffer-format.rst` and `init/initramfs.c`. An initramfs is a row of archives,
 //! each plain or compressed, with zero bytes between them; a plain archive must begin at a multiple of four bytes or the
-//! kernel passes over it in silence.
+//! kernel skips it without a message.
 
 use std::io::{self, BufRead, Read};
 

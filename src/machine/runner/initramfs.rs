@@ -12,10 +12,10 @@ use super::{Mode, RunnerError, RunnerTask};
 const ORDER: &str = "scripts/init-bottom/ORDER";
 /// An `ORDER` file is a few lines.
 const ORDER_BYTES_MAX: u32 = 64 * 1024;
-/// What runs our hook, in the words update-initramfs writes for any other.
+/// The lines that run our hook, as update-initramfs writes them for any other script.
 const ORDER_LINES: &str = "/scripts/init-bottom/goldsmith \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n";
 
-/// Who made an initramfs, and so how a hook is put into it.
+/// The program that made an initramfs, which decides how a hook is put into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
     /// initramfs-tools (Debian): a script of `init-bottom`, named in its `ORDER` file, whose old text this is.
@@ -46,7 +46,7 @@ pub fn append_files(original: &[u8], target: &Path, files: &[(&str, &[u8])]) -> 
     followed_by(original, &archive.finish(), target)
 }
 
-/// A plain archive begins at a multiple of four bytes, or the kernel passes over it in silence.
+/// A plain archive must begin at a multiple of four bytes, because the kernel otherwise skips it without a message.
 fn followed_by(mut original: impl Read, archive: &[u8], target: &Path) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(target)?);
     let length = io::copy(&mut original, &mut out)?;
@@ -57,7 +57,7 @@ fn followed_by(mut original: impl Read, archive: &[u8], target: &Path) -> io::Re
 
 fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8> {
     let mut archive = Archive::new();
-    // What serves the host, and what of the boot it needs to know. A resident's boot is as any other until then.
+    // The script that serves the host, and what it needs to know of the boot. Until it runs, the boot of a resident is like any other.
     let (serve, boots_as, early): (&[u8], _, _) = match mode {
         Mode::Offline | Mode::Live => (include_bytes!("guest/serve.sh"), mode, true),
         Mode::Resident => (include_bytes!("sessions.sh"), Mode::Live, false),
@@ -91,7 +91,7 @@ fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8
     match form {
         Form::InitramfsTools { order } => {
             archive.file("scripts/init-bottom/goldsmith", 0o755, include_bytes!("guest/initramfs-tools.sh"));
-            // Ours stands first: `udev` of init-bottom moves /dev away.
+            // Our script must be the first: `udev` of init-bottom moves /dev away.
             archive.file(ORDER, 0o644, format!("{ORDER_LINES}{order}").as_bytes());
         }
         // dracut.modules(7); no directory entries, `lib` is a link.
@@ -103,7 +103,7 @@ fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8
 /// Go through the archives of an initramfs until one shows who made it.
 fn form(image: &mut (impl BufRead + Seek)) -> io::Result<Form> {
     loop {
-        // Zero bytes between archives; an end here means that no archive told.
+        // There are zero bytes between archives. At the end of the file no archive has shown it.
         let start = loop {
             match image.fill_buf()? {
                 [] => return Err(io::Error::new(io::ErrorKind::InvalidData, "it was made by neither initramfs-tools nor dracut")),

@@ -15,7 +15,7 @@ pub(super) struct Marked {
     begin: Vec<u8>,
     end: Vec<u8>,
     begun: bool,
-    /// What may be a part of a mark, before the beginning or when the end is near.
+    /// Bytes that may be a part of a mark: before the begin mark, or after the command has ended.
     held: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl Marked {
         self.begun
     }
 
-    /// Take in `bytes`. What of them is surely the command's goes to `output`; its exit status is given when the end mark is whole.
+    /// Take in `bytes`. The bytes that certainly come from the command go to `output`; its exit status is given when the end mark is whole.
     ///
     /// While the command runs (`ended` is false), there is no end mark, and nothing is held back: it may have written the first byte of a mark
     /// and wait for an answer to it, as each 256th packet of ssh does.
@@ -40,7 +40,7 @@ impl Marked {
         if !self.begun {
             match memmem::find(&self.held, &self.begin) {
                 Some(at) => drop(self.held.drain(..at + self.begin.len())),
-                // What an earlier session left behind.
+                // These bytes are left over from an earlier session.
                 None => {
                     let kept = self.held.len().min(self.begin.len() - 1);
                     self.held.drain(..self.held.len() - kept);
@@ -78,7 +78,7 @@ mod tests {
         for (said, expected, status) in [
             (format!("{begin}hello\n\u{1e}goldsmith n0 end 7 0\n"), "hello\n", Some(0)),
             (format!("left behind\u{1e}goldsmith n0 begin 6\n{begin}\u{1e}goldsmith n0 end 7 127\nmore"), "", Some(127)),
-            // Marks of another session or run are the command's own words.
+            // Marks of another session or run count as output of the command.
             (
                 format!("{begin}\u{1e}goldsmith n0 end 6 0\n\u{1e}\u{1e}\u{1e}goldsmith n0 end 7 3\n"),
                 "\u{1e}goldsmith n0 end 6 0\n\u{1e}\u{1e}",

@@ -28,7 +28,7 @@ use crate::machine::{Machine, MachineEvent, MachineSpec};
 
 /// Sessions at once: with the control port these are 28 of the [`crate::machine::spec::MAX_PORTS`].
 pub const SLOTS: usize = 9;
-/// What a session's ports are for.
+/// The purposes of a session's ports.
 const ENDS: [&str; 3] = ["in", "out", "err"];
 /// Bytes that are taken from the guest at a time.
 const PIECE: usize = 64 << 10;
@@ -40,7 +40,7 @@ pub struct Words(String);
 impl Words {
     /// The words of a command. No shell expands them.
     pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
-        // A line's end would end the line of the control port: the guest has it in a variable.
+        // A line break would end the line on the control port, so the guest has one in a variable.
         let quoted = |word: &str| format!("'{}'", word.replace('\'', r"'\''").replace('\n', "'\"$gs_newline\"'"));
         Self(words.into_iter().map(quoted).collect::<Vec<_>>().join(" "))
     }
@@ -56,7 +56,7 @@ fn port(slot: usize, end: &str) -> String {
     format!("org.goldsmith.session.{slot}.{end}")
 }
 
-/// What happened in a machine with a resident runner.
+/// An event in a machine with a resident runner.
 #[derive(Debug)]
 pub enum Happened {
     /// The runner answers: the system is up. Next is [`Resident::prepare`].
@@ -99,7 +99,7 @@ enum SlotState {
     Taken {
         /// Whether its command has ended, as [`Output`] has it.
         ended: Arc<AtomicBool>,
-        /// Told when the guest has given the session up.
+        /// Notified when the guest has given the session up.
         free: oneshot::Sender<()>,
     },
 }
@@ -115,7 +115,8 @@ impl Resident {
         let (reader, writer) = tokio::io::split(machine.take_port(PORT).ok_or_else(|| lacks(PORT))?);
         let mut slots = Vec::new();
         for slot in 0..SLOTS {
-            // The guest may not have heard of connections that were there before it: QEMU tells of them all at once, and the queue is short.
+            // The guest may have missed connections that were made before it booted: QEMU announces them all at once, and the queue is
+            // short.
             ENDS.iter().for_each(|end| drop(machine.take_port(&port(slot, end))));
             let socket = |end: &str| machine.port_socket(&port(slot, end)).ok_or_else(|| lacks(&port(slot, end)));
             slots.push(Slot { sockets: [socket(ENDS[0])?, socket(ENDS[1])?, socket(ENDS[2])?], state: SlotState::Idle });
@@ -128,10 +129,10 @@ impl Resident {
     /// What happens next. Safe to cancel.
     pub async fn next(&mut self) -> Happened {
         loop {
-            // Neither comes first: a guest may fill its console without end.
+            // Not biased: a guest may fill its console without end, and the other branches must get their turn.
             tokio::select! {
                 event = self.machine.next() => return Happened::Machine(event),
-                // At the port's end this branch is out, and the machine's end tells why.
+                // At the port's end this branch is disabled, and the machine's end gives the reason.
                 Some(line) = self.lines.next() => match understand(&line, &self.nonce) {
                     Said::Hello => return Happened::Up,
                     Said::Failed(words) => return Happened::Failed(words.strip_prefix("failed ").unwrap_or(&words).to_owned()),
@@ -143,7 +144,7 @@ impl Resident {
         }
     }
 
-    /// A command has ended. Its outputs are read otherwise from now on; then the guest may set the marks.
+    /// A command has ended. From now on the readers of its outputs look for end marks; then the guest is asked to write them.
     fn expect_marks(&self, slot: usize, number: u64) {
         if let Some(Slot { state: SlotState::Taken { ended, .. }, .. }) = self.slots.get(slot) {
             ended.store(true, Ordering::SeqCst);
@@ -161,10 +162,10 @@ impl Resident {
         }
     }
 
-    /// A slot that the guest has given up is ready for the next command. The host connects anew, so that nothing which an earlier command has
-    /// not read comes to the next one.
+    /// A slot that the guest has given up is ready for the next command. The host connects anew, so that input which an earlier command did
+    /// not read cannot reach the next one.
     pub async fn renew(&mut self, slot: usize) {
-        // To the session's user: an output that has not ended by now does not go on.
+        // Tell the session's user: an output that has not ended by now does not go on.
         if let SlotState::Taken { free, .. } = mem::replace(&mut self.slots[slot].state, SlotState::Idle) {
             let _ = free.send(());
         }
@@ -174,7 +175,7 @@ impl Resident {
     async fn make_ready(&mut self, slot: usize) {
         let [input, output, errors] = &self.slots[slot].sockets;
         let ends = async { tokio::try_join!(UnixStream::connect(input), UnixStream::connect(output), UnixStream::connect(errors)) };
-        // Without its sockets the machine is gone, and its events tell that.
+        // If the sockets are gone, so is the machine, and its events tell that.
         if let Ok((input, output, errors)) = ends.await {
             self.slots[slot].state = SlotState::Ready([input, output, errors]);
             self.say(format!("ready {slot}"));
@@ -189,7 +190,7 @@ impl Resident {
         let ended = Arc::new(AtomicBool::new(false));
         let ready = mem::replace(&mut self.slots[slot].state, SlotState::Taken { ended: Arc::clone(&ended), free });
         let SlotState::Ready([input, output, errors]) = ready else { return None };
-        // While this command runs, not before it.
+        // The next session is made while this command runs, so that this command does not wait for it.
         self.prepare().await;
         self.count += 1;
         let number = self.count;
@@ -235,12 +236,12 @@ impl Resident {
     }
 
     fn say(&self, line: String) {
-        // Without a listener the guest is gone, and the machine's events tell that.
+        // If the receiver is gone, so is the guest, and the machine's events tell that.
         let _ = self.orders.send(line);
     }
 }
 
-/// Pass lines to the guest. A guest that does not read holds up this task and no other.
+/// Pass lines to the guest. A guest that does not read holds up only this task.
 async fn pass_on(mut lines: UnboundedReceiver<String>, mut writer: WriteHalf<UnixStream>) {
     while let Some(line) = lines.recv().await {
         if writer.write_all(format!("{line}\n").as_bytes()).await.is_err() {
@@ -256,7 +257,7 @@ pub struct Session {
     pub slot: usize,
     /// Its number, which no other session of this boot has.
     pub number: u64,
-    /// What the command reads. Shut down, it ends for the command.
+    /// What the command reads. When it is shut down, the command reads the end of its input.
     pub input: UnixStream,
     /// What the command writes.
     pub output: Output,
@@ -271,12 +272,12 @@ pub struct Session {
 pub struct Output {
     stream: UnixStream,
     marked: Marked,
-    /// Whether the guest has said that the command has ended. It writes the end marks after the host has heard that.
+    /// Whether the guest has reported the end of the command. It writes the end marks after the host has received that.
     ended: Arc<AtomicBool>,
 }
 
 impl Output {
-    /// Add the next bytes to `output`, and tell the exit status of the command when there will be no more. Safe to cancel.
+    /// Add the next bytes to `output`, and return the exit status of the command when there are no more. Safe to cancel.
     ///
     /// # Errors
     /// QEMU is gone.
@@ -363,7 +364,7 @@ mod tests {
         }
     }
 
-    /// The processes of a group that have not ended, as proc(5) has them in `stat`: whoever is to reap one that has may take its time.
+    /// The processes of a group that have not ended, by `stat` of proc(5). Zombies are left out: their parent may reap them late.
     fn alive(group: rustix::process::Pid) -> Vec<String> {
         let stats = std::fs::read_dir("/proc").unwrap().filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
         let is_one = |stat: &String| {

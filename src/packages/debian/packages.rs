@@ -16,9 +16,9 @@ const PACKAGES: usize = 300_000;
 /// in.
 ///
 /// The system has one architecture: `python3:any`, `gcc:native` and `libc6:ARCH` are the package of that name; one of another architecture
-/// is never there, so it is an alternative nobody can take (a need of nothing else stays, under its whole name) and a conflict with nothing.
-/// `Depends` and `Pre-Depends` become needs, `Conflicts` and `Breaks` conflicts. What is only recommended is not kept: images are made
-/// without it (`APT::Install-Recommends "false"`).
+/// is never there, so as an alternative it is left out (a need of nothing else stays, under its whole name), and as a conflict too.
+/// `Depends` and `Pre-Depends` become needs, `Conflicts` and `Breaks` conflicts. Recommended packages are not kept: images are made without
+/// them (`APT::Install-Recommends "false"`).
 ///
 /// # Errors
 /// A paragraph is not a package's. Some packages may have been added then.

@@ -1,4 +1,4 @@
-//! Some packages of a `Packages` index, with the paragraphs that describe them: what a repository of these packages alone consists of.
+//! Some packages of a `Packages` index, with the paragraphs that describe them. A repository of only these packages consists of both.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::base::digest::Sha256Digest;
 use crate::packages::error::{IndexError, Problem, malformed};
 use crate::packages::input::{Input, is_within};
 
-/// A package of an index, and what the index says of it.
+/// A package of an index, and its data there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked {
     /// Its name.
@@ -19,11 +19,11 @@ pub struct Picked {
     pub arch: String,
     /// Where the file is, relative to the repository's address: `pool/main/b/bash/bash_5.2.15-2+b7_amd64.deb`.
     pub path: String,
-    /// What the file hashes to.
+    /// The digest of the file.
     pub sha256: Sha256Digest,
     /// Bytes of the file.
     pub bytes: u64,
-    /// The paragraph as it is in the index, but for `Filename`, which says [`Picked::file_name`].
+    /// The paragraph as it is in the index, except for `Filename`, which is [`Picked::file_name`].
     pub paragraph: String,
 }
 
@@ -41,7 +41,7 @@ fn file_name(name: &str, version: &str, arch: &str) -> String {
 /// The packages of the index whose name, version and architecture are `wanted`, in the order of the index.
 ///
 /// # Errors
-/// A paragraph is not a package's, or a wanted one does not say where its file is, how large it is, or what it hashes to.
+/// A paragraph is not that of a package, or a wanted one lacks the path, the size or the digest of its file.
 pub fn pick(input: Input<'_>, wanted: &dyn Fn(&str, &str, &str) -> bool) -> Result<Vec<Picked>, IndexError> {
     let mut stanzas = Stanzas::new(input);
     let mut found = Vec::new();
@@ -69,7 +69,7 @@ fn picked(stanza: &[u8], wanted: &dyn Fn(&str, &str, &str) -> bool, entry: &mut 
         return Ok(None);
     }
     *entry = Some(format!("package {}", record.package));
-    // The name becomes a file's, so that all three parts are held against what dpkg takes (deb-control(5), Package and Version).
+    // The name becomes a file's, so all three parts are checked against what dpkg accepts (deb-control(5), Package and Version).
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.~:_".contains(&byte));
     for text in [record.package, record.version, record.architecture] {
         if !is_plain(text) || text.starts_with('.') {
@@ -138,7 +138,7 @@ mod tests {
             let error = read(&package(&fields)).unwrap_err();
             assert!(error.contains(words), "{error}");
         }
-        // What is not wanted may be as it likes.
+        // A package that is not wanted may lack fields.
         assert_eq!(read("Package: a\nVersion: 1\nArchitecture: all\n").unwrap(), []);
     }
 }

@@ -1,11 +1,11 @@
-//! The fields of a package in a `Packages` index that say what it is and needs.
+//! The fields of a package in a `Packages` index that identify it and name its needs.
 //!
 //! Debian repository format, "Packages" indices; deb-control(5).
 
 use super::stanza::fields;
 use crate::packages::error::{Problem, malformed};
 
-/// A package of a `Packages` index, as written; what is not there is empty.
+/// A package of a `Packages` index, as written; a missing field is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Record<'a> {
     pub(super) package: &'a str,

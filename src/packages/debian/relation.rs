@@ -23,7 +23,7 @@ pub(super) fn relations<'a>(text: &'a str, mut each: impl FnMut(Relation<'a>, bo
         let alternative = after.starts_with('|');
         match parse(one.trim_ascii()) {
             Some(relation) => each(relation, alternative),
-            // dpkg and apt take a comma too many for none.
+            // dpkg and apt ignore a superfluous comma.
             None if one.trim_ascii().is_empty() && !alternative => {}
             None => return Err(malformed(format_args!("`{}` is no relation to a package", one.trim_ascii()))),
         }

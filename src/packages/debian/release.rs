@@ -78,7 +78,7 @@ impl Release {
         Ok(release)
     }
 
-    /// The `Packages` index of a component and architecture, expanded: this names its content.
+    /// The uncompressed `Packages` index of a component and architecture: its digest names the content.
     pub fn packages(&self, component: &str, arch: &str) -> Option<IndexFile> {
         self.index(&format!("{component}/binary-{arch}/Packages"))
     }

@@ -58,12 +58,12 @@ impl<'a> Stanzas<'a> {
         Ok(Some(&self.input.fill_buf().map_err(Problem::Unreadable)?[..length]))
     }
 
-    /// The error that `problem` of `package`, met here, amounts to.
+    /// The error for `problem` of `package`, with the present place.
     pub(in crate::packages) fn error(&mut self, package: Option<String>, problem: Problem) -> IndexError {
         self.input.error(package, problem)
     }
 
-    /// All paragraphs were read: check the whole.
+    /// All paragraphs were read: check the whole file.
     pub(in crate::packages) fn finish(self) -> Result<(), IndexError> {
         self.input.finish()
     }

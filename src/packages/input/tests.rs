@@ -71,7 +71,7 @@ fn what_is_cut_short_or_altered_is_an_error_that_says_so() {
             let error = words(read(&bytes[..cut], None, 1 << 20));
             let end = format!(": its {format} data cannot be expanded: ");
             assert!(error.contains(&end) && error.starts_with("the index cannot be used, line "), "{error}");
-            // With a listing it is known whose fault that is.
+            // With a listing the error can say that the file is not the listed one.
             let error = words(read(&bytes[..cut], Some(listing(&bytes)), 1 << 20));
             let blame = format!("the index cannot be used: it has {cut} bytes, its list of files says {}", bytes.len());
             assert_eq!(error, blame);

@@ -1,4 +1,4 @@
-//! Hash databases of Berkeley DB: what rpm kept its headers in until rpm 4.16 (EL7 and EL8, SUSE until 15, Fedora until 32).
+//! Hash databases of Berkeley DB: rpm kept its headers in them until rpm 4.16 (EL7 and EL8, SUSE until 15, Fedora until 32).
 //!
 //! After dbinc/db_page.h, hash/hash_page.c and dbinc/hash.h of Berkeley DB 5.3.28. A page begins with 26 bytes: log number, page number (8),
 //! previous and next page (12, 16), number of items (20), where the items begin or how long a piece of an overflow item is (22), level (24) and
@@ -7,10 +7,10 @@
 
 use super::error::Fault;
 
-/// Of a hash database, where its first page has it (`DB_HASHMAGIC`).
+/// The magic number in the first page of a hash database (`DB_HASHMAGIC`).
 const MAGIC: u32 = 0x0006_1561;
 const MAGIC_AT: usize = 12;
-/// Bytes of the first page that mean something here: up to the last of the 32 spare numbers.
+/// Bytes of the first page that are used here: up to the last of the 32 spare numbers.
 const META_BYTES: usize = 224;
 const PAGE_HEADER_BYTES: usize = 26;
 /// Types of pages: hash pages of version 8 and of versions 9 and 10, pieces of an overflow item.
@@ -196,7 +196,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// What belongs to a key.
+    /// The value of a key.
     fn value(&mut self, start: u64, item: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
         into.clear();
         match item {
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(read(&database()), Ok(vec![(7, b"header".to_vec())]));
     }
 
-    /// Where a byte is changed, to what, and what is said then.
+    /// Which byte is changed, to what, and the error.
     #[test]
     fn whatever_lies_is_refused_with_its_place() {
         let page = PAGE as u64;

@@ -17,10 +17,10 @@ const FILE_BYTES: u64 = 128 << 20;
 const MD5_DIGITS: usize = 32;
 
 /// Read dpkg's database: the bytes of [`super::DPKG_STATUS`], or of each file in [`super::DPKG_STATUS_DIRECTORY`], each with its path.
-/// `configuration` is given each configuration file that the database has a digest of, as the package brought it.
+/// `configuration` is called for each configuration file whose digest, as the package brought it, is in the database.
 ///
 /// # Errors
-/// A paragraph is no package's, or there are more of them than are read.
+/// A paragraph does not describe a package, or there are too many.
 pub fn dpkg(files: &[(&str, &[u8])], mut configuration: Option<&mut EachFile<'_>>) -> Result<Installation, DatabaseError> {
     let (mut packages, mut budget) = (Vec::new(), Budget::new());
     for (path, bytes) in files {
@@ -60,12 +60,12 @@ fn read(
     }
 }
 
-/// What errors call a paragraph.
+/// The name of a paragraph in errors.
 fn stanza_name(stanza: &[u8]) -> Option<String> {
     fields(stanza).find(|(name, _)| *name == b"Package").map(|(_, value)| String::from_utf8_lossy(value).into_owned())
 }
 
-/// The fields of a paragraph that are kept; what is not there is empty.
+/// The fields of a paragraph that are kept; a missing one is empty.
 #[derive(Default)]
 struct Record<'a> {
     package: &'a [u8],
@@ -98,7 +98,7 @@ impl<'a> Record<'a> {
                 _ if name.eq_ignore_ascii_case(b"Config-Version") => &mut record.configuration_version,
                 _ if name.eq_ignore_ascii_case(b"Conffiles") => &mut record.conffiles,
                 _ if name.eq_ignore_ascii_case(b"Installed-Size") => {
-                    // As dpkg does, what is no number is none.
+                    // As in dpkg, a value that is no number counts as missing.
                     let kib = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
                     record.installed_size = kib.and_then(|kib| kib.checked_mul(1024));
                     continue;
@@ -127,7 +127,7 @@ impl<'a> Record<'a> {
         let [source, source_version] =
             [(source, self.package), (source_version, version)].map(|(own, other)| if own.is_empty() { other } else { own });
         Ok(Installed {
-            // OK to default: the name is not empty; what is not installed may have no version.
+            // OK to default: the name is not empty; a package that is not installed may have no version.
             name: budget.text(self.package)?.unwrap_or_default(),
             version: budget.text(version)?.unwrap_or_default(),
             architecture: budget.text(self.architecture)?,
@@ -142,7 +142,8 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Lines of a path, the digest of what the package brought there, and maybe `obsolete` or `remove-on-upgrade`. A path can have spaces.
+    /// Lines of a path, the digest of the file that the package brought, and maybe `obsolete` or `remove-on-upgrade`. A path can have
+    /// spaces.
     fn configuration(&self, package: &Installed, budget: &mut Budget, each: &mut EachFile<'_>) -> Result<(), Fault> {
         for line in self.conffiles.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
             budget.file()?;
@@ -166,7 +167,7 @@ impl<'a> Record<'a> {
 fn state(value: &[u8]) -> Result<State, Problem> {
     let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let (state, more) = (words.nth(2), words.next());
-    // post-inst-failed and removal-failed are names of old for half-configured and half-installed (lib/dpkg/parsehelp.c).
+    // post-inst-failed and removal-failed are old names for half-configured and half-installed (lib/dpkg/parsehelp.c).
     let state = match state {
         Some(b"post-inst-failed") => Some(State::HalfConfigured),
         Some(b"removal-failed") => Some(State::HalfInstalled),
@@ -182,7 +183,7 @@ fn source(value: &[u8]) -> (&[u8], &[u8]) {
     (name.trim_ascii(), version[1..].strip_suffix(b")").unwrap_or(&version[1..]).trim_ascii())
 }
 
-/// The lists of files of one package, below [`super::DPKG_INFO`]. What is not there is empty.
+/// The lists of files of one package, below [`super::DPKG_INFO`]. A missing list is empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FileLists<'a> {
     /// `NAME.list`: a path a line, directories among them.

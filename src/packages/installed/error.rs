@@ -17,7 +17,7 @@ pub struct DatabaseError {
     pub problem: Problem,
 }
 
-/// What is wrong with a package database.
+/// The fault of a package database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// Its bytes contradict the format.
@@ -26,7 +26,7 @@ pub enum Problem {
     /// It may be sound, but is of a kind that is not read here.
     #[error("{0}")]
     Incompatible(String),
-    /// It has more than is read.
+    /// It has more than goldsmith reads.
     #[error("{0}")]
     TooMuch(String),
 }
@@ -48,7 +48,7 @@ impl Failure for DatabaseError {
     }
 }
 
-/// What is wrong with a file whose name is not known where it is read.
+/// An error without the name of the file, which its reader does not know.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) at: Option<u64>,
@@ -66,7 +66,7 @@ impl Fault {
         Self { at: None, problem: Problem::Incompatible(what.into()) }
     }
 
-    /// There is more than is read.
+    /// There is more than goldsmith reads.
     pub(super) fn too_much(what: impl Into<String>) -> Self {
         Self { at: None, problem: Problem::TooMuch(what.into()) }
     }

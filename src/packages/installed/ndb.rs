@@ -1,4 +1,4 @@
-//! rpm's own database: what SUSE's rpm keeps its headers in since 15.3 (`Packages.db`).
+//! rpm's own database format: SUSE's rpm keeps its headers in it since 15.3 (`Packages.db`).
 //!
 //! After lib/backend/ndb/rpmpkg.c of rpm 4.18. All numbers are little-endian. 32 bytes of header, then slots of 16 bytes up to the end of the last
 //! slot page, then blobs, each a multiple of 16 bytes long: a head, the package's header, zeros, and a tail with the Adler-32 of all before it.
@@ -28,7 +28,7 @@ struct Slot {
     /// Where it is in the file.
     at: u64,
     package: u32,
-    /// What of the file its blob takes, in bytes.
+    /// The bytes of the file that its blob takes.
     start: u64,
     end: u64,
 }
@@ -87,8 +87,8 @@ fn slots(bytes: &[u8]) -> Result<Vec<Slot>, Fault> {
     Ok(slots)
 }
 
-/// What of a slot's blob is the package's header; or what is wrong with it, in words that fit after "the header of package 7". rpm does not compare
-/// the checksum when it reads a header, so a wrong one costs one package only.
+/// The package's header in a slot's blob; or what is wrong with it, in words that fit after "the header of package 7". rpm does not compare
+/// the checksum when it reads a header, so a wrong one only makes this package damaged.
 fn header<'a>(slot: &Slot, blob: &'a [u8]) -> Result<&'a [u8], String> {
     let (head, rest) = blob.split_at(HEAD_BYTES);
     let (padded, tail) = rest.split_at(rest.len() - TAIL_BYTES);

@@ -1,7 +1,7 @@
-//! What the headers in an RPM database say of packages and their files.
+//! Packages and their files, from the headers in an RPM database.
 //!
 //! Tags are those of include/rpm/rpmtag.h of rpm 4.18. rpm itself leaves out a header that is damaged and goes on (lib/rpmdb.c, "damaged header #%u
-//! retrieved -- skipping"); so is it done here, and told.
+//! retrieved -- skipping"); this module does the same, and reports them.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,7 +14,7 @@ use super::{
 use crate::packages::openpgp::Signature;
 use crate::packages::rpm::header::{CHAR, Header, INT16, INT32, INT64, Numbers, Texts};
 
-/// Damaged packages that are told one by one, at most.
+/// Damaged packages that are listed one by one, at most.
 const DAMAGED: usize = 100;
 /// Files of one package, at most. The largest of EL7 and Fedora have 60,000.
 const FILES_OF_ONE: usize = 1_000_000;
@@ -57,11 +57,12 @@ const FILE_DIGEST_ALGORITHM: u32 = 5011;
 /// The files of an RPM database.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RpmDatabase<'a> {
-    /// What errors call it: `/var/lib/rpm/Packages`.
+    /// Its name in errors: `/var/lib/rpm/Packages`.
     pub name: &'a str,
     /// One of [`super::RPM_PLACES`].
     pub bytes: &'a [u8],
-    /// The write-ahead log beside a database of SQLite ([`super::SQLITE_LOG`]), empty when there is none: what rpm wrote last may only be there.
+    /// The write-ahead log beside a database of SQLite ([`super::SQLITE_LOG`]), empty when there is none: rpm's last changes may only be
+    /// there.
     pub log: &'a [u8],
     /// The rollback journal beside a database of SQLite ([`super::SQLITE_JOURNAL`]), empty when there is none: with one, rpm was interrupted.
     pub journal: &'a [u8],
@@ -70,8 +71,8 @@ pub struct RpmDatabase<'a> {
 /// Read an RPM database of any of the three formats. `files` is given each file of each package.
 ///
 /// # Errors
-/// It is larger than [`DATABASE_BYTES`], of a kind that is not read, or damaged so that its packages cannot be told apart. A package whose header is
-/// damaged only costs an entry of [`Installation::damaged`].
+/// It is larger than [`DATABASE_BYTES`], of a kind that is not read, or so damaged that its packages cannot be found. A package whose
+/// header is damaged only becomes an entry of [`Installation::damaged`].
 pub fn rpm(database: &RpmDatabase<'_>, mut files: Option<&mut EachFile<'_>>) -> Result<Installation, DatabaseError> {
     let named = |fault: Fault| fault.of(database.name);
     let (mut packages, mut damaged, mut budget) = (Vec::new(), Vec::new(), Budget::new());
@@ -114,7 +115,7 @@ fn blobs(database: &RpmDatabase<'_>, each: &mut EachBlob<'_>) -> Result<Format, 
     }
 }
 
-/// What a header says; or what is wrong with it, in words that fit after "the header of package 7".
+/// The data of a header, or its fault, as a text that fits after "the header of package 7".
 type Said<T> = Result<T, String>;
 
 fn package(header: Header<'_>, budget: &mut Budget, files: Option<&mut EachFile<'_>>) -> Result<Said<Installed>, Fault> {
@@ -194,7 +195,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Who signed the package. A signature that cannot be read is as good as none here: nothing is verified.
+/// The key that signed the package. A signature that cannot be read counts as none, since nothing is verified here.
 fn signed_by(header: Header<'_>) -> Option<String> {
     let armored = header.texts(OPENPGP).ok().flatten().into_iter().flatten().filter_map(|text| BASE64_STANDARD.decode(text).ok());
     let blobs = SIGNATURES.into_iter().filter_map(|tag| header.blob(tag)).map(<[u8]>::to_vec);
@@ -202,7 +203,7 @@ fn signed_by(header: Header<'_>) -> Option<String> {
     Some(issuer.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The files of a package: as many values of everything that is there as there are names.
+/// The files of a package. Each tag that is there has as many values as there are names.
 struct Files<'a> {
     names: Texts<'a>,
     /// The directories, and which of them each name is in. Without them, names are whole paths.

@@ -1,18 +1,20 @@
-//! SQLite databases, as far as rpm needs them: what rpm keeps its headers in since rpm 4.16 (`rpmdb.sqlite`; EL9, Fedora, Amazon Linux 2023).
+//! SQLite databases, as far as rpm needs them: rpm keeps its headers in them since rpm 4.16 (`rpmdb.sqlite`; EL9, Fedora, Amazon Linux
+//! 2023).
 //!
 //! After "Database File Format" of SQLite (sqlite.org/fileformat2.html; section numbers below are its own), version 3.40. A table is a tree of pages;
 //! a row that does not fit into a page goes on in overflow pages. Every page is visited once at most, so that neither a cycle nor a shared page
 //! costs more than the file is long. Pages that were written to the write-ahead log and not yet moved into the file are read from
 //! there ([`super::wal`]).
 //!
-//! The crate `rusqlite` was weighed (0.40, SQLite bundled): 20 s of compiling, 6 MB of C that would take hostile bytes in goldsmith's own process, and
-//! for a database in memory SQLite ignores the write-ahead log, in which the last installation may stand as a whole.
+//! The crate `rusqlite` was considered (0.40, SQLite bundled). It costs 20 s of compiling and adds 6 MB of C, which would read hostile
+//! bytes in goldsmith's own process. And for a database in memory SQLite ignores the write-ahead log, which may hold all of the last
+//! installation.
 
 use super::error::Fault;
 use super::wal::Log;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// Of a rollback journal that is to be played back (section 3).
+/// The magic number of a rollback journal that is to be played back (section 3).
 const JOURNAL_MAGIC: &[u8] = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
 const FILE_HEADER_BYTES: usize = 100;
 /// Types of pages of a table (section 1.6).
@@ -57,7 +59,7 @@ pub(super) fn each(bytes: &[u8], log: &[u8], journal: &[u8], each: &mut super::E
     })
 }
 
-/// What is done with a row: the byte of the file where it is, its number, its bytes.
+/// Called for a row, with the byte of the file where it is, its number, and its bytes.
 type EachRow<'a> = dyn FnMut(u64, i64, &[u8]) -> Result<(), Fault> + 'a;
 
 struct File<'a> {
@@ -99,7 +101,7 @@ impl<'a> File<'a> {
         }
         // The number of pages in the first page counts only when no older SQLite wrote the file (section 1.3.7).
         let pages = log.pages().map_or(bytes.len() / page_size, |pages| pages as usize);
-        // Every page is in one of the two.
+        // Every page is in the file or in the log.
         let there = bytes.len() / page_size + log.frames();
         Ok(Self { bytes, log, page_size, usable, visited: vec![false; pages.min(there)] })
     }

@@ -2,8 +2,8 @@
 //!
 //! After "WAL-mode File Format" of SQLite (sqlite.org/walformat.html) and section 4 of "Database File Format". A log has 32 bytes of header, then
 //! frames: 24 bytes, and a page. A frame counts when its two salts are those of the header, its checksum follows from all frames before
-//! it, and a frame at or after it commits. What does not count is the rest of an older log or of a write that was interrupted; SQLite
-//! leaves it out, too.
+//! it, and a frame at or after it commits. Other frames are the rest of an older log or of an interrupted write; SQLite leaves them out,
+//! too.
 
 use std::collections::HashMap;
 

@@ -58,7 +58,7 @@ fn block<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Result<Vec<u8>, Strin
         }
         match line.strip_prefix('=') {
             Some(text) => checksum = Some(text),
-            // Headers are all that has a colon.
+            // Every line with a colon is a header.
             None if !line.contains(':') => digits.push_str(line.trim_start()),
             None => {}
         }
@@ -75,7 +75,7 @@ fn crc(data: &[u8]) -> u32 {
     })
 }
 
-/// What base64 stands for (section 6.3). Padding may be missing, and bits behind the last byte are not looked at, as by GnuPG.
+/// Decode base64 (section 6.3). As in GnuPG, padding may be missing, and bits after the last byte are ignored.
 fn decoded(digits: &str) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &STANDARD,

@@ -47,7 +47,7 @@ pub fn keys(bytes: &[u8]) -> Result<Vec<KeyBlock>, String> {
                     block.bytes.extend_from_slice(packet.whole);
                 }
             }
-            // Marks of whoever kept the key.
+            // Trust and other packets that a keyring adds belong to no key.
             _ => {}
         }
     }

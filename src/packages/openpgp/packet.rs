@@ -8,14 +8,14 @@ pub(super) const SECRET_SUBKEY: u8 = 7;
 /// A public key, and one below it.
 pub(super) const PUBLIC_KEY: u8 = 6;
 pub(super) const PUBLIC_SUBKEY: u8 = 14;
-/// Whose a key is: a text, or something else.
+/// The owner of a key: a text, or something else.
 pub(super) const USER_ID: u8 = 13;
 pub(super) const USER_ATTRIBUTE: u8 = 17;
 
 /// One packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
-    /// What it is.
+    /// Its type.
     pub tag: u8,
     /// All of it.
     pub whole: &'a [u8],
@@ -38,7 +38,7 @@ pub(super) fn packets(bytes: &[u8]) -> Result<Vec<Packet<'_>>, String> {
     Ok(packets)
 }
 
-/// The packet that `bytes` begin with. Lengths that are not said in the header are for messages and their data, of which none is read.
+/// The packet that `bytes` begin with. Only messages and their data have lengths that are not in the header; none of those are read.
 fn first(bytes: &[u8]) -> Option<Packet<'_>> {
     let head = *bytes.first()?;
     let number = |from: usize, to: usize| Some(bytes.get(from..to)?.iter().fold(0, |number: usize, byte| number << 8 | usize::from(*byte)));

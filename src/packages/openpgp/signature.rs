@@ -1,11 +1,11 @@
-//! Signatures, as far as they say without a key what they are.
+//! Signatures: what can be read of them without a key.
 
 use std::fmt;
 
 use super::armor;
 use super::packet::{Packet, SIGNATURE, packets};
 
-/// Of a signature over binary data (RFC 4880, section 5.2.1).
+/// The type of a signature over binary data (RFC 4880, section 5.2.1).
 const BINARY: u8 = 0;
 /// Bytes of a signature, at most: one by RSA with 16384 bits and its notes has fewer.
 const BYTES: usize = 16 << 10;
@@ -19,7 +19,7 @@ pub struct Signature {
     pub bytes: Vec<u8>,
     /// 3 or 4.
     pub version: u8,
-    /// By which digest the data is signed.
+    /// The digest by which the data is signed.
     pub hash: HashAlgorithm,
 }
 
@@ -28,7 +28,7 @@ pub struct Signature {
 pub struct HashAlgorithm(pub u8);
 
 impl HashAlgorithm {
-    /// Whether two unlike texts of the same digest can be made: then a signature says less than it should.
+    /// Whether two different texts with the same digest can be made. A signature with such a digest proves nothing.
     pub fn is_weak(self) -> bool {
         // MD5, SHA-1, RIPEMD-160.
         matches!(self.0, 1..=3)
@@ -65,7 +65,8 @@ impl Signature {
         }
     }
 
-    /// The id of the key that it says it is by. Nothing proves it before the signature is verified with that key. None when it does not say.
+    /// The id of the key that it claims to be made with. This is not proved before the signature is verified with that key. None when it
+    /// does not say.
     pub fn issuer(&self) -> Option<[u8; 8]> {
         let body = packets(&self.bytes).ok()?.first()?.body;
         if self.version == 3 {
@@ -121,7 +122,7 @@ fn issuer(mut notes: &[u8]) -> Option<[u8; 8]> {
 /// The signatures in a file that has nothing else, armored or not.
 ///
 /// # Errors
-/// There are none, or too many, or one is none; in words that fit after the file's name.
+/// There are no signatures, too many, or one is not valid. The text fits after the file's name.
 pub fn detached(bytes: &[u8]) -> Result<Vec<Signature>, String> {
     let data = armor::data(bytes, "SIGNATURE", |_| Ok(()))?.ok_or("holds no OpenPGP signature")?;
     let packets = packets(&data)?;

@@ -13,7 +13,7 @@ const NAMES: usize = 200_000;
 /// Add the groups and environments of a comps.xml to `universe`.
 ///
 /// # Errors
-/// It is none, or a group or environment has no id. Some may have been added then.
+/// It is not such a file, or a group or environment has no id. Some may have been added then.
 pub fn add_comps(universe: &mut Universe, input: Input<'_>) -> Result<(), IndexError> {
     let mut xml = Xml::open(input, "comps")?;
     match read(&mut xml, universe) {
@@ -72,7 +72,7 @@ fn packages(xml: &mut Xml<'_>, names: &mut Names, group: &mut Group, left: &mut 
         count(left)?;
         let (kind, requires) = (element.attribute("type")?.map(String::from), element.attribute("requires")?.map(String::from));
         let name = names.intern(xml.text()?);
-        // Group.parse_package_list: without a type it is mandatory, and of an unknown one it is ignored.
+        // Group.parse_package_list: a package without a type is mandatory, and one with an unknown type is ignored.
         match kind.as_deref() {
             Some("mandatory" | "") | None => group.mandatory.push(name),
             Some("default") => group.default.push(name),

@@ -10,7 +10,7 @@ use crate::packages::error::{IndexError, Problem, malformed};
 use crate::packages::input::Input;
 use crate::packages::model::{Name, Relation, Universe};
 
-/// What tells a package of a repository from the others: name, version, architecture.
+/// Identifies a package of a repository: name, version, architecture.
 type Key = (Name, Name, Name);
 
 /// Add files that are `wanted`, as filelists.xml has them, to what the packages of `repository` provide. primary.xml must have been read.
@@ -55,7 +55,8 @@ fn read_package(
     (name, arch): (&str, &str),
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<(), Problem> {
-    // It comes before the files; a package that primary.xml does not have (a source package) has no place to put them.
+    // The version comes before the files. A package that primary.xml does not have (a source package) has no `place`, so its files are
+    // skipped.
     let (mut place, mut there) = (None, None::<HashSet<Relation>>);
     while let Event::Open(element) = xml.next()? {
         match element.name() {

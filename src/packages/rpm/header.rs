@@ -1,20 +1,21 @@
 //! The header structure of an RPM package, of which it has two after its lead: the signature, and the header.
 //!
-//! As in "RPM Package File Format" of the LSB Core 5.0 (chapter 22). The crate `rpm` was weighed: it brings 31 crates, takes the offsets of
-//! a header for true and panics on a wrong one (0.30.2, src/rpm/headers/header.rs), so that all of this would have to stand before it.
+//! As in "RPM Package File Format" of the LSB Core 5.0 (chapter 22). The crate `rpm` was considered: it brings 31 crates, and it trusts the
+//! offsets of a header and panics on a wrong one (0.30.2, src/rpm/headers/header.rs), so all of these checks would still be needed before
+//! it.
 
 use std::io::{self, Read};
 
 use crate::base::size::rounded;
 
-/// Bytes of the lead, which says nothing that the header does not say better.
+/// Bytes of the lead. It is not read, because the header has the same data in more detail.
 pub const LEAD_BYTES: usize = 96;
 /// How every package begins.
 pub const LEAD_MAGIC: &[u8] = b"\xed\xab\xee\xdb";
 const HEADER_MAGIC: &[u8] = b"\x8e\xad\xe8\x01";
 /// Bytes before the index: magic, four reserved bytes, the number of entries, and the bytes of data.
 const INTRO_BYTES: usize = 16;
-/// What a header may have of entries, and bytes of data: rpm 4.11 refuses more (`hdrchkTags` and `hdrchkData` of its headers).
+/// The most entries, and bytes of data, of a header: rpm 4.11 refuses more (`hdrchkTags` and `hdrchkData` of its headers).
 const ENTRIES: u32 = 0xffff;
 const DATA_BYTES: u32 = 0x00ff_ffff;
 const ENTRY_BYTES: usize = 16;
@@ -69,8 +70,8 @@ struct Entry<'a> {
 }
 
 impl Section {
-    /// Read one. Memory is only taken for bytes that are there, at most 17 MiB. What is wrong with it is said in words that fit after the
-    /// package's name.
+    /// Read one. Memory is only taken for bytes that are there, at most 17 MiB. The inner error is in words that fit after the package's
+    /// name.
     ///
     /// # Errors
     /// Those of reading.
@@ -376,7 +377,7 @@ mod tests {
         // Where the end is; how many entries come before it.
         assert_eq!([changed(19, 200), changed(19, 6), changed(56, 0)], [region, region, region]);
         for entry in [(1, STRING_ARRAY, 2, &b"a\0b"[..]), (1, STRING, 1, b"a"), (1, STRING_ARRAY, u32::MAX, b"a\0")] {
-            // The region's end has zeros: what is last has none after it.
+            // The end of a region has zero bytes, which would end a text. So the entry is the last one, after the region.
             let blob = stored(&[], &[entry]);
             assert_eq!(Header::stored(&blob).unwrap().texts(1).unwrap_err(), "is damaged: its tag 1 goes on beyond its data", "{entry:?}");
         }

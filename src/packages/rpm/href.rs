@@ -1,4 +1,4 @@
-//! Where the file is that an index names by its `href`.
+//! Resolves the `href` by which an index names a file.
 //!
 //! yum 3.4.3 joins `href` to the repository's address and hands the whole to urlgrabber, so it is an address and not a path: `a%2Bb.rpm` is the
 //! file `a+b.rpm`, and so is `./a+b.rpm` (urlgrabber 3.10, grabber.py, `URLParser.parse`: a `%` is left alone only where every one begins an
@@ -26,8 +26,8 @@ pub fn local_path(href: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The address, below the repository's own, that yum asks a server for: `href` without what changes nothing at its beginning. Where it is no
-/// escaped text, its `%` are escaped, since it means the file of exactly that name.
+/// The address, below the repository's own, that yum asks a server for: `href` without each `./` and `/` at its beginning. If it is no
+/// escaped text, its `%` are escaped, since it then means the file of exactly that name.
 pub fn address(href: &str) -> String {
     let mut plain = href;
     while let Some(rest) = plain.strip_prefix("./").or_else(|| plain.strip_prefix('/')) {
@@ -39,7 +39,7 @@ pub fn address(href: &str) -> String {
     }
 }
 
-/// `href` with its escapes read, when all that look like escapes are some; nothing when they make no text.
+/// `href` with its escapes read, when all that look like escapes are some; `None` when the result is no text.
 fn decoded(href: &str) -> Option<String> {
     let bytes = href.as_bytes();
     let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
@@ -94,7 +94,7 @@ mod tests {
             ("/a.rpm", Ok("a.rpm")),
             ("a~1^2.rpm", Ok("a~1^2.rpm")),
             ("a%C3%A4.rpm", Ok("aä.rpm")),
-            // Not all are escapes, so none is.
+            // One `%` begins no escape, so none of them counts as one.
             ("a%2B%zz.rpm", Ok("a%2B%zz.rpm")),
             ("a%2", Ok("a%2")),
             ("a%2B b.rpm", Ok("a%2B b.rpm")),

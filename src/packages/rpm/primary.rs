@@ -19,10 +19,10 @@ pub(super) const RELATIONS: usize = 100_000;
 
 /// Add the packages of a primary.xml to `universe`, and call `each` with every one and the file it is in. Source packages are left out.
 ///
-/// Files are kept as unversioned provides, all of them: whoever asks for one may stand in a repository that is yet to be read. Weak
-/// dependencies are passed over, since rpm 4.11 of EL7 knows none. A rich dependency such as `(a if b)` is kept as if that were a name, so
-/// that nothing provides it: EL7's rpm cannot install such a package either. What a package provides under its own name and version is not
-/// kept, since everything provides that; neither is what it requires of rpm itself (`rpmlib(…)`).
+/// All files are kept as unversioned provides: a package that needs one may be in a repository that is read later. Weak dependencies are
+/// skipped, since rpm 4.11 of EL7 does not know them. A rich dependency such as `(a if b)` is kept as if that were a name, so that nothing
+/// provides it: EL7's rpm cannot install such a package either. What a package provides under its own name and version is not kept, since
+/// everything provides that; neither is what it requires of rpm itself (`rpmlib(…)`).
 ///
 /// # Errors
 /// It is no primary.xml, or a package lacks what every package has. Some packages may have been added then.
@@ -39,7 +39,7 @@ pub fn add_primary(
     }
 }
 
-/// What primary.xml says of a package; the memory is used again for the next one.
+/// The data of a package in primary.xml. The memory is used again for the next one.
 #[derive(Default)]
 struct Draft {
     name: String,
@@ -144,7 +144,7 @@ impl Draft {
                     self.base.push_str(&element.attribute("base")?.unwrap_or_default());
                     xml.skip()?;
                 }
-                // All packages say their architecture before that.
+                // Every package gives its architecture before this element.
                 "format" if is_source(&self.arch) => xml.skip()?,
                 "format" => self.read_format(xml, names)?,
                 _ => xml.skip()?,

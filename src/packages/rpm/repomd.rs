@@ -18,15 +18,16 @@ const FILES: usize = 256;
 /// The metadata files of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repomd {
-    /// What it calls its state, often the time it was made; empty when it says nothing.
+    /// Its revision, often the time it was made; empty when there is none.
     pub revision: String,
-    /// Those files that are read here, in the order of repomd.xml. The same in SQLite (`primary_db`), in zchunk, and all others are not.
+    /// The files that goldsmith reads, in the order of repomd.xml. The variants in SQLite (`primary_db`) and zchunk, and all other files,
+    /// are not read.
     pub entries: Vec<Entry>,
     /// All files, of every type, in the order of repomd.xml and as they are written there.
     pub data: Vec<Data>,
 }
 
-/// What a metadata file is about.
+/// The subject of a metadata file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The packages.
@@ -41,7 +42,7 @@ pub enum Kind {
 /// One of the metadata files that are read here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is about.
+    /// Its subject.
     pub kind: Kind,
     /// Its type in repomd.xml: `group_gz`.
     pub name: String,
@@ -49,7 +50,7 @@ pub struct Entry {
     pub href: String,
     /// Where a server has it: the same as an address relative to the repository's, with its escapes ([`address`]).
     pub address: String,
-    /// What it must be.
+    /// The checksum and size that it must have.
     pub listed: Listed,
     /// Its size in bytes when it is expanded.
     pub open_size: Option<u64>,
@@ -109,8 +110,8 @@ impl Repomd {
         })
     }
 
-    /// Read repomd.xml, which errors call `name`, without asking whether what it says of the files can be used: [`Repomd::entries`] has those of
-    /// which it can.
+    /// Read repomd.xml, which errors call `name`, without checking that its data of each file can be used: [`Repomd::entries`] has the
+    /// files with usable data.
     ///
     /// # Errors
     /// It is no repomd.xml.
@@ -188,7 +189,7 @@ fn data(xml: &mut Xml<'_>, name: String) -> Result<Data, Problem> {
                 let kind = element.attribute("type")?.unwrap_or_default().into_owned();
                 data.open_checksum = (kind, xml.text()?.to_owned());
             }
-            // Its `xml:base` means nothing to yum: metadata is fetched from the repository's own address (yumRepo.py, `_retrieveMD`).
+            // yum ignores its `xml:base`: metadata is fetched from the repository's own address (yumRepo.py, `_retrieveMD`).
             "location" => {
                 data.href = element.attribute("href")?.unwrap_or_default().into_owned();
                 xml.skip()?;
@@ -267,7 +268,7 @@ mod tests {
         assert!(error.ends_with("it is longer than the 5 bytes its list of files says"), "{error}");
     }
 
-    /// What yum takes of several, and places as it reads them.
+    /// yum's choice among several files, and the places as yum reads them.
     #[test]
     fn of_several_files_the_one_that_yum_takes() {
         let at = |kind: &str, href: &str| data(kind, "").replace(&format!("repodata/{kind}.xml.gz"), href);

@@ -7,9 +7,9 @@
 //!                                              header    payload
 //! ```
 //!
-//! A signature over the header alone says nothing of the files, unless the header holds a digest of the payload, which rpm puts there since
-//! 4.14. Every package of EL7 is older than that. Other digests (MD5 in tag 1004, SHA-1 in 269) are in the signature, where nothing protects
-//! them; they only show damage that rpm would stop at.
+//! A signature over the header alone does not cover the files, unless the header holds a digest of the payload, which rpm puts there since
+//! 4.14. Every package of EL7 is older than that. Other digests (MD5 in tag 1004, SHA-1 in 269) are in the signature, where nothing
+//! protects them; they only reveal damage at which rpm would stop.
 
 use std::io::{self, Read};
 
@@ -34,7 +34,7 @@ const PAYLOAD_DIGEST_ALGORITHM: u32 = 5093;
 const SHA256: u64 = 8;
 const SHA512: u64 = 10;
 
-/// What a signature is over.
+/// The data that a signature covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Covers {
     /// The header.
@@ -52,17 +52,17 @@ pub struct Signed {
     pub payload_at: u64,
     /// The header: what a signature over it covers.
     pub header: Vec<u8>,
-    /// What the header says of the payload; nothing when it says nothing, or by a digest that proves nothing.
+    /// The header's digest of the payload; `None` when there is none, or only one that proves nothing.
     pub payload_digest: Option<Checksum>,
     /// The signatures.
     pub signatures: Vec<(Covers, Signature)>,
-    /// What SHA-1 makes of the header (tag 269), and MD5 of header and payload (tag 1004), as the signature says. Nobody signed them, so they
-    /// prove nothing; but rpm installs no package that they do not fit.
+    /// SHA-1 of the header (tag 269), and MD5 of header and payload (tag 1004), as given in the signature. They are not signed, so they
+    /// prove nothing; but rpm does not install a package that they do not match.
     digests: (Option<String>, Option<Vec<u8>>),
 }
 
 impl Signed {
-    /// Whether the digests fit that rpm looks at whether or not there is a signature; `payload` is all that follows the header.
+    /// Whether the digests match that rpm checks with or without a signature; `payload` is all that follows the header.
     ///
     /// # Errors
     /// Those of reading.
@@ -84,7 +84,7 @@ impl Signed {
     }
 }
 
-/// Read the beginning of a package, which ends with the payload. What is wrong with it is said in words that fit after its name.
+/// Read the beginning of a package, which ends with the payload. The inner error is in words that fit after its name.
 ///
 /// # Errors
 /// Those of reading.
@@ -190,7 +190,7 @@ mod tests {
         assert!(verdict(&package(&[], &[])).unwrap().signatures.is_empty());
     }
 
-    /// Whatever is odd about the digest of the payload, it is as good as none.
+    /// A digest of the payload with anything unusual counts as none.
     #[test]
     fn only_a_strong_digest_of_the_payload_is_one() {
         let digest = payload_digest();

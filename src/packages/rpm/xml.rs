@@ -1,4 +1,4 @@
-//! What the XML files of a repository have in common: elements one after the other, never a tree, never more than one at a time.
+//! Reads the XML files of a repository, one element after the other. It builds no tree and keeps only one element at a time.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(super) struct Xml<'a> {
     /// The text of the element at `text_of`.
     text: String,
     text_of: Option<usize>,
-    /// What errors call the package or group that is being read.
+    /// The name in errors of the package or group that is being read.
     pub(super) entry: Option<String>,
 }
 
@@ -130,13 +130,13 @@ impl<'a> Xml<'a> {
         Ok(())
     }
 
-    /// The error that `problem`, met here, amounts to.
+    /// The error for `problem`, with the present place.
     pub(super) fn error(&mut self, problem: Problem) -> IndexError {
         let entry = self.entry.take();
         self.reader.get_mut().error(entry, problem)
     }
 
-    /// The file has been read to its end: check the whole.
+    /// The file has been read to its end: check it as a whole.
     pub(super) fn finish(self) -> Result<(), IndexError> {
         self.reader.into_inner().finish()
     }
@@ -145,7 +145,7 @@ impl<'a> Xml<'a> {
         loop {
             self.buffer.clear();
             self.reader.get_mut().begin_entry();
-            // What the input has to say it says itself, in `Input::error`.
+            // An error of the input itself is reported by `Input::error`.
             match self.reader.read_event_into(&mut self.buffer).map_err(malformed)? {
                 Raw::Start(_) if self.depth == DEPTH => {
                     return Err(malformed(format_args!("it has more than {DEPTH} elements within each other")));
@@ -165,7 +165,7 @@ impl<'a> Xml<'a> {
                 Raw::CData(text) if self.text_of == Some(self.depth) => self.text.push_str(&text.xml10_content()),
                 Raw::GeneralRef(reference) if self.text_of == Some(self.depth) => push_reference(&mut self.text, &reference)?,
                 Raw::Decl(declaration) => known_encoding(&declaration)?,
-                // A reference to one is refused anyway; but honest repodata declares none.
+                // A reference to such an entity would be refused anyway. Real repodata declares none.
                 Raw::DocType(text) if text.contains('[') => return Err(malformed("it declares entities of its own")),
                 Raw::Eof if self.depth == 0 => return Ok(Step::End),
                 Raw::Eof => return Err(malformed("it ends in the middle of an element")),

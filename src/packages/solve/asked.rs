@@ -1,4 +1,4 @@
-//! What is asked for, and what that amounts to among the packages there are.
+//! Requests for packages, and the packages that they mean.
 
 use std::collections::HashSet;
 
@@ -9,32 +9,32 @@ use super::super::version::{Parts, Scheme};
 use super::index::{Colour, Index};
 use super::order;
 
-/// What is asked of a universe.
+/// A request to a universe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Question {
-    /// What is to be there.
+    /// The requested packages.
     pub asked: Vec<Asked>,
-    /// What is taken out of what `asked` amounts to; a package may still come in because another needs it (yum 3.4.3,
+    /// What is taken out of the packages of `asked`; a package may still come in because another needs it (yum 3.4.3,
     /// yum/transactioninfo.py, `deselect`: Anaconda's `-NAME`).
     pub deselected: Vec<What>,
-    /// What is to be there however `deselected` reads.
+    /// The packages that must be there even if `deselected` has them.
     pub required: Vec<Asked>,
-    /// Patterns of packages that count as not there at all (yum.conf(5), exclude).
+    /// Patterns of packages that are treated as if no repository had them (yum.conf(5), exclude).
     pub forbidden: Vec<String>,
-    /// Leave out what no repository has (`%packages --ignoremissing`).
+    /// Leave out names that no repository has (`%packages --ignoremissing`).
     pub ignore_missing: bool,
 }
 
-/// Something that is asked for.
+/// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// What it is.
+    /// The subject of the request.
     pub what: What,
-    /// Who asks, for people: `the recipe`.
+    /// The origin of the request, for people: `the recipe`.
     pub by: String,
 }
 
-/// What can be asked for.
+/// The kinds of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A package: in a form that yum takes (yum(8), "Specifying package names": `name`, `name.arch`, `name-ver`, `name-ver-rel`, these
@@ -51,12 +51,12 @@ pub enum What {
     },
     /// An environment by its id.
     Environment(String),
-    /// Everything that no system is without (Debian's `Essential`).
+    /// All packages that every system must have (Debian's `Essential`).
     Essential,
 }
 
 impl What {
-    /// As it stands in a kickstart.
+    /// As written in a kickstart.
     pub fn text(&self) -> String {
         match self {
             Self::Package(text) => text.clone(),
@@ -70,23 +70,23 @@ impl What {
 /// One package that has to be there: the first of these that can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// What was asked for.
+    /// The request.
     pub(super) text: String,
-    /// Who asked.
+    /// The origin of the request.
     pub(super) by: String,
     pub(super) candidates: Vec<PackageId>,
 }
 
-/// What one thing that is asked for amounts to.
+/// The meaning of one request.
 #[derive(Debug, Default)]
 pub(super) struct Meaning {
     pub(super) choices: Vec<Choice>,
-    /// The second has to be there when the first is.
+    /// Pairs: if a package of the name is there, so must the choice be.
     pub(super) conditional: Vec<(Name, Choice)>,
 }
 
 impl Index<'_> {
-    /// What `asked` amounts to; nothing when there is nothing of that kind. A group that is `selected` already adds nothing (yum 3.4.3,
+    /// The meaning of `asked`; `None` when no repository has it. A group that is `selected` already adds nothing (yum 3.4.3,
     /// yum/__init__.py, `selectGroup`).
     pub(super) fn meaning(&self, asked: &Asked, selected: &mut HashSet<String>) -> Option<Meaning> {
         match &asked.what {
@@ -120,7 +120,7 @@ impl Index<'_> {
         }
     }
 
-    /// A group of two repositories is both (yum 3.4.3, yum/comps.py, `Group.add`). Members that no repository has are left out
+    /// A group that two repositories have is both (yum 3.4.3, yum/comps.py, `Group.add`). Members that no repository has are left out
     /// (yum/__init__.py, `selectGroup`: "No package named … available to be installed").
     fn group(&self, id: &str, plain: bool, all: bool, asked: &Asked, selected: &mut HashSet<String>) -> Option<Meaning> {
         let mut known = self.universe.groups.iter().filter(|group| group.id == id).peekable();
@@ -143,7 +143,7 @@ impl Index<'_> {
         Some(meaning)
     }
 
-    /// The packages a text asks for: of each name one of those returned together.
+    /// The packages a text asks for. One of each inner list is to be installed.
     fn asked_packages(&self, text: &str) -> Vec<Vec<PackageId>> {
         if self.universe.scheme == Scheme::Debian {
             let matches = match self.matching(text) {
@@ -161,7 +161,7 @@ impl Index<'_> {
         let mut matches = self.matching(text);
         matches.sort_by_key(|id| self.universe.package(*id).name);
         let by_name = matches.chunk_by(|a, b| self.universe.package(*a).name == self.universe.package(*b).name);
-        // Whoever asks for a name gets what stands in for it; whoever asks for a version gets that.
+        // A name means the newest package or its obsoleter; a text with a version means that version.
         let pattern = Pattern::new(text).ok();
         let by_its_name = |name| pattern.as_ref().is_some_and(|pattern| pattern.matches(self.universe.text(name)));
         let found: Vec<_> = by_name
@@ -181,8 +181,8 @@ impl Index<'_> {
         if providers.is_empty() { Vec::new() } else { vec![providers] }
     }
 
-    /// The packages that provide a virtual one, when they are all of one name: apt takes that, and asks the user when there are several (apt 2.6,
-    /// apt-pkg/cacheset.cc, `FromPackage`).
+    /// The packages that provide a virtual one, when they all have the same name: apt takes that, and asks the user when there are several
+    /// names (apt 2.6, apt-pkg/cacheset.cc, `FromPackage`).
     fn only_provider(&self, text: &str) -> Vec<PackageId> {
         let Some(name) = self.universe.names.get(text) else { return Vec::new() };
         let candidate = |id: &PackageId| self.is_allowed(*id) && !self.is_superseded(*id);
@@ -192,7 +192,7 @@ impl Index<'_> {
         if names.len() == 1 { providers } else { Vec::new() }
     }
 
-    /// The newest package of a name, or what obsoletes it (yum 3.4.3, yum/__init__.py, `install`, its `checkForObsolete`).
+    /// The newest package of a name, or the package that obsoletes it (yum 3.4.3, yum/__init__.py, `install`, its `checkForObsolete`).
     fn newest_of_name(&self, name: Name) -> Vec<PackageId> {
         let mut candidates = self.named(name).to_vec();
         candidates.retain(|id| self.is_allowed(*id));
@@ -208,7 +208,7 @@ impl Index<'_> {
         candidates
     }
 
-    /// Of packages that would do: the 64-bit ones if there are any, of those the newest, the cheapest repository's first.
+    /// The best of some packages: the 64-bit ones if there are any, of those the newest, the cheapest repository's first.
     pub(super) fn best(&self, mut ids: Vec<PackageId>) -> Vec<PackageId> {
         let universe = self.universe;
         if ids.iter().any(|id| self.colour(*id) == Colour::Wide) {
@@ -246,7 +246,7 @@ impl Index<'_> {
             return self.named(name).iter().filter(is_it).copied().collect();
         }
         if text.contains(['*', '?', '[']) {
-            // A pattern that is none matches nothing, as for fnmatch(3).
+            // An invalid pattern matches nothing, as for fnmatch(3).
             let Ok(pattern) = Pattern::new(text) else { return Vec::new() };
             let all = self.all().iter().copied();
             return all.filter(|id| self.forms(*id).iter().any(|form| pattern.matches(form))).collect();
@@ -282,7 +282,7 @@ impl Index<'_> {
         self.called_like(text).filter(|_| is_rpm).find(is_it)
     }
 
-    /// All that a package is called (yum 3.4.3, yum/packages.py, `buildPkgRefDict`).
+    /// All names by which a package can be asked for (yum 3.4.3, yum/packages.py, `buildPkgRefDict`).
     pub(super) fn forms(&self, id: PackageId) -> [String; 7] {
         let universe = self.universe;
         let package = universe.package(id);

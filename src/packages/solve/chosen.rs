@@ -9,7 +9,7 @@ use crate::packages::model::{PackageId, Universe};
 pub struct Closure {
     /// Every package, by its place in the universe.
     pub packages: Vec<Chosen>,
-    /// What a user would want to know.
+    /// Notices for the user.
     pub notices: Vec<Notice>,
 }
 
@@ -25,7 +25,7 @@ pub struct Chosen {
 /// Why a system gets a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    /// Somebody asks for it, with these words.
+    /// It was requested, with these words.
     Asked(String),
     /// This one needs it.
     Needed(PackageId),
@@ -37,20 +37,20 @@ impl Closure {
         self.packages.iter().map(|chosen| universe.package(chosen.id).download).sum()
     }
 
-    /// Bytes on the disk once installed, as the packages' headers tell.
+    /// Bytes on the disk once installed, by the packages' headers.
     pub fn installed(&self, universe: &Universe) -> u64 {
         self.packages.iter().map(|chosen| universe.package(chosen.id).installed).sum()
     }
 }
 
-/// Something about an answer that a user would want to know.
+/// Something about an answer that the user should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// Something that is asked for is nowhere, and the question says to leave it out then.
+    /// A request names a package that is in no repository, and the question allows leaving it out.
     Missing(String),
-    /// Something that was taken out is needed after all.
+    /// A package that was taken out is needed after all.
     ComesBack(String),
-    /// What the package manager takes is not known.
+    /// It is not known what the package manager will take.
     NotFollowed(String),
 }
 

@@ -1,4 +1,4 @@
-//! Why what is asked for cannot be had, in words.
+//! Explains in words why a request cannot be met.
 //!
 //! The solver only says that there is no way. The way to *say* why is unit propagation from what is asked for: whatever has only one
 //! candidate must be there, whatever it forbids must not; sooner or later a need has no candidate left. Breadth first, so the first
@@ -13,9 +13,9 @@ use super::index::{Forbids, Index};
 use super::order;
 use super::words::{Reason, Words};
 
-/// Candidates for one need that are looked at one by one; whoever needs more is not helped by more lines.
+/// Candidates for one need that are explained one by one. More lines would not help the reader.
 const CANDIDATES: usize = 3;
-/// Steps from what is asked for down to what stands in the way.
+/// The steps from the request down to the obstacle.
 const STEPS: usize = 16;
 /// Cases looked at before the explanation becomes "there is no way to have all of these".
 const CASES: u32 = 60;
@@ -23,7 +23,7 @@ const CASES: u32 = 60;
 /// Why a package cannot be there.
 #[derive(Debug, Clone, Copy)]
 enum Ban<'u> {
-    /// It needs this, which nobody can be.
+    /// It needs this, and no package that can be there meets it.
     Need(&'u Need),
     /// One that must be there forbids it.
     ForbiddenBy(PackageId, Forbids<'u>),
@@ -33,7 +33,7 @@ enum Ban<'u> {
     OtherVersion(PackageId),
 }
 
-/// What a package must be there for; and, when nothing can be, what contradicts.
+/// Why a package must be there. When none can, this is the contradiction.
 #[derive(Debug, Clone, Copy)]
 enum Want<'u> {
     /// One of the choices.
@@ -49,9 +49,9 @@ enum Want<'u> {
 struct State<'u> {
     there: Vec<Option<Want<'u>>>,
     banned: Vec<Option<Ban<'u>>>,
-    /// Those who must be there and have not been looked at.
+    /// Packages that must be there and whose needs have not been looked at.
     queue: VecDeque<PackageId>,
-    /// What nobody who must be there meets, as far as that is known.
+    /// Wants that no package meets which must be there, as far as that is known.
     open: Vec<Want<'u>>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Explainer<'e, 'u> {
     choices: &'e [Choice],
     settled: &'e [bool],
     cases: u32,
-    /// Needs that were followed, and whether all that stands in the way is that something is nowhere.
+    /// Needs that were followed, and whether the only obstacle is that something is in no repository.
     told: RefCell<HashMap<&'u Need, bool>>,
 }
 
@@ -78,7 +78,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         impossible.map(|nth| self.in_vain(&state, Want::Asked(nth))).collect()
     }
 
-    /// Who cannot be there in any case.
+    /// Packages that cannot be there in any case, by [`PackageId`].
     pub(super) fn impossible(&self) -> Vec<bool> {
         self.state().banned.iter().map(Option::is_some).collect()
     }
@@ -92,7 +92,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         })
     }
 
-    /// Nothing concluded yet but who cannot be there in any case.
+    /// The first state: only the packages are banned that cannot be there in any case.
     fn state(&self) -> State<'u> {
         let count = self.index.universe.packages.len();
         let open = (0..self.choices.len()).map(Want::Asked).collect();
@@ -101,7 +101,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         state
     }
 
-    /// Ban every package that needs what nobody can be; those with the shortest way to it first.
+    /// Ban every package that has a need which cannot be met; those with the shortest way to it first.
     fn ban_the_impossible(&self, state: &mut State<'u>) {
         let mut needs: Vec<(PackageId, &'u Need, usize)> = Vec::new();
         let mut met_by: Vec<Vec<usize>> = vec![Vec::new(); state.banned.len()];
@@ -140,7 +140,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         }
     }
 
-    /// Conclude until something contradicts, from `case` being there; nothing when nothing does, or when it takes too many cases.
+    /// Draw conclusions from `case` being there until there is a contradiction. `None` when there is none, or when it takes too many cases.
     fn refute(&mut self, mut state: State<'u>, case: Option<PackageId>) -> Option<Reason> {
         if let Some(id) = case {
             state.there[id.index()] = Some(Want::Case(id));
@@ -192,7 +192,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         }
     }
 
-    /// What cannot be beside `id`.
+    /// The packages that cannot be there together with `id`.
     fn beside(&self, id: PackageId) -> impl Iterator<Item = (PackageId, Ban<'u>)> {
         let forbidden = self.index.forbids(id).into_iter().map(move |(other, how)| (other, Ban::ForbiddenBy(id, how)));
         let named = self.index.named(self.index.universe.package(id).name).iter().copied();
@@ -200,7 +200,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         forbidden.chain(others.map(move |other| (other, Ban::OtherVersion(id))))
     }
 
-    /// What nobody who must be there meets, with who still can.
+    /// Wants that no package meets which must be there, with the packages that still can.
     fn open(&self, state: &mut State<'u>) -> Vec<(Want<'u>, Vec<PackageId>)> {
         let mut open = Vec::new();
         for want in std::mem::take(&mut state.open) {
@@ -229,7 +229,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         Some(self.under(&state, want, because, STEPS))
     }
 
-    /// Why nothing can be what is wanted.
+    /// Why no package can meet what is wanted.
     fn in_vain(&self, state: &State<'u>, want: Want<'u>) -> Reason {
         if let Want::Case(id) = want {
             return self.each_in_vain(state, &[id], &mut Vec::new()).pop().unwrap_or_else(|| Reason::of(self.words.case(id)));
@@ -249,7 +249,7 @@ impl<'e, 'u> Explainer<'e, 'u> {
         }
     }
 
-    /// Why each of some candidates cannot be there: of the first few, and what was told before is not told again.
+    /// The reasons why candidates cannot be there, for the first few of them. A reason that was given before is not repeated.
     fn each_in_vain(&self, state: &State<'u>, candidates: &[PackageId], path: &mut Vec<PackageId>) -> Vec<Reason> {
         let banned = |id: &PackageId| state.banned[id.index()].map(|ban| (*id, ban));
         let in_vain: Vec<(PackageId, Ban<'u>)> = candidates.iter().filter(|id| !path.contains(id)).filter_map(banned).collect();
@@ -312,7 +312,8 @@ impl<'e, 'u> Explainer<'e, 'u> {
         reasons
     }
 
-    /// `because` under what is wanted, and that under what brings its requirer in, beside why nothing else will do there.
+    /// `because` as the reason under what is wanted. That in turn becomes a reason under what brings in its requirer, beside the reasons
+    /// why no other package will do there.
     fn under(&self, state: &State<'u>, want: Want<'u>, because: Vec<Reason>, steps: usize) -> Reason {
         let (id, text) = match want {
             Want::Asked(nth) => return Reason::with(self.words.asked(&self.choices[nth]), because),

@@ -1,8 +1,8 @@
-//! The packages that apt takes, found as apt finds them: one after the other, each with what it needs, never looking back.
+//! The packages that apt takes, found as apt finds them: one after the other, each with its needs, and without ever going back.
 //!
-//! apt 2.6, apt-pkg/depcache.cc, `pkgDepCache::MarkInstall`, for a system without packages. A need that something marked before meets adds nothing,
-//! so the order matters: of two answers that are both right the solver may find the other. Where apt would have to look back (a conflict, a need
-//! that cannot be met), nothing is answered here, and the solver decides.
+//! apt 2.6, apt-pkg/depcache.cc, `pkgDepCache::MarkInstall`, for a system without packages. A need that an earlier marked package meets
+//! adds nothing, so the order matters: where two answers are right, the solver may find the other one. Where apt would have to go back (a
+//! conflict, a need that cannot be met), this module gives no answer, and the solver decides.
 
 use super::super::model::{PackageId, Relation};
 use super::super::version::Scheme;
@@ -14,7 +14,7 @@ use super::order;
 /// How deep needs are followed; Debian's reach a few hundred.
 const DEPTH: usize = 2000;
 
-/// The packages that apt takes for `choices`, when it does not look back.
+/// The packages that apt takes for `choices`; `None` where it would have to go back.
 pub(super) fn as_apt(index: &Index<'_>, choices: &[Choice]) -> Option<Vec<Chosen>> {
     if index.universe.scheme != Scheme::Debian {
         return None;
@@ -22,7 +22,7 @@ pub(super) fn as_apt(index: &Index<'_>, choices: &[Choice]) -> Option<Vec<Chosen
     let mut marking = Marking { index, there: vec![false; index.universe.packages.len()], chosen: Vec::new() };
     let asked = |choice: &Choice| Some((*choice.candidates.first()?, Why::Asked(choice.text.clone())));
     let wanted: Vec<(PackageId, Why)> = choices.iter().map(asked).collect::<Option<_>>()?;
-    // mmdebstrap 1.3 first has apt install what no system is without, and apt itself; everything else comes on top of that.
+    // mmdebstrap 1.3 first has apt install the essential packages and apt itself; everything else comes on top of that.
     let is_base = |id: PackageId| {
         let package = index.universe.package(id);
         package.essential || index.universe.text(package.name) == "apt"
@@ -31,7 +31,7 @@ pub(super) fn as_apt(index: &Index<'_>, choices: &[Choice]) -> Option<Vec<Chosen
     for (id, why) in base {
         marking.mark(id, why, 0).ok()?;
     }
-    // All that is asked for is there before what it needs is looked for (apt-private/private-install.cc, `TryToInstall`).
+    // All packages that are asked for are marked before their needs are looked at (apt-private/private-install.cc, `TryToInstall`).
     let mut roots = Vec::new();
     for (id, why) in others {
         if marking.put(id, why).ok()? {
@@ -48,15 +48,15 @@ pub(super) fn as_apt(index: &Index<'_>, choices: &[Choice]) -> Option<Vec<Chosen
 
 /// Why a package was not marked.
 enum Not {
-    /// Something that is there excludes it; nothing has changed, so another may take its place.
+    /// A package that is there excludes it. Nothing has changed, so another may be taken in its place.
     Excluded,
-    /// apt would have to look back.
+    /// apt would have to go back.
     Followed,
 }
 
 struct Marking<'i, 'u> {
     index: &'i Index<'u>,
-    /// Who is marked, by [`PackageId`].
+    /// Whether a package is marked, by [`PackageId`].
     there: Vec<bool>,
     chosen: Vec<Chosen>,
 }
@@ -70,7 +70,7 @@ impl Marking<'_, '_> {
         Ok(())
     }
 
-    /// Mark a package alone; whether it was not before.
+    /// Mark a package alone. Returns whether it was not marked before.
     fn put(&mut self, id: PackageId, why: Why) -> Result<bool, Not> {
         if self.there[id.index()] {
             return Ok(false);
@@ -93,7 +93,7 @@ impl Marking<'_, '_> {
         other != id && self.index.meets(id, wanted)
     }
 
-    /// Mark what a marked package needs.
+    /// Mark the packages that a marked package needs.
     fn needs_of(&mut self, id: PackageId, depth: usize) -> Result<(), Not> {
         if depth > DEPTH {
             return Err(Not::Followed);

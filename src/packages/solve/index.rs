@@ -1,4 +1,4 @@
-//! A universe turned round: who is called what, who provides what.
+//! Indexes of a universe: packages by name, and by what they provide.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use super::super::grouped::Grouped;
 use super::super::model::{Name, Need, PackageId, Relation, Universe};
 use super::super::version::Scheme;
 
-/// What may be installed beside what: of all packages of one slot only one, unless they are kernels.
+/// Only one package of a slot may be installed, unless they are kernels.
 ///
 /// A slot is a name and a colour: the 32-bit package of a name stands beside the 64-bit one in another version too (libsolv,
 /// src/rules.c, `POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS`, which dnf sets; yum 3.4.3, yum/depsolve.py, compares names with architectures).
@@ -40,13 +40,13 @@ pub(super) enum Colour {
 /// Architectures whose packages an x86_64 system can have (yum 3.4.3, rpmUtils/arch.py, `arches`); there are no others for it.
 const RPM_ARCHES: [&str; 8] = ["x86_64", "noarch", "i686", "i586", "i486", "i386", "amd64", "ia32e"];
 
-/// A universe with its indexes, and what of it is forbidden.
+/// A universe with its indexes, and its packages that are forbidden.
 pub(super) struct Index<'u> {
     pub(super) universe: &'u Universe,
     named: Grouped<PackageId>,
-    /// Who provides, and which of its provides that is.
+    /// By capability: the package that provides it, and the index of that provide.
     provided: Grouped<(PackageId, u32)>,
-    /// Who obsoletes packages of a name, and which of its obsoletes that is.
+    /// By name: the package that obsoletes it, and the index of that obsolete.
     obsoleting: Grouped<(PackageId, u32)>,
     /// Of each package: the pattern that forbids it.
     forbidden: Vec<Option<u16>>,
@@ -152,7 +152,7 @@ impl<'u> Index<'u> {
         found.filter(|id| self.is_allowed(*id))
     }
 
-    /// All packages that may come to be there when one of `roots` does, those that stand in for others among them.
+    /// All packages that may come in with `roots`, including those that obsolete others.
     pub(super) fn reachable(&self, roots: impl IntoIterator<Item = PackageId>) -> Vec<PackageId> {
         let mut seen = vec![false; self.universe.packages.len()];
         let mut found: Vec<PackageId> = Vec::new();
@@ -222,7 +222,7 @@ impl<'u> Index<'u> {
             )
     }
 
-    /// What of others a package forbids: those it conflicts with, those it stands in for, and by which relation.
+    /// The packages that a package forbids, and by which relation: those it conflicts with, and those it obsoletes.
     pub(super) fn forbids(&self, id: PackageId) -> Vec<(PackageId, Forbids<'u>)> {
         let package = self.universe.package(id);
         let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! All that is needed and no repository has, told at once: who makes a bundle wants the whole list, not the first of it.
+//! Reports all needs that no repository meets at once, because the maker of a bundle needs the whole list and not only the first item.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -8,11 +8,12 @@ use super::explain::Explainer;
 use super::order;
 use super::words::{Reason, Words};
 
-/// Lines of a list; who lacks more brings another repository.
+/// Lines of a list. If more is missing, a repository is missing.
 const LINES: usize = 40;
 
-/// The `reasons` of a refusal, with one list in place of all those that say no more than that something is nowhere. `nowhere` are those of
-/// what is asked for that is nowhere. A list of one would say less than its reason, which tells who wants it from the top down.
+/// The `reasons` of a refusal, with one list in place of all those that only say that something is in no repository. `nowhere` is what is
+/// asked for and in no repository. A single reason is kept: it says more than a list of one, because it tells from the top down what needs
+/// the package.
 pub(super) fn gathered(
     words: &Words<'_, '_>,
     nowhere: &[&Asked],
@@ -34,7 +35,7 @@ pub(super) fn gathered(
     std::iter::once(list).chain(reasons.into_iter().filter(|reason| !reason.is_lack())).collect()
 }
 
-/// What the packages that cannot be had lack, directly or not: of several that would do for one need, the one that would be taken.
+/// What the impossible packages lack, directly or not. Where several packages would meet a need, the one that would be taken is followed.
 fn needed(words: &Words<'_, '_>, choices: &[Choice], settled: &[bool], impossible: &[bool]) -> Vec<String> {
     let index = words.index;
     let in_vain = |ids: &[PackageId]| ids.iter().all(|id| impossible[id.index()]);

@@ -1,4 +1,4 @@
-//! What about an answer a user would want to know.
+//! Notices about an answer that the user should know.
 
 use super::asked::{Question, What};
 use super::chosen::{Chosen, Notice, Why};

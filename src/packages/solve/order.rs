@@ -9,9 +9,9 @@ use super::index::{Colour, Index};
 /// Several packages that meet a need, one of which is to be taken.
 pub(super) struct Contest<'c, 'u> {
     pub(super) index: &'c Index<'u>,
-    /// Who needs it; nobody when the recipe asks.
+    /// The package that needs it; `None` when the recipe asks.
     pub(super) requirer: Option<PackageId>,
-    /// Who will be there in any case, by [`PackageId`].
+    /// Whether a package will be there in any case, by [`PackageId`].
     pub(super) settled: &'c [bool],
     candidates: &'c [PackageId],
 }
@@ -23,13 +23,13 @@ type Rule = fn(&Contest<'_, '_>, PackageId) -> i64;
 const RULES: &[Rule] = &[
     // Of packages of one name the newest: 1024 less for each that is newer.
     older,
-    // What no other candidate obsoletes: 1024 less for each that does.
+    // 1024 less for each other candidate that obsoletes it.
     obsoleted,
     // The requirer's architecture: 5 for each candidate of another.
     architecture,
-    // What is made from the same source package as the requirer: 20.
+    // 20 when it is made from the same source package as the requirer.
     same_source,
-    // What belongs to a package that will be there: 5 when its base package is.
+    // 5 when its base package will be there.
     base_package,
     // A name that begins like the requirer's: 2 for each common letter, when there are more than 2.
     common_prefix,
@@ -37,7 +37,7 @@ const RULES: &[Rule] = &[
 
 /// What decides between equal sums, the least first.
 const TIES: &[Rule] = &[
-    // Needs that nobody meets yet (`_compare_providers`, its `rec_depsolve`).
+    // Needs that are not met yet (`_compare_providers`, its `rec_depsolve`).
     unmet_needs,
     // The length of the name (`_compare_providers`, its 1000 - length).
     name_length,

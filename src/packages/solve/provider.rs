@@ -1,7 +1,7 @@
-//! The universe as the solver wants to see it.
+//! Gives the universe to the solver in its own form.
 //!
-//! [resolvo] decides between versions of a name. So a need becomes a union of sets of one package each, in the order of
-//! [`super::order`]: the solver then tries them in exactly that order, whatever their names are.
+//! [resolvo] decides between versions of a name. So a need becomes a union of sets of one package each, in the order of [`super::order`].
+//! The solver then tries them in exactly that order, whatever their names are.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -19,18 +19,18 @@ use super::order;
 
 pub(super) struct Provider<'p, 'u> {
     pub(super) index: &'p Index<'u>,
-    /// Who will be there in any case.
+    /// Whether a package will be there in any case, by [`PackageId`].
     pub(super) settled: &'p [bool],
     sets: RefCell<Sets>,
     /// Rounds of the solver so far.
     rounds: Cell<u32>,
 }
 
-/// Rounds of propagation before the solver gives up. The 60,000 packages of Debian take some thousand; only who wants to keep a solver
-/// busy writes a repository that takes more than this.
+/// Rounds of propagation before the solver gives up. The 60,000 packages of Debian take some thousand. Only a repository that is made to
+/// keep a solver busy takes more than this.
 const ROUNDS: u32 = 200_000;
 
-/// Sets of packages that were spoken of. A set whose number is a package's is that package alone; these are the others.
+/// Sets of packages that the solver was given. A set with the number of a package is that package alone; these are the others.
 #[derive(Default)]
 struct Sets {
     all_but: Vec<(Slot, Vec<PackageId>)>,
@@ -60,7 +60,7 @@ impl<'p, 'u> Provider<'p, 'u> {
         }))
     }
 
-    /// Nothing of a slot but these.
+    /// The packages of a slot except these.
     fn none_of(&self, slot: Slot, ids: Vec<PackageId>) -> VersionSetId {
         let sets = &mut *self.sets.borrow_mut();
         sets.all_but.push((slot, ids));
@@ -76,7 +76,7 @@ impl<'p, 'u> Provider<'p, 'u> {
         let mut forbidden: Vec<(Slot, PackageId)> =
             self.index.forbids(id).into_iter().map(|(other, _)| (self.index.slot(other), other)).collect();
         let name = self.index.universe.package(id).name;
-        // Within a slot the solver sees to it.
+        // Within a slot the solver itself takes only one.
         let across =
             [Colour::Wide, Colour::Narrow].map(|colour| Slot::of(name, colour)).into_iter().filter(|slot| *slot != self.index.slot(id));
         for slot in across {

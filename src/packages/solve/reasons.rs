@@ -1,6 +1,6 @@
 //! Why each package of an answer is there; those without a reason are taken out of it.
 //!
-//! The solver takes a package for a need and does not look back when another package, which comes in later, meets that need as well.
+//! The solver takes a package for a need and does not go back when another package that comes in later meets that need as well.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use super::asked::Choice;
 use super::chosen::{Chosen, Why};
 use super::index::Index;
 
-/// Times that a superfluous package is looked for; real answers have none or one.
+/// How often superfluous packages are searched; real answers have none or one.
 const ROUNDS: usize = 16;
 
 /// Each package that has a reason to be there, and the reason: the first in the order of asking, then of needing.
@@ -32,12 +32,12 @@ pub(super) fn with_reasons(index: &Index<'_>, choices: &[Choice], packages: &[Pa
     packages.iter().filter_map(|id| Some(Chosen { id: *id, why: why[id.index()].take()? })).collect()
 }
 
-/// Who is reached from what is asked for.
+/// The packages that are reached from what is asked for.
 struct Tracing {
     why: Vec<Option<Why>>,
     /// All that is asked for and needed is there.
     complete: bool,
-    /// Who meets no need that others do not meet as well.
+    /// Packages that only meet needs which others meet as well.
     doubtful: Vec<PackageId>,
 }
 
@@ -84,7 +84,7 @@ fn trace(index: &Index<'_>, choices: &[Choice], there: &[bool]) -> Tracing {
                 }
             }
         }
-        // Needs that several of them meet come last: one that is there for another reason will do.
+        // Needs that several of them meet come last: a package that is there for another reason is enough.
         open.retain(|(_, need)| !index.who_may_meet(need).any(|other| tracing.why[other.index()].is_some()));
         let Some((id, need)) = open.first().copied() else { break };
         if let Some(first) = index.who_may_meet(need).find(|other| there[other.index()]) {

@@ -149,9 +149,9 @@ fn what_is_asked_for_is_understood_as_yum_does() {
             ("c", "c-1-1.x86_64 d-9-1.x86_64"),
             ("old-a", "new-a-1-1.x86_64"),
             ("@g", "a-2-1.x86_64 c-1-1.x86_64 d-9-1.x86_64"),
-            // What stands in for older versions only does not stand in for the newest.
+            // A package that obsoletes only older versions does not replace the newest.
             ("part*", "part-2-1.x86_64"),
-            // What came of a name is what is taken out.
+            // The package that a name was replaced by is taken out.
             ("@h -new-a", "a-2-1.x86_64"),
             ("@h -old-a", "a-2-1.x86_64 new-a-1-1.x86_64"),
             ("@g -a", "c-1-1.x86_64 d-9-1.x86_64"),
@@ -210,7 +210,7 @@ fn what_is_nowhere_is_said_with_what_comes_nearest() {
   a package with the file /usr/bin/perl, which tool-1-1.x86_64 (lab) needs
   lib.so(V1), which tool-1-1.x86_64 (lab) needs",
             ),
-            // What has another cause keeps its own reason.
+            // A failure with another cause keeps its own reason.
             (
                 "tool old nothing",
                 "none of the repositories base, lab has these, and all of them are needed
@@ -337,7 +337,7 @@ fn debian_alternatives_come_in_their_order() {
     );
 }
 
-/// What apt does is not always what a solver would find: it never looks back.
+/// apt's answer is not always the one that a solver would find: apt never goes back.
 #[test]
 fn debian_packages_are_taken_in_apts_order() {
     let universe = universe(
@@ -358,13 +358,13 @@ fn debian_packages_are_taken_in_apts_order() {
         &[
             // The helper would bring the tool, but the first alternative is taken before that is known.
             ("front", "agent 1 front 1 helper 1 tool 1"),
-            // What is asked for is there before what others need is looked for.
+            // What is asked for is there before the needs are looked at.
             ("front tool", "front 1 helper 1 tool 1"),
             ("mta-of-the-day", "default-mta 1"),
             ("awk", "the recipe asks for awk\n  it is a virtual package: name one of those that provide it, other, shell"),
-            // Something that is there excludes the first alternative.
+            // A package that is there excludes the first alternative.
             ("tool picky", "picky 1 tool 1"),
-            // apt would have to look back; the solver does.
+            // apt would have to go back; the solver does.
             ("picky tool", "picky 1 tool 1"),
         ],
     );

@@ -1,4 +1,4 @@
-//! How packages, needs and contradictions are told to people.
+//! Texts about packages, needs and contradictions, for people.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use super::super::version::{Op, Scheme};
 use super::asked::{Asked, Choice, What};
 use super::index::{Forbids, Index};
 
-/// Something that stands in the way, and what is behind it.
+/// A reason, and the reasons behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// In words, without a full stop.
     pub text: String,
     /// What it follows from; all of it.
     pub because: Vec<Reason>,
-    /// It says no more than that something is in no repository.
+    /// It only says that something is in no repository.
     nowhere: bool,
 }
 
@@ -23,17 +23,17 @@ impl Reason {
         Self::with(text, Vec::new())
     }
 
-    /// What follows from these.
+    /// A reason that follows from these.
     pub(super) fn with(text: String, because: Vec<Reason>) -> Self {
         Self { text, because, nowhere: false }
     }
 
-    /// That something is in no repository.
+    /// The reason that something is in no repository.
     pub(super) fn nowhere(text: String) -> Self {
         Self { nowhere: true, ..Self::of(text) }
     }
 
-    /// Whether all that it follows from is that something is in no repository.
+    /// Whether it follows only from things that are in no repository.
     pub(super) fn is_lack(&self) -> bool {
         if self.because.is_empty() { self.nowhere } else { self.because.iter().all(Self::is_lack) }
     }
@@ -47,7 +47,7 @@ impl Reason {
     }
 }
 
-/// A line for each reason, indented below what it is the reason of.
+/// A line for each reason, indented below the one that follows from it.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, 0)
@@ -56,7 +56,7 @@ impl fmt::Display for Reason {
 
 pub(super) struct Words<'w, 'u> {
     pub(super) index: &'w Index<'u>,
-    /// What forbids packages, as written.
+    /// The patterns that forbid packages, as written.
     pub(super) patterns: &'w [String],
 }
 
@@ -125,7 +125,7 @@ impl Words<'_, '_> {
         format!("{} cannot be beside {}", self.package(id), self.package(other))
     }
 
-    /// That nothing is what is asked for.
+    /// The reason that no package is what is asked for.
     pub(super) fn missing(&self, asked: &Asked) -> Reason {
         let text = asked.what.text();
         let because = match &asked.what {
@@ -135,7 +135,7 @@ impl Words<'_, '_> {
         Reason::with(format!("{} asks for {text}", asked.by), vec![because])
     }
 
-    /// What there is in place of a package that is asked for: it is excluded, or called otherwise, or there in another version.
+    /// What was found instead of a package that is asked for: it is excluded, has another name, or is there in another version.
     fn not_quite(&self, name: &str) -> Option<String> {
         match self.index.all_matching(name).first() {
             Some(id) => self.excluded(*id),
@@ -159,7 +159,7 @@ impl Words<'_, '_> {
         if name.starts_with('/') { format!("a package with the file {name}") } else { name.to_owned() }
     }
 
-    /// That no repository has, and which were searched.
+    /// A text that no repository has it, and which were searched.
     fn none_has(&self) -> String {
         let repositories: Vec<&str> = self.index.universe.repositories.iter().map(|repository| repository.id.as_str()).collect();
         match &repositories[..] {
@@ -184,14 +184,14 @@ impl Words<'_, '_> {
         Some(format!("{} is excluded by {pattern}", self.package(id)))
     }
 
-    /// That yum does not know the form in which a package is named, though dnf and people do, and the forms that it knows.
+    /// A text that yum does not know the form in which a package is named, though dnf and people do, and which forms it knows.
     fn unknown_form(&self, text: &str) -> Option<String> {
         let id = self.index.named_in_another_form(text)?;
         let [.., name_version_release, whole, _] = self.index.forms(id);
         Some(format!("yum does not know the form `{text}`: write `{name_version_release}` or `{whole}`"))
     }
 
-    /// That a Debian package is a virtual one, which several others provide: apt wants one of them to be named.
+    /// A text that a Debian package is a virtual one, which several others provide: apt wants one of them to be named.
     fn several_providers(&self, text: &str) -> Option<String> {
         let universe = self.index.universe;
         let name = universe.names.get(text).filter(|_| universe.scheme == Scheme::Debian)?;
@@ -234,7 +234,7 @@ impl Words<'_, '_> {
         format!("no repository has it; there is {shown}{more}")
     }
 
-    /// That no package is what is wanted, and what comes nearest.
+    /// The reason that no package is what is wanted, and the nearest one.
     pub(super) fn nobody_meets(&self, wanted: &Relation) -> Reason {
         let universe = self.index.universe;
         let name = universe.text(wanted.name);
@@ -250,7 +250,7 @@ impl Words<'_, '_> {
         Reason::nowhere(self.nowhere(name))
     }
 
-    /// That no repository has something of a name, and which were searched, and what is written much like it.
+    /// A text that no repository has a package of this name, which were searched, and a name with similar spelling.
     pub(super) fn nowhere(&self, name: &str) -> String {
         let whose = self.none_has();
         match self.alike(name) {
@@ -267,7 +267,7 @@ impl Words<'_, '_> {
             self.index.named(wanted.name).iter().map(|id| (*id, universe.text(universe.package(*id).version))).collect();
         there.extend(self.index.providers(wanted.name).filter_map(|(id, provided)| Some((id, universe.text(provided.bound?.1)))));
         there.sort_by(|(_, a), (_, b)| universe.scheme.compare(a, b));
-        // Whoever wants a version below a bound has too new ones only, and of these the oldest is nearest.
+        // If a version below a bound is wanted, all that exist are too new, and the oldest of them is the nearest.
         let below = matches!(wanted.bound, Some((Op::Lt | Op::Le, _)));
         let equal = |(_, version): &&(PackageId, &str)| {
             wanted.bound.is_some_and(|(_, bound)| universe.scheme.compare(version, universe.text(bound)).is_gt())
@@ -276,7 +276,7 @@ impl Words<'_, '_> {
         nearest.map(|(id, version)| (*id, (*version).to_owned()))
     }
 
-    /// A name that was probably meant: one or two letters away. What merely begins alike is another package.
+    /// A name that was probably meant: one or two letters away. A name that only begins alike is another package.
     fn alike(&self, name: &str) -> Option<&str> {
         let bar = if name.len() < 6 { 1 } else { 2 };
         let universe = self.index.universe;

@@ -1,4 +1,4 @@
-//! What to do where yum fails although the packages can be had together.
+//! Advice for when yum fails although there is a set of packages that fits.
 
 use std::cell::Cell;
 
@@ -17,15 +17,15 @@ const NAMED: usize = 4;
 /// A failure in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// What goes wrong.
+    /// The fault.
     pub text: String,
     /// Why.
     pub because: Vec<String>,
-    /// What helps.
+    /// The remedy.
     pub help: String,
 }
 
-/// What goes wrong with `question`, for which there is a `solution` that yum does not find, and what helps: what is said to help was tried.
+/// What goes wrong with `question`, for which there is a `solution` that yum does not find, and what helps. The remedy has been tried.
 pub fn explain(universe: &Universe, question: &Question, failed: &Failed, solution: &Closure) -> Vec<Trouble> {
     let words = Words { universe };
     let remedy = remedy(universe, question, failed, solution);
@@ -89,7 +89,7 @@ fn keep(words: &Words<'_>, installed: &[Chosen], failed: &Failed, succeeds_witho
     helps.then(|| format!("{}, which keeps {}", words.add(&kept), if kept.len() == 1 { "it" } else { "them" }))
 }
 
-/// What makes yum succeed: packages to name by their version, or packages to take away; tried, the fewest first.
+/// What makes yum succeed: packages to name by their version, or packages to take away. All are tried, the fewest first.
 fn remedy(universe: &Universe, question: &Question, failed: &Failed, solution: &Closure) -> Option<String> {
     let words = Words { universe };
     let named = |id: PackageId| universe.package(id).name;
@@ -98,7 +98,8 @@ fn remedy(universe: &Universe, question: &Question, failed: &Failed, solution: &
     // Other versions of what yum takes come first.
     wanted.sort_by_key(|id| other(*id).is_none());
     let unwanted: Vec<PackageId> = wanted.iter().filter_map(|id| other(*id)).filter(|id| words.is_own(*id)).collect();
-    // All tries together may take as long as one replay, so that `check` does not take minutes. Of the flagship each takes some ten thousand.
+    // All tries together may take as long as one replay, so that `check` does not take minutes. With the recipe centos-7.5-docker each
+    // takes some ten thousand steps.
     let left = Cell::new(STEPS);
     let succeeds = |question: &Question| {
         let mut steps = left.get();
@@ -127,7 +128,7 @@ fn remedy(universe: &Universe, question: &Question, failed: &Failed, solution: &
     }
 }
 
-/// One of `ids` that is enough, else as few of them as are, when those are few.
+/// A single one of `ids` if that is enough, else as few of them as are enough; `None` if those are too many.
 fn fewest(ids: &[PackageId], is_enough: impl Fn(&[PackageId]) -> bool) -> Option<Vec<PackageId>> {
     if let Some(one) = ids.iter().take(TRIES).find(|id| is_enough(&[**id])) {
         return Some(vec![*one]);
@@ -192,7 +193,7 @@ impl Words<'_> {
         format!("take {}", whole.join(" and "))
     }
 
-    /// What goes wrong, and why.
+    /// The fault, and its reason.
     fn failure(&self, failure: &Failure, who: &str) -> (String, Vec<String>) {
         let universe = self.universe;
         match failure {

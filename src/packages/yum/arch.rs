@@ -42,7 +42,7 @@ impl Arch {
         kinds.iter().all(|(_, noarch)| !noarch) && kinds[0].0 != kinds[1].0
     }
 
-    /// Whether it is taken when nothing is said of architectures and there are others (`legitMultiArchesInSameLib`).
+    /// Whether it is taken when no architecture is asked for and there are several (`legitMultiArchesInSameLib`).
     pub(super) fn is_preferred(self) -> bool {
         matches!(self, Self::X86_64 | Self::Noarch)
     }

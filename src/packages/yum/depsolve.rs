@@ -1,4 +1,4 @@
-//! How yum gets from what was asked for to what that needs, and never back.
+//! How yum resolves the needs of what was asked for. It never goes back.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use super::providers::Contest;
 use super::sack::Want;
 use super::work::{NotTaken, Yum};
 
-/// What came of a need.
+/// The result for a need.
 enum Need {
-    /// Somebody who is there already meets it.
+    /// A package that is there already meets it.
     Met,
     /// A package was taken for it.
     Taken,
-    /// There is nobody for it.
+    /// No package can be taken for it.
     Unmet,
 }
 
@@ -83,7 +83,7 @@ impl Yum<'_> {
         (taken, check_removed, check_installed)
     }
 
-    /// What a package needs and nobody provides yet, the narrowest first (`_checkInstall`).
+    /// Needs of a package that no member meets yet, the narrowest first (`_checkInstall`).
     fn unmet_needs(&mut self, id: PackageId) -> Vec<(PackageId, Relation)> {
         let mut needs: Vec<Relation> = self.sack.needs(id).collect();
         needs.sort_by_key(|need| breadth(self.sack.universe.text(need.name), need));
@@ -95,7 +95,7 @@ impl Yum<'_> {
         needs.into_iter().filter(|need| !is_met(need)).map(|need| (id, need)).collect()
     }
 
-    /// What others need of a package that was taken out again, and nobody else provides (`_checkRemove`).
+    /// Needs of others that only a package met which was taken out again (`_checkRemove`).
     fn needs_of_removed(&mut self, id: PackageId) -> Vec<(PackageId, Relation)> {
         let sack = &self.sack;
         let (mut found, mut looked_at) = (Vec::new(), 0);
@@ -112,7 +112,8 @@ impl Yum<'_> {
         found
     }
 
-    /// Files that members need and nobody provides (`_checkFileRequires`). A file that somebody provided once counts as there ever after.
+    /// Files that members need and no member provides (`_checkFileRequires`). A file that was provided once counts as provided from then
+    /// on.
     fn unmet_files(&mut self) -> Vec<(PackageId, Relation)> {
         let mut found = Vec::new();
         for id in self.transaction.packages() {
@@ -234,7 +235,7 @@ impl Yum<'_> {
         self.failures.extend(found);
     }
 
-    /// Take out again what other members obsolete, unless they obsolete each other (`_checkObsoletes`); whether there were such.
+    /// Take out members that other members obsolete, unless they obsolete each other (`_checkObsoletes`). Returns whether there were any.
     fn drop_obsoleted(&mut self) -> bool {
         let mut any = false;
         for by in self.transaction.packages() {

@@ -26,11 +26,11 @@ pub enum Failure {
     Missing(Asked),
     /// A need that no package meets which yum would take.
     Unmet {
-        /// Who needs it.
+        /// The package that needs it.
         package: PackageId,
         /// What.
         need: Relation,
-        /// Why nobody meets it.
+        /// Why no package meets it.
         cause: Unmet,
     },
     /// A package conflicts with another.
@@ -51,34 +51,34 @@ pub enum Failure {
     },
     /// yum goes round in circles (yum.conf(5), depsolve_loop_limit).
     Endless,
-    /// The replay was stopped, so what yum does is not known. Then nothing else is told.
+    /// The replay was stopped, so yum's result is not known. No other failure is reported then.
     GaveUp,
 }
 
-/// Why nobody meets a need.
+/// Why no package meets a need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unmet {
-    /// Nobody provides it.
+    /// No package provides it.
     Nobody,
     /// A newer version of its provider was taken before.
     NewerIsThere {
         /// The provider.
         older: PackageId,
-        /// What was taken.
+        /// The package that was taken.
         newer: PackageId,
     },
     /// Another package stands in for its provider, and does not provide it.
     Obsoleted {
         /// The provider.
         package: PackageId,
-        /// What stands in for it.
+        /// The package that replaces it.
         by: PackageId,
     },
     /// The same version of its provider is there for another architecture, and both cannot be.
     SamePlace {
         /// The provider.
         package: PackageId,
-        /// What is there.
+        /// The package that is there.
         there: PackageId,
     },
 }

@@ -37,7 +37,7 @@ pub(super) fn is_of_all_forms(text: &str) -> bool {
     begun.contains(['-', '.', '*', '?']) || class.is_some_and(|close| close > 0) || digits > 0 && text[digits..].starts_with(':')
 }
 
-/// Whose patterns they are.
+/// The program whose patterns they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// SQLite's `GLOB` (sqlite.org/lang_expr.html): `[^a]`, and a `[` that nothing closes matches nothing. Repositories are searched so.

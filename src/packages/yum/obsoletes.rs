@@ -1,4 +1,4 @@
-//! Which package stands in for which.
+//! The packages that replace others.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ impl Obsoletes {
         let mut by_name: HashMap<Name, Vec<(Relation, PackageId)>> = HashMap::new();
         for id in sack.all().filter(|id| !sack.universe.package(*id).obsoletes.is_empty()) {
             let newest = sack.newest(sack.universe.package(id).name);
-            // A package that two repositories have is one.
+            // A package that two repositories have counts once.
             if newest.into_iter().find(|other| sack.is_same(*other, id)) == Some(id) {
                 for relation in &sack.universe.package(id).obsoletes {
                     by_name.entry(relation.name).or_default().push((*relation, id));

@@ -12,7 +12,7 @@ use super::transaction::Transaction;
 pub(super) struct Contest<'c, 'u> {
     pub(super) sack: &'c Sack<'u>,
     pub(super) transaction: &'c Transaction,
-    /// Who needs it; nobody when a person asks.
+    /// The package that needs it; `None` when the user asks.
     pub(super) requirer: Option<PackageId>,
     /// What is needed, when a version of that may decide.
     pub(super) wanted: Option<Name>,
@@ -114,7 +114,7 @@ impl Contest<'_, '_> {
         points.sum()
     }
 
-    /// Of the best, those that provide the newest version of what is wanted, when each tells one.
+    /// Of the best, those that provide the newest version of the wanted capability, when each has a version.
     fn newest_provided(&self, ids: &[PackageId], best: &[usize]) -> Vec<usize> {
         let Some(wanted) = self.wanted.filter(|_| best.len() > 1) else { return Vec::new() };
         let versions: Option<Vec<(usize, Evr<'_>)>> =
@@ -124,7 +124,7 @@ impl Contest<'_, '_> {
         versions.into_iter().filter(|(_, evr)| Some(*evr) == newest).map(|(at, _)| at).collect()
     }
 
-    /// How many needs of a package nobody meets yet.
+    /// How many needs of a package are not met yet.
     fn unmet_needs(&self, id: PackageId) -> usize {
         let sack = self.sack;
         let is_met = |want| self.transaction.provides(sack, want) || sack.provides(id, want, false);

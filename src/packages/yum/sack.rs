@@ -1,4 +1,4 @@
-//! What yum sees of the repositories: packages by name and by what they provide, without those that are excluded.
+//! The packages of the repositories that yum uses, by name and by capability, without the excluded ones.
 
 use std::cmp::Ordering;
 
@@ -20,7 +20,7 @@ pub(super) struct Want<'a> {
 pub(super) struct Sack<'u> {
     pub(super) universe: &'u Universe,
     named: Grouped<PackageId>,
-    /// Who provides, and which of its provides that is.
+    /// By capability: the package that provides it, and the index of that provide.
     provided: Grouped<(PackageId, u32)>,
     /// All packages that were there at first: the cheaper repositories first, in the order of their indexes.
     all: Vec<PackageId>,
@@ -31,7 +31,7 @@ pub(super) struct Sack<'u> {
 }
 
 impl<'u> Sack<'u> {
-    /// What yum sees of `universe` with these patterns in `exclude`.
+    /// The packages of `universe` that yum uses with these patterns in `exclude`.
     pub(super) fn new(universe: &'u Universe, excluded: &[String]) -> Self {
         let ranks = ranks(universe);
         let seen: Vec<Option<Arch>> = universe.packages.iter().map(|package| Arch::of(universe.text(package.arch))).collect();
@@ -75,7 +75,7 @@ impl<'u> Sack<'u> {
         gone.into_iter().for_each(|id| self.remove(id));
     }
 
-    /// See no more than these repositories; what others have may be installed, and cannot be had.
+    /// See only these repositories. Packages of others may be installed already, but cannot be taken.
     pub(super) fn only(&mut self, repositories: &[u16]) {
         let others: Vec<PackageId> = self.all().filter(|id| !repositories.contains(&self.universe.package(*id).repository)).collect();
         others.into_iter().for_each(|id| self.remove(id));
@@ -153,7 +153,7 @@ impl<'u> Sack<'u> {
         ids
     }
 
-    /// What a relation wants.
+    /// The want of a relation.
     pub(super) fn want(&self, relation: &Relation) -> Want<'u> {
         Want { name: relation.name, bound: Bound::of(self.universe, relation) }
     }
@@ -164,7 +164,7 @@ impl<'u> Sack<'u> {
         needs.copied().filter(|need| !self.universe.text(need.name).starts_with("rpmlib("))
     }
 
-    /// Whether a package provides what is wanted; files of its own count when `files` says so.
+    /// Whether a package provides the wanted capability; its own files count when `files` is true.
     pub(super) fn provides(&self, id: PackageId, want: Want<'_>, files: bool) -> bool {
         let package = self.universe.package(id);
         let own = package.name == want.name && within(want.bound, Some(Bound { op: Op::Eq, evr: self.evr(id) }));
@@ -202,7 +202,7 @@ impl<'u> Sack<'u> {
         found
     }
 
-    /// The version in which a package provides `name`, when it does so once and tells one (yum 3.4.3, yum/depsolve.py,
+    /// The version in which a package provides `name`, when it does so once and with a version (yum 3.4.3, yum/depsolve.py,
     /// `_pkg2prov_version`).
     pub(super) fn provided_version(&self, id: PackageId, name: Name) -> Option<Evr<'u>> {
         let package = self.universe.package(id);
@@ -246,7 +246,7 @@ impl<'u> Sack<'u> {
         let (prefix, all_forms) = (glob.prefix(), is_of_all_forms(text));
         let is_it = |id: &PackageId| {
             let name = self.name(*id);
-            // Most packages are called otherwise. The form that begins with an epoch begins with a digit.
+            // This skips most packages early. The form that begins with an epoch begins with a digit.
             let may = name.starts_with(&prefix) || prefix.starts_with(name) || prefix.starts_with(|c: char| c.is_ascii_digit());
             may && match all_forms {
                 true => self.forms(*id).iter().any(|form| glob.matches(form)),

@@ -1,4 +1,4 @@
-//! What Anaconda asks yum for, and what yum takes for it.
+//! Anaconda's requests to yum, and the packages that yum takes for them.
 
 use super::super::model::{Group, Name, PackageId, Relation};
 use super::super::solve::{What, Why};
@@ -58,7 +58,7 @@ impl Yum<'_> {
             }
             let newest = self.sack.newest_of(wanted);
             for id in self.contest(None).best_of_each_kind(&newest, false) {
-                // What cannot be taken is passed over (yum logs it).
+                // A package that cannot be taken is skipped (yum logs it).
                 let _not_taken = self.take(id, None, why.clone());
             }
         }
@@ -205,8 +205,8 @@ impl Yum<'_> {
         places.into_iter().for_each(|place| self.transaction.remove(&self.sack, place));
     }
 
-    /// Take out again what is there of a group, whoever else wants it (yum 3.4.3, yum/__init__.py, `deselectGroup` with `force`, as
-    /// Anaconda calls it); false when there is none.
+    /// Take out again what is there of a group, even if another group wants it (yum 3.4.3, yum/__init__.py, `deselectGroup` with `force`,
+    /// as Anaconda calls it); false when there is none.
     pub(super) fn drop_group(&mut self, pattern: &str) -> bool {
         let groups = self.groups(pattern);
         for group in &groups {

@@ -75,7 +75,7 @@ fn what_helps_was_tried() {
     ] {
         assert_eq!(answer(&universe, &question(words)), expected, "{words}");
     }
-    // Nobody can take a package out of a mirror.
+    // A package cannot be taken out of a mirror.
     universe.repositories[1].is_own = false;
     assert_eq!(
         answer(&universe, &question("docker")),
@@ -238,7 +238,7 @@ fn a_question_that_is_too_large_is_no_failure_of_yum() {
         assert_eq!((found.is_err_and(|failed| failed.is_unknown()), left), (true, 0), "{steps}");
     }
     assert_eq!(within("a", needed + 1).1, 1);
-    // What is certain to fail stays certain: `lost` comes before `zoo`.
+    // A failure that is certain is kept: `lost` comes before `zoo`.
     let (failed, left) = within("lost zoo", 8);
     let failed = failed.unwrap_err();
     assert_eq!((failed.is_unknown(), left), (false, 0));

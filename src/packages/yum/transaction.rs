@@ -1,4 +1,4 @@
-//! What yum has decided to install so far.
+//! The packages that yum has decided to install so far.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -44,7 +44,7 @@ impl Transaction {
         self.members.iter().filter(|member| member.is_there).map(|member| member.id).collect()
     }
 
-    /// The packages that were there and are no more.
+    /// The packages that were taken out again.
     pub(super) fn gone(&self) -> impl Iterator<Item = PackageId> {
         self.members.iter().filter(|member| !member.is_there).map(|member| member.id)
     }

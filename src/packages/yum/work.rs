@@ -1,4 +1,4 @@
-//! What yum keeps while it works.
+//! The state that yum keeps while it works.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -23,11 +23,11 @@ pub(super) struct Yum<'u> {
     pub transaction: Transaction,
     /// Ids of groups that are selected.
     pub selected: HashSet<String>,
-    /// Packages of groups that come since another was taken, and that one.
+    /// Packages of groups that come because another was taken, and that one.
     pub pending: VecDeque<(PackageId, PackageId)>,
     /// The package that was taken last for a need.
     pub last: Option<PackageId>,
-    /// Needed files that somebody provided once.
+    /// Needed files that were provided once.
     pub files: HashSet<Name>,
     pub failures: Vec<Failure>,
     /// Steps that it may still take.

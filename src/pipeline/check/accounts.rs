@@ -1,4 +1,4 @@
-//! Accounts that the system to come cannot have: names that are taken, groups and shells that nothing brings. Pure.
+//! Accounts that the system cannot have: names that are taken, groups and shells that no package brings. Pure.
 
 use super::report::{Area, Row};
 use crate::pipeline::closure::Forecast;
@@ -127,7 +127,7 @@ const PACKAGED_SHELLS: &[(&str, &[&str])] = &[
     ("scponly", &["scponly"]),
 ];
 
-/// What the recipe's accounts ask for that is taken or will not be there, with the packages of the forecast.
+/// Rows for names of the recipe's accounts that are taken, and for groups and shells that the packages of the forecast do not bring.
 pub(super) fn rows(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
     if recipe.own_kickstart().is_some() {
         return Vec::new();
@@ -160,7 +160,7 @@ fn taken(user: &User, is_debian: bool) -> Option<Row> {
     Some(Row::wrong(Area::Settings, what, Some("take another name".to_owned())))
 }
 
-/// Whether `forecast` has one of `packages`. Without a forecast nothing is known.
+/// Whether `forecast` has one of `packages`. `None` without a forecast.
 fn brings(forecast: Option<&Forecast>, packages: &[&str]) -> Option<bool> {
     forecast.map(|forecast| packages.iter().any(|package| forecast.version_of(package).is_some()))
 }

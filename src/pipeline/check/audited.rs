@@ -7,7 +7,7 @@ use crate::audit::{self, Severity};
 use crate::recipe::Recipe;
 use crate::verify::Promises;
 
-/// A warning for each such file that no waiver of the recipe names. It is no more than that: sealing removes some of them.
+/// A warning for each such file that no waiver of the recipe names. It is only a warning, because sealing removes some of them.
 pub(super) fn rows(recipe: &Recipe) -> Vec<Row> {
     let waivers = Promises::of(recipe).waivers;
     let files = recipe.files.iter().chain(recipe.provision.iter().flat_map(|step| &step.files));

@@ -1,4 +1,4 @@
-//! Whether the bundles are what their metadata says, and of use for the system.
+//! Checks that the bundles match their metadata, and that their packages can be used on the system.
 
 use super::report::{Area, Row};
 use crate::base::failure::AnyFailure;
@@ -15,7 +15,7 @@ const PRIMARY_BYTES: u64 = 256 << 20;
 /// Packages of one kind that are named one by one.
 const NAMED: usize = 5;
 
-/// What is to be said of a repository's bundle.
+/// The rows of a repository's bundle.
 pub(super) fn rows(id: &str, bundle: &Bundle) -> Vec<Row> {
     let mut rows = Vec::new();
     const ANEW: &str = "createrepo_c --no-database --general-compress-type=gz";

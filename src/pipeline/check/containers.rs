@@ -1,4 +1,4 @@
-//! Container images and what they need of the rest of their recipe. Pure.
+//! Checks what container images need from the rest of the recipe. Pure.
 
 use super::impossible::ENGINES;
 use super::report::{Area, Row};
@@ -6,7 +6,7 @@ use crate::base::size::rounded;
 use crate::pipeline::closure::Forecast;
 use crate::recipe::{DockerImage, Media, Recipe};
 
-/// What is to be said of the images of a recipe, whose layers have so many bytes together when they are unpacked.
+/// The rows of the images of a recipe. `bytes` is the size of all their unpacked layers.
 pub(super) fn rows(recipe: &Recipe, images: &[DockerImage], bytes: u64, forecast: Option<&Forecast>) -> Vec<Row> {
     if recipe.container_images.is_empty() {
         return Vec::new();
@@ -39,12 +39,12 @@ fn confinement(recipe: &Recipe, forecast: &Forecast) -> Option<Row> {
     Some(Row::wrong(Area::Settings, what, Some(remedy)).at(run.at.as_ref()))
 }
 
-/// Whether a step may bring what the packages do not.
+/// Whether a provision step may install files that the packages do not have.
 fn has_steps(recipe: &Recipe) -> bool {
     recipe.provision.iter().any(|step| step.script.is_some() || !step.packages.is_empty())
 }
 
-/// Nothing loads images without Docker.
+/// Images cannot be loaded without Docker.
 fn engine(recipe: &Recipe, forecast: &Forecast) -> Option<Row> {
     if ENGINES.iter().any(|name| forecast.version_of(name).is_some()) {
         return None;
@@ -58,7 +58,7 @@ fn engine(recipe: &Recipe, forecast: &Forecast) -> Option<Row> {
     Some(Row::wrong(Area::Settings, what, Some(remedy.to_owned())).at(at))
 }
 
-/// While Docker loads images, it has the unpacked archive and the layers it makes of it.
+/// While Docker loads images, it needs room for the unpacked archive and for the layers that it makes from it.
 fn room(recipe: &Recipe, bytes: u64) -> Option<Row> {
     let (needed, disk) = (bytes.saturating_mul(2), &recipe.disk);
     let room = disk.size.bytes().saturating_sub(disk.swap.bytes());

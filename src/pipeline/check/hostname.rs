@@ -1,14 +1,15 @@
-//! Scripts of provision steps that ask for the host name while the system has none of its own. Pure.
+//! Scripts of provision steps that ask for the host name while the system does not have its final name. Pure.
 
 use super::report::{Area, Row};
 use crate::installer::hostname::UNNAMED;
 use crate::kickstart::{NameAsked, names_asked};
 use crate::recipe::{Content, ProvisionStep, Recipe};
 
-/// Places that are told of one script.
+/// At most this many places in one script are reported.
 const KEPT: usize = 20;
 
-/// A warning for each place. Beside a kickstart of the user's own there is none: the system has that one's name from its installation on.
+/// A warning for each place. With a kickstart of the user's own there is no warning: the system has the kickstart's name from its
+/// installation on.
 pub(super) fn rows(recipe: &Recipe) -> Vec<Row> {
     if recipe.own_kickstart().is_some() {
         return Vec::new();

@@ -1,10 +1,10 @@
-//! Identities that packages make when they are installed, and that all machines made of the image would share. Pure.
+//! Identities that packages make when they are installed, and that all machines made from the image would share. Pure.
 
 use super::report::{Area, Row};
 use crate::pipeline::closure::Forecast;
 use crate::recipe::{Media, Recipe};
 
-/// What a package makes once, for a machine of its own.
+/// Something that a package makes once, for a single machine.
 struct Identity {
     /// The package.
     package: &'static str,
@@ -12,15 +12,15 @@ struct Identity {
     is_debian: bool,
     /// Where it is.
     path: &'static str,
-    /// What it is.
+    /// Its name for people.
     what: &'static str,
-    /// The command that makes it anew.
+    /// The command that makes a new one.
     anew: &'static str,
 }
 
 /// Debian 12's are in the postinst of nvme-cli 2.3, ssl-cert 1.1.2, bind9 9.18, dropbear 2022.83 and popularity-contest 1.76, and no unit of
-/// theirs makes them at boot; EL 7's were not read in their packages, so they are no more than a warning. Not here: what sealing has
-/// made anew (ssh host keys, the name of Debian's open-iscsi).
+/// theirs makes them at boot; EL 7's were not read in their packages, so they are no more than a warning. Identities that sealing has made
+/// anew are not in the list (ssh host keys, the name of Debian's open-iscsi).
 const IDENTITIES: &[Identity] = &[
     Identity {
         package: "nvme-cli",

@@ -12,11 +12,11 @@ use crate::verify::is_docker_version;
 pub(super) struct Impossible {
     /// The check's name.
     pub check: String,
-    /// What contradicts it.
+    /// The setting that contradicts it.
     pub why: String,
-    /// It is the packages to come that contradict it, not the recipe.
+    /// Whether the forecast's packages contradict it, not the recipe.
     pub by_packages: bool,
-    /// A provision step has a script, which may make it true after all.
+    /// Whether a provision step has a script, which may make it true after all.
     pub perhaps: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a forecast means for a recipe: rows of packages and of the disk.
+//! Rows about packages and the disk, from a forecast.
 
 use super::report::{Area, Row};
 use crate::base::failure::{AnyFailure, Class, Failure};
@@ -25,7 +25,7 @@ pub(super) fn chosen(choosing: Choosing) -> Vec<Row> {
     }
 }
 
-/// What the installer will do.
+/// The rows for the installation of the packages.
 pub(super) fn packages(forecast: &Forecast, medium: Option<Edition>) -> Vec<Row> {
     if !forecast.refused.is_empty() {
         let remedy = match medium {
@@ -54,7 +54,7 @@ pub(super) fn packages(forecast: &Forecast, medium: Option<Edition>) -> Vec<Row>
     rows
 }
 
-/// What the archives have to hold that are not here: what is asked for, and nothing that is here has. `forecast` is of that alone.
+/// The packages that missing archives must hold: those that are asked for and that nothing here has. `forecast` has only these.
 pub(super) fn to_hold(archives: &[&str], forecast: &Forecast) -> Option<Row> {
     let what = format!("the archive of {} has to hold what the installation medium lacks", archives.join(" or of "));
     let remedy = "make it of these and of what they need; when it is there, `check` lists all that it still lacks";
@@ -71,7 +71,7 @@ pub(super) fn disk(recipe: &Recipe, forecast: &Forecast) -> Vec<Row> {
     let (wanted, why) = match recipe.media {
         // Anaconda adds 35 % and refuses below that (pyanaconda/packaging/yumpayload.py, calculateSpaceNeeds).
         Media::Anaconda { .. } => (forecast.installed().saturating_mul(135) / 100, "as Anaconda counts"),
-        // What dpkg tells is rounded up file by file, so that it covers ext4's blocks.
+        // The sizes from dpkg are rounded up for each file, so they cover ext4's blocks.
         Media::Deploy { .. } => (forecast.installed(), "by their own account"),
     };
     let disk = &recipe.disk;

@@ -10,31 +10,31 @@ use crate::recipe::Passage;
 /// Version of the document that [`Preflight`] serialises to.
 pub const SCHEMA: u32 = 1;
 
-/// Everything that is known of a build before its first boot.
+/// The result of checking a build before its first boot.
 #[derive(Debug, Clone, Serialize)]
 pub struct Preflight {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The recipe's name.
     pub recipe: String,
-    /// What was looked at, in the order of a build.
+    /// All checks, in the order of a build.
     pub rows: Vec<Row>,
     /// The packages that will be installed; empty when that is not known.
     pub packages: Vec<ForecastPackage>,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// What it belongs to.
+    /// Its area.
     pub area: Area,
-    /// How it stands.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// What was found.
+    /// The finding.
     pub what: String,
     /// Lines that show it.
     pub evidence: Vec<String>,
-    /// What to do now.
+    /// The remedy.
     pub remedy: Option<String>,
     #[serde(skip)]
     class: Class,
@@ -42,17 +42,17 @@ pub struct Row {
     findings: Vec<Finding>,
 }
 
-/// What a row belongs to.
+/// The area of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Area {
-    /// What the system is told to be.
+    /// The settings of the system.
     Settings,
-    /// What the installer reads.
+    /// The kickstart of the installer.
     Kickstart,
     /// Media, archives and package indexes.
     Sources,
-    /// What will be installed.
+    /// The packages to install.
     Packages,
     /// The image's disk.
     Disk,
@@ -77,15 +77,15 @@ impl Area {
     }
 }
 
-/// How a row stands.
+/// The verdict of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// As it must be.
     Ok,
-    /// A build goes on, and may not do what was meant.
+    /// A build goes on, but may not do what was meant.
     Warning,
-    /// A build cannot end well.
+    /// A build cannot succeed.
     Wrong,
 }
 
@@ -100,7 +100,7 @@ impl Row {
         Self::new(area, Verdict::Warning, what, remedy, Class::Usage)
     }
 
-    /// The recipe asks for what cannot be.
+    /// The recipe asks for something impossible.
     pub(super) fn wrong(area: Area, what: impl Into<String>, remedy: Option<String>) -> Self {
         Self::new(area, Verdict::Wrong, what, remedy, Class::Usage)
     }
@@ -117,7 +117,7 @@ impl Row {
         Self { evidence: failure.evidence(), findings: failure.findings(), ..row }
     }
 
-    /// The same, with the line of the recipe that it is about.
+    /// The row with the line of the recipe that it is about.
     pub(super) fn at(mut self, at: Option<&Passage>) -> Self {
         if let Some(at) = at {
             self.findings.push(at.finding(&self.what, self.remedy.clone()));
@@ -152,7 +152,7 @@ impl Preflight {
     }
 }
 
-/// A build of the recipe cannot end well.
+/// A build of the recipe cannot succeed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", self.text())]
 pub struct PreflightFailed {
@@ -179,7 +179,7 @@ impl PreflightFailed {
 }
 
 impl Failure for PreflightFailed {
-    /// What the user wrote is mended first, then the inputs, then the host.
+    /// The user should first fix the recipe, then the inputs, then the host.
     fn class(&self) -> Class {
         let rank = |class: &Class| match class {
             Class::Bug => 0,
@@ -208,7 +208,7 @@ impl Failure for PreflightFailed {
     fn evidence(&self) -> Vec<String> {
         match &self.wrong[..] {
             [only] => only.evidence.clone(),
-            // They stand in the text.
+            // They are in the text already.
             _ => Vec::new(),
         }
     }

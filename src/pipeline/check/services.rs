@@ -32,7 +32,7 @@ const OWN: [&str; 6] = [
     "/etc/init.d/",
     "/etc/rc.d/init.d/",
 ];
-/// How alike a name must be to be meant (strsim, `jaro_winkler`): clap's own threshold is 0.7, and units have long common endings.
+/// How similar a name must be to be suggested (strsim, `jaro_winkler`): clap's own threshold is 0.7, but units have long common endings.
 const ALIKE: f64 = 0.8;
 
 /// Whether all units and modules of `recipe` are there, so that no further list need be read.
@@ -40,7 +40,7 @@ pub(super) fn has_all(recipe: &Recipe, brought: &Brought) -> bool {
     units(recipe).all(|unit| brought.has_unit(unit) || is_own(recipe, unit))
 }
 
-/// Whether the recipe names anything that a package may or may not bring.
+/// Whether the recipe names any unit or module.
 pub(super) fn names_any(recipe: &Recipe) -> bool {
     units(recipe).next().is_some() || !recipe.kernel.modules.is_empty()
 }
@@ -57,7 +57,7 @@ fn is_own(recipe: &Recipe, unit: &str) -> bool {
     recipe.files.iter().any(|file| OWN.iter().any(|place| file.path.strip_prefix(place).is_some_and(is_it)))
 }
 
-/// What of the recipe's units and modules no package brings.
+/// Rows for the recipe's units and modules that no package brings.
 pub(super) fn rows(recipe: &Recipe, brought: &Brought) -> Vec<Row> {
     let missing = |unit: &&String| !brought.has_unit(unit) && !is_own(recipe, unit);
     let enable = recipe.services.enable.iter().filter(missing).map(|unit| {
@@ -79,7 +79,7 @@ pub(super) fn rows(recipe: &Recipe, brought: &Brought) -> Vec<Row> {
     enable.chain(disable).chain(modules).collect()
 }
 
-/// That the packages of some repositories may bring it after all.
+/// A text that packages of repositories without a list may bring it after all.
 fn unlisted(brought: &Brought) -> String {
     match &brought.unlisted[..] {
         [] => String::new(),
@@ -87,7 +87,7 @@ fn unlisted(brought: &Brought) -> String {
     }
 }
 
-/// Another unit that may be meant.
+/// Another unit that was possibly meant.
 fn alike(unit: &str, brought: &Brought) -> Option<String> {
     let (name, suffix) = unit.rsplit_once('.')?;
     let same = brought.units.iter().filter_map(|other| other.strip_suffix(suffix)?.strip_suffix('.'));
@@ -133,7 +133,7 @@ content = "x"
                 "Warning: kernel.modules names overlay, and no kernel that is installed has a file of it",
             ]
         );
-        // A repository of the user's own has no list of files, and may bring what is in none.
+        // A repository of the user's own has no list of files, and may bring names that are in no list.
         brought.unlisted.push("repository lab, stable".to_owned());
         let row = rows(&recipe, &brought).remove(0);
         assert_eq!(row.verdict, super::super::report::Verdict::Warning);

@@ -9,7 +9,7 @@ use crate::sources::{Proof, Resolved};
 /// Packages of one kind that are named one by one.
 const NAMED: usize = 5;
 
-/// What is known of the signatures of packages before a build.
+/// The rows for the signatures of packages.
 pub(super) fn rows(resolved: &Resolved) -> Vec<Row> {
     let mut rows = Vec::new();
     for proof in &resolved.proofs {
@@ -27,7 +27,7 @@ pub(super) fn rows(resolved: &Resolved) -> Vec<Row> {
     rows
 }
 
-/// The repositories whose packages are taken as they are.
+/// The repositories whose packages are used without a verified signature.
 pub fn unverified(recipe: &Recipe) -> Option<String> {
     let mut names: Vec<&str> = Vec::new();
     for repository in &recipe.repositories {
@@ -43,7 +43,7 @@ pub fn unverified(recipe: &Recipe) -> Option<String> {
     (!names.is_empty()).then(|| format!("signatures are not verified: {} {verb} no gpg_keys", names.join(", ")))
 }
 
-/// Who signed what.
+/// The signers of packages.
 fn signed(proof: &Proof) -> String {
     let from = proof.upstream.as_ref().unwrap_or(&proof.repository);
     let keys: Vec<Fingerprint> = proof.signers.keys.keys().copied().collect();
@@ -53,7 +53,7 @@ fn signed(proof: &Proof) -> String {
     }
 }
 
-/// What of the signatures says less than it should.
+/// The signatures that prove less than they should.
 pub fn weak(proof: &Proof) -> Option<String> {
     let weak = &proof.signers.weak;
     let (_, hash) = weak.first()?;

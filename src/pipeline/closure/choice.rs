@@ -1,7 +1,8 @@
-//! Which packages of the online repositories an installation takes: of Debian's suites, or of those that a recipe adds to a medium.
+//! Chooses the packages that an installation takes from online repositories: Debian's suites, or repositories that a recipe adds to a
+//! medium.
 //!
-//! They are solved for with all that is online; the installer then sees only what was chosen. So a package whose newest version
-//! cannot be installed does no harm: yum takes the newest it sees, and that is the one that goes with the others.
+//! The solver sees all online packages; the installer then sees only the chosen ones. So a package whose newest version cannot be installed
+//! does no harm: yum takes the newest it sees, and that is the one that goes with the others.
 
 use std::collections::HashSet;
 
@@ -19,27 +20,27 @@ use crate::packages::{Package, PackageId, resolve};
 use crate::recipe::{Media, Recipe};
 use crate::sources::{Host, RemotePackage, Resolved, SourceError};
 
-/// What the store calls a choice. The number is that of [`Choice`]'s form and of the rules that lead to it.
+/// The kind of memory for choices. The number is the version of [`Answer`] and of the rules that lead to it.
 const KIND: &str = "choice-3";
 
-/// What came of choosing.
+/// The result of choosing.
 #[derive(Debug)]
 pub enum Choosing {
     /// There was nothing to choose, or all is chosen.
     Done,
     /// The packages do not go together: each reason, with indented lines of what it follows from.
     Refused(Vec<String>),
-    /// It cannot be told.
+    /// The packages cannot be chosen yet.
     Unknown(NotChosen),
 }
 
 /// Why it is not known which packages are taken from online repositories.
 #[derive(Debug, thiserror::Error)]
 pub enum NotChosen {
-    /// What has other packages is not here yet.
+    /// The medium, which has packages too, is not here yet.
     #[error("the packages cannot be chosen before the installation medium and the archives are here, which have others")]
     NoMedium,
-    /// The kickstart depends on what cannot be seen.
+    /// The kickstart depends on something that is not known yet.
     #[error("the packages cannot be chosen: they depend on {0}")]
     Unseen(String),
 }
@@ -65,11 +66,11 @@ impl Failure for NotChosen {
 #[derive(Serialize, Deserialize)]
 struct Choice {
     packages: Vec<RemotePackage>,
-    /// Why there are none.
+    /// Why there are no packages.
     refused: Vec<String>,
 }
 
-/// Choose the packages of the online repositories that an installation of `recipe` takes, and pin them in `resolved`.
+/// Choose the packages that an installation of `recipe` takes from the online repositories.
 ///
 /// # Errors
 /// An index cannot be had or is not what it must be.
@@ -105,7 +106,7 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
                 return Ok(Choice { packages: Vec::new(), refused: refused.reasons.iter().map(ToString::to_string).collect() });
             }
         };
-        // What is here already need not be fetched: the same version may have been found online first.
+        // Packages that are here already need not be fetched, even if the solver found the same version online first.
         let is = |package: &Package| (package.name, package.version, package.arch);
         let ids = (0..).map(PackageId).zip(&universe.packages);
         let here: HashSet<_> = ids.filter(|(id, _)| !remote.contains_key(id)).map(|(_, package)| is(package)).collect();
@@ -124,7 +125,7 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
     Ok(Choosing::Done)
 }
 
-/// What Anaconda will be asked for, when there is a kickstart that it takes.
+/// The request to Anaconda, if there is a kickstart that it takes.
 fn selected(recipe: &Recipe) -> Result<Option<Selection>, AnyFailure> {
     let Ok(text) = anaconda::kickstart(recipe) else { return Ok(None) };
     let document = parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None);

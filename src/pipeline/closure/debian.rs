@@ -1,4 +1,4 @@
-//! What mmdebstrap will install: what no Debian system is without, apt, and what is asked for, without what is only recommended.
+//! The packages that mmdebstrap will install: the essential ones, apt, and those that are asked for, without recommended ones.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use crate::sources::{DebianChoice, Host, PackageIndex, Resolved, SourceError, in
 
 /// The architecture of goldsmith's machines.
 const ARCH: &str = "amd64";
-/// What the store calls what was found. The number is that of [`Found`]'s form and of the rules that lead to it.
+/// The kind of memory for the result. The number is the version of [`Found`] and of the rules that lead to it.
 const KIND: &str = "debian-2";
 
 /// The packages of an installation, for people and for the fetch.
@@ -46,7 +46,7 @@ pub(super) async fn find(packages: &[String], resolved: &Resolved, host: Host<'_
     found_before(KIND, host.store, &digests, &question, find).await
 }
 
-/// What an installation of `packages` asks for.
+/// The question of an installation of `packages`.
 fn question(packages: &[String]) -> Question {
     let asked = |what| Asked { what, by: "the recipe".to_owned() };
     let package = |name: &str| asked(What::Package(name.to_owned()));

@@ -1,4 +1,4 @@
-//! What the packages of a forecast bring that a recipe may name, from the repositories' lists of files alone.
+//! Units, programs and modules of the packages of a forecast, from the repositories' lists of files alone.
 
 use std::collections::HashSet;
 
@@ -14,10 +14,10 @@ use crate::sources::{Host, Resolved, Suite, contents, has_contents};
 /// The lists of files of Debian, the smaller one first; the second is only read when the first does not have all.
 const CONTENTS: [&str; 2] = ["amd64", "all"];
 
-/// What the packages of `forecast` bring; `has_all` tells when enough is known. Nothing when it cannot be seen.
+/// The names that the packages of `forecast` bring; `has_all` tells when enough has been read. `None` when it is not known.
 ///
 /// # Errors
-/// A list of files cannot be had, or is not what it must be.
+/// A list of files cannot be fetched, or is not the listed one.
 pub async fn brought(
     recipe: &Recipe,
     selection: Option<&Selection>,
@@ -33,7 +33,7 @@ pub async fn brought(
     }
 }
 
-/// By names alone: the lists do not tell versions, and one of a suite's updates has the files of the one before.
+/// Only names are compared: the lists have no versions, and a package of a suite's updates has the files of the version before.
 async fn of_suites(
     resolved: &Resolved,
     forecast: &Forecast,
@@ -42,7 +42,7 @@ async fn of_suites(
     task: &Task,
 ) -> Result<Brought, AnyFailure> {
     let names: HashSet<&str> = forecast.packages.iter().map(|package| package.name.as_str()).collect();
-    // Of Debian's own the first suite has every name; its updates have no others.
+    // The first of Debian's own suites has every name; its updates add none.
     let is_unlisted = |suite: &&Suite| suite.repository.is_some() && !has_contents(suite, &CONTENTS);
     let unlisted = resolved.apt.iter().filter(is_unlisted).map(|suite| suite.name());
     let mut brought = Brought { unlisted: unlisted.collect(), ..Brought::default() };

@@ -12,7 +12,7 @@ use crate::packages::solve::{Chosen, Closure, Why};
 use crate::packages::yum::{self, Failed, Replay, Trouble};
 use crate::packages::{Notice, Question, Refused, Universe, resolve};
 
-/// What the store calls a forecast. The number is that of [`Forecast`]'s form and of the rules that lead to it.
+/// The kind of memory for forecasts. The number is the version of [`Forecast`] and of the rules that lead to it.
 const KIND: &str = "closure-5";
 
 /// The packages an image will get, or why it cannot have them.
@@ -20,7 +20,7 @@ const KIND: &str = "closure-5";
 pub struct Forecast {
     /// The packages by name; empty when it is refused.
     pub packages: Vec<ForecastPackage>,
-    /// What a user would want to know.
+    /// Notices for the user.
     pub notices: Vec<ForecastNotice>,
     /// Why it cannot have them.
     pub refused: Vec<ForecastRefusal>,
@@ -29,9 +29,9 @@ pub struct Forecast {
 /// Why an image cannot have its packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForecastRefusal {
-    /// The reason, with indented lines of what it follows from.
+    /// The reason, with indented lines of the reasons behind it.
     pub text: String,
-    /// What helps, when that is known.
+    /// The remedy, if it is known.
     pub remedy: Option<String>,
 }
 
@@ -50,11 +50,11 @@ pub struct ForecastPackage {
     pub download: u64,
     /// Bytes on the disk.
     pub installed: u64,
-    /// What was asked for and means it, or the package that needs it.
+    /// The request that means it, or the package that needs it.
     pub why: String,
 }
 
-/// What a user would want to know of a forecast.
+/// A notice about a forecast for the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForecastNotice {
     /// In words.
@@ -86,7 +86,7 @@ impl Forecast {
         }
     }
 
-    /// These packages.
+    /// The forecast of these packages.
     pub(super) fn with(universe: &Universe, packages: &[Chosen], notices: &[Notice]) -> Self {
         let line = |chosen: &Chosen| {
             let package = universe.package(chosen.id);
@@ -114,7 +114,7 @@ impl Forecast {
         self.packages.iter().any(|package| matches!(package.arch.as_str(), "noarch" | "x86_64"))
     }
 
-    /// Bytes that the packages take on a disk, as they tell.
+    /// Bytes that the packages take on a disk, by their own data.
     pub fn installed(&self) -> u64 {
         self.packages.iter().map(|package| package.installed).fold(0, u64::saturating_add)
     }
@@ -143,7 +143,8 @@ impl Forecast {
     }
 }
 
-/// What is installed: yum installs, so its choice is what there will be. The solver explains, and stands in when yum could not be followed.
+/// The packages that will be installed: yum installs, so its choice counts. The solver explains refusals, and its choice is used when yum
+/// could not be followed.
 fn taken(
     universe: &Universe,
     question: &Question,
@@ -188,12 +189,13 @@ impl ForecastRefusal {
 pub(super) struct Upgrading {
     /// The indexes of the repositories that it sees.
     pub(super) repositories: Vec<u16>,
-    /// What the recipe asks for.
+    /// The packages in the recipe.
     pub(super) packages: Vec<String>,
 }
 
 impl Upgrading {
-    /// What `--exclude` keeps as it is: the packages that the recipe asks for by a version, as kickstart/configure.sh, `upgrade`, asks rpm.
+    /// The packages that `--exclude` keeps unchanged: the packages that the recipe asks for by a version, as kickstart/configure.sh,
+    /// `upgrade`, asks rpm.
     fn excluded(&self, universe: &Universe, installed: &[Chosen]) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for asked in &self.packages {
@@ -216,7 +218,7 @@ impl Upgrading {
     }
 }
 
-/// What was foretold before for the same indexes and the same question, or what `universe` says now.
+/// The remembered forecast for the same indexes and the same question, or a new one from `universe`.
 pub(super) async fn remembered(
     store: &Store,
     indexes: &[Sha256Digest],
@@ -227,7 +229,7 @@ pub(super) async fn remembered(
     found_before(KIND, store, indexes, &(question, upgrade), async { Ok(Forecast::of(&universe.await?, question, upgrade)) }).await
 }
 
-/// What was found out before for the same indexes and the same question, or what `find` finds out now.
+/// The remembered result for the same indexes and the same question, or a new one from `find`.
 pub(super) async fn found_before<T: Serialize + DeserializeOwned>(
     kind: &str,
     store: &Store,

@@ -1,4 +1,4 @@
-//! What Anaconda will install: what its kickstart asks for and it adds, out of the medium's and the bundles' repositories.
+//! The packages that Anaconda will install: those of the kickstart and those that it adds, from the medium's and the bundles' repositories.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,14 @@ const INDEX_BYTES: u64 = 512 << 20;
 const ROUNDS: usize = 4;
 /// yum's name for the repository on the medium (pyanaconda/packaging/__init__.py, `BASE_REPO_NAME`).
 const BASE: &str = "anaconda";
-/// What yum takes a repository to cost that says nothing (yum.conf(5), cost).
+/// yum's cost of a repository that gives none (yum.conf(5), cost).
 const BASE_COST: u32 = 1000;
 
 /// Where the files of a repository are.
 enum Place<'a> {
     Medium(&'a Medium),
     Bundle(&'a Bundle),
-    /// Online; when packages are named, only these are on the volume.
+    /// Online. If packages are named, only these are on the volume.
     World(&'a Upstream, Option<&'a [RemotePackage]>),
 }
 
@@ -43,17 +43,17 @@ pub(super) struct Repo<'a> {
     place: Place<'a>,
     /// Empty for online repositories, which have their own.
     repomd: Repomd,
-    /// What its repomd.xml hashes to: that has the digests of all the rest.
+    /// The digest of its repomd.xml, which has the digests of all the rest.
     sha256: Sha256Digest,
 }
 
-/// All packages, and of those that are online where they are and what they hash to.
+/// All packages, and for the online ones their addresses and digests.
 pub(super) struct Offers<'a> {
     pub(super) universe: Universe,
     pub(super) remote: BTreeMap<PackageId, (&'a Upstream, Offer)>,
 }
 
-/// What primary.xml says of a package's file.
+/// The data of a package's file in primary.xml.
 pub(super) struct Offer {
     pub(super) href: String,
     /// The address that it is relative to, when that is not the repository's.
@@ -61,8 +61,8 @@ pub(super) struct Offer {
     pub(super) checksum: Option<Checksum>,
 }
 
-/// The packages that `selection` leads to; nothing when it depends on what cannot be seen. Of online repositories the installer sees
-/// what was chosen, and nothing is known before.
+/// The packages of `selection`; `None` when they depend on something that is not known yet. The installer sees only the chosen packages of
+/// online repositories, so before the choice there is no forecast.
 pub(super) async fn forecast(
     selection: &Selection,
     upgrade: Option<Upgrade<'_>>,
@@ -89,7 +89,7 @@ pub(super) async fn forecast(
     remembered(host.store, &digests, &question, upgrading.as_ref(), universe).await.map(Some)
 }
 
-/// The repositories that the installer sees, and what they and the chosen packages hash to.
+/// The repositories that the installer sees, and the digests of these and of the chosen packages.
 fn visible<'a>(
     selection: &Selection,
     medium: &'a Medium,
@@ -110,11 +110,11 @@ fn visible<'a>(
     Ok((repos, digests))
 }
 
-/// What the store calls what packages bring. The number is that of [`Brought`] and of the rules that lead to it.
+/// The kind of memory for names that packages bring. The number is the version of [`Brought`] and of the rules that lead to it.
 const BROUGHT: &str = "brought-1";
 
-/// What the packages of `forecast` bring, as the repositories' lists of files say; nothing when a repository has no such list, or the packages are
-/// not known.
+/// The names that the packages of `forecast` bring, by the repositories' lists of files; `None` when a repository has no such list, or the
+/// packages are not known.
 pub(super) async fn brought(
     selection: &Selection,
     resolved: &Resolved,
@@ -147,8 +147,8 @@ pub(super) async fn brought(
     found_before(BROUGHT, host.store, &digests, &packages, find).await.map(Some)
 }
 
-/// The repositories that packages can be chosen of, with all they have: the medium, the bundles, and online ones. What the medium has need not be
-/// fetched, so an online repository costs most, the recipe's first upstream least of them.
+/// The repositories from which packages can be chosen, complete: the medium, the bundles, and online ones. Packages of the medium need not
+/// be fetched, so online repositories have the highest costs, and among them the recipe's first upstream the lowest.
 pub(super) fn choosable<'a>(selection: &Selection, medium: &'a Medium, resolved: &'a Resolved) -> Result<Vec<Repo<'a>>, SourceError> {
     let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
     for (id, cost) in &selection.repositories {
@@ -161,7 +161,7 @@ pub(super) fn choosable<'a>(selection: &Selection, medium: &'a Medium, resolved:
 }
 
 /// Anaconda's order (anaconda 21.48.22.134, pyanaconda/packaging/yumpayload.py, `_applyYumSelections`): core, the environment, groups,
-/// packages; then what is excluded is taken out, and what Anaconda needs is put in.
+/// packages; then excluded packages are taken out, and those that Anaconda needs are put in.
 pub(super) fn question(selection: &Selection) -> Question {
     let asked = |what| Asked { what, by: "the kickstart".to_owned() };
     let what = |entry: &PackageEntry| match entry.kind {
@@ -193,7 +193,7 @@ pub(super) fn question(selection: &Selection) -> Question {
     }
 }
 
-/// What all repositories together have.
+/// The packages of all repositories together.
 pub(super) async fn universe<'a>(repos: &[Repo<'a>], question: &Question, host: Host<'_>, task: &Task) -> Result<Offers<'a>, SourceError> {
     let mut universe = Universe::new(Scheme::Rpm);
     let mut remote = BTreeMap::new();
@@ -227,7 +227,7 @@ pub(super) async fn universe<'a>(repos: &[Repo<'a>], question: &Question, host: 
     Ok(Offers { universe, remote })
 }
 
-/// Add the packages of an online repository, or `only` these, and say where they are.
+/// Add the packages of an online repository, or `only` some of them, with their addresses.
 async fn add_upstream<'a>(
     universe: &mut Universe,
     number: u16,
@@ -283,7 +283,7 @@ impl<'a> Repo<'a> {
         }
     }
 
-    /// What makes it another one: what it is called, and what its repomd.xml hashes to.
+    /// Its identity: the digests of its name and of its repomd.xml.
     pub(super) fn identity(&self) -> [Sha256Digest; 2] {
         [Sha256Digest::of(self.id.as_bytes()), self.sha256]
     }

@@ -53,7 +53,7 @@ fn title(kind: &CheckKind) -> String {
     }
 }
 
-/// A line of text, when it is said.
+/// A line of text, if it is given.
 fn said(judge: &mut Judge<'_>, path: &KeyPath, text: Option<&String>) -> Option<String> {
     text.map(|text| judge.spelled(path, text, syntax::line))
 }

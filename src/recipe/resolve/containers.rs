@@ -1,4 +1,4 @@
-//! The `[[container_image]]` tables: what can be told without the archives.
+//! The `[[container_image]]` tables: everything that can be checked without the archives.
 
 use std::path::{Component, PathBuf};
 

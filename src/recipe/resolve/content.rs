@@ -1,4 +1,4 @@
-//! Files and provision steps: what the user's own bytes are.
+//! Files and provision steps: the parts with the user's own bytes.
 
 use super::super::tree::KeyPath;
 use super::super::written;

@@ -1,4 +1,4 @@
-//! The `[docker]` table: a file of the image, and what `docker info` has to say of it.
+//! The `[docker]` table: a file of the image, and a check that `docker info` shows its settings.
 //!
 //! Keys and rules are those of Docker CE 18.09 (`daemon/config/config.go`, `registry/config.go`, `daemon/logger`), which later releases kept.
 
@@ -14,10 +14,10 @@ use crate::base::ipv4::netmask;
 
 /// Where the daemon looks for its settings.
 const FILE: &str = "/etc/docker/daemon.json";
-/// The check that the table stands for.
+/// The name of the check that the table adds.
 const CHECK: &str = "docker settings";
 
-/// Add to `recipe` what the table says.
+/// Add the table's file and check to `recipe`.
 pub(super) fn add(judge: &mut Judge<'_>, written: Option<&written::Docker>, recipe: &mut Recipe) {
     let Some(written) = written.filter(|written| **written != written::Docker::default()) else { return };
     let path = KeyPath::from("docker");
@@ -52,15 +52,15 @@ pub(super) fn add(judge: &mut Judge<'_>, written: Option<&written::Docker>, reci
         version: None,
         storage_driver: written.storage_driver.map(|driver| driver.name().to_owned()),
         cgroup_driver: written.cgroup_driver.map(|driver| driver.name().to_owned()),
-        // Every warning contains the empty text: other checks judge them.
+        // Every warning contains the empty text, so all are allowed here. Other checks judge warnings.
         allow_warnings: vec![String::new()],
         settings,
     };
     recipe.checks.push(Check { name: CHECK.to_owned(), kind });
 }
 
-/// A size is for logs in files, and their number for logs that have a size. Docker finds some of this when it starts, and some when a container does
-/// (`ValidateLogOpt` and `New` of each driver).
+/// A size is only allowed for logs in files, and a number only for logs that have a size. Docker notices some of these errors when it
+/// starts, and some when a container starts (`ValidateLogOpt` and `New` of each driver).
 fn log_options(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Docker) {
     let (size, files) = (path.at("log_max_size"), path.at("log_max_files"));
     if let Some(text) = &written.log_max_size {
@@ -69,7 +69,7 @@ fn log_options(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Docker)
             let title = format!("logs of {} have no size that Docker keeps", driver.name());
             judge.clash(&size, &path.at("log_driver"), "this driver", title, "remove it, or choose \"json-file\" or \"local\"");
         }
-        // `local` packs old logs, and one file has no old ones (daemon/logger/local/config.go, `validateConfig`).
+        // `local` compresses old logs, and with one file there are none (daemon/logger/local/config.go, `validateConfig`).
         if written.log_driver == Some(LogDriver::Local) && written.log_max_files == Some(1) {
             let title = "no container starts with one log file of \"local\", which packs the files before the last";
             judge.clash(&files, &path.at("log_driver"), "this driver", title, "say 2 or more, or choose \"json-file\"");
@@ -131,7 +131,7 @@ fn mirror(text: &str) -> syntax::Verdict {
 fn registry(text: &str) -> syntax::Verdict {
     let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
     let is_host = |host: &str| host.parse::<std::net::Ipv4Addr>().is_ok() || syntax::hostname(host).is_ok();
-    // Docker keeps the network alone (`net.ParseCIDR`), and says that.
+    // Docker keeps only the network (`net.ParseCIDR`), and `docker info` shows that.
     let is_network = || {
         let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
         match (address.parse::<std::net::Ipv4Addr>(), prefix.parse::<u8>()) {

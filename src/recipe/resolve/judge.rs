@@ -1,4 +1,4 @@
-//! What all judging needs: places, the installer everything depends on, files, and where to say what is wrong.
+//! The state for judging a recipe: places, the installer, access to files, and the list of errors.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,9 +21,9 @@ pub(in super::super) struct Judge<'a> {
     sources: &'a [Source],
     /// The machine the recipe is loaded on.
     pub host: &'a dyn RecipeHost,
-    /// What was found so far.
+    /// The errors so far.
     pub findings: &'a mut Findings,
-    /// Who installs, unless even that is wrong.
+    /// The installer, unless that value is wrong.
     pub installer: Option<Installer>,
     /// Whether the kickstart is the user's own.
     pub own_kickstart: bool,
@@ -35,22 +35,22 @@ impl<'a> Judge<'a> {
         Self { tree, sources, host, findings, installer: None, own_kickstart: false }
     }
 
-    /// Whether the recipe says anything at `path`.
+    /// Whether the recipe has a value at `path`.
     pub fn is_written(&self, path: &KeyPath) -> bool {
         self.tree.has(path)
     }
 
-    /// What is written at `path`, for what only shows later.
+    /// The passage at `path`, for errors that only show later.
     pub fn passage(&self, path: &KeyPath) -> Option<Passage> {
         self.is_written(path).then(|| Passage::of(self.sources, &self.tree.place(path))).flatten()
     }
 
-    /// What is at `path` is wrong.
+    /// Report that the value at `path` is wrong.
     pub fn wrong(&mut self, path: &KeyPath, title: impl Into<String>, help: impl Into<String>) {
         self.findings.at(self.tree, path, Problem::new(title).help(help));
     }
 
-    /// The text at `path` is wrong in its first line that ends in one of `ends`, as the recipe spells them.
+    /// Report that the text at `path` is wrong, in its first line that ends in one of `ends`, as the recipe spells them.
     pub fn wrong_line(&mut self, path: &KeyPath, ends: &[&str], title: impl Into<String>, help: impl Into<String>) {
         if self.findings.is_spoiled(path) {
             return;
@@ -65,7 +65,7 @@ impl<'a> Judge<'a> {
         self.findings.spoil(path.clone());
     }
 
-    /// What is at `path` gives a secret away. It is wrong, and is not shown.
+    /// Report that the value at `path` gives a secret away. It is not shown.
     pub fn leak(&mut self, path: &KeyPath, title: impl Into<String>, help: impl Into<String>) {
         self.findings.hide(self.tree.place(path));
         self.wrong(path, title, help);
@@ -82,26 +82,26 @@ impl<'a> Judge<'a> {
             return;
         }
         let problem = Problem::new(title).show(self.tree.place(path), "").help(help);
-        // A default is nowhere to be shown.
+        // A default has no place in the text that could be shown.
         self.findings.push(if self.tree.has(other) { problem.show(self.tree.place(other), because) } else { problem });
         self.findings.spoil(path.clone());
     }
 
-    /// What is at `path` is not for deploy.
+    /// Report that the value at `path` is not for deploy.
     pub fn not_for_deploy(&mut self, path: &KeyPath, title: &str, help: &str) {
         if self.installer == Some(Installer::Deploy) {
             self.clash(path, &KeyPath::from("media.installer"), "deploy is chosen here", title, help);
         }
     }
 
-    /// What is at `path` is not for anaconda.
+    /// Report that the value at `path` is not for anaconda.
     pub fn not_for_anaconda(&mut self, path: &KeyPath, title: &str, help: &str) {
         if self.installer == Some(Installer::Anaconda) {
             self.clash(path, &KeyPath::from("media.installer"), "anaconda is chosen here", title, help);
         }
     }
 
-    /// The value of a verdict, or a finding.
+    /// The value of a verdict; if it has none, report its fault.
     pub fn verdict<T>(&mut self, path: &KeyPath, verdict: Verdict<T>) -> Option<T> {
         match verdict {
             Ok(value) => Some(value),
@@ -112,7 +112,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The text, once it is known to be spelled right.
+    /// The text, after its spelling is checked.
     pub fn spelled(&mut self, path: &KeyPath, text: &str, speller: fn(&str) -> Verdict) -> String {
         self.verdict(path, speller(text));
         text.to_owned()
@@ -123,7 +123,7 @@ impl<'a> Judge<'a> {
         texts.iter().enumerate().map(|(index, text)| self.spelled(&path.at(index), text, speller)).collect()
     }
 
-    /// None of `keys`, two or more, is said below `path`, and one has to be.
+    /// Report that none of `keys`, two or more, is given below `path`, although one must be.
     pub fn none_of(&mut self, path: &KeyPath, keys: &[&str], title: impl Into<String>) {
         if !keys.iter().any(|key| self.findings.is_spoiled(&path.at(key))) {
             let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
@@ -132,7 +132,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whatever `key` gives for an item must be the item's own.
+    /// Report items for which `key` gives the same value.
     pub fn unique<T>(&mut self, items: &[T], noun: &str, path: impl Fn(usize) -> KeyPath, key: impl Fn(&T) -> Option<String>) {
         let mut seen = BTreeMap::new();
         for (index, item) in items.iter().enumerate() {

@@ -1,9 +1,9 @@
-//! `media.kickstart`: a kickstart of the user's own, and what a recipe beside it does not say.
+//! `media.kickstart`: a kickstart of the user's own, and the settings that the recipe must then not have.
 //!
-//! Whoever brings a kickstart means it: a setting that stood in both places would have to win over the other in silence. So what a
-//! kickstart says is said there alone, and the recipe keeps what no kickstart can say. Three settings are of both worlds. `disk.size` and
-//! `disk.firmware` make the machine that the kickstart finds; `system.network` tells goldsmith, which has to reach the image later, what
-//! the kickstart will have set.
+//! If a setting were allowed in both the kickstart and the recipe, one would have to win over the other without a message. So settings that
+//! a kickstart makes are only in the kickstart, and the recipe keeps those that no kickstart can make. Three settings belong to both.
+//! `disk.size` and `disk.firmware` make the machine that the kickstart finds; `system.network` tells goldsmith, which has to reach the
+//! image later, what the kickstart will have set.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -14,7 +14,7 @@ use super::super::{Content, RecipeHost};
 use super::judge::Judge;
 use crate::base::digest::Sha256Digest;
 
-/// The longest kickstart, in bytes: it rides in the initramfs, and the longest known ones have some ten thousand.
+/// The longest kickstart, in bytes: it is put into the initramfs, and the longest known ones have some ten thousand.
 const MAX_KICKSTART: u64 = 1 << 20;
 
 /// What a kickstart says itself: the recipe's key, and where it is said instead.
@@ -47,7 +47,7 @@ const SAID_THERE: [(&str, &str); 26] = [
     ("disk.grow", "a `%post`"),
 ];
 
-/// The kickstart, when the recipe brings one; then nothing else may say what it says.
+/// The kickstart, if the recipe has one. Then no other key may make the same settings.
 pub(super) fn read(judge: &mut Judge<'_>, media: &written::Media) -> Option<Content> {
     let path = KeyPath::from("media.kickstart");
     let Some(name) = media.kickstart.as_deref() else {
@@ -65,7 +65,7 @@ pub(super) fn read(judge: &mut Judge<'_>, media: &written::Media) -> Option<Cont
     for (key, there) in SAID_THERE {
         let key = KeyPath::from(key);
         if judge.is_written(&key) {
-            // Of an array of tables the first one is shown.
+            // For an array of tables the first one is shown.
             let shown = if key.0.len() == 1 { key.at(0) } else { key.clone() };
             let title = format!("with a kickstart of your own, `{key}` is said there");
             judge.clash(&shown, &path, "the kickstart", title, format!("remove it, and say it in the kickstart with {there}"));
@@ -85,8 +85,8 @@ pub(super) fn read(judge: &mut Judge<'_>, media: &written::Media) -> Option<Cont
 
 /// Files may include others to this depth.
 const DEEPEST: usize = 8;
-/// Files that are merged, each counted as often as it is included. Depth and length alone bound nothing: files that hold only `%include`
-/// lines add no text, and sixty lines in each of seven files are 60^7 reads.
+/// Files that are merged, each counted as often as it is included. Limits on depth and length are not enough: files that hold only
+/// `%include` lines add no text, and sixty lines in each of seven files are 60^7 reads.
 const MOST_FILES: usize = 256;
 
 /// Why the includes of a kickstart cannot be merged.
@@ -96,8 +96,8 @@ struct Fault {
     help: String,
 }
 
-/// `bytes` of the kickstart `file`, with the files beside it that it includes in the places of their lines; or what is to be done about them,
-/// when they are not to be merged. What no file is beside it for stays as it is: a `%pre` may make it.
+/// `bytes` of the kickstart `file`, with the files beside it that it includes in the places of their lines; or what to do about them, if
+/// they are not to be merged. A line without a file beside the kickstart stays as it is: a `%pre` may make that file.
 fn merged(host: &dyn RecipeHost, file: &Path, bytes: &[u8], merges: bool) -> Result<Vec<u8>, Fault> {
     let mut merge = Merge { host, merges, directory: directory(file), pre: named_in_pre(bytes), files: 0, text: Vec::new() };
     merge.file(file, bytes, 0)?;
@@ -109,8 +109,8 @@ struct Merge<'a> {
     host: &'a dyn RecipeHost,
     /// Whether the recipe asks for it; if not, the first file that could be merged is a fault.
     merges: bool,
-    /// The kickstart's directory. What lies outside is not merged: a kickstart from elsewhere must not copy the files of this host, such as
-    /// a private key, into an image.
+    /// The kickstart's directory. Files outside it are not merged: a kickstart from elsewhere must not copy files of this host, such as a
+    /// private key, into an image.
     directory: &'a Path,
     /// The files that the `%pre` scripts may make.
     pre: BTreeSet<String>,
@@ -121,7 +121,7 @@ struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    /// Append `bytes` of the file `file`, which stands `depth` includes deep.
+    /// Append `bytes` of the file `file`, which is `depth` includes deep.
     fn file(&mut self, file: &Path, bytes: &[u8], depth: usize) -> Result<(), Fault> {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let Some((path, name, included)) = self.beside(file, line)? else {
@@ -197,8 +197,8 @@ fn included(line: &[u8]) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The words of the `%pre` scripts: a file whose name is one of them is made there. Only whole words count, else `%include a` would be taken
-/// for a file of any `%pre` that has this letter. The installer works in `/`, so `/NAME` and `./NAME` are `NAME`.
+/// The words of the `%pre` scripts: a file whose name is one of them is made there. Only whole words count, otherwise any `%pre` with the
+/// letter `a` would seem to make the file of `%include a`. The installer works in `/`, so `/NAME` and `./NAME` are `NAME`.
 fn named_in_pre(bytes: &[u8]) -> BTreeSet<String> {
     let mut inside = false;
     let text = String::from_utf8_lossy(bytes);
@@ -217,7 +217,7 @@ fn named_in_pre(bytes: &[u8]) -> BTreeSet<String> {
     words.map(plain).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// `name` without the beginning that does not change which file it is in the installer.
+/// `name` without a beginning that makes no difference in the installer: `/` and `./`.
 fn plain(name: &str) -> &str {
     let name = name.strip_prefix('.').filter(|rest| rest.starts_with('/')).unwrap_or(name);
     name.trim_start_matches('/')

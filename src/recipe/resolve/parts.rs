@@ -13,7 +13,7 @@ use super::judge::Judge;
 use super::{checks, containers, content, docker, own_kickstart, published, repositories, system};
 use crate::base::size::ByteSize;
 
-/// The smallest disk that a system fits on.
+/// The smallest disk that can hold a system.
 const MIN_DISK: ByteSize = ByteSize::gib(2);
 /// MBR counts sectors of 512 bytes in 32 bits.
 const MAX_MBR_DISK: ByteSize = ByteSize::gib(2048);
@@ -234,8 +234,8 @@ fn disk(judge: &mut Judge<'_>, written: &written::Disk) -> Disk {
     }
 }
 
-/// The least that a filesystem of `/boot` may have: EL7's kernel has 30 MiB with its initramfs, and keeps up to five of them
-/// (`installonly_limit` of its yum.conf).
+/// The smallest filesystem for `/boot`: EL7's kernel has 30 MiB with its initramfs, and keeps up to five of them (`installonly_limit` of
+/// its yum.conf).
 const MIN_BOOT: ByteSize = ByteSize::mib(256);
 
 /// The size of a filesystem of its own for `/boot`.
@@ -263,7 +263,8 @@ fn grow(judge: &mut Judge<'_>, written: &written::Disk) -> bool {
         let help = "remove `grow`, and give `size` what the image will need";
         let title = "CentOS 7 cannot grow `/` at the first boot: its media have no growpart, and its sfdisk cannot change a GPT";
         judge.not_for_anaconda(&path, title, help);
-        // systemd-repart 252 says "Disk … has no GPT disk label, not repartitioning." and ends well: the disk would stay small in silence.
+        // systemd-repart 252 says "Disk … has no GPT disk label, not repartitioning." and succeeds, so the disk would stay small without a
+        // message.
         if judge.installer == Some(Installer::Deploy) && written.table == TableKind::Mbr {
             let title = "`/` cannot grow in an MBR partition table: systemd-repart changes a GPT only";
             judge.clash(&path, &KeyPath::from("disk.table"), "MBR is chosen here", title, "say `table = \"gpt\"`, or remove `grow`");

@@ -1,4 +1,5 @@
-//! What is published with the image must hold no secret: the manifest has checks, summary and kernel settings as they are written.
+//! Refuses secrets in the parts that are published with the image: the manifest has checks, summary and kernel settings as they are
+//! written.
 
 use super::super::tree::KeyPath;
 use super::super::{Password, Recipe};
@@ -17,7 +18,7 @@ const HASHES: [&str; 11] = ["1", "2a", "2b", "2x", "2y", "5", "6", "7", "y", "gy
 /// Characters of the shortest hash in base 64, without its salt: that of MD5 has 22.
 const HASH: usize = 22;
 
-/// Refuse passwords of `recipe` in what is published, and what looks like a password there.
+/// Refuse passwords of `recipe` in published parts, and texts there that look like a password.
 pub(super) fn refuse_secrets(judge: &mut Judge<'_>, recipe: &Recipe) {
     let accounts = [&recipe.system.root].into_iter().chain(recipe.users.iter().map(|user| &user.account));
     let known: Vec<(String, &str)> = accounts
@@ -48,8 +49,8 @@ fn is_package_name(path: &KeyPath) -> bool {
     matches!(&path.0[..], [.., package, name] if package == "package" && name == "name")
 }
 
-/// Whether `text` holds the password `secret`. One that is short, or a short word of small letters as `docker` is, stands in many texts that
-/// give nothing away.
+/// Whether `text` holds the password `secret`. A short password, or a short word of small letters such as `docker`, is not counted, because
+/// it occurs in many harmless texts.
 fn holds(text: &str, secret: &str) -> bool {
     let length = secret.chars().count();
     if length >= LONG {
@@ -62,7 +63,7 @@ fn holds(text: &str, secret: &str) -> bool {
     text.match_indices(secret).any(|(at, _)| !is_word(text[..at].chars().next_back()) && !is_word(text[at + secret.len()..].chars().next()))
 }
 
-/// What `text` holds, when it looks like a secret whoever it belongs to.
+/// The kind of secret that `text` seems to hold, also one that is not of the recipe.
 fn looks_secret(text: &str) -> Option<&'static str> {
     if text.contains("PRIVATE KEY") {
         return Some("a private key");

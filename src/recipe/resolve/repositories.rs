@@ -57,12 +57,12 @@ pub(super) fn apt_repositories(judge: &mut Judge<'_>, written: &[written::Reposi
             id: judge.spelled(&path.at("id"), &written.id, syntax::repository_id),
             key: format!("repository.{index}"),
             url: judge.spelled(&at("url"), &apt.url, syntax::base_url).trim_end_matches('/').to_owned(),
-            // What has neither is told of the distribution.
+            // If neither is given, the error is about the distribution.
             suite: said.or(suite.map(str::to_owned)).unwrap_or_default(),
             components: judge.all_spelled(&at("components"), &apt.components, syntax::apt_word),
             gpg_keys: keys(judge, &path.at("gpg_keys"), &written.gpg_keys),
         };
-        // Last, so that they hide nothing that is wrong within.
+        // These come last, so that they do not hide errors within the table.
         judge.not_for_anaconda(&path.at("apt"), "anaconda installs RPM packages", "give an `archive` or an `upstream`");
         if written.gpg_keys.is_empty() && !judge.is_written(&path.at("gpg_keys")) {
             let title = "this repository does not say which key its index is signed with";
@@ -136,7 +136,7 @@ fn upstream(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Upstream, 
     }
     for (nth, url) in written.urls.iter().enumerate() {
         let spelled = judge.verdict(&urls.at(nth), syntax::base_url(url)).is_some();
-        // What repomd.xml says decides which packages there are: whoever could change it on the way could have any package installed.
+        // repomd.xml decides which packages there are. If it could be changed on the way, any package could be installed.
         if spelled && written.repomd_sha256.is_none() && !syntax::is_trustworthy(url) {
             judge.wrong(
                 &urls.at(nth),

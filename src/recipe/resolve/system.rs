@@ -36,7 +36,7 @@ pub(super) fn system(judge: &mut Judge<'_>, written: &written::System, suite: Op
     }
 }
 
-/// A name that is spelled right, and that the system has as far as is known.
+/// Check that a name is spelled right, and that the system has it as far as is known.
 fn known(
     judge: &mut Judge<'_>,
     path: &KeyPath,

@@ -1,4 +1,4 @@
-//! The documents beside copies of an image: what makes machines of them elsewhere.
+//! The documents beside copies of an image, with which machines can be made from them elsewhere.
 
 use std::path::PathBuf;
 

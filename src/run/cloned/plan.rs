@@ -1,4 +1,4 @@
-//! What each copy of an image is to be: its names, its address, its files. Pure.
+//! Plans each copy of an image: its names, its address, its files. Pure.
 
 use std::net::Ipv4Addr;
 
@@ -12,7 +12,7 @@ use crate::run::own_files::{Fixed, OwnFiles, Texts};
 use crate::run::personal::LOOPBACK;
 use crate::run::wanted::Individual;
 
-/// What one copy is to be.
+/// The plan of one copy.
 pub(super) struct Planned {
     pub(super) name: Name,
     pub(super) hostname: HostName,
@@ -26,7 +26,7 @@ pub(super) fn no_clones(why: impl Into<String>, help: &'static str) -> RunError 
     RunError::NoClones { why: why.into(), help }
 }
 
-/// What each copy is to be.
+/// The plan of each copy.
 ///
 /// # Errors
 /// Names or addresses contradict each other, or the image has no file for an address.
@@ -75,14 +75,14 @@ pub(super) fn plan(wanted: &WantedFiles, name: Name, texts: &Texts) -> Result<Ve
     let planned = individuals.iter().enumerate().map(|(index, Individual { name, personal, .. })| {
         let (names, address) = files(index);
         let own = OwnFiles { hostname: &hostnames[index], names, keys: &personal.keys, address };
-        // One without an address of its own has the image's, if that is fixed.
+        // A copy without its own address has the image's, if that is fixed.
         let address = places[index].or(texts.fixed());
         Planned { name: name.clone(), hostname: hostnames[index].clone(), address, files: texts.files(&own) }
     });
     Ok(planned.collect())
 }
 
-/// The addresses of those that are given one.
+/// The addresses of the copies that get one.
 fn places(newcomers: &[Newcomer<'_>], wanted: &WantedFiles) -> Result<Vec<Option<(Ipv4Addr, u8)>>, Vec<NoPlace>> {
     let mut faults = network::misnamed(newcomers, &[]);
     let addressed: Vec<usize> = (0..newcomers.len()).filter(|index| newcomers[*index].address.is_some()).collect();

@@ -1,4 +1,4 @@
-//! What is wanted of copies as files, and what they are.
+//! The options of copies as files, and the copies themselves.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use crate::base::size::ByteSize;
 use crate::run::name::Name;
 use crate::run::wanted::{Many, Personal};
 
-/// What is wanted of copies as files.
+/// The options of copies as files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedFiles {
     /// Their name, with numbers where there are several; else that of the artifact or image.
     pub name: Option<Name>,
     /// How many, or which.
     pub many: Many,
-    /// What is said of each; of several with numbers, the first one's address.
+    /// The settings of each; the address is that of the first one, if they are numbered.
     pub personal: Personal,
     /// The router of those that have addresses.
     pub gateway: Option<Ipv4Addr>,

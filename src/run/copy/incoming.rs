@@ -1,5 +1,5 @@
-//! A tar stream of a guest's as new files of the host. The guest is not trusted: whatever the archive says, nothing is written but in a new
-//! directory, or a new file, whose name the user gave.
+//! Unpacks a tar stream of a guest into new files of the host. The guest is not trusted: whatever the archive says, only a new directory or
+//! a new file is written, with the name that the user gave.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -15,7 +15,7 @@ use crate::base::atomic::{Existing, NewDir, NewFile};
 use crate::image;
 use crate::run::error::RunError;
 
-/// What was unpacked, and has not its final name yet.
+/// Unpacked files that do not have their final name yet.
 #[derive(Debug)]
 pub(super) struct Unpacked {
     new: New,
@@ -44,7 +44,7 @@ impl Unpacked {
     }
 }
 
-/// See that nothing has the name `target`.
+/// Make sure that nothing has the name `target`.
 ///
 /// # Errors
 /// Something has.
@@ -66,7 +66,7 @@ fn damaged(what: impl Into<String>) -> io::Error {
 /// Unpack an archive of one file, or of one directory and what is below it, for `target`.
 ///
 /// # Errors
-/// The archive is damaged or says what it must not, or a file cannot be written.
+/// The archive is damaged or contains something forbidden, or a file cannot be written.
 pub(super) fn unpack(reader: impl Read, target: &Path) -> Result<Unpacked, RunError> {
     let mut archive = Archive::new(reader);
     let mut entries = archive.entries().map_err(|error| failed(target, error))?;
@@ -134,9 +134,9 @@ fn content<R: Read>(entry: &mut Entry<'_, R>, mut file: &File, done: &mut Transf
 /// The new directory and what was made in it.
 struct Tree {
     root: PathBuf,
-    /// Directories of ours: only in them is anything made, so that no link of the archive is followed.
+    /// Directories that we made. Files are only made in these, so that no link of the archive is followed.
     directories: BTreeSet<PathBuf>,
-    /// What directories get when all is in them.
+    /// Permissions that directories get when they are complete.
     permissions: Vec<(PathBuf, Permissions)>,
     done: Transferred,
 }
@@ -146,7 +146,7 @@ impl Tree {
     fn place(&self, name: &Path) -> io::Result<PathBuf> {
         let refused = || damaged(format!("the guest sent the name {}", name.display()));
         let mut parts = name.components();
-        // Path leaves out the dot in `./NAME`, but for the first.
+        // `Path` drops every dot component of `./NAME` except the first.
         if parts.next() != Some(Component::CurDir) || !matches!(parts.next(), Some(Component::Normal(_))) {
             return Err(refused());
         }

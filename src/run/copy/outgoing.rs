@@ -1,4 +1,4 @@
-//! A tar stream of files of the host.
+//! Packs files of the host into a tar stream.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
@@ -46,7 +46,7 @@ impl Named {
 pub(super) fn pack(named: &[Named], writer: Writer) -> Result<Transferred, RunError> {
     let mut packing = Packing { builder: Builder::new(writer), done: Transferred::default() };
     for Named { source, name } in named {
-        // A link that the user names stands for what it leads to.
+        // A link that the user names is followed.
         let metadata = fs::metadata(source).map_err(|error| failed(source, error))?;
         packing.add(source, Path::new(name), &metadata)?;
     }
@@ -92,7 +92,7 @@ impl Packing {
             return Ok(());
         }
         let file = File::open(source).map_err(failed)?;
-        // What it is now: it may have grown since it was listed.
+        // The metadata of the open file: it may have grown since it was listed.
         let metadata = file.metadata().map_err(failed)?;
         let mut content = Whole { file, left: metadata.len() };
         self.builder.append_data(&mut header(&metadata, EntryType::Regular, metadata.len()), name, &mut content).map_err(failed)?;

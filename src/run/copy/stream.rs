@@ -1,4 +1,4 @@
-//! Bytes between a thread that blocks and a task that does not.
+//! Passes bytes between a thread that blocks and a task that does not.
 
 use std::io::{self, Read, Write};
 use std::thread;
@@ -7,13 +7,13 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Pieces on their way.
 const PIECES: usize = 16;
-/// Bytes of a piece: what a tar writer says in blocks of 512 is sent in fewer.
+/// Bytes of a piece: a tar writer writes blocks of 512, which are sent in fewer pieces.
 const PIECE: usize = 64 << 10;
 
-/// The task's end of what a thread writes.
+/// The task's end of a thread's output.
 pub(super) type Receiver = mpsc::Receiver<Vec<u8>>;
 
-/// What a thread writes and a task takes.
+/// A pipe from a thread to a task.
 pub(super) fn pipe() -> (Writer, Receiver) {
     let (sender, receiver) = mpsc::channel(PIECES);
     (Writer { sender, piece: Vec::new() }, receiver)
@@ -65,10 +65,11 @@ impl Read for Reader {
     }
 }
 
-/// A thread that reads what a task gives it. Dropped, its reading ends and it is waited for, so that it leaves nothing behind.
+/// A thread that reads what a task gives it. When it is dropped, the thread's input ends and the thread is waited for, so that it leaves
+/// nothing behind.
 #[derive(Debug)]
 pub(super) struct Fed<T> {
-    /// Gone at the end of what is given.
+    /// `None` once the input has ended.
     sender: Option<mpsc::Sender<Vec<u8>>>,
     thread: Option<thread::JoinHandle<()>>,
     result: oneshot::Receiver<T>,
@@ -78,24 +79,24 @@ impl<T: Send + 'static> Fed<T> {
     /// Begin `work`.
     ///
     /// # Errors
-    /// The host gives no thread.
+    /// The host cannot start a thread.
     pub(super) fn begin(work: impl FnOnce(Reader) -> T + Send + 'static) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(PIECES);
         let reader = Reader { receiver, piece: Vec::new(), read: 0 };
         let (tell, result) = oneshot::channel();
-        // A caller that has gone is told nothing.
+        // If the caller is gone, the result is dropped.
         let thread = thread::Builder::new().spawn(move || drop(tell.send(work(reader))))?;
         Ok(Self { sender: Some(sender), thread: Some(thread), result })
     }
 
-    /// Give it the next bytes. One that reads no more tells why by its result.
+    /// Give it the next bytes. If the thread reads no more, its result tells why.
     pub(super) async fn give(&self, bytes: Vec<u8>) {
         if let Some(sender) = &self.sender {
             let _ = sender.send(bytes).await;
         }
     }
 
-    /// That was all: what came of it.
+    /// End the input, and wait for the result.
     pub(super) async fn result(mut self) -> T {
         self.sender = None;
         match (&mut self.result).await {
@@ -111,7 +112,7 @@ impl<T: Send + 'static> Fed<T> {
 impl<T> Drop for Fed<T> {
     fn drop(&mut self) {
         self.sender = None;
-        // A panic of it was told where it happened.
+        // A panic of the thread was already printed.
         self.thread.take().map(thread::JoinHandle::join);
     }
 }

@@ -1,8 +1,8 @@
-//! What came of copying.
+//! The result of copying.
 
 use std::path::PathBuf;
 
-/// What was copied.
+/// The result of a copy.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Transferred {
     /// Files, directories and links.
@@ -11,6 +11,6 @@ pub struct Transferred {
     pub bytes: u64,
     /// Devices, pipes and sockets, which are not copied.
     pub left_out: Vec<PathBuf>,
-    /// What the guest's tar warned of.
+    /// The warnings of the guest's tar.
     pub warnings: String,
 }

@@ -1,8 +1,8 @@
 //! The files of a packed bundle, or of an archive of container images, one after the other.
 //!
-//! The `tar` crate reads the headers and nothing else: its own treatment of long names takes as much memory as an archive claims, its
-//! reader of PAX records takes a line end in a value for the end of the record, and its unpacking obeys the archive. Entries are regular
-//! files, directories, and links to regular files of the archive; everything else is refused, with its name.
+//! The `tar` crate only reads the headers: its own treatment of long names takes as much memory as an archive claims, its reader of PAX
+//! records takes a line end in a value for the end of the record, and its unpacking obeys the archive. Entries are regular files,
+//! directories, and links to regular files of the archive; everything else is refused, with its name.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -23,22 +23,22 @@ pub(in crate::sources) const FILE_BYTES: u64 = u32::MAX as u64;
 pub(super) const TOTAL_BYTES: u64 = 64 << 30;
 /// Bytes of an extension header (long names, PAX records), at most.
 const EXTENSION_BYTES: u64 = 64 << 10;
-/// How much larger than the archive its files may be. Packages are compressed already, so an honest one is nearly as large as its files;
-/// only metadata shrinks, by ten times.
+/// How much larger than the archive its files may be. Packages are compressed already, so a real one is nearly as large as its files; only
+/// metadata shrinks, by ten times.
 const EXPANSION: u64 = 20;
-/// What any archive may expand to.
+/// The largest size that an archive may expand to.
 const SLACK: u64 = 256 << 20;
 /// Bytes of a block of tar's.
 const BLOCK: u64 = 512;
 /// Zeros that may follow the end of an archive: tar pads to a record of its blocking factor.
 const PADDING: u64 = 16 << 20;
 
-/// What an archive is to hold, which decides what its files may be.
+/// The purpose of an archive, which decides what files it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sources) enum Holds {
     /// Packages: its files travel on a FAT32 volume.
     Packages,
-    /// Images of containers: its files are written anew, under names of ours.
+    /// Container images: its files are written again, under names that goldsmith chooses.
     Images,
 }
 
@@ -53,7 +53,7 @@ pub(in crate::sources) enum Found<'a> {
         /// Its content; it fails when it is shorter than that.
         content: &'a mut dyn Read,
     },
-    /// A hard or symbolic link. What is there may be no file.
+    /// A hard or symbolic link. Its target need not be a file.
     Link {
         /// Its path.
         path: &'a str,
@@ -62,7 +62,7 @@ pub(in crate::sources) enum Found<'a> {
     },
 }
 
-/// Bytes that an archive of `packed_bytes` is believed to hold.
+/// The most bytes that an archive of `packed_bytes` may hold.
 pub(in crate::sources) fn allowance(packed_bytes: u64) -> u64 {
     packed_bytes.saturating_mul(EXPANSION).saturating_add(SLACK).min(TOTAL_BYTES)
 }
@@ -73,7 +73,7 @@ pub(in crate::sources) fn too_much(path: &str, total: u64, packed_bytes: u64) ->
     Problem::with(path, format!("brings the files to {total}; an archive of {packed} is believed to hold {allowed} at most"))
 }
 
-/// Give every file and link of the archive at `path`, which `holds` what it should, to `take`.
+/// Give every file and link of the archive at `path`, whose purpose is `holds`, to `take`.
 ///
 /// # Errors
 /// What is wrong with the archive, all of it as far as it can be read; or what `take` failed with.
@@ -129,7 +129,7 @@ pub(in crate::sources) fn each_file(
     if rest.is_none_or(|rest| rest.iter().any(|byte| *byte != 0)) {
         problems.add(Problem::whole("something follows the end of the archive"));
     } else if reader.count < end.saturating_add(BLOCK) {
-        // Cut between two entries, an archive lacks nothing but its end: blocks of zeros (POSIX pax, "ustar Interchange Format").
+        // If an archive is cut between two entries, only its end is missing: blocks of zeros (POSIX pax, "ustar Interchange Format").
         problems.add(Problem::whole("it is cut short: the mark at its end is missing"));
     }
     if problems.is_empty() { Ok(()) } else { Err(Stop::Packing(problems)) }
@@ -143,7 +143,7 @@ fn is_header(head: &[u8]) -> bool {
     header.cksum().is_ok_and(|checksum| checksum == sum(&block[..148]) + sum(&block[156..]) + 8 * u32::from(b' '))
 }
 
-/// What an entry is that may be one.
+/// The kinds of entries that are allowed.
 enum Kind {
     Directory,
     File(String),
@@ -186,7 +186,7 @@ fn kind_words(kind: tar::EntryType) -> String {
     }
 }
 
-/// What extension headers say of the next entry.
+/// The fields that extension headers give for the next entry.
 #[derive(Debug, Default)]
 struct Next {
     name: Option<Vec<u8>>,
@@ -196,7 +196,7 @@ struct Next {
 }
 
 impl Next {
-    /// Read an extension header; whether it was one (GNU tar manual, "Basic Tar Format"; POSIX pax, "pax Extended Header").
+    /// Read an extension header. Returns whether the entry was one (GNU tar manual, "Basic Tar Format"; POSIX pax, "pax Extended Header").
     fn extend<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
         let kind = entry.header().entry_type();
         let is_extension =
@@ -300,7 +300,7 @@ pub(in crate::sources) fn cut_off(error: io::Error, entry: &str) -> Stop {
     if is_hosts(&error) { Stop::Unreadable(error) } else { Problem::with(entry, format!("cannot be read to its end: {error}")).into() }
 }
 
-/// Decompressors and tar have no number of the system's to give.
+/// Errors of decompressors and tar have no errno.
 fn is_hosts(error: &io::Error) -> bool {
     error.raw_os_error().is_some()
 }
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn records_are_read_by_their_lengths() {
         assert_eq!(records(b"8 path=\n15 x=11 path=y\n").unwrap(), [(&b"path"[..], &b""[..]), (b"x", b"11 path=y")]);
-        // A line end within a value ends nothing.
+        // A line break within a value does not end the record.
         assert_eq!(records(b"16 x=\n9 path=..\n").unwrap(), [(&b"x"[..], &b"\n9 path=.."[..])]);
         for damaged in
             [&b"9 path=\n"[..], b"7 path=\n", b"x path=y\n", b"6 path\n", b"0 \n", b"99999999999999999999 a=b\n", b"path", b"+8 a=b\n"]
@@ -340,7 +340,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is changed in an archive, reading it ends, and gives no path that leads out.
+        /// Reading ends whatever is changed in an archive, and gives no path that leads out.
         #[test]
         fn any_damage_ends_with_files_or_an_error(changes in prop::collection::vec((0..8000_usize, any::<u8>()), 0..20), cut in 0..8000_usize) {
             let mut bytes = archive();

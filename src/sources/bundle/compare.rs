@@ -1,4 +1,4 @@
-//! Whether a repository's metadata is about the files that are there. What it says is read elsewhere: here are only places, sizes and
+//! Compares a repository's metadata with the files that are there. Other modules parse the metadata; this one only gets places, sizes and
 //! digests.
 
 use std::collections::{HashMap, HashSet};
@@ -14,25 +14,25 @@ pub struct Listed<'a> {
     pub location: &'a str,
     /// Its size in bytes. createrepo 0.9 gives none in repomd.xml.
     pub bytes: Option<u64>,
-    /// Of what kind its checksum is: `sha256`.
+    /// The kind of its checksum: `sha256`.
     pub checksum_kind: &'a str,
     /// Its checksum, in hexadecimal digits.
     pub checksum: &'a str,
 }
 
-/// What metadata that is right may lack.
+/// Deficiencies of metadata that are no errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// Packages that are there and not listed: yum cannot see them.
     pub unlisted: Vec<String>,
-    /// Files whose checksum is of another kind than sha256: of those only the size was compared.
+    /// Files whose checksum is not sha256. Only their sizes were compared.
     pub unchecked: Vec<String>,
 }
 
-/// Hold what is `listed` against `files`. The metadata is called `by`.
+/// Compare `listed` with `files`. Errors call the metadata `by`.
 ///
 /// # Errors
-/// All that does not fit.
+/// All mismatches.
 pub(super) fn compare<'a>(files: &[FileRecord], by: &str, listed: impl IntoIterator<Item = Listed<'a>>) -> Result<Comparison, Problems> {
     let files: HashMap<&str, &FileRecord> = files.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut problems = Problems::default();

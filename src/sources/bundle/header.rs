@@ -1,6 +1,6 @@
-//! What an RPM package says of itself in its first bytes.
+//! Reads the first bytes of an RPM package.
 //!
-//! Tags are those of rpm 4.11's lib/rpmtag.h. Only that is read by which a package in the wrong place shows.
+//! Tags are those of rpm 4.11's lib/rpmtag.h. Only the fields are read that reveal a package in the wrong place.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::packages::rpm::header::{Header, INT32, INT64, LEAD_BYTES, LEAD_MAGIC, STRING, Section};
 use crate::sources::magic;
 
-/// Bytes that show what a file is that is no package.
+/// Bytes by which a file is identified that is no package.
 const HEAD_BYTES: u64 = 1024;
 
 /// The texts and numbers that are read: tag and type.
@@ -21,7 +21,7 @@ const EPOCH: u32 = 1003;
 const ARCH: u32 = 1022;
 const SOURCE_RPM: u32 = 1044;
 const COMPRESSOR: u32 = 1125;
-/// Of the signature: bytes of header and payload.
+/// Tags of the signature: bytes of header and payload.
 const SIZE: u32 = 1000;
 const LONG_SIZE: u32 = 270;
 
@@ -38,7 +38,7 @@ pub struct PackageHeader {
     pub release: String,
     /// `x86_64`, `noarch`; of a source package the one it was made on.
     pub arch: String,
-    /// It holds sources: nothing that could be installed.
+    /// It holds sources, and nothing to install.
     pub is_source: bool,
     /// How its files are compressed: `gzip`, `xz`, `zstd`.
     pub compressor: String,
@@ -56,7 +56,7 @@ impl fmt::Display for PackageHeader {
     }
 }
 
-/// Read the header of a package of `bytes` bytes. What is wrong with it is said in words that fit after its name.
+/// Read the header of a package of `bytes` bytes. The inner error is in words that fit after its name.
 ///
 /// # Errors
 /// Those of reading.
@@ -91,7 +91,7 @@ fn package(header: Header<'_>) -> Result<PackageHeader, String> {
         version: text(VERSION, "version")?,
         release: text(RELEASE, "release")?,
         arch: text(ARCH, "architecture")?,
-        // A package that was made of no source package is one (rpm 4.11, lib/headerutil.c, `headerIsSource`).
+        // A package without the name of its source package is itself one (rpm 4.11, lib/headerutil.c, `headerIsSource`).
         is_source: header.text(SOURCE_RPM, STRING).is_none(),
         // Without a name it is gzip (rpm 4.11, lib/psm.c).
         compressor: header.text(COMPRESSOR, STRING).unwrap_or("gzip").to_owned(),

@@ -1,4 +1,4 @@
-//! What was found out of a bundle: remembered as a whole.
+//! The result of inspecting a bundle. It is remembered as a whole.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::listing::FileRecord;
 
-/// Who made a bundle's metadata.
+/// The maker of a bundle's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Maker {
-    /// Whoever made the bundle.
+    /// The maker of the bundle.
     Carried,
     /// goldsmith, since there was none.
     Made,
@@ -18,7 +18,7 @@ pub enum Maker {
     Remade,
 }
 
-/// What was found out about a bundle.
+/// The result of inspecting a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Inspection {
     pub(super) summary: Summary,
@@ -26,7 +26,7 @@ pub(super) struct Inspection {
     pub(super) repodata: BTreeMap<String, Vec<u8>>,
 }
 
-/// What was found out but for the metadata's content.
+/// The result without the content of the metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Summary {
     pub(super) maker: Maker,
@@ -34,6 +34,6 @@ pub(super) struct Summary {
     pub(super) top: String,
     /// In the order of their paths, with metadata that was made.
     pub(super) files: Vec<FileRecord>,
-    /// Of carried metadata what does not fit and does no harm, of metadata that was made anew why.
+    /// If the metadata was carried: mismatches that do no harm. If it was made anew: why.
     pub(super) said: Vec<String>,
 }

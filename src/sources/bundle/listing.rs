@@ -1,4 +1,4 @@
-//! What a bundle holds: its files by digest, its packages by their headers, and its repository's metadata as it is.
+//! The content of a bundle: its files by digest, its packages by their headers, and its repository's metadata unchanged.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -37,7 +37,7 @@ pub struct FileRecord {
     pub bytes: u64,
     /// Its digest.
     pub sha256: Sha256Digest,
-    /// What it says of itself, when it is a package.
+    /// Its header, when it is a package.
     pub package: Option<PackageHeader>,
     /// The file that it is a link to: there is its content.
     pub(super) link_to: Option<String>,
@@ -46,11 +46,11 @@ pub struct FileRecord {
 /// The files of a bundle, as they come.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// In the order of their paths, once [`Listing::rooted`] was asked.
+    /// In the order of their paths, after [`Listing::rooted`].
     pub files: Vec<FileRecord>,
     /// Files in `repodata` directories, by path.
     pub repodata: BTreeMap<String, Vec<u8>>,
-    /// SQLite files in `repodata`, by path: as many as there is room for. They are needed only to be judged.
+    /// SQLite files in `repodata`, by path: as many as there is room for. They are only needed to judge the metadata.
     pub databases: BTreeMap<String, Vec<u8>>,
     /// Files of other directories that may be metadata, by path, as many as there is room for: a link may call such a directory `repodata`.
     aside: BTreeMap<String, Vec<u8>>,
@@ -203,7 +203,7 @@ impl Listing {
         Ok(())
     }
 
-    /// The same, seen from the directory that holds the repository: the one around `repodata`, or else around all packages.
+    /// The listing as seen from the directory that holds the repository: the one around `repodata`, or else around all packages.
     fn rooted(mut self) -> Result<Self, Stop> {
         if !self.problems.is_empty() {
             return Err(Stop::Packing(self.problems));
@@ -245,7 +245,7 @@ impl Listing {
         let mut tops: Vec<String> = self.repodata.keys().filter_map(|path| around(path)).collect();
         tops.sort_by_key(String::len);
         if let Some((first, rest)) = tops.split_first() {
-            // What is in a repository is a part of it, whatever else it could be.
+            // A repository within another one is a part of it.
             if rest.iter().all(|other| names::below(other, first).is_some()) {
                 return Ok(first.clone());
             }
@@ -260,8 +260,8 @@ impl Listing {
     }
 }
 
-/// What a link at `path` stands for that leads to `end`: a file, or the files below a directory. A directory that holds the link itself has no
-/// end.
+/// The files in the place of a link at `path` that leads to `end`: a file, or the files below a directory. A directory that holds the link
+/// itself gives none, because it would have no end.
 fn stands_for(path: &str, end: &str, files: &BTreeMap<&str, &FileRecord>) -> Vec<FileRecord> {
     let link = |path: String, file: &FileRecord| FileRecord { path, link_to: Some(file.path.clone()), ..file.clone() };
     if let Some(file) = files.get(end) {
@@ -285,13 +285,13 @@ pub(super) fn is_package(path: &str) -> bool {
     path.ends_with(".rpm")
 }
 
-/// What macOS adds to archives and directories.
+/// Files that macOS adds to archives and directories.
 fn is_junk(path: &str) -> bool {
     let name = names::last(path);
     name == ".DS_Store" || name.starts_with("._") || path.split('/').any(|part| part == "__MACOSX")
 }
 
-/// The directory that both are, or are in.
+/// The innermost directory that holds both, or is both.
 fn common<'a>(a: &'a str, b: &str) -> &'a str {
     let mut dir = a;
     while dir != b && names::below(b, dir).is_none() {
@@ -316,7 +316,7 @@ impl Read for Hashed<'_> {
     }
 }
 
-/// What is below a directory, in the order of the paths.
+/// The files below a directory, in the order of the paths.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
     /// Regular files and their sizes.
@@ -332,7 +332,7 @@ impl Walked {
     }
 }
 
-/// What is below `root`, which is all looked at before any of it is read.
+/// The files and links below `root`. All of them are listed before any is read.
 pub(super) fn walk(root: &Path) -> Result<Walked, Stop> {
     let mut walked = Walked::default();
     let mut problems = Problems::default();

@@ -1,7 +1,8 @@
 //! Makes the metadata of a repository that has none, or none that yum of EL 7 can use.
 //!
-//! The field's own tool does it, so that yum reads what it was tested with. The crates `rpm` and `rpmrepo_metadata` could do it in-process:
-//! 42 crates more for the rare bundle that comes without, and a hostile header makes them panic (`super::header` says where).
+//! The usual tool, createrepo_c, makes it, so that yum reads metadata of the kind it was tested with. The crates `rpm` and
+//! `rpmrepo_metadata` could do it in-process: but they are 42 more crates for the rare bundle without metadata, and a hostile header makes
+//! them panic (`super::header` says where).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,7 +13,7 @@ use super::listing::REPODATA;
 use crate::base::process::{Invocation, Tool};
 use crate::sources::{SourceError, packing};
 
-/// A thousand packages take it seconds.
+/// The time limit. A thousand packages take some seconds.
 const TIME: Duration = Duration::from_secs(600);
 /// Bytes of one file that are read at most.
 const BYTES: u64 = 64 << 20;

@@ -1,4 +1,4 @@
-//! What was found out about a bundle, as bytes: a tar archive of a summary and the repository's metadata.
+//! The result of inspecting a bundle, as bytes: a tar archive of a summary and the repository's metadata.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -7,13 +7,13 @@ use super::inspection::{Inspection, Summary};
 use crate::base::digest::Sha256Digest;
 use crate::cache::Store;
 
-/// The kind of memory; the number is the version of [`Summary`] and of the rules that a bundle was judged by.
+/// The kind of memory; the number is the version of [`Summary`] and of the rules by which a bundle is judged.
 const KIND: &str = "bundle-4";
 /// The name of the summary among the files.
 const SUMMARY: &str = "summary.json";
 
 pub(super) fn remember(store: &Store, sha256: &Sha256Digest, inspection: &Inspection) {
-    // What cannot be written is found out again.
+    // If this fails, the next run inspects the bundle again.
     if let Ok(bytes) = write(inspection) {
         store.remember(KIND, sha256, &bytes);
     }
@@ -39,7 +39,7 @@ fn write(inspection: &Inspection) -> io::Result<Vec<u8>> {
 
 fn read(bytes: &[u8]) -> io::Result<Inspection> {
     let mut files = BTreeMap::new();
-    // The store vouches for the bytes: they are ours.
+    // The store guarantees that these are the bytes we wrote.
     for entry in tar::Archive::new(bytes).entries()? {
         let mut entry = entry?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();

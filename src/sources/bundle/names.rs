@@ -1,4 +1,4 @@
-//! Which names a bundle's files may have: they go onto a FAT32 volume on their way into the machine, and into a directory of the host.
+//! Decides which names a bundle's files may have: they are put on a FAT32 volume for the machine, and into a directory of the host.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 const PATH_BYTES: usize = 1024;
 /// Parts of a path, at most.
 const PARTS: usize = 16;
-/// Bytes of one part of a path, at most: Linux has no longer ones (`NAME_MAX`), and FAT none of more UTF-16 units.
+/// Bytes of one part of a path, at most: Linux allows no more (`NAME_MAX`), and FAT no more UTF-16 units.
 const PART_BYTES: usize = 255;
 /// Slots of one directory of FAT, at most: 2 MiB of 32 bytes each ("FAT Directory Structure").
 const SLOTS: usize = 65_536;
@@ -15,7 +15,7 @@ const SLOT_CHARACTERS: usize = 13;
 /// What no part may hold, besides control characters (Microsoft FAT specification 1.03, "Long Directory Entries").
 const FORBIDDEN: &str = "\"*:<>?\\|";
 
-/// How paths are judged: [`normal`] or [`inside`].
+/// The rule for paths: [`normal`] or [`inside`].
 pub(super) type Naming = fn(&[u8]) -> Result<String, &'static str>;
 
 /// A path within a bundle as we write it: parts separated by `/`, none of them `.` or `..`. Empty for the bundle's own directory.
@@ -28,7 +28,7 @@ pub(super) fn normal(raw: &[u8]) -> Result<String, &'static str> {
     Ok(path)
 }
 
-/// The same of an archive whose files do not travel on FAT.
+/// As [`normal`], for an archive whose files are not put on FAT.
 pub(super) fn inside(raw: &[u8]) -> Result<String, &'static str> {
     let text = std::str::from_utf8(raw).map_err(|_| "has a name that is not UTF-8")?;
     if text.starts_with('/') {
@@ -83,10 +83,10 @@ fn fits_fat(part: &str) -> Result<(), &'static str> {
     }
 }
 
-/// What of the files at these paths, seen from the repository's directory, cannot travel though each path is [`normal`]: path, and why.
+/// The paths, seen from the repository's directory, that cannot be put on the volume although each is [`normal`], with the reasons.
 ///
-/// Names beyond ASCII: Linux shows them as they are only when the mount names their character set, and the installer's may lack it. They are of
-/// no account above the repository, which stays behind.
+/// Names beyond ASCII: Linux shows them as they are only when the mount names their character set, and the installer's may lack it. Above
+/// the repository's directory such names do not matter, because those directories are not copied.
 pub(super) fn misfits<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<(&'a str, String)> {
     let mut misfits = Vec::new();
     // Each directory with its slots; two lead to itself and to the one around it.
@@ -124,7 +124,7 @@ pub(super) fn below<'a>(path: &'a str, top: &str) -> Option<&'a str> {
     if top.is_empty() { Some(path) } else { path.strip_prefix(top)?.strip_prefix('/') }
 }
 
-/// The paths seen so far, to find those that are one on FAT32, where case does not count. A tree, so that it takes no more memory than
+/// The paths seen so far, to find those that are the same on FAT32, where case does not count. A tree, so that it takes no more memory than
 /// the paths do.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -145,7 +145,7 @@ impl Seen {
     /// Add a file's path and the directories it is in.
     ///
     /// # Errors
-    /// The path that is in its way.
+    /// The path that conflicts with it.
     pub(super) fn add(&mut self, path: &str) -> Result<(), String> {
         let mut dir = 0;
         let mut at = 0;

@@ -1,4 +1,4 @@
-//! What is wrong with a bundle.
+//! The faults of a bundle.
 
 use std::fmt;
 use std::io;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use crate::base::text::printable;
 
-/// Problems that are told of one bundle; a hostile one may have any number.
+/// At most this many problems of one bundle are reported, because a hostile one may have any number.
 const TOLD: usize = 20;
 
-/// One thing that is wrong.
+/// A single problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sources) struct Problem {
     /// The file or archive entry it is wrong with; none when it is the whole.
@@ -66,7 +66,7 @@ impl Problems {
         self.told.is_empty()
     }
 
-    /// A line for each, and one for those that are not told.
+    /// A line for each, and one with the number of the others.
     pub(in crate::sources) fn lines(&self) -> Vec<String> {
         let more = (self.more > 0).then(|| format!("and {} more", self.more));
         self.told.iter().map(Problem::to_string).chain(more).collect()
@@ -94,7 +94,7 @@ impl fmt::Display for Problems {
 /// Why a bundle cannot be read to its end.
 #[derive(Debug)]
 pub(in crate::sources) enum Stop {
-    /// It is no archive: so it begins, unpacked.
+    /// It is no archive. These are its first bytes, unpacked.
     NotAnArchive(Vec<u8>),
     /// It is not as it must be.
     Packing(Problems),
@@ -102,7 +102,7 @@ pub(in crate::sources) enum Stop {
     Metadata(Problems),
     /// It cannot be read.
     Unreadable(io::Error),
-    /// What is made of it cannot be written.
+    /// A file that is made from it cannot be written.
     Unwritable { path: PathBuf, source: io::Error },
 }
 

@@ -1,10 +1,10 @@
-//! Packages that are whole and still cannot serve the system they are for.
+//! Packages that are intact but cannot be used on the system they are for.
 
 use std::fmt;
 
 use super::header::PackageHeader;
 
-/// How the files of packages may be compressed for rpm 4.11 (lib/rpmds.c, `rpmlibProvides`). zstd came with rpm 4.14.
+/// Compressions of packages that rpm 4.11 can unpack (lib/rpmds.c, `rpmlibProvides`). zstd came with rpm 4.14.
 const COMPRESSORS_OF_EL7: &[&str] = &["gzip", "bzip2", "lzma", "xz"];
 
 /// The system that packages are for.

@@ -14,7 +14,7 @@ use super::{archive, names};
 use crate::base::aside::Meter;
 use crate::base::digest::HashingWriter;
 
-/// The time of every file: the first that FAT has, 1980-01-01. Times of archives would make unlike disks of like inputs.
+/// The time of every file: the first that FAT has, 1980-01-01. With the times of the archives, the same inputs would give different disks.
 pub(in crate::sources) const TIME: Duration = Duration::from_secs(315_532_800);
 /// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
@@ -63,7 +63,7 @@ fn copy(from: &Path, link: &FileRecord, dest: &Path) -> Result<(), Stop> {
     write(dest, link, &mut content, failed)
 }
 
-/// Write one file and compare it with what was inspected. The errors of its reader are told by `unreadable`.
+/// Write one file and compare it with what was inspected. `unreadable` converts the errors of its reader.
 fn write(dest: &Path, file: &FileRecord, content: &mut dyn Read, unreadable: impl Fn(io::Error) -> Stop) -> Result<(), Stop> {
     let target = dest.join(&file.path);
     let unwritable = |source| Stop::Unwritable { path: target.clone(), source };
@@ -72,7 +72,7 @@ fn write(dest: &Path, file: &FileRecord, content: &mut dyn Read, unreadable: imp
     let mut left = file.bytes;
     loop {
         let read = content.read(&mut piece).map_err(&unreadable)?;
-        // Never more than was found there, however long it has become.
+        // Never write more than was inspected, even if the file has grown.
         left = match left.checked_sub(read as u64) {
             Some(left) if read > 0 => left,
             _ => break,

@@ -1,8 +1,9 @@
 //! Whether yum 3.4.3, the one of EL 7, can use the metadata that a bundle brings.
 //!
-//! It reads gzip, bzip2 and xz, and goes by the file's name (yum/misc.py, `decompress`). A database that repomd.xml names is preferred to the XML
-//! file of the same content, and yum stops when it is not there or another one (yumRepo.py, `YumPackageSack.populate`). A package with an address
-//! of its own (`xml:base`) is fetched from there (`getPackage`). What yum reads only for its own reports, or does not know, does no harm.
+//! yum reads gzip, bzip2 and xz, and decides by the file's name (yum/misc.py, `decompress`). A database that repomd.xml names is preferred
+//! to the XML file of the same content, and yum stops when the database is missing or not the listed one (yumRepo.py,
+//! `YumPackageSack.populate`). A package with an address of its own (`xml:base`) is fetched from there (`getPackage`). Files that yum reads
+//! only for reports, or does not know, do no harm.
 
 use super::compare;
 use super::listing::{Listing, REPODATA, REPOMD};
@@ -10,23 +11,23 @@ use super::problem::{Problem, Problems};
 use crate::packages::rpm::{Data, Repomd, add_primary, local_path};
 use crate::packages::{Checksum, IndexError, Input, Listed, Scheme, Universe};
 
-/// The form of databases that yum reads (sqlitecachec.py, `DBVERSION`); it passes over others.
+/// The version of databases that yum reads (sqlitecachec.py, `DBVERSION`); it ignores others.
 pub(in crate::sources) const DATABASE_VERSION: &str = "10";
 /// Bytes that a metadata file may have when it is expanded.
 const EXPANDED_BYTES: u64 = 512 << 20;
 /// The types that yum 3.4.3 looks up, and knows by no other name.
 pub(in crate::sources) const GROUPS: [&str; 2] = ["group_gz", "group"];
 
-/// What was found.
+/// The result.
 #[derive(Debug, Default)]
 pub(super) struct Judgement {
-    /// What yum stops at or loses something by.
+    /// Problems at which yum stops, or by which it loses something.
     pub unusable: Problems,
-    /// XML files that yum reads and that are damaged or other files than repomd.xml says. Neither yum nor new metadata may hide that.
+    /// XML files that yum reads and that are damaged or not the ones that repomd.xml lists. New metadata must not hide that.
     pub damaged: Problems,
     /// Packages that are not those that primary.xml names: new metadata would hide what happened to them.
     pub misfits: Problems,
-    /// What does not fit, and yum does without.
+    /// Mismatches that yum tolerates.
     pub idle: Vec<String>,
 }
 
@@ -37,7 +38,7 @@ pub(super) fn judge(listing: &Listing) -> Judgement {
     let Some(bytes) = listing.repodata.get(&path) else { return judgement };
     let Ok(repomd) = Repomd::read_as_written(&path, &bytes[..]) else { return judgement };
     let problems = &mut judgement.unusable;
-    // What yum could use and is not computed here can be made anew, too.
+    // Metadata with checksums that yum knows and goldsmith does not can be made anew, too.
     if let Err(error) = Repomd::read(&path, &bytes[..]) {
         problems.add(Problem::with(&path, format!("cannot be used: {}", error.problem)));
     }
@@ -62,7 +63,7 @@ pub(super) fn judge(listing: &Listing) -> Judgement {
     }
     let places = places(listing, &repomd);
     places.elsewhere.into_iter().for_each(|problem| problems.add(problem));
-    // A file that is another one than repomd.xml says is told already.
+    // A file that is not the one repomd.xml lists was already reported.
     if judgement.damaged.is_empty() {
         places.unreadable.into_iter().for_each(|problem| judgement.damaged.add(problem));
     }
@@ -80,8 +81,8 @@ fn xml(listing: &Listing, data: &Data) -> Option<Problem> {
     misread(&path, content).map(|why| Problem::with(path, why))
 }
 
-/// What is wrong with an XML file that is there, held against its `<data>`. yum stops at such a file when it needs it (yumRepo.py, `_checkMD`);
-/// it compares the file as it is, and never what an XML file expands to.
+/// The mismatch of an XML file that is there with its `<data>`. yum stops at such a file when it needs it (yumRepo.py, `_checkMD`); it
+/// compares the file as it is, and never the expanded XML.
 fn damage(listing: &Listing, data: &Data) -> Option<Problem> {
     let path = local_path(&data.href).ok()?;
     let content = listing.repodata.get(&path)?;
@@ -91,12 +92,12 @@ fn damage(listing: &Listing, data: &Data) -> Option<Problem> {
     }
 }
 
-/// The same `<data>`, with nothing said of what the file expands to.
+/// The same `<data>`, without size and checksum of the expanded file.
 fn as_it_is(data: &Data) -> Data {
     Data { open_checksum: Default::default(), ..data.clone() }
 }
 
-/// Why yum cannot expand a file of that name, of which the first bytes are enough.
+/// Why yum cannot expand a file of that name. The first bytes of its content are enough.
 pub(in crate::sources) fn misread(path: &str, content: &[u8]) -> Option<String> {
     let named = named(path);
     let is = written(content);
@@ -106,7 +107,7 @@ pub(in crate::sources) fn misread(path: &str, content: &[u8]) -> Option<String> 
     })
 }
 
-/// How yum takes a file to be compressed.
+/// The compression that yum expects by the file's name.
 fn named(path: &str) -> &'static str {
     match path.rsplit('.').next() {
         Some("gz") => "gzip",
@@ -116,7 +117,7 @@ fn named(path: &str) -> &'static str {
     }
 }
 
-/// How a file is compressed, by its first bytes: as [`Input`] tells them, and zchunk (zchunk_format.txt, "Zchunk lead").
+/// The compression of a file by its first bytes: those that [`Input`] detects, and zchunk (zchunk_format.txt, "Zchunk lead").
 fn written(content: &[u8]) -> &'static str {
     let magic: [(&[u8], &str); 5] =
         [(b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\0ZCK1", "zchunk")];
@@ -144,7 +145,7 @@ fn database(listing: &Listing, data: &Data, xml: &str) -> Option<Problem> {
     }
     let compared = match content {
         Some(content) => verified(&path, content, data),
-        // It is too large to be kept: its digest is known if it is the usual one.
+        // The file was too large to be kept. Its checksum can only be compared if it is a SHA-256.
         None => {
             let listed = Checksum::parse(&data.checksum.0, &data.checksum.1).ok().and_then(|checksum| checksum.sha256());
             let differs =
@@ -159,15 +160,15 @@ fn database(listing: &Listing, data: &Data, xml: &str) -> Option<Problem> {
     Some(Problem::with(path, what))
 }
 
-/// Why a file does not count as what its `<data>` says.
+/// Why a file is not accepted as the one that its `<data>` lists.
 enum Mismatch {
     /// It is damaged or another file.
     Differs(String),
-    /// The `<data>` has a checksum that is not computed here, or is not well-formed: nothing is known of the file.
+    /// The `<data>` has a checksum that is not computed here, or is not well-formed: the file cannot be checked.
     Unknown(String),
 }
 
-/// Compare a file with its `<data>`: size and checksum, and those of what it expands to.
+/// Compare a file with its `<data>`: size and checksum, and those of the expanded file.
 fn verified(path: &str, content: &[u8], data: &Data) -> Result<(), Mismatch> {
     let listed = |(kind, digits): &(String, String), size: &str| -> Result<Listed, Mismatch> {
         let checksum = Checksum::parse(kind, digits).map_err(|error| Mismatch::Unknown(error.to_string()))?;
@@ -187,13 +188,13 @@ fn verified(path: &str, content: &[u8], data: &Data) -> Result<(), Mismatch> {
     expanded.map_err(|error| Mismatch::Differs(format!("expanded, {}", error.problem)))
 }
 
-/// The `<data>` of groups that is taken: yum's own, else any.
+/// The `<data>` of groups that is used: one that yum knows, else any.
 pub(in crate::sources) fn groups_of(repomd: &Repomd) -> Option<&Data> {
     let of_any_type = |data: &&Data| data.name.starts_with("group_") && !data.name.ends_with("_zck");
     GROUPS.iter().find_map(|name| repomd.data(name)).or_else(|| repomd.data.iter().find(of_any_type))
 }
 
-/// Groups that yum would lose in silence.
+/// The problem of groups that yum would drop without a message.
 fn groups(listing: &Listing, repomd: &Repomd) -> Option<Problem> {
     let data = groups_of(repomd)?;
     if !GROUPS.contains(&data.name.as_str()) {
@@ -210,18 +211,18 @@ fn content<'a>(listing: &'a Listing, data: &Data) -> Option<Result<Input<'a>, In
     Some(Input::new(&path, &content[..], listed.ok(), EXPANDED_BYTES))
 }
 
-/// What was found out about the packages that primary.xml names.
+/// The result for the packages that primary.xml names.
 #[derive(Default)]
 struct Places {
     /// Packages that yum would look for elsewhere.
     elsewhere: Vec<Problem>,
     /// primary.xml cannot be read, though yum could expand it.
     unreadable: Option<Problem>,
-    /// Packages that are not there or not so.
+    /// Packages that are missing or differ.
     misfits: Problems,
 }
 
-/// Look at the packages that primary.xml names.
+/// Check the packages that primary.xml names.
 fn places(listing: &Listing, repomd: &Repomd) -> Places {
     let mut elsewhere = Vec::new();
     let Some(data) = repomd.data("primary") else { return Places::default() };
@@ -240,7 +241,7 @@ fn places(listing: &Listing, repomd: &Repomd) -> Places {
         })
     });
     if let Err(error) = read {
-        // A file that is compressed in a way that yum does not know may be one that is not read here either.
+        // If yum does not know the compression, this module may not know it either.
         let path = local_path(&data.href).unwrap_or_default();
         let is_expanded = listing.repodata.get(&path).is_some_and(|content| misread(&path, content).is_none());
         let unreadable = is_expanded.then(|| Problem::with(path, format!("cannot be read: {}", error.problem)));
@@ -255,7 +256,7 @@ fn places(listing: &Listing, repomd: &Repomd) -> Places {
     Places { elsewhere, unreadable: None, misfits }
 }
 
-/// Files that repomd.xml names, that are not there or not so, and that yum does without.
+/// Files that repomd.xml names, that are missing or differ, and that yum does not need.
 fn idle(listing: &Listing, repomd: &Repomd) -> Vec<String> {
     let needed = ["primary", "filelists", "primary_db", "filelists_db"];
     let groups = groups_of(repomd).map(|data| data.name.as_str());
@@ -270,7 +271,7 @@ fn idle(listing: &Listing, repomd: &Repomd) -> Vec<String> {
             (None, _) => "is not in the bundle".to_owned(),
             (Some(_), Some(content)) if named(&path) == written(content) => match verified(&path, content, &as_it_is(data)) {
                 Err(Mismatch::Differs(what)) => format!("is not what repomd.xml says: {what}"),
-                // yum does without the file, and may know a checksum that is not computed here.
+                // yum does not need the file, and may know a checksum that goldsmith does not compute.
                 Ok(()) | Err(Mismatch::Unknown(_)) => return None,
             },
             (Some(_), _) => return None,
@@ -289,7 +290,7 @@ pub(super) fn comps(listing: &Listing) -> Result<Option<Vec<u8>>, IndexError> {
     let Some(repomd) = listing.repodata.get(&path).and_then(|bytes| Repomd::read_as_written(&path, &bytes[..]).ok()) else {
         return Ok(None);
     };
-    // Of the same groups in several files one may be missing.
+    // Several files may hold the same groups, and one of them may be missing.
     let all =
         groups_of(&repomd).into_iter().chain(repomd.data.iter().filter(|data| data.name == "group" || data.name.starts_with("group_")));
     let Some(input) = all.filter(|data| !data.name.ends_with("_zck")).find_map(|data| content(listing, data)) else { return Ok(None) };

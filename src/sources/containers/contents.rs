@@ -1,4 +1,4 @@
-//! What an archive holds: the digest of each file, packed and unpacked, and its JSON documents.
+//! The content of an archive: the digest of each file, packed and unpacked, and its JSON documents.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
@@ -31,11 +31,11 @@ pub(super) struct Contents {
 /// A file of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
-    /// What it hashes to.
+    /// Its digest.
     pub sha256: Sha256Digest,
-    /// What it stands for; of a plain file the same. Why it cannot be unpacked, when it cannot.
+    /// Its unpacked bytes, which for a plain file are the file itself; or why it cannot be unpacked.
     pub unpacked: Result<Whole, String>,
-    /// What it says, when it begins as JSON does and is not too long for it.
+    /// Its text, when it begins like JSON and is not too long.
     pub text: Option<Vec<u8>>,
 }
 
@@ -71,7 +71,7 @@ impl Contents {
                 return Err(Problem::with(path, format!("brings the JSON in the archive to more than {most}")).into());
             }
             match contents.files.insert(path.to_owned(), member.clone()) {
-                // The programs that read such archives do not agree on which one counts.
+                // Programs that read such archives do not agree which of the two counts.
                 Some(other) if other != member => Err(Problem::with(path, "is there twice, with different contents").into()),
                 _ => Ok(()),
             }
@@ -118,7 +118,7 @@ impl Read for Hashed<'_> {
     }
 }
 
-/// A file of an archive, or nothing when it stands for more than `most` bytes.
+/// A file of an archive, or `None` when it unpacks to more than `most` bytes.
 fn read(content: &mut dyn Read, most: u64) -> io::Result<Option<Member>> {
     let mut packed = Hashed { reader: content, hasher: HashingWriter::new(io::sink()) };
     let mut text = None;
@@ -132,7 +132,7 @@ fn read(content: &mut dyn Read, most: u64) -> io::Result<Option<Member>> {
             Err(error) => Err(error.to_string()),
         }
     };
-    // What follows a packed stream, or the rest of a damaged one. An archive that is cut short here is told by this.
+    // Read what follows a packed stream, or the rest of a damaged one. This also notices an archive that is cut short here.
     io::copy(&mut packed, &mut io::sink())?;
     Ok(Some(Member { sha256: packed.hasher.finish().1, unpacked: whole, text }))
 }

@@ -1,4 +1,4 @@
-//! Which images an archive has, by its JSON. Pure.
+//! Finds the images of an archive by its JSON. Pure.
 //!
 //! Two forms: that of `docker save` (image specification of Docker, v1.2: `manifest.json`), and the OCI image layout (image-spec v1.1:
 //! `index.json`, `blobs/ALGORITHM/DIGEST`). Docker 25 and later write both at once; then `manifest.json` is what `docker load` reads.
@@ -15,7 +15,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::size::rounded;
 use crate::recipe::DockerImage;
 
-/// The only system that images are made for here: that of the machines.
+/// The only operating system of images that is accepted: that of the machines.
 const OS: &str = "linux";
 const ARCHITECTURE: &str = "amd64";
 /// Layers that Docker takes, at most (moby 18.09, layer/layer_store.go, `maxLayerDepth`).
@@ -28,13 +28,13 @@ const IMAGES: usize = 1000;
 const READ_BYTES: usize = 128 << 20;
 /// Indexes that lead to one another.
 const DEPTH: usize = 4;
-/// Faults that are told of one archive.
+/// At most this many faults of one archive are reported.
 const TOLD: usize = 20;
 /// Where containerd and Docker write the whole name of an image (containerd, images/annotations.go).
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// The name of an image in its layout, or its tag alone (image-spec v1.1, annotations.md).
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// What BuildKit marks documents with that are about an image and none themselves (docs/attestations/attestation-storage.md).
+/// BuildKit's mark for documents that describe an image and are none themselves (docs/attestations/attestation-storage.md).
 const ATTESTATION: &str = "vnd.docker.reference.type";
 
 /// What an archive must be.
@@ -51,7 +51,7 @@ const OTHER_PLATFORM: &str = "get the image for linux/amd64 and save that: docke
 pub(super) struct Fault {
     /// The sentence.
     pub what: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -94,7 +94,7 @@ struct Document {
     layers: Option<Vec<Descriptor>>,
 }
 
-/// What leads to a blob.
+/// A reference to a blob.
 #[derive(Deserialize)]
 struct Descriptor {
     digest: String,
@@ -122,7 +122,7 @@ impl Descriptor {
         self.annotations.as_ref()?.get(key).map(String::as_str)
     }
 
-    /// Whether it leads to what is about an image.
+    /// Whether it leads to a document about an image.
     fn is_attestation(&self) -> bool {
         self.annotation(ATTESTATION).is_some() || self.platform.as_ref().is_some_and(|platform| platform.architecture == "unknown")
     }
@@ -279,7 +279,7 @@ impl Reading<'_> {
         None
     }
 
-    /// An image of this configuration, which hashes to what is promised of it, with the files that are its layers.
+    /// Add the image with this configuration, which must have the promised digest, and with these files as its layers.
     fn image(&mut self, (config_path, promised): (&str, Option<Sha256Digest>), layers: &[String], names: &[String]) {
         let Some(config) = self.json::<Config>(config_path, "the configuration of an image") else { return };
         let Some((path, member)) = self.contents.get(config_path) else { return };
@@ -319,7 +319,7 @@ impl Reading<'_> {
             }
         }
         for tag in &tags {
-            // In one archive the last would win in silence.
+            // Within an archive the last one would replace the others without a message.
             if self.images.iter().any(|packed| packed.image.tags.contains(tag)) && !self.is_known(tag, config) {
                 self.fault(format!("it has two images {tag}"), "give one of them another tag, and save both again");
             }
@@ -335,7 +335,7 @@ impl Reading<'_> {
         self.images.iter().any(|packed| Some(packed.image.id) == id && packed.image.tags.contains(tag))
     }
 
-    /// The layers in `files`, each compared with what the configuration says of it.
+    /// The layers in `files`, each compared with its data in the configuration.
     fn layers(&mut self, name: &str, wanted: &[String], files: &[String]) -> Vec<PackedLayer> {
         if wanted.len() != files.len() {
             self.fault(format!("its image {name} has {} layers, and its configuration {}", files.len(), wanted.len()), SAVE_AGAIN);
@@ -375,7 +375,7 @@ fn digest(text: &str) -> Option<Sha256Digest> {
     text.strip_prefix("sha256:")?.parse().ok()
 }
 
-/// What an image is called before its names are known to be good.
+/// The name of an image in errors, before its names are checked.
 fn shown(names: &[String], file: &str) -> String {
     names.first().cloned().unwrap_or_else(|| format!("in `{file}`"))
 }

@@ -1,4 +1,4 @@
-//! What is known of an image in an archive.
+//! Facts about an image in an archive.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::recipe::DockerImage;
 /// An image in an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackedImage {
-    /// What Docker will know of it.
+    /// The image as Docker will show it.
     pub image: DockerImage,
     /// The file that is its configuration.
     pub(super) config: String,
@@ -23,7 +23,7 @@ pub struct PackedImage {
 pub(super) struct PackedLayer {
     /// The file that holds it, packed or not.
     pub(super) file: String,
-    /// What it hashes to unpacked.
+    /// Its digest when unpacked.
     pub(super) sha256: Sha256Digest,
     /// Bytes of it unpacked.
     pub(super) bytes: u64,

@@ -6,9 +6,9 @@ const NAME_BYTES: usize = 255;
 const TAG_BYTES: usize = 128;
 /// The tag of a name that has none.
 const LATEST: &str = "latest";
-/// How the registry that a name without one is of is called; the second is its old name.
+/// The registry of names without one; the second is its old name.
 const DEFAULT_DOMAINS: [&str; 2] = ["docker.io/", "index.docker.io/"];
-/// Where images of nobody are in it.
+/// The directory of its official images, which have no owner in their names.
 const OFFICIAL: &str = "library/";
 
 /// The name as Docker shows it, with its tag: `docker.io/library/busybox` is `busybox:latest`.
@@ -42,7 +42,8 @@ pub(super) fn familiar(text: &str) -> Result<String, &'static str> {
         return Err("its name is a digest");
     }
     let short = DEFAULT_DOMAINS.iter().find_map(|domain| name.strip_prefix(domain)).unwrap_or(name);
-    // A name of the default registry's own images has no `library/`, and only a name of one more part has it for that reason.
+    // Docker shows official images of the default registry without `library/`. If more than one part follows `library/`, the image is not
+    // official.
     let of_default = domain.is_none() || short.len() < name.len();
     let official = short.strip_prefix(OFFICIAL).filter(|rest| of_default && !rest.contains('/'));
     Ok(format!("{}:{tag}", official.unwrap_or(short)))

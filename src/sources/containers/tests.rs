@@ -1,4 +1,4 @@
-//! Archives of container images, made here: good ones, and each way to be bad.
+//! Archives of container images, made here: good ones, and bad ones of every kind.
 
 use std::io::Write;
 
@@ -35,7 +35,7 @@ fn config(architecture: &str, layers: usize) -> Vec<u8> {
 
 type Files = Vec<(String, Vec<u8>)>;
 
-/// What is told of an archive of these files: each image with its tags, or each fault.
+/// The result for an archive of these files: each image with its tags, or each fault.
 fn told(files: &Files) -> Vec<String> {
     let files: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
     match images(&Contents::with(&files)) {
@@ -118,7 +118,7 @@ fn archives_of_docker_save_are_understood_or_refused() {
     }
 }
 
-/// Lists that are longer than any honest one, and a document that is read a thousand times.
+/// Lists that are longer than any real one, and a document that is read a thousand times.
 #[test]
 fn floods_end_with_an_error() {
     let good = config("amd64", 1);

@@ -21,7 +21,7 @@ const PIECE: usize = 256 << 10;
 pub(super) struct Volume {
     path: PathBuf,
     builder: tar::Builder<BufWriter<File>>,
-    /// Names of what it has.
+    /// Names of the files that it has.
     written: BTreeSet<String>,
 }
 

@@ -11,11 +11,11 @@ use crate::sources::fetch::Awaited;
 pub struct DebianPackage {
     /// Its file's name in the repository that is made: `NAME_VERSION_ARCH.deb`.
     pub file_name: String,
-    /// The index of its suite in [`Resolved::apt`].
+    /// The index of its suite in [`Resolved::apt`](crate::sources::Resolved::apt).
     pub suite: usize,
     /// Where the file is below the suite's address.
     pub path: String,
-    /// What it hashes to.
+    /// Its digest.
     pub sha256: Sha256Digest,
     /// Its bytes.
     pub bytes: u64,
@@ -26,16 +26,16 @@ pub struct DebianPackage {
 pub struct DebianChoice {
     /// The packages, in the order of their file names.
     pub packages: Vec<DebianPackage>,
-    /// The `Packages` index of these alone. Each paragraph is as its suite has it, but for `Filename`. It has the digests of all files, so
+    /// The `Packages` index of these alone. Each paragraph is as in its suite, except for `Filename`. It has the digests of all files, so
     /// its own digest pins them.
     pub index: String,
-    /// What is still to be fetched of them.
+    /// The packages that are still to be fetched.
     #[serde(skip)]
     pub awaited: Option<Awaited>,
 }
 
 impl DebianChoice {
-    /// Of packages that were picked of the suites with these numbers.
+    /// The choice of packages that were picked from the suites with these numbers.
     pub fn of(picked: impl IntoIterator<Item = (usize, Picked)>) -> Self {
         let mut picked: Vec<(usize, Picked)> = picked.into_iter().collect();
         picked.sort_by_key(|(_, package)| package.file_name());

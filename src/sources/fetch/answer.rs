@@ -1,4 +1,4 @@
-//! What a server's answer to a request for a file, or for the rest of it, means.
+//! Interprets a server's answer to a request for a file, or for the rest of it.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName
 /// What an answer means. Its body is not read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The file from its beginning, of so many bytes when that is told.
+    /// The file from its beginning, with its length if the server sent one.
     Whole(Option<u64>),
-    /// What was asked for, of a file of so many bytes.
+    /// The requested rest of a file, which has so many bytes as a whole.
     Rest(u64),
-    /// There is nothing behind what we have.
+    /// The file has no more bytes than the ones we have.
     Complete,
-    /// What we have is no part of that file.
+    /// The bytes we have are not of that file.
     Another,
     /// Not now; perhaps after a time.
     Later(String, Option<Duration>),
@@ -42,7 +42,7 @@ impl Answer {
     }
 }
 
-/// What names the version of the file that a server has: a strong ETag, else its date (RFC 9110, 13.1.5).
+/// The name of the server's version of the file: a strong ETag, else its date (RFC 9110, 13.1.5).
 pub(super) fn validator(headers: &HeaderMap) -> Option<String> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);
     text(ETAG).filter(|tag| tag.starts_with('"')).or_else(|| text(LAST_MODIFIED))
@@ -57,7 +57,7 @@ fn number(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Seconds; a date is as good as nothing.
+/// Only seconds are understood; a date is ignored.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     number(headers, RETRY_AFTER).map(Duration::from_secs)
 }

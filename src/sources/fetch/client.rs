@@ -11,16 +11,16 @@ use crate::sources::SourceError;
 
 /// Redirects that are followed; browsers follow 20.
 const REDIRECTS: usize = 10;
-/// What we are called in servers' logs.
+/// Our name in servers' logs.
 const AGENT: &str = concat!("goldsmith/", env!("CARGO_PKG_VERSION"));
 
-/// A client that gives up when nothing comes for `silence`. A redirect may lead from https to http: what is fetched is pinned by its
-/// digest, and nothing secret is sent.
+/// A client that gives up when nothing comes for `silence`. A redirect may lead from https to http: the files are pinned by their digests,
+/// and nothing secret is sent.
 pub(in crate::sources) fn client(proxies: &Proxies, silence: Duration) -> Result<Client, SourceError> {
     built(proxies, silence, Policy::limited(REDIRECTS))
 }
 
-/// A client for what no digest pins: a redirect to where somebody on the way could change it is not followed.
+/// A client for files without a pin: it does not follow a redirect to http, where the file could be changed on the way.
 pub(super) fn wary_client(proxies: &Proxies, silence: Duration) -> Result<Client, SourceError> {
     let policy = Policy::custom(|attempt| {
         if attempt.previous().len() > REDIRECTS {
@@ -32,7 +32,7 @@ pub(super) fn wary_client(proxies: &Proxies, silence: Duration) -> Result<Client
     built(proxies, silence, policy)
 }
 
-/// A redirect to where somebody on the way could change what is fetched.
+/// A redirect to http, where the file could be changed on the way.
 #[derive(Debug, thiserror::Error)]
 #[error("it redirects to http, where anybody on the way can change what it gives")]
 struct Downgrade;
@@ -43,7 +43,7 @@ struct Downgrade;
 struct Lost;
 
 fn built(proxies: &Proxies, silence: Duration, redirects: Policy) -> Result<Client, SourceError> {
-    // It fails when there is one already, which is ours.
+    // This fails when a provider is installed already, and that is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
         .user_agent(AGENT)
@@ -51,7 +51,7 @@ fn built(proxies: &Proxies, silence: Duration, redirects: Policy) -> Result<Clie
         .referer(false)
         .connect_timeout(silence)
         .read_timeout(silence)
-        // The environment is for its one reader.
+        // The proxies come from [`Proxies`], so reqwest must not read the environment itself.
         .no_proxy();
     let none = proxies.none.as_deref().and_then(NoProxy::from_string);
     let made = [
@@ -64,7 +64,7 @@ fn built(proxies: &Proxies, silence: Duration, redirects: Policy) -> Result<Clie
     client.map_err(|error| SourceError::NoClient { why: words(&error) })
 }
 
-/// The innermost cause of an error, which says most; URLs are not in it.
+/// The innermost cause of an error, which is the most specific. It contains no URLs.
 pub(super) fn words(error: &reqwest::Error) -> String {
     if error.is_redirect() {
         let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
@@ -87,10 +87,10 @@ pub(super) fn words(error: &reqwest::Error) -> String {
     format!("its certificate is not trusted by this host: {why}")
 }
 
-/// A URL that may be shown: without what may be a credential.
+/// A URL that may be shown: without the parts that may be a credential.
 pub(crate) fn shown(url: &str) -> String {
     let Some(mut url) = Url::parse(url).ok().filter(Url::has_host) else { return "an address that is no URL".to_owned() };
-    // They cannot fail where there is a host.
+    // These calls only fail for a URL without a host.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     let query = url.query().is_some();

@@ -1,10 +1,11 @@
-//! The one loop over the places that may have a file.
+//! The loop over the URLs that may have a file.
 
 use super::client::{host, shown};
 use crate::base::event::Task;
 use crate::sources::SourceError;
 
-/// What `ask` gets of the first of `urls` that gives it, else why each of them did not, in their order. An error of `ask` ends the search.
+/// The result of `ask` for the first of `urls` that succeeds, else the reason of each failure, in their order. An error of `ask` ends the
+/// search.
 pub(super) async fn first_of<T>(
     urls: &[String],
     left: impl Fn(&str, &str),
@@ -26,7 +27,7 @@ pub(super) async fn first_of<T>(
     Ok(Err(failures))
 }
 
-/// Warns that `what` is looked for elsewhere.
+/// Makes a function that warns that `what` is looked for elsewhere.
 pub(super) fn warn_of<'t>(what: &'t str, task: &'t Task) -> impl Fn(&str, &str) + 't {
     move |host, why| task.events().warn(format!("{what} is not to be had from {host}: {why}"))
 }

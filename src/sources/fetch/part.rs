@@ -13,15 +13,15 @@ use crate::sources::SourceError;
 
 /// The kind of memory; the number is the version of [`Origin`].
 const KIND: &str = "fetch-1";
-/// Bytes hashed between turns of everything else.
+/// Bytes that are hashed before other tasks get a turn.
 const PIECE: usize = 8 << 20;
 
 /// Where the beginning came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
-    /// Of the URL, which may hold a credential.
+    /// The digest of the URL, since the URL itself may hold a credential.
     pub url: Sha256Digest,
-    /// What the server called that version of the file.
+    /// The server's name of that version of the file (`answer::validator`).
     pub validator: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Open what there is, and hash it; or begin.
+    /// Open the beginning and hash it, or create an empty one.
     pub(super) async fn open(path: &Path, what: &str, task: &Task) -> Result<Self, SourceError> {
         let failed = unwritable(path);
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(&failed)?;
@@ -62,19 +62,19 @@ impl Part {
         &self.path
     }
 
-    /// Bytes there are.
+    /// Bytes that it has.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Add what comes next.
+    /// Append `bytes`.
     pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
         self.file.write_all(bytes).and_then(|()| self.hasher.write_all(bytes)).map_err(unwritable(&self.path))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    /// Throw away what there is.
+    /// Throw the bytes away.
     pub(super) fn restart(&mut self) -> Result<(), SourceError> {
         self.file.set_len(0).and_then(|()| io::Seek::rewind(&mut self.file)).map_err(unwritable(&self.path))?;
         self.hasher = HashingWriter::new(io::sink());
@@ -82,7 +82,7 @@ impl Part {
         Ok(())
     }
 
-    /// What it hashes to. What is added later does not count.
+    /// The digest of the bytes so far.
     pub(super) fn digest(&mut self) -> Sha256Digest {
         std::mem::replace(&mut self.hasher, HashingWriter::new(io::sink())).finish().1
     }

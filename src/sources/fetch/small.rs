@@ -1,4 +1,4 @@
-//! A small file that no digest pins: read into memory, anew every time.
+//! Reads a small file without a pin into memory. It is read again every time.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::base::event::Task;
 use crate::base::size::rounded;
 use crate::sources::SourceError;
 
-/// Why a server was left.
+/// Why a server was given up.
 struct Left {
     why: String,
     /// It may be tried again, perhaps after a time.
     again: Option<Option<Duration>>,
-    /// It has answered something.
+    /// The server has answered.
     is_reached: bool,
 }
 
-/// What the first of `urls` has that has it, at most `limit` bytes. `what` it is to the recipe, and what helps when nobody has it. Only https
-/// and this machine are trusted; to which of both a URL belongs has been looked at.
+/// Fetch a file of at most `limit` bytes from the first of `urls` that has it. Errors have its name in the recipe, and what the user can do
+/// when no server has it. Only https and this machine are trusted; the recipe was checked for that.
 ///
 /// # Errors
 /// No URL gives it, each with why.

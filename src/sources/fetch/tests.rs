@@ -1,4 +1,4 @@
-//! Fetching from servers that do what servers do.
+//! Tests of fetching, from servers with all kinds of behaviour.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -14,7 +14,7 @@ use crate::base::event::{Event, Events};
 use crate::base::failure::{Class, Failure};
 use crate::base::secret::Secret;
 
-/// What a server is asked.
+/// A request to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Asked {
     target: String,
@@ -23,10 +23,10 @@ struct Asked {
     if_range: Option<String>,
 }
 
-/// What it does then.
+/// What the server does with it.
 struct Reply {
     bytes: Vec<u8>,
-    /// Hold the connection and say no more.
+    /// Hold the connection and send no more.
     stalls: bool,
 }
 
@@ -49,7 +49,7 @@ impl Server {
                 let request = read(&stream);
                 log.lock().unwrap().push(request.clone());
                 let reply = reply(number, &request);
-                // The client may have heard enough.
+                // This fails if the client has hung up, which it may.
                 let _ = (&stream).write_all(&reply.bytes);
                 if reply.stalls {
                     held.push(stream);
@@ -93,7 +93,7 @@ fn whole(body: &[u8]) -> Reply {
     says("200 OK", &format!("ETag: \"1\"\r\nContent-Length: {}\r\n", body.len()), body)
 }
 
-/// What an honest server answers.
+/// The answer of a correct server.
 fn honest(asked: &Asked, body: &[u8]) -> Reply {
     match asked.from.map(|from| from as usize) {
         None => whole(body),
@@ -119,7 +119,7 @@ fn body() -> Vec<u8> {
     (0..1000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// A store, and what is heard while files are fetched into it.
+/// A store, and the warnings while files are fetched into it.
 struct Place {
     dir: tempfile::TempDir,
     store: Store,
@@ -132,7 +132,7 @@ impl Place {
         Self { store: Store::open(dir.path()).unwrap(), dir, warnings: Arc::default() }
     }
 
-    /// Fetch what hashes to the digest of `body`, with two more tries.
+    /// Fetch the file with the digest of `body`, with two more tries.
     fn get(&self, urls: &[&str], body: &[u8]) -> Result<Vec<u8>, SourceError> {
         self.run(urls, body, &web(2))
     }
@@ -161,7 +161,7 @@ impl Place {
     }
 }
 
-/// A server has so long for its answer, however busy the host is; the cases in which it says nothing take as long.
+/// The silence that is allowed: long enough for a busy host, but the cases with a silent server take as long.
 fn web(tries: usize) -> Web {
     Web { proxies: Proxies::default(), silence: Duration::from_secs(3), pauses: vec![Duration::from_millis(1); tries] }
 }
@@ -193,7 +193,7 @@ fn two_at_once_fetch_once() {
     assert_eq!((one.unwrap(), server.asked().len()), (two.unwrap(), 1));
 }
 
-/// What a server does, the first bytes it is asked for, and what it is asked on condition of; in the end the file is there.
+/// Each case: what the server does, the first bytes that it is asked for, and the condition of the request. In the end the file is there.
 #[test]
 fn a_broken_transfer_goes_on_where_it_can() {
     type Behaviour = fn(usize, &Asked) -> Reply;
@@ -216,13 +216,13 @@ fn a_broken_transfer_goes_on_where_it_can() {
         ),
         ("is busy", |n, asked| if n == 0 { says("503 Busy", "Retry-After: 0\r\n", b"") } else { honest(asked, &body()) }, &[None, None]),
         (
-            // What it had before was another file, and it says so.
+            // The server has a new file, and says so.
             "has a new file",
             |n, _| if n == 0 { broken(says("200 OK", "ETag: \"0\"\r\nContent-Length: 4000\r\n", &[7; 4000]), 700) } else { whole(&body()) },
             &[None, Some(700)],
         ),
         (
-            // It does not say so: the pieces are of two files.
+            // It does not say so, so the pieces are of two files.
             "has a new file in secret",
             |n, asked| if n == 0 { broken(whole(&[7; 4000]), 700) } else { honest(asked, &body()) },
             &[None, Some(700), None],
@@ -270,7 +270,7 @@ fn the_next_run_goes_on_also_from_another_mirror() {
     assert_eq!(place.parts(), 1500);
     let mirror = Server::new(|_, asked| honest(asked, &body()));
     assert_eq!(place.run(&[&mirror.url], &body(), &web(0)).unwrap(), body());
-    // What the one calls a version means nothing to the other.
+    // The version name of one server means nothing to the other.
     assert_eq!(mirror.asked(), [Asked { target: "/file".into(), from: Some(1500), if_range: None }]);
 
     // A run may have ended between the last byte and the file's name.
@@ -280,7 +280,7 @@ fn the_next_run_goes_on_also_from_another_mirror() {
     assert_eq!((place.get(&[&mirror.url], &body()).unwrap(), mirror.ranges()), (body(), vec![Some(4000)]));
 }
 
-/// What a server does, how often it is asked with two more tries, and why it is left.
+/// Each case: what the server does, how often it is asked with two more tries, and why it is given up.
 #[test]
 fn what_cannot_be_had_is_said_with_its_address() {
     type Behaviour = fn(usize, &Asked) -> Reply;
@@ -313,7 +313,7 @@ fn what_cannot_be_had_is_said_with_its_address() {
         let said = error.to_string().replace(&server.url, "[URL]");
         assert_eq!(said, format!("the file cannot be fetched: [URL]: {why}"));
         assert_eq!((server.asked().len(), error.class(), place.parts()), (count, Class::Input, 0), "{why}");
-        // The next mirror has it, and what was wrong is told.
+        // The next mirror has the file, and the failure of the first is reported.
         let mirror = Server::new(|_, asked| honest(asked, &body()));
         assert_eq!(place.get(&[&server.url, &mirror.url], &body()).unwrap(), body());
         let warnings = place.warnings.lock().unwrap().join("\n").replace(&server.url, "[URL]");
@@ -333,7 +333,7 @@ fn all_addresses_are_told_and_no_credential() {
     for text in [error.to_string(), error.evidence().concat(), error.remedy().unwrap(), format!("{error:?}"), warnings] {
         assert!(!text.contains("hunter"), "{text}");
     }
-    // Nor does the store keep one.
+    // The store does not keep a password either.
     let broken_one = Server::new(|_, asked| broken(honest(asked, &body()), 9));
     let with = broken_one.url.replace("http://", "http://me:hunter2@");
     assert!(place.get(&[&with], &body()).is_err());

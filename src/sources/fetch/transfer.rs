@@ -16,15 +16,15 @@ use crate::base::size::rounded;
 use crate::cache::Store;
 use crate::sources::{SourceError, magic};
 
-/// What a try must bring, for the failures before it to be forgotten.
+/// Bytes that a try must bring so that earlier failures no longer count.
 const PROGRESS: u64 = 1 << 20;
-/// How often progress is told.
+/// The period of progress reports.
 const TELL: Duration = Duration::from_millis(100);
 
-/// A web page in the place of a file.
+/// The reason when a server sends a web page instead of a file.
 pub(super) const PAGE: &str = "it gives a web page, such as one to log in, and not the file";
 
-/// What is to be fetched.
+/// The file to fetch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub what: &'a str,
@@ -48,11 +48,11 @@ pub(super) struct Transfer<'a> {
 
 /// Why a try ended without the file.
 enum Stop {
-    /// The next may go on from there, perhaps after a time.
+    /// The next try may go on from there, perhaps after a time.
     Again(String, Option<Duration>),
-    /// None will from this address.
+    /// No try from this address will succeed.
     Elsewhere(String),
-    /// Nor from any other.
+    /// No other address will help either.
     Here(SourceError),
 }
 
@@ -63,7 +63,7 @@ impl From<SourceError> for Stop {
 }
 
 impl Transfer<'_> {
-    /// Get the rest of the file from `url`. The inner error says why it cannot be had from there.
+    /// Get the rest of the file from `url`. The inner error says why this URL does not give it.
     ///
     /// # Errors
     /// It cannot be written, so that no other address helps.
@@ -114,7 +114,7 @@ impl Transfer<'_> {
         Ok(Err(format!("what {} gives is {is} with sha256 {found}, {} says {expected}", shown(url), self.wanted.says)))
     }
 
-    /// One request, and all that comes of it.
+    /// Make one request and read its answer.
     async fn attempt(&mut self, url: &str) -> Result<(), Stop> {
         let from = self.part.bytes();
         let mut request = self.client.get(url);
@@ -185,7 +185,7 @@ impl Transfer<'_> {
     }
 }
 
-/// How large the file at `url` is, asked by a request for its first byte, which every server takes that takes requests for files at all.
+/// How large the file at `url` is, asked by a request for its first byte, because every server answers that.
 ///
 /// # Errors
 /// Why it cannot be had from there.
@@ -202,7 +202,7 @@ pub(super) async fn look(client: &Client, url: &str) -> Result<Option<u64>, Stri
     }
 }
 
-/// Whether a file that begins so is what is most often in the place of another.
+/// Whether a file with this beginning is a web page, which servers often send instead of a file.
 pub(super) fn is_page(begin: &[u8]) -> bool {
     magic::kind_of(begin) == magic::WEB_PAGE
 }

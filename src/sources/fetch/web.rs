@@ -9,7 +9,7 @@ use crate::base::secret::Secret;
 pub enum Fetch {
     /// Now.
     Now,
-    /// Only see whether they can be.
+    /// Only see whether they can be fetched.
     Look,
 }
 
@@ -18,14 +18,14 @@ pub enum Fetch {
 pub struct Web {
     /// The host's proxies.
     pub proxies: Proxies,
-    /// How long a server may say nothing.
+    /// The longest time in which a server may send nothing.
     pub silence: Duration,
-    /// What is waited after each failure of a server in a row; when they are used up, it is left.
+    /// The waits after each failure in a row. After the last one the server is given up.
     pub pauses: Vec<Duration>,
 }
 
 impl Web {
-    /// Through these proxies; patient.
+    /// With these proxies, and the usual waits.
     pub fn through(proxies: Proxies) -> Self {
         Self { proxies, silence: Duration::from_secs(60), pauses: [1, 2, 4, 8, 16].map(Duration::from_secs).into() }
     }
@@ -40,6 +40,6 @@ pub struct Proxies {
     pub https: Option<Secret>,
     /// `all_proxy`.
     pub all: Option<Secret>,
-    /// `no_proxy`: which hosts are reached without.
+    /// `no_proxy`: hosts that are reached without a proxy.
     pub none: Option<String>,
 }

@@ -29,7 +29,7 @@ pub enum IsoError {
     Io(#[from] io::Error),
 }
 
-/// Why a record cannot be understood; the directory it stands in is known by the caller.
+/// Why a record cannot be understood. The caller adds the directory.
 #[derive(Debug)]
 pub(super) enum Problem {
     What(&'static str),

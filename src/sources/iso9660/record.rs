@@ -22,7 +22,7 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Parse the record that `bytes` begin with and are as long as.
+    /// Parse the record that `bytes` are.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, &'static str> {
         let short = "a record in it is shorter than its parts";
         let fixed = bytes.get(..FIXED).ok_or(short)?;

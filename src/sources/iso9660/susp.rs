@@ -1,4 +1,4 @@
-//! System use areas (SUSP) and what Rock Ridge (RRIP) says in them.
+//! System use areas (SUSP) and their Rock Ridge entries (RRIP).
 
 use super::error::{IsoError, Problem};
 use super::extent::{BLOCK, Extent};
@@ -19,7 +19,7 @@ const S_IFMT: u32 = 0o170_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFDIR: u32 = 0o040_000;
 
-/// What Rock Ridge says of an entry.
+/// The Rock Ridge properties of an entry.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RockRidge {
     /// Its name.
@@ -39,7 +39,7 @@ impl RockRidge {
         let mut name_ended = false;
         each(bytes, area, |signature, data| {
             match (signature, data) {
-                // One without a name of its own is `.` or `..`.
+                // An `NM` entry with this flag is for `.` or `..` and has no name.
                 (b"NM", [flags, part @ ..]) if !name_ended && flags & NM_SELF_OR_PARENT == 0 => {
                     name_ended = flags & NM_CONTINUE == 0;
                     let name = found.name.get_or_insert_default();

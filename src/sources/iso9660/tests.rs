@@ -1,4 +1,4 @@
-//! Images made by hand: what real writers never do. Images of real writers are read in the integration tests.
+//! Images made by hand, with content that real writers never make. Images of real writers are read in the integration tests.
 
 use std::io::Read;
 
@@ -122,7 +122,7 @@ fn what_rock_ridge_hides_moves_or_links_is_no_file() {
     let kinds: Vec<_> = iso.list("").unwrap().unwrap().into_iter().map(|entry| (entry.name, entry.kind)).collect();
     let expected = [("link", EntryKind::Other), ("child", EntryKind::Directory), ("device", EntryKind::Other)];
     assert_eq!(kinds, expected.map(|(name, kind)| (name.to_owned(), kind)));
-    // A directory may lead to itself: a path has an end all the same.
+    // A directory may lead to itself: but a path still ends.
     assert_eq!(iso.list("child/child/child").unwrap().unwrap().len(), 3);
     assert!(iso.open_file(&iso.find("link").unwrap().unwrap()).is_err());
     assert_eq!((iso.list("link").unwrap(), iso.find("child/none").unwrap(), iso.find("none/x").unwrap()), (None, None, None));
@@ -187,7 +187,7 @@ fn hostile_images_end_with_an_error_that_names_the_place() {
 }
 
 proptest! {
-    /// Whatever is changed in an image, reading all of it ends.
+    /// Reading all of an image ends, whatever is changed in it.
     #[test]
     fn any_damage_ends_with_a_value_or_an_error(changes in prop::collection::vec((16 * 2048..21 * 2048_usize, any::<u8>()), 1..40)) {
         let system_use = [entry(b"NM", b"\0name"), continuation(CONTINUATION as u32, 0, 50)].concat();

@@ -9,9 +9,9 @@ use crate::base::read_at::ReadAt;
 
 /// The sector of the first descriptor (ECMA-119 6.2.1).
 const FIRST: u64 = 16;
-/// Descriptors looked at before the set counts as endless. Images have three to five.
+/// Descriptors that are read before the set counts as endless. Images have three to five.
 const LIMIT: u64 = 64;
-/// What every descriptor says (ECMA-119 8.1.2).
+/// The identifier of every descriptor (ECMA-119 8.1.2).
 const STANDARD_IDENTIFIER: &[u8] = b"CD001";
 /// Escape sequences of the three Joliet levels.
 const JOLIET: [&[u8]; 3] = [b"%/@", b"%/C", b"%/E"];
@@ -28,7 +28,7 @@ pub struct Volume {
     pub bytes: u64,
 }
 
-/// What the descriptors say.
+/// The data of the descriptors.
 #[derive(Debug)]
 pub(super) struct Found {
     pub volume: Volume,
@@ -135,10 +135,10 @@ mod tests {
             (id("CentOS 7 x86_64"), None, &b"CentOS 7 x86_64"[..]),
             (id("CentOS 7 x86_64"), joliet("CentOS 7 x86_64", 32), b"CentOS 7 x86_64"),
             (id("CentOS 7 x86_64"), joliet("CentOS 7 x86_64", 0), b"CentOS 7 x86_64"),
-            // What Joliet has no room for is not lost.
+            // The characters that do not fit into Joliet are not lost.
             (id("RHEL-7.5 Server.x86_64"), joliet("RHEL-7.5 Server.", 0), b"RHEL-7.5 Server.x86_64"),
             (id("CENTOS_7"), joliet("CentOS 7", 0), b"CentOS 7"),
-            // The two halves of the disc's surrogate pair, each for itself.
+            // The two halves of a surrogate pair (the character is a disc), each on its own.
             (id("CENTOS_7"), joliet("Größe 日本 \u{1f4bf}", 0), &odd),
             (id("CENTOS_7"), joliet("", 0), b""),
             (id("  a b  "), None, b"  a b"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a distribution calls the sizes of its media.
+/// The edition of a medium, as the distribution calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edition {
     /// The packages of a minimal installation.

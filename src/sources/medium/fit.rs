@@ -7,11 +7,12 @@ use crate::sources::SourceError;
 impl Medium {
     /// Refuse a medium that cannot install EL7 by itself.
     ///
-    /// Whether it has the very packages a recipe wants is not asked here: that takes its package metadata and the bundles'.
+    /// This does not check whether it has the packages that a recipe wants: that needs the package metadata of the medium and of the
+    /// bundles.
     ///
     /// # Errors
-    /// It is of another processor, of another release, has no packages or metadata that yum of EL 7 cannot use, lacks kernel or initrd, or
-    /// cannot be found by its label.
+    /// It is for another processor or release, has no packages or metadata that yum of EL 7 cannot use, lacks kernel or initrd, or cannot
+    /// be found by its label.
     pub fn refuse_unfit(&self) -> Result<(), SourceError> {
         let unfit = |why: &str| SourceError::UnfitMedium { path: self.path.clone(), kind: self.kind.to_string(), why: why.to_owned() };
         if self.kind.arch != "x86_64" {

@@ -8,19 +8,19 @@ use super::releases::{self, KnownMedium};
 use crate::base::text::printable;
 use crate::sources::iso9660::Volume;
 
-/// What a medium is.
+/// The kind of a medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
     /// The distribution: `CentOS`.
     pub family: String,
-    /// The release, as exactly as the medium tells: `7.5.1804` for the media known by their size, else what `.discinfo` says if it is
-    /// more than `.treeinfo` does.
+    /// The release, as exactly as it is known: `7.5.1804` for the media known by their size, else what `.discinfo` says if it is more than
+    /// `.treeinfo` does.
     pub version: String,
     /// The processor architecture: `x86_64`.
     pub arch: String,
     /// The edition: of those known by their size, and of every medium without packages.
     pub edition: Option<Edition>,
-    /// The vendor's own ISO that it is by label, size and content; nothing for media of other vendors and for changed ones.
+    /// The vendor's ISO that it is by label, size and content; `None` for media of other vendors and for changed ones.
     pub known: Option<&'static KnownMedium>,
 }
 

@@ -1,20 +1,20 @@
-//! A medium's label as the installer's kernel is told it.
+//! A medium's label in the form of the installer's kernel argument.
 //!
 //! `inst.stage2=hd:LABEL=X` makes Anaconda's initramfs wait for the link `/dev/disk/by-label/X` (anaconda 21.48.22.134,
 //! dracut/repo-genrules.sh and anaconda-lib.sh: `X` is copied into a udev rule as it is). The link's name is udev's `ID_FS_LABEL_ENC`
 //! (systemd 219, 60-persistent-storage.rules), which is what `blkid_encode_string` of util-linux 2.23.2 (libblkid/src/encode.c) makes of the label.
 
-/// Labels that mean something else in the installation, and what.
+/// Labels that belong to something else in the installation, and to what.
 pub const TAKEN: [(&str, &str); 2] =
     [("GOLDSMITH", "the volume that brings the recipe's repositories"), ("OEMDRV", "a disk with drivers, which Anaconda loads")];
 
 /// Why a medium cannot be named by its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
-    /// There is nothing to name it by.
+    /// The medium has no label.
     #[error("it has no label")]
     Empty,
-    /// The argument's parts are separated by colons, and there is no other way to write one: `splitsep ":"` in dracut/repo-genrules.sh.
+    /// The argument's parts are separated by colons, and a colon cannot be escaped: `splitsep ":"` in dracut/repo-genrules.sh.
     #[error("its label has a colon, at which the installer would cut it")]
     Colon,
     /// udev makes no such link.
@@ -25,7 +25,7 @@ pub enum LabelError {
     Taken(&'static str),
 }
 
-/// What stands after `LABEL=` for the medium that libblkid calls `label`. It has no blank, no quote and no backslash but before `x`.
+/// The text after `LABEL=` for the medium that libblkid calls `label`. It has no blanks and quotes, and a backslash only before `x`.
 ///
 /// # Errors
 /// The installer would not find the medium by that label.
@@ -61,7 +61,7 @@ fn encoded(label: &[u8]) -> String {
     encoded
 }
 
-/// `utf8_unichar_valid_range` of encode.c, for what can be a `char`.
+/// `utf8_unichar_valid_range` of encode.c, for values that can be a `char`.
 fn is_character(char: char) -> bool {
     !matches!(u32::from(char), 0xfdd0..=0xfdef) && u32::from(char) & 0xffff != 0xffff
 }

@@ -1,5 +1,6 @@
-//! Whether yum 3.4.3, the one of Anaconda in EL 7, can use the repodata of a medium. A medium that somebody made anew has what a newer createrepo_c
-//! writes: zstd, or groups under a name that yum does not know. Unlike a bundle's, a medium's metadata cannot be made anew here.
+//! Whether yum 3.4.3, the one of Anaconda in EL 7, can use the repodata of a medium. A medium that was made anew may have metadata of a
+//! newer createrepo_c: zstd, or groups under a name that yum does not know. Unlike a bundle's, a medium's metadata cannot be made anew
+//! here.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -9,10 +10,11 @@ use crate::packages::rpm::{Data, Repomd, local_path};
 use crate::sources::SourceError;
 use crate::sources::bundle::yum::{DATABASE_VERSION, GROUPS, groups_of, misread};
 
-/// Bytes by which a packing is told.
+/// Bytes by which a compression is detected.
 const HEAD_BYTES: u64 = 8;
 
-/// What yum stops at or loses groups by, a line each. A repomd.xml that cannot be read is an error where the packages are read.
+/// Problems at which yum stops, or by which it loses groups, a line each. A repomd.xml that cannot be read is an error where the packages
+/// are read.
 ///
 /// # Errors
 /// The medium cannot be read or is damaged.
@@ -37,7 +39,7 @@ pub(super) fn unusable(medium: &Medium) -> Result<Vec<String>, SourceError> {
     Ok(problems)
 }
 
-/// What is wrong with the file of a `<data>`: it is not there, cannot be expanded by yum, or is another one.
+/// What is wrong with the file of a `<data>`: it is missing, yum cannot expand it, or it is not the listed one.
 fn problem(medium: &Medium, data: &Data) -> Result<Option<String>, SourceError> {
     let path = match local_path(&data.href) {
         Ok(path) => path,
@@ -55,7 +57,7 @@ fn problem(medium: &Medium, data: &Data) -> Result<Option<String>, SourceError> 
     }
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let is_other_size = data.size.parse().is_ok_and(|size: u64| size != file.size());
-    // yum computes more kinds than goldsmith; of those nothing is known.
+    // yum supports more kinds of checksums than goldsmith; files with those are not compared.
     let is_other = is_other_size
         || match Checksum::parse(&data.checksum.0, &data.checksum.1) {
             Ok(checksum) => !checksum.fits(&mut file).map_err(unreadable)?,

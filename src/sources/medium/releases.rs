@@ -1,4 +1,4 @@
-//! The ISOs of CentOS 7, one line each: the only place that knows them.
+//! The ISOs of CentOS 7, one line each. No other module has facts about single ISOs.
 //!
 //! Names and sizes of volumes: osinfo-db, tests/isodata/centos/centos7.0 (snapshot 62326e12). Digests: the vendor's sha256sum.txt as at least two
 //! independent public repositories quote it; a digest that was found in one alone, or not at all, is `None`.
@@ -33,7 +33,7 @@ impl KnownMedium {
         self.volume_blocks.map(|blocks| blocks * BLOCK)
     }
 
-    /// Whether goldsmith's authors know its installer. The medium itself they saw of no release.
+    /// Whether goldsmith's authors have read the sources of its installer. They have seen no medium of any release.
     pub fn installer_was_read(&self) -> bool {
         self.release == READ
     }
@@ -93,7 +93,7 @@ const KNOWN: [KnownMedium; 40] = [
     medium("7.5.1804", Edition::Dvd, "CentOS-7-x86_64-DVD-1804.iso", Some(2_182_204), Some("506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345")),
     medium("7.5.1804", Edition::NetInstall, "CentOS-7-x86_64-NetInstall-1804.iso", Some(253_314), None),
     medium("7.5.1804", Edition::Everything, "CentOS-7-x86_64-Everything-1804.iso", Some(4_588_116), None),
-    // osinfo-db describes it with the size of NetInstall, which cannot be.
+    // osinfo-db gives it the size of NetInstall, which cannot be right.
     medium("7.6.1810", Edition::Minimal, "CentOS-7-x86_64-Minimal-1810.iso", None, Some("38d5d51d9d100fd73df031ffd6bd8b1297ce24660dc8c13a3b8b4534a4bd291c")),
     medium("7.6.1810", Edition::Dvd, "CentOS-7-x86_64-DVD-1810.iso", Some(2_240_238), Some("6d44331cc4f6c506c7bbe9feb8468fad6c51a88ca1393ca6b8b486ea04bec3c1")),
     medium("7.6.1810", Edition::NetInstall, "CentOS-7-x86_64-NetInstall-1810.iso", Some(259_255), None),

@@ -10,7 +10,7 @@ pub struct TreeInfo {
 }
 
 impl TreeInfo {
-    /// Read the text. What is not a section or a `key = value` is passed over, as configparser's users do.
+    /// Read the text. Lines that are neither a section nor `key = value` are skipped, as users of configparser do.
     pub fn parse(text: &str) -> Self {
         let mut values = BTreeMap::new();
         let mut section = String::new();

@@ -21,21 +21,21 @@ const STATUS: &str = "[GNUPG:] ";
 /// The reasons of ERRSIG that have words of their own: no key, and a digest that is not accepted.
 const NO_KEY: &str = "9";
 const NO_DIGEST: &str = "5";
-/// GPG_ERR_BAD_PUBKEY of libgpg-error: a key that the named one has not signed for its own, say.
+/// GPG_ERR_BAD_PUBKEY of libgpg-error: for example a key that the named key has not signed as its own.
 const BAD_KEY: &str = "6";
 
-/// What gpgv says of a signature.
+/// gpgv's verdict on a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// It is good, and made by a named key, or one below it: the primary key's fingerprint.
     Good(Fingerprint),
-    /// It does not fit what it is said to be over.
+    /// It does not match the data.
     Changed,
     /// It does not count, in words that fit after the name of what is signed.
     Refused(String),
 }
 
-/// What is signed.
+/// The signed data.
 pub(super) enum Data<'a> {
     /// These bytes.
     Bytes(&'a [u8]),
@@ -108,7 +108,7 @@ fn written(dir: &Path, bytes: &[u8]) -> Result<NamedTempFile, SourceError> {
     write().map_err(|source| SourceError::Scratch { path: PathBuf::from(dir), source })
 }
 
-/// What gpgv's status lines mean for a signature by `hash`, of which `named` are the keys that count. It `exited` well or not.
+/// Interpret gpgv's status lines for a signature by `hash`; `named` are the keys that count. `exited` says whether its exit status was 0.
 fn judge(status: &str, exited: bool, hash: HashAlgorithm, named: &[Fingerprint]) -> Answer {
     let lines: Vec<Vec<&str>> = status.lines().filter_map(|line| Some(line.strip_prefix(STATUS)?.split(' ').collect())).collect();
     let all = |keyword: &str| lines.iter().filter(move |words| words[0] == keyword).collect::<Vec<_>>();
@@ -162,7 +162,7 @@ mod tests {
 
     const PRIMARY: &str = "8D8341909121082EAF993AEA16E4EBF51BB8057C";
 
-    /// Each row as gpgv 2.2.40 wrote it: whether it exited well, its lines, and what they mean.
+    /// Each row as gpgv 2.2.40 wrote it: whether its exit status was 0, its lines, and what they mean.
     #[test]
     fn status_lines_and_not_the_exit_status_decide() {
         let valid = format!("VALIDSIG 45B068D06A91A635A5700A7E36364FB3AF743AD2 2018-06-01 1527811200 0 4 0 1 8 00 {PRIMARY}");

@@ -1,4 +1,4 @@
-//! The signature of a repository's index: `repodata/repomd.xml.asc`, which many repositories have and more do not.
+//! The signature of a repository's index: `repodata/repomd.xml.asc`. Many repositories have one, but more do not.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,18 +16,18 @@ use crate::sources::bundle::Bundle;
 use crate::sources::fetch::{Way, Web, small};
 use crate::sources::host::Host;
 
-/// What the store calls the signature of a repomd.xml, which it is kept with: another one's does not fit it.
+/// The kind of memory for the signature of a repomd.xml. It is kept under the digest of that file, since it fits no other.
 const KIND: &str = "index-signature-1";
 /// Bytes that an expanded primary.xml may have; that of all of CentOS 7 has 40 MiB.
 const PRIMARY_BYTES: u64 = 256 << 20;
 /// Bytes it may have.
 const BYTES: u64 = 64 << 10;
 
-/// Who signed the repomd.xml that `what` names and `bytes` are; nobody when there is no signature, or none with a key that counts. It is at
-/// one of `urls`; `is_pinned` when the recipe says what repomd.xml is.
+/// The key that signed the repomd.xml `bytes`, which errors call `what`; `None` when there is no signature, or none with a key that counts.
+/// The signature is at one of `urls`; `is_pinned` when the recipe pins repomd.xml.
 ///
 /// # Errors
-/// It is signed, and not what was signed; or gpgv cannot be run.
+/// It was changed after it was signed, or gpgv cannot be run.
 pub(in crate::sources) async fn of_index(
     what: &str,
     urls: &[String],
@@ -60,14 +60,14 @@ pub(in crate::sources) async fn of_index(
             }
             Ok(Some(signer))
         }
-        // A pin is the recipe's own word, and the signature may be that of a later index.
+        // With a pin the recipe itself decides, and the signature may be that of a later index.
         Answer::Changed if !is_pinned => Err(SourceError::BadIndexSignature { what: what.to_owned() }),
         Answer::Changed | Answer::Refused(_) => Ok(None),
     }
 }
 
-/// What the metadata of a bundle says that its packages hash to, by their paths; nothing unless `repodata/repomd.xml.asc` is in the bundle and
-/// good. One that does not fit is no more than none: metadata that was made anew leaves an old one behind.
+/// The digests of a bundle's packages in its metadata, by their paths; empty unless `repodata/repomd.xml.asc` is in the bundle and good. A
+/// signature that does not match counts as none: when metadata is made anew, the old signature is left behind.
 ///
 /// # Errors
 /// The metadata is damaged, or gpgv cannot be run.
@@ -96,7 +96,7 @@ pub(super) async fn of_bundle_index(
     Ok(listed)
 }
 
-/// The best that is said of the signatures.
+/// The best answer for the signatures.
 async fn signer(bytes: &[u8], asc: &[u8], keyring: &Keyring, scratch: &Path) -> Result<Answer, SourceError> {
     let signatures = match detached(asc) {
         Ok(signatures) => signatures,

@@ -12,7 +12,7 @@ use crate::sources::SourceError;
 use crate::sources::fetch::{Way, shown, small};
 use crate::sources::host::Host;
 
-/// What the store calls a key that was fetched.
+/// The kind of memory for a key that was fetched.
 const KIND: &str = "gpg-key-1";
 /// Bytes that a file of keys may have.
 const BYTES: u64 = 1 << 20;
@@ -30,7 +30,7 @@ impl Keyring {
     /// The keys that the recipe names for `what`; `key` leads to them. None when it names none.
     ///
     /// # Errors
-    /// All keys that cannot be had, or are not what the recipe says.
+    /// All keys that cannot be read or fetched, or are not what the recipe says.
     pub(in crate::sources) async fn of(
         what: &str,
         key: &str,
@@ -66,7 +66,7 @@ impl Keyring {
         &self.fingerprints
     }
 
-    /// What they hash to, all that is known of them included.
+    /// The digest of the keys with all their packets.
     pub(in crate::sources) fn sha256(&self) -> Sha256Digest {
         self.sha256
     }
@@ -81,7 +81,7 @@ impl Keyring {
     }
 }
 
-/// What counts of the keys of one entry, or why none does. `key` leads to the entry.
+/// The keys of one entry that count, or why none does. `key` leads to the entry.
 async fn blocks_of(wanted: &GpgKey, key: &str, host: Host<'_>, task: &Task) -> Result<Vec<KeyBlock>, String> {
     match wanted {
         GpgKey::File { path, bytes, fingerprint, .. } => {
@@ -109,7 +109,7 @@ async fn blocks_of(wanted: &GpgKey, key: &str, host: Host<'_>, task: &Task) -> R
     }
 }
 
-/// Of `blocks` the key that is named; whatever else is in the file does not count.
+/// The named key among `blocks`. Other keys in the file do not count.
 fn named(blocks: Vec<KeyBlock>, fingerprint: Fingerprint, name: &str) -> Result<Vec<KeyBlock>, String> {
     let others: Vec<String> = blocks.iter().map(|block| block.fingerprint.to_string()).collect();
     let found: Vec<KeyBlock> = blocks.into_iter().filter(|block| block.fingerprint == fingerprint).collect();

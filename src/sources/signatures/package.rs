@@ -15,17 +15,17 @@ use crate::sources::SourceError;
 /// A package that is to be verified.
 #[derive(Debug)]
 pub(in crate::sources) struct Wanted<'a> {
-    /// What it is called, for people.
+    /// Its name for people.
     pub name: &'a str,
-    /// Where it is; its bytes are known by their digest.
+    /// Where it is. Its digest has been checked.
     pub path: PathBuf,
-    /// With which of these keys it must be signed.
+    /// The keys, one of which must have signed it.
     pub keyring: &'a Keyring,
     /// Its digest comes from an index that is signed with one of the keys.
     pub is_indexed: bool,
 }
 
-/// Who signed a package.
+/// The signer of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Proved {
     /// The primary key's fingerprint.
@@ -34,7 +34,7 @@ pub(super) struct Proved {
     pub weak: Option<HashAlgorithm>,
 }
 
-/// Who signed a package, or why it is refused, in words that fit after its name.
+/// The signer of a package, or the reason why it is refused. The text fits after its name.
 ///
 /// # Errors
 /// It cannot be read, or gpgv not be run.

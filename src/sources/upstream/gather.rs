@@ -15,7 +15,7 @@ use crate::sources::bundle::{self, Bundle};
 use crate::sources::host::Host;
 use crate::sources::{Resolved, SourceError};
 
-/// Fetch what was chosen for the recipe's repositories, and make a bundle of each.
+/// Gather the recipe's `repositories`: fetch the packages that were chosen from online ones, and make a bundle for each.
 ///
 /// # Errors
 /// Those of [`prove`]; a package cannot be had or is not what its index says, there is no room, or the metadata cannot be made.
@@ -58,7 +58,7 @@ async fn assemble(
     Bundle::open(&what, &dir, None, host.store, host.scratch, task).await
 }
 
-/// A file of that content, which must not be there yet; as all files of a bundle it is as old as FAT.
+/// Write a new file with this content. Like all files of a bundle it gets FAT's first day as its time.
 fn copy(from: &mut impl io::Read, to: &Path) -> io::Result<()> {
     let mut file = File::create_new(to)?;
     io::copy(from, &mut file)?;

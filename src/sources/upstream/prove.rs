@@ -7,15 +7,14 @@ use crate::sources::host::Host;
 use crate::sources::signatures::{Keyring, Proof, Signers, Wanted, all, known_as, recall, remember, verify};
 use crate::sources::{Resolved, SourceError};
 
-/// A package with what it is held against.
+/// A package with its repository and keys.
 struct Held<'a> {
     package: &'a RemotePackage,
     upstream: &'a Upstream,
     keyring: &'a Keyring,
 }
 
-/// Verify what was chosen of repositories that have keys, and keep who signed it in `resolved`. What was verified before is not fetched for
-/// it again.
+/// Verify the packages that were chosen from repositories with keys. Packages that were verified before are not fetched again for this.
 ///
 /// # Errors
 /// All packages that are not signed as they must be; or one cannot be had, or gpgv cannot be run.
@@ -32,7 +31,7 @@ pub async fn prove(resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Resu
     let unknown: Vec<usize> = (0..held.len()).filter(|nth| found[*nth].is_none()).collect();
     let missing: Vec<&RemotePackage> = unknown.iter().map(|nth| held[*nth].package).collect();
     let files = fetch_all(upstreams, &missing, host, task).await?;
-    // Whatever was asked for is there.
+    // `fetch_all` has returned all files that were asked for.
     let wanted: Vec<(usize, Wanted<'_>)> =
         unknown.into_iter().filter_map(|nth| Some((nth, held[nth].wanted(files.get(&held[nth].package.sha256)?.clone())))).collect();
     let (places, wanted): (Vec<usize>, Vec<Wanted<'_>>) = wanted.into_iter().unzip();

@@ -18,10 +18,10 @@ use crate::sources::fetch::{Remote, Way, client, fetch_over, require_room};
 use crate::sources::host::Host;
 use crate::sources::verified::stored;
 
-/// Packages that are fetched at a time: more than one, since most are small and a server's answer takes longer than its bytes; few, since
-/// the servers are other people's.
+/// Packages that are fetched at a time: more than one, since most are small and a server's answer takes longer than its bytes; few, to
+/// spare the servers.
 const AT_A_TIME: usize = 4;
-/// How often progress is told.
+/// The period of progress reports.
 const TELL: Duration = Duration::from_millis(100);
 
 /// The files of packages, by their digest: from the store, or fetched.

@@ -1,4 +1,4 @@
-//! What is heard of an installation becomes steps and a verdict. Pure: lines in, turns out.
+//! Turns the lines of an installation into steps and a verdict. Pure: lines in, turns out.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::machine::watch::Late;
 
 /// Lines of the installer's log that an error keeps.
 const TAIL_LINES: usize = 15;
-/// Characters of a line that are told in a sentence.
+/// At most this many characters of a line are quoted in a sentence.
 const TOLD_CHARS: usize = 200;
-/// Where to look when nothing else is known.
+/// The remedy when the cause is not known.
 const LOOK: &str = "read installer.log and console.log in the evidence";
 
 /// A line, without its end, and where it came from.
@@ -35,7 +35,7 @@ pub(super) enum Heard<'a> {
 pub(super) enum Turn {
     /// It goes on.
     On,
-    /// It got further: the time for one step begins anew.
+    /// There was progress, so the time for one step starts again.
     Step,
     /// It has failed.
     Failed(Told),
@@ -46,9 +46,9 @@ pub(super) enum Turn {
 pub(super) struct Told {
     /// Fits "the installation failed: …".
     pub cause: String,
-    /// What to do, imperative.
+    /// The remedy, imperative.
     pub remedy: String,
-    /// Another line may tell more.
+    /// Whether another line may have the cause.
     echo: bool,
 }
 
@@ -62,7 +62,7 @@ impl Told {
         Self { echo: signature.weight == Weight::Echo, ..told }
     }
 
-    /// What was heard after it: the cause itself, perhaps, of which this was the echo.
+    /// Take in a later turn: it may have the cause itself, of which this was only the echo.
     pub fn or_better(&mut self, turn: Turn) {
         if let Turn::Failed(other) = turn
             && self.echo
@@ -72,7 +72,7 @@ impl Told {
         }
     }
 
-    /// The next line of the console. A line that ends with a colon announces what it says.
+    /// Take in the next line of the console. If this line ends with a colon, the next one has the content.
     pub fn go_on(&mut self, line: &str) {
         if self.cause.ends_with(":)") && !line.trim().is_empty() {
             self.cause.pop();
@@ -80,7 +80,7 @@ impl Told {
         }
     }
 
-    /// A failure that the rules for any guest found on the console; the installer's own table knows it better, if it knows it.
+    /// A failure that the rules for any guest found on the console; if the installer's own table has the line too, its row is used.
     pub fn on_console(line: &str, cause: &str, remedy: &str) -> Self {
         match judge_console(line) {
             Some(signature) => Self::of(signature, line),
@@ -89,16 +89,16 @@ impl Told {
     }
 }
 
-/// How far an installation is, and what speaks for its failure.
+/// The progress of an installation, and the signs of its failure.
 #[derive(Debug)]
 pub(super) struct Follow {
     nonce: String,
     progress: Progress,
-    /// What a script says it does.
+    /// The step that a script has reported.
     doing: Option<String>,
     /// Level and program of the last line of the log that had them: lines without them continue it.
     head: (String, String),
-    /// What speaks for a failure and does not prove it: the newest line of each row, the newest last.
+    /// Signs of a failure that do not prove it: the newest line of each row, the newest last.
     clues: Vec<(&'static Signature, Told)>,
     proved: bool,
     tail: VecDeque<String>,
@@ -111,7 +111,7 @@ impl Follow {
         Self { nonce, progress, doing: None, head, clues: Vec::new(), proved: false, tail: VecDeque::new() }
     }
 
-    /// Hear a line.
+    /// Take in a line.
     pub fn hear(&mut self, heard: Heard<'_>) -> Turn {
         match heard {
             Heard::Log(line) => self.log(line),
@@ -125,7 +125,7 @@ impl Follow {
         self.progress.phase().deadline()
     }
 
-    /// What was heard that may explain the failure and is not in `told`, oldest first.
+    /// Lines that may explain the failure and are not in `told`, oldest first.
     pub fn clues(&self, told: &Told) -> Vec<String> {
         let others = self.clues.iter().filter(|(_, clue)| !told.cause.contains(&clue.cause));
         others.map(|(_, clue)| format!("also in the log: {}", clue.cause)).collect()
@@ -144,10 +144,10 @@ impl Follow {
         }
     }
 
-    /// The guest ended by itself. That alone says nothing: the installer powers off after most failures, too.
+    /// The guest ended by itself. That alone does not show success: the installer powers off after most failures, too.
     ///
     /// # Errors
-    /// It did so without having proved that all was done, or not by powering off.
+    /// It ended without the proof that all was done, or in another way than by powering off.
     pub fn ended(&self, reason: &ShutdownReason) -> Result<(), Told> {
         match (reason, self.proved) {
             (ShutdownReason::PowerOff, true) => Ok(()),
@@ -159,17 +159,17 @@ impl Follow {
         }
     }
 
-    /// Nothing was heard of it for so long.
+    /// The failure that the guest was silent for so long.
     pub fn silent(&self, silence: Duration) -> Told {
         self.likely(&format!("the installer hangs at `{}`: no sign of progress for {} s", self.stands(), silence.as_secs()))
     }
 
-    /// One step took too long.
+    /// The failure that one step took too long.
     pub fn late(&self, late: Late) -> Told {
         self.likely(&format!("the installer did not get further than `{}` {late}", self.stands()))
     }
 
-    /// The newest clue explains `what`, if there was one.
+    /// The failure `what`, explained by the newest clue, if there is one.
     fn likely(&self, what: &str) -> Told {
         match self.clues.last() {
             Some((_, clue)) => Told::new(format!("{what}; the likely cause: {}", clue.cause), &clue.remedy),
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
     use Heard::{Console, Log, Report};
 
-    /// Hear all of `lines`: the first failure, and the installation as it then stands.
+    /// Take in all of `lines`. Returns the first failure, and the state of the installation.
     fn hear(lines: &[Heard<'_>]) -> (Option<Told>, Follow) {
         let mut follow = Follow::new("n0".to_owned());
         for heard in lines {
@@ -304,7 +304,7 @@ mod tests {
                 "neither on the medium nor in the recipe's repositories (anaconda: CmdlineError: Missing package: docker-ce-18.09.7)",
                 "correct [packages]",
             ),
-            // A message of several lines: the second has no head and is the first one's.
+            // A message of several lines: the second has no head and belongs to the first.
             (&[Log("01:08:29,255 ERR anaconda:it broke"), Log("CmdlineError: Missing package: x")], "Missing package: x", "[packages]"),
             (
                 &[Report("step mounting the volume GOLDSMITH"), Report("fail mounting the volume GOLDSMITH: there is none")],
@@ -333,7 +333,7 @@ mod tests {
         told.or_better(follow.hear(cause));
         told.or_better(follow.hear(Log("01:08:30,255 ERR anaconda:CmdlineError: y")));
         assert!(told.cause.ends_with("(CmdlineError: Missing package: x)"), "{told:?}");
-        // A clue that came before it is no less.
+        // A clue that came before the echo counts just the same.
         let (failed, _) = hear(&[Log("01:08:29,255 ERR packaging:MetadataError: x"), echo]);
         assert!(failed.unwrap().cause.ends_with("(MetadataError: x)"));
     }
@@ -390,7 +390,7 @@ mod tests {
             follow.clues(&silent),
             ["also in the log: a program that the installer ran crashed (Traceback (most recent call last):)"]
         );
-        // A proof is told as it stands, and the clues beside it.
+        // A proof is reported by itself, and the clues are listed separately.
         let Turn::Failed(told) = follow.hear(Log("21:19:28,001 ERR anaconda:bootloader.write failed: x")) else { panic!() };
         assert!(told.cause.ends_with("could not be installed (bootloader.write failed: x)"), "{told:?}");
         let clues = follow.clues(&told);

@@ -1,4 +1,4 @@
-//! The third of what makes an installation a success: the disk is what was planned, and boots by what is on it.
+//! The third condition of a successful installation: the disk is as planned, and boots with only its own content.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::image::{self, Fallback, FilesystemType, Format, ImageError, Root, Tab
 use crate::plan::AnacondaWork;
 use crate::recipe::{Disk, FilesystemKind, Firmware};
 
-/// Look at the `disk` that was installed. `dir` keeps the installation's evidence, `scratch` what is copied meanwhile.
+/// Look at the `disk` that was installed. `dir` keeps the installation's evidence, `scratch` temporary copies.
 ///
 /// Anaconda 7.5 powers off without unmounting (systemctl poweroff; dracut-shutdown is to unmount). Everything was synced before the
 /// installer said that it was done, so a journal that is left only has to be replayed.
@@ -47,11 +47,11 @@ pub(super) async fn inspect(disk: &Path, work: &AnacondaWork, dir: &Path, scratc
     })
 }
 
-/// What is on the disk; and, when UEFI is to boot it, why a machine would not that remembers no boot entry.
+/// The inspection of the disk. If UEFI is to boot it: also the reason why a machine without remembered boot entries would not, if any.
 fn look(disk: &image::Disk, firmware: Firmware) -> Result<(Inspection, Option<String>), ImageError> {
     let found = inspect_disk(disk);
     let fallback = match firmware {
-        // Without a system, that is what is wrong.
+        // If there is no system, that is the error to report.
         Firmware::Uefi if found.system.is_some() => Fallback::of(&Root::open(disk)?)?,
         _ => return Ok((found, None)),
     };

@@ -15,13 +15,13 @@ const DIR: &str = "disk-logs";
 const MAX_FILES: usize = 16;
 /// Bytes that are kept of one: its last ones.
 const MAX_BYTES: u64 = 4 << 20;
-/// Where logs lie, and how the names begin and end of those that are: Anaconda's, which it copies when the user's `%post` are done
+/// Directories of logs, and how the names of the logs begin and end: Anaconda's, which it copies when the user's `%post` are done
 /// (data/post-scripts/99-copy-logs.ks); yum's; those of scripts; the scripts themselves, which stay behind when one fails.
 const PLACES: [(&str, &str, &str); 4] =
     [("/var/log/anaconda", "", ""), ("/var/log", "yum.log", ""), ("/root", "ks-post", ".log"), ("/tmp", "ks-script-", "")];
 
-/// Add to a failed installation's `error` the logs on its `disk`, which nobody writes any more. Whatever the disk is like, the error stays
-/// what it is. `place` is the installation's scratch directory.
+/// Add to a failed installation's `error` the logs on its `disk`, to which no process writes any more. The error itself is not changed,
+/// whatever is on the disk. `place` is the installation's scratch directory.
 pub(super) async fn beside(error: StageError, disk: &Path, kickstart: &[u8], place: &Path, task: &Task) -> StageError {
     let StageError::Installation { cause, remedy, mut lines, dir } = error else { return error };
     task.step("read the logs on the disk");
@@ -34,7 +34,7 @@ pub(super) async fn beside(error: StageError, disk: &Path, kickstart: &[u8], pla
     StageError::Installation { cause, remedy, lines, dir }
 }
 
-/// Copy the logs on `disk` to `dir`; how many there were.
+/// Copy the logs on `disk` to `dir`. Returns how many there were.
 async fn keep(disk: &Path, kickstart: &[u8], place: &Path, dir: &Path) -> Result<usize, ImageError> {
     let scripts = anaconda::script_logs(kickstart);
     let opened = Disk::open_own(disk, Format::Raw)?;
@@ -56,7 +56,7 @@ async fn copy(disk: Disk, scripts: Vec<String>, dir: &Path) -> Result<usize, Ima
         }
         Ok(kept)
     });
-    // It has been told as the bug it is; the installation's failure is to be told too.
+    // The panic has been printed already. The installation's failure must still be reported.
     copying.await.unwrap_or_else(|_| Err(ImageError::incompatible(&path, None, "its reader gave up")))
 }
 
@@ -87,7 +87,7 @@ fn is_plain(path: &Path) -> bool {
     readable && parts.next() == Some(Component::RootDir) && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Whether `path` is a file with something in it; a link is none.
+/// Whether `path` is a regular file that is not empty. A link does not count.
 fn is_file(root: &Root, path: &Path) -> Result<bool, ImageError> {
     match root.symlink_metadata(path) {
         Err(ImageError::Absent { .. }) => Ok(false),
@@ -95,8 +95,8 @@ fn is_file(root: &Root, path: &Path) -> Result<bool, ImageError> {
     }
 }
 
-/// Keep a log, its hashes of passwords hidden as those of the kickstart are. Whether it could be written: as with all evidence, what cannot be
-/// is left out.
+/// Keep a log, with hashes of passwords hidden as in the kickstart. Returns whether it was written: as with all evidence, a file that
+/// cannot be written is left out.
 fn write(dir: &Path, path: &Path, bytes: &[u8]) -> bool {
     let target = dir.join(path.strip_prefix("/").unwrap_or(path));
     let Some(parent) = target.parent() else { return false };
@@ -135,7 +135,7 @@ mod tests {
         disk
     }
 
-    /// An installation fails with `disk`: the lines told of it, and where its evidence is.
+    /// Let an installation with `disk` fail. Returns the lines about it, and where its evidence is.
     fn fail(dir: &Path, disk: &Path) -> (Vec<String>, PathBuf) {
         let evidence = dir.join("evidence");
         let error = StageError::Installation { cause: "c".into(), remedy: "r".into(), lines: vec!["last".into()], dir: evidence.clone() };
@@ -199,7 +199,7 @@ mod tests {
             // A disk that is kept for a look is as the guest left it.
             assert!(unclean || fs::read(&disk).unwrap() == whole);
         }
-        // Of very many, some.
+        // Of very many logs only some are kept.
         let names: Vec<_> = (0..40).map(|number| format!("var/log/anaconda/{number}.log")).collect();
         files.extend(names.iter().map(|name| (name.as_str(), "x")));
         let many = dir.path().join("many");

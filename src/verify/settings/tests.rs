@@ -136,7 +136,7 @@ fn accounts_are_as_they_are_wanted() {
     assert_eq!(told(&found[3]), (Outcome::Failed, "no file of /etc/sudoers.d says so"));
 }
 
-/// What a damaged archive says is bounded, and no panic.
+/// A damaged archive gives a bounded result and no panic.
 #[test]
 fn an_archive_may_hold_anything() {
     let mut head = vec![0; 56];

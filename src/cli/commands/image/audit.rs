@@ -13,7 +13,7 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::text::{counted, printable};
 use crate::cli::{Context, printer};
 
-/// The image holds what it should not give away.
+/// The image has faults.
 #[derive(Debug, thiserror::Error)]
 #[error("the audit found {}", counted(*.0, "fault"))]
 struct Faults(usize);
@@ -31,7 +31,7 @@ impl Failure for Faults {
 /// Audit the image; without one, list the rules.
 ///
 /// # Errors
-/// The image cannot be read, or there is a fault that nothing waives.
+/// The image cannot be read, or there is a fault without a waiver.
 pub(super) fn run(image: Option<&Path>, context: &Context) -> Result<(), AnyFailure> {
     let Some(image) = image else { return Ok(printer::out(&listed(context.json))?) };
     let (allowed, waivers) = match artifact::open(image) {

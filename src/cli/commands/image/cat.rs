@@ -9,13 +9,13 @@ use crate::base::text::printable;
 use crate::cli::{Context, printer};
 use crate::image::ImageError;
 
-/// Bytes that are read and written at once; a longer line is shown in pieces.
+/// Bytes that are read and written at once. A longer line is shown in pieces.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Write the files, one after the other. A file or a pipe gets their bytes; a terminal gets text that it cannot act on.
+/// Write the files, one after the other. A file or a pipe gets their bytes. A terminal gets text without control sequences.
 ///
 /// # Errors
-/// The image cannot be read, or a file is not there or is no regular file.
+/// The image cannot be read, or a file is missing or not a regular file.
 pub(super) async fn run(image: &Path, paths: &[PathBuf], context: &Context) -> Result<(), AnyFailure> {
     let root = root(image, context)?;
     let is_terminal = printer::stdout_is_terminal();
@@ -36,7 +36,7 @@ pub(super) async fn run(image: &Path, paths: &[PathBuf], context: &Context) -> R
             if !printer::pass(&bytes)? {
                 return Ok(());
             }
-            // Signals are heard here.
+            // At this point a signal can interrupt the work.
             tokio::task::yield_now().await;
         }
     }

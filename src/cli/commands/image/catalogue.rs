@@ -13,10 +13,10 @@ use crate::base::text::printable;
 use crate::cli::host::read_at_most;
 use crate::handover::vagrant::{Catalogue, CatalogueError, file_url, is_version};
 
-/// Bytes of a catalogue that are read.
+/// At most this many bytes of a catalogue are read.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Why a box cannot be entered into its catalogue.
+/// The reason why a box cannot be added to its catalogue.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotEntered {
     #[error("`{}` is no version: Vagrant takes numbers and words with dots between, a number first", printable(.0))]
@@ -48,7 +48,7 @@ impl Failure for NotEntered {
     }
 }
 
-/// A box that is to be entered.
+/// A box that is to be added.
 pub(super) struct Entry {
     path: PathBuf,
     name: String,
@@ -57,11 +57,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// See that the catalogue of the box `name` that is beside `target` can take `version`, or is not there. Nothing is written: what keeps the
-    /// version out is known before the long work. Without `url` the box is where it was written.
+    /// Check that `version` can be added to the catalogue of the box `name` beside `target`, or that there is no catalogue yet. Nothing is
+    /// written; the check finds errors before the long work. Without `url`, the catalogue names the place of the written file.
     ///
     /// # Errors
-    /// `version` is none or is in the catalogue, or the catalogue is none.
+    /// `version` is not a version or is already in the catalogue, or the file is not a catalogue.
     pub(super) fn prepare(target: &Path, name: &str, version: &str, url: Option<&str>) -> Result<Self, NotEntered> {
         if !is_version(version) {
             return Err(NotEntered::Version(version.to_owned()));
@@ -94,17 +94,18 @@ impl Entry {
         }
     }
 
-    /// Enter the box that is in `target` now. Gives the catalogue's place.
+    /// Add the box that is in `target` now. Returns the catalogue's path.
     ///
     /// # Errors
-    /// The box cannot be read, or the catalogue cannot take it any more or be written; it is then as it was.
+    /// The box cannot be read, it can no longer be added to the catalogue, or the catalogue cannot be written. The catalogue is then
+    /// unchanged.
     pub(super) async fn complete(self, target: &Path, task: &Task) -> Result<PathBuf, NotEntered> {
         let read = |source| NotEntered::Read { path: target.to_owned(), source };
         let file = File::open(target).map_err(read)?;
         let length = file.metadata().map_err(read)?.len();
         let digest = aside(task, "find the box's sha256", length, move |meter| Sha256Digest::of_reader(meter.measure(file))).await;
         let digest = digest.map_err(read)?.0;
-        // Read again: another export may have entered its version in the minutes since.
+        // The catalogue is read again, because another export may have added its version since the first read.
         let text = self.catalogue()?.with(&self.version, &self.url, &digest);
         atomic::write(&self.path, text.as_bytes()).map_err(|source| NotEntered::Write { path: self.path.clone(), source })?;
         Ok(self.path)

@@ -13,10 +13,10 @@ use crate::cli::commands::copies::Target;
 use crate::cli::{Context, printer};
 use crate::image::{self, Copied};
 
-/// Copy the files and directories out of the image; the last of `words` is where they go.
+/// Copy the files and directories out of the image. The last of `words` is the target.
 ///
 /// # Errors
-/// The image cannot be read, something is not there, or the target cannot be written or is there already.
+/// The image cannot be read, a source is missing, or the target cannot be written or exists already.
 pub(super) async fn run(image: &Path, words: &[PathBuf], context: &Context) -> Result<(), AnyFailure> {
     // clap asks for two words at least.
     let Some((target, paths)) = words.split_last() else { return Ok(()) };

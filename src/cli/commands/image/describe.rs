@@ -18,7 +18,7 @@ use crate::run::{Source, usual_kind};
 /// Processors of the machine, as `goldsmith run` has them.
 const CPUS: u32 = 2;
 
-/// Why nothing is printed.
+/// The reason why nothing is printed.
 #[derive(Debug, thiserror::Error)]
 enum NotDescribed {
     #[error("--type is for libvirt")]
@@ -54,10 +54,10 @@ impl Failure for NotDescribed {
     }
 }
 
-/// Print how a receiver runs the image.
+/// Print the document with which a receiver runs the image.
 ///
 /// # Errors
-/// The image cannot be read, is not bootable, or has something that the receiver's document cannot say.
+/// The image cannot be read, is not bootable, or has a property that the receiver's document cannot express.
 pub(super) async fn run(args: &ImageDescribe, context: &Context) -> Result<(), AnyFailure> {
     if args.kind.is_some() && args.receiver != DescribeFor::Libvirt {
         return Err(NotDescribed::Type.into());
@@ -105,7 +105,8 @@ pub(super) async fn run(args: &ImageDescribe, context: &Context) -> Result<(), A
     Ok(printer::out(&text)?)
 }
 
-/// Names stand in XML, which has no control characters; in command lines, where a dash begins an option; and in libvirt's file names.
+/// The name is written into XML, which has no control characters; into command lines, where a dash begins an option; and into file names of
+/// libvirt.
 fn check_name(name: &str) -> Result<(), NotDescribed> {
     let why = if name.is_empty() {
         "is empty"
@@ -121,7 +122,7 @@ fn check_name(name: &str) -> Result<(), NotDescribed> {
     Err(NotDescribed::Name { name: name.to_owned(), why })
 }
 
-/// What was asked for, or what works on this host.
+/// The kind that the user chose, or one that works on this host.
 async fn kind(asked: Option<DomainType>) -> Result<Kind, AnyFailure> {
     Ok(match asked {
         Some(DomainType::Kvm) => Kind::Kvm,

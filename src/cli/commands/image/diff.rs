@@ -15,7 +15,7 @@ use crate::cli::args::ImageDiff;
 use crate::cli::{Context, printer};
 use crate::compare::{Bytes, Change, Comparison, Fate, FileChange, compare};
 
-/// Tell what the images differ in.
+/// Print the differences of the images.
 ///
 /// # Errors
 /// One of them cannot be read.
@@ -83,7 +83,7 @@ fn files(text: &mut String, found: &Comparison, every_file: bool) {
         return;
     }
     let _ = writeln!(text, "files");
-    // What is below a directory that came or went is counted with it.
+    // Files below an added or removed directory are counted with the directory.
     let mut whole: Option<(&Path, Fate, usize)> = None;
     for file in listed {
         if let Some((dir, fate, count)) = &mut whole
@@ -117,7 +117,7 @@ fn files(text: &mut String, found: &Comparison, every_file: bool) {
     }
 }
 
-/// How much is below a directory that came or went.
+/// Add the number of files below an added or removed directory.
 fn close(text: &mut String, whole: Option<(&Path, Fate, usize)>) {
     if let Some((dir, _, count)) = whole.filter(|(_, _, count)| *count > 0) {
         let _ = writeln!(text, "    and {count} below {}", printable(&dir.to_string_lossy()));

@@ -16,7 +16,7 @@ use crate::image::export::{ExportFormat, Exported, export, unused};
 use crate::image::{Compress, Disk, Firmware, OutputFormat};
 use crate::run::Source;
 
-/// How the names of files end that have a format; the longest first, so that `.raw.zst` is not mistaken for another.
+/// The suffixes of file names, with their formats. The longest come first, so that `.raw.zst` is not mistaken for another.
 const SUFFIXES: [(&str, ExportKind); 12] = [
     (".oci.tar", ExportKind::ContainerDisk),
     (".tar.gz", ExportKind::Gce),
@@ -32,7 +32,7 @@ const SUFFIXES: [(&str, ExportKind); 12] = [
     (".img", ExportKind::Raw),
 ];
 
-/// Why it is not known what to write.
+/// The reason why the format is not clear.
 #[derive(Debug, thiserror::Error)]
 enum Unclear {
     #[error("the format of {} is not known: its name ends with none of {}", .0.display(), SUFFIXES.map(|(suffix, _)| suffix).join(", "))]
@@ -62,13 +62,13 @@ impl Failure for Unclear {
 /// Write the image in another format.
 ///
 /// # Errors
-/// It is not clear which format, the image cannot be read, or the target cannot be written or is there already.
+/// The format is not clear, the image cannot be read, or the target cannot be written or exists already.
 pub(super) async fn run(args: &ImageExport, context: &Context) -> Result<(), AnyFailure> {
     let kind = kind(args)?;
     let disk = disk(&args.image, context)?;
     let events = Events::new(context.listeners());
     let format = format(kind, args, &disk, &events, context)?;
-    // The search for free space may take long in vain.
+    // This is checked first, because the search for free space may take long.
     format.admits(&disk)?;
     let name = named(args, &disk);
     let entry = args.version.as_deref().map(|version| Entry::prepare(&args.target, &name, version, args.url.as_deref())).transpose()?;
@@ -83,7 +83,7 @@ pub(super) async fn run(args: &ImageExport, context: &Context) -> Result<(), Any
     Ok(printer::out(&told(args, &exported, catalogue.as_deref(), context))?)
 }
 
-/// What is said of the files that were written.
+/// The text about the files that were written.
 fn told(args: &ImageExport, exported: &Exported, catalogue: Option<&Path>, context: &Context) -> String {
     if context.json {
         let mut record = json!({
@@ -106,7 +106,7 @@ fn told(args: &ImageExport, exported: &Exported, catalogue: Option<&Path>, conte
     text
 }
 
-/// The format that is asked for, of which all options make sense.
+/// The chosen format. All options must fit it.
 fn kind(args: &ImageExport) -> Result<ExportKind, Unclear> {
     let kind = args.format.or_else(|| by_name(&args.target)).ok_or_else(|| Unclear::Format(args.target.clone()))?;
     if args.compression.is_some() && kind != ExportKind::Qcow2 {
@@ -118,7 +118,7 @@ fn kind(args: &ImageExport) -> Result<ExportKind, Unclear> {
     Ok(kind)
 }
 
-/// The format, with what it says of the image. A receiver's wish that the image does not meet becomes a warning.
+/// The format, with its data about the image. A condition of the receiver that the image does not meet becomes a warning.
 fn format(kind: ExportKind, args: &ImageExport, disk: &Disk, events: &Events, context: &Context) -> Result<ExportFormat, AnyFailure> {
     let Some(output) = kind.output() else {
         return Ok(ExportFormat::Qcow2(match args.compression {
@@ -129,7 +129,7 @@ fn format(kind: ExportKind, args: &ImageExport, disk: &Disk, events: &Events, co
     };
     let firmware = match output {
         OutputFormat::Vagrant => Source::find(&args.image, host::store_place(context).as_deref())?.firmware,
-        // None of the others says it.
+        // No other format has the firmware in its data.
         _ => Firmware::Bios,
     };
     let (format, warning) = ExportFormat::of(output, disk, &named(args, disk), firmware);
@@ -137,7 +137,7 @@ fn format(kind: ExportKind, args: &ImageExport, disk: &Disk, events: &Events, co
     Ok(format)
 }
 
-/// What the image is called: in file names, whatever its own is.
+/// The name of the image, as used in file names.
 fn named(args: &ImageExport, disk: &Disk) -> String {
     let stem = || disk.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = artifact::open(&args.image).map(|artifact| artifact.manifest.name).ok().or_else(stem).unwrap_or_default();

@@ -12,10 +12,10 @@ use crate::cli::args::ImageFind;
 use crate::cli::{Context, printer};
 use crate::image::{FileKind, Metadata};
 
-/// Files after which other work has a turn, and what was found is written.
+/// After this many files, other work has a turn, and the found files are printed.
 const FILES_PER_TURN: usize = 256;
 
-/// Show the files below the directory that fit.
+/// Print the files below the directory that match.
 ///
 /// # Errors
 /// The image cannot be read, or there is no such directory.
@@ -50,6 +50,6 @@ fn fits(args: &ImageFind, path: &Path, file: &Metadata) -> bool {
     args.name.as_ref().is_none_or(|pattern| pattern.matches(&name))
         && args.kind.is_none_or(|kind| kind == file.kind)
         && args.at_least.is_none_or(|size| file.size >= size.bytes())
-        // The bits of a link mean nothing.
+        // The mode bits of a link have no meaning.
         && args.mode.is_none_or(|bits| file.kind != FileKind::Symlink && file.mode & bits != 0)
 }

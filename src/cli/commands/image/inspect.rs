@@ -15,7 +15,7 @@ use crate::image::Place;
 use crate::image::inspect::{Account, Docker, Inspection, MachineId, System, inspect};
 use crate::inventory;
 
-/// Show what the image is.
+/// Show the facts about the image.
 ///
 /// # Errors
 /// The image cannot be read.
@@ -36,7 +36,7 @@ pub(super) fn run(image: &Path, context: &Context) -> Result<(), AnyFailure> {
     Ok(printer::out(&text)?)
 }
 
-/// How many packages are installed, and whose database says so.
+/// The number of installed packages, and the package manager whose database has them.
 type Packages = (usize, &'static str);
 
 fn packages(image: &Path, context: &Context) -> Result<Option<Packages>, AnyFailure> {
@@ -54,10 +54,10 @@ fn document(inspection: &Inspection, packages: Option<Packages>) -> Value {
     document
 }
 
-/// Columns of the names.
+/// The width of the column of names.
 const NAMES: usize = 15;
 
-/// For people: a name and a value in each row; on a terminal, which has `columns`, broken between words.
+/// For people: a name and a value in each row. On a terminal with `columns`, long values are broken between words.
 fn table(inspection: &Inspection, packages: Option<Packages>, columns: Option<usize>) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| {

@@ -11,12 +11,12 @@ use crate::base::text::printable;
 use crate::cli::printer;
 use crate::image::{FileKind, ImageError, Metadata, Owners, Root};
 
-/// Writes down files of one image.
+/// Writes rows and objects for files of one image.
 pub(super) struct Listing<'a> {
     root: &'a Root,
-    /// There when modes, owners and sizes are shown, too.
+    /// Present when modes, owners and sizes are shown too.
     owners: Option<Owners>,
-    /// Whether a terminal shows the names: it must not act on them.
+    /// Whether a terminal shows the names. They must then have no control sequences.
     on_terminal: bool,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Listing<'a> {
         Ok(Self { root, owners, on_terminal: printer::stdout_is_terminal() })
     }
 
-    /// A line for the file at `path`, called `name`. Bytes of a name go to a file or pipe as they are.
+    /// A line for the file at `path`, with the name `name`. A file or pipe gets the bytes of the name unchanged.
     ///
     /// # Errors
     /// A link cannot be read.
@@ -70,7 +70,7 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// Put `path` into `object` under `key`. Where it is no UTF-8, its bytes stand beside it in base 64.
+/// Put `path` into `object` under `key`. If it is not UTF-8, its bytes are added in base 64.
 fn put_path(object: &mut Value, key: &str, path: &Path) {
     object[key] = json!(path.to_string_lossy());
     if path.to_str().is_none() {
@@ -85,7 +85,7 @@ fn symbolic(file: &Metadata) -> String {
         FileKind::File => '-',
         FileKind::Directory => 'd',
         FileKind::Symlink => 'l',
-        // Whether it is a block or a character device is not kept.
+        // The metadata do not tell block and character devices apart.
         FileKind::Device => 'c',
         FileKind::Pipe => 'p',
         FileKind::Socket => 's',

@@ -12,7 +12,7 @@ use crate::cli::args::ImageLs;
 use crate::cli::{Context, printer};
 use crate::image::FileKind;
 
-/// List the directory, or the file alone.
+/// List the directory, or only the file.
 ///
 /// # Errors
 /// The image cannot be read, or there is nothing of that name.

@@ -10,7 +10,7 @@ use crate::base::text::shell_line;
 use crate::cli::{Context, printer};
 use crate::image::mount::Mount;
 
-/// Show the files of the image in `dir` until that is unmounted, or a signal comes.
+/// Show the files of the image in `dir` until it is unmounted or a signal arrives.
 ///
 /// # Errors
 /// The image cannot be read, or the kernel does not mount in `dir`.

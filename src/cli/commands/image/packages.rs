@@ -15,7 +15,7 @@ use crate::image::Root;
 use crate::inventory;
 use crate::packages::installed::{DPKG_STATUS, Installation, Installed};
 
-/// No package can be listed.
+/// The image has no package database.
 #[derive(Debug, thiserror::Error)]
 #[error("{} has no package database: neither {DPKG_STATUS} nor one of RPM", .0.display())]
 struct NoDatabase(PathBuf);
@@ -30,10 +30,10 @@ impl Failure for NoDatabase {
     }
 }
 
-/// What is installed in the system of `root`, which is in `image`. Of each damaged entry of its database there is a warning.
+/// The packages installed in the system of `root`, which is in `image`. Each damaged entry of its database causes a warning.
 ///
 /// # Errors
-/// There is no package database, or none that can be read.
+/// There is no package database, or it cannot be read.
 pub(super) fn installation(image: &Path, root: &Root) -> Result<Installation, AnyFailure> {
     let found = inventory::installation(root)?.ok_or_else(|| NoDatabase(image.to_owned()))?;
     for damage in &found.damaged {

@@ -17,7 +17,7 @@ use crate::image::inspect;
 use crate::inventory;
 use crate::sbom::{self, Subject, System};
 
-/// The environment wants a time that is none. The specification of the variable says not to go on then.
+/// The variable of the environment does not hold a valid time. Its specification says not to go on then.
 #[derive(Debug, thiserror::Error)]
 #[error("SOURCE_DATE_EPOCH is `{0}`, which is no number of seconds since 1970")]
 struct NoTime(String);
@@ -32,7 +32,7 @@ impl Failure for NoTime {
     }
 }
 
-/// The document cannot be written down.
+/// The document cannot be serialised.
 #[derive(Debug, thiserror::Error)]
 #[error("the bill of materials cannot be written as JSON: {0}")]
 struct NoJson(serde_json::Error);
@@ -58,12 +58,12 @@ pub(super) async fn run(image: &Path, format: SbomFormat, context: &Context) -> 
     let changed_at = || Ok::<_, AnyFailure>(inventory::changed_at(&root)?.and_then(|seconds| Timestamp::from_second(seconds).ok()));
     let created = match wanted.or_else(|| sbom::last_installed(&found)) {
         Some(time) => time,
-        // OK to default: a time that no calendar has is as good as 1970.
+        // OK to default: 1970 stands for a time out of the calendar's range.
         None => changed_at()?.unwrap_or_default(),
     };
     let system = inspect::os_release(&root)?.map(|found| System::new(&found.id, &found.version_id, &found.pretty_name));
     let subject = Subject {
-        // OK to default: what was opened has a name.
+        // OK to default: a file that was opened has a name.
         name: file(image)?.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         sha256: digest(image).await,
         system: system.unwrap_or_else(|| System::new("", "", "")),
@@ -82,7 +82,8 @@ fn source_date(environment: &Environment) -> Result<Option<Timestamp>, NoTime> {
     time.map(Some).ok_or_else(|| NoTime(text.clone()))
 }
 
-/// The digest of an artifact's image. The manifest's word is not enough: the image may have been changed since, and then there is a warning.
+/// The digest of an artifact's image. The digest in the manifest is not enough: the image may have been changed since, and then there is a
+/// warning.
 async fn digest(image: &Path) -> Option<Sha256Digest> {
     let artifact = artifact::open(image).ok()?;
     let checked: Result<(), ArtifactError> = artifact.check_image(&Events::none().task("check the image")).await;

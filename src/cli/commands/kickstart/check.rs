@@ -15,10 +15,11 @@ use crate::cli::{Context, host, printer};
 use crate::kickstart::{Found, Includes, lint, parse};
 use crate::recipe;
 
-/// Bytes of the largest file that is read; kickstarts have some thousand.
+/// The largest file that is read, in bytes. Kickstarts have some thousand.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// Tell what the installer of CentOS 7.5 would say of each file, and what it would trip over; fail when it would refuse one.
+/// Print the errors of the installer of CentOS 7.5 for each file, and the findings of the lints. Fail when the installer would refuse a
+/// file.
 pub fn run(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
     let checked = args.files.iter().map(|path| check(path, &args.allow)).collect::<Result<Vec<Checked>, AnyFailure>>()?;
     let text = if args.sarif {
@@ -40,7 +41,8 @@ pub fn run(args: &KickstartCheck, context: &Context) -> Result<(), AnyFailure> {
     }
 }
 
-/// Read and judge the file at `path`; what it includes is looked for as pykickstart does, in the working directory and then beside it.
+/// Read and judge the file at `path`. Included files are looked for as pykickstart does it, in the working directory and then beside the
+/// file.
 fn check(path: &Path, allowed: &[String]) -> Result<Checked, AnyFailure> {
     let unreadable = |source| Unreadable { path: path.to_owned(), source };
     let text = if path == Path::new("-") { text(io::stdin().lock()) } else { File::open(path).and_then(text) };
@@ -53,7 +55,7 @@ fn check(path: &Path, allowed: &[String]) -> Result<Checked, AnyFailure> {
     Ok(Checked { path: path.to_owned(), document, lints })
 }
 
-/// The files of this host. A path that is found beside the file that includes it is named from the working directory, as that file is.
+/// The files of this host. A file that is found beside the one that includes it gets a name from the working directory, like that one.
 struct OnThisHost;
 
 impl Includes for OnThisHost {
@@ -67,17 +69,18 @@ impl Includes for OnThisHost {
 }
 
 fn text_of(path: &Path) -> Option<String> {
-    // A pipe of that name would be waited for.
+    // Only regular files are read: reading a pipe could wait for ever.
     path.metadata().ok().filter(Metadata::is_file)?;
     File::open(path).and_then(text).ok()
 }
 
-/// The parser of 7.5 reads bytes. What is not UTF-8 can only be in texts that it does not look into.
+/// The parser of 7.5 reads bytes. Bytes that are not UTF-8 can only be in texts that it does not interpret.
 fn text(source: impl Read) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&host::read_at_most(source, MAX_BYTES)?).into_owned())
 }
 
-/// A file's findings for people: what and where, the line, a mark below it. A lint says why and what to do once in each file.
+/// A file's findings for people: the message and the place, the line, a mark below it. The reason and the remedy of a lint are printed once
+/// in each file.
 fn shown(checked: &Checked) -> String {
     let mut explained: Vec<&str> = Vec::new();
     let mut text = String::new();
@@ -150,7 +153,7 @@ impl Failure for Denied {
     }
 }
 
-/// A kickstart was wanted.
+/// The file is a recipe, but a kickstart is needed.
 #[derive(Debug, thiserror::Error)]
 #[error("{} is a recipe, not a kickstart", path.display())]
 struct IsRecipe {

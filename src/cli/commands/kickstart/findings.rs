@@ -1,29 +1,29 @@
-//! What is said of a kickstart, by its parser and by the lints.
+//! The findings of the parser and of the lints in a kickstart.
 
 use std::path::{Path, PathBuf};
 
 use crate::kickstart::{Diagnostic, Document, Lint, LintFinding, Severity};
 
-/// A file and everything that is to be said of it.
+/// A file and all its findings.
 pub(super) struct Checked {
     pub path: PathBuf,
     pub document: Document,
     pub lints: Vec<LintFinding>,
 }
 
-/// What is said of a file: by its parser, or by a lint.
+/// A finding in a file: of the parser, or of a lint.
 pub(super) struct Finding<'a> {
     pub file: &'a str,
     pub severity: Severity,
     pub message: &'a str,
     pub help: Option<&'a str>,
     pub lint: Option<&'static Lint>,
-    /// Nothing when it is about something that is not there.
+    /// `None` when the finding is about something that is missing.
     pub place: Option<&'a Diagnostic>,
 }
 
 impl Checked {
-    /// Everything that is said of the file: first what is missing in it, then by place.
+    /// All findings in the file: first those about missing things, then the others by place.
     pub fn findings(&self) -> Vec<Finding<'_>> {
         let parsed = self.document.diagnostics().iter().map(|found| Finding {
             file: &found.file,
@@ -46,7 +46,7 @@ impl Checked {
         findings
     }
 
-    /// Where the file is that findings call `name`: this one, or one of its includes, which are called by their paths.
+    /// The path of the file with the name `name` in findings: this one, or one of its includes, whose names are their paths.
     pub fn path_of<'a>(&'a self, name: &'a str) -> &'a Path {
         if name == self.document.name() { &self.path } else { Path::new(name) }
     }

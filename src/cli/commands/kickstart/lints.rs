@@ -7,7 +7,7 @@ use crate::cli::args::KickstartLints;
 use crate::cli::{Context, printer};
 use crate::kickstart::Lint;
 
-/// List the lints, or those that are named.
+/// List all lints, or the named ones.
 ///
 /// # Errors
 /// Standard output cannot be written.

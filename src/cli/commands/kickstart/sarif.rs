@@ -1,7 +1,7 @@
 //! Findings as SARIF 2.1.0, which code scanning and editors read.
 //!
-//! Static Analysis Results Interchange Format (SARIF) Version 2.1.0, OASIS Standard, errata 01 of 2023. `schema` names its JSON schema,
-//! by which the tests judge the text.
+//! Static Analysis Results Interchange Format (SARIF) Version 2.1.0, OASIS Standard, errata 01 of 2023. `schema` names its JSON schema; the
+//! tests validate the text with it.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ use crate::kickstart::{Lint, Severity};
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// What stands for itself in the path of a URI: the unreserved characters (RFC 3986, 2.3) and the slash.
+/// The characters that need no escape in the path of a URI: the unreserved characters (RFC 3986, 2.3) and the slash.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The rules that are no lints: their id, what they say, and how bad it is.
+/// The rules that are not lints: their id, their text and their severity.
 const PARSER_RULES: [(&str, &str, Severity); 2] = [
     ("refused", "The installer of CentOS 7.5 refuses the file because of this", Severity::Error),
     ("passed-over", "The installer of CentOS 7.5 takes the file, and warns of this or ignores it", Severity::Warning),
@@ -36,7 +36,7 @@ pub(super) fn document(files: &[Checked]) -> Value {
     })
 }
 
-/// Every rule, in the order that [`rule_index`] counts.
+/// Every rule, in the order of [`rule_index`].
 fn rules() -> Vec<Value> {
     let parser = PARSER_RULES.iter().map(|(id, what, severity)| {
         json!({"id": id, "shortDescription": {"text": what}, "defaultConfiguration": {"level": severity.to_string()}})

@@ -1,4 +1,4 @@
-//! `goldsmith clone`: copies of an image that are each one's own, as files or to prove it.
+//! `goldsmith clone`: copies of an image with different identities, as files or as a proof.
 
 mod files;
 mod prove;
@@ -7,10 +7,10 @@ use crate::base::failure::AnyFailure;
 use crate::cli::Context;
 use crate::cli::args::Clones;
 
-/// Make copies of an image as files, or prove that two copies are two.
+/// Make copies of an image as files, or prove that two copies have different identities.
 ///
 /// # Errors
-/// They cannot be made; or they have something in common that must be each one's own.
+/// They cannot be made, or they have an identity in common.
 pub async fn clone(args: &Clones, context: &Context) -> Result<(), AnyFailure> {
     match &args.output {
         Some(dir) => files::make(args, dir, context).await,

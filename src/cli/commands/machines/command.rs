@@ -9,17 +9,17 @@ use crate::cli::{Context, exit, printer};
 use crate::machine::seat::{ESCAPE, Streams};
 use crate::run::{self, Feed, Heard, Hearing, Place};
 
-/// A shell as a log-in gives it. Nothing of it is the machine's own but the shell.
+/// A shell as after a log-in. Only the shell itself is a program of the machine.
 const SHELL: &str = "shell=/bin/sh; [ ! -x /bin/bash ] || shell=/bin/bash; SHELL=$shell exec \"$shell\" -il";
-/// Whose standard output is.
+/// The owner of standard output, for a message.
 const OUTPUT: &str = "the command's own";
-/// What a terminal is called that no system may know.
+/// The `TERM` instead of one that the guest may not know.
 const PLAIN_TERMINAL: &str = "vt220";
 
 /// Run a command as root in a machine. Gives the command's exit status.
 ///
 /// # Errors
-/// It could not be begun, or did not come to its end.
+/// The command could not be started, or its exit status did not arrive.
 pub async fn exec(args: &Exec, context: &Context) -> Result<u8, AnyFailure> {
     context.refuse_json("exec", OUTPUT)?;
     let place = super::place(&args.name, context)?;
@@ -42,7 +42,7 @@ pub async fn shell(args: &OfMachine, context: &Context) -> Result<u8, AnyFailure
     attend(&place, run::command(&place, words, Some(terminal::size())).await?, true).await
 }
 
-/// Sit at a machine's serial console, beside others, until it is off or the user leaves it with ctrl-].
+/// Connect to a machine's serial console, which others may use at the same time, until the machine is off or the user leaves with ctrl-].
 ///
 /// # Errors
 /// The machine does not run, or its supervisor ended.
@@ -52,27 +52,27 @@ pub async fn console(args: &OfMachine, context: &Context) -> Result<u8, AnyFailu
     let console = run::console(&place).await?;
     printer::err(&format!("the console of {}; ctrl-] leaves it, and return shows a prompt\n", place.name()));
     let left = attend(&place, console, true).await;
-    // The guest's last line may have no end.
+    // The guest's last line may have no line end.
     printer::err("\n");
     left
 }
 
-/// The command, told what the terminal is.
+/// The command, with the `TERM` of this terminal.
 fn on_terminal(words: Vec<String>, context: &Context) -> Vec<String> {
     let term = context.environment.terminal.as_deref().unwrap_or(PLAIN_TERMINAL);
     ["/usr/bin/env".to_owned(), format!("TERM={term}")].into_iter().chain(words).collect()
 }
 
-/// Be the far end of a command until it ends, or the user leaves it: it hangs up then.
+/// Pass input and output between the user and a command until it ends or the user leaves. On leaving, the connection is closed.
 async fn attend(place: &Place, run::Command { feed, hearing }: run::Command, on_terminal: bool) -> Result<u8, AnyFailure> {
-    // After the command, and so dropped before it: whatever hangs, the terminal is as it was.
+    // The terminal is declared after the command and so dropped before it. It is then restored even when something hangs.
     let (terminal, mut streams) = if on_terminal { Terminal::open()? } else { Terminal::open_lines()? };
     let Streams { input, output, escape } = &mut streams;
     let ended: Result<u8, AnyFailure> = tokio::select! {
         biased;
         ended = hear(hearing, output, place) => ended,
         () = give(feed, input, *escape) => Ok(exit::DONE),
-        // ssh(1) hangs its ProxyCommand up when it is done. That is no error to tell of.
+        // ssh(1) sends its ProxyCommand a SIGHUP when it is done. That is not an error to report.
         _ = terminal::hung_up() => Ok(exit::TERMINATED),
     };
     let written = terminal.close(streams).await;
@@ -81,18 +81,18 @@ async fn attend(place: &Place, run::Command { feed, hearing }: run::Command, on_
     Ok(status)
 }
 
-/// Show what the command writes, to its end.
+/// Show the output of the command until it ends.
 async fn hear(mut hearing: Hearing, output: &tokio::sync::mpsc::Sender<Vec<u8>>, place: &Place) -> Result<u8, AnyFailure> {
     loop {
         match hearing.next().await {
             Heard::Output(bytes) => {
-                // Standard output is closed: the command hangs up.
+                // Standard output is closed, so the connection is closed too.
                 if output.send(bytes).await.is_err() {
                     return Ok(exit::DONE);
                 }
             }
             Heard::Errors(bytes) => printer::pass_err(&bytes),
-            // What a shell makes of a status: the low eight bits of wait(2).
+            // A shell has the low eight bits of a status (wait(2)).
             Heard::Exit(status) => return Ok(u8::try_from(status).unwrap_or(u8::MAX)),
             Heard::Broken(why) => return Err(NoStatus { name: place.name().to_string(), why }.into()),
         }
@@ -122,7 +122,7 @@ async fn give(mut feed: Feed, input: &mut tokio::sync::mpsc::Receiver<Vec<u8>>, 
             () = window_change(&mut resized) => feed.resize(terminal::size()).await,
         };
         if sent.is_err() {
-            // Its end is told by what is heard of it.
+            // The other future notices the command's end.
             std::future::pending::<()>().await;
         }
     }
@@ -131,7 +131,7 @@ async fn give(mut feed: Feed, input: &mut tokio::sync::mpsc::Receiver<Vec<u8>>, 
 async fn window_change(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
-        // A signal that cannot be heard changes nothing.
+        // If the signal cannot be received, nothing happens here.
         None => std::future::pending().await,
     }
 }

@@ -13,10 +13,10 @@ use crate::cli::commands::copies::Target;
 use crate::cli::{Context, printer};
 use crate::run::{self, Name, Transferred};
 
-/// Bytes after which progress is told anew.
+/// Progress is reported again after this many bytes.
 const TOLD: u64 = 1 << 20;
 
-/// Why the words of a command cannot be followed.
+/// The reason why the words of a command are not clear.
 #[derive(Debug, thiserror::Error)]
 enum Unclear {
     #[error("no word names a VM, as NAME:PATH does")]
@@ -41,7 +41,7 @@ impl Failure for Unclear {
     }
 }
 
-/// Which way files go.
+/// The direction of a copy.
 #[derive(Debug, PartialEq, Eq)]
 enum Way<'a> {
     In { sources: Vec<PathBuf>, name: &'a Name, target: &'a str },
@@ -72,7 +72,7 @@ impl<'a> Way<'a> {
 /// Copy files between the host and a machine.
 ///
 /// # Errors
-/// The words are unclear, the machine does not run, or something cannot be read or written.
+/// The words are not clear, the machine does not run, or a file cannot be read or written.
 pub async fn cp(args: &Cp, context: &Context) -> Result<(), AnyFailure> {
     let (target, done) = match Way::of(&args.words)? {
         Way::In { sources, name, target } => {
@@ -109,7 +109,7 @@ fn begin(context: &Context) -> Task {
     Events::new(context.listeners()).task("copy")
 }
 
-/// Tells how many bytes have gone by.
+/// Reports the number of copied bytes.
 fn teller(task: &Task) -> impl FnMut(u64) {
     let mut told = 0;
     move |bytes| {

@@ -6,10 +6,10 @@ use crate::cli::Context;
 use crate::cli::args::{Rm, Stop};
 use crate::run::{self, Place};
 
-/// End machines in order, or by their power when that takes too long.
+/// Shut machines down, or cut their power when that takes too long.
 ///
 /// # Errors
-/// There is no such machine, or one does not end. The others are ended all the same.
+/// There is no such machine, or one does not end. The others are still ended.
 pub async fn stop(args: &Stop, context: &Context) -> Result<(), AnyFailure> {
     let mut failed = None;
     for place in places(&args.names, context)? {
@@ -21,7 +21,7 @@ pub async fn stop(args: &Stop, context: &Context) -> Result<(), AnyFailure> {
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// End machines, and start them again.
+/// Shut machines down, and start them again.
 ///
 /// # Errors
 /// As [`stop`], or one does not come up.
@@ -33,10 +33,10 @@ pub async fn restart(args: &Stop, context: &Context) -> Result<(), AnyFailure> {
     Ok(())
 }
 
-/// Remove machines, with all that they have changed.
+/// Remove machines, with all their changes.
 ///
 /// # Errors
-/// There is no such machine, or one runs and need not end.
+/// There is no such machine, or one runs and `--force` was not given.
 pub async fn rm(args: &Rm, context: &Context) -> Result<(), AnyFailure> {
     for place in places(&args.names, context)? {
         if args.force {

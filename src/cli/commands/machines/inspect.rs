@@ -14,25 +14,25 @@ use crate::cli::{Context, printer};
 use crate::machine::evidence::CONSOLE_LOG;
 use crate::machine::spec::{Forward, Mac};
 
-/// A machine, with all that is known of it.
+/// A machine, with all facts about it.
 #[derive(Debug, Serialize)]
 struct Machine {
     schema: u32,
     #[serde(flatten)]
     row: Row,
-    /// Virtual CPUs; the usual number when it is not given.
+    /// Virtual CPUs; `None` for the default number.
     cpus: Option<u32>,
-    /// Whether nothing leaves it.
+    /// Whether nothing leaves its network.
     isolated: bool,
-    /// Its host name, when it is not that of its image.
+    /// Its host name, when it differs from that of its image.
     hostname: Option<String>,
-    /// The address of its first network card, when it is one of its own.
+    /// The address of its first network card, when it has a fixed one.
     mac: Option<Mac>,
-    /// Where it is kept.
+    /// The directory with its files.
     directory: String,
-    /// What it has changed, over the image.
+    /// The disk with its changes to the image.
     disk: String,
-    /// What its console has said since its last boot.
+    /// The output of its console since its last boot.
     console_log: String,
 }
 

@@ -10,11 +10,11 @@ use crate::cli::{Context, printer};
 use crate::machine::spec::Forward;
 use crate::run::{self, Membership, Place, Status};
 
-/// One machine, as it is shown.
+/// The row of one machine.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     pub(super) name: String,
-    /// `up`, `starting`, …; `off` when it does not run, `unknown` when that cannot be told.
+    /// `up`, `starting`, …; `off` when it does not run, `unknown` when the state cannot be read.
     pub(super) state: &'static str,
     /// More about the state.
     pub(super) detail: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct Row {
     pub(super) created: Option<String>,
 }
 
-/// List the machines and how each of them is.
+/// List the machines and their states.
 ///
 /// # Errors
 /// The state directory cannot be read.
@@ -44,7 +44,7 @@ pub async fn ps(context: &Context) -> Result<(), AnyFailure> {
     Ok(printer::out(&table(&rows))?)
 }
 
-/// What is known of a machine.
+/// The row of the machine at `place`.
 pub(super) async fn row(place: &Place) -> Row {
     let (state, detail, qemu) = match run::status(place).await {
         Ok(Some(Status { state, detail, qemu, unreachable, .. })) => {
@@ -89,7 +89,7 @@ fn table(rows: &[Row]) -> String {
     let head = ["NAME", "ADDRESS", "PORTS", "IMAGE", "STATE"].map(str::to_owned);
     let all = || std::iter::once(&head).chain(&cells);
     let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    // A column that is empty is left out.
+    // An empty column is left out.
     let widths: Vec<usize> = (0..4).map(width).collect();
     let is_shown = |column: usize| cells.iter().any(|row| !row[column].is_empty());
     let line = |row: &[String; 5]| {

@@ -10,12 +10,12 @@ use crate::cli::args::Logs;
 use crate::cli::{Context, printer};
 use crate::machine::evidence::CONSOLE_LOG;
 
-/// Between two looks at a console that said nothing.
+/// The wait before the next read of a console without new output.
 const LOOK: Duration = Duration::from_millis(200);
-/// Bytes that are read at a time.
+/// Bytes of one read.
 const PIECE: usize = 64 << 10;
 
-/// Print what the console of a machine has said since its last boot.
+/// Print the output of a machine's console since its last boot.
 ///
 /// # Errors
 /// There is no such machine, or its log cannot be read.
@@ -25,7 +25,7 @@ pub async fn logs(args: &Logs, context: &Context) -> Result<(), AnyFailure> {
     let cannot = |source| NoLog { name: place.name().to_string(), source };
     let mut log: Option<File> = None;
     let mut buffer = vec![0; PIECE];
-    // A line is shown when it is whole: a terminal must not act upon half of an escape sequence.
+    // A line is shown when it is complete, so that half of an escape sequence never reaches the terminal.
     let mut line = Vec::new();
     loop {
         let runs = args.follow && place.runs()?;
@@ -45,7 +45,7 @@ pub async fn logs(args: &Logs, context: &Context) -> Result<(), AnyFailure> {
             return Ok(());
         }
         if count == 0 {
-            // A reboot begins the log anew.
+            // A reboot starts a new log.
             if let Some(file) = &mut log
                 && file.stream_position().map_err(cannot)? > file.metadata().map_err(cannot)?.len()
             {

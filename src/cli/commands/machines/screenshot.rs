@@ -19,7 +19,7 @@ use crate::run;
 pub async fn screenshot(args: &Screenshot, context: &Context) -> Result<(), AnyFailure> {
     let place = super::place(&args.name, context)?;
     let picture = run::screenshot(&place).await?;
-    // PNG, or what QEMU can do.
+    // PNG, or the format that QEMU has instead.
     let usual = || PathBuf::from(args.name.as_str()).with_added_extension(picture.extension().unwrap_or_default());
     let target = args.file.clone().unwrap_or_else(usual);
     copy(&picture, &target)?;

@@ -9,10 +9,10 @@ use crate::cli::args::Snapshot;
 use crate::cli::{Context, printer};
 use crate::run;
 
-/// Keep states of a machine's disk, and go back to them.
+/// Save states of a machine's disk, and go back to them.
 ///
 /// # Errors
-/// There is no such machine or snapshot, the machine runs and may not, or its disk cannot be written.
+/// There is no such machine or snapshot, the machine runs but must be off, or its disk cannot be written.
 pub async fn snapshot(command: &Snapshot, context: &Context) -> Result<(), AnyFailure> {
     match command {
         Snapshot::List(args) => {

@@ -1,7 +1,8 @@
 //! `goldsmith ssh NAME` and `goldsmith ssh-config NAME`.
 //!
-//! No port, no password and no key of the image: ssh(1) speaks over the machine's runner with an ssh server that is started for this one
-//! connection (sshd(8), `-i`). The key that it takes is the machine's own on this host; the server's key is made in the guest, in memory.
+//! No port, password or key of the image is needed: through the machine's runner, ssh(1) talks to an ssh server that is started for this
+//! one connection (sshd(8), `-i`). The server accepts a key that this host keeps for the machine. The server's key is made in the guest, in
+//! memory.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,10 +20,10 @@ use crate::run::Place;
 /// The file of the machine's key on this host.
 const KEY: &str = "key";
 
-/// Starts the server. Its directory is the runner's, in memory; `$1` is the public key that may log in. Several connections may begin at once
-/// (Ansible's do): each makes its files under another name, and none is ever half written under the name that a server reads.
+/// Starts the server. Its directory is that of the runner, in memory; `$1` is the public key that may log in. Several connections may begin
+/// at once, as those of Ansible do. So each makes its files under another name, and a file that a server reads is never half written.
 ///
-/// sshd(8) wants its directory for privilege separation, which the unit of an image that never started ssh has not made.
+/// sshd(8) needs its directory for privilege separation. Its unit makes that directory, but in an image the unit may never have run.
 const SERVER: &str = "\
 umask 077; dir=/run/goldsmith/ssh; mkdir -p $dir /run/sshd
 sshd=$(command -v sshd) || { echo 'the image has no ssh server; install openssh-server' >&2; exit 127; }
@@ -36,7 +37,7 @@ exec \"$sshd\" -i -f /dev/null -h $dir/host -o \"AuthorizedKeysFile=.ssh/authori
 /// Log in to a machine by ssh(1), or run a command there.
 ///
 /// # Errors
-/// ssh is not installed, or the machine's key cannot be made. What ssh itself says is ssh's.
+/// ssh is not installed, or the machine's key cannot be made. ssh prints its own errors.
 pub async fn ssh(args: &Ssh, context: &Context) -> Result<(), AnyFailure> {
     let place = super::place(&args.name, context)?;
     let config = write_config(&place).await?;
@@ -44,7 +45,7 @@ pub async fn ssh(args: &Ssh, context: &Context) -> Result<(), AnyFailure> {
     Err(ssh.become_it().into())
 }
 
-/// Print what ssh(1), scp(1), rsync(1) and others need to reach a machine.
+/// Print the configuration with which ssh(1), scp(1), rsync(1) and others reach a machine.
 ///
 /// # Errors
 /// As [`ssh`].
@@ -61,7 +62,7 @@ fn options(rest: &[String], host: &str) -> Vec<String> {
     let mut before = Vec::new();
     let mut after = Vec::new();
     while let Some(word) = words.next() {
-        // Of ssh(1)'s options, those that take a word more (OpenSSH 9.2, ssh.c, its getopt string).
+        // The options of ssh(1) that take another word (OpenSSH 9.2, ssh.c, its getopt string).
         let takes = word.len() == 2 && word.starts_with('-') && "BbcDEeFIiJLlmOopQRSWw".contains(&word[1..]);
         if !word.starts_with('-') || word == "--" {
             after.extend((word != "--").then(|| word.clone()));
@@ -76,7 +77,7 @@ fn options(rest: &[String], host: &str) -> Vec<String> {
     before
 }
 
-/// Make the machine's key if it has none, and write its configuration anew: this program may have moved.
+/// Make the machine's key if it has none, and write its configuration again, because the path of this program may have changed.
 async fn write_config(place: &Place) -> Result<PathBuf, AnyFailure> {
     let dir = place.dir().join("ssh");
     let key = dir.join(KEY);
@@ -92,7 +93,7 @@ async fn write_config(place: &Place) -> Result<PathBuf, AnyFailure> {
     Ok(config)
 }
 
-/// Make the machine's key, in a directory that appears whole. Of two that are made at once the first one stays.
+/// Make the machine's key, in a directory that appears only when it is complete. If two are made at once, the first one stays.
 async fn make_key(place: &Place, dir: &Path) -> Result<(), AnyFailure> {
     let failed = |source| NotWritten { path: dir.to_owned(), source };
     let new = NewDir::beside(dir).map_err(failed)?;

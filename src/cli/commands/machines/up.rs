@@ -16,7 +16,7 @@ use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
 use crate::run::{self, Machines, Many, Personal, Place, RunError, Status, Supervisor, Table, Wanted};
 
-/// Bytes of a `.pub` file that are read: RSA of 16384 bits has 2800 in base 64.
+/// At most this many bytes of a `.pub` file are read. RSA of 16384 bits has 2800 in base 64.
 const KEY_BYTES: u64 = 16 << 10;
 
 /// Make a machine, unless it is there, start it, unless it runs, and wait until its system is up.
@@ -37,14 +37,14 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
         personal: Personal { hostname: args.hostname.clone(), address: args.address, keys },
         many: many(args.from.as_deref(), args.count)?,
     };
-    // Last, since it may be built for minutes.
+    // This is done last, because building the image may take minutes.
     let image = build::image_of(&args.image, context).await?;
     let store = host::store_place(context);
     let places = run::make(&super::machines(context)?, &image, &wanted, store.as_deref()).await?;
     begin(&places, context).await
 }
 
-/// How many machines, or which, `--from` and `--count` say.
+/// The number of machines of `--count`, or the machines of `--from`.
 pub(super) fn many(from: Option<&Path>, count: Option<u32>) -> Result<Many, RunError> {
     Ok(match (from, count) {
         (Some(path), _) => Many::Table(Table::read(path)?),
@@ -88,7 +88,7 @@ pub async fn start(args: &OfMachine, context: &Context) -> Result<(), AnyFailure
     begin(&[super::place(&args.name, context)?], context).await
 }
 
-/// Be the process that a machine lives in.
+/// Run the supervisor of a machine, in this process.
 ///
 /// # Errors
 /// The machine failed.
@@ -100,7 +100,7 @@ pub async fn supervise(args: &Supervise) -> Result<(), AnyFailure> {
 /// Start machines and wait until all of them are up.
 ///
 /// # Errors
-/// One did not come up: the first one's failure, when the others have been waited for.
+/// One did not come up. This is the first failure, returned after waiting for the others.
 pub(super) async fn begin(places: &[Place], context: &Context) -> Result<(), AnyFailure> {
     let supervisors: Vec<_> = places.iter().map(|place| (place, supervisor(place, context))).collect();
     let events = Events::new(context.listeners());
@@ -149,7 +149,7 @@ async fn come_up(place: &Place, supervisor: Supervisor, events: &Events, context
     Ok(())
 }
 
-/// The phase of the boot, once.
+/// Report each phase of the boot once.
 fn tell(status: &Status, last: &mut String, task: &Task) {
     if status.detail != *last {
         last.clone_from(&status.detail);

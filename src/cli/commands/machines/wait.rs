@@ -7,10 +7,10 @@ use crate::cli::Context;
 use crate::cli::args::Wait;
 use crate::run::{self, Until};
 
-/// Wait until machines are up, or off. All of them share the time.
+/// Wait until machines are up, or off. One deadline applies to all of them.
 ///
 /// # Errors
-/// There is no such machine, the time is over, or one that was to be up is off.
+/// There is no such machine, the deadline has passed, or one is off that should come up.
 pub async fn wait(args: &Wait, context: &Context) -> Result<(), AnyFailure> {
     let places = super::places(&args.names, context)?;
     let (until, what) = if args.off { (Until::Off, "off") } else { (Until::Up, "up") };

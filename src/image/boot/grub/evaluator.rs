@@ -9,7 +9,7 @@ use crate::image::boot::entry::MAX_CONFIG_BYTES;
 
 /// Most bytes that all words and variables together may expand to: a line can double a variable, and sixty such lines fill any memory.
 const MAX_EXPANDED_BYTES: usize = 16 << 20;
-/// What a look for a file, or at all of the environment, counts among them.
+/// A lookup of a file, and a load of the whole environment, each count as this many of those bytes.
 const LOOK_BYTES: usize = 16 << 10;
 /// Files that `source` may read.
 const MAX_SOURCED: usize = 16;
@@ -36,7 +36,7 @@ pub(super) struct Chosen {
     pub(super) configuration: String,
     /// It is an entry of the Boot Loader Specification.
     pub(super) is_bls: bool,
-    /// GRUB's `root`, where files are that name no device.
+    /// GRUB's `root`: the device of files that are named without a device.
     pub(super) device: Option<String>,
 }
 
@@ -214,7 +214,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         let given = options.iter().find_map(|option| option.strip_prefix("--set="));
-        // `--set NAME` alone sets `root`: what was taken for a variable is the name then.
+        // `--set NAME` alone sets `root`: the word that was taken for a variable is then the name.
         let (variable, name) = match (variable, name) {
             (Some(alone), None) => (None, Some(alone)),
             both => both,
@@ -224,7 +224,7 @@ impl<'a> Evaluator<'a> {
         self.found(place, given.as_ref().or(variable));
     }
 
-    /// A filesystem was searched for. What is not found leaves the variable as it was.
+    /// A filesystem was searched for. If it was not found, the variable stays as it was.
     fn found(&mut self, place: Option<String>, variable: Option<&&str>) {
         if let Some(place) = place {
             self.variables.insert(variable.map_or("root", |variable| *variable).to_owned(), place);
@@ -285,7 +285,7 @@ impl<'a> Evaluator<'a> {
     fn holds(&mut self, condition: &[Statement]) -> Result<bool, Fault> {
         let Some(last) = condition.last() else { return Ok(true) };
         let Statement::Command(words) = last else { return Ok(false) };
-        // An empty word is a word here: `[ $unset ]` has one.
+        // An empty word counts as a word here: `[ $unset ]` has one.
         let mut texts = Vec::new();
         for word in words {
             let text = word.expand(&self.variables, self.left);
@@ -333,7 +333,7 @@ impl<'a> Evaluator<'a> {
         let (first, rest) = split_default(default);
         let by_number = first.parse().ok().filter(|index| *index < self.entries.len());
         let by_name = || self.entries.iter().position(|entry| entry.id == first || entry.title == first);
-        // What is not found is the first entry, as in GRUB.
+        // If the default is not found, it is the first entry, as in GRUB.
         let index = by_number.or_else(by_name).unwrap_or(0);
         if index >= self.entries.len() || depth > MAX_DEPTH {
             return Err(Fault::Said(format!("its default `{default}` leads to no menu entry")));

@@ -47,7 +47,7 @@ impl Word {
         expanded
     }
 
-    /// The texts of `words`; an unquoted word that expands to nothing is none. Little more than `limit` bytes are made of them.
+    /// The texts of `words`. An unquoted word that expands to nothing is left out. Little more than `limit` bytes are made of them.
     pub(super) fn expand_all(words: &[Self], variables: &BTreeMap<String, String>, limit: usize) -> Vec<String> {
         let (mut texts, mut left) = (Vec::new(), Some(limit));
         for word in words {

@@ -184,7 +184,7 @@ fn a_stub_on_the_esp_leads_to_the_menu() {
             assert_eq!((found.title.as_str(), found.configuration.as_str()), ("real", CONFIG), "{text}");
         }
     }
-    // What is on another disk, and what goes round.
+    // A configuration on another disk, and configurations that lead in a circle.
     let other = fedora.replace("u-boot", "u-elsewhere");
     let said = followed(&Table::of(&[(stub, &other)]), stub).unwrap_err();
     assert_eq!(said, format!("{stub}: its menu is elsewhere (`configfile ()/grub2/grub.cfg`), and the image does not show that file"));

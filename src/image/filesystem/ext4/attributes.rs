@@ -17,7 +17,7 @@ const BLOCK_HEAD_BYTES: usize = 32;
 /// Bytes of a value (`XATTR_SIZE_MAX`, include/uapi/linux/limits.h), and of all values of a file that are read.
 const MAX_VALUE_BYTES: u64 = 64 << 10;
 const MAX_ALL_BYTES: usize = 16 << 20;
-/// `EXT4_XATTR_INDEX_…` of what Linux shows, with what it puts before the names. An access list has no more of a name.
+/// `EXT4_XATTR_INDEX_…` of what Linux shows, with what it puts before the names. The name of an access list is the prefix alone.
 const PREFIXES: [(u8, &str); 6] = [
     (1, "user."),
     (POSIX_ACL_ACCESS, "system.posix_acl_access"),

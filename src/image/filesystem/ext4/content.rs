@@ -67,7 +67,7 @@ impl Content for Bytes<'_> {
         }
         let (mapping, last) = match &mut self.place {
             Place::Inline(bytes) => {
-                // Behind what was written are zeros.
+                // After the stored bytes there are zeros.
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
                 let there = count.min(bytes.len() - start);
                 buf[..there].copy_from_slice(&bytes[start..start + there]);

@@ -1,4 +1,4 @@
-//! The names in a directory of ext4: block after block. An index of hashes stands in blocks that look empty to who reads names only.
+//! The names in a directory of ext4: block after block. An index of hashes is in blocks that look empty to a reader of names.
 //!
 //! Layouts and checksums are those of Linux 6.12: fs/ext4/ext4.h, `ext4_dir_entry_2` and `ext4_dir_entry_tail`; fs/ext4/namei.c, `dx_root`,
 //! `ext4_dx_csum`; fs/ext4/inline.c.
@@ -19,7 +19,7 @@ const TAIL_TYPE: u8 = 0xde;
 /// Bytes of `i_block` before the names of a directory within its inode: the parent's number.
 const INLINE_PARENT_BYTES: usize = 4;
 
-/// Told of each name and the number of its inode; says whether to go on.
+/// Called with each name and the number of its inode. Returns whether to go on.
 pub(super) type Visitor<'v> = dyn FnMut(&[u8], u32) -> Result<ControlFlow<()>, FsError> + 'v;
 
 /// Tell `visit` each name in `directory` but `.` and `..`, in the order of the disk.
@@ -38,7 +38,8 @@ pub(super) fn visit(geometry: &Geometry, directory: &Inode, visit: &mut Visitor)
     }
     let mut bytes = Bytes::of(geometry, directory)?;
     let mut block = vec![0; usize::try_from(geometry.block_bytes).unwrap_or_default()];
-    // Blocks of its size only: where they lie was checked, so there are not more than the filesystem has, unless holes are between them.
+    // Only the blocks within its size. Their places were checked, so there are no more than the filesystem has, unless there are holes
+    // between them.
     let size = directory.metadata.size;
     if !size.is_multiple_of(geometry.block_bytes) || size > geometry.bytes_of_all() {
         return Err(directory.corrupt(format!("a directory has {size} bytes")));

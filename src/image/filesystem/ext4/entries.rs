@@ -71,7 +71,7 @@ pub(super) fn entries<'a>(inode: &Inode, bytes: &'a [u8], first: usize, base: us
             0 => {
                 let start = base + usize::from(u16_in(entry, 2));
                 let end = usize::try_from(u32_in(entry, 8)).ok().and_then(|size| start.checked_add(size)).ok_or_else(damaged)?;
-                // The offset of an empty value says nothing.
+                // The offset of an empty value has no meaning.
                 Value::Here(if end == start { &[] } else { bytes.get(start..end).ok_or_else(damaged)? })
             }
             number => Value::In(number),

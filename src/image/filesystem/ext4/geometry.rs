@@ -23,7 +23,7 @@ const INCOMPAT_LARGEDIR: u32 = 0x4000;
 /// Those that are read: filetype, recover, meta_bg, extents, 64bit, mmp, flex_bg, ea_inode, metadata_csum_seed, large_dir, inline_data and
 /// encrypt, of which only the encrypted files are refused.
 const INCOMPAT_KNOWN: u32 = 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x1_0000;
-/// What the others are called, by mke2fs where it makes them.
+/// Names of the others; where mke2fs makes such filesystems, its own.
 const INCOMPAT_NAMES: [(u32, &str); 4] = [(0x1, "compression"), (0x8, "journal_dev"), (0x1000, "dirdata"), (0x2_0000, "casefold")];
 /// `s_feature_ro_compat`.
 const RO_COMPAT_SPARSE_SUPER: u32 = 0x1;
@@ -51,7 +51,7 @@ pub(super) struct Geometry {
     incompat: u32,
     ro_compat: u32,
     backup_groups: [u32; 2],
-    /// With what the checksums of metadata begin; none without `metadata_csum`.
+    /// The seed of the checksums of metadata; `None` without `metadata_csum`.
     seed: Option<u32>,
     /// First blocks of the inode tables that were asked for, by group.
     tables: RefCell<HashMap<u64, u64>>,
@@ -133,7 +133,7 @@ impl Geometry {
         self.incompat & INCOMPAT_LARGEDIR != 0
     }
 
-    /// With what the checksums of metadata begin; none without `metadata_csum`.
+    /// The seed of the checksums of metadata; `None` without `metadata_csum`.
     pub(super) fn seed(&self) -> Option<u32> {
         self.seed
     }
@@ -178,7 +178,7 @@ impl Geometry {
     /// Where the bytes are stored that begin at byte `within` of the block `number`, and for how many of them, at most `len`, that goes on.
     ///
     /// # Errors
-    /// There is no such block, or it cannot be told.
+    /// There is no such block, or it cannot be determined.
     pub(super) fn stored(&self, number: u64, within: u64, len: u64) -> Result<(u64, Option<Stored>), FsError> {
         Ok(self.bytes.stored(self.place(number)? + within, len)?)
     }

@@ -1,4 +1,4 @@
-//! Inodes of ext4, raw: what `ext4-view` does not pass on of them is here.
+//! Raw inodes of ext4, with the fields that `ext4-view` does not give.
 //!
 //! Names and offsets are those of Linux 6.12, fs/ext4/ext4.h, struct `ext4_inode`; checksums those of `ext4_inode_csum` in fs/ext4/inode.c.
 
@@ -25,7 +25,7 @@ pub(super) struct Inode {
     flags: u32,
     /// Byte of the filesystem where it begins.
     place: u64,
-    /// With what the checksums of its blocks begin; none without `metadata_csum`.
+    /// The seed of its blocks' checksums; `None` without `metadata_csum`.
     seed: Option<u32>,
     /// All of its bytes.
     raw: Vec<u8>,
@@ -118,7 +118,7 @@ impl Inode {
         self.flags & FLAG_ENCRYPT != 0
     }
 
-    /// Whether `block`, whose checksum is `said`, is not what was written. `parts` are the bytes that the checksum covers.
+    /// Whether the checksum `said` of a block is wrong. `parts` are the bytes that the checksum covers.
     pub(super) fn fails_sum(&self, said: u32, parts: &[&[u8]]) -> bool {
         self.seed.is_some_and(|seed| parts.iter().fold(seed, |sum, part| crc32c(sum, part)) != said)
     }

@@ -14,7 +14,7 @@ const MAGIC: u16 = 0xf30a;
 const ENTRY_BYTES: usize = 12;
 /// Levels of a tree of extents at most (`EXT4_MAX_EXTENT_DEPTH`).
 const MAX_DEPTH: u16 = 5;
-/// An extent that is longer was reserved and never written; its blocks are as many as it is longer (`EXT_INIT_MAX_LEN`).
+/// An extent whose length is above this was reserved and never written; the excess is the number of its blocks (`EXT_INIT_MAX_LEN`).
 const WRITTEN_MAX: u16 = 1 << 15;
 /// Blocks whose numbers stand in the inode itself.
 const DIRECT: u64 = 12;
@@ -55,7 +55,7 @@ impl<'a> Mapping<'a> {
             return Err(self.inode.corrupt(format!("its extents have {} levels", node.depth)));
         }
         let mut end = u64::MAX;
-        // Each node must be one level lower than the one above, so there is an end.
+        // Each node must be one level lower than the one above, so the loop ends.
         for level in 0.. {
             let Some(index) = node.index_of(block) else {
                 return Ok(Run { blocks: block..node.first(0).unwrap_or(end).min(end), start: None });
@@ -125,7 +125,7 @@ impl<'a> Mapping<'a> {
         Err(self.inode.corrupt("its list of blocks has no end"))
     }
 
-    /// Make the node of `level` the one in `block`. Those below it are others then.
+    /// Make the node of `level` the one in `block`. The nodes below it are dropped.
     fn load(&mut self, level: usize, block: u64) -> Result<(), FsError> {
         if self.nodes.get(level).is_none_or(|(there, _)| *there != block) {
             self.nodes.truncate(level);

@@ -25,7 +25,7 @@ const MAX_TARGET_BYTES: u64 = 4096;
 /// The raw inodes of an ext4.
 pub(super) struct RawExt4 {
     geometry: Geometry,
-    /// What directories hold in which a name was looked for, by their inodes. Nothing changes in a filesystem at rest.
+    /// The content of directories in which a name was looked for, by their inodes. Nothing changes in a filesystem at rest.
     known: RefCell<Known>,
     /// The directory in which a path was looked for last, and the number of its inode: a walk asks for many in one directory.
     last: RefCell<Option<(PathBuf, u32)>>,
@@ -144,7 +144,7 @@ impl RawExt4 {
             if is_whole {
                 names.insert(other.to_vec(), number);
             }
-            // The rest of a directory with too many names is of no use once the name is found.
+            // If a directory has too many names to remember, the search ends once the name is found.
             Ok(if is_whole || found.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         if is_whole {

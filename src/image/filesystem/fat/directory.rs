@@ -1,4 +1,4 @@
-//! Directories of a FAT: records of 32 bytes, of which several hold a long name before the one that tells of the file.
+//! Directories of a FAT: records of 32 bytes, several of which hold a long name, before the one that describes the file.
 
 use super::super::{FileKind, FsError, Metadata};
 use super::volume::{Chain, Volume};
@@ -23,7 +23,7 @@ const LONG_RECORDS: usize = 20;
 /// Where a long name's characters stand in a record.
 const LONG_PLACES: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
 
-/// What a directory says of a file.
+/// The data of a file in its directory.
 #[derive(Clone)]
 pub(super) struct Record {
     pub(super) name: String,
@@ -43,7 +43,7 @@ impl Record {
     }
 }
 
-/// What the directory in `chain` holds, without `.` and `..`.
+/// The entries of the directory in `chain`, without `.` and `..`.
 pub(super) fn read(volume: &Volume, chain: Chain) -> Result<Vec<Record>, FsError> {
     let mut found = Vec::new();
     let mut long = LongName::default();
@@ -110,7 +110,7 @@ fn metadata(raw: &[u8]) -> Metadata {
     Metadata { kind, mode, uid: 0, gid: 0, size, modified: seconds(u16_in(raw, 24), u16_in(raw, 22)) }
 }
 
-/// Seconds since 1970 of a date and a time of day, which are taken for UTC: a FAT does not say of which place they are.
+/// Seconds since 1970 of a date and a time of day, which are taken for UTC: a FAT does not say of which time zone they are.
 fn seconds(date: u16, time: u16) -> i64 {
     let (year, month, day) = (i64::from(date >> 9) + 1980, i64::from(date >> 5 & 0xf).clamp(1, 12), i64::from(date & 0x1f).max(1));
     // Days of the civil calendar, with years that begin in March.
@@ -123,7 +123,7 @@ fn seconds(date: u16, time: u16) -> i64 {
 /// The name of eleven characters: `NAME.EXT`, in lower case as far as the record says so.
 fn short_name(raw: &[u8]) -> String {
     let mut base = raw[..8].to_vec();
-    // A name that begins with the byte of a free record has another there (`DIR_Name[0]`).
+    // A name whose first byte would mark a free record has 0x05 in its place (`DIR_Name[0]`).
     if base[0] == 0x05 {
         base[0] = FREE;
     }
@@ -132,13 +132,13 @@ fn short_name(raw: &[u8]) -> String {
     if extension.is_empty() { base } else { format!("{base}.{extension}") }
 }
 
-/// Characters of a short name or label. What is not ASCII is of a code page that the volume does not name.
+/// Characters of a short name or label. Other characters than ASCII are of a code page that the volume does not name.
 fn text(bytes: &[u8]) -> String {
     let text: String = bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER }).collect();
     text.trim_end_matches(' ').to_owned()
 }
 
-/// A long name, whose records come with its end first.
+/// A long name. The record with its end comes first.
 #[derive(Default)]
 struct LongName {
     parts: Vec<[u16; 13]>,
@@ -171,7 +171,7 @@ impl LongName {
         }
         let units: Vec<u16> = self.parts.into_iter().rev().flatten().take_while(|unit| *unit != 0).collect();
         let name = String::from_utf16_lossy(&units);
-        // No name has these, whatever the record says.
+        // These are no valid names, whatever the record says.
         (!name.is_empty() && name != "." && name != ".." && !name.contains('/')).then_some(name)
     }
 }

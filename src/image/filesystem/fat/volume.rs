@@ -197,8 +197,8 @@ impl<'a> Table<'a> {
         Self { volume, piece: (0, Vec::new()) }
     }
 
-    /// What the table says of the cluster `number`, which must be one of the volume. Two entries of 12 bits share three bytes; the upper four
-    /// bits of an entry of 32 are reserved.
+    /// The table's entry for the cluster `number`, which must be one of the volume. Two entries of 12 bits share three bytes; the upper
+    /// four bits of an entry of 32 are reserved.
     fn entry(&mut self, number: u64) -> Result<u64, FsError> {
         let bits = self.volume.entry_bits;
         let at = number * bits / 8;

@@ -50,7 +50,7 @@ pub(super) fn read(bytes: &dyn ReadAt, superblock: &Superblock, inode: &Inode) -
     Ok(found.all)
 }
 
-/// What was found so far.
+/// The attributes found so far.
 struct Found<'a> {
     inode: &'a Inode,
     all: Vec<Xattr>,
@@ -108,7 +108,7 @@ struct Blocks<'a> {
 impl Blocks<'_> {
     fn read(mut self, found: &mut Found<'_>) -> Result<(), FsError> {
         let mut block = self.first_leaf()?;
-        // Leaves that lead in a circle come back to a leaf that is remembered, which is a later one each time (Brent's algorithm).
+        // If the leaves form a circle, they come back to the leaf that is remembered, which moves on from time to time (Brent's algorithm).
         let (mut remembered, mut until, mut seen) = (0, 1u64, 0u64);
         loop {
             let next = block.u32(0)?;

@@ -1,4 +1,4 @@
-//! A piece of an XFS in memory: values are taken out of it with the place of whatever is wrong.
+//! A piece of an XFS in memory. An error of a value that is read from it tells its place.
 
 use std::fmt::Display;
 
@@ -15,7 +15,7 @@ pub(super) const BASIC_BLOCK_BYTES: u64 = 512;
 pub(in crate::image) struct Block {
     /// Byte of the filesystem at which it begins.
     place: u64,
-    /// What it is, for messages.
+    /// Its name in messages.
     what: &'static str,
     bytes: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! What files and symbolic links of an XFS hold.
+//! The content of files and symbolic links of an XFS.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

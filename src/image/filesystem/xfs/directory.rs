@@ -1,6 +1,6 @@
 //! Directories of an XFS: the names in an inode itself, or in blocks.
 //!
-//! Blocks of names come first, before 32 GiB; the indexes behind are not needed to find all names. Layouts are those of Linux
+//! Blocks of names come first, before 32 GiB; the indexes after them are not needed to find all names. Layouts are those of Linux
 //! (fs/xfs/libxfs/xfs_da_format.h, "Directory version 2" and "Directory Version 3 With CRCs"; libxfs/xfs_dir2_data.c).
 
 use std::ops::ControlFlow;
@@ -22,7 +22,7 @@ const HEADER_BYTES: [usize; 2] = [16, 64];
 /// First two bytes of room that no name uses (`XFS_DIR2_DATA_FREE_TAG`).
 const UNUSED: u16 = 0xffff;
 
-/// What is done with each name and its inode.
+/// Called with each name and its inode.
 pub(super) type Visit<'a> = dyn FnMut(&[u8], u64) -> Result<ControlFlow<()>, FsError> + 'a;
 
 /// Visit all names of `directory` but `.` and `..`, in no order, until `visit` breaks.
@@ -117,7 +117,7 @@ impl Names<'_> {
                 }
                 continue;
             }
-            // Extents that overlap could go round in circles.
+            // If extents overlap, this could be a circle.
             seen += step;
             if seen > self.superblock.blocks {
                 return Err(self.directory.corrupt("it has more blocks than the filesystem"));

@@ -39,7 +39,7 @@ struct Place {
     extents: u64,
 }
 
-/// What a fork holds.
+/// The content of a fork.
 pub(super) enum Fork {
     /// The content itself; may be longer than the content.
     Local(Block),

@@ -1,9 +1,9 @@
-//! Tells whether the log of an XFS holds changes that are not in their places yet.
+//! Tells whether the log of an XFS holds changes that were not written to their places yet.
 //!
-//! An unmount writes a last record that says so. What the last record is, is found as Linux finds it before it recovers
-//! (fs/xfs/xfs_log_recover.c, `xlog_find_head`, `xlog_find_zeroed` and `xlog_find_tail`; layouts: libxfs/xfs_log_format.h). The log is a ring
-//! of basic blocks of 512 bytes. Each begins with the number of the round in which it was written, the cycle; at the head the cycle falls by
-//! one. Linux also drops a last record whose checksum is wrong, which only a crash can leave: such a log counts as not clean here.
+//! The last record that an unmount writes says that there are none. The last record is found as Linux finds it before it recovers
+//! (fs/xfs/xfs_log_recover.c, `xlog_find_head`, `xlog_find_zeroed` and `xlog_find_tail`; layouts: libxfs/xfs_log_format.h). The log is a
+//! ring of basic blocks of 512 bytes. Each begins with the number of the round in which it was written, the cycle; at the head the cycle
+//! falls by one. Linux also drops a last record whose checksum is wrong, which only a crash can leave: such a log counts as not clean here.
 
 use super::block::{BASIC_BLOCK_BYTES, Block, corrupt};
 use super::superblock::{Log, Superblock};
@@ -86,7 +86,7 @@ impl Ring<'_> {
             return Err(corrupt(self.place, "log: its first block was written in a later round, its last one never"));
         }
         let (guess, hole) = if first == last { (self.blocks, last.wrapping_sub(1)) } else { (self.first_of(last)?, last) };
-        // The binary search is wrong where blocks were written out of order, which happens at most so far before the head.
+        // The binary search can be wrong where blocks were written out of order. That happens at most this far before the head.
         let reach = (MAX_RECORDS_AT_ONCE * self.longest).min(self.blocks);
         let before = reach.saturating_sub(guess);
         if before > 0

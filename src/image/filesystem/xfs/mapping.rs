@@ -38,10 +38,10 @@ pub(super) struct Run {
     pub(super) source: Source,
 }
 
-/// What a run of blocks holds.
+/// The content of a run of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// What is at this byte of the filesystem.
+    /// The content is at this byte of the filesystem.
     At(u64),
     /// Zeros: space is reserved, and was never written.
     Unwritten,
@@ -63,16 +63,16 @@ pub(super) struct Mapping<'a> {
 /// A leaf of the tree, or all of a list.
 struct Leaf {
     extents: Vec<Extent>,
-    /// The blocks of the file that it speaks of begin here,
+    /// The first block of the file that it covers.
     start: u64,
-    /// and end before this.
+    /// The block after the last one that it covers.
     end: u64,
 }
 
 /// A node above the leaves.
 struct Node {
     level: u16,
-    /// The first block of the file that each child speaks of.
+    /// The first block of the file that each child covers.
     keys: Vec<u64>,
     children: Vec<u64>,
 }
@@ -123,7 +123,7 @@ impl<'a> Mapping<'a> {
         Ok(Run { count: end.saturating_sub(block).max(1), source: Source::Hole })
     }
 
-    /// The leaf that speaks of `block`.
+    /// The leaf that covers `block`.
     fn descend(&self, block: u64) -> Result<Leaf, FsError> {
         let Some(root) = &self.root else { return Err(damaged(self.owner, "a block has no place")) };
         let (mut start, mut end) = (0, u64::MAX);
@@ -179,9 +179,9 @@ impl Node {
         Ok(Self { level, keys, children })
     }
 
-    /// The child that speaks of `block`; narrows what it speaks of to `start` and `end`.
+    /// The child that covers `block`; narrows `start` and `end` to the blocks that it covers.
     fn child(&self, block: u64, start: &mut u64, end: &mut u64) -> Option<u64> {
-        // The first child speaks of what is before its key as well: there is nothing.
+        // Blocks before the key of the first child belong to it as well: there are none.
         let index = self.keys.partition_point(|key| *key <= block).saturating_sub(1);
         if index > 0 {
             *start = self.keys.get(index).map_or(*start, |key| (*start).max(*key));

@@ -29,7 +29,7 @@ const INCOMPAT_FTYPE: u32 = 1;
 const INCOMPAT_META_UUID: u32 = 1 << 2;
 /// Types in names, sparse inodes, the metadata's own id, large times, large counters of extents, exchanged ranges, parent pointers.
 const INCOMPAT_READ: u32 = INCOMPAT_FTYPE | 1 << 1 | INCOMPAT_META_UUID | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7;
-/// What is refused by its name.
+/// Features that are refused by their names.
 const INCOMPAT_REFUSED: [(u32, &str); 4] = [
     (1 << 4, "it is marked as damaged (needsrepair): run xfs_repair on it"),
     (1 << 8, "its feature metadir is not read"),
@@ -39,9 +39,9 @@ const INCOMPAT_REFUSED: [(u32, &str); 4] = [
 /// `sb_features_ro_compat`: trees of free inodes, of blocks' owners, of shared blocks; counters of the inode trees. None is needed to read.
 const RO_COMPAT_KNOWN: u32 = 0xf;
 
-/// What is wanted of a superblock. All sizes have been found to fit together and into the disk.
+/// The fields of a superblock that are used. All sizes have been checked against each other and the disk.
 pub(in crate::image) struct Superblock {
-    /// Version 5: blocks have checksums and say what they are.
+    /// Version 5: blocks have checksums and identify themselves.
     pub(in crate::image) is_v5: bool,
     pub(in crate::image) block_bits: u32,
     /// Blocks of the filesystem.
@@ -66,7 +66,7 @@ pub(in crate::image) struct Superblock {
     pub(super) uuid: Uuid,
     /// The id that blocks have.
     pub(super) meta_uuid: [u8; 16],
-    /// Features that a reader may ignore, but that may mean anything for free space.
+    /// Features that a reader may ignore, but that may change the meaning of free space.
     pub(in crate::image) unknown_ro_compat: u32,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Log {
     pub(super) is_v2: bool,
 }
 
-/// Where a version 5 block says what it is. Blocks of each kind have these fields elsewhere.
+/// The fields with which a version 5 block identifies itself. Blocks of each kind have these fields elsewhere.
 pub(in crate::image) struct Signature {
     /// Byte of the checksum.
     pub(in crate::image) sum: usize,
@@ -146,7 +146,7 @@ impl Superblock {
         Ok(found)
     }
 
-    /// Check what a block of version 5 says of itself; blocks of version 4 say nothing.
+    /// Check the data that a block of version 5 has about itself. Blocks of version 4 have none.
     ///
     /// # Errors
     /// It is damaged, or not the block that was to be read.
@@ -195,7 +195,7 @@ impl Superblock {
     }
 }
 
-/// What the feature fields say.
+/// The features in the feature fields.
 struct Features {
     has_types: bool,
     has_meta_uuid: bool,

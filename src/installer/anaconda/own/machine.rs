@@ -1,4 +1,4 @@
-//! What a kickstart of the user's own asks of the build machine, and what the machine has: one disk, `vda`; one card, `eth0`; no network; the
+//! Compares what a kickstart of the user's own asks for with what the build machine has: one disk, `vda`; one card, `eth0`; no network; the
 //! recipe's firmware; and, afterwards, readers of ext4 and XFS on partitions and plain logical volumes.
 
 use crate::base::size::ByteSize;
@@ -10,7 +10,7 @@ const DISK: &str = "vda";
 /// The machine's card.
 const CARD: &str = "eth0";
 
-/// All that `document` asks for and cannot have: errors where the installation, or what follows it, must fail; warnings where it may go on.
+/// All that `document` asks for and cannot have: errors where the installation or a later step must fail, warnings where they may succeed.
 pub(super) fn findings(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = disks(document);
     found.extend(cards(document));
@@ -22,8 +22,8 @@ pub(super) fn findings(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> 
     found
 }
 
-/// Why Anaconda finds no place for the boot loader of the machine's firmware: "failed to find a suitable stage1 device" is all that it says then
-/// (pyanaconda/platform.py of 21.48.22.134, `EFI` and `X86`; pyanaconda/bootloader.py, `set_stage1_device`).
+/// Why Anaconda finds no place for the boot loader of the machine's firmware: its only message is then "failed to find a suitable stage1
+/// device" (pyanaconda/platform.py of 21.48.22.134, `EFI` and `X86`; pyanaconda/bootloader.py, `set_stage1_device`).
 fn firmware(recipe: &Recipe, document: &Document) -> Option<Diagnostic> {
     let is_complete = document.includes().all(|include| matches!(include.content, Included::Read { .. }));
     let makes_it_itself = ["autopart", "reqpart"].iter().any(|name| document.command(name).is_some());
@@ -84,7 +84,8 @@ fn disks(document: &Document) -> Vec<Diagnostic> {
     found.collect()
 }
 
-/// Whether `name` is the kernel's name of a disk or of a partition, and not of the machine's. A pattern, or a link below /dev/disk, may match.
+/// Whether `name` is the kernel's name of a disk or partition that the machine does not have. A pattern, or a link below /dev/disk, may
+/// match.
 fn is_other_disk(name: &str) -> bool {
     let one = |name: &str| {
         let name = name.trim();
@@ -99,7 +100,7 @@ fn is_other_disk(name: &str) -> bool {
     name.split('|').all(one)
 }
 
-/// Lines about a card that is not there are passed over (pyanaconda/network.py: apply_kickstart), and the image has no settings of its own.
+/// Lines about a card that is not there are ignored (pyanaconda/network.py: apply_kickstart), and the image has no settings of its own.
 fn cards(document: &Document) -> Vec<Diagnostic> {
     const OF_VIRTUAL: [&str; 3] = ["bondslaves", "bridgeslaves", "teamslaves"];
     let lines = document.commands_named("network");
@@ -114,13 +115,13 @@ fn cards(document: &Document) -> Vec<Diagnostic> {
     found.collect()
 }
 
-/// Whether `name` is what a kernel, udev or biosdevname calls a card, and not the machine's.
+/// Whether `name` is a kernel's, udev's or biosdevname's name of a card that the machine does not have.
 fn is_other_card(name: &str) -> bool {
     let after = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     name != CARD && ["eth", "eno", "ens", "enp", "em", "p", "wlan", "wlp"].iter().any(|prefix| after(prefix))
 }
 
-/// Where the packages come from: the machine's network leads nowhere, so a source that is out there is not reached.
+/// The sources of packages. The machine's network leads nowhere, so a source on the network cannot be reached.
 fn sources(document: &Document) -> Vec<Diagnostic> {
     const CLOSED: &str = "the network is closed while the installer runs";
     let instead = || Some("write `cdrom`, and give packages in a `[[repository]]` of the recipe".to_owned());
@@ -183,7 +184,7 @@ fn layout(document: &Document) -> Vec<Diagnostic> {
         if ["/", "/boot"].contains(&place) {
             found.extend(unreadable(line).map(|why| (line.span, format!("{place} is on {why}"))));
         }
-        // What / is on may be anything in the group; that it is encrypted is said where it is made.
+        // `/` may be on any physical volume of the group. An encrypted one is reported at the line that makes it.
         if place.starts_with("pv.") && (line.option("encrypted").is_some() || line.canonical() == "raid") {
             let what = if line.canonical() == "raid" { "is a RAID array" } else { "is encrypted" };
             found.push((line.span, format!("{place} {what}")));
@@ -199,7 +200,7 @@ fn layout(document: &Document) -> Vec<Diagnostic> {
     found.into_iter().map(|(span, why)| document.diagnostic(Severity::Error, span, format!("{why}: {end}"), help())).collect()
 }
 
-/// What `autopart` makes. CentOS 7's own default is LVM (pyanaconda/installclasses/centos.py, rhel.py).
+/// The kind of layout that `autopart` makes. CentOS 7's own default is LVM (pyanaconda/installclasses/centos.py, rhel.py).
 fn autopart_kind(line: &Command) -> &str {
     let kind = line.option("type").and_then(|used| used.text()).unwrap_or("lvm");
     if line.option("nolvm").is_some() { "plain" } else { kind }
@@ -209,8 +210,8 @@ fn autopart_kind(line: &Command) -> &str {
 /// a little of the disk, so a disk of just this size is refused without need; nothing smaller gets a /home.
 const ROOM_FOR_HOME: ByteSize = ByteSize::gib(50);
 
-/// File systems beside those that are mounted while the image is sealed and verified: `/`, `/boot` and `/boot/efi`. What lies on another one,
-/// such as the leases and logs of a /var of its own, would stay in the image unseen.
+/// File systems beside those that are mounted while the image is sealed and verified: `/`, `/boot` and `/boot/efi`. Files on another one,
+/// such as the leases and logs of a separate /var, would stay in the image unnoticed.
 fn elsewhere(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
     const END: &str = "the image is sealed and verified with / and /boot alone, and what lies elsewhere is neither cleaned nor checked";
     let mut found = Vec::new();
@@ -231,7 +232,7 @@ fn elsewhere(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
             _ => continue,
         };
         let Some(place) = line.arguments().get(at).map(|place| place.value.as_str()) else { continue };
-        // What is no path is no mount point: `swap`, `biosboot`, `pv.1`, `none`.
+        // Only a path is a mount point; `swap`, `biosboot`, `pv.1` and `none` are not.
         if place.starts_with('/') && !["", "/boot", "/boot/efi"].contains(&place.trim_end_matches('/')) {
             let message = format!("{place} is a file system of its own: {END}");
             let help = format!("remove the line: {place} is then a directory of /");
@@ -241,7 +242,7 @@ fn elsewhere(recipe: &Recipe, document: &Document) -> Vec<Diagnostic> {
     found
 }
 
-/// What the line makes, when it is none of what is read.
+/// What the line makes, when goldsmith cannot read it.
 fn unreadable(line: &Command) -> Option<String> {
     match line.canonical() {
         "btrfs" => Some("btrfs".to_owned()),

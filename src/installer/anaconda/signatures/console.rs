@@ -1,4 +1,4 @@
-//! Signatures on the serial console: the initramfs' own, and the questions nobody answers.
+//! Signatures on the serial console: those of the initramfs, and questions, which are never answered.
 
 use super::row::{Signature, Speaker, Weight};
 use Speaker::Anyone;

@@ -1,4 +1,4 @@
-//! Signatures on the log's port, the most telling first.
+//! Signatures on the log's port, the most specific first.
 
 use super::row::{Signature, Speaker, Weight};
 use Speaker::{Anyone, Crash, Installer, Kernel, Output, Warning};

@@ -1,32 +1,32 @@
-//! A row of a table of signatures: who says it, what is said, and what that means.
+//! A row of a table of signatures: the program, its message, and the meaning.
 
 use super::super::log::LogLine;
 
 /// A way to fail.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// Who says it, on the log; everybody shares the console.
+    /// Who writes it, in the log; on the console all write together.
     pub speaker: Speaker,
     /// What the line begins with or contains, as [`Speaker`] says; on the console, what it contains. A `*` stands for anything.
     pub text: &'static str,
-    /// How much it says.
+    /// How much it proves.
     pub weight: Weight,
     /// The cause in our words; fits "the installation failed: …".
     pub cause: &'static str,
-    /// What the user can do; imperative.
+    /// The action for the user, imperative.
     pub remedy: &'static str,
-    /// Where the line is written, and what is known of it.
+    /// Where the source code writes the line, and other facts about it.
     pub source: &'static str,
 }
 
-/// How much a line says by itself.
+/// How much a line proves by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
-    /// The installation has failed. What else the machine does is waste.
+    /// The installation has failed. The machine can be ended at once.
     Proof,
-    /// It has failed, and why is said elsewhere: console and log race each other, so that may come before or after.
+    /// It has failed, but another line has the reason. That line may come before or after, because console and log race each other.
     Echo,
-    /// It is seen in installations that go well, too. Should this one fail, it is the likely cause.
+    /// It also occurs in installations that succeed. If this one fails, it is the likely cause.
     Clue,
 }
 
@@ -35,11 +35,11 @@ pub enum Weight {
 pub enum Speaker {
     /// Any program, at any level. The line contains the text.
     Anyone,
-    /// Anaconda or a part of it, of its own errors: at ERR or above. The line begins with the text.
+    /// An error of Anaconda or a part of it: at ERR or above. The line begins with the text.
     Installer,
-    /// As [`Speaker::Installer`], of what it can go on from: at WARNING.
+    /// As [`Speaker::Installer`], for a problem after which it can go on: at WARNING.
     Warning,
-    /// Anaconda, of an exception that nobody handled: at CRIT, or as the dump that follows. The line begins with the text.
+    /// An unhandled exception of Anaconda: at CRIT, or as the dump that follows. The line begins with the text.
     Crash,
     /// A command, a script of the kickstart, a package's scriptlet or anaconda-yum, as Anaconda repeats it. The line contains the text.
     Output,
@@ -59,7 +59,7 @@ pub fn is_installers(program: &str) -> bool {
 }
 
 impl Speaker {
-    /// Whether the words of `line` are this speaker's.
+    /// Whether `line` is from this speaker.
     pub(super) fn is(self, line: &LogLine<'_>) -> bool {
         let (installers, severe) = (is_installers(line.program), matches!(line.level, "ERR" | "CRIT" | "ALERT" | "EMERG"));
         match self {
@@ -74,8 +74,8 @@ impl Speaker {
 
     /// Whether `message`, which is this speaker's, is what a row means by `text`.
     ///
-    /// An error that quotes another's words, such as the output of a script, is not that other error: so the installer's own begin with
-    /// the text.
+    /// An error may quote another message, such as the output of a script, which must not count. So the installer's own errors must begin
+    /// with the text.
     pub(super) fn says(self, message: &str, text: &str) -> bool {
         match self {
             Self::Installer | Self::Warning | Self::Crash => begins(without_module(message.trim_start()), text),

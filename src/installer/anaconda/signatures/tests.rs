@@ -178,7 +178,7 @@ fn every_row_of_the_log_has_a_line_that_is_its_own_and_a_neighbour_that_is_not()
     for ((own, neighbour), row) in LINES.iter().zip(LOG) {
         assert_eq!(judge_line(&line(own)), Some(row), "{own}");
         let found = judge_line(&line(neighbour));
-        // A traceback is a clue, whoever wrote it.
+        // A traceback of any program is a clue.
         assert!(
             found.is_none() || row.speaker == Speaker::Crash && found.is_some_and(|found| found.weight == Clue),
             "{neighbour}\n{found:?}"
@@ -186,7 +186,7 @@ fn every_row_of_the_log_has_a_line_that_is_its_own_and_a_neighbour_that_is_not()
     }
 }
 
-/// The words of every proof, as a script or a package says them: none ends the run.
+/// The message of every proof, as output of a script or package: none ends the run.
 #[test]
 fn what_others_wrote_proves_nothing() {
     for (own, _) in LINES {
@@ -207,7 +207,7 @@ fn what_others_wrote_proves_nothing() {
         let found = judge_line(&LogLine { level: "ERR", program: "anaconda", message: &quoted });
         assert!(found.is_none_or(|found| found.weight == Clue), "{quoted}\n{found:?}");
     }
-    // blivet and Anaconda log exceptions that they go on from.
+    // blivet and Anaconda log exceptions after which they go on.
     for handled in ["ERR blivet:IGNORED: x#012Traceback (most recent call last):", "ERR anaconda:Traceback (most recent call last):"] {
         assert!(judge_line(&line(handled)).is_some_and(|found| found.weight == Clue), "{handled}");
     }

@@ -1,4 +1,4 @@
-//! `goldsmith clone IMAGE -o DIR`: a disk of its own for each machine, to be run elsewhere.
+//! `goldsmith clone IMAGE -o DIR`: a disk for each machine, to be run elsewhere.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use crate::cli::commands::machines::up::{many, public_key};
 use crate::cli::{Context, host, printer};
 use crate::run::{self, ClonedFile, Personal, WantedFiles};
 
-/// What a machine of a document has when nothing is said, as `goldsmith run` has.
+/// The default memory of a machine in a document, equal to that of `goldsmith run`.
 const MEMORY: ByteSize = ByteSize(2 << 30);
 const CPUS: u32 = 2;
 
 /// Make the directory `dir`.
 ///
 /// # Errors
-/// It is there, the copies cannot be as they are wanted, or the host lacks something.
+/// The directory exists, the copies cannot be made as the user wants them, or the host lacks something.
 pub(super) async fn make(args: &Clones, dir: &Path, context: &Context) -> Result<(), AnyFailure> {
-    // First, since the image may be built for minutes.
+    // This is checked first, because building the image may take minutes.
     run::require_new(dir)?;
     let keys = args.ssh_key.iter().map(|path| public_key(path)).collect::<Result<_, _>>()?;
     let wanted = WantedFiles {
@@ -73,7 +73,7 @@ fn table(made: &[ClonedFile], dir: &Path) -> String {
         let file = dir.join(first.file.file_name().unwrap_or_default());
         text += &format!("run one here:        {}\n", shell_line(["goldsmith", "up", &file.to_string_lossy()]));
         let document = file.with_extension("xml");
-        // There is none of a system that is not x86_64.
+        // The document is only written for x86_64 systems.
         if document.exists() {
             text += &format!("give it to libvirt:  {}\n", shell_line(["virsh", "define", &document.to_string_lossy()]));
         }

@@ -13,15 +13,15 @@ use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
 use crate::run::{self, Likeness, Own};
 
-/// Characters of a value that are shown: a key of ssh is told by its last ones.
+/// The number of characters of a value that are shown. They are the last ones, by which ssh keys differ.
 const SHOWN: usize = 24;
-/// Memory of a clone that is only looked at.
+/// Memory of a clone that is only compared.
 const MEMORY: ByteSize = ByteSize(1 << 30);
 
-/// Prove that two machines of an image are two.
+/// Prove that two machines of an image have different identities.
 ///
 /// # Errors
-/// They have something in common that must be each one's own, or did not come up.
+/// They have an identity in common, or they did not come up.
 pub(super) async fn prove(args: &Clones, context: &Context) -> Result<(), AnyFailure> {
     let image = build::image_of(&args.image, context).await?;
     let (state, store) = (context.environment.state_dir()?, host::store_place(context));
