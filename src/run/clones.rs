@@ -124,7 +124,7 @@ async fn answers(
     let lives = async { tokio::try_join!(supervise(one, store), supervise(other, store)) };
     let answer = async |place| match tokio::time::timeout(limit, identity(place, task)).await {
         Ok(answer) => answer,
-        Err(_) => Err(mute(place, format!("it has not told what is its own in {} s", limit.as_secs()))),
+        Err(_) => Err(mute(place, format!("it has not reported its identity in {} s", limit.as_secs()))),
     };
     let answers = async { tokio::try_join!(answer(one), answer(other)) };
     tokio::select! {
@@ -152,7 +152,7 @@ async fn identity(place: &Place, task: &Task) -> Result<Identity, RunError> {
         }
         tokio::time::sleep(LOOK).await;
     }
-    task.step(&format!("{}: reading what is its own", place.name()));
+    task.step(&format!("{}: reading its identity", place.name()));
     let (_feed, hearing) = begin(place, &["sh", "-c", IDENTITY]).await?;
     let mut printed = Vec::new();
     let ended = hear(place, hearing, async |bytes: Vec<u8>| printed.extend(bytes.into_iter().take(PRINTED_BYTES - printed.len()))).await?;

@@ -173,7 +173,7 @@ pub enum RunError {
         was: Option<Membership>,
     },
     /// The machine could not be given its host name, its keys and its place on its network.
-    #[error("the machine `{name}` could not be given what is its own: {why}")]
+    #[error("the machine `{name}` could not be given its own identity: {why}")]
     Impersonal {
         /// Its name.
         name: Name,

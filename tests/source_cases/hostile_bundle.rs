@@ -102,10 +102,10 @@ fn entries_that_lead_out_or_are_no_files_are_refused() {
             &["`a.rpm` is a sparse file, or has another size in its PAX header than in its own"],
         ),
         (&[(b'x', b"x", 7, b"9 a=b\n\n"), a], &["it cannot be unpacked: a PAX header is damaged"]),
-        (&[a, (b'0', b"A.rpm", bytes, &rpm)], &["`A.rpm` is in the way of `a.rpm`: on FAT32, on which both travel, case does not count"]),
+        (&[a, (b'0', b"A.rpm", bytes, &rpm)], &["`A.rpm` is in the way of `a.rpm`: names on FAT32, on which both travel, ignore case"]),
         (
             &[a, (b'0', b"b/x", 0, b""), (b'0', b"B/y", 0, b"")],
-            &["`B/y` is in the way of `b`: on FAT32, on which both travel, case does not count"],
+            &["`B/y` is in the way of `b`: names on FAT32, on which both travel, ignore case"],
         ),
         (&[(b'0', b"a.rpm", 14, b"<!doctype html")], &["`a.rpm` is a web page, and not the RPM package it is called"]),
         (&[(b'0', b"a.rpm", bytes - 1, &rpm[..rpm.len() - 1])], &["`a.rpm` is cut short: it has "]),

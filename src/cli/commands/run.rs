@@ -87,7 +87,7 @@ fn ways_in(logins: Option<&Logins>, ssh: Option<u16>) -> String {
     };
     let Some(logins) = logins else { return ssh_to("root") };
     match (logins.for_ssh(), logins.by_password.as_slice()) {
-        (None, _) => "warning: nobody can log in: no account has a password or an ssh key. Build the image with one, such as\n\
+        (None, _) => "warning: no one can log in: no account has a password or an ssh key. Build the image with one, such as\n\
                       \x20   --set 'system.root={password_env=\"ROOT_PASSWORD\"}' or 'system.root={ssh_key_files=[\"id_ed25519.pub\"]}'\n"
             .to_owned(),
         (Some(who), []) if ssh.is_none() => {
@@ -158,7 +158,7 @@ the serial console follows, until the guest powers off
             assert_eq!(ways_in(Some(&logins), port), said);
         }
         let nobody = ways_in(Some(&Logins { by_password: Vec::new(), by_key: Vec::new() }), Some(22));
-        assert!(nobody.starts_with("warning: nobody can log in: ") && nobody.contains("--set") && !nobody.contains("ssh -p"), "{nobody}");
+        assert!(nobody.starts_with("warning: no one can log in: ") && nobody.contains("--set") && !nobody.contains("ssh -p"), "{nobody}");
         assert_eq!(ways_in(None, Some(22)), ssh("root"));
     }
 }

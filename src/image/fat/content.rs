@@ -141,7 +141,7 @@ impl Walk {
             Some(there) => {
                 let fits = there.path == path && matches!((&there.kind, &kind), (Kind::Directory(_), Kind::Directory(_)));
                 if !fits {
-                    self.problems.push(format!("`{path}` is in the way of `{}`: on FAT, case does not count", there.path));
+                    self.problems.push(format!("`{path}` is in the way of `{}`: names on FAT ignore case", there.path));
                 }
                 fits
             }
@@ -223,7 +223,7 @@ mod tests {
         });
         let deep = format!("`repo{}` is more than 16 directories deep", "/d".repeat(DEPTH_MAX));
         let expected = [
-            "`repo/a.rpm` is in the way of `repo/A.rpm`: on FAT, case does not count",
+            "`repo/a.rpm` is in the way of `repo/A.rpm`: names on FAT ignore case",
             "`repo/a:b` has `:` in its name, which not every reader of FAT has",
             "`repo/b ` has a name that ends with a dot or a space, which FAT drops",
             "`repo/big` has 4.00 GiB; FAT has no files of 4 GiB and more",
@@ -236,7 +236,7 @@ mod tests {
         ];
         // `D` comes before `d`, so `d` is the one that cannot be added.
         let others: Vec<String> =
-            found.into_iter().filter(|line| line != "`repo/d` is in the way of `repo/D`: on FAT, case does not count").collect();
+            found.into_iter().filter(|line| line != "`repo/d` is in the way of `repo/D`: names on FAT ignore case").collect();
         assert!(others.iter().map(String::as_str).eq(expected.into_iter().filter(|line| *line != deep)), "{others:#?}");
         assert_eq!(problems(|dir| fs::create_dir_all(dir.join("d/".repeat(DEPTH_MAX))).unwrap()), [deep]);
     }
@@ -272,8 +272,8 @@ mod tests {
         assert_eq!(paths(both), ["", "a", "a/b", "a/b/x", "a/b/x/f", "a/b/x/g"]);
         assert_eq!(paths(walk("X", &[(&one, "")]).unwrap()), ["", "x", "x/f"]);
         let error = |directories: &[(&Path, &str)]| walk("X", directories).unwrap_err().to_string();
-        assert!(error(&[(&one, "a"), (&one, "a")]).ends_with("`a/x/f` is in the way of `a/x/f`: on FAT, case does not count"));
-        assert!(error(&[(&one, "a"), (&two, "A")]).ends_with("`A` is in the way of `a`: on FAT, case does not count"));
+        assert!(error(&[(&one, "a"), (&one, "a")]).ends_with("`a/x/f` is in the way of `a/x/f`: names on FAT ignore case"));
+        assert!(error(&[(&one, "a"), (&two, "A")]).ends_with("`A` is in the way of `a`: names on FAT ignore case"));
         assert!(error(&[(&one, "a|b")]).contains("has `|` in its name"));
         assert!(error(&[(&dir.path().join("none"), "a")]).starts_with("cannot read "));
     }

@@ -19,7 +19,7 @@ pub(super) const LINTS: &[Lint] = &[
     Lint {
         id: "password-hash-unknown",
         what: "a password hash that EL7 cannot check",
-        why: "glibc 2.17 knows $1$, $5$, $6$ and DES: with anything else (yescrypt's $y$, bcrypt's $2b$) nobody can log in",
+        why: "glibc 2.17 knows $1$, $5$, $6$ and DES: with anything else (yescrypt's $y$, bcrypt's $2b$) the account cannot log in",
         remedy: "make the hash with `openssl passwd -6`",
         source: "crypt(3) of glibc 2.17: crypt/crypt-entry.c",
         check: password_hash_unknown,

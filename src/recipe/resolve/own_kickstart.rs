@@ -17,7 +17,7 @@ use crate::base::digest::Sha256Digest;
 /// The longest kickstart, in bytes: it is put into the initramfs, and the longest known ones have some ten thousand.
 const MAX_KICKSTART: u64 = 1 << 20;
 
-/// What a kickstart says itself: the recipe's key, and where it is said instead.
+/// Settings that a kickstart makes itself: the recipe's key, and the kickstart's command for it.
 const SAID_THERE: [(&str, &str); 26] = [
     ("system.hostname", "`network --hostname=`"),
     ("system.timezone", "`timezone`"),
@@ -67,7 +67,7 @@ pub(super) fn read(judge: &mut Judge<'_>, media: &written::Media) -> Option<Cont
         if judge.is_written(&key) {
             // For an array of tables the first one is shown.
             let shown = if key.0.len() == 1 { key.at(0) } else { key.clone() };
-            let title = format!("with a kickstart of your own, `{key}` is said there");
+            let title = format!("`{key}` belongs in the kickstart, since you bring your own");
             judge.clash(&shown, &path, "the kickstart", title, format!("remove it, and say it in the kickstart with {there}"));
         }
     }
@@ -263,7 +263,7 @@ mod tests {
         assert!(merge(&"%include x\n".repeat(MOST_FILES + 1), &[("x", "")]).is_err());
     }
 
-    /// Keys that keep their meaning beside a kickstart of one's own.
+    /// Keys that keep their meaning beside the user's own kickstart.
     const SAID_HERE: [&str; 16] = [
         "schema",
         "extends",

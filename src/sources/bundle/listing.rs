@@ -104,7 +104,7 @@ impl Listing {
         if let Err(before) = self.seen.add(path) {
             let what = match before == path {
                 true => "is there twice".to_owned(),
-                false => format!("is in the way of `{before}`: on FAT32, on which both travel, case does not count"),
+                false => format!("is in the way of `{before}`: names on FAT32, on which both travel, ignore case"),
             };
             self.problems.add(Problem::with(path, what));
             return Ok(());

@@ -80,7 +80,7 @@ pub(super) fn words(error: &reqwest::Error) -> String {
     let cause = if cause.is::<reqwest::Error>() { "it cannot be used".to_owned() } else { cause.to_string() };
     let Some(why) = cause.strip_prefix("invalid peer certificate: ") else { return cause };
     let why = match why {
-        "UnknownIssuer" => "nobody this host knows has signed it",
+        "UnknownIssuer" => "this host trusts no signer of it",
         why if why.contains("CaUsedAsEndEntity") => "it has signed itself",
         why => why,
     };

@@ -57,7 +57,7 @@ fn look(disk: &image::Disk, firmware: Firmware) -> Result<(Inspection, Option<St
     };
     let why = match fallback {
         Fallback::Leads(_) => None,
-        Fallback::Ends(why) => Some(format!("nothing boots a new machine: {why}")),
+        Fallback::Ends(why) => Some(format!("a new machine does not boot from it: {why}")),
     };
     Ok((found, why))
 }

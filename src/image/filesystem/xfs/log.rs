@@ -30,7 +30,7 @@ const CHUNK_BLOCKS: u64 = 64;
 pub(in crate::image) fn is_clean(bytes: &dyn ReadAt, superblock: &Superblock) -> Result<bool, FsError> {
     let Log { place, bytes: size, is_v2 } = superblock.log;
     let Some(place) = place else {
-        let why = "its log is on another device, so nobody can tell here whether it was unmounted cleanly";
+        let why = "its log is on another device, so it is not known here whether it was unmounted cleanly";
         return Err(FsError::Incompatible(why.to_owned()));
     };
     Ring { bytes, place, blocks: size / BASIC_BLOCK_BYTES, longest: MAX_RECORD_BYTES[usize::from(is_v2)] / BASIC_BLOCK_BYTES, is_v2 }
