@@ -321,7 +321,8 @@ mod tests {
     /// The system goes down while sessions are being made: a process that stays would hold that up until systemd kills it.
     #[test]
     fn no_session_outlives_a_signal_at_any_moment_of_its_beginning() {
-        use rustix::process::{Pid, Signal, kill_process_group};
+        use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+        use std::collections::BTreeSet;
         use std::os::unix::process::CommandExt;
         for shell in ["dash", "bash"] {
             for moment in (0..20).map(|step| step * 4) {
@@ -346,9 +347,17 @@ mod tests {
                 std::io::Write::write_all(&mut &ports[0], b"\nready 0\nready 1\n").unwrap();
                 std::thread::sleep(std::time::Duration::from_millis(moment));
                 let group = Pid::from_child(&serve);
-                // As systemd does: once for each process, and again for those that have come meanwhile.
-                for _ in 0..2 {
-                    kill_process_group(group, Signal::TERM).unwrap();
+                // As systemd does (cgroup-util.c, `cg_kill`): each process once, until a look finds no new one.
+                let mut told = BTreeSet::new();
+                loop {
+                    let new: Vec<i32> = alive(group).iter().map(|stat| pid(stat)).filter(|pid| told.insert(*pid)).collect();
+                    if new.is_empty() {
+                        break;
+                    }
+                    // One that has ended since then has no use for a signal.
+                    for pid in new.into_iter().filter_map(Pid::from_raw) {
+                        let _ = kill_process(pid, Signal::TERM);
+                    }
                 }
                 serve.wait().unwrap();
                 let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -372,6 +381,11 @@ mod tests {
             fields.first() != Some(&"Z") && fields.get(2) == Some(&group.as_raw_nonzero().to_string().as_str())
         };
         stats.filter(is_one).collect()
+    }
+
+    /// The process of a `stat` of proc(5).
+    fn pid(stat: &str) -> i32 {
+        stat.split(' ').next().unwrap().parse().unwrap()
     }
 
     #[test]

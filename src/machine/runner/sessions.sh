@@ -56,11 +56,12 @@ become() {
 # What the host writes, to its end. A port whose host has just connected may look as if it had hung up: the kernel hears of an earlier host's
 # end and of the new one's beginning after the first bytes. So the end counts when the host has said so, too.
 feed() {
-    trap 'kill $gs_cat; wait $gs_cat; exit' TERM
+    # A trap may run right after `cat` was started: `$!` is that process, and a variable would still have an earlier one. A shell that was just
+    # forked may lose a signal. Before the first `cat`, `$!` is a process of the session, which has no use for it any more.
+    trap 'while kill $!; do sleep 0.1; done; exit' TERM
     while
         cat <&4 &
-        gs_cat=$!
-        wait $gs_cat
+        wait $!
     do
         if read -r gs_ended < eof && read -r gs_number < number && [ "$gs_ended" = "$gs_number" ]; then return; fi
         sleep 0.02
