@@ -47,14 +47,18 @@ fn fill_attributes(top: &Path) {
     for (number, size) in [256usize, 1000, 3000, 4096, 5000, 65_535, 65_536].into_iter().enumerate() {
         set("attributes-large", &format!("user.{number}"), &vec![number as u8 + 1; size]);
     }
-    // In turn, so that the values of one file lie apart.
-    for number in 0..40 {
+    // The removal of every second value frees its blocks, so the fork has an extent for each other one, wherever the kernel put them.
+    for number in 0..80 {
         for path in ["attributes-apart", "attributes-gone"] {
             set(path, &format!("user.apart-{number}"), &[number; 5000]);
         }
     }
     set("attributes-gone", "user.gone", &[7; 3000]);
-    rustix::fs::lremovexattr(top.join("attributes-gone"), "user.gone").unwrap();
+    let remove = |path: &str, name: &str| rustix::fs::lremovexattr(top.join(path), name).unwrap();
+    remove("attributes-gone", "user.gone");
+    for number in (1..80).step_by(2) {
+        remove("attributes-apart", &format!("user.apart-{number}"));
+    }
     // An access list: owner, user 1000, group, mask, others (include/uapi/linux/posix_acl_xattr.h).
     let entry = |tag: u16, bits: u16, id: u32| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat();
     let list = [entry(1, 6, !0), entry(2, 4, 1000), entry(4, 4, !0), entry(16, 6, !0), entry(32, 0, !0)].concat();
