@@ -20,7 +20,8 @@
 //! - [`recipe`] knows what the user wants, [`kickstart`] the language of one installer, [`installer`] how the first becomes what
 //!   an installer reads. All three are pure: no file, no process, no clock.
 //! - [`packages`] knows what a repository offers and what a system gets of it; pure as well.
-//! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`plan`] names the stages by content.
+//! - [`cache`] keeps bytes under ids, [`sources`] pins inputs by digest, [`closure`] works out the packages that an installation gets, and which of
+//!   them come from online repositories, [`plan`] names the stages by content.
 //! - [`handover`] makes the documents that hypervisors, clouds and registries need with an image; pure. Exports and clones are written with
 //!   them.
 //! - [`machine`] runs one QEMU and scripts as root in it, for any purpose. [`image`] reads and writes disks at rest, and does not
@@ -58,6 +59,7 @@ pub mod installer;
 pub mod packages;
 pub mod cache;
 pub mod sources;
+pub mod closure;
 pub mod plan;
 pub mod machine;
 pub mod handover;

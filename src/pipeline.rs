@@ -7,7 +7,6 @@
 
 mod changed;
 mod check;
-mod closure;
 mod failure;
 mod flatten;
 mod handed_over;
@@ -46,7 +45,6 @@ use proof::{bench, prove, prove_once, subnet};
 use published::PublicLog;
 
 pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
-pub use closure::ForecastPackage;
 pub use failure::{BuildFailed, Unproved};
 pub use inputs::resolve_and_plan;
 pub use published::HostPaths;

@@ -14,7 +14,6 @@ mod signatures;
 
 use std::path::Path;
 
-use super::closure::{Choosing, Forecast, brought, choose, forecast};
 use super::preflight::{self, Ahead};
 use super::request::{host, plan_of};
 use super::standing::{first_to_run, standing};
@@ -24,6 +23,7 @@ use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
 use crate::cache::Store;
+use crate::closure::{Choosing, Forecast, brought, choose, forecast};
 use crate::installer::anaconda::selection::{Selection, selection};
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};

@@ -7,7 +7,8 @@ use crate::base::size::rounded;
 use crate::base::text::{counted, printable};
 use crate::cli::args::Check;
 use crate::cli::{Context, host, printer};
-use crate::pipeline::{self, ForecastPackage, Preflight, Row, Verdict};
+use crate::closure::ForecastPackage;
+use crate::pipeline::{self, Preflight, Row, Verdict};
 
 /// Print everything that can be known about a build before its first boot, and fail when the build cannot succeed.
 ///

@@ -1,7 +1,7 @@
 //! Accounts that the system cannot have: names that are taken, groups and shells that no package brings. Pure.
 
 use super::report::{Area, Row};
-use crate::pipeline::closure::Forecast;
+use crate::closure::Forecast;
 use crate::recipe::{Media, Recipe, User};
 
 /// Users that Debian's base packages make: base-passwd 3.6 (passwd.master), openssh-server, dbus, systemd, apt.
@@ -206,8 +206,8 @@ fn missing_shell(recipe: &Recipe, user: &User, forecast: Option<&Forecast>) -> O
 mod tests {
     use super::super::tests::Text;
     use super::*;
+    use crate::closure::ForecastPackage;
     use crate::pipeline::check::Verdict;
-    use crate::pipeline::closure::ForecastPackage;
     use crate::recipe::load;
 
     const DEBIAN: &str = "{ installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }";

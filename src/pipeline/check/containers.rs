@@ -3,7 +3,7 @@
 use super::impossible::ENGINES;
 use super::report::{Area, Row};
 use crate::base::size::rounded;
-use crate::pipeline::closure::Forecast;
+use crate::closure::Forecast;
 use crate::recipe::{DockerImage, Media, Recipe};
 
 /// The rows of the images of a recipe. `bytes` is the size of all their unpacked layers.
@@ -77,7 +77,7 @@ mod tests {
     use super::super::tests::Text;
     use super::*;
     use crate::base::digest::Sha256Digest;
-    use crate::pipeline::closure::ForecastPackage;
+    use crate::closure::ForecastPackage;
     use crate::recipe::load;
 
     fn told(more: &str, packages: Option<&[&str]>, bytes: u64) -> Vec<(Verdict, String)> {

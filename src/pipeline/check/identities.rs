@@ -1,7 +1,7 @@
 //! Identities that packages make when they are installed, and that all machines made from the image would share. Pure.
 
 use super::report::{Area, Row};
-use crate::pipeline::closure::Forecast;
+use crate::closure::Forecast;
 use crate::recipe::{Media, Recipe};
 
 /// Something that a package makes once, for a single machine.
@@ -99,7 +99,7 @@ pub(super) fn rows(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
 mod tests {
     use super::super::tests::Text;
     use super::*;
-    use crate::pipeline::closure::ForecastPackage;
+    use crate::closure::ForecastPackage;
     use crate::recipe::load;
 
     #[test]

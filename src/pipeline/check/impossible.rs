@@ -3,7 +3,7 @@
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
 use crate::base::unit::full_name;
-use crate::pipeline::closure::Forecast;
+use crate::closure::Forecast;
 use crate::recipe::{CheckKind, FileEntry, Recipe, Toggle};
 use crate::verify::is_docker_version;
 
@@ -137,7 +137,7 @@ fn package(forecast: &Forecast, name: &str, wanted: Option<&str>, installed: boo
 mod tests {
     use super::super::tests::Text;
     use super::*;
-    use crate::pipeline::closure::ForecastPackage;
+    use crate::closure::ForecastPackage;
     use crate::recipe::load;
 
     const RECIPE: &str = r#"

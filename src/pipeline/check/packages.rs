@@ -4,7 +4,7 @@ use super::report::{Area, Row};
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::base::text::counted;
-use crate::pipeline::closure::{Choosing, Forecast, ForecastRefusal};
+use crate::closure::{Choosing, Forecast, ForecastRefusal};
 use crate::recipe::{Media, Recipe};
 use crate::sources::medium::Edition;
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::base::failure::{AnyFailure, Class, Failure, Finding};
 use crate::base::text::counted;
-use crate::pipeline::closure::ForecastPackage;
+use crate::closure::ForecastPackage;
 use crate::recipe::Passage;
 
 /// Version of the document that [`Preflight`] serialises to.
