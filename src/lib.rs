@@ -31,6 +31,7 @@
 //!   knowing how it was made, [`artifact`] is the published directory, [`run`] starts it again as a local VM: at the terminal, or under a
 //!   name, in a separate process; or makes disks from it with different identities, to be run elsewhere. Two machines prove that clones
 //!   differ.
+//! - [`preflight`] reports all that can be known about a build before its first boot.
 //! - [`report`] writes the page about a build for people, whether it succeeded or failed.
 //! - Only [`cli`] prints, reads the environment and uses exit codes.
 //!
@@ -71,6 +72,7 @@ pub mod stages;
 pub mod audit;
 pub mod verify;
 pub mod artifact;
+pub mod preflight;
 pub mod report;
 pub mod run;
 pub mod pipeline;

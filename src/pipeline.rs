@@ -6,7 +6,6 @@
 //! ```
 
 mod changed;
-mod check;
 mod failure;
 mod flatten;
 mod handed_over;
@@ -14,11 +13,9 @@ mod inputs;
 mod jobs;
 mod manifest;
 mod page;
-mod preflight;
 mod proof;
 mod published;
 mod request;
-mod standing;
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -33,23 +30,20 @@ use crate::cache::{Scratch, Store};
 use crate::image::{Disk, ImageError};
 use crate::installer::address;
 use crate::machine::runner::Bench;
+use crate::preflight::{self, Ahead, first_to_run, resolve_and_plan, standing};
 use crate::recipe::{Build, Recipe};
 use crate::report::Recorder;
-use crate::sources::{Fetch, Resolved, Web, all_images, container_runs, resolve_containers};
+use crate::sources::{Fetch, Host, Resolved, Web, all_images, container_runs, resolve_containers};
 use crate::verify::{Promises, Report};
 
 use inputs::{foresee, gather, prove_packages};
 use jobs::Start;
-use preflight::Ahead;
 use proof::{bench, prove, prove_once, subnet};
 use published::PublicLog;
 
-pub use check::{Area, Preflight, PreflightFailed, Row, Verdict, check};
 pub use failure::{BuildFailed, Unproved};
-pub use inputs::resolve_and_plan;
 pub use published::HostPaths;
-pub use request::{Built, Request, host};
-pub use standing::{Standing, first_to_run, standing};
+pub use request::{Built, Request};
 
 /// The published part of a run's journal, in its scratch directory.
 const PUBLIC_EVENTS: &str = "published.ndjson";
@@ -74,8 +68,8 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     let recipe = request.recipe;
     preflight::require_kickstart(recipe)?;
     preflight::tell_kickstart(recipe, events);
-    let host = host(request.store, scratch, request.web, Fetch::Now);
-    if let Some(unverified) = check::unverified(recipe) {
+    let host = Host::this(request.store, scratch.path(), request.web, Fetch::Now);
+    if let Some(unverified) = preflight::unverified(recipe) {
         events.note(unverified);
     }
     let (mut resolved, plan) = resolve_and_plan(recipe, host, events).await?;
@@ -94,9 +88,9 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     // Refuse before the work what publishing would refuse after it.
     artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
     let standings = standing(request.store, &plan);
-    preflight::require(request, &resolved, Ahead::of(&plan, first_to_run(&standings)))?;
-    standing::tell_unusable(&plan, &standings, events);
-    let start = standing::start(standings);
+    preflight::require(recipe, &resolved, request.store, request.target, Ahead::of(&plan, first_to_run(&standings)))?;
+    preflight::tell_unusable(&plan, &standings, events);
+    let start = preflight::start(standings);
     if start.is_none() {
         foresee(recipe, &resolved, host, events).await?;
     }
@@ -141,7 +135,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
 pub async fn promised(recipe: &Recipe, store: &Store, web: &Web, events: &Events) -> Result<Promises, AnyFailure> {
     let scratch = store.scratch()?;
     let task = events.task("resolve");
-    let containers = resolve_containers(recipe, host(store, &scratch, web, Fetch::Look), &task).await?;
+    let containers = resolve_containers(recipe, Host::this(store, scratch.path(), web, Fetch::Look), &task).await?;
     task.done();
     Ok(promises(recipe, &Resolved { containers, ..Resolved::default() }))
 }

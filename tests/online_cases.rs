@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::event::{Event, Events};
 use goldsmith::cache::Store;
-use goldsmith::pipeline;
+use goldsmith::preflight;
 use goldsmith::recipe::{self, RecipeHost};
-use goldsmith::sources::{self, Fetch, Proxies, Resolved, Web};
+use goldsmith::sources::{self, Fetch, Host, Proxies, Resolved, Web};
 
 use crate::support::{Ended, Run, goldsmith};
 use server::Server;
@@ -180,10 +180,10 @@ fn gathered(sets: &[String], store: &Store) -> (Vec<String>, BTreeMap<String, Fi
     })]);
     let web = Web { pauses: Vec::new(), ..Web::through(Proxies::default()) };
     let scratch = store.scratch().unwrap();
-    let host = pipeline::host(store, &scratch, &web, Fetch::Now);
+    let host = Host::this(store, scratch.path(), &web, Fetch::Now);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let unpacked = runtime.block_on(async {
-        let (mut resolved, _): (Resolved, _) = pipeline::resolve_and_plan(&recipe, host, &events).await.unwrap();
+        let (mut resolved, _): (Resolved, _) = preflight::resolve_and_plan(&recipe, host, &events).await.unwrap();
         let task = events.task("fetch");
         sources::gather(&mut resolved, host, &task).await.unwrap();
         let mut unpacked = BTreeMap::new();

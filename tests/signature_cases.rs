@@ -12,9 +12,8 @@ use std::sync::OnceLock;
 use goldsmith::base::event::Events;
 use goldsmith::base::failure::{Class, Failure};
 use goldsmith::cache::Store;
-use goldsmith::pipeline;
 use goldsmith::recipe::{self, RecipeHost};
-use goldsmith::sources::{self, Fetch, Proxies, SourceError, Unresolved, Web};
+use goldsmith::sources::{self, Fetch, Host, Proxies, SourceError, Unresolved, Web};
 
 /// The keys whose packages are accepted. rpmkeys gets them too.
 const KEYS: [&str; 5] = ["maker", "dsa", "subkey", "expired", "revoked"];
@@ -150,7 +149,7 @@ fn resolved(repositories: &str, store: &Store) -> Unresolved {
     let recipe = recipe::load("centos-7.5-docker", &sets, &Machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let web = Web { pauses: Vec::new(), ..Web::through(Proxies::default()) };
     let scratch = store.scratch().unwrap();
-    let host = pipeline::host(store, &scratch, &web, Fetch::Now);
+    let host = Host::this(store, scratch.path(), &web, Fetch::Now);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(sources::resolve(&recipe, host, &Events::none().task("t"))).expect_err("there is no medium")
 }

@@ -1,31 +1,17 @@
 //! Checks, verifies and fetches the inputs of a plan's installation.
 
-use super::check::{self, Verdict};
 use super::jobs::Installation;
-use super::request::plan_of;
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
-use crate::plan::{Install, Plan};
+use crate::plan::Install;
+use crate::preflight::{self, Verdict};
 use crate::recipe::Recipe;
 use crate::sources::{self, Host, Resolved};
-
-/// A recipe's inputs and its plan.
-///
-/// # Errors
-/// An input is missing or wrong, or this version has no plan for the recipe.
-pub async fn resolve_and_plan(recipe: &Recipe, host: Host<'_>, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
-    let task = events.task("resolve");
-    let mut resolved = sources::resolve(recipe, host, &task).await?;
-    check::require_choice(recipe, &mut resolved, host, &task).await?;
-    let plan = plan_of(recipe, &resolved, host.store)?;
-    task.done();
-    Ok((resolved, plan))
-}
 
 /// Refuse what cannot end well before an installation begins, and tell what may not.
 pub(super) async fn foresee(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
     let task = events.task("check");
-    let found = check::foresee(recipe, Some(resolved), host, &task).await?;
+    let found = preflight::foresee(recipe, Some(resolved), host, &task).await?;
     for row in found.rows.iter().filter(|row| row.verdict == Verdict::Warning) {
         events.warn(format!("{}: {}", row.area.name(), row.what));
     }
@@ -40,7 +26,7 @@ pub(super) async fn prove_packages(resolved: &mut Resolved, host: Host<'_>, even
         let task = events.task("verify the packages");
         sources::prove(resolved, host, &task).await?;
         let proved = resolved.proofs.iter().filter(|proof| proof.upstream.is_some());
-        proved.filter_map(check::weak).for_each(|weak| events.warn(weak));
+        proved.filter_map(preflight::weak).for_each(|weak| events.warn(weak));
         task.done();
     }
     Ok(())

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::failure;
 use super::request::Request;
-use super::standing::Finished;
 use crate::artifact::{EVENTS_FILE, StageRecord};
 use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::cache::{Lookup, Vacancy};
 use crate::machine::runner::Bench;
 use crate::plan::{AnacondaWork, DeployWork, Job, Plan, Planned, SealWork, StepWork};
+use crate::preflight::Finished;
 use crate::sources::{self, DebianRepository, Resolved};
 use crate::stages::{self, Layer, StageError, Step};
 

@@ -89,14 +89,13 @@ pub(super) mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
-    use super::super::EVENTS_FILE;
     use super::super::published::{HostPaths, PublicLog};
-    use super::super::request::plan_of;
     use super::*;
-    use crate::artifact::{Draft, Overwrite};
+    use crate::artifact::{Draft, EVENTS_FILE, Overwrite};
     use crate::base::event::Events;
     use crate::base::process::Invocation;
     use crate::cache::Store;
+    use crate::preflight::plan_of;
     use crate::recipe::{RecipeHost, load};
 
     /// Files of this host, and a password in each variable of the environment.

@@ -4,14 +4,10 @@ use std::path::Path;
 
 use super::published::HostPaths;
 use crate::artifact::{Artifact, Overwrite};
-use crate::base::failure::AnyFailure;
-use crate::cache::{Scratch, Store};
-use crate::installer::accounts::Accounts;
+use crate::cache::Store;
 use crate::machine::visit::Visitor;
-use crate::plan::{Plan, Texts, plan};
 use crate::recipe::{Media, Recipe, Supply};
-use crate::sources::{Fetch, Host, Resolved, Web, all_images};
-use crate::stages;
+use crate::sources::Web;
 
 /// A request for a build.
 #[derive(Debug)]
@@ -59,17 +55,4 @@ pub enum Built {
     UpToDate(Artifact),
     /// It was made and proved.
     New(Artifact),
-}
-
-/// What this host brings to the resolution of a recipe's inputs.
-pub fn host<'a>(store: &'a Store, scratch: &'a Scratch, web: &'a Web, fetch: Fetch) -> Host<'a> {
-    Host { apt: Path::new("/etc/apt"), scratch: scratch.path(), store, web, fetch }
-}
-
-/// The plan of a recipe whose inputs are pinned.
-pub(super) fn plan_of(recipe: &Recipe, resolved: &Resolved, store: &Store) -> Result<Plan, AnyFailure> {
-    let accounts = Accounts::derive(recipe, &store.secret()?);
-    let images = all_images(&resolved.containers);
-    let texts = Texts { tree: stages::TREE, sealing: stages::SEALING, loading: stages::LOADING };
-    Ok(plan(recipe, &resolved.pins, images, &accounts, texts)?)
 }

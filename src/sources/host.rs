@@ -20,7 +20,12 @@ pub struct Host<'a> {
     pub fetch: Fetch,
 }
 
-impl Host<'_> {
+impl<'a> Host<'a> {
+    /// This host, with scratch files in `scratch`.
+    pub fn this(store: &'a Store, scratch: &'a Path, web: &'a Web, fetch: Fetch) -> Self {
+        Self { apt: Path::new("/etc/apt"), scratch, store, web, fetch }
+    }
+
     /// How the network is reached by this resolution: a look has short deadlines.
     pub(super) fn patience(&self) -> Web {
         match self.fetch {

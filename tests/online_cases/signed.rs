@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 
 use goldsmith::base::event::Events;
 use goldsmith::cache::Store;
-use goldsmith::pipeline;
+use goldsmith::preflight;
 use goldsmith::recipe;
-use goldsmith::sources::{self, Fetch, Proof, Proxies, Web};
+use goldsmith::sources::{self, Fetch, Host, Proof, Proxies, Web};
 
 use super::server::Server;
 use super::{Machine, REPOMD, RPM, ok, refused, run, sets, world};
@@ -84,11 +84,11 @@ fn proofs(sets: &[String], store: &Path) -> Result<Vec<Proof>, String> {
     let recipe = recipe::load(super::RECIPE, sets, &Machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let web = Web { pauses: Vec::new(), ..Web::through(Proxies::default()) };
     let scratch = store.scratch().unwrap();
-    let host = pipeline::host(&store, &scratch, &web, Fetch::Now);
+    let host = Host::this(&store, scratch.path(), &web, Fetch::Now);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let events = Events::none();
-        let (mut resolved, _) = pipeline::resolve_and_plan(&recipe, host, &events).await.map_err(|error| error.get().to_string())?;
+        let (mut resolved, _) = preflight::resolve_and_plan(&recipe, host, &events).await.map_err(|error| error.get().to_string())?;
         sources::gather(&mut resolved, host, &events.task("fetch")).await.map_err(|error| error.to_string())?;
         Ok(resolved.proofs)
     })

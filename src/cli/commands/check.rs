@@ -8,7 +8,7 @@ use crate::base::text::{counted, printable};
 use crate::cli::args::Check;
 use crate::cli::{Context, host, printer};
 use crate::closure::ForecastPackage;
-use crate::pipeline::{self, Preflight, Row, Verdict};
+use crate::preflight::{self, Preflight, Row, Verdict};
 
 /// Print everything that can be known about a build before its first boot, and fail when the build cannot succeed.
 ///
@@ -19,7 +19,7 @@ pub async fn run(args: &Check, context: &Context) -> Result<(), AnyFailure> {
     let store = host::store(args.store.store.as_deref(), context)?;
     let target = host::target(args.output.as_deref(), &recipe);
     let overwrite = if args.force { Overwrite::Force } else { Overwrite::Refuse };
-    let preflight = pipeline::check(&recipe, &store, &host::web(context), (&target, overwrite), &Events::none()).await?;
+    let preflight = preflight::check(&recipe, &store, &host::web(context), (&target, overwrite), &Events::none()).await?;
     let mut text = if context.json { json(&preflight) } else { table(&preflight) };
     if args.packages && !context.json {
         text.push_str(&packages(&preflight));
@@ -53,7 +53,7 @@ fn json(preflight: &Preflight) -> String {
     serde_json::json!(preflight).to_string() + "\n"
 }
 
-/// For people: a line for each row, and one more for what mends it.
+/// For people: a line for each row, and one more for its remedy.
 fn table(preflight: &Preflight) -> String {
     let mut text = String::new();
     let unresolved: Vec<&Row> = preflight.rows.iter().filter(|row| is_unresolved(row)).collect();
@@ -84,7 +84,7 @@ fn table(preflight: &Preflight) -> String {
     text
 }
 
-/// What a resolver says when there is no network: the text of getaddrinfo(3), and before it that of Rust's standard library (1.91).
+/// The message of a resolver without a network: the text of Rust's standard library (1.91), followed by that of getaddrinfo(3).
 const NO_NAMES: &str = "failed to lookup address information";
 
 fn is_unresolved(row: &Row) -> bool {

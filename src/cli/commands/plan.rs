@@ -6,9 +6,9 @@ use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::cli::args::Plan;
 use crate::cli::{Context, host, printer};
-use crate::pipeline::{self, Standing};
 use crate::plan::Job;
-use crate::sources::Fetch;
+use crate::preflight::{self, Standing};
+use crate::sources::{Fetch, Host};
 
 /// Print the stages that a build would run, the layers that exist, and the inputs that pin them.
 ///
@@ -20,9 +20,9 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let scratch = store.scratch()?;
     let web = host::web(context);
     let (resolved, plan) =
-        pipeline::resolve_and_plan(&recipe, pipeline::host(&store, &scratch, &web, Fetch::Look), &Events::none()).await?;
-    let standing = pipeline::standing(&store, &plan);
-    let first_to_run = pipeline::first_to_run(&standing);
+        preflight::resolve_and_plan(&recipe, Host::this(&store, scratch.path(), &web, Fetch::Look), &Events::none()).await?;
+    let standing = preflight::standing(&store, &plan);
+    let first_to_run = preflight::first_to_run(&standing);
     if context.json {
         let stage = |(index, (job, standing)): (usize, (&Job, &Standing))| {
             let (layer, unusable) = match standing {

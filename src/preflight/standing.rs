@@ -28,11 +28,11 @@ pub fn standing(store: &Store, plan: &Plan) -> Vec<Standing> {
 
 /// The last usable layer of a plan. The layers below it are not needed.
 #[derive(Debug)]
-pub(super) struct Finished {
+pub struct Finished {
     /// How many of the plan's jobs it stands for.
-    pub(super) jobs: usize,
+    pub jobs: usize,
     /// The layer.
-    pub(super) layer: Layer,
+    pub layer: Layer,
 }
 
 /// How many jobs of a plan, from its beginning, need not be run: with a later usable layer, those below it are not needed.
@@ -40,8 +40,8 @@ pub fn first_to_run(standings: &[Standing]) -> usize {
     standings.iter().rposition(|standing| matches!(standing, Standing::Usable(_))).map_or(0, |last| last + 1)
 }
 
-/// What a build begins with; nothing when the installation has to be run.
-pub(super) fn start(mut standings: Vec<Standing>) -> Option<Finished> {
+/// The layer that a build begins with; `None` when the installation must be run.
+pub fn start(mut standings: Vec<Standing>) -> Option<Finished> {
     let jobs = first_to_run(&standings);
     standings.truncate(jobs);
     match standings.pop() {
@@ -51,7 +51,7 @@ pub(super) fn start(mut standings: Vec<Standing>) -> Option<Finished> {
 }
 
 /// Tell which layers are made again although the store has them.
-pub(super) fn tell_unusable(plan: &Plan, standings: &[Standing], events: &Events) {
+pub fn tell_unusable(plan: &Plan, standings: &[Standing], events: &Events) {
     for (job, standing) in plan.jobs().zip(standings) {
         if let Standing::Unusable(why) = standing {
             events.warn(format!("{}: its layer in the store cannot be used and is made again: {why}", job.stage));

@@ -3,66 +3,40 @@
 use std::path::Path;
 
 use crate::artifact::{Draft, Place};
-use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
 use crate::base::namespaces::NoNamespaces;
 use crate::base::process::Tool;
 use crate::cache::Store;
 use crate::image;
-use crate::installer::anaconda;
 use crate::machine::firmware::find_uefi;
 use crate::plan::{Plan, StepWork};
 use crate::recipe::{Firmware, Media, Recipe, Supply};
 use crate::sources::{Resolved, image_bytes};
 use crate::stages;
 
-use super::request::Request;
-
-/// How a user asks for a smaller machine.
-pub(super) const SMALLER: &str = "--set build.memory='\"1G\"'";
-/// What every build runs.
+/// The setting for a smaller machine.
+pub const SMALLER: &str = "--set build.memory='\"1G\"'";
+/// The tools of every build.
 const TOOLS: [Tool; 2] = [Tool::QemuSystem, Tool::QemuImg];
 /// The least space that an image takes where it is published: the smallest known ones have some 200 MiB.
 const OUTPUT_BYTES: u64 = 256 << 20;
 
-/// Make sure that the recipe's installer will read its kickstart, when it has one.
-///
-/// # Errors
-/// It cannot be made, or would be refused.
-pub(super) fn require_kickstart(recipe: &Recipe) -> Result<(), AnyFailure> {
-    if matches!(recipe.media, Media::Anaconda { .. }) {
-        anaconda::kickstart(recipe)?;
-    }
-    Ok(())
-}
-
-/// Tell what goldsmith adds to a kickstart of the user's own, and what that asks for and the build machine does not have.
-pub(super) fn tell_kickstart(recipe: &Recipe, events: &Events) {
-    let notes = anaconda::notes(recipe);
-    for warning in &notes.warnings {
-        events.warn(warning.to_string());
-    }
-    if let Some(added) = notes.added {
-        events.note(format!("the kickstart: {added}"));
-    }
-}
-
-/// What of a build is still to be done and takes room or tools of its own.
+/// The parts of a build that are still to be done and need space or tools.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ahead {
+pub struct Ahead {
     /// The installation.
-    pub(super) installs: bool,
+    pub installs: bool,
     /// The loading of container images.
-    pub(super) loads: bool,
+    pub loads: bool,
 }
 
 impl Ahead {
     /// Everything: nothing is known of finished layers.
-    pub(super) const ALL: Self = Self { installs: true, loads: true };
+    pub const ALL: Self = Self { installs: true, loads: true };
 
     /// What `plan` has ahead, whose jobs before the one with this index need not be run.
-    pub(super) fn of(plan: &Plan, first: usize) -> Self {
+    pub fn of(plan: &Plan, first: usize) -> Self {
         // The steps follow the installation.
         let loads = plan.steps.iter().position(|step| matches!(step.work, StepWork::Load(_)));
         Self { installs: first == 0, loads: loads.is_some_and(|step| first <= step + 1) }
@@ -73,10 +47,10 @@ impl Ahead {
 ///
 /// # Errors
 /// One of them is missing.
-pub(super) fn require(request: &Request<'_>, resolved: &Resolved, ahead: Ahead) -> Result<(), AnyFailure> {
+pub fn require(recipe: &Recipe, resolved: &Resolved, store: &Store, target: &Path, ahead: Ahead) -> Result<(), AnyFailure> {
     // Trying is the proof. What is dropped here was really made, and goes with the directories that were made for it.
-    drop(Draft::begin(request.target)?);
-    lacks(request.recipe, Some(resolved), request.store, request.target, ahead).into_iter().next().map_or(Ok(()), Err)
+    drop(Draft::begin(target)?);
+    lacks(recipe, Some(resolved), store, target, ahead).into_iter().next().map_or(Ok(()), Err)
 }
 
 /// Everything that the host lacks for what is `ahead` of a build of `recipe`, found without writing anything. Inputs that were not

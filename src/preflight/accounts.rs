@@ -207,7 +207,7 @@ mod tests {
     use super::super::tests::Text;
     use super::*;
     use crate::closure::ForecastPackage;
-    use crate::pipeline::check::Verdict;
+    use crate::preflight::Verdict;
     use crate::recipe::load;
 
     const DEBIAN: &str = "{ installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }";

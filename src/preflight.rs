@@ -1,22 +1,24 @@
 //! Checks a build before its first boot: inputs, kickstart, contradictions, and the host.
 
 mod accounts;
-mod bundles;
 mod audited;
+mod bundles;
 mod containers;
+mod host;
 mod hostname;
 mod identities;
 mod impossible;
+mod kickstart;
+mod medium;
 mod packages;
+mod planned;
 mod report;
 mod services;
 mod signatures;
+mod standing;
 
 use std::path::Path;
 
-use super::preflight::{self, Ahead};
-use super::request::{host, plan_of};
-use super::standing::{first_to_run, standing};
 use crate::artifact::{self, ArtifactError, Found, Overwrite};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};
@@ -25,15 +27,16 @@ use crate::base::text::counted;
 use crate::cache::Store;
 use crate::closure::{Choosing, Forecast, brought, choose, forecast};
 use crate::installer::anaconda::selection::{Selection, selection};
-use crate::installer::anaconda::{self, AnacondaError};
-use crate::kickstart::{Diagnostic, Document, Severity, lint, parse};
 use crate::packages::Brought;
-use crate::recipe::{Media, Recipe, Repository, Supply, doubts};
-use crate::sources::medium::{KnownMedium, known_as};
+use crate::recipe::{Recipe, Repository, Supply, doubts};
 use crate::sources::{self, Awaited, Fetch, Host, Resolved, Web, all_images, image_bytes};
 
+pub use host::{Ahead, SMALLER, require};
+pub use kickstart::{require_kickstart, tell_kickstart};
+pub use planned::{plan_of, resolve_and_plan};
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
-pub(super) use signatures::{unverified, weak};
+pub use signatures::{unverified, weak};
+pub use standing::{Finished, Standing, first_to_run, standing, start, tell_unusable};
 
 /// Check everything that a build of `recipe` for the place `target` needs, without running a machine and without writing there. A problem
 /// is a row, not an error, so all of them are reported at once.
@@ -48,7 +51,7 @@ pub async fn check(
     events: &Events,
 ) -> Result<Preflight, AnyFailure> {
     let scratch = store.scratch()?;
-    let host = host(store, &scratch, web, Fetch::Look);
+    let host = Host::this(store, scratch.path(), web, Fetch::Look);
     let task = events.task("resolve");
     let (mut resolved, unresolved) = match sources::resolve(recipe, host, &task).await {
         Ok(resolved) => (Some(resolved), None),
@@ -81,7 +84,7 @@ pub async fn check(
     // Without a plan it is not known which layers are finished, so all tools of an installation are needed.
     let plan = planned.ok().flatten();
     let ahead = plan.as_ref().map_or(Ahead::ALL, |plan| Ahead::of(plan, first_to_run(&standing(store, plan))));
-    let mut lacks = preflight::lacks(recipe, resolved.as_ref(), store, target, ahead);
+    let mut lacks = host::lacks(recipe, resolved.as_ref(), store, target, ahead);
     lacks.extend(unpublishable(target, plan.map(|plan| plan.content_id), overwrite).map(Into::into));
     preflight.rows.extend(match lacks.is_empty() {
         true => vec![Row::ok(Area::Host, "tools, memory and space are there")],
@@ -98,20 +101,6 @@ fn unpublishable(target: &Path, wanted: Option<Sha256Digest>, overwrite: Overwri
         Found::SameId(_) => None,
         Found::OtherId { .. } if wanted.is_none() && overwrite == Overwrite::Refuse => None,
         _ => artifact::replaces(target, &id, overwrite).err(),
-    }
-}
-
-/// Choose what an installation takes of the online repositories.
-///
-/// # Errors
-/// It cannot be chosen, or what is asked for does not go together.
-pub(super) async fn require_choice(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Result<(), AnyFailure> {
-    match choose(recipe, resolved, host, task).await? {
-        Choosing::Unknown(why) => Err(why.into()),
-        choosing => {
-            let rows = packages::chosen(choosing);
-            Ok(Preflight { rows, ..Preflight::of(&recipe.name) }.refuse()?)
-        }
     }
 }
 
@@ -149,10 +138,10 @@ fn still_to_fetch(awaited: Option<&Awaited>) -> String {
 ///
 /// # Errors
 /// The store cannot be used.
-pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: Host<'_>, task: &Task) -> Result<Preflight, AnyFailure> {
+pub async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: Host<'_>, task: &Task) -> Result<Preflight, AnyFailure> {
     let mut preflight = Preflight::of(&recipe.name);
     let rows = &mut preflight.rows;
-    let document = kickstart(recipe, rows);
+    let document = kickstart::look(recipe, rows);
     let selection = document.map(|document| selection(&document, recipe.disk.firmware));
     rows.extend(unverified(recipe).map(|what| Row::ok(Area::Sources, what)));
     rows.extend(doubts(recipe).into_iter().map(|doubt| Row::warning(Area::Settings, doubt.what, Some(doubt.remedy))));
@@ -160,7 +149,7 @@ pub(super) async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: 
         Some(resolved) => {
             rows.extend(pins(resolved));
             rows.extend(signatures::rows(resolved));
-            rows.extend(medium(recipe, resolved));
+            rows.extend(medium::row(recipe, resolved));
             for repository in &recipe.repositories {
                 rows.extend(resolved.bundles.get(&repository.id).map(|bundle| bundles::rows(&repository.id, bundle)).into_iter().flatten());
             }
@@ -208,7 +197,7 @@ async fn to_hold(recipe: &Recipe, found: &Resolved, host: Host<'_>, task: &Task)
         return None;
     }
     // What is wrong with the kickstart has rows of its own, and so has a medium that cannot be read.
-    let document = kickstart(recipe, &mut Vec::new())?;
+    let document = kickstart::look(recipe, &mut Vec::new())?;
     let selection = selection(&document, recipe.disk.firmware);
     let forecast = forecast(recipe, Some(&selection), found, host, task).await.ok()??;
     packages::to_hold(&archives, &forecast)
@@ -234,71 +223,6 @@ async fn named(
             vec![Row::warning(Area::Settings, what, failure.get().remedy())]
         }
     }
-}
-
-/// What the medium is, and how well goldsmith knows it. Of one that is still to be fetched its digest tells.
-fn medium(recipe: &Recipe, resolved: &Resolved) -> Option<Row> {
-    let Media::Anaconda { iso, .. } = &recipe.media else { return None };
-    let (name, known) = match &resolved.medium {
-        Some(medium) => (medium.kind().to_string(), medium.kind().known),
-        None => iso.sha256.and_then(known_as).map(|known| (known.to_string(), Some(known)))?,
-    };
-    Some(familiarity(&name, known))
-}
-
-fn familiarity(name: &str, known: Option<&KnownMedium>) -> Row {
-    let never = "goldsmith was never tried with this medium";
-    let what = match known {
-        Some(known) if known.installer_was_read() => {
-            let what = format!("the medium is {name}; {never}; the sources of its installer were read and run");
-            return Row::ok(Area::Sources, what);
-        }
-        Some(_) => format!("the medium is {name}; {never}; only the installer of CentOS 7.5 is known"),
-        None => {
-            format!("the medium is {name}; it is not one of the known ISOs of CentOS 7; {never}; only the installer of CentOS 7.5 is known")
-        }
-    };
-    let remedy = "build with it, and read what the installer says if it fails; an image is published only when it was proved";
-    Row::warning(Area::Sources, what, Some(remedy.to_owned()))
-}
-
-/// What the installer would say of the kickstart it is given, in rows, and the kickstart when it takes it. It has no other files, so what
-/// it includes must be made by a `%pre`.
-fn kickstart(recipe: &Recipe, rows: &mut Vec<Row>) -> Option<Document> {
-    if !matches!(recipe.media, Media::Anaconda { .. }) {
-        return None;
-    }
-    let row = |found: &Diagnostic| {
-        let what = format!("line {}: {}", found.line, found.message);
-        match found.severity {
-            Severity::Error => Row::wrong(Area::Kickstart, what, found.help.clone()),
-            Severity::Warning => Row::warning(Area::Kickstart, what, found.help.clone()),
-        }
-    };
-    let document = match anaconda::kickstart(recipe) {
-        Ok(text) => parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None),
-        Err(AnacondaError::Own { findings, .. }) => {
-            rows.extend(findings.iter().map(row));
-            return None;
-        }
-        Err(error) => {
-            rows.push(Row::failed(Area::Kickstart, &error.into()));
-            return None;
-        }
-    };
-    rows.extend(document.diagnostics().iter().map(row));
-    let notes = anaconda::notes(recipe);
-    rows.extend(notes.warnings.iter().map(row));
-    rows.extend(notes.added.map(|added| Row::ok(Area::Kickstart, added)));
-    rows.extend(lint(&document).into_iter().map(|found| {
-        let line = found.place.map(|place| format!("line {}: ", place.line)).unwrap_or_default();
-        Row::warning(Area::Kickstart, format!("{line}{} [{}]", found.message, found.lint.id), Some(found.lint.remedy.to_owned()))
-    }));
-    if !document.is_accepted() {
-        return None;
-    }
-    rows.push(Row::ok(Area::Kickstart, "the parser of CentOS 7.5 accepts it"));
-    Some(document)
 }
 
 fn checks(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
@@ -338,31 +262,6 @@ mod tests {
 
         fn env(&self, _: &str) -> Option<String> {
             None
-        }
-    }
-
-    #[test]
-    fn a_medium_that_was_never_seen_is_marked() {
-        let known = |sha256: &str| known_as(sha256.parse().unwrap());
-        for (known, verdict, ending) in [
-            (
-                known("506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345"),
-                Verdict::Ok,
-                "; goldsmith was never tried with this medium; the sources of its installer were read and run",
-            ),
-            (
-                known("e33d7b1ea7a9e2f38c8f693215dd85254c3a4fe446f93f563279715b68d07987"),
-                Verdict::Warning,
-                "; goldsmith was never tried with this medium; only the installer of CentOS 7.5 is known",
-            ),
-            (
-                None,
-                Verdict::Warning,
-                "; it is not one of the known ISOs of CentOS 7; goldsmith was never tried with this medium; only the installer of CentOS 7.5 is known",
-            ),
-        ] {
-            let row = familiarity("X", known);
-            assert_eq!((row.verdict, row.what), (verdict, format!("the medium is X{ending}")));
         }
     }
 }
