@@ -11,9 +11,9 @@ use crate::base::failure::AnyFailure;
 use crate::installer::anaconda::{self, selection::Selection};
 use crate::installer::deploy;
 use crate::recipe::{Media, Recipe};
-use crate::sources::{Host, Resolved};
+use crate::sources::{Choice, Host, Resolved};
 
-pub use choice::{Choosing, choose};
+pub use choice::{Choosing, NotChosen, choose};
 pub use files::brought;
 pub use forecast::{Forecast, ForecastPackage, ForecastRefusal};
 
@@ -25,15 +25,17 @@ pub use forecast::{Forecast, ForecastPackage, ForecastRefusal};
 pub async fn forecast(
     recipe: &Recipe,
     selection: Option<&Selection>,
-    resolved: &Resolved,
+    (resolved, choice): (&Resolved, Option<&Choice>),
     host: Host<'_>,
     task: &Task,
 ) -> Result<Option<Forecast>, AnyFailure> {
     match (&recipe.media, selection) {
-        // The choice itself has said why there is none.
-        (Media::Deploy { .. }, _) if resolved.debian.is_none() => Ok(None),
+        // The choice itself has already reported the reason.
+        (Media::Deploy { .. }, _) if choice.is_none() => Ok(None),
         (Media::Deploy { .. }, _) => Ok(Some(debian::find(&deploy::packages(recipe), resolved, host, task).await?.forecast)),
-        (Media::Anaconda { .. }, Some(selection)) => rpm::forecast(selection, anaconda::upgrade(recipe), resolved, host, task).await,
+        (Media::Anaconda { .. }, Some(selection)) => {
+            rpm::forecast(selection, anaconda::upgrade(recipe), (resolved, choice), host, task).await
+        }
         (Media::Anaconda { .. }, None) => Ok(None),
     }
 }

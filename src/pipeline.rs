@@ -1,7 +1,7 @@
 //! The flow: reuse cached stages, run the rest, verify, publish.
 //!
 //! ```text
-//! recipe ─resolve, choose→ pins ─plan→ stages ─foresee, gather; each: layer from the store, or run→ sealed layer
+//! recipe ─resolve→ Resolved ─choose→ Chosen ─plan→ stages ─foresee; prove→ Proved ─gather; each: layer from the store, or run→ sealed layer
 //!        ─flatten→ image ─verify, or recall the proof of the same bytes→ report ─tell what changed, write other formats and the report, publish→ artifact
 //! ```
 
@@ -33,7 +33,7 @@ use crate::machine::runner::Bench;
 use crate::preflight::{self, Ahead, first_to_run, resolve_and_plan, standing};
 use crate::recipe::{Build, Recipe};
 use crate::report::Recorder;
-use crate::sources::{Fetch, Host, Resolved, Web, all_images, container_runs, resolve_containers};
+use crate::sources::{ContainerArchive, Fetch, Host, Web, all_images, container_runs, resolve_containers};
 use crate::verify::{Promises, Report};
 
 use inputs::{foresee, gather, prove_packages};
@@ -72,7 +72,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     if let Some(unverified) = preflight::unverified(recipe) {
         events.note(unverified);
     }
-    let (mut resolved, plan) = resolve_and_plan(recipe, host, events).await?;
+    let (chosen, plan) = resolve_and_plan(recipe, host, events).await?;
     if let Found::SameId(manifest) = artifact::existing(request.target, &plan.content_id) {
         let artifact = Artifact { dir: request.target.to_owned(), manifest: *manifest };
         let task = events.task("check the image that is there");
@@ -88,29 +88,30 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     // Refuse before the work what publishing would refuse after it.
     artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
     let standings = standing(request.store, &plan);
-    preflight::require(recipe, &resolved, request.store, request.target, Ahead::of(&plan, first_to_run(&standings)))?;
+    preflight::require(recipe, chosen.found(), request.store, request.target, Ahead::of(&plan, first_to_run(&standings)))?;
     preflight::tell_unusable(&plan, &standings, events);
     let start = preflight::start(standings);
     if start.is_none() {
-        foresee(recipe, &resolved, host, events).await?;
+        foresee(recipe, &chosen, host, events).await?;
     }
-    // A finished layer may have been made before the recipe named keys.
-    prove_packages(&mut resolved, host, events).await?;
+    // This is done even if layers are finished: they may have been made before the recipe named keys.
+    let proved = prove_packages(chosen, host, events).await?;
     let start = match start {
         Some(finished) => Start::Above(finished),
-        None => Start::Install(gather(&plan.install.work, &mut resolved, host, events).await?),
+        None => Start::Install(gather(&plan.install.work, &proved, host, events).await?),
     };
 
     let evidence = scratch.path().join(failure::EVIDENCE);
     let bench = bench(&recipe.build, request.visitor, scratch, &evidence, events).await?;
     let bench = Bench { subnet: subnet(address::unsealed(recipe)), ..bench };
-    let (sealed, stages) = jobs::run(&plan, start, &resolved, request, &bench, events).await?;
+    let containers = &proved.chosen.found().containers;
+    let (sealed, stages) = jobs::run(&plan, start, containers, request, &bench, events).await?;
 
     let draft = Draft::begin(request.target)?;
     let image = draft.path().join(format!("{}.qcow2", recipe.name));
     let record = flatten::flatten(&sealed, &image, recipe.output.compress, events).await?;
 
-    let promises = promises(recipe, &resolved);
+    let promises = promises(recipe, containers);
     let bench = Bench { subnet: subnet(&recipe.system.network), ..bench };
     let report = prove_once(&image, record.sha256, request.store, &promises, &bench, events).await?;
     let changes = changed::tell(request.target, &plan.content_id, &image, events).await;
@@ -118,7 +119,7 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     let exports = handed_over::write(recipe, &image, events).await?;
 
     let task = events.task("publish");
-    let manifest = manifest::describe(recipe, &plan, resolved, stages, promises, report, (record, exports)).await;
+    let manifest = manifest::describe(recipe, &plan, proved, stages, promises, report, (record, exports)).await;
     let page = page::write(draft.path(), &manifest, recorder, changes, &request.private_paths(), events);
     page.map_err(failure::unwritable(draft.path()))?;
     fs::copy(scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
@@ -137,12 +138,12 @@ pub async fn promised(recipe: &Recipe, store: &Store, web: &Web, events: &Events
     let task = events.task("resolve");
     let containers = resolve_containers(recipe, Host::this(store, scratch.path(), web, Fetch::Look), &task).await?;
     task.done();
-    Ok(promises(recipe, &Resolved { containers, ..Resolved::default() }))
+    Ok(promises(recipe, &containers))
 }
 
-/// What the image of `recipe` must keep.
-fn promises(recipe: &Recipe, resolved: &Resolved) -> Promises {
-    Promises::of(recipe).with_images(all_images(&resolved.containers), container_runs(&resolved.containers))
+/// The promises of the image of `recipe`.
+fn promises(recipe: &Recipe, containers: &[ContainerArchive]) -> Promises {
+    Promises::of(recipe).with_images(all_images(containers), container_runs(containers))
 }
 
 /// Verify an existing image, on a machine as `build` says, and leave evidence beside it when that fails.

@@ -29,7 +29,7 @@ use crate::closure::{Choosing, Forecast, brought, choose, forecast};
 use crate::installer::anaconda::selection::{Selection, selection};
 use crate::packages::Brought;
 use crate::recipe::{Recipe, Repository, Supply, doubts};
-use crate::sources::{self, Awaited, Fetch, Host, Resolved, Web, all_images, image_bytes};
+use crate::sources::{self, Awaited, Choice, Chosen, Fetch, Host, Resolved, Web, all_images, image_bytes};
 
 pub use host::{Ahead, SMALLER, require};
 pub use kickstart::{require_kickstart, tell_kickstart};
@@ -53,38 +53,40 @@ pub async fn check(
     let scratch = store.scratch()?;
     let host = Host::this(store, scratch.path(), web, Fetch::Look);
     let task = events.task("resolve");
-    let (mut resolved, unresolved) = match sources::resolve(recipe, host, &task).await {
+    let (resolved, unresolved) = match sources::resolve(recipe, host, &task).await {
         Ok(resolved) => (Some(resolved), None),
         Err(unresolved) => (None, Some(unresolved)),
     };
-    let choosing = match &mut resolved {
-        Some(resolved) => choose(recipe, resolved, host, &task).await,
-        None => Ok(Choosing::Done),
+    let (found, chosen, unchosen) = match resolved {
+        None => (None, None, Vec::new()),
+        Some(found) => match choose(recipe, &found, host, &task).await {
+            Ok(Choosing::Done(choice)) => (None, Some(Chosen::new(found, choice)), Vec::new()),
+            Ok(Choosing::Refused(refused)) => (Some(found), None, packages::refused(refused)),
+            Ok(Choosing::Unknown(why)) => (Some(found), None, vec![packages::unknown(why)]),
+            Err(failure) => (Some(found), None, vec![Row::failed(Area::Packages, &failure)]),
+        },
     };
-    let mut preflight = foresee(recipe, resolved.as_ref(), host, &task).await?;
+    let resolved = chosen.as_ref().map(Chosen::found).or(found.as_ref());
+    let mut preflight = foresee(recipe, resolved, chosen.as_ref().map(Chosen::choice), host, &task).await?;
     if let Some(unresolved) = &unresolved {
         preflight.rows.extend(to_hold(recipe, &unresolved.found, host, &task).await);
     }
-    let chosen = matches!(choosing, Ok(Choosing::Done));
-    preflight.rows.extend(match choosing {
-        Ok(choosing) => packages::chosen(choosing),
-        Err(failure) => vec![Row::failed(Area::Packages, &failure)],
-    });
+    preflight.rows.extend(unchosen);
     task.done();
     if let Some(unresolved) = unresolved {
-        preflight.rows.extend(pins(&unresolved.found));
+        preflight.rows.extend(pins(&unresolved.found, None));
         preflight.rows.extend(signatures::rows(&unresolved.found));
         preflight.rows.extend(unresolved.errors.into_iter().map(|error| Row::failed(Area::Sources, &error.into())));
     }
-    // What is not chosen is not pinned, and stages have other ids then.
-    let planned = resolved.as_ref().filter(|_| chosen).map(|resolved| plan_of(recipe, resolved, store)).transpose();
-    // A kickstart that cannot be had is told in its own rows.
+    // Packages that are not chosen are not pinned, and stages would have other ids.
+    let planned = chosen.as_ref().map(|chosen| plan_of(recipe, chosen, store)).transpose();
+    // An unusable kickstart has its own rows.
     let told = preflight.rows.iter().any(|row| row.area == Area::Kickstart && row.verdict == Verdict::Wrong);
     preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
     // Without a plan it is not known which layers are finished, so all tools of an installation are needed.
     let plan = planned.ok().flatten();
     let ahead = plan.as_ref().map_or(Ahead::ALL, |plan| Ahead::of(plan, first_to_run(&standing(store, plan))));
-    let mut lacks = host::lacks(recipe, resolved.as_ref(), store, target, ahead);
+    let mut lacks = host::lacks(recipe, resolved, store, target, ahead);
     lacks.extend(unpublishable(target, plan.map(|plan| plan.content_id), overwrite).map(Into::into));
     preflight.rows.extend(match lacks.is_empty() {
         true => vec![Row::ok(Area::Host, "tools, memory and space are there")],
@@ -105,7 +107,7 @@ fn unpublishable(target: &Path, wanted: Option<Sha256Digest>, overwrite: Overwri
 }
 
 /// The inputs that were found, and those that a build will fetch.
-fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
+fn pins(found: &Resolved, choice: Option<&Choice>) -> impl Iterator<Item = Row> {
     let world = found.upstreams.iter().map(|upstream| {
         // The digest is shown in full, so that it can be pinned.
         Row::ok(Area::Sources, format!("upstream {} of {}, repomd_sha256 {}", upstream.name(), upstream.repository(), upstream.sha256()))
@@ -114,15 +116,15 @@ fn pins(found: &Resolved) -> impl Iterator<Item = Row> {
         let awaited = found.awaited.iter().find(|(name, _)| *name == pin.name).map(|(_, awaited)| format!(", {awaited}"));
         Row::ok(Area::Sources, format!("{}, sha256 {}{}", pin.name, pin.sha256.short(), awaited.unwrap_or_default()))
     });
-    let chosen = found.chosen.iter().flatten().map(|(id, chosen)| {
-        let awaited = still_to_fetch(chosen.awaited.as_ref());
-        Row::ok(Area::Sources, format!("{} for {id}, {awaited}", counted(chosen.packages.len(), "package")))
+    let chosen = choice.into_iter().flat_map(|choice| &choice.online).map(|(id, online)| {
+        let awaited = still_to_fetch(online.awaited.as_ref());
+        Row::ok(Area::Sources, format!("{} for {id}, {awaited}", counted(online.packages.len(), "package")))
     });
     let suites = found.apt.iter().map(|suite| {
         let made = suite.release.date.as_deref().map(|date| format!(" of {date}")).unwrap_or_default();
         Row::ok(Area::Sources, format!("{}, index{made}, sha256 {}", suite.name(), suite.sha256.short()))
     });
-    let debian = found.debian.iter().map(|choice| {
+    let debian = choice.map(|choice| &choice.debian).filter(|debian| !debian.packages.is_empty()).map(|choice| {
         let awaited = still_to_fetch(choice.awaited.as_ref());
         Row::ok(Area::Sources, format!("{}, {awaited}", counted(choice.packages.len(), "package")))
     });
@@ -138,7 +140,13 @@ fn still_to_fetch(awaited: Option<&Awaited>) -> String {
 ///
 /// # Errors
 /// The store cannot be used.
-pub async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: Host<'_>, task: &Task) -> Result<Preflight, AnyFailure> {
+pub async fn foresee(
+    recipe: &Recipe,
+    resolved: Option<&Resolved>,
+    choice: Option<&Choice>,
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Preflight, AnyFailure> {
     let mut preflight = Preflight::of(&recipe.name);
     let rows = &mut preflight.rows;
     let document = kickstart::look(recipe, rows);
@@ -147,15 +155,15 @@ pub async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: Host<'_
     rows.extend(doubts(recipe).into_iter().map(|doubt| Row::warning(Area::Settings, doubt.what, Some(doubt.remedy))));
     let forecast = match resolved {
         Some(resolved) => {
-            rows.extend(pins(resolved));
+            rows.extend(pins(resolved, choice));
             rows.extend(signatures::rows(resolved));
             rows.extend(medium::row(recipe, resolved));
             for repository in &recipe.repositories {
                 rows.extend(resolved.bundles.get(&repository.id).map(|bundle| bundles::rows(&repository.id, bundle)).into_iter().flatten());
             }
             match resolved.awaited.is_empty() {
-                true => forecast(recipe, selection.as_ref(), resolved, host, task).await,
-                // What is not here yet tells nothing of its packages.
+                true => forecast(recipe, selection.as_ref(), (resolved, choice), host, task).await,
+                // The packages of an archive that is not here yet are not known.
                 false => Ok(None),
             }
         }
@@ -166,14 +174,14 @@ pub async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: Host<'_
         None
     });
     if let (Some(resolved), Some(forecast)) = (resolved, forecast.as_ref().filter(|forecast| forecast.refused.is_empty())) {
-        rows.extend(named(recipe, selection.as_ref(), (resolved, forecast), host, task).await);
+        rows.extend(named(recipe, selection.as_ref(), (resolved, choice, forecast), host, task).await);
     }
     if let Some(unseen) = selection.map(|selection| selection.unseen).filter(|unseen| !unseen.is_empty()) {
         let what = format!("the packages are not foretold: they depend on {}", unseen.join(", "));
         rows.push(Row::warning(Area::Packages, what, None));
     }
     if let Some(forecast) = &forecast {
-        let medium = resolved.and_then(|resolved| resolved.medium.as_ref()).and_then(|medium| medium.kind().edition);
+        let medium = resolved.and_then(Resolved::medium).and_then(|medium| medium.kind().edition);
         rows.extend(packages::packages(forecast, medium));
         rows.extend(packages::disk(recipe, forecast));
     }
@@ -188,7 +196,7 @@ pub async fn foresee(recipe: &Recipe, resolved: Option<&Resolved>, host: Host<'_
     Ok(preflight)
 }
 
-/// What an archive has to hold that is not here yet, as far as the medium tells. The maker of one has nothing else to go by.
+/// The packages that a missing archive must hold, as far as they follow from the medium. The maker of the archive has no other list.
 async fn to_hold(recipe: &Recipe, found: &Resolved, host: Host<'_>, task: &Task) -> Option<Row> {
     let is_missing =
         |repository: &&Repository| matches!(repository.supply, Supply::Archive(_)) && !found.bundles.contains_key(&repository.id);
@@ -199,7 +207,7 @@ async fn to_hold(recipe: &Recipe, found: &Resolved, host: Host<'_>, task: &Task)
     // What is wrong with the kickstart has rows of its own, and so has a medium that cannot be read.
     let document = kickstart::look(recipe, &mut Vec::new())?;
     let selection = selection(&document, recipe.disk.firmware);
-    let forecast = forecast(recipe, Some(&selection), found, host, task).await.ok()??;
+    let forecast = forecast(recipe, Some(&selection), (found, None), host, task).await.ok()??;
     packages::to_hold(&archives, &forecast)
 }
 
@@ -207,7 +215,7 @@ async fn to_hold(recipe: &Recipe, found: &Resolved, host: Host<'_>, task: &Task)
 async fn named(
     recipe: &Recipe,
     selection: Option<&Selection>,
-    (resolved, forecast): (&Resolved, &Forecast),
+    known: (&Resolved, Option<&Choice>, &Forecast),
     host: Host<'_>,
     task: &Task,
 ) -> Vec<Row> {
@@ -215,7 +223,7 @@ async fn named(
         return Vec::new();
     }
     let has_all = |brought: &Brought| services::has_all(recipe, brought);
-    match brought(recipe, selection, (resolved, forecast), &has_all, host, task).await {
+    match brought(recipe, selection, known, &has_all, host, task).await {
         Ok(Some(brought)) => services::rows(recipe, &brought),
         Ok(None) => Vec::new(),
         Err(failure) => {

@@ -33,10 +33,10 @@ pub use fetch::{Awaited, Fetch, Proxies, Web};
 pub use host::Host;
 pub use indexes::{PackageIndex, contents, has_contents, index_digests, indexes};
 pub use resolve::{resolve, resolve_containers};
-pub use resolved::{Resolved, Suite};
+pub use resolved::{Choice, Chosen, Gathered, Proved, Resolved, Suite, VerifiedMedium};
 pub use signatures::{Proof, Signers};
 pub use unresolved::Unresolved;
-pub use upstream::{Chosen, RemotePackage, Upstream, gather, prove};
+pub use upstream::{OnlinePackages, RemotePackage, Upstream, gather, prove};
 pub use verified::VerifiedFile;
 
 use serde::Serialize;

@@ -17,8 +17,8 @@ use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::event::{Event, Events};
 use goldsmith::cache::Store;
 use goldsmith::preflight;
-use goldsmith::recipe::{self, RecipeHost};
-use goldsmith::sources::{self, Fetch, Host, Proxies, Resolved, Web};
+use goldsmith::recipe::{self, Recipe, RecipeHost};
+use goldsmith::sources::{self, Fetch, Host, Proxies, Web};
 
 use crate::support::{Ended, Run, goldsmith};
 use server::Server;
@@ -168,7 +168,12 @@ impl RecipeHost for Machine {
 /// Path to content.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Resolve, choose and gather as a build does, and unpack each repository. What was warned of, and the files of each repository.
+/// What a plan names of the recipe's repositories.
+fn repositories(recipe: &Recipe) -> Vec<String> {
+    recipe.repositories.iter().map(|repository| repository.id.clone()).collect()
+}
+
+/// Resolve, choose and gather as a build does, and unpack each repository. Returns the warnings, and the files of each repository.
 fn gathered(sets: &[String], store: &Store) -> (Vec<String>, BTreeMap<String, Files>) {
     let recipe = recipe::load(RECIPE, sets, &Machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let warnings = Arc::new(Mutex::new(Vec::new()));
@@ -183,11 +188,12 @@ fn gathered(sets: &[String], store: &Store) -> (Vec<String>, BTreeMap<String, Fi
     let host = Host::this(store, scratch.path(), &web, Fetch::Now);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let unpacked = runtime.block_on(async {
-        let (mut resolved, _): (Resolved, _) = preflight::resolve_and_plan(&recipe, host, &events).await.unwrap();
+        let (chosen, _) = preflight::resolve_and_plan(&recipe, host, &events).await.unwrap();
         let task = events.task("fetch");
-        sources::gather(&mut resolved, host, &task).await.unwrap();
+        let proved = sources::prove(chosen, host, &task).await.unwrap();
+        let gathered = sources::gather(&proved, &repositories(&recipe), host, &task).await.unwrap();
         let mut unpacked = BTreeMap::new();
-        for (id, bundle) in &resolved.bundles {
+        for (id, bundle) in &gathered.bundles {
             let dest = scratch.path().join(format!("unpacked-{id}"));
             bundle.unpack(&dest, &task).await.unwrap();
             let files = bundle.files().iter().map(|file| (file.path.clone(), fs::read(dest.join(&file.path)).unwrap()));

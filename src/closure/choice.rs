@@ -18,7 +18,7 @@ use crate::installer::{anaconda, deploy};
 use crate::kickstart::parse;
 use crate::packages::{Package, PackageId, resolve};
 use crate::recipe::{Media, Recipe};
-use crate::sources::{Host, RemotePackage, Resolved, SourceError};
+use crate::sources::{Choice, Host, RemotePackage, Resolved, SourceError};
 
 /// The kind of memory for choices. The number is the version of [`Answer`] and of the rules that lead to it.
 const KIND: &str = "choice-3";
@@ -26,9 +26,9 @@ const KIND: &str = "choice-3";
 /// The result of choosing.
 #[derive(Debug)]
 pub enum Choosing {
-    /// There was nothing to choose, or all is chosen.
-    Done,
-    /// The packages do not go together: each reason, with indented lines of what it follows from.
+    /// All is chosen, or there was nothing to choose.
+    Done(Choice),
+    /// The packages cannot be installed together: each reason, with indented lines of the reasons behind it.
     Refused(Vec<String>),
     /// The packages cannot be chosen yet.
     Unknown(NotChosen),
@@ -63,8 +63,9 @@ impl Failure for NotChosen {
     }
 }
 
+/// The remembered form of a choice.
 #[derive(Serialize, Deserialize)]
-struct Choice {
+struct Answer {
     packages: Vec<RemotePackage>,
     /// Why there are no packages.
     refused: Vec<String>,
@@ -74,36 +75,35 @@ struct Choice {
 ///
 /// # Errors
 /// An index cannot be had or is not what it must be.
-pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Result<Choosing, AnyFailure> {
+pub async fn choose(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Choosing, AnyFailure> {
     if let Media::Deploy { suite, .. } = &recipe.media {
         let debian::Found { forecast, choice } = debian::find(&deploy::packages(recipe), resolved, host, task).await?;
         if !forecast.refused.is_empty() {
             return Ok(Choosing::Refused(forecast.refused.into_iter().map(|refusal| refusal.text).collect()));
         }
-        resolved.choose_debian(suite, choice, host);
-        return Ok(Choosing::Done);
+        return Ok(Choosing::Done(Choice::debian(suite, choice, host)));
     }
     if resolved.upstreams.is_empty() {
-        return Ok(Choosing::Done);
+        return Ok(Choosing::Done(Choice::default()));
     }
-    // A kickstart that cannot be had is an error of the caller, which asks for one.
-    let Some(selection) = selected(recipe)? else { return Ok(Choosing::Done) };
+    // A kickstart that cannot be made is an error of the caller, which requests one.
+    let Some(selection) = selected(recipe)? else { return Ok(Choosing::Done(Choice::default())) };
     if !selection.unseen.is_empty() {
         return Ok(Choosing::Unknown(NotChosen::Unseen(selection.unseen.join(", "))));
     }
-    let Some(medium) = resolved.medium.as_ref().filter(|_| resolved.awaited.is_empty()) else {
+    let Some(medium) = resolved.medium().filter(|_| resolved.awaited.is_empty()) else {
         return Ok(Choosing::Unknown(NotChosen::NoMedium));
     };
     let repos = rpm::choosable(&selection, medium, resolved)?;
     let digests: Vec<Sha256Digest> = repos.iter().flat_map(rpm::Repo::identity).collect();
     let question = rpm::question(&selection);
     task.step("choose the packages");
-    let choice = found_before(KIND, host.store, &digests, &question, async {
+    let answer = found_before(KIND, host.store, &digests, &question, async {
         let rpm::Offers { universe, remote } = rpm::universe(&repos, &question, host, task).await?;
         let closure = match resolve(&universe, &question) {
             Ok(closure) => closure,
             Err(refused) => {
-                return Ok(Choice { packages: Vec::new(), refused: refused.reasons.iter().map(ToString::to_string).collect() });
+                return Ok(Answer { packages: Vec::new(), refused: refused.reasons.iter().map(ToString::to_string).collect() });
             }
         };
         // Packages that are here already need not be fetched, even if the solver found the same version online first.
@@ -115,14 +115,13 @@ pub async fn choose(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, ta
         let packages = taken.map(|(id, (upstream, offer))| {
             upstream.package(&offer.href, offer.base.as_deref(), offer.checksum.as_ref(), universe.package(id).download)
         });
-        Ok(Choice { packages: packages.collect::<Result<_, SourceError>>()?, refused: Vec::new() })
+        Ok(Answer { packages: packages.collect::<Result<_, SourceError>>()?, refused: Vec::new() })
     })
     .await?;
-    if !choice.refused.is_empty() {
-        return Ok(Choosing::Refused(choice.refused));
+    if !answer.refused.is_empty() {
+        return Ok(Choosing::Refused(answer.refused));
     }
-    resolved.choose(&choice.packages, host)?;
-    Ok(Choosing::Done)
+    Ok(Choosing::Done(Choice::online(resolved, &answer.packages, host)?))
 }
 
 /// The request to Anaconda, if there is a kickstart that it takes.

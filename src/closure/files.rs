@@ -9,7 +9,7 @@ use crate::base::failure::AnyFailure;
 use crate::installer::anaconda::selection::Selection;
 use crate::packages::Brought;
 use crate::recipe::{Media, Recipe};
-use crate::sources::{Host, Resolved, Suite, contents, has_contents};
+use crate::sources::{Choice, Host, Resolved, Suite, contents, has_contents};
 
 /// The lists of files of Debian, the smaller one first; the second is only read when the first does not have all.
 const CONTENTS: [&str; 2] = ["amd64", "all"];
@@ -21,14 +21,14 @@ const CONTENTS: [&str; 2] = ["amd64", "all"];
 pub async fn brought(
     recipe: &Recipe,
     selection: Option<&Selection>,
-    (resolved, forecast): (&Resolved, &Forecast),
+    (resolved, choice, forecast): (&Resolved, Option<&Choice>, &Forecast),
     has_all: &dyn Fn(&Brought) -> bool,
     host: Host<'_>,
     task: &Task,
 ) -> Result<Option<Brought>, AnyFailure> {
     match (&recipe.media, selection) {
         (Media::Deploy { .. }, _) => of_suites(resolved, forecast, has_all, host, task).await.map(Some),
-        (Media::Anaconda { .. }, Some(selection)) => rpm::brought(selection, resolved, forecast, host, task).await,
+        (Media::Anaconda { .. }, Some(selection)) => rpm::brought(selection, (resolved, choice), forecast, host, task).await,
         (Media::Anaconda { .. }, None) => Ok(None),
     }
 }

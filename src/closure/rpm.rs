@@ -15,7 +15,7 @@ use crate::packages::{
 };
 use crate::sources::bundle::Bundle;
 use crate::sources::medium::Medium;
-use crate::sources::{Host, RemotePackage, Resolved, SourceError, Upstream};
+use crate::sources::{Choice, Host, RemotePackage, Resolved, SourceError, Upstream};
 
 /// Bytes that repomd.xml may have.
 const REPOMD_BYTES: u64 = 4 << 20;
@@ -66,15 +66,15 @@ pub(super) struct Offer {
 pub(super) async fn forecast(
     selection: &Selection,
     upgrade: Option<Upgrade<'_>>,
-    resolved: &Resolved,
+    (resolved, choice): (&Resolved, Option<&Choice>),
     host: Host<'_>,
     task: &Task,
 ) -> Result<Option<Forecast>, AnyFailure> {
-    let Some(medium) = resolved.medium.as_ref().filter(|_| selection.unseen.is_empty()) else { return Ok(None) };
-    if resolved.chosen.is_none() && !resolved.upstreams.is_empty() {
+    let Some(medium) = resolved.medium().filter(|_| selection.unseen.is_empty()) else { return Ok(None) };
+    if choice.is_none() && !resolved.upstreams.is_empty() {
         return Ok(None);
     }
-    let (repos, digests) = visible(selection, medium, resolved)?;
+    let (repos, digests) = visible(selection, medium, (resolved, choice))?;
     let question = question(selection);
     task.step("work out the packages");
     let universe = async { Ok(universe(&repos, &question, host, task).await?.universe) };
@@ -93,14 +93,14 @@ pub(super) async fn forecast(
 fn visible<'a>(
     selection: &Selection,
     medium: &'a Medium,
-    resolved: &'a Resolved,
+    (resolved, choice): (&'a Resolved, Option<&'a Choice>),
 ) -> Result<(Vec<Repo<'a>>, Vec<Sha256Digest>), SourceError> {
     let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
     let mut digests = Vec::new();
     for (id, cost) in &selection.repositories {
         if let Some(bundle) = resolved.bundles.get(id) {
             repos.push(Repo::open(id, *cost, Place::Bundle(bundle))?);
-        } else if let Some(chosen) = resolved.chosen.as_ref().and_then(|chosen| chosen.get(id)) {
+        } else if let Some(chosen) = choice.and_then(|choice| choice.online.get(id)) {
             let own = resolved.upstreams.iter().filter(|upstream| upstream.repository() == id);
             repos.extend(own.map(|upstream| Repo::of_the_world(upstream, *cost, Some(&chosen.packages))));
             digests.extend(chosen.packages.iter().map(|package| package.sha256));
@@ -117,13 +117,13 @@ const BROUGHT: &str = "brought-1";
 /// packages are not known.
 pub(super) async fn brought(
     selection: &Selection,
-    resolved: &Resolved,
+    (resolved, choice): (&Resolved, Option<&Choice>),
     forecast: &Forecast,
     host: Host<'_>,
     task: &Task,
 ) -> Result<Option<Brought>, AnyFailure> {
-    let Some(medium) = resolved.medium.as_ref() else { return Ok(None) };
-    let (repos, digests) = visible(selection, medium, resolved)?;
+    let Some(medium) = resolved.medium() else { return Ok(None) };
+    let (repos, digests) = visible(selection, medium, (resolved, choice))?;
     let packages: BTreeSet<_> = forecast.packages.iter().map(|package| (&*package.name, &*package.version, &*package.arch)).collect();
     if repos.iter().any(|repo| !repo.lists_files()) {
         return Ok(None);

@@ -12,7 +12,7 @@ use crate::cache::{Lookup, Vacancy};
 use crate::machine::runner::Bench;
 use crate::plan::{AnacondaWork, DeployWork, Job, Plan, Planned, SealWork, StepWork};
 use crate::preflight::Finished;
-use crate::sources::{self, DebianRepository, Resolved};
+use crate::sources::{self, ContainerArchive, DebianRepository, Gathered};
 use crate::stages::{self, Layer, StageError, Step};
 
 /// Where a build begins.
@@ -27,8 +27,8 @@ pub(super) enum Start<'a> {
 pub(super) enum Installation<'a> {
     /// By the deploy installer, from these packages.
     Deploy(&'a DeployWork, DebianRepository),
-    /// By Anaconda, of the medium and the bundles that were resolved.
-    Anaconda(&'a AnacondaWork),
+    /// By Anaconda, from the medium and these bundles.
+    Anaconda(&'a AnacondaWork, Gathered<'a>),
 }
 
 /// Run the remaining jobs of `plan`. Returns the sealed layer, and each stage's record for the manifest.
@@ -38,12 +38,12 @@ pub(super) enum Installation<'a> {
 pub(super) async fn run(
     plan: &Plan,
     start: Start<'_>,
-    resolved: &Resolved,
+    containers: &[ContainerArchive],
     request: &Request<'_>,
     bench: &Bench<'_>,
     events: &Events,
 ) -> Result<(Layer, Vec<StageRecord>), AnyFailure> {
-    let run = Run { resolved, request, bench, events };
+    let run = Run { containers, request, bench, events };
     let mut records = Vec::new();
     let (mut done, mut top) = match start {
         // Layers below the last finished one do not matter: the installation is not run if there is a sealed layer.
@@ -78,7 +78,7 @@ fn record(job: &Job, seconds: f64, reused: bool) -> StageRecord {
 
 /// The data that all jobs of a build share.
 struct Run<'a> {
-    resolved: &'a Resolved,
+    containers: &'a [ContainerArchive],
     request: &'a Request<'a>,
     bench: &'a Bench<'a>,
     events: &'a Events,
@@ -88,7 +88,7 @@ impl Run<'_> {
     async fn install(&self, job: &Job, installation: &Installation<'_>) -> Result<(Layer, StageRecord), AnyFailure> {
         let make = async |dir: &Path, task: &Task| match installation {
             Installation::Deploy(work, packages) => stages::deploy(work, packages, dir, self.bench, task).await,
-            Installation::Anaconda(work) => stages::anaconda(work, self.resolved, dir, self.bench, task).await,
+            Installation::Anaconda(work, gathered) => stages::anaconda(work, gathered, dir, self.bench, task).await,
         };
         self.one(job, None, make).await
     }
@@ -157,7 +157,7 @@ impl Run<'_> {
             return Ok(None);
         }
         let path = self.bench.scratch.join("container-images.tar");
-        sources::write_images(&self.resolved.containers, &path, task).await?;
+        sources::write_images(self.containers, &path, task).await?;
         Ok(Some(path))
     }
 

@@ -12,7 +12,7 @@ use crate::base::process::Tool;
 use crate::image::{Disk, Format, ImageError};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
-use crate::sources::{self, Pin, Proof, Resolved};
+use crate::sources::{self, Pin, Proof, Proved};
 use crate::verify::{Promises, Report};
 
 /// The manifest's record of the qcow2 `image`. The whole file is read, and `task` shows the progress.
@@ -32,25 +32,26 @@ pub(super) async fn file_record(image: &Path, format: &str, virtual_bytes: u64, 
     Ok(ImageRecord { file: name, sha256, bytes, virtual_bytes, format: format.to_owned() })
 }
 
-/// The manifest of `image`, which passed `report`, and of what was exported from it.
+/// The manifest of `image`, which passed `report`, and of its exports.
 pub(super) async fn describe(
     recipe: &Recipe,
     plan: &Plan,
-    resolved: Resolved,
+    Proved { chosen, proofs }: Proved,
     stages: Vec<StageRecord>,
     promises: Promises,
     report: Report,
     (image, exports): (ImageRecord, Vec<ImageRecord>),
 ) -> Manifest {
+    let found = chosen.found();
     let mut tools = BTreeMap::new();
-    let verifier = (!resolved.proofs.is_empty()).then_some(Tool::Gpgv);
+    let verifier = (!proofs.is_empty()).then_some(Tool::Gpgv);
     for tool in [Tool::QemuSystem, Tool::QemuImg, Tool::Mmdebstrap, Tool::Mke2fs].into_iter().chain(verifier) {
         if let Some(version) = tool.version().await {
             tools.insert(tool.program().to_owned(), version);
         }
     }
     // What they list is pinned package by package; they say where that came from.
-    let suites = resolved.apt.iter().map(|suite| Pin { name: suite.name(), sha256: suite.sha256, urls: vec![suite.source.in_release()] });
+    let suites = found.apt.iter().map(|suite| Pin { name: suite.name(), sha256: suite.sha256, urls: vec![suite.source.in_release()] });
     Manifest {
         schema: SCHEMA,
         name: recipe.name.clone(),
@@ -65,8 +66,8 @@ pub(super) async fn describe(
         // OK to default: a recipe is plain data, which JSON always takes.
         recipe: serde_json::to_value(recipe).unwrap_or_default(),
         promises,
-        inputs: suites.chain(resolved.inputs()).map(input).collect(),
-        signatures: resolved.proofs.into_iter().map(record).collect(),
+        inputs: suites.chain(found.inputs()).map(input).collect(),
+        signatures: proofs.into_iter().map(record).collect(),
         stages,
         tools,
     }
@@ -97,6 +98,7 @@ pub(super) mod tests {
     use crate::cache::Store;
     use crate::preflight::plan_of;
     use crate::recipe::{RecipeHost, load};
+    use crate::sources::{Choice, Chosen, Resolved};
 
     /// Files of this host, and a password in each variable of the environment.
     pub(in crate::pipeline) struct Here;
@@ -149,7 +151,9 @@ command = { run = "test -e /etc/inline" }
         let mut resolved = Resolved::default();
         resolved.pins.0.push(pin("debian bookworm", format!("file:{}", at("home/mirror").display())));
         resolved.pins.0.push(pin("debian bookworm-updates", "http://me:token-url@mirror.example.org/debian".to_owned()));
-        let plan = plan_of(&recipe, &resolved, &store).unwrap();
+        let chosen = Chosen::new(resolved, Choice::default());
+        let plan = plan_of(&recipe, &chosen, &store).unwrap();
+        let proved = Proved { chosen, proofs: Vec::new() };
         let target = at("home/out/lab");
         let draft = Draft::begin(&target).unwrap();
 
@@ -168,7 +172,7 @@ command = { run = "test -e /etc/inline" }
             create.run_with(|_| {}).await.unwrap();
             let report = Report { checks: Vec::new(), docker_info: None };
             let image = image_record(&image, &task).await.unwrap();
-            let manifest = describe(&recipe, &plan, resolved, Vec::new(), Promises::of(&recipe), report, (image, Vec::new())).await;
+            let manifest = describe(&recipe, &plan, proved, Vec::new(), Promises::of(&recipe), report, (image, Vec::new())).await;
             task.done();
             draft.publish(&manifest, Overwrite::Refuse, &Arc::default()).unwrap();
         });

@@ -8,7 +8,7 @@ use crate::sources::medium::{KnownMedium, known_as};
 /// A row about the medium, when the recipe has one. A medium that is still to be fetched is recognised by its digest.
 pub(super) fn row(recipe: &Recipe, resolved: &Resolved) -> Option<Row> {
     let Media::Anaconda { iso, .. } = &recipe.media else { return None };
-    let (name, known) = match &resolved.medium {
+    let (name, known) = match resolved.medium() {
         Some(medium) => (medium.kind().to_string(), medium.kind().known),
         None => iso.sha256.and_then(known_as).map(|known| (known.to_string(), Some(known)))?,
     };

@@ -4,24 +4,23 @@ use super::report::{Area, Row};
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::rounded;
 use crate::base::text::counted;
-use crate::closure::{Choosing, Forecast, ForecastRefusal};
+use crate::closure::{Forecast, ForecastRefusal, NotChosen};
 use crate::recipe::{Media, Recipe};
 use crate::sources::medium::Edition;
 
-/// What came of choosing packages of the online repositories.
-pub(super) fn chosen(choosing: Choosing) -> Vec<Row> {
-    match choosing {
-        Choosing::Done => Vec::new(),
-        // Another medium is the last thing to think of.
-        Choosing::Refused(refused) => {
-            let refused = refused.into_iter().map(|text| ForecastRefusal { text, remedy: None }).collect();
-            packages(&Forecast { refused, ..Forecast::default() }, None)
-        }
-        Choosing::Unknown(why) => vec![match why.class() {
-            // A build gets what is missing, and then knows.
-            Class::Input => Row::ok(Area::Packages, why.to_string()),
-            _ => Row::failed(Area::Packages, &AnyFailure::from(why)),
-        }],
+/// Why packages of the online repositories cannot be installed together.
+pub(super) fn refused(reasons: Vec<String>) -> Vec<Row> {
+    let refused = reasons.into_iter().map(|text| ForecastRefusal { text, remedy: None }).collect();
+    // Another medium is the last remedy.
+    packages(&Forecast { refused, ..Forecast::default() }, None)
+}
+
+/// Why packages of the online repositories are not chosen yet.
+pub(super) fn unknown(why: NotChosen) -> Row {
+    match why.class() {
+        // A build fetches the missing input, and can then choose.
+        Class::Input => Row::ok(Area::Packages, why.to_string()),
+        _ => Row::failed(Area::Packages, &AnyFailure::from(why)),
     }
 }
 

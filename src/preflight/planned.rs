@@ -1,7 +1,7 @@
 //! From a recipe to its plan.
 
 use super::packages;
-use super::report::Preflight;
+use super::report::PreflightFailed;
 use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::cache::Store;
@@ -9,33 +9,32 @@ use crate::closure::{Choosing, choose};
 use crate::installer::accounts::Accounts;
 use crate::plan::{Plan, Texts, plan};
 use crate::recipe::Recipe;
-use crate::sources::{self, Host, Resolved, all_images};
+use crate::sources::{self, Choice, Chosen, Host, Resolved, all_images};
 use crate::stages;
 
 /// A recipe's inputs and its plan.
 ///
 /// # Errors
 /// An input is missing or wrong, or this version has no plan for the recipe.
-pub async fn resolve_and_plan(recipe: &Recipe, host: Host<'_>, events: &Events) -> Result<(Resolved, Plan), AnyFailure> {
+pub async fn resolve_and_plan(recipe: &Recipe, host: Host<'_>, events: &Events) -> Result<(Chosen, Plan), AnyFailure> {
     let task = events.task("resolve");
-    let mut resolved = sources::resolve(recipe, host, &task).await?;
-    require_choice(recipe, &mut resolved, host, &task).await?;
-    let plan = plan_of(recipe, &resolved, host.store)?;
+    let resolved = sources::resolve(recipe, host, &task).await?;
+    let choice = required_choice(recipe, &resolved, host, &task).await?;
+    let chosen = Chosen::new(resolved, choice);
+    let plan = plan_of(recipe, &chosen, host.store)?;
     task.done();
-    Ok((resolved, plan))
+    Ok((chosen, plan))
 }
 
-/// Choose what an installation takes of the online repositories.
+/// Choose the packages that an installation takes from the online repositories.
 ///
 /// # Errors
-/// It cannot be chosen, or what is asked for does not go together.
-async fn require_choice(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Result<(), AnyFailure> {
+/// The choice cannot be made, or the wanted packages cannot be installed together.
+async fn required_choice(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Choice, AnyFailure> {
     match choose(recipe, resolved, host, task).await? {
+        Choosing::Done(choice) => Ok(choice),
+        Choosing::Refused(refused) => Err(PreflightFailed::new(&recipe.name, packages::refused(refused)).into()),
         Choosing::Unknown(why) => Err(why.into()),
-        choosing => {
-            let rows = packages::chosen(choosing);
-            Ok(Preflight { rows, ..Preflight::of(&recipe.name) }.refuse()?)
-        }
     }
 }
 
@@ -43,9 +42,9 @@ async fn require_choice(recipe: &Recipe, resolved: &mut Resolved, host: Host<'_>
 ///
 /// # Errors
 /// The store cannot be used, or this version has no plan for the recipe.
-pub fn plan_of(recipe: &Recipe, resolved: &Resolved, store: &Store) -> Result<Plan, AnyFailure> {
+pub fn plan_of(recipe: &Recipe, chosen: &Chosen, store: &Store) -> Result<Plan, AnyFailure> {
     let accounts = Accounts::derive(recipe, &store.secret()?);
-    let images = all_images(&resolved.containers);
+    let images = all_images(&chosen.found().containers);
     let texts = Texts { tree: stages::TREE, sealing: stages::SEALING, loading: stages::LOADING };
-    Ok(plan(recipe, &resolved.pins, images, &accounts, texts)?)
+    Ok(plan(recipe, &chosen.found().pins, images, &accounts, texts)?)
 }

@@ -1,4 +1,4 @@
-//! What a preflight found, row by row.
+//! The result of a preflight, row by row.
 
 use serde::Serialize;
 
@@ -132,7 +132,7 @@ impl Row {
 }
 
 impl Preflight {
-    /// A preflight that has looked at nothing yet.
+    /// A preflight without rows.
     pub(super) fn of(recipe: &str) -> Self {
         Self { schema: SCHEMA, recipe: recipe.to_owned(), rows: Vec::new(), packages: Vec::new() }
     }
@@ -148,7 +148,7 @@ impl Preflight {
     /// Something is wrong.
     pub fn refuse(&self) -> Result<(), PreflightFailed> {
         let wrong: Vec<Row> = self.rows.iter().filter(|row| row.verdict == Verdict::Wrong).cloned().collect();
-        if wrong.is_empty() { Ok(()) } else { Err(PreflightFailed { recipe: self.recipe.clone(), wrong }) }
+        if wrong.is_empty() { Ok(()) } else { Err(PreflightFailed::new(&self.recipe, wrong)) }
     }
 }
 
@@ -162,6 +162,11 @@ pub struct PreflightFailed {
 }
 
 impl PreflightFailed {
+    /// A build of `recipe` cannot succeed because of the rows `wrong`; at least one.
+    pub(super) fn new(recipe: &str, wrong: Vec<Row>) -> Self {
+        Self { recipe: recipe.to_owned(), wrong }
+    }
+
     fn text(&self) -> String {
         match &self.wrong[..] {
             [only] => only.what.clone(),

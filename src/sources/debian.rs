@@ -8,7 +8,7 @@
 //! The repository that mmdebstrap is given has no signature: every package in it hashes to what an index says that apt has verified on this
 //! host (`in_release.rs`). So a finished set of packages stays usable when a mirror has changed, and without a network.
 
-mod choice;
+pub(super) mod choice;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::apt::AptSource;
 use super::fetch::{Awaited, require_room};
 use super::host::Host;
-use super::resolved::Resolved;
+use super::resolved::{Choice, Chosen};
 use super::verified::stored;
 use super::{Pin, SourceError, Suite};
 use crate::base::aside::beside;
@@ -54,33 +54,32 @@ pub struct DebianRepository {
     pub epoch: u64,
 }
 
-impl Resolved {
-    /// Pin what was chosen of the suites of the release `suite`.
-    pub fn choose_debian(&mut self, suite: &str, mut choice: DebianChoice, host: Host<'_>) {
-        let sha256 = Sha256Digest::of(choice.index.as_bytes());
-        self.pins.0.push(Pin { name: format!("packages of {suite}"), sha256, urls: Vec::new() });
-        let missing: Vec<_> = choice.packages.iter().filter(|package| host.store.peek_file(&package.sha256).is_none()).collect();
+impl Choice {
+    /// The packages that were chosen from the suites of the release `suite`. They are pinned.
+    pub fn debian(suite: &str, mut debian: DebianChoice, host: Host<'_>) -> Self {
+        let sha256 = Sha256Digest::of(debian.index.as_bytes());
+        let pins = vec![Pin { name: format!("packages of {suite}"), sha256, urls: Vec::new() }];
+        let missing: Vec<_> = debian.packages.iter().filter(|package| host.store.peek_file(&package.sha256).is_none()).collect();
         let bytes = bytes_of(&missing);
         let awaited = || Awaited { host: "the package sources".to_owned(), bytes: Some(bytes) };
-        choice.awaited = (!missing.is_empty()).then(awaited);
-        self.debian = Some(choice);
+        debian.awaited = (!missing.is_empty()).then(awaited);
+        Self { debian, pins, ..Self::default() }
     }
 }
 
 /// Fetch the packages that were chosen from the suites of the release `suite`, and make a repository of them.
 ///
 /// # Errors
-/// A package cannot be had or is not what its index says, or there is no room.
-pub async fn gather_debian(resolved: &Resolved, suite: &str, host: Host<'_>, task: &Task) -> Result<DebianRepository, SourceError> {
-    let nothing = DebianChoice::default();
-    let choice = resolved.debian.as_ref().unwrap_or(&nothing);
+/// A package cannot be fetched or is not what its index says, or there is no room.
+pub async fn gather_debian(chosen: &Chosen, suite: &str, host: Host<'_>, task: &Task) -> Result<DebianRepository, SourceError> {
+    let choice = &chosen.choice().debian;
     let mut missing = Vec::new();
     for package in &choice.packages {
         if stored(&package.file_name, package.sha256, host.store, task).await?.is_none() {
             missing.push(package);
         }
     }
-    fetch(&missing, &resolved.apt, host, task).await?;
+    fetch(&missing, &chosen.found().apt, host, task).await?;
     let file = |package: &DebianPackage| {
         let lost = || SourceError::Unreadable {
             what: format!("the package {}", package.file_name),

@@ -14,7 +14,7 @@ use super::fetch::{Awaited, Fetch, Remote, fetch, look};
 use super::host::Host;
 use super::in_release::{self, Signed};
 use super::medium::{self, Medium};
-use super::resolved::Resolved;
+use super::resolved::{Resolved, VerifiedMedium};
 use super::signatures::{self, Keyring, Proof};
 use super::upstream::{self};
 use super::verified::stored;
@@ -196,8 +196,7 @@ async fn medium(iso: &FileSource, host: Host<'_>, found: &mut Resolved, task: &T
     medium.refuse_unfit()?;
     let file = VerifiedFile::of(medium::WHAT, &path, iso.sha256, host.store, task).await?;
     found.pin("iso", file.sha256(), iso);
-    found.iso = Some(file);
-    found.medium = Some(medium);
+    found.medium = Some(VerifiedMedium { file, medium });
     Ok(())
 }
 

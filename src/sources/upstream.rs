@@ -80,7 +80,7 @@ pub struct RemotePackage {
 
 /// The packages of online repositories that a repository of the recipe gets.
 #[derive(Debug, Default)]
-pub struct Chosen {
+pub struct OnlinePackages {
     /// The packages, in the order of their file names.
     pub packages: Vec<RemotePackage>,
     /// The packages that are still to be fetched.
@@ -271,7 +271,7 @@ mod tests {
     use crate::base::failure::{Class, Failure};
     use crate::cache::Store;
     use crate::sources::Proxies;
-    use crate::sources::{Fetch, Resolved, Web};
+    use crate::sources::{Choice, Fetch, Resolved, Web};
 
     fn upstream(name: &str) -> Upstream {
         Upstream {
@@ -347,14 +347,14 @@ mod tests {
         };
         let choose = |packages: &[RemotePackage]| {
             let other = Upstream { repository: "other".into(), ..upstream("c") };
-            let mut resolved = Resolved { upstreams: vec![upstream("b"), upstream("a"), other], ..Resolved::default() };
-            on_host(async |host| resolved.choose(packages, host)).map(|()| resolved)
+            let resolved = Resolved { upstreams: vec![upstream("b"), upstream("a"), other], ..Resolved::default() };
+            on_host(async |host| Choice::online(&resolved, packages, host))
         };
         let two = choose(&[package("b", "x/one.rpm", "1"), package("a", "y/two.rpm", "2")]).unwrap();
-        let awaited = |id: &str| two.chosen.as_ref().unwrap()[id].awaited.as_ref().map(ToString::to_string);
+        let awaited = |id: &str| two.online[id].awaited.as_ref().map(ToString::to_string);
         assert_eq!(awaited("lab").as_deref(), Some("will be fetched: 2.00 MiB from b.example and a.example"));
-        assert_eq!((awaited("other"), two.pins.0.len(), two.pins.0[1].name.as_str()), (None, 2, "packages other"));
-        // Neither their order nor where they come from makes another pin; what they are does.
+        assert_eq!((awaited("other"), two.pins.len(), two.pins[1].name.as_str()), (None, 2, "packages other"));
+        // The pin depends on the packages' content, but not on their order and origin.
         let elsewhere = choose(&[package("a", "two.rpm", "2"), package("b", "one.rpm", "1")]).unwrap();
         assert_eq!(elsewhere.pins, two.pins);
         assert_ne!(choose(&[package("b", "one.rpm", "1"), package("b", "two.rpm", "3")]).unwrap().pins, two.pins);

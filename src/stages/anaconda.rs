@@ -11,7 +11,6 @@ mod follow;
 mod inspected;
 mod logs;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -34,9 +33,9 @@ use crate::machine::watch::{Limits, Watch};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 use crate::plan::AnacondaWork;
 use crate::recipe::Firmware;
-use crate::sources::Resolved;
 use crate::sources::bundle::Bundle;
 use crate::sources::medium::Medium;
+use crate::sources::{Gathered, VerifiedMedium};
 
 use follow::{Follow, Heard, Told, Turn};
 
@@ -79,8 +78,8 @@ fn peak(disk: u64, sizes: &[u64]) -> u64 {
 ///
 /// # Errors
 /// An input cannot be read, the host lacks space or QEMU, the installation failed, or the disk is not what was planned.
-pub async fn anaconda(work: &AnacondaWork, sources: &Resolved, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
-    let (Some(medium), Some(iso)) = (&sources.medium, &sources.iso) else { return Err(StageError::NoMedium) };
+pub async fn anaconda(work: &AnacondaWork, gathered: &Gathered<'_>, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+    let VerifiedMedium { file: iso, medium } = gathered.medium;
     let disk = dir.join(RAW);
     drop(create_raw(&disk, work.disk.size.bytes(), INSTALL_BYTES.min(work.disk.size.bytes()))?);
     let place = bench.scratch.join("anaconda");
@@ -88,7 +87,7 @@ pub async fn anaconda(work: &AnacondaWork, sources: &Resolved, dir: &Path, bench
     task.step("read the installer");
     let nonce = nonce();
     let boot = boot(work, medium, &nonce, &place)?;
-    let volume = volume(&work.repositories, &sources.bundles, &place, task).await?;
+    let volume = volume(&gathered.bundles, &place, task).await?;
     let spec = machine(bench, &disk, iso.path(), volume.as_deref(), boot);
     let installation = Installation::begin(&spec, work, nonce, bench, task).await?;
     let done = match installation.run(bench.visitor).await {
@@ -133,14 +132,13 @@ fn firmware(wanted: Firmware, variables: &Path) -> Result<FirmwareFiles, StageEr
 }
 
 /// The volume that brings the repositories, when there are any.
-async fn volume(ids: &[String], bundles: &BTreeMap<String, Bundle>, place: &Path, task: &Task) -> Result<Option<PathBuf>, StageError> {
-    if ids.is_empty() {
+async fn volume(bundles: &[(String, Bundle)], place: &Path, task: &Task) -> Result<Option<PathBuf>, StageError> {
+    if bundles.is_empty() {
         return Ok(None);
     }
     let unpacked = place.join("repositories");
     fs::create_dir_all(&unpacked).map_err(scratch(&unpacked))?;
-    for id in ids {
-        let bundle = bundles.get(id).ok_or_else(|| StageError::NoBundle(id.clone()))?;
+    for (id, bundle) in bundles {
         bundle.unpack(&unpacked.join(id), task).await?;
     }
     let path = place.join("volume.img");

@@ -48,12 +48,6 @@ pub enum StageError {
         /// The directory with all its evidence.
         dir: PathBuf,
     },
-    /// There is a plan to install from a medium, and no medium.
-    #[error("the installation has no medium")]
-    NoMedium,
-    /// There is a plan to install from a repository, and it is not at hand.
-    #[error("the installation has no packages for the repository {0}")]
-    NoBundle(String),
     /// An input could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -127,7 +121,6 @@ impl Failure for StageError {
         match self {
             Self::Packages { class, .. } | Self::Settings { class, .. } => *class,
             Self::Installation { .. } => Class::Machine,
-            Self::NoMedium | Self::NoBundle(_) => Class::Bug,
             Self::Source(error) => error.class(),
             Self::Image(error) => error.class(),
             Self::Runner { source, .. } | Self::Ours { source, .. } => source.class(),
@@ -140,7 +133,6 @@ impl Failure for StageError {
     fn remedy(&self) -> Option<String> {
         match self {
             Self::Packages { remedy, .. } | Self::Settings { remedy, .. } | Self::Installation { remedy, .. } => Some(remedy.clone()),
-            Self::NoMedium | Self::NoBundle(_) => Some("report this: the plan and its inputs do not belong together".to_owned()),
             Self::Source(error) => error.remedy(),
             Self::Image(error) => error.remedy(),
             Self::Runner { source, .. } => source.remedy(),

@@ -15,7 +15,7 @@ use goldsmith::recipe;
 use goldsmith::sources::{self, Fetch, Host, Proof, Proxies, Web};
 
 use super::server::Server;
-use super::{Machine, REPOMD, RPM, ok, refused, run, sets, world};
+use super::{Machine, REPOMD, RPM, ok, refused, repositories, run, sets, world};
 
 const ASC: &str = "/repodata/repomd.xml.asc";
 const KEY: &str = "/KEY.asc";
@@ -88,9 +88,11 @@ fn proofs(sets: &[String], store: &Path) -> Result<Vec<Proof>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let events = Events::none();
-        let (mut resolved, _) = preflight::resolve_and_plan(&recipe, host, &events).await.map_err(|error| error.get().to_string())?;
-        sources::gather(&mut resolved, host, &events.task("fetch")).await.map_err(|error| error.to_string())?;
-        Ok(resolved.proofs)
+        let task = events.task("fetch");
+        let (chosen, _) = preflight::resolve_and_plan(&recipe, host, &events).await.map_err(|error| error.get().to_string())?;
+        let proved = sources::prove(chosen, host, &task).await.map_err(|error| error.to_string())?;
+        sources::gather(&proved, &repositories(&recipe), host, &task).await.map_err(|error| error.to_string())?;
+        Ok(proved.proofs)
     })
 }
 

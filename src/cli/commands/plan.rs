@@ -19,7 +19,7 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let store = host::store(args.store.store.as_deref(), context)?;
     let scratch = store.scratch()?;
     let web = host::web(context);
-    let (resolved, plan) =
+    let (chosen, plan) =
         preflight::resolve_and_plan(&recipe, Host::this(&store, scratch.path(), &web, Fetch::Look), &Events::none()).await?;
     let standing = preflight::standing(&store, &plan);
     let first_to_run = preflight::first_to_run(&standing);
@@ -34,15 +34,14 @@ pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
         };
         let stages: Vec<_> = plan.jobs().zip(&standing).enumerate().map(stage).collect();
         let inherited: serde_json::Map<_, _> = recipe.inherited.iter().map(|from| (from.list.clone(), json!(from.items))).collect();
-        let document =
-            json!({"schema": 1, "content_id": plan.content_id, "inherited": inherited, "inputs": resolved.inputs(), "stages": stages});
+        let document = json!({"schema": 1, "content_id": plan.content_id, "inherited": inherited, "inputs": chosen.found().inputs(), "stages": stages});
         return Ok(printer::out(&format!("{document}\n"))?);
     }
     let mut text = String::new();
     for inherited in &recipe.inherited {
         text.push_str(&format!("{:<8} {:<32} {}\n", "inherit", inherited.list, inherited.items.join(", ")));
     }
-    for pin in &resolved.inputs() {
+    for pin in &chosen.found().inputs() {
         text.push_str(&format!("{:<8} {:<32} sha256 {}\n", "input", pin.name, pin.sha256.short()));
     }
     for (job, standing) in plan.jobs().zip(&standing) {

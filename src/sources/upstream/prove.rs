@@ -5,7 +5,7 @@ use super::{RemotePackage, Upstream};
 use crate::base::event::Task;
 use crate::sources::host::Host;
 use crate::sources::signatures::{Keyring, Proof, Signers, Wanted, all, known_as, recall, remember, verify};
-use crate::sources::{Resolved, SourceError};
+use crate::sources::{Chosen, Proved, SourceError};
 
 /// A package with its repository and keys.
 struct Held<'a> {
@@ -18,9 +18,9 @@ struct Held<'a> {
 ///
 /// # Errors
 /// All packages that are not signed as they must be; or one cannot be had, or gpgv cannot be run.
-pub async fn prove(resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Result<(), SourceError> {
-    let upstreams = &resolved.upstreams;
-    let packages = resolved.chosen.iter().flatten().flat_map(|(_, chosen)| &chosen.packages);
+pub async fn prove(chosen: Chosen, host: Host<'_>, task: &Task) -> Result<Proved, SourceError> {
+    let upstreams = &chosen.found().upstreams;
+    let packages = chosen.choice().online.values().flat_map(|online| &online.packages);
     let held: Vec<Held<'_>> = packages
         .filter_map(|package| {
             let upstream = upstreams.iter().find(|upstream| upstream.name == package.upstream)?;
@@ -41,10 +41,9 @@ pub async fn prove(resolved: &mut Resolved, host: Host<'_>, task: &Task) -> Resu
         }
         found[nth] = Some(verdict);
     }
-    let proofs = proofs(upstreams, &held, &found)?;
-    resolved.proofs.retain(|proof| proof.upstream.is_none());
-    resolved.proofs.extend(proofs);
-    Ok(())
+    let online = proofs(upstreams, &held, &found)?;
+    let proofs = chosen.found().proofs.iter().cloned().chain(online).collect();
+    Ok(Proved { chosen, proofs })
 }
 
 /// A proof for every online repository that has keys.
