@@ -16,17 +16,16 @@ mod page;
 mod proof;
 mod published;
 mod request;
+mod run;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
-use crate::artifact::{self, Artifact, Draft, EVENTS_FILE, Found};
-use crate::base::aside::aside;
+use crate::artifact::{self, Draft, Found};
 use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
-use crate::base::journal::JsonLog;
-use crate::cache::{Scratch, Store};
+use crate::cache::Store;
 use crate::image::{Disk, ImageError};
 use crate::installer::address;
 use crate::machine::runner::Bench;
@@ -38,34 +37,26 @@ use crate::verify::{Promises, Report};
 
 use inputs::{foresee, gather, prove_packages};
 use jobs::Start;
+use manifest::Origin;
 use proof::{bench, prove, prove_once, subnet};
-use published::PublicLog;
+use run::Run;
 
 pub use failure::{BuildFailed, Unproved};
 pub use published::HostPaths;
 pub use request::{Built, Request};
-
-/// The published part of a run's journal, in its scratch directory.
-const PUBLIC_EVENTS: &str = "published.ndjson";
 
 /// Build, prove and publish.
 ///
 /// # Errors
 /// The failure, with the directory that keeps its evidence. Nothing is then left under the target's name.
 pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyFailure> {
-    let scratch = request.store.scratch()?;
-    let create = |name| File::create(scratch.path().join(name)).map_err(failure::unwritable(scratch.path()));
-    // All of it, for the layers in the store and for the evidence of a failure; and what may be published.
-    let events = events.with(Box::new(JsonLog::new(create(EVENTS_FILE)?)));
-    let events = events.with(Box::new(PublicLog::new(create(PUBLIC_EVENTS)?, request.private_paths())));
-    let recorder = Recorder::new();
-    let events = events.with(Box::new(recorder.clone()));
-    let built = build_in(request, &scratch, &recorder, &events).await;
-    built.map_err(|failed| BuildFailed::keep(failed, scratch.path(), request.target, &request.recipe.name, &recorder).into())
+    let run = Run::begin(request.store, request.private_paths(), events)?;
+    let built = build_in(request, &run).await;
+    built.map_err(|failed| run.failed(failed, request.target, &request.recipe.name).into())
 }
 
-async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder, events: &Events) -> Result<Built, AnyFailure> {
-    let recipe = request.recipe;
+async fn build_in(request: &Request<'_>, run: &Run) -> Result<Built, AnyFailure> {
+    let (recipe, scratch, events) = (request.recipe, &run.scratch, &run.events);
     preflight::require_kickstart(recipe)?;
     preflight::tell_kickstart(recipe, events);
     let host = Host::this(request.store, scratch.path(), request.web, Fetch::Now);
@@ -74,15 +65,11 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     }
     let (chosen, plan) = resolve_and_plan(recipe, host, events).await?;
     if let Found::SameId(manifest) = artifact::existing(request.target, &plan.content_id) {
-        let artifact = Artifact { dir: request.target.to_owned(), manifest: *manifest };
         let task = events.task("check the image that is there");
-        match artifact.check_images(&task).await {
-            Ok(()) => {
-                task.done();
-                proof::tell(&artifact.manifest.checks, events);
-                return Ok(Built::UpToDate(artifact));
-            }
-            Err(damage) => events.warn(format!("it is built again: {damage}")),
+        if let Some(artifact) = proof::whole(request.target, *manifest, "built", &task, events).await {
+            task.done();
+            proof::tell(&artifact.manifest.checks, events);
+            return Ok(Built::UpToDate(artifact));
         }
     }
     // Refuse before the work what publishing would refuse after it.
@@ -116,15 +103,12 @@ async fn build_in(request: &Request<'_>, scratch: &Scratch, recorder: &Recorder,
     let report = prove_once(&image, record.sha256, request.store, &promises, &bench, events).await?;
     let changes = changed::tell(request.target, &plan.content_id, &image, events).await;
 
-    let exports = handed_over::write(recipe, &image, events).await?;
+    let exports = handed_over::write(&image, &recipe.name, recipe.disk.firmware, &recipe.output.formats, events).await?;
 
     let task = events.task("publish");
-    let manifest = manifest::describe(recipe, &plan, proved, stages, promises, report, (record, exports)).await;
-    let page = page::write(draft.path(), &manifest, recorder, changes, &request.private_paths(), events);
-    page.map_err(failure::unwritable(draft.path()))?;
-    fs::copy(scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE)).map_err(failure::unwritable(draft.path()))?;
-    let overwrite = request.overwrite;
-    let artifact = aside(&task, "check the image", manifest.image_bytes(), move |meter| draft.publish(&manifest, overwrite, meter)).await?;
+    let origin = Origin::of_build(recipe, &plan, proved);
+    let manifest = manifest::describe(origin, stages, promises, report, (record, exports)).await;
+    let artifact = run.publish(draft, manifest, changes, request.overwrite, &task).await?;
     task.done();
     Ok(Built::New(artifact))
 }

@@ -16,5 +16,5 @@ mod recorder;
 mod timeline;
 
 pub use disk::DiskMap;
-pub use page::{Command, Evidence, Failed, Log, PackageSize, Page, PageError, Screen};
+pub use page::{Changes, Command, Evidence, Failed, Log, PackageSize, Page, PageError, Screen};
 pub use recorder::{Recorded, RecordedTask, Recorder};

@@ -8,22 +8,28 @@ use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::image::export::{ExportFormat, export};
 use crate::image::{Disk, Format, FreeSpace};
-use crate::recipe::Recipe;
+use crate::recipe::{Firmware, OutputFormat};
 
 /// Write the qcow2 `image`, which this firmware boots, in each of `formats`, into the same directory and under the artifact's `name`, and
 /// report the written files. Properties of the image that a receiver may not accept become warnings.
 ///
 /// # Errors
 /// The image cannot be read, or the host lacks space.
-pub(super) async fn write(recipe: &Recipe, image: &Path, events: &Events) -> Result<Vec<ImageRecord>, AnyFailure> {
+pub(super) async fn write(
+    image: &Path,
+    name: &str,
+    firmware: Firmware,
+    formats: &[OutputFormat],
+    events: &Events,
+) -> Result<Vec<ImageRecord>, AnyFailure> {
     let mut written = Vec::new();
-    for output in &recipe.output.formats {
+    for output in formats {
         let task = events.task(format!("write {}", output.name()));
         let disk = Disk::open_as(image, Format::Qcow2, None)?;
-        let (format, warning) = ExportFormat::of(*output, &disk, &recipe.name, recipe.disk.firmware);
+        let (format, warning) = ExportFormat::of(*output, &disk, name, firmware);
         warning.into_iter().for_each(|warning| events.warn(warning));
-        let target = image.with_file_name(format!("{}{}", recipe.name, output.suffix()));
-        // The image was written without what no file uses.
+        let target = image.with_file_name(format!("{name}{}", output.suffix()));
+        // The image was already written without unused blocks.
         let exported = export(&disk, FreeSpace::default(), format, &target, &task).await?;
         written.push(manifest::file_record(&target, output.name(), exported.virtual_size, &task).await?);
         task.done();
@@ -38,7 +44,7 @@ mod tests {
 
     use super::super::manifest::tests::Here;
     use super::*;
-    use crate::recipe::{OutputFormat, load};
+    use crate::recipe::load;
 
     #[test]
     fn each_format_is_written_once_beside_the_image_and_holds_its_disk() {
@@ -60,7 +66,7 @@ mod tests {
         qemu_img(&["resize", "-q", "-f", "raw", "disk", "4M"]);
         qemu_img(&["convert", "-O", "qcow2", "disk", "lab.qcow2"]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let records = runtime.block_on(write(&recipe, &at("lab.qcow2"), &Events::none())).unwrap();
+        let records = runtime.block_on(write(&at("lab.qcow2"), "lab", Firmware::Bios, &recipe.output.formats, &Events::none())).unwrap();
         assert_eq!(records.iter().map(|record| record.format.as_str()).collect::<Vec<_>>(), names);
         for record in &records {
             assert_eq!(fs::metadata(at(&record.file)).unwrap().len(), record.bytes, "{record:?}");

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::artifact::{ImageRecord, InputRecord, Manifest, SCHEMA, SignatureRecord, StageRecord, Verification};
 use crate::base::aside::aside;
 use crate::base::digest::Sha256Digest;
@@ -23,39 +25,66 @@ pub(super) async fn image_record(image: &Path, task: &Task) -> Result<ImageRecor
 
 /// The manifest's record of `image`, a file of the kind `format` that holds a disk of `virtual_bytes`. The whole file is read.
 pub(super) async fn file_record(image: &Path, format: &str, virtual_bytes: u64, task: &Task) -> Result<ImageRecord, ImageError> {
-    let unreadable = |source| ImageError::read(image, source);
-    let file = File::open(image).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    let read = aside(task, "find the image's sha256", length, move |meter| Sha256Digest::of_reader(meter.measure(file))).await;
-    let (sha256, bytes) = read.map_err(unreadable)?;
+    let (sha256, bytes) = sha256(image, "find the image's sha256", task).await?;
     let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(ImageRecord { file: name, sha256, bytes, virtual_bytes, format: format.to_owned() })
 }
 
+/// The digest of a file, and its bytes. The whole file is read; `step` is what `task` shows meanwhile.
+pub(super) async fn sha256(path: &Path, step: &str, task: &Task) -> Result<(Sha256Digest, u64), ImageError> {
+    let unreadable = |source| ImageError::read(path, source);
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    aside(task, step, length, move |meter| Sha256Digest::of_reader(meter.measure(file))).await.map_err(unreadable)
+}
+
+/// What an image was made from, and by which programs of the host.
+pub(super) struct Origin {
+    name: String,
+    content_id: Sha256Digest,
+    recipe: Value,
+    inputs: Vec<InputRecord>,
+    signatures: Vec<SignatureRecord>,
+    tools: Vec<Tool>,
+}
+
+impl Origin {
+    /// The origin of an image that is built of `recipe`.
+    pub(super) fn of_build(recipe: &Recipe, plan: &Plan, Proved { chosen, proofs }: Proved) -> Self {
+        let verifier = (!proofs.is_empty()).then_some(Tool::Gpgv);
+        // The packages are pinned one by one already; the suites show where they came from.
+        let found = chosen.found();
+        let suites = found.apt.iter().map(|suite| Pin { name: suite.name(), sha256: suite.sha256, urls: vec![suite.source.in_release()] });
+        Self {
+            name: recipe.name.clone(),
+            content_id: plan.content_id,
+            // OK to default: a recipe is plain data, which JSON always takes.
+            recipe: serde_json::to_value(recipe).unwrap_or_default(),
+            inputs: suites.chain(found.inputs()).map(input).collect(),
+            signatures: proofs.into_iter().map(record).collect(),
+            tools: [Tool::QemuSystem, Tool::QemuImg, Tool::Mmdebstrap, Tool::Mke2fs].into_iter().chain(verifier).collect(),
+        }
+    }
+}
+
 /// The manifest of `image`, which passed `report`, and of its exports.
 pub(super) async fn describe(
-    recipe: &Recipe,
-    plan: &Plan,
-    Proved { chosen, proofs }: Proved,
+    origin: Origin,
     stages: Vec<StageRecord>,
     promises: Promises,
     report: Report,
     (image, exports): (ImageRecord, Vec<ImageRecord>),
 ) -> Manifest {
-    let found = chosen.found();
     let mut tools = BTreeMap::new();
-    let verifier = (!proofs.is_empty()).then_some(Tool::Gpgv);
-    for tool in [Tool::QemuSystem, Tool::QemuImg, Tool::Mmdebstrap, Tool::Mke2fs].into_iter().chain(verifier) {
+    for tool in origin.tools {
         if let Some(version) = tool.version().await {
             tools.insert(tool.program().to_owned(), version);
         }
     }
-    // What they list is pinned package by package; they say where that came from.
-    let suites = found.apt.iter().map(|suite| Pin { name: suite.name(), sha256: suite.sha256, urls: vec![suite.source.in_release()] });
     Manifest {
         schema: SCHEMA,
-        name: recipe.name.clone(),
-        content_id: plan.content_id,
+        name: origin.name,
+        content_id: origin.content_id,
         created: Manifest::now(),
         goldsmith: env!("CARGO_PKG_VERSION").to_owned(),
         verification: Verification { verified: true, reason: None },
@@ -63,11 +92,10 @@ pub(super) async fn describe(
         exports,
         checks: report.checks,
         docker_info: report.docker_info,
-        // OK to default: a recipe is plain data, which JSON always takes.
-        recipe: serde_json::to_value(recipe).unwrap_or_default(),
+        recipe: origin.recipe,
         promises,
-        inputs: suites.chain(found.inputs()).map(input).collect(),
-        signatures: proofs.into_iter().map(record).collect(),
+        inputs: origin.inputs,
+        signatures: origin.signatures,
         stages,
         tools,
     }
@@ -172,7 +200,8 @@ command = { run = "test -e /etc/inline" }
             create.run_with(|_| {}).await.unwrap();
             let report = Report { checks: Vec::new(), docker_info: None };
             let image = image_record(&image, &task).await.unwrap();
-            let manifest = describe(&recipe, &plan, proved, Vec::new(), Promises::of(&recipe), report, (image, Vec::new())).await;
+            let origin = Origin::of_build(&recipe, &plan, proved);
+            let manifest = describe(origin, Vec::new(), Promises::of(&recipe), report, (image, Vec::new())).await;
             task.done();
             draft.publish(&manifest, Overwrite::Refuse, &Arc::default()).unwrap();
         });

@@ -13,7 +13,7 @@ use crate::base::size::rounded;
 use crate::image::inspect::{Inspection, inspect_disk};
 use crate::image::{Disk, Root};
 use crate::inventory;
-use crate::report::{Command, DiskMap, Evidence, Failed, Log, PackageSize, Page, Recorded, Recorder, Screen};
+use crate::report::{Changes, Command, DiskMap, Evidence, Failed, Log, PackageSize, Page, Recorded, Recorder, Screen};
 use crate::verify::Report;
 
 /// Screens of a failed build that the page shows, at most.
@@ -36,7 +36,7 @@ pub(super) fn write(
     dir: &Path,
     manifest: &Manifest,
     recorder: &Recorder,
-    changes: Vec<String>,
+    changes: Changes,
     paths: &HostPaths,
     events: &Events,
 ) -> io::Result<()> {
@@ -52,7 +52,7 @@ pub(super) fn write(
     }
 }
 
-fn published(image: &Path, manifest: &Manifest, recorded: Recorded, changes: Vec<String>) -> Result<Page, AnyFailure> {
+fn published(image: &Path, manifest: &Manifest, recorded: Recorded, changes: Changes) -> Result<Page, AnyFailure> {
     let disk = Disk::open(image)?;
     let found = inspect_disk(&disk);
     let packages = match found.system {

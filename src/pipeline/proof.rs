@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Unproved;
+use crate::artifact::{Artifact, Manifest};
 use crate::base::aside::beside;
 use crate::base::digest::Sha256Digest;
-use crate::base::event::Events;
+use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
 use crate::base::text::printable;
 use crate::cache::{Scratch, Store};
@@ -116,19 +117,37 @@ pub(super) async fn prove(
     events: &Events,
 ) -> Result<Report, AnyFailure> {
     let task = events.task("verify");
-    let mut report = verify::verify(image, Some(store.root()), promises, bench, &task).await?;
-    // Two more boots say nothing of an image that is refused already.
-    if promises.clones && report.verdict() == Outcome::Passed {
-        let compared = run::compare(image, bench.memory, bench.scratch, Some(store.root()), &task).await?;
-        report.checks.extend(compared.iter().map(clones_differ));
-    }
+    let report = report(image, store, promises, bench, &task).await?;
     tell(&report.checks, events);
     Unproved::refuse(&report, bench.scratch)?;
     task.done();
     Ok(report)
 }
 
-/// That something which must be each machine's own differs between two clones.
+/// The artifact at `target`, which has this manifest, if its images are whole. Damage is a warning: it is made (`built`, `published`) again.
+pub(super) async fn whole(target: &Path, manifest: Manifest, made: &str, task: &Task, events: &Events) -> Option<Artifact> {
+    let artifact = Artifact { dir: target.to_owned(), manifest };
+    match artifact.check_images(task).await {
+        Ok(()) => Some(artifact),
+        Err(damage) => {
+            events.warn(format!("it is {made} again: {damage}"));
+            None
+        }
+    }
+}
+
+/// The report of an image, whether it keeps its promises or not.
+pub(super) async fn report(image: &Path, store: &Store, promises: &Promises, bench: &Bench<'_>, task: &Task) -> Result<Report, AnyFailure> {
+    let mut report = verify::verify(image, Some(store.root()), promises, bench, task).await?;
+    // Two more boots are of no use for an image that is refused already.
+    if promises.clones && report.verdict() == Outcome::Passed {
+        let compared = run::compare(image, bench.memory, bench.scratch, Some(store.root()), task).await?;
+        report.checks.extend(compared.iter().map(clones_differ));
+    }
+    Ok(report)
+}
+
+/// The check that something which must be a machine's own differs between two clones.
 fn clones_differ(own: &Own) -> CheckResult {
     let name = format!("two clones differ: {}", own.name);
     match own.likeness() {

@@ -38,7 +38,14 @@ impl HostPaths {
         more
     }
 
-    /// `text` without any of them.
+    /// These, the directory of the store, and that above `target`.
+    #[must_use]
+    pub(super) fn of_run(&self, store: &Path, target: &Path) -> Self {
+        let known = self.with(store, "STORE");
+        target.parent().into_iter().fold(known, |known, parent| known.with(parent, "OUTPUT"))
+    }
+
+    /// `text` with all of them hidden.
     pub(super) fn hide(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (path, word)| text.replace(path, word))
     }

@@ -42,9 +42,7 @@ impl Request<'_> {
         });
         let images = recipe.container_images.iter().map(|image| image.path.as_path());
         let inputs = iso.into_iter().chain(archives).chain(images).filter_map(Path::parent);
-        let known = self.host_paths.with(self.store.root(), "STORE");
-        let known = self.target.parent().into_iter().fold(known, |known, parent| known.with(parent, "OUTPUT"));
-        inputs.fold(known, |known, dir| known.with(dir, "INPUT"))
+        inputs.fold(self.host_paths.of_run(self.store.root(), self.target), |known, dir| known.with(dir, "INPUT"))
     }
 }
 

@@ -39,7 +39,16 @@ impl Failure for PageError {
     }
 }
 
-/// What a report tells.
+/// The differences from an earlier image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What the other image is: `the replaced image`.
+    pub since: &'static str,
+    /// A line for each kind of difference.
+    pub lines: Vec<String>,
+}
+
+/// The content of a report.
 #[derive(Debug, Default)]
 pub struct Page {
     /// The recipe's name.
@@ -56,9 +65,9 @@ pub struct Page {
     pub disk: Option<DiskMap>,
     /// The packages of the image.
     pub packages: Vec<PackageSize>,
-    /// What differs from the image that is replaced, a line each.
-    pub changes: Vec<String>,
-    /// What a failed build left behind.
+    /// The differences from another image.
+    pub changes: Changes,
+    /// The files of a failed build.
     pub evidence: Evidence,
     /// The next steps with the image.
     pub commands: Vec<Command>,
@@ -152,7 +161,8 @@ impl Page {
             other_packages,
             package_count: counted(self.packages.len(), "package"),
             package_bytes: rounded(total),
-            changes: self.changes.iter().map(|line| printable(line)).collect(),
+            changed_since: self.changes.since,
+            changes: self.changes.lines.iter().map(|line| printable(line)).collect(),
             screens: self.evidence.screens.iter().filter_map(ScreenView::of).collect(),
             logs: self.evidence.logs.iter().map(LogView::of).collect(),
             commands: self.commands.iter().map(|command| Command { line: printable(&command.line), ..command.clone() }).collect(),
@@ -176,6 +186,7 @@ struct View<'a> {
     other_packages: String,
     package_count: String,
     package_bytes: String,
+    changed_since: &'static str,
     changes: Vec<String>,
     screens: Vec<ScreenView>,
     logs: Vec<LogView>,
@@ -314,7 +325,7 @@ mod tests {
             checks: vec![CheckResult::failed(text.clone(), text.clone())],
             disk: Some(DiskMap::default()),
             packages: vec![PackageSize { name: text.clone(), version: text.clone(), bytes: 1 }],
-            changes: vec![text.clone()],
+            changes: Changes { since: "the replaced image", lines: vec![text.clone()] },
             evidence: Evidence {
                 screens: vec![
                     Screen { machine: text.clone(), png: PNG.to_vec() },
