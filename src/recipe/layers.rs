@@ -5,6 +5,7 @@
 
 use super::resolved::Inherited;
 use super::tree::{Entry, KeyPath, Node, Place, Value};
+use super::written::CHECK_KINDS;
 
 /// The key that identifies an entry of a list, by the list's path.
 const NAMED: [(&[&str], &str); 7] = [
@@ -29,7 +30,7 @@ const ONE_OF: [(&[&str], &[&str]); 7] = [
     (&["file"], &["content", "source"]),
     (&["provision"], &["script", "script_file"]),
     (&["provision", "files"], &["content", "source"]),
-    (&["check"], &["docker", "command", "service", "package", "file", "sysctl", "port", "swap"]),
+    (&["check"], &CHECK_KINDS),
 ];
 
 /// The `extends` of a recipe.

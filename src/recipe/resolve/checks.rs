@@ -7,9 +7,6 @@ use super::content::unix_lines;
 use super::fields::{sha256, sysctl_value};
 use super::judge::Judge;
 
-/// The keys of a check that say what is checked.
-const KINDS: [&str; 8] = ["docker", "command", "service", "package", "file", "sysctl", "port", "swap"];
-
 /// The `[[check]]` tables.
 pub(super) fn checks(judge: &mut Judge<'_>, written: &[written::Check]) -> Vec<Check> {
     let path = KeyPath::from("check");
@@ -18,7 +15,7 @@ pub(super) fn checks(judge: &mut Judge<'_>, written: &[written::Check]) -> Vec<C
 
 fn one_check(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Check) -> Option<Check> {
     let mut kinds = Vec::new();
-    // In the order of KINDS.
+    // In the order of CHECK_KINDS.
     kinds.extend(written.docker.as_ref().map(|check| docker(judge, &path.at("docker"), check)));
     kinds.extend(written.command.as_ref().map(|check| command(judge, &path.at("command"), check)));
     kinds.extend(written.service.as_ref().map(|check| service(judge, &path.at("service"), check)));
@@ -30,7 +27,7 @@ fn one_check(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Check) ->
     if kinds.len() > 1 {
         judge.wrong(path, "a check checks one thing", "begin another `[[check]]` for each");
     } else if kinds.is_empty() {
-        judge.none_of(path, &KINDS, "this check checks nothing");
+        judge.none_of(path, &written::CHECK_KINDS, "this check checks nothing");
     }
     let kind = kinds.pop()?;
     let name = written.name.as_ref().map(|name| judge.spelled(&path.at("name"), name, syntax::line));

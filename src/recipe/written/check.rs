@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::value::{SysctlValue, yes};
 
+/// The keys of a [`Check`] that tell its kind, in the order of its fields.
+pub(in crate::recipe) const CHECK_KINDS: [&str; 8] = ["docker", "command", "service", "package", "file", "sysctl", "port", "swap"];
+
 /// A promise verified on the finished image: a name, if you like, and exactly one other key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -133,4 +136,21 @@ pub(in crate::recipe) struct PortCheck {
 pub(in crate::recipe) struct SwapCheck {
     /// Whether some must be in use (true) or none may be.
     pub active: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kind that is missing would not replace an inherited one, and would not be named when a check has none.
+    #[test]
+    fn every_key_of_a_check_but_its_name_is_a_kind() {
+        let schema = schemars::schema_for!(Check);
+        let mut keys: Vec<&str> = schema.get("properties").unwrap().as_object().unwrap().keys().map(String::as_str).collect();
+        keys.retain(|key| *key != "name");
+        let mut kinds = CHECK_KINDS.to_vec();
+        kinds.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(kinds, keys);
+    }
 }
