@@ -2,20 +2,26 @@
 //!
 //! Nothing here depends on images, machines or recipes; every other module may use it.
 
+pub mod account;
 pub mod aside;
 pub mod atomic;
 pub mod claim;
 pub mod digest;
 pub mod event;
 pub mod failure;
+pub mod fault;
 pub mod fingerprint;
 pub mod gzip;
 pub mod host;
 pub mod host_name;
+pub mod image_path;
 pub mod ipv4;
 pub mod journal;
+pub mod kernel;
 pub mod lock;
 pub mod namespaces;
+pub mod package;
+pub mod password_hash;
 pub mod process;
 pub mod public_key;
 pub mod random;
@@ -25,3 +31,4 @@ pub mod size;
 pub mod text;
 pub mod unit;
 pub mod uuid;
+pub mod word;

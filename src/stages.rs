@@ -39,6 +39,8 @@ mod tests {
 
     use super::*;
     use crate::base::digest::Sha256Digest;
+    use crate::base::image_path::ImagePath;
+    use crate::base::package::PackageName;
     use crate::base::uuid::Uuid;
     use crate::image::ext4::Mke2fs;
     use crate::image::{Firmware, Layout, TableKind};
@@ -72,11 +74,12 @@ mod tests {
             part(name, format!("{layout:?}").as_bytes());
         }
         let content = || Content::Inline { text: "text\n".to_owned() };
-        let file = |mode, owner: &str| FileEntry { path: "/etc/file".to_owned(), mode, owner: owner.to_owned(), content: content() };
+        let file =
+            |mode, owner: &str| FileEntry { path: ImagePath::made("/etc/file"), mode, owner: owner.parse().unwrap(), content: content() };
         let step = ProvisionStep {
             name: "step".to_owned(),
-            files: vec![file(0o640, "root:adm"), file(0o4755, "daemon")],
-            packages: vec!["tree".to_owned(), "less".to_owned()],
+            files: vec![file(0o640, "root:adm"), file(0o4755, "daemon:daemon")],
+            packages: ["tree", "less"].map(PackageName::made).into(),
             script: Some(content()),
         };
         part("provision", format!("{:?}", provision::payload(0, &step)).as_bytes());

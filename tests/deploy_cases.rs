@@ -123,7 +123,7 @@ fn the_scripts_are_shell_whatever_the_recipe_says() {
         assert_eq!(put.len(), tree.files.len());
         for line in put {
             let words = shell_words::split(line).unwrap();
-            assert!(tree.files.iter().any(|file| file.path == words[3]), "{line}");
+            assert!(tree.files.iter().any(|file| file.path == *words[3]), "{line}");
         }
     }
 }

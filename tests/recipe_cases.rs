@@ -6,7 +6,10 @@ use std::{fs, io};
 
 use clap::Parser;
 use goldsmith::base::failure::{Class, Failure};
+use goldsmith::base::image_path::ImagePath;
+use goldsmith::base::package::PackageName;
 use goldsmith::base::size::ByteSize;
+use goldsmith::base::unit::UnitName;
 use goldsmith::cli::args::Args;
 use goldsmith::cli::topics::TOPICS;
 use goldsmith::recipe::*;
@@ -294,6 +297,14 @@ const BAD: &[(&str, &[&str])] = &[
         "packages-of-centos",
         &[ANACONDA, SYSTEM, "[packages]\ninstall = [\"docker-ce=18.09.6\", \"lvm2\", \"$(reboot)\"]\nexclude = [\"lvm2\"]\n"],
     ),
+    (
+        "words-that-only-el7-refuses",
+        &[
+            ANACONDA,
+            SYSTEM,
+            "[packages]\ninstall = [\"@^minimal\", \"@a/b\", \"a@b\"]\nexclude = [\"@base\", \"a=1\"]\n[[file]]\npath = \"/etc/\u{fc}\"\ncontent = \"\"\n[[user]]\nname = \"a\"\nshell = \"/bin/a b\"\n",
+        ],
+    ),
     ("services", &[DEPLOY, LOCKED, "[services]\nenable = [\"docker\", \"a b\", \"-x\"]\ndisable = [\"docker.service\"]\n"]),
     (
         "users",
@@ -559,7 +570,7 @@ fn the_centos_recipe_holds_every_value_of_the_lab() {
     let Media::Anaconda { iso, kickstart: None } = &recipe.media else { panic!("not anaconda") };
     assert_eq!(iso.sha256.unwrap().to_string(), "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345");
     let [repository] = recipe.repositories.as_slice() else { panic!("not one repository") };
-    let kept = Kept { file: "local.repo".into(), unpack_to: "/root/Docker".into(), gpgcheck: false };
+    let kept = Kept { file: "local.repo".into(), unpack_to: ImagePath::made("/root/Docker"), gpgcheck: false };
     assert_eq!((repository.id.as_str(), repository.kept.as_ref()), ("kubernetes", Some(&kept)));
     let Supply::Archive(archive) = &repository.supply else { panic!("no archive") };
     assert_eq!(archive.path.as_deref(), Some(Path::new("Docker.tar.gz")));
@@ -636,7 +647,7 @@ fn the_recipe_of_7_9_differs_in_its_release_alone() {
 fn the_debian_recipe_and_the_starter_load_anywhere() {
     let recipe = load("debian-12-docker", &[], &Machine::default()).unwrap();
     assert_eq!(recipe.system.root, Account { password: Password::Locked, ssh_keys: Vec::new() });
-    let packages = ["docker.io", "apparmor"].map(str::to_owned).to_vec();
+    let packages = ["docker.io", "apparmor"].map(PackageName::made).to_vec();
     assert_eq!((recipe.system.network, recipe.packages.install), (Network::Dhcp, packages));
     assert_eq!((recipe.system.selinux, recipe.system.firewall), (Selinux::Disabled, Toggle::Disabled));
     load_text(starter()).unwrap();
@@ -675,7 +686,7 @@ fn the_recipes_of_kubernetes_add_a_node_to_those_of_docker() {
     assert_eq!(centos.packages.install[8..], ["kubelet-1.14.3", "kubeadm-1.14.3", "kubectl-1.14.3"]);
     assert_eq!(centos.kernel.modules[1..], ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack_ipv4"]);
     assert_eq!(centos.services.enable, ["docker", "kubelet"]);
-    let kubelet = CheckKind::Service { unit: "kubelet".into(), enabled: Some(true), active: None, restarting: true };
+    let kubelet = CheckKind::Service { unit: UnitName::made("kubelet"), enabled: Some(true), active: None, restarting: true };
     assert!(centos.checks.iter().any(|check| check.kind == kubelet), "{:?}", centos.checks);
     let debian = added("debian-12-kubernetes-node", "debian-12-docker");
     assert_eq!(debian.kernel.modules[1..], ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack"]);
@@ -943,7 +954,10 @@ fn overrides_replace_values_items_and_tables() {
     let recipe = load_set(&text, &sets).unwrap_or_else(|error| panic!("{}", error.render(false)));
     assert_eq!(recipe.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), ["port 22", "port 80"]);
     assert_eq!(recipe.kernel.sysctl["a.b"], "1");
-    assert_eq!((recipe.system.root.password, recipe.packages.install, recipe.build.cpus), (Password::Locked, vec!["vim".to_owned()], 4));
+    assert_eq!(
+        (recipe.system.root.password, recipe.packages.install, recipe.build.cpus),
+        (Password::Locked, vec![PackageName::made("vim")], 4)
+    );
     assert_eq!(recipe.disk.size.to_string(), "4G");
     let keyed = load_set(&[DEPLOY, LOCKED].concat(), &["system.root.password_env=\"ROOT_PASSWORD\""]).unwrap();
     assert!(matches!(keyed.system.root.password, Password::Env { .. }));

@@ -1,63 +1,32 @@
 //! Names of hosts. Pure.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
+use super::fault::Fault;
+use super::word::{ensure, word};
 
 /// How a host name is written, for a remedy.
-pub const SPELLING: &str = "use letters, digits and `-` (not at an end), labels of up to 63 parted by dots, 64 in all";
+const SPELLING: &str = "use letters, digits and `-` (not at an end), labels of up to 63 parted by dots, 64 in all";
 
-/// A host name: RFC 1123 labels; 64 bytes are what sethostname(2) takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct HostName(String);
+word! {
+    /// A host name: RFC 1123 labels; 64 bytes are what sethostname(2) takes.
+    HostName, host_name
+}
 
 impl HostName {
-    /// As text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The first label.
     pub fn label(&self) -> &str {
-        self.0.split('.').next().unwrap_or(&self.0)
+        self.split('.').next().unwrap_or(self)
     }
 }
 
-impl FromStr for HostName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let label = |label: &str| {
-            let bytes = label.as_bytes();
-            (1..=63).contains(&bytes.len())
-                && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        if text.len() <= 64 && text.split('.').all(label) { Ok(Self(text.to_owned())) } else { Err(format!("not a host name: {SPELLING}")) }
-    }
-}
-
-impl TryFrom<String> for HostName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<HostName> for String {
-    fn from(name: HostName) -> Self {
-        name.0
-    }
-}
-
-impl fmt::Display for HostName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+fn host_name(text: &str) -> Result<(), Fault> {
+    let label = |label: &str| {
+        let bytes = label.as_bytes();
+        (1..=63).contains(&bytes.len())
+            && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    ensure(text.len() <= 64 && text.split('.').all(label), text, "a host name", SPELLING)
 }
 
 #[cfg(test)]

@@ -22,6 +22,11 @@ pub fn shell_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     shell_words::join(words)
 }
 
+/// Control characters, and what Unicode and Python's `splitlines` count as ends of lines.
+pub fn ends_or_hides_a_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// `count` of a thing: `1 check`, `3 checks`.
 pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })

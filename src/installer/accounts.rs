@@ -24,7 +24,7 @@ impl Accounts {
         let login = |(name, password): (&str, &Password)| {
             let hash = match password {
                 Password::Locked => return None,
-                Password::Hash { hash } => hash.clone(),
+                Password::Hash { hash } => hash.clone().into(),
                 Password::Env { value, .. } => crypt_hash(value.reveal(), &salt(secret, &recipe.name, name)),
             };
             Some((name.to_owned(), hash))

@@ -33,6 +33,7 @@ use error::{InField, constant};
 use repo::repo;
 
 use crate::base::ipv4::netmask;
+use crate::base::unit::UnitName;
 use crate::kickstart::{
     Address, Bootloader, CryptHash, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages, SectionKind,
     SelinuxMode, Services, Source, User, Word,
@@ -119,7 +120,7 @@ pub fn script_logs(kickstart: &[u8]) -> Vec<String> {
 /// The kickstart of a recipe that makes all settings itself, for a system of this name and address.
 fn rendered(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Result<Kickstart, AnacondaError> {
     let system = &recipe.system;
-    let kdump = recipe.packages.install.iter().any(|package| package == "kexec-tools");
+    let kdump = recipe.packages.install.iter().any(|package| *package == "kexec-tools");
     Ok(Kickstart {
         comment: vec!["made by goldsmith".to_owned()],
         source: Source::Cdrom,
@@ -160,14 +161,9 @@ fn locked(password: &Password, field: &str) -> Result<Login, AnacondaError> {
 fn user(wanted: &recipe::User) -> Result<User, AnacondaError> {
     let field = format!("user `{}`", wanted.name.escape_debug());
     let word = |text: &str| Word::new(text).in_field(&*field);
-    scripts::login_name(&wanted.name, &field)?;
     Ok(User {
         name: word(&wanted.name)?,
-        groups: wanted
-            .groups
-            .iter()
-            .map(|group| scripts::login_name(group, &field).and_then(|()| word(group)))
-            .collect::<Result<_, _>>()?,
+        groups: wanted.groups.iter().map(|group| word(group)).collect::<Result<_, _>>()?,
         shell: word(&wanted.shell)?,
         uid: wanted.uid,
         login: locked(&wanted.account.password, &field)?,
@@ -187,7 +183,7 @@ fn network(hostname: &str, address: &recipe::Network) -> Result<Network, Anacond
 /// Plain services only: the command makes `docker.socket.service` of `docker.socket`. All units are enabled or disabled once more in
 /// `%post`, where files of the recipe are in place and an error is not ignored.
 fn services(recipe: &Recipe) -> Result<Services, AnacondaError> {
-    let plain = |units: &[String], field: &str| {
+    let plain = |units: &[UnitName], field: &str| {
         let services = units.iter().filter_map(|unit| match unit.rsplit_once('.') {
             None => Some(unit.as_str()),
             Some((name, "service")) => Some(name),
@@ -217,7 +213,7 @@ fn packages(recipe: &Recipe, kdump: bool) -> Result<Packages, AnacondaError> {
     }
     for wanted in &recipe.packages.install {
         let field = "packages.install";
-        match wanted.strip_prefix('@') {
+        match wanted.group() {
             Some(group) => packages.group(GroupId::new(group).in_field(field)?),
             None => packages.install(PackagePattern::new(&**wanted).in_field(field)?).in_field(field)?,
         }

@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 
+use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
+use crate::base::image_path::ImagePath;
+use crate::base::public_key::PublicKey;
 use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
 use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Recipe, StockRepositories, TableKind, Toggle};
@@ -127,13 +130,13 @@ pub fn packages(recipe: &Recipe) -> Vec<String> {
         if recipe.disk.grow && !REPART_IN_SYSTEMD.contains(&suite.as_str()) {
             packages.push("systemd-repart".to_owned());
         }
-        if MERGED_BY_PACKAGE.contains(&suite.as_str()) && !wanted.iter().any(|name| name == MERGES) {
+        if MERGED_BY_PACKAGE.contains(&suite.as_str()) && !wanted.iter().any(|name| *name == MERGES) {
             packages.push(IS_MERGED.to_owned());
         }
     }
     for name in wanted {
-        if !packages.contains(name) {
-            packages.push(name.clone());
+        if packages.iter().all(|other| name != other.as_str()) {
+            packages.push(name.to_string());
         }
     }
     packages
@@ -199,7 +202,7 @@ fn without_docs(language: &str) -> String {
 }
 
 fn text(path: &str, text: String) -> FileEntry {
-    FileEntry { path: path.to_owned(), mode: 0o644, owner: "root:root".to_owned(), content: Content::Inline { text } }
+    FileEntry { path: ImagePath::made(path), mode: 0o644, owner: Owner::root(), content: Content::Inline { text } }
 }
 
 fn fstab(recipe: &Recipe, ids: &FilesystemIds) -> String {
@@ -225,7 +228,7 @@ fn grub_defaults(recipe: &Recipe) -> String {
 
 /// The functions of a tree's script; it reports a failure in a line that begins with [`FAILED`].
 const APPLY: &str = include_str!("apply.sh");
-/// Begins the line of a tree's script that says what failed, and why: `WHAT: WHY`.
+/// Begins the line in which a tree's script reports a failure: `WHAT: WHY`.
 pub const FAILED: &str = "goldsmith: fail ";
 
 /// Files come before everything that may read them, owners after the accounts they name.
@@ -268,8 +271,8 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     for (name, home, account) in root.chain(users) {
         log_in(&mut line, name, &home, account);
     }
-    for file in files.iter().filter(|file| file.owner != "root:root") {
-        line(&["give", &file.owner, &format!("{:04o}", file.mode), &file.path]);
+    for file in files.iter().filter(|file| file.owner != Owner::root()) {
+        line(&["give", &file.owner.to_string(), &format!("{:04o}", file.mode), &file.path]);
     }
     for unit in &recipe.services.enable {
         line(&["enable", unit]);
@@ -288,7 +291,7 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
 fn log_in(line: &mut impl FnMut(&[&str]), name: &str, home: &str, account: &Account) {
     line(&["no_password", name]);
     if !account.ssh_keys.is_empty() {
-        let keys = account.ssh_keys.iter().map(String::as_str);
+        let keys = account.ssh_keys.iter().map(PublicKey::as_str);
         line(&["ssh_keys", name, home].into_iter().chain(keys).collect::<Vec<_>>());
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::base::text::ends_or_hides_a_line;
+
 use super::model::{
     Address, Bootloader, DiskLabel, Filesystem, Firewall, FsType, Kickstart, LogicalVolume, Login, Network, Packages, Part, Post, Purpose,
     Repo, SelinuxMode, Services, Source, Storage, User, VolumeGroup,
 };
-use super::value::{KernelArgument, Script, Word, ends_or_hides_a_line, quote};
+use super::value::{KernelArgument, Script, Word, quote};
 
 impl Display for Kickstart {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

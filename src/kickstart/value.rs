@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::base::failure::{Class, Failure};
+use crate::base::text::ends_or_hides_a_line;
 
 /// The reason why a text is not allowed at its place in a kickstart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -258,11 +259,6 @@ pub fn quote(text: &str) -> String {
     } else {
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
     }
-}
-
-/// Control characters, and what Unicode and Python's `splitlines` count as ends of lines.
-pub fn ends_or_hides_a_line(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 fn only(text: &str, allowed: &'static str, is_allowed: impl Fn(char) -> bool) -> Result<(), ValueError> {

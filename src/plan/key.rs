@@ -5,8 +5,10 @@
 use serde::{Serialize, Serializer};
 
 use super::work::{AnacondaWork, DeployWork, ENGINE, SealWork};
+use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
 use crate::base::fingerprint::Fingerprint;
+use crate::base::package::PackageName;
 use crate::recipe::{BuildNetwork, Check, ContainerRun, Disk, DockerImage, FileEntry, GpgKey, Output, ProvisionStep, Recipe, Supply};
 use crate::sources::Pins;
 
@@ -43,7 +45,7 @@ impl Serialize for Key {
 struct FileKey<'a> {
     path: &'a str,
     mode: u32,
-    owner: &'a str,
+    owner: &'a Owner,
     sha256: Sha256Digest,
 }
 
@@ -86,7 +88,7 @@ struct ProvisionKey<'a> {
     base: Sha256Digest,
     name: &'a str,
     files: Vec<FileKey<'a>>,
-    packages: &'a [String],
+    packages: &'a [PackageName],
     script: Option<Sha256Digest>,
     network: BuildNetwork,
 }
@@ -126,7 +128,8 @@ struct ContentKey<'a> {
     container_runs: Vec<Option<&'a ContainerRun>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     clones: bool,
-    /// The manifest says who signed the packages: an artifact of before the recipe named keys has another one.
+    /// The keys are part of the artifact's id because the manifest tells who signed the packages: an artifact from before the recipe named
+    /// keys has another manifest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     signed_with: Vec<SignedWith<'a>>,
 }

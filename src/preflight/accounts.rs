@@ -166,7 +166,7 @@ fn brings(forecast: Option<&Forecast>, packages: &[&str]) -> Option<bool> {
 }
 
 fn missing_group(user: &User, group: &str, before: &[User], forecast: Option<&Forecast>) -> Option<Row> {
-    if DEBIAN_GROUPS.contains(&group) || user.name == group || before.iter().any(|other| other.name == group) {
+    if DEBIAN_GROUPS.contains(&group) || user.name.as_str() == group || before.iter().any(|other| other.name.as_str() == group) {
         return None;
     }
     let what = format!("user `{}` is to be in the group `{group}`", user.name);

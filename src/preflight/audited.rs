@@ -11,7 +11,7 @@ use crate::verify::Promises;
 pub(super) fn rows(recipe: &Recipe) -> Vec<Row> {
     let waivers = Promises::of(recipe).waivers;
     let files = recipe.files.iter().chain(recipe.provision.iter().flat_map(|step| &step.files));
-    let found = files.flat_map(|file| audit::of_file(Path::new(&file.path), file.mode, file.content.bytes()));
+    let found = files.flat_map(|file| audit::of_file(Path::new(file.path.as_str()), file.mode, file.content.bytes()));
     let faults = found.filter(|found| found.rule.severity == Severity::Fault && !waivers.iter().any(|waiver| waiver.covers(found)));
     let row = |fault: audit::Finding| {
         let rule = fault.rule;

@@ -1,8 +1,9 @@
 //! Checks that contradict the rest of their recipe. Pure.
 
+use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
-use crate::base::unit::full_name;
+use crate::base::unit::UnitName;
 use crate::closure::Forecast;
 use crate::recipe::{CheckKind, FileEntry, Recipe, Toggle};
 use crate::verify::is_docker_version;
@@ -34,7 +35,7 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
             Some(format!("kernel.sysctl sets {key} to {set}, and the check wants {value}"))
         }
         CheckKind::File { path, exists, contains, sha256, mode, owner } => {
-            file(recipe, path, *exists, contains.as_deref(), sha256.as_ref()).or_else(|| put(recipe, path, *mode, owner.as_deref()))
+            file(recipe, path, *exists, contains.as_deref(), sha256.as_ref()).or_else(|| put(recipe, path, *mode, owner.as_ref()))
         }
         CheckKind::Docker { version, .. } => docker(forecast?, version.as_deref()),
         CheckKind::Package { package: name, version, installed } => package(forecast?, name, version.as_deref(), *installed),
@@ -51,9 +52,9 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
         .collect()
 }
 
-fn service(recipe: &Recipe, unit: &str, enabled: Option<bool>, active: Option<bool>, restarting: bool) -> Option<String> {
-    let listed = |units: &[String]| units.iter().any(|listed| full_name(listed) == full_name(unit));
-    let firewall = recipe.system.firewall == Toggle::Disabled && full_name(unit) == "firewalld.service";
+fn service(recipe: &Recipe, unit: &UnitName, enabled: Option<bool>, active: Option<bool>, restarting: bool) -> Option<String> {
+    let listed = |units: &[UnitName]| units.iter().any(|listed| listed.full() == unit.full());
+    let firewall = recipe.system.firewall == Toggle::Disabled && unit.full() == "firewalld.service";
     if enabled == Some(true) && listed(&recipe.services.disable) {
         return Some(format!("services.disable names {unit}, and the check wants it enabled"));
     }
@@ -100,13 +101,13 @@ fn entry<'a>(recipe: &'a Recipe, path: &str) -> Option<&'a FileEntry> {
     recipe.files.iter().rev().find(|entry| entry.path == path)
 }
 
-/// What is wrong with mode and owner of the file that the recipe puts at `path`.
-fn put(recipe: &Recipe, path: &str, mode: Option<u32>, owner: Option<&str>) -> Option<String> {
+/// The contradiction with the mode and owner of the file that the recipe puts at `path`.
+fn put(recipe: &Recipe, path: &str, mode: Option<u32>, owner: Option<&Owner>) -> Option<String> {
     let entry = entry(recipe, path)?;
     if let Some(mode) = mode.filter(|mode| *mode != entry.mode) {
         return Some(format!("the recipe writes {path} with mode {:04o}, and the check wants {mode:04o}", entry.mode));
     }
-    let owner = owner.filter(|owner| *owner != entry.owner)?;
+    let owner = owner.filter(|owner| **owner != entry.owner)?;
     Some(format!("the recipe gives {path} to {}, and the check wants {owner}", entry.owner))
 }
 

@@ -1,7 +1,7 @@
 //! Units and kernel modules that a recipe names and no package brings. Pure.
 
 use super::report::{Area, Row};
-use crate::base::unit::full_name;
+use crate::base::unit::UnitName;
 use crate::packages::Brought;
 use crate::recipe::Recipe;
 
@@ -45,13 +45,13 @@ pub(super) fn names_any(recipe: &Recipe) -> bool {
     units(recipe).next().is_some() || !recipe.kernel.modules.is_empty()
 }
 
-fn units(recipe: &Recipe) -> impl Iterator<Item = &str> {
-    recipe.services.enable.iter().chain(&recipe.services.disable).map(String::as_str)
+fn units(recipe: &Recipe) -> impl Iterator<Item = &UnitName> {
+    recipe.services.enable.iter().chain(&recipe.services.disable)
 }
 
 /// Whether a file of the recipe is the unit.
-fn is_own(recipe: &Recipe, unit: &str) -> bool {
-    let full = full_name(unit);
+fn is_own(recipe: &Recipe, unit: &UnitName) -> bool {
+    let full = unit.full();
     let template = full.split_once('@').zip(full.rsplit_once('.')).map(|((name, _), (_, suffix))| format!("{name}@.{suffix}"));
     let is_it = |name: &str| name == full || template.as_deref() == Some(name) || full.strip_suffix(".service") == Some(name);
     recipe.files.iter().any(|file| OWN.iter().any(|place| file.path.strip_prefix(place).is_some_and(is_it)))
@@ -59,9 +59,9 @@ fn is_own(recipe: &Recipe, unit: &str) -> bool {
 
 /// Rows for the recipe's units and modules that no package brings.
 pub(super) fn rows(recipe: &Recipe, brought: &Brought) -> Vec<Row> {
-    let missing = |unit: &&String| !brought.has_unit(unit) && !is_own(recipe, unit);
+    let missing = |unit: &&UnitName| !brought.has_unit(unit) && !is_own(recipe, unit);
     let enable = recipe.services.enable.iter().filter(missing).map(|unit| {
-        let full = full_name(unit);
+        let full = unit.full();
         let what = format!("services.enable names {full}, and none of the packages brings it{}", unlisted(brought));
         let suffix = full.rsplit_once('.').map_or("", |(_, suffix)| suffix);
         let perhaps = MADE.contains(&suffix) || ALIASES.contains(&full.as_str()) || !brought.unlisted.is_empty();
@@ -69,7 +69,7 @@ pub(super) fn rows(recipe: &Recipe, brought: &Brought) -> Vec<Row> {
         if perhaps { Row::warning(Area::Settings, what, Some(remedy)) } else { Row::wrong(Area::Settings, what, Some(remedy)) }
     });
     let disable = recipe.services.disable.iter().filter(missing).map(|unit| {
-        let what = format!("services.disable names {}, and none of the packages brings it", full_name(unit));
+        let what = format!("services.disable names {}, and none of the packages brings it", unit.full());
         Row::warning(Area::Settings, what, Some("remove it from services.disable".to_owned()))
     });
     let modules = recipe.kernel.modules.iter().filter(|module| !brought.modules.is_empty() && !brought.has_module(module)).map(|module| {

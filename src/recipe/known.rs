@@ -3,8 +3,8 @@
 //! The lists beside this file say where they are from. Where a list is complete for the system, a name that is not in it is wrong; where
 //! the system may have more or fewer names, the name is in doubt, and `check` says so.
 
-use super::syntax::Fault;
 use super::{Media, Recipe};
+use crate::base::fault::Fault;
 use crate::base::text::suggestion;
 
 const ZONES: &str = include_str!("known/zones.txt");

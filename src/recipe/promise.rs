@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
+use crate::base::image_path::ImagePath;
+use crate::base::kernel::SysctlKey;
+use crate::base::package::PackageName;
+use crate::base::unit::UnitName;
+use crate::base::word::Line;
 
 /// A promise verified on the finished image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,7 +69,7 @@ pub enum CheckKind {
     /// A systemd unit.
     Service {
         /// The unit.
-        unit: String,
+        unit: UnitName,
         /// Whether it must be enabled.
         enabled: Option<bool>,
         /// Whether it must be active once the boot is over.
@@ -75,7 +81,7 @@ pub enum CheckKind {
     /// An installed package.
     Package {
         /// Its name.
-        package: String,
+        package: PackageName,
         /// What its version must start with.
         version: Option<String>,
         /// Whether it must be there (true) or must not.
@@ -83,8 +89,8 @@ pub enum CheckKind {
     },
     /// A file, read from the disk without booting it.
     File {
-        /// Absolute path.
-        path: String,
+        /// Where it is.
+        path: ImagePath,
         /// Whether it must be there (true) or must not.
         exists: bool,
         /// What it must contain.
@@ -95,14 +101,14 @@ pub enum CheckKind {
         mode: Option<u32>,
         /// Whose it is. Older manifests do not have this.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        owner: Option<String>,
+        owner: Option<Owner>,
     },
     /// A kernel parameter, read after boot and before Docker starts.
     Sysctl {
-        /// Dotted key.
-        key: String,
-        /// Its value, white space folded.
-        value: String,
+        /// Its name.
+        key: SysctlKey,
+        /// Its value, with a space between its words.
+        value: Line,
     },
     /// A port of the guest.
     Port {

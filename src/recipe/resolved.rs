@@ -12,9 +12,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Check, ContainerImage, GpgKey, Passage};
+use crate::base::account::{GroupName, Owner, UserName};
 use crate::base::digest::Sha256Digest;
+use crate::base::image_path::ImagePath;
+use crate::base::kernel::{ModuleName, SysctlKey};
+use crate::base::package::PackageName;
+use crate::base::password_hash::PasswordHash;
+use crate::base::public_key::PublicKey;
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
+use crate::base::unit::UnitName;
+use crate::base::word::Line;
 pub use crate::hardware::{Firmware, OutputFormat, TableKind};
 
 /// The wanted image.
@@ -62,7 +70,7 @@ pub struct Recipe {
     pub clones: bool,
     /// The deliverable.
     pub output: Output,
-    /// The lists of the recipe that this one extends, which it adds to. For people: they stand in the fields above.
+    /// The lists of the recipe that this one extends, which it adds to. For people: their items are in the fields above.
     pub inherited: Vec<Inherited>,
     /// The place where it names the suite, if it does. For errors: only the mirror can tell whether it has the suite.
     pub suite_at: Option<Passage>,
@@ -198,8 +206,8 @@ pub struct Upstream {
 pub struct Kept {
     /// File name below `/etc/yum.repos.d`: `local.repo`.
     pub file: String,
-    /// Absolute directory in the image that holds its packages and metadata.
-    pub unpack_to: String,
+    /// Directory in the image that holds its packages and metadata.
+    pub unpack_to: ImagePath,
     /// Whether the package manager checks signatures.
     pub gpgcheck: bool,
 }
@@ -250,7 +258,7 @@ pub struct Account {
     /// Its password.
     pub password: Password,
     /// Lines of `authorized_keys`.
-    pub ssh_keys: Vec<String>,
+    pub ssh_keys: Vec<PublicKey>,
 }
 
 /// An account's password. When serialised, it only tells where the password came from.
@@ -271,7 +279,7 @@ pub enum Password {
     Hash {
         /// The hash.
         #[serde(skip)]
-        hash: Secret,
+        hash: PasswordHash,
     },
 }
 
@@ -303,9 +311,9 @@ impl Network {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Kernel {
     /// Modules loaded at boot (modules-load.d(5)).
-    pub modules: Vec<String>,
-    /// Kernel parameters (sysctl.d(5)): dotted key to value.
-    pub sysctl: BTreeMap<String, String>,
+    pub modules: Vec<ModuleName>,
+    /// Kernel parameters (sysctl.d(5)) and their values.
+    pub sysctl: BTreeMap<SysctlKey, Line>,
     /// Words added to the kernel command line.
     pub arguments: Vec<String>,
 }
@@ -318,9 +326,9 @@ pub struct Packages {
     /// What becomes of the distribution's own repository files.
     pub stock_repositories: StockRepositories,
     /// Package names as the distribution's tool takes them; `name-version` for RPM, `name=version` for Debian.
-    pub install: Vec<String>,
+    pub install: Vec<PackageName>,
     /// Packages kept out (RPM only).
-    pub exclude: Vec<String>,
+    pub exclude: Vec<PackageName>,
     /// Whether documentation and translations are kept.
     pub docs: bool,
 }
@@ -340,21 +348,21 @@ pub enum StockRepositories {
 /// What starts at boot.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Services {
-    /// Units to enable, with or without `.service`.
-    pub enable: Vec<String>,
+    /// Units to enable.
+    pub enable: Vec<UnitName>,
     /// Units to disable.
-    pub disable: Vec<String>,
+    pub disable: Vec<UnitName>,
 }
 
 /// An account beside root.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct User {
     /// Login name.
-    pub name: String,
+    pub name: UserName,
     /// Supplementary groups.
-    pub groups: Vec<String>,
+    pub groups: Vec<GroupName>,
     /// Login shell.
-    pub shell: String,
+    pub shell: ImagePath,
     /// User id, when fixed.
     pub uid: Option<u32>,
     /// May become root with sudo, without a password.
@@ -366,12 +374,12 @@ pub struct User {
 /// A file put into the image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FileEntry {
-    /// Absolute path in the image.
-    pub path: String,
+    /// Where it is put.
+    pub path: ImagePath,
     /// Permission bits.
     pub mode: u32,
-    /// `user:group` in the image.
-    pub owner: String,
+    /// Whose it is.
+    pub owner: Owner,
     /// What it holds.
     pub content: Content,
 }
@@ -470,7 +478,7 @@ pub struct ProvisionStep {
     /// Files to put in place first.
     pub files: Vec<FileEntry>,
     /// Packages to install with the guest's own tool; needs [`BuildNetwork::Open`].
-    pub packages: Vec<String>,
+    pub packages: Vec<PackageName>,
     /// A script run as root: its `#!` line is obeyed, else `/bin/sh`.
     pub script: Option<Content>,
 }

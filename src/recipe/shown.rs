@@ -4,7 +4,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::{Content, FileEntry, FileSource, Firmware, Media, Network, ProvisionStep, Recipe};
+use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
+use crate::base::package::PackageName;
 use crate::base::size::ByteSize;
 
 /// A digest in place of the user's own bytes, which may be tokens and keys.
@@ -52,7 +54,7 @@ impl<'a> From<&'a Media> for ToldMedia<'a> {
 struct ToldFile<'a> {
     path: &'a str,
     mode: u32,
-    owner: &'a str,
+    owner: &'a Owner,
     content: Digest,
 }
 
@@ -67,7 +69,7 @@ impl<'a> From<&'a FileEntry> for ToldFile<'a> {
 struct ToldStep<'a> {
     name: &'a str,
     files: Vec<ToldFile<'a>>,
-    packages: &'a [String],
+    packages: &'a [PackageName],
     script: Option<Digest>,
 }
 

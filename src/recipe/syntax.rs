@@ -4,46 +4,24 @@ use std::time::Duration;
 
 use super::audit_rules::AUDIT_RULES;
 use super::mask::is_variable_name;
+use crate::base::fault::Fault;
 use crate::base::fingerprint::{Fingerprint, NotAFingerprint};
-use crate::base::host_name::{self, HostName};
-use crate::base::public_key::{NotAKey, PublicKey};
+use crate::base::host_name::HostName;
+use crate::base::image_path::ImagePath;
+use crate::base::package::PackageName;
 use crate::base::size::ByteSize;
 use crate::base::text::suggestion;
+use crate::base::word::{Line, ensure, or_one_of, spelled};
 
-/// Why a text is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// The sentence, with the text in it unless that may be a secret.
-    pub what: String,
-    /// What to write instead.
-    pub help: String,
-}
-
-/// What a speller says.
+/// The verdict of a spelling check.
 pub(super) type Verdict<T = ()> = Result<T, Fault>;
 
 fn fault<T>(what: impl Into<String>, help: impl Into<String>) -> Verdict<T> {
-    Err(Fault { what: what.into(), help: help.into() })
-}
-
-/// The verdict on `text`, which is not `is_not` when it does not fit.
-pub(super) fn ensure(fits: bool, text: &str, is_not: &str, help: &str) -> Verdict {
-    if fits { Ok(()) } else { fault(format!("`{text}` is not {is_not}"), help) }
-}
-
-/// Whether `text` begins with a byte of `first` and goes on in bytes of `then`.
-fn spelled(text: &str, first: impl Fn(u8) -> bool, then: impl Fn(u8) -> bool) -> bool {
-    let mut bytes = text.bytes();
-    bytes.next().is_some_and(first) && bytes.all(then)
+    Err(Fault::new(what, help))
 }
 
 fn alphanumeric(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-}
-
-/// Letters, digits and `others`.
-fn or_one_of(others: &[u8]) -> impl Fn(u8) -> bool {
-    move |byte| byte.is_ascii_alphanumeric() || others.contains(&byte)
 }
 
 /// A name that becomes a file name: of the image, of a provision step.
@@ -52,20 +30,9 @@ pub(super) fn name(text: &str) -> Verdict {
     ensure(fits, text, "a usable name", "use at most 100 letters, digits, `.`, `-` and `_`, a letter or digit first")
 }
 
-/// Text for a place that holds one line.
-pub(super) fn line(text: &str) -> Verdict {
-    if text.is_empty() {
-        fault("this text is empty", "write something, or leave the key out")
-    } else if text.chars().any(char::is_control) {
-        fault("only one line of printable text fits here", "remove line breaks and control characters")
-    } else {
-        Ok(())
-    }
-}
-
 /// A host name.
 pub(super) fn hostname(text: &str) -> Verdict {
-    ensure(text.parse::<HostName>().is_ok(), text, "a host name", host_name::SPELLING)
+    text.parse::<HostName>().map(drop)
 }
 
 /// A name of the tz database; it is not known here whether the image has that zone.
@@ -113,19 +80,6 @@ pub(super) fn apt_word(text: &str) -> Verdict {
     )
 }
 
-/// A user or group name, as useradd(8) of EL7 and Debian takes it.
-pub(super) fn account_name(text: &str) -> Verdict {
-    let lower = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    let fits = text.len() <= 32 && spelled(text, lower, |byte| lower(byte) || byte.is_ascii_digit() || byte == b'-');
-    ensure(fits, text, "an account name", "use at most 32 of a-z, 0-9, `_` and `-`, a letter or `_` first")
-}
-
-/// `user:group`.
-pub(super) fn owner(text: &str) -> Verdict {
-    let fits = text.split_once(':').is_some_and(|(user, group)| account_name(user).is_ok() && account_name(group).is_ok());
-    ensure(fits, text, "an owner", "write user and group, like \"root:root\"")
-}
-
 /// The id of a rule of the audit.
 pub(super) fn audit_rule(text: &str) -> Verdict {
     if AUDIT_RULES.contains(&text) {
@@ -138,15 +92,7 @@ pub(super) fn audit_rule(text: &str) -> Verdict {
     fault(format!("the audit has no rule `{text}`"), help)
 }
 
-/// An absolute path in the image, of a file or directory below `/`.
-pub(super) fn absolute_path(text: &str) -> Verdict {
-    line(text)?;
-    let parts = text.strip_prefix('/').map(|rest| rest.split('/'));
-    let fits = text.len() < 4096 && parts.is_some_and(|mut parts| parts.all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255));
-    ensure(fits, text, "an absolute path", "begin with `/`, do without `.`, `..`, `//` and a `/` at the end")
-}
-
-/// Where a file of the image would not be when the image is used, and why.
+/// Places where a file would not stay in the used image, and why.
 const TRANSIENT: [(&[&str], &str); 3] = [
     (&["/dev", "/proc", "/sys"], "is filled by the kernel"),
     (&["/run", "/var/run", "/var/lock"], "is empty at every boot"),
@@ -168,14 +114,13 @@ const TRANSIENT: [(&[&str], &str); 3] = [
     ),
 ];
 
-/// An absolute path in the image at which a file can stay.
-pub(super) fn lasting_path(text: &str) -> Verdict {
-    absolute_path(text)?;
-    let below = |directory: &str| text.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+/// Accept a path in the image where a file stays.
+pub(super) fn lasting(path: &ImagePath) -> Verdict {
+    let below = |directory: &str| path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     for (directories, why) in TRANSIENT {
         if let Some(directory) = directories.iter().find(|directory| below(directory)) {
             return fault(
-                format!("`{text}` would not be in the image: {directory} {why}"),
+                format!("`{path}` would not be in the image: {directory} {why}"),
                 "put it elsewhere; what is to be in /run or /tmp at every boot is described in /etc/tmpfiles.d (tmpfiles.d(5))",
             );
         }
@@ -281,63 +226,26 @@ pub(super) fn duration(text: &str) -> Verdict<Duration> {
     }
 }
 
-/// A package, as both yum and apt can be told it without a shell or an option in it.
-pub(super) fn package(text: &str) -> Verdict {
-    let fits = text.len() <= 200 && spelled(text, or_one_of(b"@*?"), or_one_of(b".+-_:~^=*?@"));
-    ensure(fits, text, "a package", "write its name, with a version as `name-version` (RPM) or `name=version` (Debian)")
+/// A kernel parameter's value, with a space between its words; the kernel prints tabs.
+pub(super) fn sysctl_text(text: &str) -> Verdict<Line> {
+    text.split([' ', '\t']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").parse()
 }
 
-/// The name of an RPM, glob or `@group`: no Debian version.
-pub(super) fn rpm_package(text: &str) -> Verdict {
-    package(text)?;
-    ensure(!text.contains('='), text, "a package of this distribution", "RPM takes versions as `name-version`")
+/// A package, or a glob of packages, that is kept out.
+pub(super) fn excluded(text: &str) -> Verdict<PackageName> {
+    let name = PackageName::of_rpm(text)?;
+    let help = "name its packages; what a group brings may also be left out by not naming the group";
+    if name.group().is_some() { fault(format!("`{text}` is a group, and packages are kept out by their names"), help) } else { Ok(name) }
 }
 
-/// The name of a Debian package, with a version if any: no groups, no globs.
-pub(super) fn debian_package(text: &str) -> Verdict {
-    package(text)?;
-    // Debian Policy 5.6.1; an architecture may follow after a colon.
-    let name = text.split(['=', ':']).next().unwrap_or_default();
-    let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let fits =
-        name.len() >= 2 && spelled(name, lower, |byte| lower(byte) || b"+-.".contains(&byte)) && !text.contains(['@', '*', '?', '^']);
-    ensure(
-        fits,
-        text,
-        "a package of this distribution",
-        "Debian's names are lower case; a version follows as `name=version`; there are no groups",
-    )
+/// A login shell: passwd(5) ends a field at `:`, and neither useradd(8) nor a kickstart takes other signs.
+pub(super) fn shell(text: &str) -> Verdict<ImagePath> {
+    let path: ImagePath = text.parse()?;
+    ensure(text.bytes().all(or_one_of(b"/._+-")), text, "a login shell", "write a program's path, like \"/bin/bash\"")?;
+    Ok(path)
 }
 
-/// A systemd unit, with or without its suffix.
-pub(super) fn unit(text: &str) -> Verdict {
-    let fits = text.len() <= 255 && spelled(text, or_one_of(b"_"), or_one_of(b":_.@-\\"));
-    ensure(fits, text, "a systemd unit", "write the unit's name, like \"docker\" or \"docker.socket\"")
-}
-
-/// A kernel module.
-pub(super) fn module(text: &str) -> Verdict {
-    ensure(
-        text.len() <= 55 && spelled(text, alphanumeric, or_one_of(b"_-")),
-        text,
-        "a kernel module",
-        "write its name, like \"br_netfilter\"",
-    )
-}
-
-/// A kernel parameter.
-pub(super) fn sysctl_key(text: &str) -> Verdict {
-    let part = |part: &str| spelled(part, or_one_of(b"_"), or_one_of(b"_-/:"));
-    let fits = text.len() <= 200 && text.contains('.') && text.split('.').all(part);
-    ensure(fits, text, "a sysctl key", "write it dotted and quoted, like \"net.ipv4.ip_forward\"")
-}
-
-/// A kernel parameter's value: tabs may part its words, as the kernel prints them.
-pub(super) fn sysctl_text(text: &str) -> Verdict {
-    line(&text.replace('\t', " "))
-}
-
-/// A word of the kernel command line that GRUB's and the kickstart's quoting leaves alone.
+/// A word of the kernel command line that needs no quoting for GRUB or in a kickstart.
 pub(super) fn kernel_argument(text: &str) -> Verdict {
     let fits = text.len() <= 256 && spelled(text, |byte| byte.is_ascii_graphic() && byte != b'-', |byte| byte.is_ascii_graphic());
     let fits = fits && !text.contains(['"', '\'', '\\', '$', '`', '#', ';', '&', '|', '<', '>']);
@@ -372,122 +280,58 @@ pub(super) fn variable(text: &str) -> Verdict {
     }
 }
 
-/// A password hash that every system goldsmith makes can check.
-pub(super) fn password_hash(text: &str) -> Verdict {
-    let made = "make one with `openssl passwd -6`";
-    let in_base64 = |part: &str| part.bytes().all(or_one_of(b"./"));
-    if text.starts_with("$y$") || text.starts_with("$gy$") {
-        return fault("this is a yescrypt hash, which crypt(3) of EL7 (glibc 2.17) does not know: nobody could log in", made);
-    }
-    let (method, digits) = match text.get(..3) {
-        Some("$6$") => (&text[3..], 86),
-        Some("$5$") => (&text[3..], 43),
-        _ => return fault("this is not a password hash that starts with $6$ or $5$", made),
-    };
-    let mut parts: Vec<&str> = method.split('$').collect();
-    if let Some(rounds) = parts.first().and_then(|part| part.strip_prefix("rounds=")) {
-        if rounds.len() > 9 || !rounds.bytes().all(|byte| byte.is_ascii_digit()) {
-            return fault("the rounds of this password hash are not a number", made);
-        }
-        parts.remove(0);
-    }
-    match parts.as_slice() {
-        // crypt(5): at most 16 characters of salt; with more, the hash never matches.
-        [salt, hash] if (1..=16).contains(&salt.len()) && in_base64(salt) && hash.len() == digits && in_base64(hash) => Ok(()),
-        _ => fault(format!("this password hash is cut short or garbled: behind a salt of 1 to 16 characters it has {digits} more"), made),
-    }
-}
-
-/// A line of `authorized_keys`, without options. The key is not repeated: it may be a private one.
-pub(super) fn ssh_key(text: &str) -> Verdict {
-    text.parse::<PublicKey>().map(drop).map_err(|NotAKey { what, help }| Fault { what: what.to_owned(), help })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::word::one_line;
 
     type Speller = fn(&str) -> Verdict;
-
-    const SHA512: &str = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
-    const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1 me@here";
 
     #[test]
     fn every_speller_has_good_and_bad_words() {
         let table: &[(Speller, &[&str], &[&str])] = &[
             (name, &["a", "centos-7.5_x"], &["", "-a", ".a", "a b", "ä", "a/b"]),
-            (line, &["a b"], &["", "a\nb", "a\0b", "\u{1b}[1m"]),
+            (one_line, &["a b"], &["", "a\nb", "a\0b", "\u{1b}[1m", "a\u{2028}b"]),
             (hostname, &["master", "a.b-c.d", "1a"], &["", "-a", "a-", "a..b", "a_b", "a b", &"a".repeat(64), &"a.".repeat(40)]),
             (timezone, &["UTC", "Asia/Shanghai", "Etc/GMT+1", "America/Argentina/Ushuaia"], &["", "/UTC", "Asia/", "Asia/../x", "a b"]),
             (locale, &["C", "en_US.UTF-8", "sr_RS@latin"], &["", "en US", "-x"]),
             (keyboard, &["us", "de-latin1"], &["", "US", "u s"]),
             (suite, &["bookworm"], &["", "Bookworm", "12", "../x"]),
-            (account_name, &["a", "_x", "web-1"], &["", "Root", "1a", "a b", "a:b", &"a".repeat(33)]),
-            (owner, &["root:root"], &["root", "root:", ":x", "a:b:c", "0:0"]),
-            (absolute_path, &["/a", "/a/b c"], &["", "/", "a", "/a/", "/a//b", "/a/../b", "/./a", "/a\nb"]),
-            (
-                lasting_path,
-                &["/a", "/runner", "/etc/run/x", "/var/log/x", "/var/lib/run/x"],
-                &["/run/x", "/tmp/x", "/var/run/x", "/dev/x", "/proc/sys/x", "/sys/x", "/tmp", "/var/tmp/a/b", "/var/lock/x", "tmp"],
-            ),
             (host_path, &["a", "../b", "~a"], &["", "a\0", "~/a"]),
             (url, &["https://h/x", "http://[::1]:80/"], &["", "ftp://h", "https://", "https://u:p@h/", "https://h/a b", "https:///x"]),
             (base_url, &["https://h/x", "http://h"], &["h/x", "https://h/?x", "https://h/#x", "https://u:p@h/"]),
-            (
-                rpm_package,
-                &["lvm2", "docker-ce-18.09.6", "@core", "@^minimal", "iwl*-firmware", "3:docker-ce"],
-                &["", "-x", "a b", "a;b", "a=1", "$(x)"],
-            ),
-            (
-                debian_package,
-                &["docker.io", "g++", "x11=1:2.0~rc+b1-1", "libc6:amd64"],
-                &["", "-x", "a", "Docker", "@core", "a*b", "a b", "b;c"],
-            ),
-            (unit, &["docker", "docker.socket", "getty@tty1.service"], &["", "-x", "a b", "a/b", "a;b"]),
-            (module, &["br_netfilter"], &["", "a b", "-x", "a/b", "a.ko"]),
-            (
-                sysctl_key,
-                &["net.ipv4.ip_forward", "net.ipv4.conf.eth0/1.forwarding", "a.b-c"],
-                &["", "net.ipv4.conf.*.rp_filter", "swappiness", "a..b", ".a", "a.b=c", "a b.c", "-a.b"],
-            ),
-            (sysctl_text, &["4096\t87380", "|/bin/x %p"], &["", "a\nb"]),
             (kernel_argument, &["quiet", "console=ttyS0,115200", "a.b=c:d"], &["", "a b", "\"a\"", "$x", "-x", "a;b", "é"]),
             (repository_id, &["kubernetes", "a.b-1"], &["", "-a", "a b", "a]"]),
             (repository_file, &["local.repo"], &["local", ".repo", "a/b.repo", ""]),
             (variable, &["ROOT_PASSWORD", "_x1"], &["", "1a", "a-b", "hunter 2"]),
-            (
-                ssh_key,
-                &[ED25519],
-                &[
-                    "",
-                    "ssh-ed25519",
-                    "ssh-ed25519 AAAA",
-                    "ssh-dss AAAA",
-                    &ED25519[..60],
-                    &ED25519.replace("ed25519 ", "rsa "),
-                    "-----BEGIN OPENSSH PRIVATE KEY-----",
-                ],
-            ),
-            (
-                password_hash,
-                &[SHA512, &SHA512.replace("$6$", "$6$rounds=5000$")],
-                &[
-                    "",
-                    "x",
-                    "$1$a$b",
-                    "$y$j9T$a$b",
-                    &SHA512[..90],
-                    &SHA512.replace("saltsalt", "saltsaltsaltsalt1"),
-                    &SHA512.replace("$6$", "$5$"),
-                    &SHA512.replace("$6$", "$6$rounds=x$"),
-                    "$6",
-                    "$6é",
-                ],
-            ),
         ];
         for (speller, good, bad) in table {
             good.iter().for_each(|text| assert_eq!(speller(text), Ok(()), "{text}"));
             bad.iter().for_each(|text| assert!(speller(text).is_err(), "{text:?} was accepted"));
+        }
+    }
+
+    #[test]
+    fn a_file_stays_where_nothing_empties_the_directory() {
+        for path in ["/a", "/runner", "/etc/run/x", "/var/log/x", "/var/lib/run/x"] {
+            assert_eq!(lasting(&ImagePath::made(path)), Ok(()), "{path}");
+        }
+        for path in ["/run/x", "/tmp/x", "/var/run/x", "/dev/x", "/proc/sys/x", "/sys/x", "/tmp", "/var/tmp/a/b", "/var/lock/x"] {
+            assert!(lasting(&ImagePath::made(path)).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn values_of_more_than_one_spelling() {
+        for (text, value) in
+            [("4096\t87380", Some("4096 87380")), ("|/bin/x  %p ", Some("|/bin/x %p")), ("", None), (" ", None), ("a\nb", None)]
+        {
+            assert_eq!(sysctl_text(text).ok().as_deref(), value, "{text}");
+        }
+        for (text, fits) in
+            [("/bin/bash", true), ("/sbin/nologin", true), ("bash", false), ("/bin/a b", false), ("/bin/a:b", false), ("/\u{e9}", false)]
+        {
+            assert_eq!(shell(text).is_ok(), fits, "{text}");
         }
     }
 

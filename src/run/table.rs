@@ -171,7 +171,7 @@ mod tests {
             (
                 "name,address,hostname,key\na,1,b_c,ssh-rsa\n,10.0.0.1\na/b\na\nc,,,,,x\n",
                 &[
-                    "line 2: hostname: not a host name",
+                    "line 2: hostname: `b_c` is not a host name: use letters, digits and `-`",
                     "line 2: address: `1` is no IPv4 address",
                     "line 2: key: this public key is cut short or garbled",
                     "line 3: it has no name",

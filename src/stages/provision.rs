@@ -10,8 +10,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{Layer, OVERLAY, StageError, drive};
+use crate::base::account::Owner;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
+use crate::base::package::PackageName;
 use crate::base::text::shell_line;
 use crate::image::{self, BootFiles, Format};
 use crate::installer::MAKE_DIRECTORY;
@@ -137,7 +139,7 @@ pub(super) fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
     for (number, file) in step.files.iter().enumerate() {
         let name = format!("file-{number}");
         let mode = format!("{:04o}", file.mode);
-        let (user, group) = file.owner.split_once(':').unwrap_or((&file.owner, &file.owner));
+        let Owner { user, group } = &file.owner;
         // install(1) changes the mode after the owner, which would take setuid away. `-D` would leave new directories to root.
         let parent = file.path.rsplit_once('/').map_or("", |(parent, _)| parent);
         for line in [&["make_directory", parent][..], &["install", "-m", &mode, "-o", user, "-g", group, &name, &file.path]] {
@@ -147,7 +149,7 @@ pub(super) fn payload(index: usize, step: &ProvisionStep) -> RunnerTask {
         files.push((name, file.content.bytes().to_vec()));
     }
     if !step.packages.is_empty() {
-        let packages = shell_line(step.packages.iter().map(String::as_str));
+        let packages = shell_line(step.packages.iter().map(PackageName::as_str));
         script.push_str(&format!(
             "if command -v apt-get > /dev/null; then\n    export DEBIAN_FRONTEND=noninteractive\n    apt-get update\n    apt-get install -y --no-install-recommends {packages}\n\
              else\n    yum install -y {packages}\nfi\n"
@@ -169,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::base::digest::Sha256Digest;
+    use crate::base::image_path::ImagePath;
     use crate::recipe::{Content, FileEntry};
 
     /// The first step's script, on files of the test: the data of DHCP is there, comes after a second, or never.
@@ -201,9 +204,9 @@ mod tests {
     #[test]
     fn files_are_put_before_the_script_runs() {
         let file = FileEntry {
-            path: "/home/ada/a b/tool".to_owned(),
+            path: ImagePath::made("/home/ada/a b/tool"),
             mode: 0o4755,
-            owner: "root:adm".to_owned(),
+            owner: "root:adm".parse().unwrap(),
             content: Content::Inline { text: "x".to_owned() },
         };
         let script = Some(Content::Inline { text: "true\n".to_owned() });

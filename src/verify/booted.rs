@@ -9,7 +9,6 @@ use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, fir
 use crate::base::event::Task;
 use crate::base::failure::{Class, Failure};
 use crate::base::text::shell_line;
-use crate::base::unit::full_name;
 use crate::image::{self, BootFiles, Format};
 use crate::machine::booting::Booting;
 use crate::machine::firmware::find_uefi;
@@ -338,7 +337,7 @@ fn failed_units(promises: &Promises, booted: &Answer, failed: &Answer) -> CheckR
     };
     let is_told = |name: &&str| {
         promises.checks.iter().any(|check| match &check.kind {
-            CheckKind::Service { unit, restarting: true, .. } => full_name(unit) == *name,
+            CheckKind::Service { unit, restarting: true, .. } => unit.full() == *name,
             _ => false,
         })
     };
@@ -458,6 +457,9 @@ fn listens(lines: &[String], port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::kernel::SysctlKey;
+    use crate::base::unit::UnitName;
+    use crate::base::word::Line;
     use crate::recipe::Check;
 
     fn answer(status: i32, lines: &[&str]) -> Answer {
@@ -498,7 +500,7 @@ mod tests {
     fn failed_units_are_told_once() {
         let kubelet = |unit: &str, restarting| Check {
             name: "k".to_owned(),
-            kind: CheckKind::Service { unit: unit.to_owned(), enabled: None, active: None, restarting },
+            kind: CheckKind::Service { unit: UnitName::made(unit), enabled: None, active: None, restarting },
         };
         let failed = answer(0, &["kubelet.service loaded failed failed kubelet", "end"]);
         for (checks, outcome) in [
@@ -541,7 +543,7 @@ mod tests {
         assert!(unit.contains("sysctl -a > /run/goldsmith/sysctl "), "{unit}");
 
         let key = "net.ipv4.ip_forward";
-        let promises = Promises { sysctl: [(key.to_owned(), "1".to_owned())].into(), ..Promises::none() };
+        let promises = Promises { sysctl: [(SysctlKey::made(key), Line::made("1"))].into(), ..Promises::none() };
         let question = early_sysctl(&promises);
         assert!(question.contains(&format!("'{key} ='")) && question.contains(" /run/goldsmith/sysctl;"), "{question}");
         for (noted, outcome) in [("1", Outcome::Passed), ("0", Outcome::Failed)] {

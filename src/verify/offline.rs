@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{CheckResult, Promises, settings, units};
 use crate::audit::{self, Finding, Severity};
+use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
 use crate::base::size::rounded;
 use crate::image::{Disk, Fallback, FreeSpace, ImageError, Owners, Root};
@@ -42,7 +43,7 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     checks.extend(audited(&root, promises)?);
     for check in &promises.checks {
         if let CheckKind::File { path, exists, contains, sha256, mode, owner } = &check.kind {
-            let (contains, owner) = (contains.as_deref(), owner.as_deref());
+            let (contains, owner) = (contains.as_deref(), owner.as_ref());
             let wanted = Wanted { exists: *exists, contains, sha256: *sha256, mode: *mode, owner };
             let judged = file(&root, &check.name, path, &wanted);
             checks.push(judged.unwrap_or_else(|error| CheckResult::could_not_run(&check.name, error.to_string())));
@@ -142,7 +143,7 @@ fn kernel(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageErr
     if !promises.modules.is_empty() {
         let files = fragments(root, "modules-load.d", ".conf")?;
         for module in &promises.modules {
-            let there = files.iter().any(|text| text.lines().any(|line| line.trim() == module));
+            let there = files.iter().any(|text| text.lines().any(|line| line.trim() == module.as_str()));
             checks.push(verdict(
                 &format!("module {module} is loaded at boot"),
                 there,
@@ -241,7 +242,7 @@ struct Wanted<'a> {
     contains: Option<&'a str>,
     sha256: Option<Sha256Digest>,
     mode: Option<u32>,
-    owner: Option<&'a str>,
+    owner: Option<&'a Owner>,
 }
 
 fn file(root: &Root, name: &str, path: &str, wanted: &Wanted<'_>) -> Result<CheckResult, ImageError> {
@@ -261,7 +262,7 @@ fn file(root: &Root, name: &str, path: &str, wanted: &Wanted<'_>) -> Result<Chec
     if let Some(wanted) = wanted.owner {
         let owners = Owners::of(root)?;
         let found = format!("{}:{}", owners.user(metadata.uid), owners.group(metadata.gid));
-        if found != wanted {
+        if found != wanted.to_string() {
             return Ok(CheckResult::failed(name, format!("{path} belongs to {found}, wanted {wanted}")));
         }
     }
@@ -383,7 +384,7 @@ mod tests {
         let file = |path: &str, contains: Option<&str>| Check {
             name: path.to_owned(),
             kind: CheckKind::File {
-                path: path.to_owned(),
+                path: path.parse().unwrap(),
                 exists: true,
                 contains: contains.map(str::to_owned),
                 sha256: None,
@@ -397,7 +398,7 @@ mod tests {
             file("/etc/directory", None),
             file("/etc/fstab", Some("text")),
         ];
-        let promises = Promises { enabled: vec!["docker".to_owned()], checks, ..Promises::none() };
+        let promises = Promises { enabled: vec!["docker".parse().unwrap()], checks, ..Promises::none() };
         let found = offline(&disk, &promises).unwrap();
         let outcome = |name: &str| found.iter().filter(|check| check.name == name).map(|check| check.outcome).collect::<Vec<_>>();
         assert_eq!(outcome("docker.service is enabled"), [Outcome::CouldNotRun]);
@@ -415,12 +416,12 @@ mod tests {
         let check = |owner: &str| Check {
             name: owner.to_owned(),
             kind: CheckKind::File {
-                path: "/etc/fstab".to_owned(),
+                path: "/etc/fstab".parse().unwrap(),
                 exists: true,
                 contains: None,
                 sha256: None,
                 mode: None,
-                owner: Some(owner.to_owned()),
+                owner: Some(owner.parse().unwrap()),
             },
         };
         let promises = Promises { checks: vec![check("maker:makers"), check("maker:maker"), check("x:makers")], ..Promises::none() };

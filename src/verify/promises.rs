@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 use crate::audit::{Allowed, Waiver};
+use crate::base::kernel::{ModuleName, SysctlKey};
+use crate::base::unit::UnitName;
+use crate::base::word::Line;
 use crate::recipe::{Account, Check, ContainerRun, DockerImage, Firmware, Media, Network, Password, Recipe, Selinux, Toggle};
 
 /// Everything that is verified on an image.
@@ -26,11 +29,11 @@ pub struct Promises {
     /// Whether the packet filter holds nothing but Docker's rules.
     pub no_firewall: bool,
     /// Kernel parameters as they are before Docker starts.
-    pub sysctl: BTreeMap<String, String>,
+    pub sysctl: BTreeMap<SysctlKey, Line>,
     /// Modules that are loaded.
-    pub modules: Vec<String>,
+    pub modules: Vec<ModuleName>,
     /// Units that are enabled.
-    pub enabled: Vec<String>,
+    pub enabled: Vec<UnitName>,
     /// Paths of repository files and the id each defines.
     pub repositories: BTreeMap<String, String>,
     /// The firmware that boots the disk.
@@ -39,7 +42,7 @@ pub struct Promises {
     pub resolv_conf: String,
     /// Text that the release file must contain.
     pub release: Option<String>,
-    /// Images of containers that Docker has. Manifests of before have none.
+    /// Images of containers that Docker has. Older manifests have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub container_images: Vec<DockerImage>,
     /// What is run in containers, each of the image of this name.

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::CheckResult;
+use crate::base::account::{GroupName, UserName};
+use crate::base::image_path::ImagePath;
 use crate::image::{ImageError, Root};
 use crate::recipe::{Network, Recipe, is_same_keyboard};
 
@@ -30,13 +32,13 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Its name.
-    pub name: String,
+    pub name: UserName,
     /// Its user id, when that is fixed.
     pub uid: Option<u32>,
     /// Its shell.
-    pub shell: String,
+    pub shell: ImagePath,
     /// Groups that it must be in.
-    pub groups: Vec<String>,
+    pub groups: Vec<GroupName>,
     /// Whether sudo makes it root.
     pub sudo: bool,
 }
@@ -266,16 +268,16 @@ fn account(root: &Root, wanted: &Account) -> Judged {
     if let Some(uid) = wanted.uid.filter(|uid| found[2] != uid.to_string()) {
         return Ok(Err(format!("its user id is {}, wanted {uid}", found[2])));
     }
-    if found[6] != wanted.shell {
+    if wanted.shell != found[6] {
         return Ok(Err(format!("its shell is `{}`, wanted `{}`", found[6], wanted.shell)));
     }
-    if !root.exists(&wanted.shell)? {
+    if !root.exists(wanted.shell.as_str())? {
         return Ok(Err(format!("its shell {} is not there", wanted.shell)));
     }
     // group(5): name, password, gid, members.
-    let is_in = |name: &String| {
+    let is_in = |name: &GroupName| {
         let fields = group.lines().find_map(|line| fields(line, name));
-        fields.is_some_and(|fields| fields[2] == found[3] || fields[3].split(',').any(|member| member == wanted.name))
+        fields.is_some_and(|fields| fields[2] == found[3] || fields[3].split(',').any(|member| member == wanted.name.as_str()))
     };
     Ok(match wanted.groups.iter().find(|name| !is_in(name)) {
         Some(group) => Err(format!("it is not in the group `{group}`")),

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 
+use goldsmith::base::account::Owner;
+use goldsmith::base::image_path::ImagePath;
 use goldsmith::installer::address::lines;
 use goldsmith::installer::anaconda::NONCE_FILE;
 use goldsmith::installer::hostname::{UNNAMED, hosts};
@@ -334,9 +336,9 @@ fn an_address_that_a_step_wrote_stays() {
     assert!(lines(&lab()).is_some());
     let mut recipe = lab();
     recipe.files.push(FileEntry {
-        path: format!("/{IFCFG}"),
+        path: ImagePath::made(format!("/{IFCFG}")),
         mode: 0o644,
-        owner: "root:root".into(),
+        owner: Owner::root(),
         content: Content::Inline { text: "BOOTPROTO=dhcp\n".into() },
     });
     assert_eq!(lines(&recipe), None);

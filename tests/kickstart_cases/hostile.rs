@@ -4,18 +4,22 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use goldsmith::base::account::Owner;
+use goldsmith::base::fault::Fault;
+use goldsmith::base::image_path::ImagePath;
+use goldsmith::base::package::PackageName;
 use goldsmith::base::secret::Secret;
 use goldsmith::kickstart::quote;
 use goldsmith::recipe::{Content, FileEntry, Password, Recipe};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
-use super::recipes::lab;
+use super::recipes::{KEY, lab};
 use super::render;
 use super::scripts::{Scratch, script, sections};
 
 /// Puts a text into a recipe.
-type Set = fn(&mut Recipe, String);
+type Set<T = ()> = fn(&mut Recipe, String) -> T;
 
 const HOSTILE: [&str; 20] = [
     "'",
@@ -42,39 +46,76 @@ const HOSTILE: [&str; 20] = [
 
 /// Put `text` wherever a recipe takes free text.
 fn poisoned(text: &str) -> Vec<(&'static str, Recipe)> {
-    let setters: [(&'static str, Set); 20] = [
+    let free: [(&'static str, Set); 11] = [
         ("name", |r, t| r.name = t),
         ("summary", |r, t| r.summary = t),
         ("hostname", |r, t| r.system.hostname = t),
         ("timezone", |r, t| r.system.timezone = t),
         ("locale", |r, t| r.system.locale = t),
         ("keyboard", |r, t| r.system.keyboard = t),
-        ("root hash", |r, t| r.system.root.password = Password::Hash { hash: Secret::new(t) }),
         ("root password", |r, t| r.system.root.password = Password::Env { name: t.clone(), value: Secret::new(t) }),
-        ("root key", |r, t| r.system.root.ssh_keys = vec![t]),
         ("repository id", |r, t| r.repositories[0].id = t),
         ("repository file", |r, t| r.repositories[0].kept.as_mut().unwrap().file = format!("{t}.repo")),
-        ("unpack_to", |r, t| r.repositories[0].kept.as_mut().unwrap().unpack_to = format!("/{t}")),
-        ("module", |r, t| r.kernel.modules = vec![t]),
-        ("sysctl key", |r, t| r.kernel.sysctl = [(t, "1".to_owned())].into()),
-        ("sysctl value", |r, t| r.kernel.sysctl = [("a.b".to_owned(), t)].into()),
         ("argument", |r, t| r.kernel.arguments = vec![t]),
-        ("package", |r, t| r.packages.install.push(t)),
-        ("unit", |r, t| r.services.enable.push(t)),
-        ("file path", |r, t| {
-            let content = Content::Inline { text: "x\n".into() };
-            r.files.push(FileEntry { path: format!("/x/{t}"), mode: 0o644, owner: "root:root".into(), content });
-        }),
         ("file content", |r, t| {
-            r.files.push(FileEntry { path: "/x/y".into(), mode: 0o644, owner: "root:root".into(), content: Content::Inline { text: t } });
+            r.files.push(FileEntry {
+                path: ImagePath::made("/x/y"),
+                mode: 0o644,
+                owner: Owner::root(),
+                content: Content::Inline { text: t },
+            });
         }),
     ];
-    let poison = |(name, set): (&'static str, Set)| {
+    let typed: [(&'static str, Set<Result<(), Fault>>); 9] = [
+        ("root hash", |r, t| {
+            r.system.root.password = Password::Hash { hash: t.parse()? };
+            Ok(())
+        }),
+        ("root key", |r, t| {
+            r.system.root.ssh_keys = vec![format!("{KEY} {t}").parse()?];
+            Ok(())
+        }),
+        ("unpack_to", |r, t| {
+            r.repositories[0].kept.as_mut().unwrap().unpack_to = format!("/{t}").parse()?;
+            Ok(())
+        }),
+        ("module", |r, t| {
+            r.kernel.modules = vec![t.parse()?];
+            Ok(())
+        }),
+        ("sysctl key", |r, t| {
+            r.kernel.sysctl = [(t.parse()?, "1".parse()?)].into();
+            Ok(())
+        }),
+        ("sysctl value", |r, t| {
+            r.kernel.sysctl = [("a.b".parse()?, t.parse()?)].into();
+            Ok(())
+        }),
+        ("package", |r, t| {
+            r.packages.install.push(PackageName::of_rpm(&t)?);
+            Ok(())
+        }),
+        ("unit", |r, t| {
+            r.services.enable.push(t.parse()?);
+            Ok(())
+        }),
+        ("file path", |r, t| {
+            let content = Content::Inline { text: "x\n".into() };
+            r.files.push(FileEntry { path: format!("/x/{t}").parse()?, mode: 0o644, owner: Owner::root(), content });
+            Ok(())
+        }),
+    ];
+    let poisoned = |(name, set): (&'static str, Set)| {
         let mut recipe = lab();
         set(&mut recipe, text.to_owned());
         (name, recipe)
     };
-    setters.into_iter().map(poison).collect()
+    // A text that is no value of the field's type cannot get into a recipe.
+    let poisoned_if_it_fits = |(name, set): (&'static str, Set<Result<(), Fault>>)| {
+        let mut recipe = lab();
+        set(&mut recipe, text.to_owned()).ok().map(|()| (name, recipe))
+    };
+    free.into_iter().map(poisoned).chain(typed.into_iter().filter_map(poisoned_if_it_fits)).collect()
 }
 
 #[test]

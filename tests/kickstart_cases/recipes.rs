@@ -3,17 +3,28 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use goldsmith::base::account::{GroupName, Owner, UserName};
+use goldsmith::base::image_path::ImagePath;
+use goldsmith::base::kernel::{ModuleName, SysctlKey};
+use goldsmith::base::package::PackageName;
+use goldsmith::base::public_key::PublicKey;
 use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
+use goldsmith::base::unit::UnitName;
+use goldsmith::base::word::Line;
 use goldsmith::recipe::{
     Account, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media,
     Network, Output, Packages, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, TableKind, Toggle,
     Upstream, User,
 };
 
+/// A key of ssh, without its comment.
+pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB";
+/// One of another type.
+const RSA: &str = "ssh-rsa AAAAB3NzaC1yc2FDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0ND";
+
 /// The recipe of the lab: CentOS 7.5 with Docker 18.09.6 from an offline repository.
 pub fn lab() -> Recipe {
-    let strings = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let file = |name: &str| FileSource { path: Some(name.into()), urls: Vec::new(), sha256: None };
     Recipe {
         name: "centos-7.5-docker".into(),
@@ -24,7 +35,7 @@ pub fn lab() -> Recipe {
             id: "kubernetes".into(),
             supply: Supply::Archive(file("Docker.tar.gz")),
             gpg_keys: Vec::new(),
-            kept: Some(Kept { file: "local.repo".into(), unpack_to: "/root/Docker".into(), gpgcheck: false }),
+            kept: Some(Kept { file: "local.repo".into(), unpack_to: ImagePath::made("/root/Docker"), gpgcheck: false }),
         }],
         system: System {
             hostname: "master".into(),
@@ -37,27 +48,22 @@ pub fn lab() -> Recipe {
             network: Network::Static { address: "172.16.51.35".parse().unwrap(), prefix: 24, gateway: None, dns: Vec::new() },
         },
         kernel: Kernel {
-            modules: strings(&["br_netfilter"]),
+            modules: vec![ModuleName::made("br_netfilter")],
             sysctl: ["net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"]
-                .map(|key| (key.to_owned(), "1".to_owned()))
+                .map(|key| (SysctlKey::made(key), Line::made("1")))
                 .into(),
             arguments: Vec::new(),
         },
         packages: Packages {
             upgrade: true,
             stock_repositories: StockRepositories::Disable,
-            install: strings(&[
-                "yum-utils",
-                "device-mapper-persistent-data",
-                "lvm2",
-                "docker-ce-18.09.6",
-                "docker-ce-cli-18.09.6",
-                "containerd.io",
-            ]),
+            install: ["yum-utils", "device-mapper-persistent-data", "lvm2", "docker-ce-18.09.6", "docker-ce-cli-18.09.6", "containerd.io"]
+                .map(PackageName::made)
+                .into(),
             exclude: Vec::new(),
             docs: true,
         },
-        services: Services { enable: strings(&["docker"]), disable: Vec::new() },
+        services: Services { enable: vec![UnitName::made("docker")], disable: Vec::new() },
         users: Vec::new(),
         files: Vec::new(),
         disk: Disk {
@@ -108,20 +114,22 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                 recipe.repositories[0].supply = Supply::Upstream(vec![upstream("docker"), upstream("os")]);
                 let supply = Supply::Upstream(vec![upstream("updates")]);
                 recipe.repositories.push(Repository { id: "vault-updates".into(), supply, kept: None, gpg_keys: Vec::new() });
-                recipe.packages.install[5] = "containerd.io-1.2.5".into();
+                recipe.packages.install[5] = PackageName::made("containerd.io-1.2.5");
             }),
         ),
         (
             "kubernetes-node",
             with(|recipe| {
                 recipe.name = "centos-7.5-kubernetes-node".into();
-                let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-                recipe.packages.install.extend(words(&["ipset", "ipvsadm", "kubelet-1.14.3", "kubeadm-1.14.3", "kubectl-1.14.3"]));
-                recipe.kernel.modules.extend(words(&["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack_ipv4"]));
+                recipe
+                    .packages
+                    .install
+                    .extend(["ipset", "ipvsadm", "kubelet-1.14.3", "kubeadm-1.14.3", "kubectl-1.14.3"].map(PackageName::made));
+                recipe.kernel.modules.extend(["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack_ipv4"].map(ModuleName::made));
                 let sysctl =
                     [("vm.overcommit_memory", "1"), ("vm.panic_on_oom", "0"), ("kernel.panic", "10"), ("kernel.panic_on_oops", "1")];
-                recipe.kernel.sysctl.extend(sysctl.map(|(key, value)| (key.to_owned(), value.to_owned())));
-                recipe.services.enable.push("kubelet".into());
+                recipe.kernel.sysctl.extend(sysctl.map(|(key, value)| (SysctlKey::made(key), Line::made(value))));
+                recipe.services.enable.push(UnitName::made("kubelet"));
                 recipe.disk.size = ByteSize::gib(20);
             }),
         ),
@@ -151,8 +159,8 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                 recipe.packages = Packages {
                     upgrade: true,
                     stock_repositories: StockRepositories::Keep,
-                    install: vec!["@development".into(), "kexec-tools".into(), "plymouth".into()],
-                    exclude: vec!["postfix".into()],
+                    install: ["@development", "kexec-tools", "plymouth"].map(PackageName::made).into(),
+                    exclude: vec![PackageName::made("postfix")],
                     docs: false,
                 };
                 recipe.services = Services { enable: Vec::new(), disable: Vec::new() };
@@ -163,7 +171,7 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
             "vault-users-files",
             with(|recipe| {
                 recipe.packages.stock_repositories = StockRepositories::Vault;
-                recipe.system.root.ssh_keys = vec!["ssh-ed25519 AAAAC3Nza root@host".into()];
+                recipe.system.root.ssh_keys = vec![PublicKey::made(format!("{KEY} root@host"))];
                 recipe.system.network = Network::Static {
                     address: "10.0.0.5".parse().unwrap(),
                     prefix: 20,
@@ -172,29 +180,29 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                 };
                 recipe.users = vec![
                     User {
-                        name: "bob".into(),
-                        groups: vec!["wheel".into(), "docker".into()],
-                        shell: "/bin/bash".into(),
+                        name: UserName::made("bob"),
+                        groups: ["wheel", "docker"].map(GroupName::made).into(),
+                        shell: ImagePath::made("/bin/bash"),
                         uid: Some(1500),
                         sudo: true,
                         account: Account {
-                            password: Password::Hash { hash: Secret::new(format!("$6$saltsalt${}", "x".repeat(86))) },
-                            ssh_keys: vec!["ssh-ed25519 AAAAC3Nzb bob's key".into(), "ssh-rsa AAAAB3Nz `x` $(y)".into()],
+                            password: Password::Hash { hash: format!("$6$saltsalt${}", "x".repeat(86)).parse().unwrap() },
+                            ssh_keys: [format!("{KEY} bob's key"), format!("{RSA} `x` $(y)")].map(PublicKey::made).into(),
                         },
                     },
                     User {
-                        name: "guest".into(),
+                        name: UserName::made("guest"),
                         groups: Vec::new(),
-                        shell: "/sbin/nologin".into(),
+                        shell: ImagePath::made("/sbin/nologin"),
                         uid: None,
                         sudo: false,
                         account: locked(),
                     },
                 ];
                 let file = |path: &str, mode, text: &str| FileEntry {
-                    path: path.into(),
+                    path: ImagePath::made(path),
                     mode,
-                    owner: "root:root".into(),
+                    owner: Owner::root(),
                     content: Content::Inline { text: text.into() },
                 };
                 recipe.files = vec![
@@ -202,8 +210,8 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                     file("/opt/a b/$(id)", 0o4755, "no final line end\r"),
                     file("/etc/systemd/system/hello.timer", 0o600, ""),
                 ];
-                recipe.services.enable = vec!["docker".into(), "hello.timer".into(), "getty@tty2.service".into()];
-                recipe.services.disable = vec!["postfix".into(), "rpcbind.socket".into()];
+                recipe.services.enable = ["docker", "hello.timer", "getty@tty2.service"].map(UnitName::made).into();
+                recipe.services.disable = ["postfix", "rpcbind.socket"].map(UnitName::made).into();
             }),
         ),
     ]

@@ -195,7 +195,7 @@ fn users_files_and_the_vault_in_a_scratch_root() {
         assert_eq!(scratch.mode(&path), file.mode, "{path}");
     }
     let keys = "root/home/bob/.ssh/authorized_keys";
-    assert_eq!(scratch.read(keys), recipe.users[0].account.ssh_keys.join("\n") + "\n");
+    assert_eq!(scratch.read(keys), recipe.users[0].account.ssh_keys.iter().map(|key| format!("{key}\n")).collect::<String>());
     assert_eq!((scratch.mode(keys), scratch.mode("root/home/bob/.ssh")), (0o600, 0o700));
     assert!(!scratch.path("root/home/guest").exists());
     assert_eq!(scratch.read("root/etc/sudoers.d/90-goldsmith"), "bob ALL=(ALL) NOPASSWD: ALL\n");

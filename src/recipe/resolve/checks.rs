@@ -6,6 +6,7 @@ use super::super::{Check, CheckKind, Content, DockerSettings, syntax};
 use super::content::unix_lines;
 use super::fields::{sha256, sysctl_value};
 use super::judge::Judge;
+use crate::base::word::one_line;
 
 /// The `[[check]]` tables.
 pub(super) fn checks(judge: &mut Judge<'_>, written: &[written::Check]) -> Vec<Check> {
@@ -14,23 +15,23 @@ pub(super) fn checks(judge: &mut Judge<'_>, written: &[written::Check]) -> Vec<C
 }
 
 fn one_check(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Check) -> Option<Check> {
-    let mut kinds = Vec::new();
-    // In the order of CHECK_KINDS.
-    kinds.extend(written.docker.as_ref().map(|check| docker(judge, &path.at("docker"), check)));
-    kinds.extend(written.command.as_ref().map(|check| command(judge, &path.at("command"), check)));
+    // The kinds that the check has, in the order of CHECK_KINDS; `None` is one that cannot be used, which is reported already.
+    let mut kinds: Vec<Option<CheckKind>> = Vec::new();
+    kinds.extend(written.docker.as_ref().map(|check| Some(docker(judge, &path.at("docker"), check))));
+    kinds.extend(written.command.as_ref().map(|check| Some(command(judge, &path.at("command"), check))));
     kinds.extend(written.service.as_ref().map(|check| service(judge, &path.at("service"), check)));
     kinds.extend(written.package.as_ref().map(|check| package(judge, &path.at("package"), check)));
     kinds.extend(written.file.as_ref().map(|check| file(judge, &path.at("file"), check)));
     kinds.extend(written.sysctl.as_ref().map(|check| sysctl(judge, &path.at("sysctl"), check)));
-    kinds.extend(written.port.as_ref().map(|check| CheckKind::Port { port: check.number, listening: check.listening }));
-    kinds.extend(written.swap.as_ref().map(|check| CheckKind::Swap { active: check.active }));
+    kinds.extend(written.port.as_ref().map(|check| Some(CheckKind::Port { port: check.number, listening: check.listening })));
+    kinds.extend(written.swap.as_ref().map(|check| Some(CheckKind::Swap { active: check.active })));
     if kinds.len() > 1 {
         judge.wrong(path, "a check checks one thing", "begin another `[[check]]` for each");
     } else if kinds.is_empty() {
         judge.none_of(path, &written::CHECK_KINDS, "this check checks nothing");
     }
-    let kind = kinds.pop()?;
-    let name = written.name.as_ref().map(|name| judge.spelled(&path.at("name"), name, syntax::line));
+    let kind = kinds.pop()??;
+    let name = written.name.as_ref().map(|name| judge.spelled(&path.at("name"), name, one_line));
     Some(Check { name: name.unwrap_or_else(|| title(&kind)), kind })
 }
 
@@ -52,7 +53,7 @@ fn title(kind: &CheckKind) -> String {
 
 /// A line of text, if it is given.
 fn said(judge: &mut Judge<'_>, path: &KeyPath, text: Option<&String>) -> Option<String> {
-    text.map(|text| judge.spelled(path, text, syntax::line))
+    text.map(|text| judge.spelled(path, text, one_line))
 }
 
 fn docker(judge: &mut Judge<'_>, path: &KeyPath, written: &written::DockerCheck) -> CheckKind {
@@ -63,7 +64,7 @@ fn docker(judge: &mut Judge<'_>, path: &KeyPath, written: &written::DockerCheck)
         version: said(judge, &path.at("version"), written.version.as_ref()),
         storage_driver: said(judge, &path.at("storage_driver"), written.storage_driver.as_ref()),
         cgroup_driver: said(judge, &path.at("cgroup_driver"), written.cgroup_driver.as_ref()),
-        allow_warnings: judge.all_spelled(&path.at("allow_warnings"), &written.allow_warnings, syntax::line),
+        allow_warnings: judge.all_spelled(&path.at("allow_warnings"), &written.allow_warnings, one_line),
         settings: DockerSettings::default(),
     }
 }
@@ -79,7 +80,7 @@ fn command(judge: &mut Judge<'_>, path: &KeyPath, written: &written::CommandChec
     CheckKind::Command { run: written.run.clone(), status: written.status, stdout: written.stdout.clone() }
 }
 
-fn service(judge: &mut Judge<'_>, path: &KeyPath, written: &written::ServiceCheck) -> CheckKind {
+fn service(judge: &mut Judge<'_>, path: &KeyPath, written: &written::ServiceCheck) -> Option<CheckKind> {
     if written.enabled.is_none() && written.active.is_none() && !written.restarting {
         judge.none_of(path, &["enabled", "active", "restarting"], "this check expects nothing of the service");
     }
@@ -90,27 +91,24 @@ fn service(judge: &mut Judge<'_>, path: &KeyPath, written: &written::ServiceChec
     if written.restarting && written.unit.contains('.') && !written.unit.ends_with(".service") {
         judge.wrong(&path.at("restarting"), "systemd starts services alone again", "name a service, or remove `restarting`");
     }
-    CheckKind::Service {
-        unit: judge.spelled(&path.at("unit"), &written.unit, syntax::unit),
+    Some(CheckKind::Service {
+        unit: judge.parsed(&path.at("unit"), &written.unit)?,
         enabled: written.enabled,
         active: written.active,
         restarting: written.restarting,
-    }
+    })
 }
 
-fn package(judge: &mut Judge<'_>, path: &KeyPath, written: &written::PackageCheck) -> CheckKind {
+fn package(judge: &mut Judge<'_>, path: &KeyPath, written: &written::PackageCheck) -> Option<CheckKind> {
     if !written.installed && written.version.is_some() {
         let title = "a package that must not be there has no version";
         judge.clash(&path.at("version"), &path.at("installed"), "must not be there", title, "remove `version`");
     }
-    CheckKind::Package {
-        package: judge.spelled(&path.at("name"), &written.name, syntax::package),
-        version: said(judge, &path.at("version"), written.version.as_ref()),
-        installed: written.installed,
-    }
+    let version = said(judge, &path.at("version"), written.version.as_ref());
+    Some(CheckKind::Package { package: judge.parsed(&path.at("name"), &written.name)?, version, installed: written.installed })
 }
 
-fn file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileCheck) -> CheckKind {
+fn file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileCheck) -> Option<CheckKind> {
     for (key, said) in [
         ("contains", written.contains.is_some()),
         ("sha256", written.sha256.is_some()),
@@ -125,19 +123,19 @@ fn file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileCheck) -> 
     if written.contains.as_deref() == Some("") {
         judge.wrong(&path.at("contains"), "every file contains the empty text", "write what to look for, or remove `contains`");
     }
-    CheckKind::File {
-        path: judge.spelled(&path.at("path"), &written.path, syntax::absolute_path),
+    let file = judge.parsed(&path.at("path"), &written.path);
+    Some(CheckKind::File {
         exists: written.exists,
         contains: written.contains.clone(),
         sha256: sha256(judge, &path.at("sha256"), written.sha256.as_deref()),
         mode: written.mode.as_ref().and_then(|mode| judge.verdict(&path.at("mode"), syntax::mode(mode))),
-        owner: written.owner.as_ref().map(|owner| judge.spelled(&path.at("owner"), owner, syntax::owner)),
-    }
+        owner: written.owner.as_ref().and_then(|owner| judge.parsed(&path.at("owner"), owner)),
+        path: file?,
+    })
 }
 
-fn sysctl(judge: &mut Judge<'_>, path: &KeyPath, written: &written::SysctlCheck) -> CheckKind {
-    CheckKind::Sysctl {
-        key: judge.spelled(&path.at("key"), &written.key, syntax::sysctl_key),
-        value: sysctl_value(judge, &path.at("value"), &written.value),
-    }
+fn sysctl(judge: &mut Judge<'_>, path: &KeyPath, written: &written::SysctlCheck) -> Option<CheckKind> {
+    let key = judge.parsed(&path.at("key"), &written.key);
+    let value = sysctl_value(judge, &path.at("value"), &written.value);
+    Some(CheckKind::Sysctl { key: key?, value: value? })
 }

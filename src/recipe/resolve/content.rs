@@ -2,22 +2,25 @@
 
 use super::super::tree::KeyPath;
 use super::super::written;
-use super::super::{BuildNetwork, Content, FileEntry, ProvisionStep, syntax};
-use super::fields::package_names;
+use super::super::{BuildNetwork, Content, FileEntry, ProvisionStep, Recipe, syntax};
+use super::fields::{image_path, package_names};
 use super::judge::Judge;
+use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
+use crate::base::image_path::ImagePath;
 
 /// The files of an array of tables at `path`.
 pub(super) fn files(judge: &mut Judge<'_>, path: &KeyPath, written: &[written::File]) -> Vec<FileEntry> {
-    files_at(judge, path, written, syntax::lasting_path)
+    files_at(judge, path, written, true)
 }
 
-fn files_at(judge: &mut Judge<'_>, path: &KeyPath, written: &[written::File], speller: fn(&str) -> syntax::Verdict) -> Vec<FileEntry> {
+/// The files; each must `stay` in the image, or is of use to a script only.
+fn files_at(judge: &mut Judge<'_>, path: &KeyPath, written: &[written::File], stay: bool) -> Vec<FileEntry> {
     judge.unique(written, "file", |index| path.at(index).at("path"), |file| Some(file.path.clone()));
-    written.iter().enumerate().map(|(index, file)| one_file(judge, &path.at(index), file, speller)).collect()
+    written.iter().enumerate().filter_map(|(index, file)| one_file(judge, &path.at(index), file, stay)).collect()
 }
 
-fn one_file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::File, speller: fn(&str) -> syntax::Verdict) -> FileEntry {
+fn one_file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::File, stay: bool) -> Option<FileEntry> {
     let mode = judge.verdict(&path.at("mode"), syntax::mode(&written.mode)).unwrap_or_default();
     let content = content(judge, path, ("content", &written.content), ("source", &written.source)).unwrap_or_else(|| {
         judge.none_of(path, &["content", "source"], "this file has no content");
@@ -26,15 +29,15 @@ fn one_file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::File, spel
     if mode & 0o111 != 0 && content.bytes().starts_with(b"#!") {
         unix_lines(judge, &path.at(if written.content.is_some() { "content" } else { "source" }), &content);
     }
-    FileEntry {
-        path: judge.spelled(&path.at("path"), &written.path, speller),
-        mode,
-        owner: judge.spelled(&path.at("owner"), &written.owner, syntax::owner),
-        content,
+    let owner = judge.parsed(&path.at("owner"), &written.owner);
+    let place = image_path(judge, &path.at("path"), &written.path)?;
+    if stay {
+        judge.verdict(&path.at("path"), syntax::lasting(&place));
     }
+    Some(FileEntry { path: place, mode, owner: owner?, content })
 }
 
-/// What `inline` or `file` says, each a key and its value.
+/// The content from `inline` or `file`, each a key and its value.
 fn content(judge: &mut Judge<'_>, path: &KeyPath, inline: (&str, &Option<String>), file: (&str, &Option<String>)) -> Option<Content> {
     match (inline.1, file.1) {
         (Some(_), Some(_)) => {
@@ -49,6 +52,24 @@ fn content(judge: &mut Judge<'_>, path: &KeyPath, inline: (&str, &Option<String>
         }
         (None, None) => None,
     }
+}
+
+/// Add to `recipe` the text file that what is at `path`, called `what`, stands for. No `[[file]]` may bring it, too.
+pub(super) fn stand_for(judge: &mut Judge<'_>, recipe: &mut Recipe, (path, what): (&KeyPath, &str), file: &ImagePath, text: String) {
+    if recipe.files.iter().any(|other| other.path == *file) {
+        let files = KeyPath::from("file");
+        let place = judge.place_in(&files, |text| text == file.as_str()).unwrap_or(files);
+        let title = format!("{what} is {file}, which a `[[file]]` brings too");
+        judge.clash(
+            path,
+            &place,
+            "the same file",
+            title,
+            "keep one of them; `extends = { recipe = …, replace = [\"file\"] }` leaves inherited files out",
+        );
+    }
+    let content = Content::Inline { text };
+    recipe.files.push(FileEntry { path: file.clone(), mode: 0o644, owner: Owner::root(), content });
 }
 
 /// The `[[provision]]` tables.
@@ -69,10 +90,9 @@ fn one_step(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Provision,
     }
     // A script can use a file of /tmp or /run while its step runs.
     let has_script = written.script.is_some() || written.script_file.is_some();
-    let speller = if has_script { syntax::absolute_path } else { syntax::lasting_path };
     ProvisionStep {
         name: judge.spelled(&path.at("name"), &written.name, syntax::name),
-        files: files_at(judge, &path.at("files"), &written.files, speller),
+        files: files_at(judge, &path.at("files"), &written.files, !has_script),
         packages: package_names(judge, &path.at("packages"), &written.packages),
         script: script(judge, path, written),
     }

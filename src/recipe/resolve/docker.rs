@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 
 use super::super::tree::KeyPath;
 use super::super::written::{self, LogDriver};
-use super::super::{Check, CheckKind, Content, DockerSettings, FileEntry, Recipe, syntax};
+use super::super::{Check, CheckKind, DockerSettings, Recipe, syntax};
+use super::content::stand_for;
 use super::judge::Judge;
+use crate::base::image_path::ImagePath;
 use crate::base::ipv4::netmask;
+use crate::base::word::ensure;
 
 /// Where the daemon looks for its settings.
 const FILE: &str = "/etc/docker/daemon.json";
@@ -34,20 +37,8 @@ pub(super) fn add(judge: &mut Judge<'_>, written: Option<&written::Docker>, reci
     ] {
         agree(judge, (&path, key, own), &recipe.checks);
     }
-    // Last: what is wrong with the table as a whole hides what is wrong in it.
-    if let Some(index) = recipe.files.iter().position(|file| file.path == FILE) {
-        let title = format!("`[docker]` is {FILE}, which a `[[file]]` brings too");
-        judge.clash(
-            &path,
-            &KeyPath::from("file").at(index).at("path"),
-            "the same file",
-            title,
-            "keep one of them; `extends = { recipe = …, replace = [\"file\"] }` leaves inherited files out",
-        );
-    }
-    let text = format!("{:#}\n", json!(daemon_json(written)));
-    let content = Content::Inline { text };
-    recipe.files.push(FileEntry { path: FILE.to_owned(), mode: 0o644, owner: "root:root".to_owned(), content });
+    // This comes last, because an error of the whole table would hide the errors in it.
+    stand_for(judge, recipe, (&path, "`[docker]`"), &ImagePath::made(FILE), format!("{:#}\n", json!(daemon_json(written))));
     let kind = CheckKind::Docker {
         version: None,
         storage_driver: written.storage_driver.map(|driver| driver.name().to_owned()),
@@ -119,7 +110,7 @@ fn daemon_json(written: &written::Docker) -> BTreeMap<&'static str, Value> {
 fn mirror(text: &str) -> syntax::Verdict {
     syntax::url(text)?;
     let host = text.split_once("://").map(|(_, rest)| rest.trim_end_matches('/')).unwrap_or_default();
-    syntax::ensure(
+    ensure(
         !host.contains(['/', '?', '#']),
         text,
         "a mirror that Docker takes",
@@ -143,7 +134,7 @@ fn registry(text: &str) -> syntax::Verdict {
         Some((host, port)) => is_host(host) && is_port(port),
         None => is_host(text) || is_network(),
     };
-    syntax::ensure(
+    ensure(
         is_registry,
         text,
         "a registry",
@@ -155,7 +146,7 @@ fn registry(text: &str) -> syntax::Verdict {
 fn log_size(text: &str) -> syntax::Verdict {
     let digits = text.trim_end_matches(['k', 'm', 'g']);
     let is_size = text.len() - digits.len() <= 1 && digits.parse::<u32>().is_ok_and(|size| size > 0);
-    syntax::ensure(is_size, text, "a size of a log", "write a number and k, m or g, such as \"10m\"")
+    ensure(is_size, text, "a size of a log", "write a number and k, m or g, such as \"10m\"")
 }
 
 #[cfg(test)]

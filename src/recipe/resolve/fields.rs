@@ -1,10 +1,15 @@
 //! Fields that several parts of a recipe have.
 
+use std::str::FromStr;
+
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{FileSource, syntax};
 use super::judge::Judge;
 use crate::base::digest::Sha256Digest;
+use crate::base::image_path::ImagePath;
+use crate::base::package::PackageName;
+use crate::base::word::Line;
 
 /// A file on this machine or on the network.
 pub(super) fn file_source(judge: &mut Judge<'_>, path: &KeyPath, written: &written::FileSource) -> FileSource {
@@ -29,20 +34,34 @@ pub(super) fn sha256(judge: &mut Judge<'_>, path: &KeyPath, text: Option<&str>) 
 }
 
 /// A kernel parameter's value as `sysctl -w` takes it.
-pub(super) fn sysctl_value(judge: &mut Judge<'_>, path: &KeyPath, value: &written::SysctlValue) -> String {
+pub(super) fn sysctl_value(judge: &mut Judge<'_>, path: &KeyPath, value: &written::SysctlValue) -> Option<Line> {
     match value {
-        written::SysctlValue::Boolean(value) => u8::from(*value).to_string(),
-        written::SysctlValue::Integer(value) => value.to_string(),
-        written::SysctlValue::Text(text) => judge.spelled(path, text, syntax::sysctl_text).split_whitespace().collect::<Vec<_>>().join(" "),
+        written::SysctlValue::Boolean(value) => Some(Line::made(u8::from(*value).to_string())),
+        written::SysctlValue::Integer(value) => Some(Line::made(value.to_string())),
+        written::SysctlValue::Text(text) => judge.verdict(path, syntax::sysctl_text(text)),
     }
 }
 
 /// Packages, spelled as the wanted system's tool takes them.
-pub(super) fn package_names(judge: &mut Judge<'_>, path: &KeyPath, names: &[String]) -> Vec<String> {
-    let speller = match judge.installer {
-        Some(Installer::Anaconda) => syntax::rpm_package,
-        Some(Installer::Deploy) => syntax::debian_package,
-        None => syntax::package,
+pub(super) fn package_names(judge: &mut Judge<'_>, path: &KeyPath, names: &[String]) -> Vec<PackageName> {
+    let read = match judge.installer {
+        Some(Installer::Anaconda) => PackageName::of_rpm,
+        Some(Installer::Deploy) => PackageName::of_debian,
+        None => PackageName::from_str,
     };
-    judge.all_spelled(path, names, speller)
+    judge.all_read(path, names, read)
+}
+
+/// A path in the image that the installer creates.
+pub(super) fn image_path(judge: &mut Judge<'_>, path: &KeyPath, text: &str) -> Option<ImagePath> {
+    let wanted: Option<ImagePath> = judge.parsed(path, text);
+    if !text.is_ascii() && judge.installer == Some(Installer::Anaconda) {
+        // pykickstart of EL7 is Python 2, and reads a script as bytes of no certain encoding.
+        judge.wrong(
+            path,
+            format!("`{text}` is not in ASCII, which a kickstart needs"),
+            "write the path in ASCII, or make the file in a provision step",
+        );
+    }
+    wanted
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use super::super::RecipeHost;
 use super::super::diagnostics::{Findings, Passage, Problem};
@@ -10,6 +11,7 @@ use super::super::syntax::{Verdict, host_path};
 use super::super::tree::{KeyPath, Node, Source};
 use super::super::written::Installer;
 use crate::base::failure::Class;
+use crate::base::fault::Fault;
 use crate::base::size::rounded;
 
 /// The longest file that content, scripts and keys are read from, in bytes.
@@ -76,7 +78,12 @@ impl<'a> Judge<'a> {
         self.tree.strings(path)
     }
 
-    /// What is at `path` contradicts what is at `other`, which `because` says in a few words.
+    /// Where the first text of the list at `path` is written that `fits`.
+    pub fn place_in(&self, path: &KeyPath, fits: impl Fn(&str) -> bool) -> Option<KeyPath> {
+        self.tree.strings(path).into_iter().find(|(_, text)| fits(text)).map(|(path, _)| path)
+    }
+
+    /// Report that the value at `path` contradicts the one at `other`; `because` gives the reason in a few words.
     pub fn clash(&mut self, path: &KeyPath, other: &KeyPath, because: &str, title: impl Into<String>, help: impl Into<String>) {
         if self.findings.is_spoiled(path) || self.findings.is_spoiled(other) {
             return;
@@ -118,7 +125,22 @@ impl<'a> Judge<'a> {
         text.to_owned()
     }
 
-    /// All texts of an array, once they are known to be spelled right.
+    /// The value that the text stands for, if it is spelled right.
+    pub fn parsed<T: FromStr<Err = Fault>>(&mut self, path: &KeyPath, text: &str) -> Option<T> {
+        self.verdict(path, text.parse())
+    }
+
+    /// The values of an array's texts that are spelled right.
+    pub fn all_parsed<T: FromStr<Err = Fault>>(&mut self, path: &KeyPath, texts: &[String]) -> Vec<T> {
+        self.all_read(path, texts, T::from_str)
+    }
+
+    /// The values of an array's texts that `read` takes.
+    pub fn all_read<T>(&mut self, path: &KeyPath, texts: &[String], read: fn(&str) -> Verdict<T>) -> Vec<T> {
+        texts.iter().enumerate().filter_map(|(index, text)| self.verdict(&path.at(index), read(text))).collect()
+    }
+
+    /// All texts of an array, after their spelling is checked.
     pub fn all_spelled(&mut self, path: &KeyPath, texts: &[String], speller: fn(&str) -> Verdict) -> Vec<String> {
         texts.iter().enumerate().map(|(index, text)| self.spelled(&path.at(index), text, speller)).collect()
     }

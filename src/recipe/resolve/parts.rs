@@ -11,7 +11,9 @@ use super::super::{
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
 use super::{checks, containers, content, docker, own_kickstart, published, repositories, system};
+use crate::base::image_path::image_path;
 use crate::base::size::ByteSize;
+use crate::base::word::one_line;
 
 /// The smallest disk that can hold a system.
 const MIN_DISK: ByteSize = ByteSize::gib(2);
@@ -24,7 +26,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
     judge.installer = (!judge.findings.is_spoiled(&installer)).then_some(written.media.installer);
     let kickstart = own_kickstart::read(judge, &written.media);
     let name = judge.spelled(&KeyPath::from("name"), &written.name, syntax::name);
-    let summary = written.summary.as_ref().map(|summary| judge.spelled(&KeyPath::from("summary"), summary, syntax::line));
+    let summary = written.summary.as_ref().map(|summary| judge.spelled(&KeyPath::from("summary"), summary, one_line));
     let mut recipe = Recipe {
         summary: summary.unwrap_or_else(|| name.clone()),
         name,
@@ -89,8 +91,8 @@ fn waivers(judge: &mut Judge<'_>, written: &[written::Waiver]) -> Vec<Waiver> {
         let path = path.at(index);
         Waiver {
             rule: judge.spelled(&path.at("rule"), &waiver.rule, syntax::audit_rule),
-            path: waiver.path.as_ref().map(|pattern| judge.spelled(&path.at("path"), pattern, syntax::absolute_path)),
-            reason: judge.spelled(&path.at("reason"), &waiver.reason, syntax::line),
+            path: waiver.path.as_ref().map(|pattern| judge.spelled(&path.at("path"), pattern, image_path)),
+            reason: judge.spelled(&path.at("reason"), &waiver.reason, one_line),
         }
     };
     written.iter().enumerate().map(one).collect()
@@ -137,11 +139,11 @@ fn kernel(judge: &mut Judge<'_>, written: &written::Kernel) -> Kernel {
     let mut sysctl = BTreeMap::new();
     for (key, value) in &written.sysctl {
         let path = path.at("sysctl").at(key);
-        judge.spelled(&path, key, syntax::sysctl_key);
-        sysctl.insert(key.clone(), sysctl_value(judge, &path, value));
+        let key = judge.parsed(&path, key);
+        sysctl.extend(key.zip(sysctl_value(judge, &path, value)));
     }
     Kernel {
-        modules: judge.all_spelled(&path.at("modules"), &written.modules, syntax::module),
+        modules: judge.all_parsed(&path.at("modules"), &written.modules),
         sysctl,
         arguments: judge.all_spelled(&path.at("arguments"), &written.arguments, syntax::kernel_argument),
     }
@@ -168,7 +170,7 @@ fn packages(judge: &mut Judge<'_>, written: &written::Packages) -> Packages {
         upgrade: written.upgrade,
         stock_repositories: written.stock_repositories,
         install: package_names(judge, &path.at("install"), &written.install),
-        exclude: judge.all_spelled(&path.at("exclude"), &written.exclude, syntax::package),
+        exclude: judge.all_read(&path.at("exclude"), &written.exclude, syntax::excluded),
         docs: written.docs,
     }
 }
@@ -184,8 +186,8 @@ fn services(judge: &mut Judge<'_>, written: &written::Services) -> Services {
         }
     }
     Services {
-        enable: judge.all_spelled(&path.at("enable"), &written.enable, syntax::unit),
-        disable: judge.all_spelled(&path.at("disable"), &written.disable, syntax::unit),
+        enable: judge.all_parsed(&path.at("enable"), &written.enable),
+        disable: judge.all_parsed(&path.at("disable"), &written.disable),
     }
 }
 

@@ -7,9 +7,9 @@ use super::judge::Judge;
 
 /// Parts of a recipe that the manifest shows word by word.
 const PUBLISHED: [&str; 5] = ["check", "container_image", "docker", "kernel", "summary"];
-/// Keys whose values are names with a spelling of their own, which a password may happen to be, or are not published.
+/// Keys whose values are not searched: they are names with a fixed spelling, which may happen to equal a password, or are not published.
 const NAMES: [&str; 8] = ["unit", "version", "storage_driver", "cgroup_driver", "log_driver", "key", "mode", "archive"];
-/// Characters of the shortest password that is looked for as a part of words. A shorter one is looked for as a word.
+/// Characters of the shortest password that is also found inside words. A shorter one is only found as a whole word.
 const LONG: usize = 8;
 /// Characters of the shortest password that is looked for.
 const SHORTEST: usize = 4;

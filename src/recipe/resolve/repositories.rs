@@ -3,7 +3,7 @@
 use super::super::tree::KeyPath;
 use super::super::written;
 use super::super::{AptRepository, GpgKey, Kept, Repository, Supply, Upstream, syntax};
-use super::fields::{file_source, sha256};
+use super::fields::{file_source, image_path, sha256};
 use super::judge::Judge;
 use super::keys::keys;
 
@@ -94,10 +94,12 @@ fn repository(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Reposito
     Repository {
         id,
         supply: supply(judge, path, written, &gpg_keys),
-        kept: written.unpack_to.as_ref().map(|unpack_to| Kept {
-            file: file_of(written),
-            unpack_to: judge.spelled(&path.at("unpack_to"), unpack_to, syntax::absolute_path),
-            gpgcheck: written.gpgcheck,
+        kept: written.unpack_to.as_ref().and_then(|unpack_to| {
+            Some(Kept {
+                file: file_of(written),
+                unpack_to: image_path(judge, &path.at("unpack_to"), unpack_to)?,
+                gpgcheck: written.gpgcheck,
+            })
         }),
         gpg_keys,
     }

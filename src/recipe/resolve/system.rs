@@ -7,6 +7,8 @@ use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{Account, Network, Password, Selinux, System, Toggle, User, syntax};
 use super::judge::Judge;
+use crate::base::fault::Fault;
+use crate::base::public_key::PublicKey;
 use crate::base::secret::Secret;
 
 /// No login.
@@ -90,10 +92,7 @@ fn login(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Account) -> A
     }
     let password = match (&written.password_env, &written.password_hash) {
         (Some(name), _) => Password::Env { name: name.clone(), value: password_of(judge, &env_path, name) },
-        (None, Some(hash)) => {
-            judge.verdict(&hash_path, syntax::password_hash(hash));
-            Password::Hash { hash: Secret::new(hash.as_str()) }
-        }
+        (None, Some(hash)) => judge.parsed(&hash_path, hash).map_or(Password::Locked, |hash| Password::Hash { hash }),
         (None, None) => Password::Locked,
     };
     Account { password, ssh_keys: ssh_keys(judge, path, written) }
@@ -114,23 +113,24 @@ fn password_of(judge: &mut Judge<'_>, path: &KeyPath, name: &str) -> Secret {
     Secret::new(value)
 }
 
-fn ssh_keys(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Account) -> Vec<String> {
-    let mut keys = judge.all_spelled(&path.at("ssh_keys"), &written.ssh_keys, syntax::ssh_key);
+fn ssh_keys(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Account) -> Vec<PublicKey> {
+    let mut keys: Vec<PublicKey> = judge.all_parsed(&path.at("ssh_keys"), &written.ssh_keys);
     for (index, file) in written.ssh_key_files.iter().enumerate() {
         let path = path.at("ssh_key_files").at(index);
         let (shown, bytes) = judge.read(&path, file);
         let text = String::from_utf8_lossy(&bytes);
-        let before = keys.len();
+        let mut is_empty = true;
         for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            if let Err(fault) = syntax::ssh_key(line) {
-                judge.wrong(&path, format!("`{}`, line {number}: {}", shown.display(), fault.what), fault.help);
+            is_empty = false;
+            match line.parse() {
+                Ok(key) => keys.push(key),
+                Err(Fault { what, help }) => judge.wrong(&path, format!("`{}`, line {number}: {what}", shown.display()), help),
             }
-            keys.push(line.to_owned());
         }
-        if keys.len() == before {
+        if is_empty {
             judge.wrong(&path, format!("there is no key in `{}`", shown.display()), "name the `.pub` file of a key");
         }
     }
@@ -208,10 +208,10 @@ pub(super) fn users(judge: &mut Judge<'_>, written: &[written::User]) -> Vec<Use
     let path = KeyPath::from("user");
     judge.unique(written, "user", |index| path.at(index).at("name"), |user| Some(user.name.clone()));
     judge.unique(written, "user id", |index| path.at(index).at("uid"), |user| user.uid.map(|uid| uid.to_string()));
-    written.iter().enumerate().map(|(index, user)| one_user(judge, &path.at(index), user)).collect()
+    written.iter().enumerate().filter_map(|(index, user)| one_user(judge, &path.at(index), user)).collect()
 }
 
-fn one_user(judge: &mut Judge<'_>, path: &KeyPath, written: &written::User) -> User {
+fn one_user(judge: &mut Judge<'_>, path: &KeyPath, written: &written::User) -> Option<User> {
     if written.name == "root" {
         judge.wrong(&path.at("name"), "root is not an account beside root", "say how root logs in with `root` under `[system]`");
     }
@@ -221,12 +221,14 @@ fn one_user(judge: &mut Judge<'_>, path: &KeyPath, written: &written::User) -> U
         ssh_keys: written.ssh_keys.clone(),
         ssh_key_files: written.ssh_key_files.clone(),
     };
-    User {
-        name: judge.spelled(&path.at("name"), &written.name, syntax::account_name),
-        groups: judge.all_spelled(&path.at("groups"), &written.groups, syntax::account_name),
-        shell: judge.spelled(&path.at("shell"), &written.shell, syntax::absolute_path),
+    let name = judge.parsed(&path.at("name"), &written.name);
+    let shell = judge.verdict(&path.at("shell"), syntax::shell(&written.shell));
+    Some(User {
+        groups: judge.all_parsed(&path.at("groups"), &written.groups),
         uid: written.uid,
         sudo: written.sudo,
         account: login(judge, path, &account),
-    }
+        name: name?,
+        shell: shell?,
+    })
 }

@@ -117,15 +117,20 @@ fn accounts_are_as_they_are_wanted() {
             ("etc/sudoers.d/bob.disabled", "bob ALL=(ALL) NOPASSWD: ALL\n"),
         ],
     );
-    let ada =
-        Account { name: "ada".into(), uid: Some(1500), shell: "/bin/bash".into(), groups: vec!["docker".into(), "ada".into()], sudo: true };
-    let bob = Account { name: "bob".into(), uid: None, shell: "/bin/zsh".into(), groups: Vec::new(), sudo: true };
+    let ada = Account {
+        name: "ada".parse().unwrap(),
+        uid: Some(1500),
+        shell: "/bin/bash".parse().unwrap(),
+        groups: vec!["docker".parse().unwrap(), "ada".parse().unwrap()],
+        sudo: true,
+    };
+    let bob = Account { name: "bob".parse().unwrap(), uid: None, shell: "/bin/zsh".parse().unwrap(), groups: Vec::new(), sudo: true };
     for (account, expected) in [
         (ada.clone(), (Outcome::Passed, "user id 1500")),
         (Account { uid: Some(1000), ..ada.clone() }, (Outcome::Failed, "its user id is 1500, wanted 1000")),
-        (Account { shell: "/bin/sh".into(), ..ada.clone() }, (Outcome::Failed, "its shell is `/bin/bash`, wanted `/bin/sh`")),
-        (Account { groups: vec!["wheel".into()], ..ada.clone() }, (Outcome::Failed, "it is not in the group `wheel`")),
-        (Account { name: "eve".into(), ..ada.clone() }, (Outcome::Failed, "/etc/passwd has no `eve`")),
+        (Account { shell: "/bin/sh".parse().unwrap(), ..ada.clone() }, (Outcome::Failed, "its shell is `/bin/bash`, wanted `/bin/sh`")),
+        (Account { groups: vec!["wheel".parse().unwrap()], ..ada.clone() }, (Outcome::Failed, "it is not in the group `wheel`")),
+        (Account { name: "eve".parse().unwrap(), ..ada.clone() }, (Outcome::Failed, "/etc/passwd has no `eve`")),
         (bob.clone(), (Outcome::Failed, "its shell /bin/zsh is not there")),
     ] {
         let found = judge(&root, &Settings { users: vec![account.clone()], ..none() });

@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::base::event::{Events, Task};
 use crate::base::failure::{AnyFailure, Class, Failure};
-use crate::base::public_key::{NotAKey, PublicKey};
+use crate::base::fault::Fault;
+use crate::base::public_key::PublicKey;
 use crate::base::text::{printable, shell_line};
 use crate::cli::args::{OfMachine, Supervise, Up};
 use crate::cli::commands::build;
@@ -59,7 +60,7 @@ pub(super) fn public_key(path: &Path) -> Result<PublicKey, BadKey> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(KEY_BYTES).read_to_string(&mut text));
     read.map_err(|error| bad(error.to_string(), "name the `.pub` file of an ssh key".to_owned()))?;
-    text.trim().parse().map_err(|NotAKey { what, help }| bad(what.to_owned(), help))
+    text.trim().parse().map_err(|Fault { what, help }| bad(what, help))
 }
 
 #[derive(Debug, thiserror::Error)]
