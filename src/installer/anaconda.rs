@@ -35,10 +35,10 @@ use repo::repo;
 use crate::base::ipv4::netmask;
 use crate::base::unit::UnitName;
 use crate::kickstart::{
-    Address, Bootloader, CryptHash, Firewall, GroupId, KernelArgument, Kickstart, Login, Network, PackagePattern, Packages, SectionKind,
-    SelinuxMode, Services, Source, User, Word,
+    Address, Bootloader, Firewall, GroupId, KernelArgument, Kickstart, Network, PackagePattern, Packages, SectionKind, SelinuxMode,
+    Services, Source, User, Word,
 };
-use crate::recipe::{self, Media, Password, Recipe, Selinux, Toggle};
+use crate::recipe::{self, Media, Recipe, Selinux, Toggle};
 pub use scripts::{Upgrade, upgrade};
 
 /// Virtio-serial port of Anaconda's own log. The name is fixed (pyanaconda/anaconda_log.py); `inst.virtiolog` is not implemented in 7.5.
@@ -128,7 +128,6 @@ fn rendered(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Resul
         lang: Word::new(&*system.locale).in_field("system.locale")?,
         keyboard: Word::new(&*system.keyboard).in_field("system.keyboard")?,
         timezone: Word::new(&*system.timezone).in_field("system.timezone")?,
-        rootpw: locked(&system.root.password, "system.root")?,
         users: recipe.users.iter().map(user).collect::<Result<_, _>>()?,
         selinux: match system.selinux {
             Selinux::Enforcing => SelinuxMode::Enforcing,
@@ -150,14 +149,6 @@ fn rendered(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Resul
     })
 }
 
-/// Every account is installed without a password, because sealing sets it ([`super::accounts`]); but it has to be one that EL 7 reads.
-fn locked(password: &Password, field: &str) -> Result<Login, AnacondaError> {
-    if let Password::Hash { hash } = password {
-        CryptHash::new(hash.reveal()).in_field(field)?;
-    }
-    Ok(Login::Locked)
-}
-
 fn user(wanted: &recipe::User) -> Result<User, AnacondaError> {
     let field = format!("user `{}`", wanted.name.escape_debug());
     let word = |text: &str| Word::new(text).in_field(&*field);
@@ -166,7 +157,6 @@ fn user(wanted: &recipe::User) -> Result<User, AnacondaError> {
         groups: wanted.groups.iter().map(|group| word(group)).collect::<Result<_, _>>()?,
         shell: word(&wanted.shell)?,
         uid: wanted.uid,
-        login: locked(&wanted.account.password, &field)?,
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::value::{CryptHash, GroupId, KernelArgument, PackagePattern, Script, Url, ValueError, Word};
+use super::value::{GroupId, KernelArgument, PackagePattern, Script, Url, ValueError, Word};
 
 /// A kickstart file for an unattended installation: command-line mode, without the first boot dialogue and X, and with a power-off at the
 /// end.
@@ -27,8 +27,6 @@ pub struct Kickstart {
     pub keyboard: Word,
     /// `timezone`, with the hardware clock in UTC (else /etc/adjtime has LOCAL) and without chrony, which it would add to the packages.
     pub timezone: Word,
-    /// `rootpw`. Always written: without it the root password is a mandatory question.
-    pub rootpw: Login,
     /// `user`, one each.
     pub users: Vec<User>,
     /// `selinux`: the mode in /etc/selinux/config.
@@ -74,16 +72,7 @@ pub struct Repo {
     pub cost: Option<u32>,
 }
 
-/// How one logs in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Login {
-    /// By no password.
-    Locked,
-    /// By the password with this hash.
-    Hash(CryptHash),
-}
-
-/// `user`. Its ssh keys are not here: `sshkey` is refused by today's validator.
+/// `user`, locked: sealing sets the password. Its ssh keys are not here, because today's validator refuses `sshkey`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// `--name`.
@@ -94,8 +83,6 @@ pub struct User {
     pub shell: Word,
     /// `--uid`.
     pub uid: Option<u32>,
-    /// `--password --iscrypted`, or `--lock`.
-    pub login: Login,
 }
 
 /// `selinux`.
@@ -135,7 +122,7 @@ pub struct Network {
 pub enum Address {
     /// `--bootproto=dhcp`.
     Dhcp,
-    /// `--bootproto=static`, without IPv6: nothing would answer it, and waiting for a router delays network-online.target.
+    /// `--bootproto=static`, without IPv6: there is no IPv6 router, and waiting for one delays network-online.target.
     ///
     /// The parser takes a static line without `--netmask`; Anaconda needs it, so it is always written.
     Static {

@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use crate::base::text::ends_or_hides_a_line;
 
 use super::model::{
-    Address, Bootloader, DiskLabel, Filesystem, Firewall, FsType, Kickstart, LogicalVolume, Login, Network, Packages, Part, Post, Purpose,
-    Repo, SelinuxMode, Services, Source, Storage, User, VolumeGroup,
+    Address, Bootloader, DiskLabel, Filesystem, Firewall, FsType, Kickstart, LogicalVolume, Network, Packages, Part, Post, Purpose, Repo,
+    SelinuxMode, Services, Source, Storage, User, VolumeGroup,
 };
 use super::value::{KernelArgument, Script, Word, quote};
 
@@ -20,10 +20,8 @@ impl Display for Kickstart {
         let keymap = quote(self.keyboard.as_str());
         writeln!(f, "keyboard --vckeymap={keymap} --xlayouts={keymap}")?;
         writeln!(f, "timezone {} --isUtc --nontp", quote(self.timezone.as_str()))?;
-        match &self.rootpw {
-            Login::Locked => writeln!(f, "rootpw --lock")?,
-            Login::Hash(hash) => writeln!(f, "rootpw --iscrypted {}", quote(hash.reveal()))?,
-        }
+        // Sealing sets the passwords. Without the line, root's password would be a mandatory question.
+        writeln!(f, "rootpw --lock")?;
         lines(f, &self.users)?;
         writeln!(f, "{}\n{}", self.selinux, self.firewall)?;
         writeln!(f, "firstboot --disable\nskipx")?;
@@ -99,14 +97,7 @@ impl Display for User {
         if let Some(uid) = self.uid {
             option(f, "uid", uid)?;
         }
-        match &self.login {
-            Login::Locked => write!(f, " --lock")?,
-            Login::Hash(hash) => {
-                write!(f, " --iscrypted")?;
-                option(f, "password", hash.reveal())?;
-            }
-        }
-        writeln!(f)
+        writeln!(f, " --lock")
     }
 }
 
@@ -318,7 +309,6 @@ mod tests {
             lang: word("C"),
             keyboard: word("us"),
             timezone: word("Etc/UTC"),
-            rootpw: Login::Locked,
             users: Vec::new(),
             selinux: SelinuxMode::Permissive,
             firewall: Firewall::Enabled { services: Vec::new() },

@@ -37,9 +37,6 @@ pub enum ValueError {
         /// The mark.
         word: String,
     },
-    /// A password hash that cannot work. The hash is a secret and is not shown.
-    #[error("the password hash {0}")]
-    Hash(&'static str),
 }
 
 impl Failure for ValueError {
@@ -48,10 +45,7 @@ impl Failure for ValueError {
     }
 
     fn remedy(&self) -> Option<String> {
-        Some(match self {
-            Self::Hash(_) => "make one with `openssl passwd -6`".to_owned(),
-            _ => "change the text in the recipe".to_owned(),
-        })
+        Some("change the text in the recipe".to_owned())
     }
 }
 
@@ -197,55 +191,6 @@ pub const SECTION_MARKS: [&str; 12] = [
     "%certificate",
 ];
 
-/// A password hash that crypt(3) of EL7 (glibc 2.17) understands: `$6$` (SHA-512) or `$5$` (SHA-256), with at most the 16 characters of
-/// salt it uses (crypt(5); Drepper, "Unix crypt using SHA-256 and SHA-512"). The `$y$` of newer systems would lock the account.
-#[derive(Clone, PartialEq, Eq)]
-pub struct CryptHash(String);
-
-impl CryptHash {
-    /// Check `hash`.
-    ///
-    /// # Errors
-    /// It is of another method, or it is not whole.
-    pub fn new(hash: impl Into<String>) -> Result<Self, ValueError> {
-        let hash = hash.into();
-        let length = match hash.get(..3) {
-            Some("$6$") => 86,
-            Some("$5$") => 43,
-            _ => return Err(ValueError::Hash("is neither SHA-512 ($6$…) nor SHA-256 ($5$…), and EL7 understands no newer ones")),
-        };
-        let mut fields = hash[3..].split('$').peekable();
-        if let Some(rounds) = fields.peek().and_then(|field| field.strip_prefix("rounds=")) {
-            if rounds.is_empty() || !rounds.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(ValueError::Hash("has a `rounds=` that is not a number"));
-            }
-            fields.next();
-        }
-        let (Some(salt), Some(digest), None) = (fields.next(), fields.next(), fields.next()) else {
-            return Err(ValueError::Hash("is not of the form $6$salt$hash"));
-        };
-        let alphabet = |field: &str| field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'/');
-        if salt.len() > 16 || !alphabet(salt) {
-            return Err(ValueError::Hash("has a salt that crypt(3) does not take: at most 16 of ./0-9A-Za-z"));
-        }
-        if digest.len() != length || !alphabet(digest) {
-            return Err(ValueError::Hash("is cut off or has strange characters"));
-        }
-        Ok(Self(hash))
-    }
-
-    /// The hash: it can be attacked offline, so it is not for eyes.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for CryptHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hash)")
-    }
-}
-
 /// `text` as one argument of a kickstart command.
 ///
 /// Both parsers split with Python's `shlex.split(line, comments=True)`: white space separates, `#` begins a comment even inside a
@@ -325,27 +270,6 @@ mod tests {
         }
         let error = Script::new("x\n  %end\n").unwrap_err();
         assert_eq!(error.to_string(), "line 2 of the script begins with `%end`, which is a section mark of kickstart");
-    }
-
-    #[test]
-    fn only_hashes_of_el7_pass() {
-        let digest = "a".repeat(86);
-        for hash in [format!("$6$salt${digest}"), format!("$6$rounds=5000$0123456789abcdef${digest}"), format!("$5$s${}", "b".repeat(43))] {
-            assert!(CryptHash::new(&*hash).is_ok(), "{hash}");
-        }
-        for hash in [
-            "secret".to_owned(),
-            format!("$y$j9T$salt${digest}"),
-            format!("$6$0123456789abcdefg${digest}"),
-            format!("$6$rounds=x$salt${digest}"),
-            format!("$6$salt${}", "a".repeat(85)),
-            format!("$6$salt${digest}$"),
-            format!("$6$sa lt${digest}"),
-            "é$6$".to_owned(),
-        ] {
-            let error = CryptHash::new(&*hash).unwrap_err();
-            assert!(!error.to_string().contains(&hash), "the error shows the hash");
-        }
     }
 
     #[test]
