@@ -59,6 +59,21 @@ impl PackageName {
     pub fn group(&self) -> Option<&str> {
         self.strip_prefix('@')
     }
+
+    /// Whether this asks for `package`: of Debian with a version or an architecture (`chrony=4.3`, `chrony:amd64`), of EL7 also with an epoch, a
+    /// release and an architecture (`2:chrony-3.2-2.el7.x86_64`; yum(8), "Specifying package names").
+    pub fn asks_for(&self, package: &str) -> bool {
+        let bare = match self.split_once(':') {
+            Some((epoch, rest)) if !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+            _ => self,
+        };
+        bare.strip_prefix(package).is_some_and(|rest| match rest.as_bytes() {
+            [] | [b'=' | b':' | b'.', ..] => true,
+            // A version begins with a digit; `ntpsec-doc` is another package.
+            [b'-', first, ..] => first.is_ascii_digit(),
+            _ => false,
+        })
+    }
 }
 
 fn not_of_this(what: &str, text: &str, help: &str) -> Fault {
@@ -97,5 +112,17 @@ mod tests {
         ] {
             assert_eq!((PackageName::of_rpm(text).is_ok(), PackageName::of_debian(text).is_ok()), (rpm, debian), "{text}");
         }
+    }
+
+    #[test]
+    fn packages_are_known_however_they_are_spelled() {
+        let asks_for = |wanted: &str, package| wanted.parse::<PackageName>().unwrap().asks_for(package);
+        for wanted in ["chrony", "chrony=4.3-2", "chrony:amd64", "chrony.x86_64", "2:chrony", "chrony-3.2", "2:chrony-3.2-2.el7.x86_64"] {
+            assert!(asks_for(wanted, "chrony"), "{wanted}");
+        }
+        for wanted in ["chrony-doc", "chronyx", "xchrony", "a:chrony", "chrony-", "@chrony"] {
+            assert!(!asks_for(wanted, "chrony"), "{wanted}");
+        }
+        assert!(!asks_for("ntpsec-doc", "ntpsec") && !asks_for("ntpsec", "ntp"));
     }
 }

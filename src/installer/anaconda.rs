@@ -120,7 +120,7 @@ pub fn script_logs(kickstart: &[u8]) -> Vec<String> {
 /// The kickstart of a recipe that makes all settings itself, for a system of this name and address.
 fn rendered(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Result<Kickstart, AnacondaError> {
     let system = &recipe.system;
-    let kdump = recipe.packages.install.iter().any(|package| *package == "kexec-tools");
+    let kdump = recipe.packages.install.iter().any(|package| package.asks_for("kexec-tools"));
     Ok(Kickstart {
         comment: vec!["made by goldsmith".to_owned()],
         source: Source::Cdrom,
