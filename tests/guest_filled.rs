@@ -73,6 +73,7 @@ async fn in_guest(dir: &Path, script: RunnerTask, disks: &[PathBuf]) {
         },
         ports: vec![PORT.to_owned()],
         network: NetworkSpec::None,
+        cards: 0,
         segment: None,
         reboots: false,
     };

@@ -19,6 +19,7 @@ pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
         boot,
         ports: Vec::new(),
         network: NetworkSpec::None,
+        cards: 0,
         segment: None,
         reboots: false,
     }
@@ -62,6 +63,15 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
                         Drive::read_only("/store/bundle.img", Format::Raw, "bundle"),
                     ],
                 )
+            },
+        ),
+        (
+            "cards",
+            MachineSpec {
+                network: user(false, None, None),
+                cards: 2,
+                segment: Some(Mac([0x52, 0x54, 10, 207, 0, 1])),
+                ..plain("cards", Boot::Disk(FirmwareFiles::Bios), vec![disk()])
             },
         ),
         (

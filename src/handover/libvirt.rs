@@ -66,6 +66,9 @@ fn boot(firmware: Firmware) -> &'static str {
     }
 }
 
+/// A network card. Each is on a network of its own.
+const INTERFACE: &str = "    <interface type='user'>\n      <model type='virtio'/>\n    </interface>\n";
+
 /// The interface is of the type that needs no rights, so that the text serves `qemu:///session` as well. GRUB on BIOS hangs without a display
 /// adapter, so a machine without a viewer has one too.
 fn devices(text: &mut String, machine: &Machine<'_>) {
@@ -76,9 +79,7 @@ fn devices(text: &mut String, machine: &Machine<'_>) {
          \x20     <source file='{}'/>\n\
          \x20     <target dev='vda' bus='virtio'/>\n\
          \x20   </disk>\n\
-         \x20   <interface type='user'>\n\
-         \x20     <model type='virtio'/>\n\
-         \x20   </interface>\n\
+         {}\
          \x20   <serial type='pty'/>\n\
          \x20   <console type='pty'/>\n\
          \x20   <video>\n\
@@ -88,7 +89,8 @@ fn devices(text: &mut String, machine: &Machine<'_>) {
          \x20     <backend model='random'>/dev/urandom</backend>\n\
          \x20   </rng>\n",
         machine.format.name(),
-        escape(machine.image)
+        escape(machine.image),
+        INTERFACE.repeat(1 + machine.cards)
     );
     if machine.guest.guest_agent {
         text.push_str("    <channel type='unix'>\n      <target type='virtio' name='org.qemu.guest_agent.0'/>\n    </channel>\n");
@@ -110,6 +112,8 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("guest_agent") && !text.contains("uuid") && !text.contains("osinfo"));
+        let three = domain(&Machine { cards: 2, ..bios }, Kind::Kvm);
+        assert_eq!([&text, &three].map(|text| text.matches("<interface ").count()), [1, 3]);
         let agent = Guest { guest_agent: true, ..guest.clone() };
         let text = domain(&Machine { firmware: Firmware::Uefi, guest: &agent, ..bios }, Kind::Kvm);
         for part in ["<domain type='kvm'>", "<cpu mode='host-passthrough'/>", "<os firmware='efi'>", "org.qemu.guest_agent.0"] {

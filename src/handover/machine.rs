@@ -20,7 +20,9 @@ pub struct Machine<'a> {
     pub memory: u64,
     /// Its processors.
     pub cpus: u32,
-    /// What the image's own files say.
+    /// Its network cards beside the first one.
+    pub cards: usize,
+    /// The facts from the image's files.
     pub guest: &'a Guest,
 }
 
@@ -59,6 +61,7 @@ pub(super) mod examples {
             virtual_size: 8 * GIB,
             memory: 2 * GIB,
             cpus: 2,
+            cards: 0,
             guest,
         }
     }

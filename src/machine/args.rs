@@ -14,7 +14,11 @@ use super::spec::{Accelerator, Access, Boot, Drive, Durability, FirmwareFiles, F
 const SLOT_NETWORK: usize = 0x3;
 const SLOT_PORTS: usize = 0x4;
 const SLOT_RANDOM: usize = 0x5;
-const SLOT_SEGMENT: usize = 0x6;
+const SLOT_FIRST_CARD: usize = 0x6;
+/// The kernel numbers cards in the order of their slots, so that this one, which no recipe knows, is behind those of the recipe.
+const SLOT_SEGMENT: usize = 0xf;
+/// Its slot when there are no further cards. It has been there before machines had any.
+const SLOT_SEGMENT_ALONE: usize = 0x6;
 const SLOT_FIRST_DRIVE: usize = 0x10;
 
 /// Where the console, the monitor and the ports lead.
@@ -64,6 +68,7 @@ pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
     drives(&mut args, spec);
     lines(&mut args, spec, wiring);
     network(&mut args, spec);
+    cards(&mut args, spec);
     segment(&mut args, spec, wiring);
     args.option("-device", pci(spec, "virtio-rng-pci", SLOT_RANDOM));
     args.option("-device", "pvpanic");
@@ -248,7 +253,16 @@ fn network(args: &mut Args, spec: &MachineSpec) {
     args.option("-device", format!("{},netdev=net0{mac}", pci(spec, "virtio-net-pci", SLOT_NETWORK)));
 }
 
-/// A frame is a datagram (QEMU 7.2, `dgram`). Without the others, the card is on a hub that nothing else is on.
+/// Each card has addresses of its own from the DHCP server of its network, out of the range for benchmarks (RFC 2544), which no recipe
+/// should use.
+fn cards(args: &mut Args, spec: &MachineSpec) {
+    for number in 1..=spec.cards {
+        args.option("-netdev", format!("user,id=card{number},restrict=on,net=198.18.{number}.0/24"));
+        args.option("-device", format!("{},netdev=card{number}", pci(spec, "virtio-net-pci", SLOT_FIRST_CARD + number - 1)));
+    }
+}
+
+/// A frame is a datagram (QEMU 7.2, `dgram`). When the terminal command starts the machine alone, the card is on a hub with nothing else.
 fn segment(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
     let Some(mac) = spec.segment else { return };
     let backend = match wiring {
@@ -256,7 +270,8 @@ fn segment(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
         _ => "hubport,id=net1,hubid=0".to_owned(),
     };
     args.option("-netdev", backend);
-    args.option("-device", format!("{},netdev=net1,mac={mac}", pci(spec, "virtio-net-pci", SLOT_SEGMENT)));
+    let slot = if spec.cards == 0 { SLOT_SEGMENT_ALONE } else { SLOT_SEGMENT };
+    args.option("-device", format!("{},netdev=net1,mac={mac}", pci(spec, "virtio-net-pci", slot)));
 }
 
 fn pci(spec: &MachineSpec, device: &str, slot: usize) -> String {

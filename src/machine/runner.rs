@@ -467,6 +467,7 @@ mod tests {
             deadline: Duration::from_secs(60),
             outside: false,
             subnet: None,
+            cards: 0,
             visitor: None,
             scratch: dir.path(),
             evidence: dir.path(),

@@ -32,7 +32,10 @@ pub struct MachineSpec {
     pub ports: Vec<String>,
     /// The guest's network.
     pub network: NetworkSpec,
-    /// The address of a second card, whose frames come and go by [`super::Machine::take_segment`].
+    /// Cards beside that of `network`, at most [`MAX_FURTHER_CARDS`]. Each is on a network of its own, with a DHCP server and nothing else,
+    /// which leads nowhere.
+    pub cards: usize,
+    /// The address of one more card, the last, whose frames come and go by [`super::Machine::take_segment`].
     pub segment: Option<Mac>,
     /// Whether the guest may reboot. When it may not, a reboot is [`super::MachineEvent::Shutdown`] with reason `Reset`.
     pub reboots: bool,
@@ -40,6 +43,9 @@ pub struct MachineSpec {
 
 /// Disks that fit: their PCI slots are fixed, 0x10 and up, and slot 0x1f is taken on q35.
 pub const MAX_DRIVES: usize = 15;
+
+/// Further cards that fit: so many PCI slots are between that of the first card's devices and the last card's.
+pub const MAX_FURTHER_CARDS: usize = 9;
 
 /// Ports that fit a virtio-serial device (QEMU's `max_ports` of 31, less the one reserved for a console).
 pub const MAX_PORTS: usize = 30;
@@ -311,6 +317,9 @@ impl MachineSpec {
         if self.cpus == 0 || self.memory.bytes() == 0 {
             return wrong("it needs a CPU and memory".into());
         }
+        if self.cards > MAX_FURTHER_CARDS {
+            return wrong(format!("{} further network cards, and {MAX_FURTHER_CARDS} fit", self.cards));
+        }
         if self.drives.len() > MAX_DRIVES {
             return wrong(format!("{} drives, and {MAX_DRIVES} fit", self.drives.len()));
         }
@@ -373,6 +382,7 @@ mod tests {
             boot: Boot::Disk(FirmwareFiles::Bios),
             ports: vec!["org.goldsmith.0".into()],
             network: NetworkSpec::None,
+            cards: 0,
             segment: None,
             reboots: false,
         }
@@ -387,6 +397,7 @@ mod tests {
             (MachineSpec { name: "a,b".into(), ..spec() }, "the name"),
             (MachineSpec { cpus: 0, ..spec() }, "needs a CPU"),
             (MachineSpec { memory: ByteSize(0), ..spec() }, "needs a CPU"),
+            (MachineSpec { cards: 10, ..spec() }, "10 further network cards"),
             (MachineSpec { drives: vec![], ..spec() }, "no drive to boot"),
             (MachineSpec { drives: vec![disk(), disk()], ..spec() }, "two drives"),
             (MachineSpec { drives: vec![Drive { node: "0".into(), ..disk() }], ..spec() }, "`0` cannot name"),

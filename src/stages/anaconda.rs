@@ -409,6 +409,7 @@ mod tests {
             deadline: Duration::from_secs(60),
             outside: true,
             subnet: None,
+            cards: 0,
             visitor: None,
             scratch: Path::new("/s"),
             evidence: Path::new("/e"),

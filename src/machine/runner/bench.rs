@@ -26,7 +26,9 @@ pub struct Bench<'a> {
     pub outside: bool,
     /// The address the image gives itself, when it does not ask DHCP; the network outside is laid around it.
     pub subnet: Option<Subnet>,
-    /// Who sits down at a machine that failed, before it ends.
+    /// Network cards of live guests beside the first one, none of which leads anywhere.
+    pub cards: usize,
+    /// The user who gets the console of a failed machine before it ends.
     pub visitor: Option<&'static dyn Visitor>,
     /// This run's scratch directory.
     pub scratch: &'a Path,
@@ -73,6 +75,7 @@ impl Bench<'_> {
             boot,
             ports: Vec::new(),
             network: NetworkSpec::None,
+            cards: 0,
             segment: None,
             reboots: false,
         }
@@ -102,7 +105,8 @@ impl Bench<'_> {
             }
             Mode::Offline => NetworkSpec::None,
         };
-        let spec = MachineSpec { ports: vec![PORT.to_owned()], network, ..self.spec(name, disks, boot) };
+        let cards = if mode == Mode::Offline { 0 } else { self.cards };
+        let spec = MachineSpec { ports: vec![PORT.to_owned()], network, cards, ..self.spec(name, disks, boot) };
         let limits = Limits::new(self.deadline, self.accelerator).within(self.whole());
         Guest::boot(&spec, &self.evidence.join(name), nonce, (self.boot_limits(), limits), self.visitor, task).await
     }
@@ -169,6 +173,7 @@ mod tests {
                 deadline: Duration::from_secs(minutes * 60),
                 outside: false,
                 subnet: None,
+                cards: 0,
                 visitor: None,
                 scratch: Path::new("/s"),
                 evidence: Path::new("/e"),

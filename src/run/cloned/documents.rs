@@ -43,6 +43,7 @@ pub(super) async fn documents(
             virtual_size,
             memory: wanted.memory.bytes(),
             cpus: wanted.cpus,
+            cards: 0,
             guest,
         };
         documents.push((format!("{name}.xml"), libvirt::domain(&machine, kind)));
