@@ -5,6 +5,7 @@ pub mod address;
 pub mod anaconda;
 pub mod deploy;
 pub mod hostname;
+pub mod interfaces;
 
 /// The shell function `make_directory PATH`, which reads `$target`. Works in the guests of both installers.
 pub const MAKE_DIRECTORY: &str = include_str!("../kickstart/directory.sh");

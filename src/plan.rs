@@ -26,7 +26,7 @@ use crate::installer::accounts::Accounts;
 use crate::installer::address;
 use crate::installer::anaconda::{self, AnacondaError};
 use crate::installer::deploy::{self, FilesystemIds};
-use crate::installer::hostname;
+use crate::installer::{hostname, interfaces};
 use crate::recipe::{DockerImage, FileEntry, Media, ProvisionStep, Recipe};
 use crate::sources::Pins;
 
@@ -147,6 +147,7 @@ pub fn plan(recipe: &Recipe, pins: &Pins, images: Vec<DockerImage>, accounts: &A
     let work = SealWork {
         names: hostname::names(recipe),
         address: address::lines(recipe),
+        interfaces: interfaces::script(recipe),
         resolv_conf: address::resolv_conf(recipe),
         passwords: accounts.lines(),
     };

@@ -8,6 +8,7 @@ mod containers;
 mod docker;
 mod error;
 mod firewall;
+mod interfaces;
 mod offline;
 mod promises;
 mod report;
@@ -56,6 +57,8 @@ pub async fn verify(
         Ok(checks) => checks?,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };
+    // The interfaces of the recipe need their cards. The way through the boot loader needs none.
+    let bench = &Bench { cards: promises.further_cards(), ..*bench };
     let system = booted::system(image, promises, bench, task);
     let boot_path = booted::boot_path(image, promises, bench, task);
     // Two machines at once, where the host has the memory for two.

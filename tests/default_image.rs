@@ -208,6 +208,14 @@ fn has_its_container_image(manifest: &Value, image: &Path) {
         "docker run lab/hello:1 /hello",
         "no Docker engine identity",
         "docker settings",
+        "interface eth0 is up as the recipe says",
+        "interface eth1 is up as the recipe says",
+        "interface eth2 is up as the recipe says",
+        "interface eth3 is up as the recipe says",
+        "interface bond0 is up as the recipe says",
+        "interface eth1.100 is up as the recipe says",
+        "interface lab is up as the recipe says",
+        "interface bond0.7 is up as the recipe says",
     ] {
         assert_eq!(outcome(name), "passed", "{name}");
     }

@@ -77,6 +77,157 @@ iso = { path = "c.iso", sha256 = "506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea
 const LOCKED: &str = "system = { root = \"locked\" }\n";
 const SYSTEM: &str = "[system]\nroot = \"locked\"\n";
 
+const FIXED: &str =
+    "[system]\nroot = \"locked\"\n[system.network]\naddress = \"192.0.2.5/24\"\ngateway = \"192.0.2.1\"\ndns = [\"192.0.2.1\"]\n";
+const INTERFACE_NAMES: &str = r#"[[interface]]
+name = "eth0"
+[[interface]]
+name = "eth8"
+[[interface]]
+name = "eth01"
+[[interface]]
+name = "lo"
+[[interface]]
+name = "an_interface_too_long"
+bond = { members = ["eth1"] }
+[[interface]]
+name = "a b"
+vlan = { id = 7, parent = "eth0" }
+[[interface]]
+name = "eth2"
+[[interface]]
+name = "eth2"
+[[interface]]
+name = "bond0.1"
+bond = { members = ["eth3"] }
+[[interface]]
+name = "eth4"
+bond = { members = ["eth5"] }
+[[interface]]
+name = "eth0.101"
+vlan = { id = 100, parent = "eth0" }
+[[interface]]
+name = "vlan102"
+vlan = { id = 103, parent = "eth0" }
+"#;
+const INTERFACE_ADDRESSES: &str = r#"[[interface]]
+name = "eth1"
+address = "192.0.2.5/24"
+[[interface]]
+name = "eth2"
+address = "10.9.0.5"
+[[interface]]
+name = "eth3"
+address = "10.9.0.5/24"
+gateway = "10.8.0.1"
+[[interface]]
+name = "eth4"
+address = "10.7.0.5/24"
+gateway = "10.7.0.1"
+dns = ["nowhere"]
+[[interface]]
+name = "eth5"
+address = "dhcp"
+[[interface]]
+name = "eth6"
+dns = ["10.7.0.1"]
+"#;
+const INTERFACE_VLANS: &str = r#"[[interface]]
+name = "eth0.100"
+vlan = { id = 100, parent = "eth0" }
+[[interface]]
+name = "again"
+vlan = { id = 100, parent = "eth0" }
+[[interface]]
+name = "lost"
+vlan = { id = 7, parent = "eth1" }
+[[interface]]
+name = "deep"
+vlan = { id = 7, parent = "eth0.100" }
+[[interface]]
+name = "left"
+vlan = { id = 8, parent = "right" }
+[[interface]]
+name = "right"
+vlan = { id = 8, parent = "left" }
+[[interface]]
+name = "asks"
+vlan = { id = 9, parent = "eth0" }
+address = "dhcp"
+[[interface]]
+name = "large"
+vlan = { id = 10, parent = "eth0" }
+mtu = 9000
+[[interface]]
+name = "eth2"
+mtu = 2000
+[[interface]]
+name = "larger"
+vlan = { id = 10, parent = "eth2" }
+mtu = 9000
+[[interface]]
+name = "bond0"
+bond = { members = ["eth3"] }
+[[interface]]
+name = "taken"
+vlan = { id = 11, parent = "eth3" }
+"#;
+const INTERFACE_BONDS: &str = r#"[[interface]]
+name = "bond0"
+bond = { members = [] }
+[[interface]]
+name = "bond1"
+bond = { members = ["eth1", "eth1", "eth0", "bond0", "eth9", "eth2"] }
+[[interface]]
+name = "bond2"
+bond = { members = ["eth1"] }
+[[interface]]
+name = "eth2"
+address = "10.9.0.5/24"
+[[interface]]
+name = "both"
+bond = { members = ["eth3"] }
+vlan = { id = 7, parent = "eth0" }
+[[interface]]
+name = "bond3"
+bond = { members = ["eth4"] }
+[[interface]]
+name = "eth4"
+mtu = 9000
+"#;
+const INTERFACE_SHAPES: &str = r#"[[interface]]
+name = "a"
+vlan = { id = 4095, parent = "eth0" }
+[[interface]]
+name = "b"
+vlan = { id = 0 }
+[[interface]]
+name = "bond0"
+bond = { members = ["eth1"], mode = "active-standby", miimon = 0 }
+[[interface]]
+name = "eth2"
+mtu = 100
+address = 7
+[[interface]]
+name = "bond1"
+bond = { slaves = ["eth3"] }
+[[interface]]
+vlan = 100
+"#;
+const INTERFACE_FILES: &str = r#"[[interface]]
+name = "bond0"
+bond = { members = ["eth1", "eth2"] }
+[[file]]
+path = "/etc/sysconfig/network-scripts/ifcfg-bond0"
+content = "x"
+[[provision]]
+name = "a"
+files = [{ path = "/etc/sysconfig/network-scripts/ifcfg-eth2", content = "x" }]
+[[provision]]
+name = "b"
+files = [{ path = "/etc/sysconfig/network-scripts/ifcfg-eth0", content = "x" }]
+"#;
+
 /// Name, preamble, what follows it.
 const BAD: &[(&str, &[&str])] = &[
     ("empty", &[""]),
@@ -154,7 +305,7 @@ const BAD: &[(&str, &[&str])] = &[
         "own-kickstart-beside-its-settings",
         &[
             ANACONDA,
-            "kickstart = \"my.ks\"\n[system]\nhostname = \"x\"\nroot = { password_env = \"NOT_SET\" }\nnetwork = { address = \"192.0.2.5/24\" }\n[disk]\nsize = \"20G\"\nfirmware = \"uefi\"\nlvm = true\ngrow = false\n[packages]\ninstall = [\"vim\"]\n[kernel.sysctl]\n\"vm.swappiness\" = 1\n[[user]]\nname = \"a\"\n[[user]]\nname = \"b\"\n[[file]]\npath = \"/etc/motd\"\ncontent = \"x\"\n",
+            "kickstart = \"my.ks\"\n[system]\nhostname = \"x\"\nroot = { password_env = \"NOT_SET\" }\nnetwork = { address = \"192.0.2.5/24\" }\n[disk]\nsize = \"20G\"\nfirmware = \"uefi\"\nlvm = true\ngrow = false\n[packages]\ninstall = [\"vim\"]\n[kernel.sysctl]\n\"vm.swappiness\" = 1\n[[user]]\nname = \"a\"\n[[user]]\nname = \"b\"\n[[interface]]\nname = \"eth1\"\n[[file]]\npath = \"/etc/motd\"\ncontent = \"x\"\n",
         ],
     ),
     ("grow-in-anaconda", &[ANACONDA, SYSTEM, "[disk]\ntable = \"mbr\"\ngrow = true\n"]),
@@ -226,6 +377,17 @@ const BAD: &[(&str, &[&str])] = &[
         "network-dhcp-with-gateway",
         &[DEPLOY, "[system]\nroot = \"locked\"\nnetwork = { address = \"dhcp\", gateway = \"192.0.2.1\", dns = [\"192.0.2.1\"] }\n"],
     ),
+    (
+        "network-none-with-gateway",
+        &[DEPLOY, "[system]\nroot = \"locked\"\nnetwork = { address = \"none\", gateway = \"192.0.2.1\", dns = [\"192.0.2.1\"] }\n"],
+    ),
+    ("interface-names", &[DEPLOY, LOCKED, INTERFACE_NAMES]),
+    ("interface-addresses", &[DEPLOY, FIXED, INTERFACE_ADDRESSES]),
+    ("interface-gateways", &[DEPLOY, LOCKED, "[[interface]]\nname = \"eth1\"\naddress = \"10.9.0.5/24\"\ngateway = \"10.9.0.1\"\n"]),
+    ("interface-vlans", &[DEPLOY, LOCKED, INTERFACE_VLANS]),
+    ("interface-bonds", &[DEPLOY, LOCKED, INTERFACE_BONDS]),
+    ("interface-shapes", &[DEPLOY, LOCKED, INTERFACE_SHAPES]),
+    ("interface-files", &[ANACONDA, SYSTEM, INTERFACE_FILES]),
     (
         "deploy-cannot",
         &[

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use crate::base::ipv4::netmask;
-use crate::recipe::{Media, Network, Recipe};
+use crate::recipe::{FIRST_CARD, Interface, Media, Network, Recipe};
 
 /// The network of a system until it is sealed: DHCP. QEMU's network answers it, even if the network leads nowhere, and gives a router and a
 /// name server to a step that may reach the internet. With a kickstart of the user's own, the kickstart sets the address.
@@ -21,19 +21,27 @@ pub fn lines(recipe: &Recipe) -> Option<String> {
     if unsealed(recipe) == network || recipe.writes(&Network::FILES) {
         return None;
     }
-    match (network, &recipe.media) {
-        (Network::Dhcp, _) => None,
-        (Network::Static { address, prefix, gateway, .. }, Media::Deploy { .. }) => Some(interfaces(*address, *prefix, *gateway)),
-        (Network::Static { address, prefix, gateway, dns }, Media::Anaconda { .. }) => Some(ifcfg(*address, *prefix, *gateway, dns)),
-    }
+    let all = recipe.all_interfaces();
+    let bond = all.iter().find(|interface| interface.name == FIRST_CARD).and_then(|first| first.bond(&all));
+    Some(match &recipe.media {
+        Media::Deploy { .. } => interfaces(FIRST_CARD, network) + &bond.map(debian_member).unwrap_or_default(),
+        Media::Anaconda { .. } => bond.map(el7_member).unwrap_or_default() + &method(network),
+    })
+}
+
+/// The line of interfaces(5) for a card in `bond` (ifenslave 2.13).
+fn debian_member(bond: &Interface) -> String {
+    format!("    bond-master {}\n", bond.name)
+}
+
+/// The lines of EL 7 for a card in `bond` (initscripts 9.49.41, ifup-eth).
+pub(super) fn el7_member(bond: &Interface) -> String {
+    format!("MASTER=\"{}\"\nSLAVE=\"yes\"\n", bond.name)
 }
 
 /// resolv.conf(5) for the recipe's fixed addresses; `None` when none says a name server, or DHCP servers do.
 pub fn resolv_conf(recipe: &Recipe) -> Option<String> {
-    match &recipe.system.network {
-        Network::Static { dns, .. } => name_servers(dns),
-        Network::Dhcp => None,
-    }
+    name_servers(&recipe.name_servers())
 }
 
 /// resolv.conf(5) with these name servers; nothing when there are none.
@@ -64,11 +72,14 @@ impl AddressFile {
         }
     }
 
-    /// `text`, the file as it is, with this address in the place of what it says; nothing when it says none of `eth0`. Other settings of the
-    /// interface stay. Name servers of [`Self::Interfaces`] are in resolv.conf(5).
+    /// `text`, the file as it is, with this address in place of the old one; `None` when it has no settings of `eth0`, or makes it the member
+    /// of a bond. Other settings of the interface stay. Name servers of [`Self::Interfaces`] are in resolv.conf(5).
     pub fn fixed(self, text: &str, address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>, dns: &[Ipv4Addr]) -> Option<String> {
+        if self.is_member(text) {
+            return None;
+        }
         let (is_replaced, lines): (fn(&str, &mut bool) -> bool, _) = match self {
-            Self::Interfaces => (is_of_its_address, interfaces(address, prefix, gateway)),
+            Self::Interfaces => (is_of_its_address, fixed_interface(FIRST_CARD, address, prefix, gateway)),
             Self::Ifcfg => (is_of_address, ifcfg(address, prefix, gateway, dns)),
         };
         let (mut fixed, mut inside, mut lines) = (String::new(), false, Some(lines));
@@ -80,6 +91,15 @@ impl AddressFile {
             }
         }
         lines.is_none().then_some(fixed)
+    }
+
+    /// Whether `text`, a file of this kind, makes `eth0` the member of a bond: then it has no address.
+    fn is_member(self, text: &str) -> bool {
+        let mut inside = false;
+        text.lines().any(|line| match self {
+            Self::Interfaces => is_of_stanza(line, &mut inside) && line.trim_start().starts_with("bond-master "),
+            Self::Ifcfg => line.trim_start().starts_with("MASTER="),
+        })
     }
 
     /// The fixed address that `text`, a file of this kind, gives to `eth0`, its prefix length and its gateway; nothing when it gives none.
@@ -156,19 +176,36 @@ fn is_of_address(line: &str, _: &mut bool) -> bool {
 /// interfaces(5) of a Debian system until it is sealed. Hot-plug, so that a machine without the interface does not wait for it.
 pub(super) const INTERFACES: &str = "auto lo\niface lo inet loopback\n\nallow-hotplug eth0\niface eth0 inet dhcp\n";
 
-/// The same interface with an address of its own.
-fn interfaces(address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>) -> String {
-    let mut lines = format!("iface eth0 inet static\n    address {address}/{prefix}\n");
+/// The first lines of the stanza of the interface `name`.
+pub(super) fn interfaces(name: &str, network: &Network) -> String {
+    match network {
+        Network::Dhcp => format!("iface {name} inet dhcp\n"),
+        Network::None => format!("iface {name} inet manual\n"),
+        Network::Static { address, prefix, gateway, .. } => fixed_interface(name, *address, *prefix, *gateway),
+    }
+}
+
+fn fixed_interface(name: &str, address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>) -> String {
+    let mut lines = format!("iface {name} inet static\n    address {address}/{prefix}\n");
     if let Some(gateway) = gateway {
         let _ = writeln!(lines, "    gateway {gateway}");
     }
     lines
 }
 
-/// What EL7 has of the kickstart's `--bootproto=static --noipv6` where it has BOOTPROTO and the keys of IPv6 of `--bootproto=dhcp`, which
-/// sealing takes out. The initramfs writes the netmask and the name servers, and NetworkManager the prefix beside them (dracut 033-502,
-/// modules.d/45ifcfg/write-ifcfg.sh; NetworkManager 1.10.2, nms-ifcfg-rh-writer.c: `write_ip4_setting`, `write_ip6_setting`). Every value
-/// is in quotes, as Anaconda writes the file last (pyanaconda/network.py: `setOnboot`).
+/// The keys of EL 7 for the address of an interface. Without one, IPv6 is off as well.
+pub(super) fn method(network: &Network) -> String {
+    match network {
+        Network::Dhcp => "BOOTPROTO=\"dhcp\"\n".to_owned(),
+        Network::None => "BOOTPROTO=\"none\"\nIPV6INIT=\"no\"\n".to_owned(),
+        Network::Static { address, prefix, gateway, dns } => ifcfg(*address, *prefix, *gateway, dns),
+    }
+}
+
+/// The keys that EL7 writes for the kickstart's `--bootproto=static --noipv6` in place of BOOTPROTO and the keys of IPv6 of
+/// `--bootproto=dhcp`, which sealing takes out. The initramfs writes the netmask and the name servers, and NetworkManager the prefix beside
+/// them (dracut 033-502, modules.d/45ifcfg/write-ifcfg.sh; NetworkManager 1.10.2, nms-ifcfg-rh-writer.c: `write_ip4_setting`,
+/// `write_ip6_setting`). Every value is in quotes, as Anaconda writes the file last (pyanaconda/network.py: `setOnboot`).
 fn ifcfg(address: Ipv4Addr, prefix: u8, gateway: Option<Ipv4Addr>, dns: &[Ipv4Addr]) -> String {
     let mut lines = String::new();
     let mut line = |key: &str, value: &dyn std::fmt::Display| {
@@ -195,8 +232,11 @@ mod tests {
     #[test]
     fn what_a_recipe_leaves_out_has_no_line() {
         let [address, gateway, first, second] = ["192.0.2.10", "192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| text.parse().unwrap());
-        assert_eq!(interfaces(address, 24, None), "iface eth0 inet static\n    address 192.0.2.10/24\n");
-        assert_eq!(interfaces(address, 24, Some(gateway)), "iface eth0 inet static\n    address 192.0.2.10/24\n    gateway 192.0.2.1\n");
+        assert_eq!(fixed_interface("eth0", address, 24, None), "iface eth0 inet static\n    address 192.0.2.10/24\n");
+        assert_eq!(
+            fixed_interface("eth0", address, 24, Some(gateway)),
+            "iface eth0 inet static\n    address 192.0.2.10/24\n    gateway 192.0.2.1\n"
+        );
         let (begins, ends) =
             ("BOOTPROTO=\"none\"\nIPADDR=\"192.0.2.10\"\nNETMASK=\"255.255.255.128\"\n", "PREFIX=\"25\"\nIPV6INIT=\"no\"\n");
         assert_eq!(ifcfg(address, 25, None, &[]), format!("{begins}{ends}"));
@@ -236,9 +276,13 @@ mod tests {
         ] {
             assert_eq!(file.says(text), said, "{text}");
         }
-        for (file, text) in
-            [(AddressFile::Interfaces, "iface ens3 inet dhcp\n"), (AddressFile::Ifcfg, "DEVICE=eth0\n"), (AddressFile::Ifcfg, "")]
-        {
+        for (file, text) in [
+            (AddressFile::Interfaces, "iface ens3 inet dhcp\n"),
+            (AddressFile::Interfaces, "iface eth0 inet manual\n    bond-master bond0\n"),
+            (AddressFile::Ifcfg, "DEVICE=eth0\n"),
+            (AddressFile::Ifcfg, ""),
+            (AddressFile::Ifcfg, "BOOTPROTO=\"none\"\nMASTER=\"bond0\"\nSLAVE=\"yes\"\n"),
+        ] {
             assert_eq!(fixed(file, text), None, "{text}");
         }
     }

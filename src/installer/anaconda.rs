@@ -28,6 +28,7 @@ pub use report::Report;
 
 use super::address::unsealed;
 use super::hostname::UNNAMED;
+use super::interfaces;
 use super::language;
 use error::{InField, constant};
 use repo::repo;
@@ -77,7 +78,8 @@ const UNWANTED: [&str; 3] = ["plymouth", "dracut-config-rescue", "iwl*-firmware"
 /// # Errors
 /// The recipe is for another installer, or asks for what this one cannot do or a kickstart cannot say.
 pub fn kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
-    kickstart_with(recipe, &recipe.system.hostname, &recipe.system.network)
+    let interfaces = interfaces::script(recipe).map(|script| script + &interfaces::first_member(recipe));
+    kickstart_with(recipe, &recipe.system.hostname, &recipe.system.network, interfaces)
 }
 
 /// The kickstart that a build gives to the installer. goldsmith's sets [`UNNAMED`] and DHCP, since sealing sets the recipe's host name and
@@ -86,13 +88,26 @@ pub fn kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
 /// # Errors
 /// As of [`kickstart`].
 pub fn unsealed_kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
-    kickstart_with(recipe, UNNAMED, unsealed(recipe))
+    kickstart_with(recipe, UNNAMED, unsealed(recipe), None)
 }
 
-fn kickstart_with(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Result<Vec<u8>, AnacondaError> {
+fn kickstart_with(
+    recipe: &Recipe,
+    hostname: &str,
+    address: &recipe::Network,
+    interfaces: Option<String>,
+) -> Result<Vec<u8>, AnacondaError> {
     match &recipe.media {
         Media::Anaconda { kickstart: Some(own), .. } => own::merged(recipe, own),
-        Media::Anaconda { kickstart: None, .. } => rendered(recipe, hostname, address).map(|kickstart| kickstart.to_string().into_bytes()),
+        Media::Anaconda { kickstart: None, .. } => {
+            let mut kickstart = rendered(recipe, hostname, address)?;
+            if let Some(interfaces) = interfaces {
+                // Before the two last scripts: one gives files their labels, and one says that all went well.
+                let place = kickstart.post.len().saturating_sub(2);
+                kickstart.post.insert(place, scripts::interfaces(&interfaces)?);
+            }
+            Ok(kickstart.to_string().into_bytes())
+        }
         Media::Deploy { .. } => {
             Err(AnacondaError::refused("media.installer", "the recipe is not for anaconda", "set installer = \"anaconda\""))
         }
@@ -163,6 +178,7 @@ fn user(wanted: &recipe::User) -> Result<User, AnacondaError> {
 fn network(hostname: &str, address: &recipe::Network) -> Result<Network, AnacondaError> {
     let address = match address {
         recipe::Network::Dhcp => Address::Dhcp,
+        recipe::Network::None => Address::None,
         recipe::Network::Static { address, prefix, gateway, dns } => {
             Address::Static { ip: *address, netmask: netmask(*prefix), gateway: *gateway, nameservers: dns.clone() }
         }

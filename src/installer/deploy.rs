@@ -11,7 +11,7 @@ use crate::base::image_path::ImagePath;
 use crate::base::public_key::PublicKey;
 use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
-use crate::recipe::{Account, Content, FileEntry, Firmware, Media, Recipe, StockRepositories, TableKind, Toggle};
+use crate::recipe::{Account, Content, FileEntry, Firmware, InterfaceKind, Media, Recipe, StockRepositories, TableKind, Toggle};
 
 use super::address::INTERFACES;
 use super::hostname::{UNNAMED, hosts};
@@ -75,6 +75,10 @@ const BASE_PACKAGES: &[&str] = &[
 /// A recipe that names any `linux-image…` gets that one alone.
 const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
 
+/// What makes ifupdown understand bonds. VLANs need no package: ifupdown 0.8.41 has them itself. Both kernels of Debian have the modules
+/// `8021q` and `bonding` (linux-image-6.1.0-57-cloud-amd64).
+const BONDS: &str = "ifenslave";
+
 /// The suites whose systemd-repart(8) comes with `systemd`; Debian's 256.1-1 moved it into a package of its own (changelog of systemd).
 const REPART_IN_SYSTEMD: [&str; 2] = ["bullseye", "bookworm"];
 
@@ -125,6 +129,9 @@ pub fn packages(recipe: &Recipe) -> Vec<String> {
     }
     if recipe.users.iter().any(|user| user.sudo) {
         packages.push("sudo".to_owned());
+    }
+    if recipe.interfaces.iter().any(|interface| matches!(interface.kind, InterfaceKind::Bond { .. })) {
+        packages.push(BONDS.to_owned());
     }
     if let Media::Deploy { suite, .. } = &recipe.media {
         if recipe.disk.grow && !REPART_IN_SYSTEMD.contains(&suite.as_str()) {

@@ -122,6 +122,8 @@ pub struct Network {
 pub enum Address {
     /// `--bootproto=dhcp`.
     Dhcp,
+    /// `--noipv4 --noipv6`: the card is brought up, and that is all.
+    None,
     /// `--bootproto=static`, without IPv6: there is no IPv6 router, and waiting for one delays network-online.target.
     ///
     /// The parser takes a static line without `--netmask`; Anaconda needs it, so it is always written.

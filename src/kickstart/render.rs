@@ -131,6 +131,10 @@ impl Display for Network {
                 option(f, "bootproto", "dhcp")?;
                 option(f, "device", self.device.as_str())?;
             }
+            Address::None => {
+                option(f, "device", self.device.as_str())?;
+                write!(f, " --noipv4 --noipv6")?;
+            }
             Address::Static { ip, netmask, gateway, nameservers } => {
                 option(f, "bootproto", "static")?;
                 option(f, "device", self.device.as_str())?;
@@ -148,7 +152,7 @@ impl Display for Network {
             // The host name is on a separate line. On the line of an interface it would be kept as DHCP_HOSTNAME: every machine made of the
             // image would send that name to the DHCP server, even after it has another name.
             Address::Dhcp => write!(f, " --onboot=yes --activate\nnetwork --hostname={hostname}"),
-            Address::Static { .. } => write!(f, " --hostname={hostname} --onboot=yes --activate"),
+            Address::None | Address::Static { .. } => write!(f, " --hostname={hostname} --onboot=yes --activate"),
         }
     }
 }

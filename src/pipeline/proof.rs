@@ -54,7 +54,7 @@ pub(super) async fn bench<'a>(
 pub(super) fn subnet(network: &Network) -> Option<Subnet> {
     match *network {
         Network::Static { address, prefix, gateway, .. } => Some(Subnet { guest: address, prefix, gateway }),
-        Network::Dhcp => None,
+        Network::Dhcp | Network::None => None,
     }
 }
 

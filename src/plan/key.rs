@@ -110,6 +110,8 @@ struct SealKey<'a> {
     script: Sha256Digest,
     names: Option<&'a str>,
     address: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interfaces: Option<&'a str>,
     resolv_conf: Option<&'a str>,
     /// By digest. The hashes have salts of one store, so this id and later ones are different in each store.
     passwords: Option<Sha256Digest>,
@@ -226,6 +228,7 @@ pub(super) fn of_seal(base: Sha256Digest, work: &SealWork, script: &str) -> Key 
         script: Sha256Digest::of(script.as_bytes()),
         names: work.names.as_deref(),
         address: work.address.as_deref(),
+        interfaces: work.interfaces.as_deref(),
         resolv_conf: work.resolv_conf.as_deref(),
         passwords: work.passwords.as_ref().map(|lines| Sha256Digest::of(lines.reveal().as_bytes())),
     })

@@ -64,7 +64,10 @@ pub struct SealWork {
     pub names: Option<String>,
     /// The address of `eth0`, as [`lines`](crate::installer::address::lines) writes it; none when it stays as it was installed.
     pub address: Option<String>,
-    /// What `/etc/resolv.conf` is to say; else it is emptied.
+    /// Commands that write the interfaces beside `eth0`, as [`script`](crate::installer::interfaces::script) makes them; none when there are
+    /// none.
+    pub interfaces: Option<String>,
+    /// The content of `/etc/resolv.conf`; without one the file is emptied.
     pub resolv_conf: Option<String>,
     /// The passwords, as [`Accounts::lines`] writes them.
     pub passwords: Option<Secret>,

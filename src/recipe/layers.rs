@@ -8,9 +8,10 @@ use super::tree::{Entry, KeyPath, Node, Place, Value};
 use super::written::CHECK_KINDS;
 
 /// The key that identifies an entry of a list, by the list's path.
-const NAMED: [(&[&str], &str); 7] = [
+const NAMED: [(&[&str], &str); 8] = [
     (&["repository"], "id"),
     (&["repository", "upstream"], "name"),
+    (&["interface"], "name"),
     (&["user"], "name"),
     (&["file"], "path"),
     (&["provision"], "name"),
@@ -23,9 +24,10 @@ const NAMED: [(&[&str], &str); 7] = [
 const ALTERNATIVES: [&str; 2] = ["urls", "dns"];
 
 /// Keys of which a table has only one: the upper recipe's replaces the lower one's.
-const ONE_OF: [(&[&str], &[&str]); 7] = [
+const ONE_OF: [(&[&str], &[&str]); 8] = [
     (&["repository"], &["archive", "upstream"]),
     (&["repository", "gpg_keys"], &["file", "url"]),
+    (&["interface"], &["vlan", "bond"]),
     (&["user"], &["password_env", "password_hash"]),
     (&["file"], &["content", "source"]),
     (&["provision"], &["script", "script_file"]),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Check, ContainerImage, GpgKey, Passage};
+use super::{Check, ContainerImage, GpgKey, Interface, Network, Passage, all_interfaces};
 use crate::base::account::{GroupName, Owner, UserName};
 use crate::base::digest::Sha256Digest;
 use crate::base::image_path::ImagePath;
@@ -44,6 +44,8 @@ pub struct Recipe {
     pub apt_repositories: Vec<AptRepository>,
     /// Identity, accounts, network.
     pub system: System,
+    /// Network interfaces beside `eth0`. See [`Recipe::all_interfaces`].
+    pub interfaces: Vec<Interface>,
     /// Modules, sysctls, kernel arguments.
     pub kernel: Kernel,
     /// What is installed.
@@ -92,6 +94,23 @@ impl Recipe {
             Media::Anaconda { kickstart, .. } => kickstart.as_ref(),
             Media::Deploy { .. } => None,
         }
+    }
+
+    /// All network interfaces, `eth0` first, in an order in which each comes after those that it needs. Nothing when there is none beside
+    /// `eth0`.
+    pub fn all_interfaces(&self) -> Vec<Interface> {
+        if self.interfaces.is_empty() { Vec::new() } else { all_interfaces(&self.system.network, &self.interfaces) }
+    }
+
+    /// The name servers of all fixed addresses, each once, those of `eth0` first.
+    pub fn name_servers(&self) -> Vec<Ipv4Addr> {
+        let mut servers = Vec::new();
+        for network in std::iter::once(&self.system.network).chain(self.interfaces.iter().map(|interface| &interface.network)) {
+            if let Network::Static { dns, .. } = network {
+                servers.extend(dns.iter().filter(|server| !servers.contains(*server)).copied().collect::<Vec<_>>());
+            }
+        }
+        servers
     }
 
     /// Whether a file of the recipe's own or of a provision step has one of these paths.
@@ -281,30 +300,6 @@ pub enum Password {
         #[serde(skip)]
         hash: PasswordHash,
     },
-}
-
-/// The first interface's address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "kebab-case")]
-pub enum Network {
-    /// From a DHCP server.
-    Dhcp,
-    /// Fixed.
-    Static {
-        /// IPv4 address.
-        address: Ipv4Addr,
-        /// Prefix length in bits, 1 to 31.
-        prefix: u8,
-        /// Default gateway, inside the subnet.
-        gateway: Option<Ipv4Addr>,
-        /// Name servers.
-        dns: Vec<Ipv4Addr>,
-    },
-}
-
-impl Network {
-    /// Where Debian and EL 7 keep it.
-    pub const FILES: [&str; 2] = ["/etc/network/interfaces", "/etc/sysconfig/network-scripts/ifcfg-eth0"];
 }
 
 /// Modules, sysctls, kernel arguments.

@@ -114,6 +114,9 @@ impl Serialize for Recipe {
             map.serialize_entry("disk", &Machine { size: self.disk.size, firmware: self.disk.firmware })?;
         } else {
             map.serialize_entry("system", &self.system)?;
+            if !self.interfaces.is_empty() {
+                map.serialize_entry("interfaces", &self.interfaces)?;
+            }
             map.serialize_entry("kernel", &self.kernel)?;
             map.serialize_entry("packages", &self.packages)?;
             map.serialize_entry("services", &self.services)?;

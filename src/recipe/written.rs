@@ -6,6 +6,7 @@
 mod check;
 mod container;
 mod docker;
+mod interface;
 mod value;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use check::{CHECK_KINDS, Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
 pub(super) use container::ContainerImage;
 pub(super) use docker::{CgroupDriver, Docker, LogDriver, StorageDriver};
+pub(super) use interface::{Interface, Vlan};
 pub(super) use value::SysctlValue;
 
 use super::resolved::{
@@ -46,6 +48,9 @@ pub(super) struct Recipe {
     /// Identity, accounts, network.
     #[serde(default)]
     pub system: System,
+    /// Network interfaces beside `eth0`: other cards, VLANs, bonds.
+    #[serde(default)]
+    pub interface: Vec<Interface>,
     /// Modules, sysctls, kernel arguments.
     #[serde(default)]
     pub kernel: Kernel,

@@ -221,6 +221,7 @@ mod tests {
                 firmware: Firmware::Bios,
                 store: None,
                 subnet: None,
+                cards: 0,
             };
             let first = kept(&source(&image)).await.unwrap();
             let overlay = dir.join("d.run.qcow2");
@@ -285,6 +286,7 @@ mod tests {
             firmware: Firmware::Bios,
             store: None,
             subnet: None,
+            cards: 0,
         };
         let error = runtime.block_on(kept(&source)).unwrap_err();
         assert!(matches!(error, RunError::Unwritable { kept: true, .. }), "{error:?}");

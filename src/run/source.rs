@@ -35,6 +35,8 @@ pub struct Source {
     pub store: Option<PathBuf>,
     /// The network of a guest that has a fixed address.
     pub subnet: Option<Subnet>,
+    /// Network cards beside the first one that its recipe names.
+    pub cards: usize,
 }
 
 impl Source {
@@ -70,6 +72,7 @@ impl Source {
             firmware,
             store: store.map(Path::to_owned),
             subnet: subnet(&manifest.recipe),
+            cards: manifest.promises.further_cards(),
         })
     }
 
@@ -81,7 +84,8 @@ impl Source {
         let stem = image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         // An image whose files cannot be read is still run.
         let subnet = Root::open(&disk).ok().and_then(|root| own_subnet(&root));
-        Ok(Self { name: name(&stem), format, image, size: disk.info().virtual_size, firmware, store: store.map(Path::to_owned), subnet })
+        let (size, store) = (disk.info().virtual_size, store.map(Path::to_owned));
+        Ok(Self { name: name(&stem), format, image, size, firmware, store, subnet, cards: 0 })
     }
 }
 

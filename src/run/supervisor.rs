@@ -169,7 +169,7 @@ async fn spec(
         boot,
         ports: resident::ports(),
         network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone(), mac: record.mac },
-        cards: 0,
+        cards: source.cards,
         segment: record.network.as_ref().map(Membership::mac),
         // A reboot is a new boot of whatever kernel the disk has by then.
         reboots: false,

@@ -186,7 +186,7 @@ fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &Loc
             forwards: options.ssh.map(Forward::ssh).into_iter().collect(),
             mac: None,
         },
-        cards: 0,
+        cards: source.cards,
         segment: None,
         reboots: true,
     }

@@ -15,7 +15,7 @@ pub const SEALING: &str = include_str!("seal.sh");
 /// Seal `base` into a new layer in `dir`. Tasks that come `before` have the same boot.
 ///
 /// # Errors
-/// The machine failed, the script failed, or the filesystem was not unmounted cleanly.
+/// The machine failed, a script failed, or the filesystem was not unmounted cleanly.
 pub async fn seal(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
     seal_in(work, base, dir, bench, task).await.map_err(|error| error.ours("seal").doing("sealing"))
 }
@@ -24,7 +24,7 @@ async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, t
     let overlay = dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
-    let payload = RunnerTask { name: "seal".to_owned(), script: SEALING.as_bytes().to_vec(), files: read(work) };
+    let payload = RunnerTask { name: "seal".to_owned(), script: script(work).into_bytes(), files: read(work) };
     let mut guest = bench.boot("seal", vec![drive(overlay, Format::Qcow2)], files.parts(), Mode::Offline, &[payload], task).await?;
     task.step("seal");
     if let Err(error) = guest.run_to_success("seal", task).await {
@@ -35,7 +35,17 @@ async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, t
     Ok(())
 }
 
-/// What the script reads: each file lies beside it when there is something in it.
+/// [`SEALING`], after the commands that write the network interfaces: these files are to get their labels, too. The script of
+/// images without them stays as it is, and with it their layers.
+fn script(work: &SealWork) -> String {
+    let (shell, rest) = SEALING.split_once('\n').unwrap_or_default();
+    match &work.interfaces {
+        Some(interfaces) => format!("{shell}\nset -eu\n{interfaces}{rest}"),
+        None => SEALING.to_owned(),
+    }
+}
+
+/// The files that the script reads. They are put beside it unless they are empty.
 fn read(work: &SealWork) -> Vec<(String, Vec<u8>)> {
     let passwords = work.passwords.as_ref().map(Secret::reveal);
     let (address, servers) = (work.address.as_deref(), work.resolv_conf.as_deref());
@@ -53,11 +63,12 @@ mod tests {
 
     #[test]
     fn the_script_reads_what_there_is_to_set() {
-        let nothing = SealWork { names: None, address: None, resolv_conf: None, passwords: None };
-        assert_eq!(read(&nothing), []);
+        let nothing = SealWork { names: None, address: None, interfaces: None, resolv_conf: None, passwords: None };
+        assert_eq!((read(&nothing), script(&nothing).as_str()), (Vec::new(), SEALING));
         let all = SealWork {
             names: Some("node\nnode\n".to_owned()),
             address: Some("iface eth0 inet static\n".to_owned()),
+            interfaces: Some("cat > x <<'END'\ny\nEND\n".to_owned()),
             resolv_conf: Some("nameserver 10.0.0.2\n".to_owned()),
             passwords: Some(Secret::new("root:$6$a$b\n")),
         };
@@ -69,6 +80,8 @@ mod tests {
             file("passwords", "root:$6$a$b\n"),
         ];
         assert_eq!(read(&all), expected);
+        let set = "#!/bin/sh\nset -eu\ncat > x <<'END'\ny\nEND\n";
+        assert_eq!(script(&all), SEALING.replacen("#!/bin/sh\n", set, 1));
         for name in ["names", "address", "resolv.conf", "passwords"] {
             assert!(SEALING.contains(&format!("if [ -e ./{name} ]; then\n")), "{name}");
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::services::Wanted;
-use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, firewall, services};
+use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, firewall, interfaces, services};
 use crate::base::event::Task;
 use crate::base::failure::{Class, Failure};
 use crate::base::text::shell_line;
@@ -261,6 +261,8 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
         });
     }
     tasks.extend(container_questions(promises));
+    let wanted = promises.interfaces.iter().enumerate();
+    tasks.extend(wanted.map(|(index, interface)| question(format!("interface-{index}"), interfaces::question(interface))));
     tasks
 }
 
@@ -318,11 +320,14 @@ fn judge(promises: &Promises, answers: &[Answer]) -> Booted {
     for (check, answer) in promises.checks.iter().zip(own) {
         checks.extend(own_check(&check.name, &check.kind, answer, &sysctl.lines, &mut docker_info));
     }
+    let (containers, links) = containers.split_at(containers.len().saturating_sub(promises.interfaces.len()));
     let (images, runs) = containers.split_at(containers::tags(&promises.container_images).count().min(containers.len()));
     let images = containers::tags(&promises.container_images).zip(images);
     checks.extend(images.map(|((image, tag), answer)| containers::judge_image(image, tag, answer.status, &answer.parts())));
     let runs = promises.container_runs.iter().zip(runs);
     checks.extend(runs.map(|((name, run), answer)| containers::judge_run(name, run, answer.status, &answer.parts())));
+    let links = promises.interfaces.iter().zip(links);
+    checks.extend(links.map(|(interface, answer)| interfaces::judge(interface, &promises.interfaces, &answer.lines)));
     Booted { checks, docker_info }
 }
 

@@ -11,7 +11,9 @@ use crate::audit::{Allowed, Waiver};
 use crate::base::kernel::{ModuleName, SysctlKey};
 use crate::base::unit::UnitName;
 use crate::base::word::Line;
-use crate::recipe::{Account, Check, ContainerRun, DockerImage, Firmware, Media, Network, Password, Recipe, Selinux, Toggle};
+use crate::recipe::{
+    Account, Check, ContainerRun, DockerImage, Firmware, Interface, Media, Password, Recipe, Selinux, Toggle, further_cards,
+};
 
 /// Everything that is verified on an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,9 @@ pub struct Promises {
     pub repositories: BTreeMap<String, String>,
     /// The firmware that boots the disk.
     pub firmware: Firmware,
+    /// The network interfaces, `eth0` among them; none when the recipe has none beside `eth0`. Older manifests have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<Interface>,
     /// What `/etc/resolv.conf` says; empty when a DHCP server will tell.
     pub resolv_conf: String,
     /// Text that the release file must contain.
@@ -87,7 +92,12 @@ impl Promises {
         self.firmware == Firmware::Uefi
     }
 
-    /// Nothing, of an image that BIOS boots.
+    /// Network cards beside the first one that a machine needs, for modules that do not know recipes.
+    pub fn further_cards(&self) -> usize {
+        further_cards(&self.interfaces)
+    }
+
+    /// No promises, for an image that BIOS boots.
     #[cfg(test)]
     pub(super) fn none() -> Self {
         Self {
@@ -101,6 +111,7 @@ impl Promises {
             enabled: Vec::new(),
             repositories: BTreeMap::new(),
             firmware: Firmware::Bios,
+            interfaces: Vec::new(),
             resolv_conf: String::new(),
             release: None,
             container_images: Vec::new(),
@@ -140,10 +151,8 @@ impl Promises {
                 .filter_map(|repo| Some((format!("/etc/yum.repos.d/{}", repo.kept.as_ref()?.file), repo.id.clone())))
                 .collect(),
             firmware: recipe.disk.firmware,
-            resolv_conf: match &recipe.system.network {
-                Network::Static { dns, .. } => dns.iter().map(|server| format!("nameserver {server}\n")).collect(),
-                Network::Dhcp => String::new(),
-            },
+            interfaces: recipe.all_interfaces(),
+            resolv_conf: recipe.name_servers().iter().map(|server| format!("nameserver {server}\n")).collect(),
             release,
             container_images: Vec::new(),
             container_runs: Vec::new(),

@@ -224,6 +224,7 @@ fn network(root: &Root, wanted: &Network) -> Judged {
 fn shown(network: &Network) -> String {
     match network {
         Network::Dhcp => "dhcp".to_owned(),
+        Network::None => "none".to_owned(),
         Network::Static { address, prefix, gateway, .. } => {
             format!("{address}/{prefix}{}", gateway.map(|gateway| format!(" by {gateway}")).unwrap_or_default())
         }
@@ -236,8 +237,11 @@ fn interfaces(text: &str) -> Option<String> {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         !matches!(words[..], ["iface", "eth0", "inet", _])
     });
-    if lines.next()?.ends_with("dhcp") {
-        return Some("dhcp".to_owned());
+    let method = lines.next()?;
+    for (ends, found) in [("dhcp", "dhcp"), ("manual", "none")] {
+        if method.ends_with(ends) {
+            return Some(found.to_owned());
+        }
     }
     let options: Vec<&str> = lines.take_while(|line| !line.starts_with("iface ") && !line.starts_with("auto ")).collect();
     let option = |name: &str| options.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::trim);
@@ -253,8 +257,11 @@ fn ifcfg(text: &str) -> Option<String> {
     }
     let prefix = value("PREFIX").and_then(|prefix| prefix.parse::<u32>().ok());
     let netmask = || value("NETMASK").and_then(|mask| mask.parse::<Ipv4Addr>().ok()).map(|mask| mask.to_bits().leading_ones());
+    let Some(address) = value("IPADDR") else {
+        return value("BOOTPROTO").filter(|protocol| protocol == "none");
+    };
     let gateway = value("GATEWAY").map(|gateway| format!(" by {gateway}")).unwrap_or_default();
-    Some(format!("{}/{}{gateway}", value("IPADDR")?, prefix.or_else(netmask)?))
+    Some(format!("{address}/{}{gateway}", prefix.or_else(netmask)?))
 }
 
 fn account(root: &Root, wanted: &Account) -> Judged {

@@ -63,6 +63,22 @@ const ROWS: &[Row] = &[
         login: Some(("ip -4 -o address show dev eth0", "172.16.51.35/24")),
     },
     Row {
+        name: "interfaces",
+        medium: &[],
+        machine: "",
+        // Two cards with VLANs, and two in a bond. Each interface is a promise, which the proof asks the kernel about.
+        recipe: concat!(
+            "[[interface]]\nname = \"eth1\"\naddress = \"10.9.0.5/24\"\nmtu = 1400\n",
+            "[[interface]]\nname = \"eth0.100\"\nvlan = { id = 100, parent = \"eth0\" }\naddress = \"10.100.0.5/24\"\n",
+            "[[interface]]\nname = \"lab\"\nvlan = { id = 200, parent = \"eth1\" }\naddress = \"10.200.0.5/24\"\n",
+            "[[interface]]\nname = \"bond0\"\nbond = { members = [\"eth2\", \"eth3\"] }\naddress = \"10.8.0.5/24\"\n",
+            check!("ip -d link show dev eth0.100 | grep -q 'vlan protocol 802.1Q id 100'"),
+            check!("ip -4 -o address show dev eth0 | grep -q 172.16.51.35/24"),
+            check!("grep -q 'Currently Active Slave: eth[23]' /proc/net/bonding/bond0"),
+        ),
+        login: None,
+    },
+    Row {
         name: "LVM and XFS",
         medium: &[],
         machine: "",

@@ -183,7 +183,7 @@ fn a_dhcp_client_says_the_name_it_has_then() {
             Network::Dhcp => {
                 assert_eq!(lines, ["network --bootproto=dhcp --device=eth0 --onboot=yes --activate", "network --hostname=master"]);
             }
-            Network::Static { .. } => assert!(lines.len() == 1 && lines[0].contains(" --hostname=master "), "{lines:?}"),
+            Network::None | Network::Static { .. } => assert!(lines.len() == 1 && lines[0].contains(" --hostname=master "), "{lines:?}"),
         }
     }
 }

@@ -13,9 +13,9 @@ use goldsmith::base::size::ByteSize;
 use goldsmith::base::unit::UnitName;
 use goldsmith::base::word::Line;
 use goldsmith::recipe::{
-    Account, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Kept, Kernel, Media,
-    Network, Output, Packages, Password, Recipe, Repository, Selinux, Services, StockRepositories, Supply, System, TableKind, Toggle,
-    Upstream, User,
+    Account, BondMode, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Interface,
+    InterfaceKind, Kept, Kernel, Media, Network, Output, Packages, Password, Recipe, Repository, Selinux, Services, StockRepositories,
+    Supply, System, TableKind, Toggle, Upstream, User,
 };
 
 /// A key of ssh, without its comment.
@@ -47,6 +47,7 @@ pub fn lab() -> Recipe {
             root: Account { password: Password::Env { name: "ROOT_PASSWORD".into(), value: Secret::new("secret") }, ssh_keys: Vec::new() },
             network: Network::Static { address: "172.16.51.35".parse().unwrap(), prefix: 24, gateway: None, dns: Vec::new() },
         },
+        interfaces: Vec::new(),
         kernel: Kernel {
             modules: vec![ModuleName::made("br_netfilter")],
             sysctl: ["net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"]
@@ -134,6 +135,32 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
             }),
         ),
         ("uefi", with(|recipe| recipe.disk.firmware = Firmware::Uefi)),
+        (
+            "interfaces",
+            with(|recipe| {
+                recipe.system.network = Network::None;
+                let fixed = |address: &str, gateway: Option<&str>| Network::Static {
+                    address: address.parse().unwrap(),
+                    prefix: 24,
+                    gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+                    dns: Vec::new(),
+                };
+                let interface = |name: &str, kind, network| Interface { name: name.into(), kind, network, mtu: None };
+                let members = vec!["eth0".to_owned(), "eth1".to_owned()];
+                recipe.interfaces = vec![
+                    interface("eth2", InterfaceKind::Card, Network::Dhcp),
+                    interface("bond0.100", InterfaceKind::Vlan { id: 100, parent: "bond0".into() }, fixed("10.1.0.5", None)),
+                    Interface {
+                        mtu: Some(9000),
+                        ..interface(
+                            "bond0",
+                            InterfaceKind::Bond { members, mode: BondMode::ActiveBackup, miimon: 100 },
+                            fixed("172.16.51.35", Some("172.16.51.1")),
+                        )
+                    },
+                ];
+            }),
+        ),
         (
             "lvm-xfs-swap-mbr",
             with(|recipe| {

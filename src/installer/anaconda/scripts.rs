@@ -51,6 +51,12 @@ pub(super) fn post(recipe: &Recipe) -> Result<Vec<Post>, AnacondaError> {
     Ok(sections)
 }
 
+/// The `%post` section that writes the network interfaces beside the first one, with the commands of sealing.
+pub(super) fn interfaces(commands: &str) -> Result<Post, AnacondaError> {
+    let script = Script::new(format!("set -eu\n{commands}")).in_field("interface")?;
+    Ok(Post { chroot: true, error_on_fail: true, script })
+}
+
 /// The last script: success, with the nonce.
 pub(super) fn finish() -> Result<Script, AnacondaError> {
     let mut body = Body::new(&[("nonce", NONCE_FILE)], &[FINISH]);

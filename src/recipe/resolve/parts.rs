@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
-use super::{checks, containers, content, docker, own_kickstart, published, repositories, system};
+use super::{checks, containers, content, docker, interfaces, own_kickstart, published, repositories, system};
 use crate::base::image_path::image_path;
 use crate::base::size::ByteSize;
 use crate::base::word::one_line;
@@ -34,6 +34,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         repositories: repositories::repositories(judge, &written.repository),
         apt_repositories: repositories::apt_repositories(judge, &written.repository, written.media.suite.as_deref()),
         system: system::system(judge, &written.system, written.media.suite.as_deref()),
+        interfaces: Vec::new(),
         kernel: kernel(judge, &written.kernel),
         packages: packages(judge, &written.packages),
         services: services(judge, &written.services),
@@ -50,6 +51,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         inherited: Vec::new(),
         suite_at: None,
     };
+    interfaces::add(judge, &written.interface, &mut recipe);
     docker::add(judge, written.docker.as_ref(), &mut recipe);
     published::refuse_secrets(judge, &recipe);
     recipe

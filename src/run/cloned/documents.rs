@@ -43,7 +43,7 @@ pub(super) async fn documents(
             virtual_size,
             memory: wanted.memory.bytes(),
             cpus: wanted.cpus,
-            cards: 0,
+            cards: source.cards,
             guest,
         };
         documents.push((format!("{name}.xml"), libvirt::domain(&machine, kind)));

@@ -9,7 +9,7 @@ from . import debian, host
 KERNEL_MODULES = re.compile(
     r"/kernel/(arch/x86/crypto|crypto|lib|security)/"
     r"|/kernel/fs/(ext4|jbd2|fat|nls|efivarfs|isofs|overlayfs|squashfs|fuse|autofs|xfs|[^/]*\.ko)"
-    r"|/kernel/net/(netfilter|ipv4|ipv6|bridge|802|8021q|llc|core|packet|unix|xfrm)/"
+    r"|/kernel/net/(netfilter|ipv4|ipv6|bridge|802|8021q|llc|core|packet|tls|unix|xfrm)/"
     r"|/kernel/drivers/(virtio|cdrom|input|ptp|ata/(libata|ahci|libahci|ata_piix)|block/(loop|virtio_blk)|char/(virtio_console|hw_random)"
     r"|scsi/(scsi_|sd_mod|sr_mod|sg|virtio_scsi)|md/(dm-(mod|thin-pool|bufio|bio-prison|snapshot|mirror|log|region-hash)|persistent-data)"
     r"|misc/pvpanic|firmware/qemu|net/(veth|dummy|macvlan|ipvlan|vxlan|virtio_net|net_failover|tun|tap|bonding|mii))"

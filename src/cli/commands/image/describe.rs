@@ -83,7 +83,7 @@ pub(super) async fn run(args: &ImageDescribe, context: &Context) -> Result<(), A
         virtual_size: disk.info().virtual_size,
         memory: args.memory.bytes(),
         cpus: args.cpus.unwrap_or(CPUS),
-        cards: 0,
+        cards: source.cards,
         guest: &seen.guest,
     };
     let is_overlay = !disk.info().backing.is_empty();
