@@ -10,7 +10,10 @@ pub mod interfaces;
 /// The shell function `make_directory PATH`, which reads `$target`. Works in the guests of both installers.
 pub const MAKE_DIRECTORY: &str = include_str!("../kickstart/directory.sh");
 
-/// The language of `locale`, as directories of translations are called: `zh` of `zh_CN.UTF-8`. That of the C locale is English.
+/// The shell function `add_group NAME ID OPTION...`, for recipes with groups alone: the script of others stays as it is, and with it their layers.
+const ADD_GROUP: &str = include_str!("../kickstart/groups.sh");
+
+/// The language of `locale`, as in the names of directories of translations: `zh` of `zh_CN.UTF-8`. The C locale counts as English.
 fn language(locale: &str) -> &str {
     match locale.split(['_', '.', '@']).next() {
         None | Some("" | "C" | "POSIX") => "en",

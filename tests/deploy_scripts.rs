@@ -99,6 +99,24 @@ fn enter(tree: &Path, look: &str) -> Output {
     unshare().args(["--mount", "--", "sh", "-euc", ENTER, "-"]).arg(tree).arg(look).output().unwrap()
 }
 
+/// groupadd(8) of the tree makes them, and a group that a package has made is taken if it has the wanted id.
+#[test]
+fn groups_are_made_before_the_users_that_are_in_them() {
+    let groups = r#"group=[{name="makers", gid=1500}, {name="metrics", system=true}, {name="users", gid=100}, {name="adm"}]"#;
+    let user = r#"user=[{name="ada", groups=["makers", "metrics"], ssh_keys=[]}]"#;
+    let (output, said) = apply(&[groups, user], "grep -E '^(makers|metrics|users|adm):' /etc/group");
+    assert!(output.status.success(), "{said}");
+    let line = |name: &str| said.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {said}")).to_owned();
+    assert_eq!((line("makers:"), line("users:"), line("adm:")), ("makers:x:1500:ada".into(), "users:x:100:".into(), "adm:x:4:".into()));
+    let metrics: Vec<String> = line("metrics:").split(':').map(str::to_owned).collect();
+    assert!(metrics[2].parse::<u32>().unwrap() < 1000 && metrics[3] == "ada", "{said}");
+    let (output, said) = apply(&[r#"group=[{name="adm", gid=1500}]"#], "true");
+    assert!(
+        !output.status.success() && said.contains("fail adding the group adm: the system has a group of that name with the id 4"),
+        "{said}"
+    );
+}
+
 #[test]
 fn files_have_their_owners_and_modes() {
     let overrides = [

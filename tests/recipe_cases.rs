@@ -255,6 +255,15 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     ("docker-local-log", &[DEPLOY, LOCKED, "[docker]\nlog_driver = \"local\"\nlog_max_size = \"10m\"\nlog_max_files = 1\n"]),
+    (
+        "groups",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[group]]\nname = \"web\"\ngid = 1500\n[[group]]\nname = \"web\"\n[[group]]\nname = \"a b\"\ngid = 1500\n",
+            "[[group]]\nname = \"low\"\ngid = 4\nsystem = \"yes\"\nid = 1\n[[group]]\nname = \"ada\"\n[[user]]\nname = \"ada\"\n",
+        ],
+    ),
     ("docker-log", &[DEPLOY, LOCKED, "[docker]\nlog_max_files = 3\nlog_driver = \"file\"\nmirror = \"x\"\n"]),
     ("syntax", &["schema = 1\nname = \nsummary = \"x\n[media\n"]),
     ("syntax-duplicate-key", &["schema = 1\nname = \"a\"\nname = \"b\"\n"]),

@@ -10,7 +10,7 @@ use sha_crypt::{Params, sha512_crypt};
 use sha2::Sha256;
 
 use crate::base::secret::Secret;
-use crate::recipe::{Password, Recipe};
+use crate::recipe::{Group, Password, Recipe};
 
 /// The accounts of a recipe that have a password, which may include root, and the crypt(3) hash of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,15 @@ fn crypt_base64(digest: &[u8; 64]) -> String {
 
 fn digit(bits: u32) -> char {
     DIGITS[(bits & 63) as usize].into()
+}
+
+/// The arguments of `add_group` in the installers' scripts: the name, the id or `-`, and options of groupadd(8).
+pub(super) fn group_words(group: &Group) -> Vec<String> {
+    let id = group.gid.map(|gid| gid.to_string());
+    let mut words = vec![group.name.to_string(), id.clone().unwrap_or_else(|| "-".to_owned())];
+    words.extend(id.into_iter().flat_map(|id| ["--gid".to_owned(), id]));
+    words.extend(group.system.then(|| "--system".to_owned()));
+    words
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ fn rendered(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Resul
         lang: Word::new(&*system.locale).in_field("system.locale")?,
         keyboard: Word::new(&*system.keyboard).in_field("system.keyboard")?,
         timezone: Word::new(&*system.timezone).in_field("system.timezone")?,
-        users: recipe.users.iter().map(user).collect::<Result<_, _>>()?,
+        users: recipe.users.iter().map(|wanted| user(wanted, &recipe.groups)).collect::<Result<_, _>>()?,
         selinux: match system.selinux {
             Selinux::Enforcing => SelinuxMode::Enforcing,
             Selinux::Permissive => SelinuxMode::Permissive,
@@ -164,12 +164,19 @@ fn rendered(recipe: &Recipe, hostname: &str, address: &recipe::Network) -> Resul
     })
 }
 
-fn user(wanted: &recipe::User) -> Result<User, AnacondaError> {
+/// The groups of the recipe are made later (`add_group` of the scripts), and joined then: Anaconda would make each that is missing, with an id of
+/// its own.
+fn user(wanted: &recipe::User, groups: &[recipe::Group]) -> Result<User, AnacondaError> {
     let field = format!("user `{}`", wanted.name.escape_debug());
     let word = |text: &str| Word::new(text).in_field(&*field);
     Ok(User {
         name: word(&wanted.name)?,
-        groups: wanted.groups.iter().map(|group| word(group)).collect::<Result<_, _>>()?,
+        groups: wanted
+            .groups
+            .iter()
+            .filter(|name| groups.iter().all(|group| group.name != **name))
+            .map(|group| word(group))
+            .collect::<Result<_, _>>()?,
         shell: word(&wanted.shell)?,
         uid: wanted.uid,
     })

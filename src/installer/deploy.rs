@@ -13,9 +13,10 @@ use crate::base::text::{shell_line, shell_quote};
 use crate::base::uuid::Uuid;
 use crate::recipe::{Account, Content, FileEntry, Firmware, InterfaceKind, Media, Recipe, StockRepositories, TableKind, Toggle};
 
+use super::accounts::group_words;
 use super::address::INTERFACES;
 use super::hostname::{UNNAMED, hosts};
-use super::{MAKE_DIRECTORY, language};
+use super::{ADD_GROUP, MAKE_DIRECTORY, language};
 
 /// Everything that makes the tree, apart from the packages' bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -241,7 +242,8 @@ pub const FAILED: &str = "goldsmith: fail ";
 /// Files come before everything that may read them, owners after the accounts they name.
 fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     let system = &recipe.system;
-    let mut script = format!("{APPLY}{MAKE_DIRECTORY}");
+    let groups = if recipe.groups.is_empty() { "" } else { ADD_GROUP };
+    let mut script = format!("{APPLY}{MAKE_DIRECTORY}{groups}");
     let mut line = |words: &[&str]| {
         script.push_str(&shell_line(words.iter().copied()));
         script.push('\n');
@@ -258,6 +260,10 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     line(&["time_zone", &system.timezone]);
     if !BUILT_IN_LOCALES.contains(&system.locale.as_str()) {
         line(&["make_locale", &system.locale, &system.locale.replace('.', "\\.")]);
+    }
+    for group in &recipe.groups {
+        let words = group_words(group);
+        line(&std::iter::once("add_group").chain(words.iter().map(String::as_str)).collect::<Vec<_>>());
     }
     for user in &recipe.users {
         let uid = user.uid.map(|uid| uid.to_string());

@@ -1,8 +1,9 @@
 //! Accounts that the system cannot have: names that are taken, groups and shells that no package brings. Pure.
 
 use super::report::{Area, Row};
+use crate::base::account::GroupName;
 use crate::closure::Forecast;
-use crate::recipe::{Media, Recipe, User};
+use crate::recipe::{Group, Media, Recipe, User};
 
 /// Users that Debian's base packages make: base-passwd 3.6 (passwd.master), openssh-server, dbus, systemd, apt.
 const DEBIAN_USERS: &[&str] = &[
@@ -134,17 +135,31 @@ pub(super) fn rows(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
     }
     let is_debian = matches!(recipe.media, Media::Deploy { .. });
     let forecast = forecast.filter(|forecast| forecast.refused.is_empty());
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = recipe.groups.iter().filter_map(|group| fixed_id(group, is_debian, forecast)).collect();
     for (index, user) in recipe.users.iter().enumerate() {
         rows.extend(taken(user, is_debian));
         // EL 7 gets the groups that it does not have.
         if is_debian {
             let before = &recipe.users[..index];
-            rows.extend(user.groups.iter().filter_map(|group| missing_group(user, group, before, forecast)));
+            let made = |name: &GroupName| recipe.groups.iter().any(|group| group.name == *name);
+            let not_made = user.groups.iter().filter(|name| !made(name));
+            rows.extend(not_made.filter_map(|group| missing_group(user, group, before, forecast)));
         }
         rows.extend(missing_shell(recipe, user, forecast));
     }
     rows
+}
+
+/// A row for a group with a fixed id that the system has with another id.
+fn fixed_id(group: &Group, is_debian: bool, forecast: Option<&Forecast>) -> Option<Row> {
+    let (gid, name) = (group.gid?, group.name.as_str());
+    // base-passwd 3.6 (group.master) fixes the ids of its groups; all others of these names have less than 100, or are given by packages.
+    let is_base = is_debian && DEBIAN_GROUPS.contains(&name) && (name, gid) != ("users", 100);
+    let is_packaged = PACKAGED_GROUPS.iter().any(|(known, packages)| *known == name && brings(forecast, packages) == Some(true));
+    (is_base || is_packaged).then(|| {
+        let what = format!("the group `{name}` cannot have the id {gid}: a package makes it, with another one");
+        Row::wrong(Area::Settings, what, Some("remove `gid`, or take another name".to_owned()))
+    })
 }
 
 fn taken(user: &User, is_debian: bool) -> Option<Row> {
@@ -177,7 +192,11 @@ fn missing_group(user: &User, group: &str, before: &[User], forecast: Option<&Fo
         }),
         None => {
             let why = format!("{what}, and it is not known that a package makes it: without it the installation fails");
-            Some(Row::warning(Area::Settings, why, Some("make sure that a package of the recipe makes the group".to_owned())))
+            Some(Row::warning(
+                Area::Settings,
+                why,
+                Some("add a `[[group]]`, or make sure that a package of the recipe makes the group".to_owned()),
+            ))
         }
     }
 }
@@ -214,11 +233,33 @@ mod tests {
     const EL7: &str = "{ installer = \"anaconda\", iso = { path = \"c.iso\", sha256 = \"506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345\" } }";
 
     fn said(media: &str, users: &str, packages: Option<&[&str]>) -> Vec<(Verdict, String)> {
-        let text = format!("schema = 1\nname = \"x\"\nmedia = {media}\nsystem = {{ root = \"locked\" }}\nuser = [{users}]\n");
+        said_of(media, &format!("user = [{users}]"), packages)
+    }
+
+    fn said_of(media: &str, accounts: &str, packages: Option<&[&str]>) -> Vec<(Verdict, String)> {
+        let text = format!("schema = 1\nname = \"x\"\nmedia = {media}\nsystem = {{ root = \"locked\" }}\n{accounts}\n");
         let recipe = load("x.toml", &[], &Text(text)).unwrap_or_else(|error| panic!("{}", error.render(false)));
         let package = |name: &&str| ForecastPackage { name: (*name).into(), ..ForecastPackage::default() };
         let forecast = packages.map(|packages| Forecast { packages: packages.iter().map(package).collect(), ..Forecast::default() });
         rows(&recipe, forecast.as_ref()).into_iter().map(|row| (row.verdict, row.what)).collect()
+    }
+
+    #[test]
+    fn a_group_of_the_recipe_is_there_and_has_an_id_that_it_can_have() {
+        let wrong = |name: &str, gid: u32| {
+            vec![(Verdict::Wrong, format!("the group `{name}` cannot have the id {gid}: a package makes it, with another one"))]
+        };
+        for (media, accounts, packages, expected) in [
+            (DEBIAN, "group = [{ name = \"makers\" }]\nuser = [{ name = \"ada\", groups = [\"makers\"] }]", None, vec![]),
+            (DEBIAN, r#"group = [{ name = "users", gid = 100 }, { name = "staff" }]"#, None, vec![]),
+            (DEBIAN, r#"group = [{ name = "staff", gid = 1500 }]"#, None, wrong("staff", 1500)),
+            (EL7, r#"group = [{ name = "staff", gid = 1500 }]"#, None, vec![]),
+            (EL7, r#"group = [{ name = "docker", gid = 998 }]"#, Some(&["docker-ce"][..]), wrong("docker", 998)),
+            (DEBIAN, r#"group = [{ name = "docker", gid = 998 }]"#, Some(&["vim"]), vec![]),
+            (DEBIAN, r#"group = [{ name = "docker" }]"#, Some(&["docker.io"]), vec![]),
+        ] {
+            assert_eq!(said_of(media, accounts, packages), expected, "{accounts}");
+        }
     }
 
     #[test]

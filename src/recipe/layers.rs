@@ -8,10 +8,11 @@ use super::tree::{Entry, KeyPath, Node, Place, Value};
 use super::written::CHECK_KINDS;
 
 /// The key that identifies an entry of a list, by the list's path.
-const NAMED: [(&[&str], &str); 8] = [
+const NAMED: [(&[&str], &str); 9] = [
     (&["repository"], "id"),
     (&["repository", "upstream"], "name"),
     (&["interface"], "name"),
+    (&["group"], "name"),
     (&["user"], "name"),
     (&["file"], "path"),
     (&["provision"], "name"),

@@ -52,6 +52,8 @@ pub struct Recipe {
     pub packages: Packages,
     /// What starts at boot.
     pub services: Services,
+    /// Groups beside those that packages make.
+    pub groups: Vec<Group>,
     /// Accounts beside root.
     pub users: Vec<User>,
     /// Files put into the image.
@@ -347,6 +349,17 @@ pub struct Services {
     pub enable: Vec<UnitName>,
     /// Units to disable.
     pub disable: Vec<UnitName>,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: GroupName,
+    /// Group id, when fixed.
+    pub gid: Option<u32>,
+    /// Gets an id below 1000 when none is fixed.
+    pub system: bool,
 }
 
 /// An account beside root.

@@ -120,6 +120,9 @@ impl Serialize for Recipe {
             map.serialize_entry("kernel", &self.kernel)?;
             map.serialize_entry("packages", &self.packages)?;
             map.serialize_entry("services", &self.services)?;
+            if !self.groups.is_empty() {
+                map.serialize_entry("groups", &self.groups)?;
+            }
             map.serialize_entry("users", &self.users)?;
             map.serialize_entry("files", &self.files.iter().map(ToldFile::from).collect::<Vec<_>>())?;
             map.serialize_entry("disk", &self.disk)?;

@@ -6,6 +6,7 @@
 mod check;
 mod container;
 mod docker;
+mod group;
 mod interface;
 mod value;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use check::{CHECK_KINDS, Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
 pub(super) use container::ContainerImage;
 pub(super) use docker::{CgroupDriver, Docker, LogDriver, StorageDriver};
+pub(super) use group::Group;
 pub(super) use interface::{Interface, Vlan};
 pub(super) use value::SysctlValue;
 
@@ -60,6 +62,9 @@ pub(super) struct Recipe {
     /// What starts at boot.
     #[serde(default)]
     pub services: Services,
+    /// Groups beside those that packages make.
+    #[serde(default)]
+    pub group: Vec<Group>,
     /// Accounts beside root.
     #[serde(default)]
     pub user: Vec<User>,

@@ -8,7 +8,7 @@ use super::CheckResult;
 use crate::base::account::{GroupName, UserName};
 use crate::base::image_path::ImagePath;
 use crate::image::{ImageError, Root};
-use crate::recipe::{Network, Recipe, is_same_keyboard};
+use crate::recipe::{Group, Network, Recipe, is_same_keyboard};
 
 /// Configuration files are small; a larger file under such a name is not read.
 const BYTES_MAX: u64 = 1 << 20;
@@ -26,6 +26,9 @@ pub struct Settings {
     pub network: Option<Network>,
     /// The accounts beside root.
     pub users: Vec<Account>,
+    /// The recipe's groups. Older manifests have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
 }
 
 /// An account beside root.
@@ -64,6 +67,7 @@ impl Settings {
             keyboard: is_free(&KEYBOARD).then(|| system.keyboard.clone()),
             network: is_free(&Network::FILES).then(|| system.network.clone()),
             users: recipe.users.iter().map(account).collect(),
+            groups: recipe.groups.clone(),
         }
     }
 }
@@ -89,6 +93,9 @@ pub(super) fn judge(root: &Root, settings: &Settings) -> Vec<CheckResult> {
     }
     if let Some(wanted) = &settings.network {
         judged("address of eth0".to_owned(), network(root, wanted));
+    }
+    for wanted in &settings.groups {
+        judged(format!("group {}", wanted.name), group(root, wanted));
     }
     for user in &settings.users {
         judged(format!("user {}", user.name), account(root, user));
@@ -262,6 +269,19 @@ fn ifcfg(text: &str) -> Option<String> {
     };
     let gateway = value("GATEWAY").map(|gateway| format!(" by {gateway}")).unwrap_or_default();
     Some(format!("{address}/{}{gateway}", prefix.or_else(netmask)?))
+}
+
+/// group(5): name, password, gid, members.
+fn group(root: &Root, wanted: &Group) -> Judged {
+    let file = text(root, "/etc/group")?.unwrap_or_default();
+    let mut lines = file.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let Some(found) = lines.find(|fields| fields.len() == 4 && fields[0] == wanted.name.as_str()) else {
+        return Ok(Err(format!("/etc/group has no `{}`", wanted.name)));
+    };
+    Ok(match wanted.gid.filter(|gid| found[2] != gid.to_string()) {
+        Some(gid) => Err(format!("its id is {}, wanted {gid}", found[2])),
+        None => Ok(format!("group id {}", found[2])),
+    })
 }
 
 fn account(root: &Root, wanted: &Account) -> Judged {

@@ -13,7 +13,7 @@ use goldsmith::base::size::ByteSize;
 use goldsmith::base::unit::UnitName;
 use goldsmith::base::word::Line;
 use goldsmith::recipe::{
-    Account, BondMode, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Interface,
+    Account, BondMode, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Group, Interface,
     InterfaceKind, Kept, Kernel, Media, Network, Output, Packages, Password, Recipe, Repository, Selinux, Services, StockRepositories,
     Supply, System, TableKind, Toggle, Upstream, User,
 };
@@ -65,6 +65,7 @@ pub fn lab() -> Recipe {
             docs: true,
         },
         services: Services { enable: vec![UnitName::made("docker")], disable: Vec::new() },
+        groups: Vec::new(),
         users: Vec::new(),
         files: Vec::new(),
         disk: Disk {
@@ -208,7 +209,7 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                 recipe.users = vec![
                     User {
                         name: UserName::made("bob"),
-                        groups: ["wheel", "docker"].map(GroupName::made).into(),
+                        groups: ["wheel", "docker", "makers"].map(GroupName::made).into(),
                         shell: ImagePath::made("/bin/bash"),
                         uid: Some(1500),
                         sudo: true,
@@ -232,6 +233,10 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                     owner: Owner::root(),
                     content: Content::Inline { text: text.into() },
                 };
+                recipe.groups = vec![
+                    Group { name: GroupName::made("makers"), gid: Some(1500), system: false },
+                    Group { name: GroupName::made("metrics"), gid: None, system: true },
+                ];
                 recipe.files = vec![
                     file("/etc/motd", 0o644, "Welcome.\n%end\nEND\n|bar\n\n\t$(id) `id` 'x' \"y\" \\\n"),
                     file("/opt/a b/$(id)", 0o4755, "no final line end\r"),

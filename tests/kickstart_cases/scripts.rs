@@ -68,8 +68,8 @@ impl Scratch {
         {
             scratch.command(name, "");
         }
-        // passwd(5) of any user; `rpm -q` knows Docker's packages.
-        scratch.command("getent", "echo \"$2:x:0:0::/home/$2:/bin/bash\"");
+        // passwd(5) of any user, and no group; `rpm -q` knows Docker's packages.
+        scratch.command("getent", "[ \"$1\" = passwd ] && echo \"$2:x:0:0::/home/$2:/bin/bash\"");
         scratch.command(
             "rpm",
             "for last; do :; done; case $last in docker-ce-cli-*) echo docker-ce-cli ;; docker-ce-*) echo docker-ce ;; lvm2) echo lvm2 ;; *) exit 1 ;; esac",
@@ -205,7 +205,14 @@ fn users_files_and_the_vault_in_a_scratch_root() {
     assert!(base.contains("\nbaseurl=http://vault.centos.org/7.5.1804/os/$basearch/\n"), "{base}");
     assert!(!base.contains("\nmirrorlist=") && base.matches("enabled=").count() == 1, "{base}");
     let calls = scratch.read("calls");
-    for call in ["usermod -a -G docker bob", "systemctl enable hello.timer", "systemctl disable rpcbind.socket"] {
+    for call in [
+        "groupadd --gid 1500 makers",
+        "groupadd --system metrics",
+        "usermod -a -G docker bob",
+        "usermod -a -G makers bob",
+        "systemctl enable hello.timer",
+        "systemctl disable rpcbind.socket",
+    ] {
         assert!(calls.lines().any(|line| line == call), "{call}\n{calls}");
     }
 }

@@ -15,7 +15,8 @@ use crate::base::unit::UnitName;
 use crate::kickstart::{Post, Script};
 use crate::recipe::{Kept, Recipe, Selinux, StockRepositories};
 
-use super::super::{MAKE_DIRECTORY, language};
+use super::super::accounts::group_words;
+use super::super::{ADD_GROUP, MAKE_DIRECTORY, language};
 use super::error::{AnacondaError, InField};
 use super::names::{NONCE_FILE, REPORT_PORT, VOLUME_DIR, VOLUME_LABEL};
 
@@ -109,7 +110,9 @@ pub(super) fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
 }
 
 fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
-    let mut body = Body::new(&[("target", "")], &[MAKE_DIRECTORY, CONFIGURE]);
+    let mut fragments = vec![MAKE_DIRECTORY, CONFIGURE];
+    fragments.extend((!recipe.groups.is_empty()).then_some(ADD_GROUP));
+    let mut body = Body::new(&[("target", "")], &fragments);
     repositories(recipe, &mut body)?;
     kernel(recipe, &mut body);
     accounts(recipe, &mut body);
@@ -204,6 +207,10 @@ fn kernel(recipe: &Recipe, body: &mut Body) {
 }
 
 fn accounts(recipe: &Recipe, body: &mut Body) {
+    for group in &recipe.groups {
+        let words = group_words(group);
+        body.call("add_group", &words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
     for user in recipe.users.iter().filter(|user| !user.groups.is_empty()) {
         let words: Vec<_> = [user.name.as_str()].into_iter().chain(user.groups.iter().map(GroupName::as_str)).collect();
         body.call("join_groups", &words);

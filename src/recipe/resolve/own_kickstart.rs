@@ -18,7 +18,7 @@ use crate::base::digest::Sha256Digest;
 const MAX_KICKSTART: u64 = 1 << 20;
 
 /// Settings that a kickstart makes itself: the recipe's key, and the kickstart's command for it.
-const SAID_THERE: [(&str, &str); 27] = [
+const SAID_THERE: [(&str, &str); 28] = [
     ("system.hostname", "`network --hostname=`"),
     ("system.timezone", "`timezone`"),
     ("system.locale", "`lang`"),
@@ -37,6 +37,7 @@ const SAID_THERE: [(&str, &str); 27] = [
     ("packages.docs", "`%packages --excludedocs`"),
     ("services.enable", "`services --enabled=`"),
     ("services.disable", "`services --disabled=`"),
+    ("group", "`group`"),
     ("user", "`user`"),
     ("file", "a `%post`, or the `files` of a `[[provision]]` step"),
     ("docker", "a `%post` that writes /etc/docker/daemon.json, or the `files` of a `[[provision]]` step"),

@@ -38,6 +38,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         kernel: kernel(judge, &written.kernel),
         packages: packages(judge, &written.packages),
         services: services(judge, &written.services),
+        groups: system::groups(judge, &written.group, &written.user),
         users: system::users(judge, &written.user),
         files: content::files(judge, &KeyPath::from("file"), &written.file),
         disk: disk(judge, &written.disk),

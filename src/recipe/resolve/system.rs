@@ -3,7 +3,7 @@
 use super::super::known::{self, Knowledge, Target};
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
-use super::super::{Account, Password, Selinux, System, Toggle, User, syntax};
+use super::super::{Account, Group, Password, Selinux, System, Toggle, User, syntax};
 use super::judge::Judge;
 use super::network::network;
 use crate::base::fault::Fault;
@@ -134,6 +134,23 @@ fn ssh_keys(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Account) -
         }
     }
     keys
+}
+
+/// The `[[group]]` tables.
+pub(super) fn groups(judge: &mut Judge<'_>, written: &[written::Group], users: &[written::User]) -> Vec<Group> {
+    let path = KeyPath::from("group");
+    judge.unique(written, "group", |index| path.at(index).at("name"), |group| Some(group.name.clone()));
+    judge.unique(written, "group id", |index| path.at(index).at("gid"), |group| group.gid.map(|gid| gid.to_string()));
+    let one = |(index, group): (usize, &written::Group)| {
+        let name = path.at(index).at("name");
+        // useradd(8) makes a group for each user, and fails when there is one of its name.
+        if let Some(user) = users.iter().position(|user| user.name == group.name) {
+            let title = format!("the user `{}` gets a group of that name", group.name);
+            judge.clash(&name, &KeyPath::from("user").at(user).at("name"), "the user", title, "remove the group, or give it another name");
+        }
+        Some(Group { name: judge.parsed(&name, &group.name)?, gid: group.gid, system: group.system })
+    };
+    written.iter().enumerate().filter_map(one).collect()
 }
 
 /// The `[[user]]` tables.

@@ -13,7 +13,7 @@ fn root(dir: &Path, files: &[(&str, &str)]) -> Root {
 }
 
 fn none() -> Settings {
-    Settings { locale: None, keyboard: None, network: None, users: Vec::new() }
+    Settings { locale: None, keyboard: None, network: None, users: Vec::new(), groups: Vec::new() }
 }
 
 fn told(check: &CheckResult) -> (Outcome, &str) {
@@ -135,6 +135,16 @@ fn accounts_are_as_they_are_wanted() {
     ] {
         let found = judge(&root, &Settings { users: vec![account.clone()], ..none() });
         assert_eq!(told(&found[0]), expected, "{account:?}");
+    }
+    let docker = Group { name: "docker".parse().unwrap(), gid: Some(998), system: true };
+    for (group, expected) in [
+        (docker.clone(), (Outcome::Passed, "group id 998")),
+        (Group { gid: None, ..docker.clone() }, (Outcome::Passed, "group id 998")),
+        (Group { gid: Some(99), ..docker.clone() }, (Outcome::Failed, "its id is 998, wanted 99")),
+        (Group { name: "dock".parse().unwrap(), ..docker }, (Outcome::Failed, "/etc/group has no `dock`")),
+    ] {
+        let found = judge(&root, &Settings { groups: vec![group.clone()], ..none() });
+        assert_eq!(told(&found[0]), expected, "{group:?}");
     }
     let found = judge(&root, &Settings { users: vec![ada, bob], ..none() });
     assert_eq!(told(&found[1]), (Outcome::Passed, "/etc/sudoers.d/90-goldsmith"));
