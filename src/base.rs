@@ -5,6 +5,7 @@
 pub mod account;
 pub mod aside;
 pub mod atomic;
+pub mod certificate;
 pub mod claim;
 pub mod digest;
 pub mod event;

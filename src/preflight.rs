@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audited;
+mod authorities;
 mod bundles;
 mod containers;
 mod host;
@@ -18,6 +19,8 @@ mod signatures;
 mod standing;
 
 use std::path::Path;
+
+use jiff::Timestamp;
 
 use crate::artifact::{self, ArtifactError, Found, Overwrite};
 use crate::base::digest::Sha256Digest;
@@ -187,6 +190,7 @@ pub async fn foresee(
     }
     rows.extend(accounts::rows(recipe, forecast.as_ref()));
     rows.extend(identities::rows(recipe, forecast.as_ref()));
+    rows.extend(authorities::rows(recipe, forecast.as_ref(), now()));
     rows.extend(hostname::rows(recipe));
     rows.extend(audited::rows(recipe));
     let archives = resolved.map_or(&[][..], |resolved| &resolved.containers);
@@ -194,6 +198,11 @@ pub async fn foresee(
     rows.extend(checks(recipe, forecast.as_ref()));
     preflight.packages = forecast.map(|forecast| forecast.packages).unwrap_or_default();
     Ok(preflight)
+}
+
+/// Seconds since 1970. A clock that stands before that tells nothing.
+fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
 }
 
 /// The packages that a missing archive must hold, as far as they follow from the medium. The maker of the archive has no other list.

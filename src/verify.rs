@@ -3,6 +3,7 @@
 //! This module does not depend on how the image was built: [`Promises`] come from a recipe or from a manifest. A check that could not be
 //! run is not a failed check: see [`Outcome`].
 
+mod authorities;
 mod booted;
 mod containers;
 mod docker;

@@ -208,6 +208,7 @@ fn has_its_container_image(manifest: &Value, image: &Path) {
         "docker run lab/hello:1 /hello",
         "no Docker engine identity",
         "docker settings",
+        "the system trusts CN=Lab CA,O=Lab",
         "interface eth0 is up as the recipe says",
         "interface eth1 is up as the recipe says",
         "interface eth2 is up as the recipe says",

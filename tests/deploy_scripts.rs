@@ -25,6 +25,7 @@ for dir in doc man info lintian locale; do
     mount -t tmpfs none "$1/usr/share/$dir"
     [ ! -d "$1/documentation/$dir" ] || cp -a "$1/documentation/$dir/." "$1/usr/share/$dir"
 done
+mount -t tmpfs none "$1/usr/local"
 for dir in bin sbin lib lib64; do [ -e "$1/$dir" ] || ln -s "usr/$dir" "$1/$dir"; done
 : > "$1/dev/null"
 mount --bind /dev/null "$1/dev/null"
@@ -73,6 +74,9 @@ fn apply(overrides: &[&str], look: &str) -> (Output, String) {
         ("documentation/locale/eno/LC_MESSAGES/tool.mo", ""),
         ("documentation/locale/zh_CN/LC_MESSAGES/tool.mo", ""),
         ("srv/.keep", ""),
+        ("tmp/.keep", ""),
+        ("etc/ca-certificates.conf", ""),
+        ("etc/ssl/certs/.keep", ""),
         ("etc/systemd/system/docker.service", "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"),
     ] {
         write(path, text.as_bytes());
@@ -97,6 +101,16 @@ fn unshare() -> Command {
 
 fn enter(tree: &Path, look: &str) -> Output {
     unshare().args(["--mount", "--", "sh", "-euc", ENTER, "-"]).arg(tree).arg(look).output().unwrap()
+}
+
+#[test]
+fn an_authority_is_in_the_systems_bundle() {
+    let pem = include_str!("data/lab-ca.pem");
+    let authority = format!("certificate_authority=[{{name=\"lab\", content={pem:?}}}]");
+    let (output, said) = apply(&[&authority], "cat /etc/ssl/certs/ca-certificates.crt");
+    assert!(output.status.success() && said.contains(pem), "{said}");
+    let (_, said) = apply(&[], "cat /etc/ssl/certs/ca-certificates.crt || echo none");
+    assert!(said.ends_with("none\n") || said.contains("\nnone\n"), "{said}");
 }
 
 /// groupadd(8) of the tree makes them, and a group that a package has made is taken if it has the wanted id.

@@ -256,6 +256,31 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     ("docker-local-log", &[DEPLOY, LOCKED, "[docker]\nlog_driver = \"local\"\nlog_max_size = \"10m\"\nlog_max_files = 1\n"]),
     (
+        "certificate-authorities",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[certificate_authority]]\nname = \"a/b\"\ncontent = \"hello\"\n[[certificate_authority]]\nname = \"none\"\n",
+            "[[certificate_authority]]\nname = \"key\"\ncontent = \"-----BEGIN PRIVATE KEY-----\\nhunter2\\n-----END PRIVATE KEY-----\"\n",
+            "[[certificate_authority]]\nname = \"missing\"\nsource = \"nowhere.pem\"\n",
+            "[[certificate_authority]]\nname = \"lab\"\ncontent = \"\"\"\n",
+            include_str!("data/lab-ca.pem"),
+            "\"\"\"\n[[certificate_authority]]\nname = \"again\"\ncontent = \"\"\"\n",
+            include_str!("data/lab-ca.pem"),
+            "\"\"\"\n[[certificate_authority]]\nname = \"lab\"\ncontent = \"x\"\nsource = \"y\"\nkey = 1\n",
+        ],
+    ),
+    (
+        "certificate-authority-and-file",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[certificate_authority]]\nname = \"lab\"\ncontent = \"\"\"\n",
+            include_str!("data/lab-ca.pem"),
+            "\"\"\"\n[[file]]\npath = \"/usr/local/share/ca-certificates/lab.crt\"\ncontent = \"\"\n",
+        ],
+    ),
+    (
         "groups",
         &[
             DEPLOY,
@@ -893,13 +918,13 @@ fn the_starter_tells_the_truth_when_uncommented() {
         }
     }
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1";
-    let machine = Machine::with(&[("r.toml", &text), ("id_ed25519.pub", key)]);
+    let machine = Machine::with(&[("r.toml", &text), ("id_ed25519.pub", key), ("lab-ca.pem", include_str!("data/lab-ca.pem"))]);
     let all = load("r.toml", &[], &machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let plain = load_text(starter()).unwrap();
     assert_eq!((&all.disk, &all.build, &all.output), (&plain.disk, &plain.build, &plain.output));
     assert_eq!((&all.system, all.packages.upgrade), (&plain.system, plain.packages.upgrade));
-    // `[docker]` is a file, too.
-    assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 2, 1, 1));
+    // `[docker]` and the certificate are files, too.
+    assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 3, 1, 1));
     assert_eq!(all.users[0].account.ssh_keys, [key]);
 }
 

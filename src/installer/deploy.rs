@@ -236,14 +236,17 @@ fn grub_defaults(recipe: &Recipe) -> String {
 
 /// The functions of a tree's script; it reports a failure in a line that begins with [`FAILED`].
 const APPLY: &str = include_str!("apply.sh");
+/// One more, for recipes with certificate authorities alone: the script of others stays as it is, and with it their layers.
+const TRUST: &str = include_str!("trust.sh");
 /// Begins the line in which a tree's script reports a failure: `WHAT: WHY`.
 pub const FAILED: &str = "goldsmith: fail ";
 
 /// Files come before everything that may read them, owners after the accounts they name.
 fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
     let system = &recipe.system;
+    let trust = if recipe.authorities.is_empty() { "" } else { TRUST };
     let groups = if recipe.groups.is_empty() { "" } else { ADD_GROUP };
-    let mut script = format!("{APPLY}{MAKE_DIRECTORY}{groups}");
+    let mut script = format!("{APPLY}{MAKE_DIRECTORY}{trust}{groups}");
     let mut line = |words: &[&str]| {
         script.push_str(&shell_line(words.iter().copied()));
         script.push('\n');
@@ -254,6 +257,9 @@ fn script(recipe: &Recipe, files: &[FileEntry]) -> String {
         }
     };
     put(&mut line, false);
+    if !recipe.authorities.is_empty() {
+        line(&["trust_authorities"]);
+    }
     if !recipe.packages.docs {
         line(&["drop_docs", language(&system.locale)]);
     }

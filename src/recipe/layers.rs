@@ -8,13 +8,14 @@ use super::tree::{Entry, KeyPath, Node, Place, Value};
 use super::written::CHECK_KINDS;
 
 /// The key that identifies an entry of a list, by the list's path.
-const NAMED: [(&[&str], &str); 9] = [
+const NAMED: [(&[&str], &str); 10] = [
     (&["repository"], "id"),
     (&["repository", "upstream"], "name"),
     (&["interface"], "name"),
     (&["group"], "name"),
     (&["user"], "name"),
     (&["file"], "path"),
+    (&["certificate_authority"], "name"),
     (&["provision"], "name"),
     (&["provision", "files"], "path"),
     (&["check"], "name"),
@@ -25,12 +26,13 @@ const NAMED: [(&[&str], &str); 9] = [
 const ALTERNATIVES: [&str; 2] = ["urls", "dns"];
 
 /// Keys of which a table has only one: the upper recipe's replaces the lower one's.
-const ONE_OF: [(&[&str], &[&str]); 8] = [
+const ONE_OF: [(&[&str], &[&str]); 9] = [
     (&["repository"], &["archive", "upstream"]),
     (&["repository", "gpg_keys"], &["file", "url"]),
     (&["interface"], &["vlan", "bond"]),
     (&["user"], &["password_env", "password_hash"]),
     (&["file"], &["content", "source"]),
+    (&["certificate_authority"], &["content", "source"]),
     (&["provision"], &["script", "script_file"]),
     (&["provision", "files"], &["content", "source"]),
     (&["check"], &CHECK_KINDS),

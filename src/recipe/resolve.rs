@@ -4,6 +4,7 @@
 //! The types have been checked before. Each function takes a written part and its path, reports errors to the [`judge::Judge`], and returns
 //! the resolved part. In place of a wrong value it may return anything, because with an error the result is thrown away.
 
+mod authorities;
 mod checks;
 mod containers;
 mod content;

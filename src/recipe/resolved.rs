@@ -58,6 +58,8 @@ pub struct Recipe {
     pub users: Vec<User>,
     /// Files put into the image.
     pub files: Vec<FileEntry>,
+    /// Authorities that the system trusts; the file of each is among `files`.
+    pub authorities: Vec<Authority>,
     /// The disk's layout.
     pub disk: Disk,
     /// The build machine.
@@ -390,6 +392,26 @@ pub struct FileEntry {
     pub owner: Owner,
     /// What it holds.
     pub content: Content,
+}
+
+/// An authority whose certificates the system trusts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authority {
+    /// What the recipe calls it.
+    pub name: String,
+    /// Whose certificate it is (RFC 4514): `CN=Lab CA,O=Lab`.
+    pub subject: String,
+    /// Who signed it: its subject itself, when it is a root. For people: nothing depends on it.
+    #[serde(skip)]
+    pub issuer: String,
+    /// Of the certificate's DER.
+    pub sha256: Sha256Digest,
+    /// When the certificate begins to be valid, in seconds since 1970. For people: nothing depends on it.
+    #[serde(skip)]
+    pub not_before: u64,
+    /// When it ends to be valid, in seconds since 1970.
+    #[serde(skip)]
+    pub not_after: u64,
 }
 
 /// Bytes written in the recipe or read from a file beside it.

@@ -125,6 +125,9 @@ impl Serialize for Recipe {
             }
             map.serialize_entry("users", &self.users)?;
             map.serialize_entry("files", &self.files.iter().map(ToldFile::from).collect::<Vec<_>>())?;
+            if !self.authorities.is_empty() {
+                map.serialize_entry("authorities", &self.authorities)?;
+            }
             map.serialize_entry("disk", &self.disk)?;
         }
         map.serialize_entry("build", &self.build)?;

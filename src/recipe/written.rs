@@ -3,6 +3,7 @@
 //! The doc comments are the descriptions of the JSON Schema, so they speak to the writer of a recipe. Integers all have a range: it is what
 //! keeps the schema, which the walker in `shape.rs` reads, and the Rust types in step.
 
+mod authority;
 mod check;
 mod container;
 mod docker;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use authority::CertificateAuthority;
 pub(super) use check::{CHECK_KINDS, Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
 pub(super) use container::ContainerImage;
 pub(super) use docker::{CgroupDriver, Docker, LogDriver, StorageDriver};
@@ -71,6 +73,9 @@ pub(super) struct Recipe {
     /// Files put into the image.
     #[serde(default)]
     pub file: Vec<File>,
+    /// Authorities whose certificates the system trusts, beside those that the distribution brings.
+    #[serde(default)]
+    pub certificate_authority: Vec<CertificateAuthority>,
     /// The disk's layout.
     #[serde(default)]
     pub disk: Disk,

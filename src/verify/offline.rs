@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{CheckResult, Promises, settings, units};
+use super::{CheckResult, Promises, authorities, settings, units};
 use crate::audit::{self, Finding, Severity};
 use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
@@ -39,6 +39,7 @@ pub fn offline(disk: &Disk, promises: &Promises) -> Result<Vec<CheckResult>, Ima
     }
     checks.extend(kernel(&root, promises)?);
     checks.extend(promises.enabled.iter().map(|unit| units::enabled(&root, unit)));
+    checks.extend(authorities::judge(&root, &promises.authorities));
     checks.extend(sealed(&root, &promises.resolv_conf)?);
     checks.extend(audited(&root, promises)?);
     for check in &promises.checks {

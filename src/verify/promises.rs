@@ -12,7 +12,7 @@ use crate::base::kernel::{ModuleName, SysctlKey};
 use crate::base::unit::UnitName;
 use crate::base::word::Line;
 use crate::recipe::{
-    Account, Check, ContainerRun, DockerImage, Firmware, Interface, Media, Password, Recipe, Selinux, Toggle, further_cards,
+    Account, Authority, Check, ContainerRun, DockerImage, Firmware, Interface, Media, Password, Recipe, Selinux, Toggle, further_cards,
 };
 
 /// Everything that is verified on an image.
@@ -47,6 +47,9 @@ pub struct Promises {
     pub resolv_conf: String,
     /// Text that the release file must contain.
     pub release: Option<String>,
+    /// Authorities that the system trusts. Manifests of before have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<Authority>,
     /// Images of containers that Docker has. Older manifests have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub container_images: Vec<DockerImage>,
@@ -114,6 +117,7 @@ impl Promises {
             interfaces: Vec::new(),
             resolv_conf: String::new(),
             release: None,
+            authorities: Vec::new(),
             container_images: Vec::new(),
             container_runs: Vec::new(),
             checks: Vec::new(),
@@ -154,6 +158,7 @@ impl Promises {
             interfaces: recipe.all_interfaces(),
             resolv_conf: recipe.name_servers().iter().map(|server| format!("nameserver {server}\n")).collect(),
             release,
+            authorities: recipe.authorities.clone(),
             container_images: Vec::new(),
             container_runs: Vec::new(),
             checks: recipe.checks.clone(),

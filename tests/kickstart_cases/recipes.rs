@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use goldsmith::base::account::{GroupName, Owner, UserName};
+use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::image_path::ImagePath;
 use goldsmith::base::kernel::{ModuleName, SysctlKey};
 use goldsmith::base::package::PackageName;
@@ -13,9 +14,9 @@ use goldsmith::base::size::ByteSize;
 use goldsmith::base::unit::UnitName;
 use goldsmith::base::word::Line;
 use goldsmith::recipe::{
-    Account, BondMode, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Group, Interface,
-    InterfaceKind, Kept, Kernel, Media, Network, Output, Packages, Password, Recipe, Repository, Selinux, Services, StockRepositories,
-    Supply, System, TableKind, Toggle, Upstream, User,
+    Account, Authority, BondMode, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Group,
+    Interface, InterfaceKind, Kept, Kernel, Media, Network, Output, Packages, Password, Recipe, Repository, Selinux, Services,
+    StockRepositories, Supply, System, TableKind, Toggle, Upstream, User,
 };
 
 /// A key of ssh, without its comment.
@@ -67,6 +68,7 @@ pub fn lab() -> Recipe {
         services: Services { enable: vec![UnitName::made("docker")], disable: Vec::new() },
         groups: Vec::new(),
         users: Vec::new(),
+        authorities: Vec::new(),
         files: Vec::new(),
         disk: Disk {
             size: ByteSize::gib(8),
@@ -241,7 +243,16 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                     file("/etc/motd", 0o644, "Welcome.\n%end\nEND\n|bar\n\n\t$(id) `id` 'x' \"y\" \\\n"),
                     file("/opt/a b/$(id)", 0o4755, "no final line end\r"),
                     file("/etc/systemd/system/hello.timer", 0o600, ""),
+                    file("/etc/pki/ca-trust/source/anchors/lab.pem", 0o644, include_str!("../data/lab-ca.pem")),
                 ];
+                recipe.authorities = vec![Authority {
+                    name: "lab".into(),
+                    subject: "CN=Lab CA,O=Lab".into(),
+                    issuer: "CN=Lab CA,O=Lab".into(),
+                    sha256: Sha256Digest::of(b"another"),
+                    not_before: 0,
+                    not_after: 0,
+                }];
                 recipe.services.enable = ["docker", "hello.timer", "getty@tty2.service"].map(UnitName::made).into();
                 recipe.services.disable = ["postfix", "rpcbind.socket"].map(UnitName::made).into();
             }),

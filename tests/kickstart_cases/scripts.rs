@@ -63,9 +63,21 @@ impl Scratch {
         fs::write(scratch.path("root/etc/centos-release"), "CentOS Linux release 7.5.1804 (Core) \n").unwrap();
         fs::write(scratch.path("root/etc/yum.repos.d/CentOS-Base.repo"), CENTOS_BASE).unwrap();
         fs::write(scratch.path("nonce"), "0123abcd\n").unwrap();
-        for name in
-            ["chown", "dracut", "groupadd", "mount", "setfiles", "sleep", "sync", "systemctl", "udevadm", "usermod", "visudo", "yum"]
-        {
+        for name in [
+            "chown",
+            "dracut",
+            "groupadd",
+            "mount",
+            "setfiles",
+            "sleep",
+            "sync",
+            "systemctl",
+            "udevadm",
+            "update-ca-trust",
+            "usermod",
+            "visudo",
+            "yum",
+        ] {
             scratch.command(name, "");
         }
         // passwd(5) of any user, and no group; `rpm -q` knows Docker's packages.
@@ -210,6 +222,7 @@ fn users_files_and_the_vault_in_a_scratch_root() {
         "groupadd --system metrics",
         "usermod -a -G docker bob",
         "usermod -a -G makers bob",
+        "update-ca-trust extract",
         "systemctl enable hello.timer",
         "systemctl disable rpcbind.socket",
     ] {

@@ -24,6 +24,7 @@ const REPORT: &str = include_str!("../../../kickstart/report.sh");
 const PRE: &str = include_str!("../../../kickstart/pre.sh");
 const COPY: &str = include_str!("../../../kickstart/copy.sh");
 const CONFIGURE: &str = include_str!("../../../kickstart/configure.sh");
+const TRUST: &str = include_str!("../../../kickstart/trust.sh");
 const FINISH: &str = include_str!("../../../kickstart/finish.sh");
 const OWN: &str = include_str!("../../../kickstart/own.sh");
 
@@ -111,12 +112,16 @@ pub(super) fn copy(recipe: &Recipe) -> Result<Script, AnacondaError> {
 
 fn configure(recipe: &Recipe) -> Result<Script, AnacondaError> {
     let mut fragments = vec![MAKE_DIRECTORY, CONFIGURE];
+    fragments.extend((!recipe.authorities.is_empty()).then_some(TRUST));
     fragments.extend((!recipe.groups.is_empty()).then_some(ADD_GROUP));
     let mut body = Body::new(&[("target", "")], &fragments);
     repositories(recipe, &mut body)?;
     kernel(recipe, &mut body);
     accounts(recipe, &mut body);
     files(recipe, &mut body);
+    if !recipe.authorities.is_empty() {
+        body.call("trust_authorities", &[]);
+    }
     if let Some(Upgrade { repositories, packages }) = upgrade(recipe) {
         let ids = repositories.join(",");
         body.call("upgrade", &[ids.as_str()].into_iter().chain(packages).collect::<Vec<_>>());

@@ -37,8 +37,38 @@ fn one_file(judge: &mut Judge<'_>, path: &KeyPath, written: &written::File, stay
     Some(FileEntry { path: place, mode, owner: owner?, content })
 }
 
+/// The content of a table with the keys `content` and `source`, and the key that gives it. `None` if there is none (then `lacks` is reported) or it
+/// cannot be used, which is reported already.
+pub(super) fn own_content(
+    judge: &mut Judge<'_>,
+    path: &KeyPath,
+    (inline, file): (&Option<String>, &Option<String>),
+    lacks: &str,
+) -> Option<(KeyPath, Content)> {
+    let Some(content) = content(judge, path, ("content", inline), ("source", file)) else {
+        judge.none_of(path, &["content", "source"], lacks);
+        return None;
+    };
+    let key = path.at(if inline.is_some() { "content" } else { "source" });
+    let is_usable = (inline.is_none() || file.is_none()) && !judge.findings.is_spoiled(&key);
+    is_usable.then_some((key, content))
+}
+
+/// Refuse a private key in `content`, which `key` gives, with this error. A line of the recipe that holds the key itself is not shown.
+pub(super) fn refuse_private_key(judge: &mut Judge<'_>, key: &KeyPath, content: &Content, title: &str, help: &str) {
+    match content {
+        Content::Inline { .. } => judge.leak(key, title, help),
+        Content::File { .. } => judge.wrong(key, title, help),
+    }
+}
+
 /// The content from `inline` or `file`, each a key and its value.
-fn content(judge: &mut Judge<'_>, path: &KeyPath, inline: (&str, &Option<String>), file: (&str, &Option<String>)) -> Option<Content> {
+pub(super) fn content(
+    judge: &mut Judge<'_>,
+    path: &KeyPath,
+    inline: (&str, &Option<String>),
+    file: (&str, &Option<String>),
+) -> Option<Content> {
     match (inline.1, file.1) {
         (Some(_), Some(_)) => {
             let title = format!("`{}` and `{}` exclude each other", inline.0, file.0);

@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
-use super::{checks, containers, content, docker, interfaces, own_kickstart, published, repositories, system};
+use super::{authorities, checks, containers, content, docker, interfaces, own_kickstart, published, repositories, system};
 use crate::base::image_path::image_path;
 use crate::base::size::ByteSize;
 use crate::base::word::one_line;
@@ -41,6 +41,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         groups: system::groups(judge, &written.group, &written.user),
         users: system::users(judge, &written.user),
         files: content::files(judge, &KeyPath::from("file"), &written.file),
+        authorities: Vec::new(),
         disk: disk(judge, &written.disk),
         build: build(judge, &written.build),
         provision: content::provision(judge, &written.provision, written.build.network),
@@ -54,6 +55,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
     };
     interfaces::add(judge, &written.interface, &mut recipe);
     docker::add(judge, written.docker.as_ref(), &mut recipe);
+    authorities::add(judge, &written.certificate_authority, &mut recipe);
     published::refuse_secrets(judge, &recipe);
     recipe
 }
