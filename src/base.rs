@@ -31,5 +31,6 @@ pub mod secret;
 pub mod size;
 pub mod text;
 pub mod unit;
+pub mod unit_file;
 pub mod uuid;
 pub mod word;

@@ -217,6 +217,9 @@ fn has_its_container_image(manifest: &Value, image: &Path) {
         "interface eth1.100 is up as the recipe says",
         "interface lab is up as the recipe says",
         "interface bond0.7 is up as the recipe says",
+        "hello.service is in force",
+        "tick.timer is in force",
+        "tick.service is loaded",
     ] {
         assert_eq!(outcome(name), "passed", "{name}");
     }

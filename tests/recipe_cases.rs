@@ -281,12 +281,39 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "units",
+        &[
+            DEPLOY,
+            SYSTEM,
+            "[services]\ndisable = [\"both\"]\n",
+            "[[unit]]\nname = \"a.servce\"\ncontent = \"\"\n[[unit]]\nname = \"b.service\"\n",
+            "[[unit]]\nname = \"c.timer\"\nenable = true\ncontent = \"\"\"\nOnCalendar=daily\n[Timer]\nhello\n\"\"\"\n",
+            "[[unit]]\nname = \"d.target\"\nenable = true\ncontent = \"[Unit]\"\n",
+            "[[unit]]\nname = \"e@.service\"\ncontent = \"[Service]\\nExecStart=a\\n[Install]\\nWantedBy=multi-user.target\"\n",
+            "[[unit]]\nname = \"both.service\"\ncontent = \"[Service]\\nExecStart=a\\n[Install]\\nWantedBy=multi-user.target\"\n",
+            "[[unit]]\nname = \"f.service\"\nsource = \"nowhere\"\n[[unit]]\nname = \"f.service\"\ncontent = \"a\\r\\nb\"\n",
+            "[[unit]]\nname = \"g.target\"\ncontent = \"\"\n[[file]]\npath = \"/etc/systemd/system/g.target\"\ncontent = \"\"\n",
+        ],
+    ),
+    ("units-of-centos", &[ANACONDA, SYSTEM, "[[unit]]\nname = \"a.service\"\ncontent = \"[Service]\\nExecStart=-sh -c true\"\n"]),
+    (
         "groups",
         &[
             DEPLOY,
             LOCKED,
             "[[group]]\nname = \"web\"\ngid = 1500\n[[group]]\nname = \"web\"\n[[group]]\nname = \"a b\"\ngid = 1500\n",
             "[[group]]\nname = \"low\"\ngid = 4\nsystem = \"yes\"\nid = 1\n[[group]]\nname = \"ada\"\n[[user]]\nname = \"ada\"\n",
+        ],
+    ),
+    (
+        "units-twice-and-secret",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[unit]]\nname = \"a.target\"\ncontent = \"\"\n[[unit]]\nname = \"a.target\"\ncontent = \"\"\n",
+            "[[unit]]\nname = \"b.target\"\ncontent = \"\"\"\n-----BEGIN PRIVATE KEY-----\nhunter2hunter2\n\"\"\"\n",
+            "[[unit]]\nname = \"c.target\"\ncontent = \"a\\nb\\nc\\nd\\ne\\nf\\ng\"\n",
+            "[[unit]]\nname = \"d.service\"\ncontent = \"[Service]\\nExecStart=/bin/d\\n[Install]\\nUpheldBy=a.target\"\n",
         ],
     ),
     ("docker-log", &[DEPLOY, LOCKED, "[docker]\nlog_max_files = 3\nlog_driver = \"file\"\nmirror = \"x\"\n"]),
@@ -918,13 +945,18 @@ fn the_starter_tells_the_truth_when_uncommented() {
         }
     }
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4NYKx3kLcbnDQZ8cGpT8PKuOBcXCHRPrzaHKTOx3f1";
-    let machine = Machine::with(&[("r.toml", &text), ("id_ed25519.pub", key), ("lab-ca.pem", include_str!("data/lab-ca.pem"))]);
+    let machine = Machine::with(&[
+        ("r.toml", &text),
+        ("id_ed25519.pub", key),
+        ("lab-ca.pem", include_str!("data/lab-ca.pem")),
+        ("hello.service", "[Service]\nExecStart=/bin/true\n"),
+    ]);
     let all = load("r.toml", &[], &machine).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let plain = load_text(starter()).unwrap();
     assert_eq!((&all.disk, &all.build, &all.output), (&plain.disk, &plain.build, &plain.output));
     assert_eq!((&all.system, all.packages.upgrade), (&plain.system, plain.packages.upgrade));
-    // `[docker]` and the certificate are files, too.
-    assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 3, 1, 1));
+    // `[docker]`, the unit and the certificate are files, too.
+    assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 4, 1, 1));
     assert_eq!(all.users[0].account.ssh_keys, [key]);
 }
 

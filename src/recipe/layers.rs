@@ -8,7 +8,7 @@ use super::tree::{Entry, KeyPath, Node, Place, Value};
 use super::written::CHECK_KINDS;
 
 /// The key that identifies an entry of a list, by the list's path.
-const NAMED: [(&[&str], &str); 10] = [
+const NAMED: [(&[&str], &str); 11] = [
     (&["repository"], "id"),
     (&["repository", "upstream"], "name"),
     (&["interface"], "name"),
@@ -16,6 +16,7 @@ const NAMED: [(&[&str], &str); 10] = [
     (&["user"], "name"),
     (&["file"], "path"),
     (&["certificate_authority"], "name"),
+    (&["unit"], "name"),
     (&["provision"], "name"),
     (&["provision", "files"], "path"),
     (&["check"], "name"),
@@ -26,13 +27,14 @@ const NAMED: [(&[&str], &str); 10] = [
 const ALTERNATIVES: [&str; 2] = ["urls", "dns"];
 
 /// Keys of which a table has only one: the upper recipe's replaces the lower one's.
-const ONE_OF: [(&[&str], &[&str]); 9] = [
+const ONE_OF: [(&[&str], &[&str]); 10] = [
     (&["repository"], &["archive", "upstream"]),
     (&["repository", "gpg_keys"], &["file", "url"]),
     (&["interface"], &["vlan", "bond"]),
     (&["user"], &["password_env", "password_hash"]),
     (&["file"], &["content", "source"]),
     (&["certificate_authority"], &["content", "source"]),
+    (&["unit"], &["content", "source"]),
     (&["provision"], &["script", "script_file"]),
     (&["provision", "files"], &["content", "source"]),
     (&["check"], &CHECK_KINDS),

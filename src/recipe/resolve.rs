@@ -19,6 +19,7 @@ mod parts;
 mod published;
 mod repositories;
 mod system;
+mod units;
 
 pub(super) use judge::{Judge, cannot_read};
 pub(super) use parts::recipe;

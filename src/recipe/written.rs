@@ -9,6 +9,7 @@ mod container;
 mod docker;
 mod group;
 mod interface;
+mod unit;
 mod value;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub(super) use container::ContainerImage;
 pub(super) use docker::{CgroupDriver, Docker, LogDriver, StorageDriver};
 pub(super) use group::Group;
 pub(super) use interface::{Interface, Vlan};
+pub(super) use unit::Unit;
 pub(super) use value::SysctlValue;
 
 use super::resolved::{
@@ -73,6 +75,9 @@ pub(super) struct Recipe {
     /// Files put into the image.
     #[serde(default)]
     pub file: Vec<File>,
+    /// Units of systemd that the recipe brings.
+    #[serde(default)]
+    pub unit: Vec<Unit>,
     /// Authorities whose certificates the system trusts, beside those that the distribution brings.
     #[serde(default)]
     pub certificate_authority: Vec<CertificateAuthority>,

@@ -18,7 +18,7 @@ use crate::base::digest::Sha256Digest;
 const MAX_KICKSTART: u64 = 1 << 20;
 
 /// Settings that a kickstart makes itself: the recipe's key, and the kickstart's command for it.
-const SAID_THERE: [(&str, &str); 29] = [
+const SAID_THERE: [(&str, &str); 30] = [
     ("system.hostname", "`network --hostname=`"),
     ("system.timezone", "`timezone`"),
     ("system.locale", "`lang`"),
@@ -40,6 +40,7 @@ const SAID_THERE: [(&str, &str); 29] = [
     ("group", "`group`"),
     ("user", "`user`"),
     ("file", "a `%post`, or the `files` of a `[[provision]]` step"),
+    ("unit", "a `%post` that writes /etc/systemd/system/NAME, or the `files` of a `[[provision]]` step"),
     ("certificate_authority", "a `%post` that writes /etc/pki/ca-trust/source/anchors/NAME.pem and runs `update-ca-trust extract`"),
     ("docker", "a `%post` that writes /etc/docker/daemon.json, or the `files` of a `[[provision]]` step"),
     ("disk.table", "`clearpart --disklabel=`"),
