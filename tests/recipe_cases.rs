@@ -281,6 +281,16 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "time-servers",
+        &[
+            DEPLOY,
+            "[system]\nroot = \"locked\"\nntp = [\"a\", \"b:123\", \"a\"]\n[services]\ndisable = [\"systemd-timesyncd\"]\n",
+            "[[file]]\npath = \"/etc/systemd/timesyncd.conf.d/goldsmith.conf\"\ncontent = \"\"\n",
+        ],
+    ),
+    ("time-servers-of-another", &[DEPLOY, "[system]\nroot = \"locked\"\nntp = [\"a\"]\n[packages]\ninstall = [\"vim\", \"ntpsec=1\"]\n"]),
+    ("time-servers-for-nobody", &[ANACONDA, "[system]\nroot = \"locked\"\nntp = [\"a\"]\n"]),
+    (
         "units",
         &[
             DEPLOY,
@@ -937,7 +947,10 @@ fn the_starter_tells_the_truth_when_uncommented() {
         let bare = line.trim_start_matches("# ");
         let setting = line.starts_with("# ")
             && (bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', '`', ':'])));
-        if setting && !bare.starts_with("root") && !bare.starts_with("extends") && !bare.starts_with("gateway") && !bare.starts_with("dns")
+        if setting
+            && !bare.starts_with("root")
+            && !bare.starts_with("extends")
+            && !["gateway", "dns", "ntp"].iter().any(|key| bare.starts_with(key))
         {
             text.push_str(&format!("{bare}\n"));
         } else {

@@ -63,7 +63,7 @@ const BASE_PACKAGES: &[&str] = &[
     "login",
     "passwd",
     "tzdata",
-    "systemd-timesyncd",
+    TIME_CLIENT,
     "iproute2",
     "iputils-ping",
     "ifupdown",
@@ -71,6 +71,11 @@ const BASE_PACKAGES: &[&str] = &[
     "openssh-server",
     "ca-certificates",
 ];
+
+/// What asks time servers, unless the recipe names another.
+const TIME_CLIENT: &str = "systemd-timesyncd";
+/// Others: each conflicts with every package that provides `time-daemon`, as all of them do.
+const TIME_CLIENTS: [&str; 4] = ["chrony", "ntpsec", "openntpd", "ntp"];
 
 /// Debian's kernel for virtual machines: a third of the modules of `linux-image-amd64`.
 /// A recipe that names any `linux-image…` gets that one alone.
@@ -110,7 +115,9 @@ pub fn tree(recipe: &Recipe, ids: &FilesystemIds) -> Tree {
 /// The packages that are asked for beside the essential ones: our own, then the recipe's.
 pub fn packages(recipe: &Recipe) -> Vec<String> {
     let wanted = &recipe.packages.install;
-    let mut packages: Vec<String> = BASE_PACKAGES.iter().map(|name| (*name).to_owned()).collect();
+    let replaced =
+        |name: &&&str| **name == TIME_CLIENT && wanted.iter().any(|wanted| TIME_CLIENTS.iter().any(|client| wanted.asks_for(client)));
+    let mut packages: Vec<String> = BASE_PACKAGES.iter().filter(|name| !replaced(name)).map(|name| (*name).to_owned()).collect();
     if !wanted.iter().any(|name| name.starts_with("linux-image")) {
         packages.push(KERNEL_PACKAGE.to_owned());
     }

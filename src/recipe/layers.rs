@@ -24,7 +24,7 @@ const NAMED: [(&[&str], &str); 11] = [
 
 /// Lists whose items are alternatives for one thing, in an order: the upper recipe's list is for something else, so it replaces the lower
 /// one.
-const ALTERNATIVES: [&str; 2] = ["urls", "dns"];
+const ALTERNATIVES: [&str; 3] = ["urls", "dns", "ntp"];
 
 /// Keys of which a table has only one: the upper recipe's replaces the lower one's.
 const ONE_OF: [(&[&str], &[&str]); 10] = [

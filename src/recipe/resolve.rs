@@ -14,6 +14,7 @@ mod interfaces;
 mod judge;
 mod keys;
 mod network;
+mod ntp;
 mod own_kickstart;
 mod parts;
 mod published;

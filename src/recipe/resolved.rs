@@ -254,6 +254,9 @@ pub struct System {
     pub root: Account,
     /// The first network interface, `eth0`.
     pub network: Network,
+    /// Time servers; the file that says them is among the recipe's files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ntp: Vec<String>,
 }
 
 /// SELinux mode as `/etc/selinux/config` spells it.

@@ -40,7 +40,7 @@ pub(super) struct Recipe {
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
     /// Another recipe that this one is laid on top of. Tables merge, lists grow, and entries of one name (`id` of a repository, `path` of a
-    /// file) merge. `urls` and `dns` are replaced, and so is `system.root`.
+    /// file) merge. `urls`, `dns` and `ntp` are replaced, and so is `system.root`.
     pub extends: Option<Extends>,
     /// Name of the image and of its files: letters, digits, `.`, `-`, `_`.
     pub name: String,
@@ -286,6 +286,9 @@ pub(super) struct System {
     pub root: Option<Root>,
     /// The first network interface, `eth0`.
     pub network: Network,
+    /// Time servers, as names or addresses, that replace the distribution's. They are asked by systemd-timesyncd of Debian, or by chrony where that is
+    /// installed.
+    pub ntp: Vec<String>,
 }
 
 impl Default for System {
@@ -299,6 +302,7 @@ impl Default for System {
             firewall: None,
             root: None,
             network: Network::default(),
+            ntp: Vec::new(),
         }
     }
 }

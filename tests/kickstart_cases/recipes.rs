@@ -46,6 +46,7 @@ pub fn lab() -> Recipe {
             selinux: Selinux::Disabled,
             firewall: Toggle::Disabled,
             root: Account { password: Password::Env { name: "ROOT_PASSWORD".into(), value: Secret::new("secret") }, ssh_keys: Vec::new() },
+            ntp: Vec::new(),
             network: Network::Static { address: "172.16.51.35".parse().unwrap(), prefix: 24, gateway: None, dns: Vec::new() },
         },
         interfaces: Vec::new(),

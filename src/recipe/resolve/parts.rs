@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
-use super::{authorities, checks, containers, content, docker, interfaces, own_kickstart, published, repositories, system, units};
+use super::{authorities, checks, containers, content, docker, interfaces, ntp, own_kickstart, published, repositories, system, units};
 use crate::base::image_path::image_path;
 use crate::base::size::ByteSize;
 use crate::base::word::one_line;
@@ -56,6 +56,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
     interfaces::add(judge, &written.interface, &mut recipe);
     docker::add(judge, written.docker.as_ref(), &mut recipe);
     units::add(judge, &written.unit, &mut recipe);
+    ntp::add(judge, &mut recipe);
     authorities::add(judge, &written.certificate_authority, &mut recipe);
     published::refuse_secrets(judge, &recipe);
     recipe

@@ -34,6 +34,7 @@ pub(super) fn system(judge: &mut Judge<'_>, written: &written::System, suite: Op
         firewall: written.firewall.unwrap_or(if deploy { Toggle::Disabled } else { Toggle::Enabled }),
         root: root(judge, &path.at("root"), written.root.as_ref()),
         network: network(judge, &path.at("network"), &written.network),
+        ntp: written.ntp.clone(),
     }
 }
 
