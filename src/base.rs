@@ -19,6 +19,7 @@ pub mod image_path;
 pub mod ipv4;
 pub mod journal;
 pub mod kernel;
+pub mod local_url;
 pub mod lock;
 pub mod namespaces;
 pub mod package;

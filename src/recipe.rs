@@ -44,6 +44,6 @@ pub use interface::{BondMode, FIRST_CARD, Interface, InterfaceKind, MAX_CARDS, N
 pub use keys::GpgKey;
 pub use known::{Doubt, doubts, is_same_keyboard, likely_suite};
 pub use load::load;
-pub use promise::{Check, CheckKind, DockerSettings};
+pub use promise::{Check, CheckKind, DockerSettings, Protocol};
 pub use resolved::*;
 pub use shape::schema;

@@ -44,6 +44,9 @@ fn el7_knows_every_command_and_option_of_the_guests_scripts() {
     for (place, call) in [
         ("src/verify/booted.rs", "systemctl is-system-running"),
         ("src/verify/booted.rs", "docker info"),
+        ("src/verify/http.rs", "timeout 20 bash once"),
+        ("src/verify/http.rs", "head -c"),
+        ("src/verify/ports.rs", "cat /proc/net/udp"),
         ("src/stages/provision.rs", "yum install"),
     ] {
         assert!(texts.iter().any(|text| text.place == place && text.text.contains(call)), "`{call}` of {place} was not read");

@@ -256,6 +256,17 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     ("docker-local-log", &[DEPLOY, LOCKED, "[docker]\nlog_driver = \"local\"\nlog_max_size = \"10m\"\nlog_max_files = 1\n"]),
     (
+        "checks-of-ports",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[[check]]\nhttp = { url = \"http://example.org/\" }\n[[check]]\nhttp = { url = \"https://localhost/\", status = 42 }\n",
+            "[[check]]\nhttp = { url = \"localhost:80\", contains = \"\" }\n[[check]]\nhttp = { status = 200 }\n",
+            "[[check]]\nhttp = { url = \"http://[::1]:8080\", status = 204, contains = \"x\" }\nport = { number = 80 }\n",
+            "[[check]]\nport = { number = 53, protocol = \"sctp\" }\n[[check]]\nport = { number = 65536, protocol = \"udp\" }\n",
+        ],
+    ),
+    (
         "certificate-authorities",
         &[
             DEPLOY,

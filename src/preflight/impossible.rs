@@ -40,7 +40,7 @@ pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Im
         CheckKind::Docker { version, .. } => docker(forecast?, version.as_deref()),
         CheckKind::Package { package: name, version, installed } => package(forecast?, name, version.as_deref(), *installed),
         CheckKind::Swap { active } => swap(recipe, *active),
-        CheckKind::Command { .. } | CheckKind::Port { .. } => None,
+        CheckKind::Command { .. } | CheckKind::Port { .. } | CheckKind::Http { .. } => None,
     };
     recipe
         .checks

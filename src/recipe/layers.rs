@@ -249,6 +249,8 @@ mod tests {
             assert!(!has(path), "{path}");
         }
         assert_eq!(tree.source(&KeyPath::from("check.0.file.contains")), 1);
+        let tree = laid("[[check]]\nname = \"web\"\nport.number = 80", "[[check]]\nname = \"web\"\nhttp.url = \"http://localhost/\"");
+        assert!(tree.has(&KeyPath::from("check.0.http")) && !tree.has(&KeyPath::from("check.0.port")));
     }
 
     #[test]

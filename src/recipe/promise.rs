@@ -1,11 +1,13 @@
 //! The promises of a recipe about the finished image. The manifest repeats them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
 use crate::base::image_path::ImagePath;
 use crate::base::kernel::SysctlKey;
+use crate::base::local_url::LocalUrl;
 use crate::base::package::PackageName;
 use crate::base::unit::UnitName;
 use crate::base::word::Line;
@@ -36,6 +38,22 @@ impl DockerSettings {
     /// Whether no setting is given.
     fn say_nothing(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// A protocol with ports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the field's own")]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    fn is_tcp(&self) -> bool {
+        *self == Self::Tcp
     }
 }
 
@@ -114,8 +132,20 @@ pub enum CheckKind {
     Port {
         /// Its number.
         port: u16,
+        /// Its protocol. Older manifests do not have this field, and mean TCP.
+        #[serde(default, skip_serializing_if = "Protocol::is_tcp")]
+        protocol: Protocol,
         /// Whether something must listen there (true) or must not.
         listening: bool,
+    },
+    /// What a server of the guest answers to a GET, asked from the guest itself.
+    Http {
+        /// What is asked for.
+        url: LocalUrl,
+        /// The status it must answer with.
+        status: u16,
+        /// What the body must contain.
+        contains: Option<String>,
     },
     /// Swap space, once the boot is over.
     Swap {

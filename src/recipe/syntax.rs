@@ -8,6 +8,7 @@ use crate::base::fault::Fault;
 use crate::base::fingerprint::{Fingerprint, NotAFingerprint};
 use crate::base::host_name::HostName;
 use crate::base::image_path::ImagePath;
+use crate::base::local_url::{LocalUrl, NotLocal};
 use crate::base::package::PackageName;
 use crate::base::size::ByteSize;
 use crate::base::text::suggestion;
@@ -150,6 +151,20 @@ pub(super) fn url(text: &str) -> Verdict {
     } else {
         Ok(())
     }
+}
+
+/// A URL that the booted system answers to itself.
+pub(super) fn local_url(text: &str) -> Verdict<LocalUrl> {
+    text.parse().map_err(|error: NotLocal| Fault {
+        what: match error {
+            NotLocal::Elsewhere(_) => format!("{error}, and the system has no network while it is checked"),
+            _ => error.to_string(),
+        },
+        help: match error {
+            NotLocal::Tls => "ask for a URL with http, or ask in a `command` of your own, like `curl --insecure --fail URL`".to_owned(),
+            _ => "write it like \"http://127.0.0.1:8080/health\", with `localhost`, 127.0.0.1 or [::1]".to_owned(),
+        },
+    })
 }
 
 /// The URL of a directory that files are found below.

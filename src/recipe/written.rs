@@ -18,7 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) use authority::CertificateAuthority;
-pub(super) use check::{CHECK_KINDS, Check, CommandCheck, DockerCheck, FileCheck, PackageCheck, ServiceCheck, SysctlCheck};
+pub(super) use check::{
+    CHECK_KINDS, Check, CommandCheck, DockerCheck, FileCheck, HttpCheck, PackageCheck, PortCheck, ServiceCheck, SysctlCheck,
+};
 pub(super) use container::ContainerImage;
 pub(super) use docker::{CgroupDriver, Docker, LogDriver, StorageDriver};
 pub(super) use group::Group;

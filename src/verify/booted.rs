@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::services::Wanted;
-use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, firewall, interfaces, services};
+use super::{CheckResult, Outcome, Promises, VerifyError, containers, docker, firewall, http, interfaces, ports, services};
 use crate::base::event::Task;
 use crate::base::failure::{Class, Failure};
 use crate::base::text::shell_line;
@@ -254,7 +254,10 @@ fn questions(promises: &Promises) -> Vec<RunnerTask> {
                     ),
                 )
             }
-            CheckKind::Port { .. } => question(name, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true"),
+            CheckKind::Port { protocol, .. } => question(name, ports::question(*protocol)),
+            CheckKind::Http { url, status, contains } => {
+                RunnerTask { files: http::files(url), ..question(name, http::question(url, *status, contains.as_deref())) }
+            }
             CheckKind::Swap { .. } => question(name, "cat /proc/swaps 2> /dev/null; true"),
             // Answered by the disk, and by the early look at all parameters.
             CheckKind::File { .. } | CheckKind::Sysctl { .. } => question(name, "true"),
@@ -386,14 +389,8 @@ fn own_check(name: &str, kind: &CheckKind, answer: &Answer, sysctl: &[String], d
             services::judge(name, &answer.lines, Wanted { enabled: *enabled, active: *active, restarting: *restarting })
         }
         CheckKind::Package { version, installed, .. } => package(name, answer, version.as_deref(), *installed),
-        CheckKind::Port { port, listening } => {
-            let found = if listens(&answer.lines, *port) {
-                (true, format!("something listens on port {port}"))
-            } else {
-                (false, format!("nothing listens on port {port}"))
-            };
-            if found.0 == *listening { CheckResult::passed(name, found.1) } else { CheckResult::failed(name, found.1) }
-        }
+        CheckKind::Port { port, protocol, listening } => ports::judge(name, &answer.lines, (*port, *protocol), *listening),
+        CheckKind::Http { url, status, contains } => http::judge(name, &answer.lines, url, *status, contains.as_deref()),
         CheckKind::Sysctl { key, value } => CheckResult::equal(name, &parameter(sysctl, key), value),
         CheckKind::Swap { active } => swap(name, &answer.lines, *active),
         CheckKind::File { .. } => return None,
@@ -448,15 +445,6 @@ fn swap(name: &str, lines: &[String], wanted: bool) -> CheckResult {
         lines.iter().filter(|line| line.starts_with('/')).filter_map(|line| line.split_ascii_whitespace().next()).collect();
     let found = if spaces.is_empty() { "none is in use".to_owned() } else { format!("{} is in use", spaces.join(", ")) };
     if spaces.is_empty() == wanted { CheckResult::failed(name, found) } else { CheckResult::passed(name, found) }
-}
-
-/// proc_net_tcp(5): the local address is `HEX:PORT`, state 0A is LISTEN.
-fn listens(lines: &[String], port: u16) -> bool {
-    let suffix = format!(":{port:04X}");
-    lines.iter().any(|line| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        words.next().is_some_and(|local| local.ends_with(&suffix)) && words.nth(1) == Some("0A")
-    })
 }
 
 #[cfg(test)]
@@ -530,13 +518,11 @@ mod tests {
     }
 
     #[test]
-    fn packages_and_ports_are_judged() {
+    fn packages_are_judged() {
         let passed = |result: CheckResult| result.outcome == Outcome::Passed;
         let there = answer(0, &["installed 20.10.24+dfsg1-1"]);
         assert!(passed(package("p", &there, Some("20.10.24"), true)) && !passed(package("p", &there, Some("18"), true)));
         assert!(!passed(package("p", &there, None, false)) && passed(package("p", &answer(1, &[]), None, false)));
-        let tcp = answer(0, &["sl local_address rem_address st", "0: 00000000:0016 00000000:0000 0A 0", "1: 0100007F:0050 0:0 01 0"]);
-        assert!(listens(&tcp.lines, 22) && !listens(&tcp.lines, 80));
     }
 
     /// dockerd sets some of them itself, so their values in the running system do not prove the image's settings.

@@ -19,7 +19,14 @@ pub struct Text {
 /// Scripts that run on the host, or only in Debian.
 const HOST: &[&str] = &["src/stages/tree.sh", "src/installer/apply.sh", "src/installer/trust.sh"];
 /// Rust files with scripts for any guest, and Rust files with scripts for Debian only.
-const LITERALS: &[&str] = &["src/verify/booted.rs", "src/verify/interfaces.rs", "src/verify/services.rs", "src/stages/provision.rs"];
+const LITERALS: &[&str] = &[
+    "src/verify/booted.rs",
+    "src/verify/http.rs",
+    "src/verify/interfaces.rs",
+    "src/verify/ports.rs",
+    "src/verify/services.rs",
+    "src/stages/provision.rs",
+];
 const DEBIAN: &[&str] = &["src/installer/deploy.rs"];
 
 /// All of them.

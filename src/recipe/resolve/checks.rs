@@ -2,7 +2,7 @@
 
 use super::super::tree::KeyPath;
 use super::super::written;
-use super::super::{Check, CheckKind, Content, DockerSettings, syntax};
+use super::super::{Check, CheckKind, Content, DockerSettings, Protocol, syntax};
 use super::content::unix_lines;
 use super::fields::{sha256, sysctl_value};
 use super::judge::Judge;
@@ -23,7 +23,8 @@ fn one_check(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Check) ->
     kinds.extend(written.package.as_ref().map(|check| package(judge, &path.at("package"), check)));
     kinds.extend(written.file.as_ref().map(|check| file(judge, &path.at("file"), check)));
     kinds.extend(written.sysctl.as_ref().map(|check| sysctl(judge, &path.at("sysctl"), check)));
-    kinds.extend(written.port.as_ref().map(|check| Some(CheckKind::Port { port: check.number, listening: check.listening })));
+    kinds.extend(written.port.as_ref().map(|check| Some(port(check))));
+    kinds.extend(written.http.as_ref().map(|check| http(judge, &path.at("http"), check)));
     kinds.extend(written.swap.as_ref().map(|check| Some(CheckKind::Swap { active: check.active })));
     if kinds.len() > 1 {
         judge.wrong(path, "a check checks one thing", "begin another `[[check]]` for each");
@@ -45,7 +46,9 @@ fn title(kind: &CheckKind) -> String {
         CheckKind::Package { package, .. } => format!("package {package}"),
         CheckKind::File { path, .. } => format!("file {path}"),
         CheckKind::Sysctl { key, .. } => format!("sysctl {key}"),
-        CheckKind::Port { port, .. } => format!("port {port}"),
+        CheckKind::Port { port, protocol: Protocol::Tcp, .. } => format!("port {port}"),
+        CheckKind::Port { port, protocol: Protocol::Udp, .. } => format!("UDP port {port}"),
+        CheckKind::Http { url, .. } => url.to_string(),
         CheckKind::Swap { active: true } => "swap".to_owned(),
         CheckKind::Swap { active: false } => "no swap".to_owned(),
     }
@@ -138,4 +141,21 @@ fn sysctl(judge: &mut Judge<'_>, path: &KeyPath, written: &written::SysctlCheck)
     let key = judge.parsed(&path.at("key"), &written.key);
     let value = sysctl_value(judge, &path.at("value"), &written.value);
     Some(CheckKind::Sysctl { key: key?, value: value? })
+}
+
+fn port(written: &written::PortCheck) -> CheckKind {
+    CheckKind::Port { port: written.number, protocol: written.protocol, listening: written.listening }
+}
+
+fn http(judge: &mut Judge<'_>, path: &KeyPath, written: &written::HttpCheck) -> Option<CheckKind> {
+    if written.contains.as_deref() == Some("") {
+        judge.wrong(&path.at("contains"), "every answer contains the empty text", "write what to look for, or remove `contains`");
+    }
+    // RFC 9110, 15.3.5 and 15.4.5.
+    if matches!(written.status, 204 | 304) && written.contains.is_some() {
+        let title = format!("an answer with status {} has no content", written.status);
+        judge.clash(&path.at("contains"), &path.at("status"), "this status", title, "remove `contains`, or want another status");
+    }
+    let url = judge.verdict(&path.at("url"), syntax::local_url(&written.url))?;
+    Some(CheckKind::Http { url, status: written.status, contains: written.contains.clone() })
 }

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::promise::Protocol;
 use super::value::{SysctlValue, yes};
 
 /// The keys of a [`Check`] that tell its kind, in the order of its fields.
-pub(in crate::recipe) const CHECK_KINDS: [&str; 8] = ["docker", "command", "service", "package", "file", "sysctl", "port", "swap"];
+pub(in crate::recipe) const CHECK_KINDS: [&str; 9] = ["docker", "command", "service", "package", "file", "sysctl", "port", "http", "swap"];
 
 /// A promise verified on the finished image: a name, if you like, and exactly one other key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,8 +27,10 @@ pub(in crate::recipe) struct Check {
     pub file: Option<FileCheck>,
     /// A kernel parameter, read after boot and before Docker starts.
     pub sysctl: Option<SysctlCheck>,
-    /// A TCP port of the guest.
+    /// A port of the guest.
     pub port: Option<PortCheck>,
+    /// What a server of the guest answers, asked from the guest itself.
+    pub http: Option<HttpCheck>,
     /// Swap space, once the boot is over.
     pub swap: Option<SwapCheck>,
 }
@@ -118,16 +121,37 @@ pub(in crate::recipe) struct SysctlCheck {
     pub value: SysctlValue,
 }
 
-/// A TCP port of the guest.
+/// A port of the guest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::recipe) struct PortCheck {
     /// Its number.
     #[schemars(range(min = 1, max = 65535))]
     pub number: u16,
+    /// Whose port.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// Whether something must listen there (true) or must not.
     #[serde(default = "yes")]
     pub listening: bool,
+}
+
+/// What a server answers to a GET.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::recipe) struct HttpCheck {
+    /// What is asked for: `http://`, a loopback address (the proof has no network), a port unless it is 80, and a path.
+    pub url: String,
+    /// The status it must answer with; a redirection is not followed.
+    #[serde(default = "ok")]
+    #[schemars(range(min = 200, max = 599))]
+    pub status: u16,
+    /// What the first 64 KiB of the answer must contain, after its header.
+    pub contains: Option<String>,
+}
+
+fn ok() -> u16 {
+    200
 }
 
 /// Swap space.
