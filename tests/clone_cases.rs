@@ -151,7 +151,7 @@ fn whole_disks_need_no_other_file_and_come_with_lines_for_clouds() {
     assert_eq!((told["clones"][1]["hostname"].as_str(), told["clones"][1]["address"].as_str()), (Some("disk-2"), None));
     let mut names: Vec<_> = fs::read_dir(place.at("lab")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["disk-1.qcow2", "disk-1.xml", "disk-2.qcow2", "disk-2.xml", "openstack.sh", "proxmox.sh"]);
+    assert_eq!(names, ["Vagrantfile", "disk-1.qcow2", "disk-1.xml", "disk-2.qcow2", "disk-2.xml", "openstack.sh", "proxmox.sh"]);
     assert!(!place.shows("qemu-img info lab/disk-2.qcow2").contains("backing"));
     assert_eq!(debugfs(&place, "disk-2", &["cat /etc/hostname"]), ["disk-2\n"]);
     let proxmox = fs::read_to_string(place.at("lab/proxmox.sh")).unwrap();
@@ -172,6 +172,57 @@ fn libvirt_starts_a_clone_from_its_document() {
     libvirt.virsh(&["start", "pc-2"]);
     line_of(&libvirt.virsh(&["ttyconsole", "pc-2"]), "goldsmith boots");
     libvirt.virsh(&["destroy", "pc-2"]);
+}
+
+/// Ruby that reads a Vagrantfile as Vagrant does, and prints the value of each setting.
+const RECORDER: &str = r##"
+class Recorder
+  def initialize(path) = @path = path
+  def method_missing(name, *args, **words, &block)
+    path = "#{@path}.#{name}"
+    puts "#{path} #{args.inspect} #{words.inspect}" unless args.empty? && words.empty?
+    inner = Recorder.new(path)
+    block.call(inner) if block && name != :ruby
+    inner
+  end
+  def respond_to_missing?(*) = true
+end
+module Vagrant
+  def self.configure(version) = yield(Recorder.new("config"))
+end
+load ARGV[0]
+"##;
+
+/// Vagrant, its provider and Ruby are 70 packages, so only ci/full installs them and sets VAGRANT.
+#[test]
+fn vagrant_takes_the_machines_of_a_directory() {
+    if std::env::var_os("VAGRANT").is_none() {
+        return;
+    }
+    let place = Place::new();
+    disk(&place, "mke2fs -t ext4", &[INTERFACES]);
+    fs::write(place.at("key.pub"), KEY).unwrap();
+    fs::write(place.at("t.csv"), "name,address\nanna,10.0.0.11\nben.x,\n").unwrap();
+    place.shows("goldsmith clone disk -o lab --from t.csv --gateway 10.0.0.1 --ssh-key key.pub --memory 1G");
+    let vagrant = "HOME=$PWD VAGRANT_CWD=lab VAGRANT_CHECKPOINT_DISABLE=1 vagrant";
+    let said = sh(&place, &format!("{vagrant} validate"));
+    assert!(said.contains("Vagrantfile validated successfully."), "{said}");
+    fs::write(place.at("recorder.rb"), RECORDER).unwrap();
+    let said = sh(&place, "LIBVIRT_DEFAULT_URI= ruby -w recorder.rb lab/Vagrantfile");
+    for part in [
+        "config.vm.define [\"anna\"] {}",
+        "config.vm.define.vm.network [:private_network] {:ip=>\"10.0.0.11\", :libvirt__netmask=>\"255.255.255.0\", \
+         :libvirt__host_ip=>\"10.0.0.1\"}",
+        "config.trigger.before [:up, :reload] {}",
+        "config.vm.provider.uri= [\"qemu:///system\"] {}",
+        ".storage [:file] {:path=>\"ben.x.qcow2\", :type=>\"qcow2\", :device=>\"vda\", :allow_existing=>true}",
+        ".mgmt_attach= [false] {}",
+        ".mgmt_attach= [true] {}",
+        ".memory= [1024] {}",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!((said.matches("vm.define [").count(), said.matches("vm.network [").count()), (2, 1), "{said}");
 }
 
 #[test]

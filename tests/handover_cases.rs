@@ -133,7 +133,17 @@ fn a_box_has_what_vagrant_and_its_provider_read() {
         assert_eq!(metadata, json!({"provider": "libvirt", "format": "qcow2", "virtual_size": 1}));
         place.shows("qemu-img check -f qcow2 box.img");
         place.shows("qemu-img compare -f raw -F qcow2 disk box.img");
-        assert_eq!(fs::read_to_string(place.at("Vagrantfile")).unwrap().contains("libvirt.loader"), loader);
+        let vagrantfile = fs::read_to_string(place.at("Vagrantfile")).unwrap();
+        assert_eq!(vagrantfile.contains("libvirt.loader"), loader);
+        let firmware: Vec<_> =
+            vagrantfile.lines().map(str::trim).filter(|line| Path::new(line).is_absolute() && Path::new(line).exists()).collect();
+        assert_ne!(firmware.is_empty(), loader, "{vagrantfile}");
+        for path in firmware {
+            // Without a file of variables vagrant-libvirt makes it a ROM. QEMU ends by itself when it does not take one.
+            let started = format!("echo quit | qemu-system-x86_64 -machine q35 -nodefaults -display none -S -monitor stdio -bios {path}");
+            let ended = Command::new("sh").args(["-c", &started]).output().unwrap();
+            assert!(ended.status.success(), "{path}: {}", String::from_utf8_lossy(&ended.stderr));
+        }
         fs::remove_file(place.at("to.box")).unwrap();
     }
 }

@@ -3,12 +3,17 @@
 //! Sources: Vagrant 2.3.4's documentation, "Box file format" and "Box versioning"; vagrant-libvirt 0.11's, "Create box" and "Libvirt
 //! configuration".
 
+mod machines;
+mod provider;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 
 use super::machine::{GIB, units};
 use crate::base::digest::Sha256Digest;
 use crate::hardware::Firmware;
+pub use machines::{Machines, Member, machines};
+use provider::{Variables, hardware};
 
 /// `metadata.json` of a box whose disk has `virtual_size` bytes. vagrant-libvirt counts it in GiB, rounded up, and breaks without it
 /// (vagrant-libvirt#1794).
@@ -19,14 +24,6 @@ pub fn metadata(virtual_size: u64) -> String {
 /// `Vagrantfile` of a box: defaults that the user's own file may change. It is read without the name of a machine, and so it can name no file
 /// that is one machine's.
 pub fn vagrantfile(firmware: Firmware) -> String {
-    let loader = match firmware {
-        Firmware::Bios => "",
-        Firmware::Uefi => {
-            "    # The disk boots through UEFI only.\n    libvirt.loader = %w[\n      /usr/share/OVMF/OVMF_CODE_4M.fd\n      \
-             /usr/share/OVMF/OVMF_CODE.fd\n      /usr/share/edk2/ovmf/OVMF_CODE.fd\n      /usr/share/edk2/x64/OVMF_CODE.fd\n      \
-             /usr/share/qemu/ovmf-x86_64-code.bin\n    ].find { |path| File.exist?(path) }\n"
-        }
-    };
     format!(
         "# Defaults of this box; your own Vagrantfile is read after it. `vagrant ssh` logs in as the user vagrant with vagrant's well-known\n\
          # key, and replaces the key then.\n\
@@ -35,13 +32,9 @@ pub fn vagrantfile(firmware: Firmware) -> String {
          \x20 config.vm.synced_folder \".\", \"/vagrant\", disabled: true\n\
          \x20 config.vm.provider :libvirt do |libvirt|\n\
          \x20   libvirt.driver = \"kvm\"\n\
-         \x20   libvirt.machine_type = \"q35\"\n\
-         \x20   libvirt.disk_bus = \"virtio\"\n\
-         \x20   libvirt.nic_model_type = \"virtio\"\n\
-         \x20   # GRUB hangs without a display adapter that it knows.\n\
-         \x20   libvirt.video_type = \"vga\"\n\
-         {loader}\x20 end\n\
-         end\n"
+         {}\x20 end\n\
+         end\n",
+        hardware(firmware, Variables::Nothing)
     )
 }
 

@@ -4,6 +4,7 @@
 //! DIR/base/IMAGE.qcow2    the image: a hard link where that can be, else a copy
 //! DIR/anna.qcow2          an overlay over it; with `full` all of a disk, and no base
 //! DIR/anna.xml            a domain of libvirt
+//! DIR/Vagrantfile         all of them for Vagrant
 //! DIR/proxmox.sh          with `full`: what makes machines of them elsewhere
 //! DIR/openstack.sh
 //! ```
@@ -66,8 +67,8 @@ pub async fn clone_files(
     }
     let failed = |source| ImageError::Write { path: dir.to_owned(), source };
     let final_dir = std::path::absolute(dir).map_err(failed)?;
-    // Before the disks, which may take minutes.
-    let named: Vec<_> = planned.iter().map(|planned| (&planned.name, final_dir.join(file_of(&planned.name)))).collect();
+    // The documents come before the disks, which may take minutes.
+    let named: Vec<_> = planned.iter().map(|planned| (planned, final_dir.join(file_of(&planned.name)))).collect();
     let documents = documents(&source, size, &guest, wanted, &named).await?;
     let new = NewDir::beside(dir).map_err(failed)?;
     let making = Making { disk: &disk, source: &source, size, dir: new.path(), full: wanted.full, task };
@@ -119,7 +120,7 @@ impl Making<'_> {
         let named = || ImageError::incompatible(&self.source.image, None, "its name is too long for a file under a qcow2, or has a colon");
         let backing = Backing::new(&base, self.source.format).ok_or_else(named)?;
         let (mut made, total) = (Vec::new(), planned.len() as u64);
-        for (number, Planned { name, hostname, address, files }) in (0..).zip(planned) {
+        for (number, Planned { name, hostname, address, files, .. }) in (0..).zip(planned) {
             self.task.progress("write the copies", number, Some(total), Unit::Steps);
             let file = file_of(&name);
             let target = self.dir.join(&file);

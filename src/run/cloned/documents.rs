@@ -2,19 +2,22 @@
 
 use std::path::PathBuf;
 
-use super::plan::no_clones;
+use super::plan::{Planned, no_clones};
 use super::wanted::WantedFiles;
 use crate::handover::libvirt::{self, Kind};
+use crate::handover::vagrant::{self, Machines, Member};
 use crate::handover::{Architecture, Guest, Machine, openstack, proxmox};
 use crate::hardware::Format;
 use crate::machine::probe::probe;
 use crate::machine::spec::Accelerator;
 use crate::run::error::RunError;
-use crate::run::name::Name;
 use crate::run::source::Source;
 
-/// Names and texts of the documents: a domain of libvirt for each copy; and command lines of clouds, which take whole images only. None are
-/// written for a system that is not x86_64: they describe machines of that kind. `clones` are names and disks.
+/// The name of the document for Vagrant, which looks for a file of this name.
+const VAGRANTFILE: &str = "Vagrantfile";
+
+/// Names and texts of the documents: a domain of libvirt for each copy; a Vagrantfile for all; and command lines of clouds, which take whole
+/// images only. There are none for a system that is not x86_64, because they describe x86_64 machines. `clones` come with their disks.
 ///
 /// # Errors
 /// The path of a copy has something that a document cannot say.
@@ -23,14 +26,14 @@ pub(super) async fn documents(
     virtual_size: u64,
     guest: &Guest,
     wanted: &WantedFiles,
-    clones: &[(&Name, PathBuf)],
+    clones: &[(&Planned, PathBuf)],
 ) -> Result<Vec<(String, String)>, RunError> {
     if guest.architecture != Architecture::X86_64 {
         return Ok(Vec::new());
     }
     let kind = usual_kind().await?;
     let (mut documents, mut to_openstack, mut to_proxmox) = (Vec::new(), String::new(), String::new());
-    for (name, file) in clones {
+    for (Planned { name, .. }, file) in clones {
         let image = file.to_str().filter(|path| !path.chars().any(char::is_control));
         let Some(image) = image else {
             return Err(no_clones("their directory's name is not UTF-8, or has a control character", "choose another directory"));
@@ -52,13 +55,29 @@ pub(super) async fn documents(
             to_proxmox += &proxmox::lines(&machine).map_err(|comma| no_clones(comma.to_string(), "choose another directory"))?;
         }
     }
+    documents.push((VAGRANTFILE.to_owned(), vagrantfile(source, wanted, kind, clones)));
     if wanted.full {
         documents.extend([("openstack.sh".to_owned(), to_openstack), ("proxmox.sh".to_owned(), to_proxmox)]);
     }
     Ok(documents)
 }
 
-/// What executes a domain of libvirt where nothing else is asked for: what works on this host.
+/// The Vagrantfile of all copies.
+fn vagrantfile(source: &Source, wanted: &WantedFiles, kind: Kind, clones: &[(&Planned, PathBuf)]) -> String {
+    let planned = clones.iter().map(|(planned, _)| *planned);
+    let members: Vec<_> =
+        planned.map(|Planned { name, address, has_keys, .. }| Member { name: name.as_str(), address: *address, root: *has_keys }).collect();
+    vagrant::machines(&Machines {
+        firmware: source.firmware,
+        kind,
+        memory: wanted.memory.bytes(),
+        cpus: wanted.cpus,
+        gateway: wanted.gateway.or(source.subnet.and_then(|subnet| subnet.gateway)),
+        members: &members,
+    })
+}
+
+/// The kind of a libvirt domain when none is asked for: the one that works on this host.
 ///
 /// # Errors
 /// QEMU is not there.

@@ -18,6 +18,8 @@ pub(super) struct Planned {
     pub(super) hostname: HostName,
     /// With the prefix length.
     pub(super) address: Option<(Ipv4Addr, u8)>,
+    /// Whether root logs in by a key that was given.
+    pub(super) has_keys: bool,
     pub(super) files: Vec<PutFile>,
 }
 
@@ -77,7 +79,8 @@ pub(super) fn plan(wanted: &WantedFiles, name: Name, texts: &Texts) -> Result<Ve
         let own = OwnFiles { hostname: &hostnames[index], names, keys: &personal.keys, address };
         // A copy without its own address has the image's, if that is fixed.
         let address = places[index].or(texts.fixed());
-        Planned { name: name.clone(), hostname: hostnames[index].clone(), address, files: texts.files(&own) }
+        let (hostname, has_keys) = (hostnames[index].clone(), !personal.keys.is_empty());
+        Planned { name: name.clone(), hostname, address, has_keys, files: texts.files(&own) }
     });
     Ok(planned.collect())
 }

@@ -76,6 +76,7 @@ fn table(made: &[ClonedFile], dir: &Path) -> String {
         // The document is only written for x86_64 systems.
         if document.exists() {
             text += &format!("give it to libvirt:  {}\n", shell_line(["virsh", "define", &document.to_string_lossy()]));
+            text += &format!("all to Vagrant:      cd {} && vagrant up --provider libvirt\n", shell_line([dir.to_string_lossy().as_ref()]));
         }
     }
     text
