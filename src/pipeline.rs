@@ -13,6 +13,7 @@ mod inputs;
 mod jobs;
 mod manifest;
 mod page;
+mod program;
 mod proof;
 mod published;
 mod request;
@@ -35,6 +36,7 @@ use crate::report::Recorder;
 use crate::sources::{ContainerArchive, Fetch, Host, Web, all_images, container_runs, resolve_containers};
 use crate::verify::{Promises, Report};
 
+use flatten::{Flattened, flatten_once};
 use inputs::{foresee, gather, prove_packages};
 use jobs::Start;
 use manifest::Origin;
@@ -96,7 +98,7 @@ async fn build_in(request: &Request<'_>, run: &Run) -> Result<Built, AnyFailure>
 
     let draft = Draft::begin(request.target)?;
     let image = draft.path().join(format!("{}.qcow2", recipe.name));
-    let record = flatten::flatten(&sealed, &image, recipe.output.compress, events).await?;
+    let Flattened { record, unkept } = flatten_once(&sealed, &image, recipe.output.compress, request.store, events).await?;
 
     let promises = promises(recipe, containers);
     let bench = Bench { subnet: subnet(&recipe.system.network), ..bench };
@@ -109,6 +111,9 @@ async fn build_in(request: &Request<'_>, run: &Run) -> Result<Built, AnyFailure>
     let origin = Origin::of_build(recipe, &plan, proved);
     let manifest = manifest::describe(origin, stages, promises, report, (record, exports)).await;
     let artifact = run.publish(draft, manifest, changes, request.overwrite, &task).await?;
+    if let Some(unkept) = unkept {
+        unkept.keep(&artifact.image_path(), request.store, &recipe.name, &task).await;
+    }
     task.done();
     Ok(Built::New(artifact))
 }

@@ -1,14 +1,13 @@
 //! Proves an image, on a machine of this host.
 
-use std::fs::File;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Unproved;
+use super::program;
 use crate::artifact::{Artifact, Manifest};
-use crate::base::aside::beside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
@@ -98,10 +97,8 @@ pub(super) async fn prove_once(
 
 /// All that a verdict depends on, as one digest. `None` if it cannot be computed: then no earlier proof is used, and none is remembered.
 async fn circumstances(image: Sha256Digest, promises: &Promises, bench: &Bench<'_>) -> Option<Sha256Digest> {
-    // The checks are this program's code. The link leads to it even when its file was replaced meanwhile (proc(5)).
-    let program = beside(|meter| File::open("/proc/self/exe").and_then(|file| Sha256Digest::of_reader(meter.measure(file)))).await;
-    let (program, _) = program.ok()?;
-    key(program, qemu_version().await.ok()?, image, promises, bench)
+    // The checks are code of this program, so its digest counts.
+    key(program::digest().await?, qemu_version().await.ok()?, image, promises, bench)
 }
 
 fn key(program: Sha256Digest, qemu: QemuVersion, image: Sha256Digest, promises: &Promises, bench: &Bench<'_>) -> Option<Sha256Digest> {

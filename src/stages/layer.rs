@@ -85,6 +85,11 @@ impl Layer {
         self.dir.join(file(self.format))
     }
 
+    /// A random name of its bytes: if the layer is made again, it has another one.
+    pub fn mark(&self) -> Option<&str> {
+        self.mark.as_deref()
+    }
+
     /// The directories of the layers below it, nearest first.
     pub fn below(&self) -> &[PathBuf] {
         &self.below
