@@ -1,7 +1,11 @@
 //! Words for a machine's hardware and for files that carry its disk, which mean the same in a recipe, on a disk and to QEMU.
 
+mod equipment;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use equipment::{Equipment, Forward, LEAST_MEMORY, MAX_CPUS};
 
 /// What boots the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -16,7 +16,7 @@
 //! import circles between files: if two files need something from each other, it is in a third file, which both import.
 //!
 //! - [`base`] has what all modules use: sizes, digests, events, failures, the wrapper around external programs.
-//! - [`hardware`] has what a recipe, a disk and a machine share: firmware, partition table, format of an image file.
+//! - [`hardware`] has what a recipe, a disk and a machine share: firmware, partition table, format of an image file, and what a machine is given.
 //! - [`recipe`] knows what the user wants, [`kickstart`] the language of one installer, [`installer`] how the first becomes what
 //!   an installer reads. All three are pure: no file, no process, no clock.
 //! - [`packages`] knows what a repository offers and what a system gets of it; pure as well.

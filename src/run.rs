@@ -42,7 +42,7 @@ pub use clones::{Likeness, Own, compare};
 pub use control::{State, Status};
 pub use copy::{Transferred, copy_in, copy_out};
 pub use disk::Kept;
-pub use error::RunError;
+pub use error::{PortOf, RunError};
 pub use logins::Logins;
 pub use name::Name;
 pub use network::{Address, Membership};

@@ -12,7 +12,7 @@ use scanner::{Site, scan};
 /// The modules of `src/` in reading order, each with the modules that it may import. The code must follow this table.
 const TABLE: &[(&str, &[&str])] = &[
     ("base", &[]),
-    ("hardware", &[]),
+    ("hardware", &["base"]),
     ("recipe", &["base", "hardware"]),
     ("kickstart", &["base"]),
     ("installer", &["base", "recipe", "kickstart"]),

@@ -314,7 +314,11 @@ fn an_installation_by_anaconda_is_keyed_by_its_content() {
         ("the name", planned(&["name=\"another\""], b"pin"), false, true),
         ("the password", planned(&["system.root={password_env=\"OTHER_PASSWORD\"}"], b"pin"), false, true),
         ("memory", planned(&["build.memory=\"4G\""], b"pin"), false, false),
+        // The image is the same, and its manifest says it.
+        ("what machines are given", planned(&["run.memory=\"4G\""], b"pin"), false, true),
+        ("nothing that machines are given", planned(&["run={}"], b"pin"), false, false),
     ] {
         assert_eq!((changed.install.job.id != base.install.job.id, changed.content_id != base.content_id), (install, content), "{what}");
     }
+    assert_eq!(planned(&["run.memory=\"4G\""], b"pin").seal.job.id, base.seal.job.id);
 }

@@ -1,6 +1,7 @@
 //! Local machines with names, as a user works with them: `up`, `exec`, `shell`, `ssh`, `ps`, `logs`, `stop`, `start`, `rm` and similar
 //! commands.
 
+mod equipment;
 mod kills;
 
 use std::collections::BTreeSet;

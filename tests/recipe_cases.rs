@@ -12,6 +12,7 @@ use goldsmith::base::size::ByteSize;
 use goldsmith::base::unit::UnitName;
 use goldsmith::cli::args::Args;
 use goldsmith::cli::topics::TOPICS;
+use goldsmith::hardware::Forward;
 use goldsmith::recipe::*;
 use proptest::prelude::*;
 
@@ -254,6 +255,15 @@ const BAD: &[(&str, &[&str])] = &[
             "[[check]]\ndocker = { cgroup_driver = \"cgroupfs\" }\n",
         ],
     ),
+    (
+        "run-table",
+        &[
+            DEPLOY,
+            LOCKED,
+            "[run]\ncpus = 0\nmemory = \"32M\"\ndisk = \"4G\"\nforward = [\"8080:80\", \"80:\", \"8080:81\", \"8080:80\"]\nisolated = \"no\"\nname = \"x\"\n",
+        ],
+    ),
+    ("run-sizes", &[DEPLOY, LOCKED, "[run]\nmemory = \"2048\"\ndisk = \"large\"\n"]),
     ("docker-local-log", &[DEPLOY, LOCKED, "[docker]\nlog_driver = \"local\"\nlog_max_size = \"10m\"\nlog_max_files = 1\n"]),
     (
         "checks-of-ports",
@@ -979,6 +989,14 @@ fn the_starter_tells_the_truth_when_uncommented() {
     let plain = load_text(starter()).unwrap();
     assert_eq!((&all.disk, &all.build, &all.output), (&plain.disk, &plain.build, &plain.output));
     assert_eq!((&all.system, all.packages.upgrade), (&plain.system, plain.packages.upgrade));
+    let equipment = Equipment {
+        cpus: Some(2),
+        memory: Some(ByteSize::gib(2)),
+        disk: Some(all.disk.size),
+        forward: Some(vec![Forward { host: 8080, guest: 80 }]),
+        isolated: Some(false),
+    };
+    assert_eq!((&all.run, &plain.run), (&equipment, &Equipment::default()));
     // `[docker]`, the unit and the certificate are files, too.
     assert_eq!((all.users.len(), all.files.len(), all.provision.len(), all.kernel.modules.len()), (1, 4, 1, 1));
     assert_eq!(all.users[0].account.ssh_keys, [key]);

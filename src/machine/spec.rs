@@ -11,7 +11,7 @@ use crate::base::ipv4::netmask;
 use crate::base::random::random;
 use crate::base::size::ByteSize;
 
-pub use crate::hardware::Format;
+pub use crate::hardware::{Equipment, Format, Forward, LEAST_MEMORY, MAX_CPUS};
 
 /// One virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,22 +239,6 @@ impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
         write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
-/// A TCP port of 127.0.0.1 on the host that leads to one of the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Forward {
-    /// The host's port.
-    pub host: u16,
-    /// The guest's port.
-    pub guest: u16,
-}
-
-impl Forward {
-    /// To the guest's ssh server.
-    pub fn ssh(host: u16) -> Self {
-        Self { host, guest: 22 }
     }
 }
 

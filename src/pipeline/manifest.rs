@@ -162,6 +162,9 @@ script = "echo token-script > /etc/step"
 files = [{ path = "/etc/step-file", content = "token-step" }]
 [[check]]
 command = { run = "test -e /etc/inline" }
+[run]
+memory = "4G"
+forward = ["8080:80"]
 "#;
 
     /// An artifact as a build publishes it, of a recipe and a host that are full of secrets; every byte of it is searched.
@@ -224,6 +227,7 @@ command = { run = "test -e /etc/inline" }
         assert_eq!(manifest["recipe"]["files"][0]["content"], inline);
         assert_eq!(manifest["recipe"]["files"][1]["content"]["sha256"], Sha256Digest::of(b"token-beside").to_string());
         assert_eq!(manifest["recipe"]["provision"][0]["script"]["from"], "inline");
+        assert_eq!(manifest["recipe"]["run"], serde_json::json!({"memory": "4G", "forward": [{"host": 8080, "guest": 80}]}));
         assert_eq!(manifest["promises"]["checks"][0]["kind"]["run"], "test -e /etc/inline");
         assert_eq!(manifest["inputs"][1]["urls"][0], "http://mirror.example.org/debian");
     }

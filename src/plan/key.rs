@@ -9,7 +9,9 @@ use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
 use crate::base::fingerprint::Fingerprint;
 use crate::base::package::PackageName;
-use crate::recipe::{BuildNetwork, Check, ContainerRun, Disk, DockerImage, FileEntry, GpgKey, Output, ProvisionStep, Recipe, Supply};
+use crate::recipe::{
+    BuildNetwork, Check, ContainerRun, Disk, DockerImage, Equipment, FileEntry, GpgKey, Output, ProvisionStep, Recipe, Supply,
+};
 use crate::sources::Pins;
 
 /// A stage's key document, in JSON. Its text is what is hashed.
@@ -130,6 +132,9 @@ struct ContentKey<'a> {
     container_runs: Vec<Option<&'a ContainerRun>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     clones: bool,
+    /// The manifest says it, and machines are made as that says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a Equipment>,
     /// The keys are part of the artifact's id because the manifest tells who signed the packages: an artifact from before the recipe named
     /// keys has another manifest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -245,6 +250,7 @@ pub(super) fn of_content(last_stage: Sha256Digest, recipe: &Recipe) -> Key {
         summary: &recipe.summary,
         container_runs: recipe.container_images.iter().map(|image| image.run.as_ref()).collect(),
         clones: recipe.clones,
+        run: Some(&recipe.run).filter(|run| **run != Equipment::default()),
         signed_with: SignedWith::of_recipe(recipe),
     })
 }

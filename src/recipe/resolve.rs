@@ -19,6 +19,7 @@ mod own_kickstart;
 mod parts;
 mod published;
 mod repositories;
+mod run;
 mod system;
 mod units;
 

@@ -23,7 +23,7 @@ use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
 use crate::base::unit::UnitName;
 use crate::base::word::Line;
-pub use crate::hardware::{Firmware, OutputFormat, TableKind};
+pub use crate::hardware::{Equipment, Firmware, OutputFormat, TableKind};
 
 /// The wanted image.
 ///
@@ -76,6 +76,8 @@ pub struct Recipe {
     pub clones: bool,
     /// The deliverable.
     pub output: Output,
+    /// What a local machine of the image is given when its user says nothing.
+    pub run: Equipment,
     /// The lists of the recipe that this one extends, which it adds to. For people: their items are in the fields above.
     pub inherited: Vec<Inherited>,
     /// The place where it names the suite, if it does. For errors: only the mirror can tell whether it has the suite.

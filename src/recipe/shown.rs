@@ -3,7 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Content, FileEntry, FileSource, Firmware, Media, Network, ProvisionStep, Recipe};
+use super::{Content, Equipment, FileEntry, FileSource, Firmware, Media, Network, ProvisionStep, Recipe};
 use crate::base::account::Owner;
 use crate::base::digest::Sha256Digest;
 use crate::base::package::PackageName;
@@ -141,6 +141,9 @@ impl Serialize for Recipe {
             map.serialize_entry("clones", &self.clones)?;
         }
         map.serialize_entry("output", &self.output)?;
+        if self.run != Equipment::default() {
+            map.serialize_entry("run", &self.run)?;
+        }
         map.end()
     }
 }

@@ -10,6 +10,7 @@ mod docker;
 mod group;
 mod interface;
 mod unit;
+mod run;
 mod value;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub(super) use container::ContainerImage;
 pub(super) use docker::{CgroupDriver, Docker, LogDriver, StorageDriver};
 pub(super) use group::Group;
 pub(super) use interface::{Interface, Vlan};
+pub(super) use run::Run;
 pub(super) use unit::Unit;
 pub(super) use value::SysctlValue;
 
@@ -109,6 +111,9 @@ pub(super) struct Recipe {
     /// The deliverable.
     #[serde(default)]
     pub output: Output,
+    /// What `goldsmith up` and `goldsmith run` give a machine of the image when nothing else is said. No part of the image.
+    #[serde(default)]
+    pub run: Run,
 }
 
 /// Something that the audit would refuse and is meant to be in the image.

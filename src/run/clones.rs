@@ -11,13 +11,15 @@ use super::error::RunError;
 use super::finished::{begin, hear};
 use super::name::Name;
 use super::record::{Machines, Place};
+use super::source::Source;
 use super::supervisor::supervise;
-use super::up::{Wanted, make};
+use super::up::{Wanted, make_of};
 use super::wanted::{Individual, Many, Personal, Table};
 use crate::base::claim::{self, ClaimedDir};
 use crate::base::event::Task;
 use crate::base::size::ByteSize;
 use crate::base::text::printable;
+use crate::hardware::Equipment;
 use crate::machine::probe::probe;
 use crate::machine::runner::boot_limit;
 
@@ -82,23 +84,7 @@ pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<
     fs::create_dir_all(state).map_err(failed)?;
     claim::sweep(state, PREFIX);
     let dir = ClaimedDir::new(state, PREFIX, 0o700).map_err(failed)?;
-    let machines = NAMES.map(Name::after).map(|name| {
-        let personal = Personal { hostname: name.host_name(), ..Personal::default() };
-        Individual { name, personal, line: None }
-    });
-    let wanted = Wanted {
-        name: None,
-        memory,
-        cpus: None,
-        disk: None,
-        forwards: Vec::new(),
-        isolated: true,
-        network: None,
-        personal: Personal::default(),
-        autologin: false,
-        many: Many::Table(Table { path: PathBuf::new(), machines: machines.to_vec() }),
-    };
-    let places = make(&Machines::below(dir.path()), path, &wanted, store).await?;
+    let places = pair(path, memory, &Machines::below(dir.path()), store).await?;
     let [one, other] = &places[..] else { unreachable!("two were wanted") };
     // Twice the time of a boot: a machine that is paused, or that hangs when it is up, is not waited for longer.
     let limit = boot_limit(probe().await?.accelerator) * 2;
@@ -114,7 +100,25 @@ pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<
     Ok(side_by_side(one, other))
 }
 
-/// Let the two machines live until both have told what is their own.
+/// Make the two machines. The image decides what is compared, and so what its recipe gives machines (more processors, a larger disk) is left out.
+async fn pair(path: &Path, memory: ByteSize, below: &Machines, store: Option<&Path>) -> Result<Vec<Place>, RunError> {
+    let source = Source { usual: Equipment::default(), ..Source::find(path, store)? };
+    let machines = NAMES.map(Name::after).map(|name| {
+        let personal = Personal { hostname: name.host_name(), ..Personal::default() };
+        Individual { name, personal, line: None }
+    });
+    let wanted = Wanted {
+        name: None,
+        given: Equipment { memory: Some(memory), isolated: Some(true), ..Equipment::default() },
+        network: None,
+        personal: Personal::default(),
+        autologin: false,
+        many: Many::Table(Table { path: PathBuf::new(), machines: machines.to_vec() }),
+    };
+    make_of(below, path, &source, &wanted).await
+}
+
+/// Let the two machines run until both have sent their identities.
 async fn answers(
     (one, other): (&Place, &Place),
     store: Option<&Path>,
@@ -172,7 +176,24 @@ fn side_by_side(mut one: Identity, mut other: Identity) -> Vec<Own> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::tests::artifact;
     use super::*;
+
+    #[test]
+    fn what_the_recipe_gives_machines_is_no_matter_of_a_comparison() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let run = serde_json::json!({"cpus": 8, "memory": "900T", "disk": "1T", "forward": [{"host": 1, "guest": 1}], "isolated": false});
+        let artifact = artifact(dir.path(), &run, &[1; 4096]);
+        let places = runtime.block_on(pair(&artifact, ByteSize::mib(64), &Machines::below(&dir.path().join("state")), None)).unwrap();
+        for (place, name) in places.iter().zip(NAMES) {
+            let record = place.record().unwrap();
+            assert_eq!(record.name.as_str(), name);
+            assert_eq!((record.cpus, record.memory, record.forwards, record.isolated), (None, ByteSize::mib(64), Vec::new(), true));
+            let disk = crate::image::Disk::open_as(&place.disk(), crate::image::Format::Qcow2, Some(dir.path())).unwrap();
+            assert_eq!(disk.info().virtual_size, 4096);
+        }
+    }
 
     #[test]
     fn what_is_equal_or_missing_is_no_machines_own() {

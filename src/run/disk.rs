@@ -7,7 +7,7 @@
 //! NAME.run.vars.raw   UEFI variables, in the firmware's own format
 //! ```
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use super::source::Source;
+use crate::base::aside::beside;
 use crate::base::atomic;
+use crate::base::digest::Sha256Digest;
 use crate::base::lock::Lock;
 use crate::image::{self, Disk, Firmware, ImageError};
 use crate::machine::MachineError;
@@ -62,7 +64,7 @@ pub(super) async fn kept(source: &Source) -> Result<LocalDisk, RunError> {
     let made = if files.overlay.exists() { false } else { files.make(source).await? };
     let lock = Lock::try_exclusive(&files.overlay).map_err(unwritable(&files.overlay, true))?;
     let Some(lock) = lock else { return Err(RunError::InUse { overlay: files.overlay }) };
-    files.check(source)?;
+    files.check(source).await?;
     let firmware = firmware(source.firmware, true, |format| files.vars(format))?;
     let drive = Drive { durability: Durability::Flushed, ..Drive::scratch(&files.overlay, Format::Qcow2, "disk") };
     Ok(LocalDisk { drive, firmware, kept: Some(Kept { overlay: files.overlay, continued: !made }), _lock: Some(lock) })
@@ -77,14 +79,35 @@ pub(super) struct Base {
     bytes: u64,
     /// To the nanosecond, UTC.
     modified: String,
+    /// Digest of the file, as the artifact's manifest said it; nothing for a bare image, and from an earlier goldsmith.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<Sha256Digest>,
 }
 
 impl Base {
-    pub(super) fn of(image: &Path) -> Result<Self, RunError> {
+    pub(super) fn of(source: &Source) -> Result<Self, RunError> {
+        let image = &source.image;
         let read = |source| ImageError::read(image, source);
         let metadata = fs::metadata(image).map_err(read)?;
         let modified = metadata.modified().map_err(read)?;
-        Ok(Self { schema: SCHEMA, file: file_name(image), bytes: metadata.len(), modified: time(modified) })
+        let (file, modified) = (file_name(image), time(modified));
+        Ok(Self { schema: SCHEMA, file, bytes: metadata.len(), modified, sha256: source.sha256 })
+    }
+
+    /// What the image of `source` is now, if that is the same image. A build may have published it again under a new time, as after a change
+    /// of the recipe's `[run]` alone: then its bytes are read, which takes a second for some 500 MB.
+    pub(super) async fn still(&self, source: &Source) -> Result<Option<Self>, RunError> {
+        let now = Self::of(source)?;
+        let same_file = (&self.file, self.bytes) == (&now.file, now.bytes);
+        if same_file && self.modified == now.modified {
+            return Ok(Some(self.clone()));
+        }
+        // A manifest with another digest spares the reading; with the same, it does not tell what somebody did to the image.
+        let Some(sha256) = self.sha256.filter(|_| same_file && self.sha256 == now.sha256) else { return Ok(None) };
+        let image = source.image.clone();
+        let read = beside(move |meter| File::open(image).and_then(|file| Sha256Digest::of_reader(meter.measure(file)))).await;
+        let (read, _) = read.map_err(|error| ImageError::read(&source.image, error))?;
+        Ok((read == sha256).then_some(now))
     }
 }
 
@@ -131,9 +154,8 @@ impl Files {
         let staged = staged.map_err(unwritable(&self.overlay, true))?.into_temp_path();
         // Relative, so that image and overlay can be moved together.
         image::create_overlay(Path::new(&file_name(&source.image)), source.format, &staged).await?;
-        let record = serde_json::json!(Base::of(&source.image)?);
-        // Before the overlay: one without a record would be refused for ever.
-        atomic::write(&self.record, format!("{record:#}\n").as_bytes()).map_err(unwritable(&self.record, true))?;
+        // The record comes before the overlay: an overlay without a record would always be refused.
+        self.record(&Base::of(source)?)?;
         match staged.persist_noclobber(&self.overlay) {
             Ok(()) => Ok(true),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -141,18 +163,27 @@ impl Files {
         }
     }
 
+    fn record(&self, base: &Base) -> Result<(), RunError> {
+        let text = format!("{:#}\n", serde_json::json!(base));
+        atomic::write(&self.record, text.as_bytes()).map_err(unwritable(&self.record, true))
+    }
+
     /// Make sure that the overlay still lies over `source`.
-    fn check(&self, source: &Source) -> Result<(), RunError> {
+    async fn check(&self, source: &Source) -> Result<(), RunError> {
         let stale = |why: String| RunError::Stale { overlay: self.overlay.clone(), why, files: self.all() };
-        let now = Base::of(&source.image)?;
+        let now = file_name(&source.image);
         let record = fs::read(&self.record).map_err(|error| stale(format!("{} cannot be read ({error})", self.record.display())))?;
         let then: Base = serde_json::from_slice(&record).map_err(|_| stale(format!("{} is damaged", self.record.display())))?;
-        if then.file != now.file {
-            return Err(stale(format!("it lies over {}, not over {}", then.file, now.file)));
+        if then.file != now {
+            return Err(stale(format!("it lies over {}, not over {now}", then.file)));
         }
-        if then != now {
+        let Some(still) = then.still(source).await? else {
             let Base { bytes, modified, .. } = then;
-            return Err(stale(format!("{} has changed under it; it had {bytes} bytes and was modified at {modified}", now.file)));
+            return Err(stale(format!("{now} has changed under it; it had {bytes} bytes and was modified at {modified}")));
+        };
+        if still != then {
+            // The next start need not read the image again.
+            self.record(&still)?;
         }
         for kept in self.all().iter().filter(|path| path.exists()) {
             let real = kept.canonicalize().map_err(unwritable(kept, true))?;
@@ -192,6 +223,7 @@ pub(super) fn unwritable(path: &Path, kept: bool) -> impl FnOnce(io::Error) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::Equipment;
 
     #[test]
     fn kept_files_are_named_after_the_image() {
@@ -220,8 +252,10 @@ mod tests {
                 size: 4096,
                 firmware: Firmware::Bios,
                 store: None,
+                sha256: None,
                 subnet: None,
                 cards: 0,
+                usual: Equipment::default(),
             };
             let first = kept(&source(&image)).await.unwrap();
             let overlay = dir.join("d.run.qcow2");
@@ -276,6 +310,54 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_was_published_again_is_known_by_its_bytes() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("d.raw");
+        let source = |said: Option<&[u8]>| Source {
+            name: "d".into(),
+            image: image.clone(),
+            format: image::Format::Raw,
+            size: 4096,
+            firmware: Firmware::Bios,
+            store: None,
+            sha256: said.map(Sha256Digest::of),
+            subnet: None,
+            cards: 0,
+            usual: Equipment::default(),
+        };
+        let (mine, other) = (&[1; 4096][..], &[2; 4096][..]);
+        let written = |bytes: &[u8], second: u64| {
+            fs::write(&image, bytes).unwrap();
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
+            File::options().write(true).open(&image).unwrap().set_modified(time).unwrap();
+        };
+        written(mine, 1);
+        let (known, bare) = (Base::of(&source(Some(mine))).unwrap(), Base::of(&source(None)).unwrap());
+        for (what, base, bytes, said, same) in [
+            ("the same bytes", &known, mine, Some(mine), true),
+            ("other bytes, and a manifest that says so", &known, other, Some(other), false),
+            ("other bytes, and the manifest of the first", &known, other, Some(mine), false),
+            ("more bytes", &known, &[1; 8192][..], Some(mine), false),
+            ("the same bytes, and a manifest of others", &known, mine, Some(other), false),
+            ("a machine of a bare image", &bare, mine, None, false),
+            ("a machine of an earlier goldsmith", &bare, mine, Some(mine), false),
+        ] {
+            written(bytes, 2);
+            let still = runtime.block_on(base.still(&source(said))).unwrap();
+            let now = Base::of(&source(said)).unwrap();
+            assert_eq!(still, same.then_some(now), "{what}");
+        }
+        // The time alone decides while it is the same: no bytes are read.
+        written(other, 1);
+        assert_eq!(runtime.block_on(known.still(&source(Some(mine)))).unwrap(), Some(known.clone()));
+        // What an earlier goldsmith wrote is read.
+        let older = serde_json::json!(bare);
+        assert_eq!(older.get("sha256"), None);
+        assert_eq!(serde_json::from_value::<Base>(older).unwrap(), bare);
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_written_is_named() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let source = Source {
@@ -285,8 +367,10 @@ mod tests {
             size: 0,
             firmware: Firmware::Bios,
             store: None,
+            sha256: None,
             subnet: None,
             cards: 0,
+            usual: Equipment::default(),
         };
         let error = runtime.block_on(kept(&source)).unwrap_err();
         assert!(matches!(error, RunError::Unwritable { kept: true, .. }), "{error:?}");

@@ -49,7 +49,9 @@ pub enum RunError {
     Port {
         /// The port.
         port: u16,
-        /// What the kernel said.
+        /// Who says that it is to.
+        of: PortOf,
+        /// The kernel's error.
         source: io::Error,
     },
     /// A file could not be written.
@@ -177,7 +179,7 @@ pub enum RunError {
     Impersonal {
         /// Its name.
         name: Name,
-        /// What failed.
+        /// The failure.
         why: String,
     },
     /// There is a snapshot of that name.
@@ -242,7 +244,7 @@ pub enum RunError {
         why: String,
     },
     /// The image under a machine's disk is another one now, so that what the disk shows would be garbage.
-    #[error("the machine `{name}` cannot be started: {why}")]
+    #[error("the machine `{name}` cannot be used: {why}")]
     Changed {
         /// Its name.
         name: Name,
@@ -259,6 +261,17 @@ pub enum RunError {
         /// The files that would have to go for a new beginning.
         files: Vec<PathBuf>,
     },
+}
+
+/// Who says that a port is to lead into a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PortOf {
+    /// The user.
+    User,
+    /// The `[run]` table of the image's recipe.
+    Recipe,
+    /// The machine of this name, which was made with it.
+    Machine(Name),
 }
 
 impl Failure for RunError {
@@ -353,8 +366,21 @@ impl Failure for RunError {
             }
             Self::NotBootable { .. } => "give a raw or qcow2 disk image, or the directory that `goldsmith build` made".to_owned(),
             Self::NotUtf8 { .. } => "rename it, or the directory it is in".to_owned(),
-            Self::Port { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => "choose a port of 1024 or above".to_owned(),
-            Self::Port { .. } => "choose another port, or end the program that listens there (`ss -ltnp` names it)".to_owned(),
+            Self::Port { of: PortOf::Machine(name), .. } => {
+                format!(
+                    "end the program that listens there (`ss -ltnp` names it), or make the machine anew with another: goldsmith rm {name}"
+                )
+            }
+            Self::Port { source, of, .. } => {
+                let choose = match source.kind() {
+                    io::ErrorKind::PermissionDenied => "choose a port of 1024 or above",
+                    _ => "choose another port, or end the program that listens there (`ss -ltnp` names it)",
+                };
+                match of {
+                    PortOf::Recipe => format!("{choose}; it is of the recipe's `[run]`, and --forward says others, or `none`"),
+                    _ => choose.to_owned(),
+                }
+            }
             Self::Unwritable { kept: true, .. } => "copy the image to a directory you may write to, or run it without --keep".to_owned(),
             Self::Unwritable { .. } => "free some space there, or set TMPDIR to another directory".to_owned(),
             Self::InUse { .. } => "end that machine, or run this one without --keep".to_owned(),
@@ -408,11 +434,14 @@ mod tests {
 
     #[test]
     fn each_failure_has_its_class_and_a_remedy_that_helps() {
-        let port = |kind: io::ErrorKind| RunError::Port { port: 22, source: kind.into() };
+        let port_of = |of: PortOf, kind: io::ErrorKind| RunError::Port { port: 22, of, source: kind.into() };
+        let port = |kind| port_of(PortOf::User, kind);
         let stale = RunError::Stale { overlay: "d.run.qcow2".into(), why: "w".into(), files: vec!["d.run.qcow2".into(), "a b".into()] };
         for (error, class, remedy) in [
             (port(io::ErrorKind::PermissionDenied), Class::Host, "choose a port of 1024"),
             (port(io::ErrorKind::AddrInUse), Class::Host, "choose another port"),
+            (port_of(PortOf::Recipe, io::ErrorKind::AddrInUse), Class::Host, "recipe's `[run]`, and --forward says others, or `none`"),
+            (port_of(PortOf::Machine("web".parse().unwrap()), io::ErrorKind::AddrInUse), Class::Host, "goldsmith rm web"),
             (stale, Class::Input, "begin afresh: rm -f d.run.qcow2 'a b'"),
             (
                 RunError::Unwritable { path: "x".into(), source: io::ErrorKind::PermissionDenied.into(), kept: true },

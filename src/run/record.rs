@@ -90,10 +90,13 @@ impl Record {
         Some(Neighbour { name: self.name.clone(), hostname: self.hostname.clone(), place: self.network.clone()? })
     }
 
-    /// Make sure that the image under the machine's disk is the one it was made over.
-    pub(super) fn still_fits(&self, source: &Source) -> Result<(), RunError> {
-        if Base::of(&source.image)? == self.base {
-            return Ok(());
+    /// Make sure that the image under the machine's disk is the one it was made over. What it is now is put into the record, and true is returned
+    /// when that has changed it.
+    pub(super) async fn still_fits(&mut self, source: &Source) -> Result<bool, RunError> {
+        if let Some(now) = self.base.still(source).await? {
+            let changed = now != self.base;
+            self.base = now;
+            return Ok(changed);
         }
         let why = format!("{} is not the image any more that it was made from", source.image.display());
         Err(RunError::Changed { name: self.name.clone(), why })
@@ -283,6 +286,34 @@ impl Place {
         serde_json::from_value(value).map_err(|error| foreign(error.to_string()))
     }
 
+    /// Write the image and the settings that it is made with.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn write_record(&self, record: &Record) -> io::Result<()> {
+        atomic::write(&self.record_file(), format!("{:#}\n", serde_json::json!(record)).as_bytes())
+    }
+
+    /// The record, once the image at its source is known to be the one that the machine was made over.
+    ///
+    /// # Errors
+    /// The image is another one now, is gone or cannot be read, or the record cannot be read or written.
+    pub(super) async fn fitting_record(&self, store: Option<&Path>) -> Result<(Record, Source), RunError> {
+        let mut record = self.record()?;
+        let source = match Source::find(&record.source, store) {
+            Err(_) if !record.source.exists() => {
+                let why = format!("{}, which it was made from, is not there any more", record.source.display());
+                return Err(RunError::Changed { name: record.name, why });
+            }
+            found => found?,
+        };
+        if record.still_fits(&source).await? {
+            // The next start need not read the whole image again.
+            self.write_record(&record).map_err(|source| RunError::State { path: self.record_file(), source })?;
+        }
+        Ok((record, source))
+    }
+
     /// How its last run ended; nothing while it runs, when it never ran, and when its supervisor was killed.
     pub fn ended(&self) -> Option<Ended> {
         serde_json::from_slice(&fs::read(self.dir.join("ended.json")).ok()?).ok()
@@ -341,6 +372,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::tests::artifact;
     use super::*;
 
     fn made(dir: &Path, name: &str, record: &str) -> Place {
@@ -354,12 +386,14 @@ mod tests {
     fn a_record_is_read_back_and_what_is_none_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("d.raw");
-        fs::write(&image, [0; 512]).unwrap();
+        let mut sector = [1; 512];
+        sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        fs::write(&image, sector).unwrap();
         let record = Record {
             schema: SCHEMA,
             name: "web".parse().unwrap(),
             source: image.clone(),
-            base: Base::of(&image).unwrap(),
+            base: Base::of(&Source::find(&image, None).unwrap()).unwrap(),
             memory: ByteSize::gib(1),
             cpus: None,
             forwards: vec![Forward { host: 8080, guest: 80 }],
@@ -399,6 +433,51 @@ mod tests {
             let error = made(dir.path(), "web", &text).record().unwrap_err();
             assert!(matches!(error, RunError::ForeignState { .. }) && error.to_string().contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_machine_fits_the_image_that_was_published_again() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let publish = |run: serde_json::Value, bytes: u8, second: u64| {
+            let path = artifact(dir.path(), &run, &[bytes; 4096]);
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            fs::File::options().write(true).open(path.join("d.raw")).unwrap().set_modified(time).unwrap();
+            path
+        };
+        let path = publish(serde_json::json!({}), 1, 1);
+        let base = Base::of(&Source::find(&path, None).unwrap()).unwrap();
+        let place = made(dir.path(), "web", "{}");
+        let record = Record {
+            schema: SCHEMA,
+            name: "web".parse().unwrap(),
+            source: path,
+            base,
+            memory: ByteSize::gib(1),
+            cpus: None,
+            forwards: Vec::new(),
+            isolated: false,
+            hostname: None,
+            mac: None,
+            network: None,
+            keys: Vec::new(),
+            autologin: false,
+            created: "2026-11-29T00:00:00Z".to_owned(),
+        };
+        place.write_record(&record).unwrap();
+        assert_eq!(runtime.block_on(place.fitting_record(None)).unwrap().0, record);
+        publish(serde_json::json!({"cpus": 4}), 1, 2);
+        let renewed = runtime.block_on(place.fitting_record(None)).unwrap().0;
+        assert_ne!(renewed.base, record.base);
+        // The image need not be read again.
+        assert_eq!(place.record().unwrap(), renewed);
+        assert_eq!(Record { base: record.base.clone(), ..renewed }, record);
+        publish(serde_json::json!({}), 2, 3);
+        let refused = runtime.block_on(place.fitting_record(None)).unwrap_err();
+        assert!(matches!(&refused, RunError::Changed { .. }) && refused.to_string().ends_with("that it was made from"), "{refused}");
+        place.write_record(&Record { source: dir.path().join("gone"), ..record }).unwrap();
+        let refused = runtime.block_on(place.fitting_record(None)).unwrap_err();
+        assert!(matches!(&refused, RunError::Changed { .. }) && refused.to_string().ends_with("is not there any more"), "{refused}");
     }
 
     #[test]

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::error::RunError;
 use crate::artifact::{self, Artifact, ArtifactError};
+use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
+use crate::hardware::Equipment;
 use crate::image::{Disk, Firmware, Format, ImageError, PartitionTable, Root, TableKind, gpt_type};
 use crate::installer::address::AddressFile;
 use crate::machine::spec::Subnet;
@@ -33,10 +35,14 @@ pub struct Source {
     pub firmware: Firmware,
     /// The store, in which files under the image may lie.
     pub store: Option<PathBuf>,
+    /// Digest of the image file, as the artifact's manifest says it.
+    pub sha256: Option<Sha256Digest>,
     /// The network of a guest that has a fixed address.
     pub subnet: Option<Subnet>,
     /// Network cards beside the first one that its recipe names.
     pub cards: usize,
+    /// What a machine of it is given when its user says nothing: the recipe's `[run]` table.
+    pub usual: Equipment,
 }
 
 impl Source {
@@ -71,8 +77,10 @@ impl Source {
             size,
             firmware,
             store: store.map(Path::to_owned),
+            sha256: Some(manifest.image.sha256),
             subnet: subnet(&manifest.recipe),
             cards: manifest.promises.further_cards(),
+            usual: usual(&manifest.recipe).map_err(|why| ArtifactError::Damaged { path: artifact.dir.clone(), why })?,
         })
     }
 
@@ -84,8 +92,8 @@ impl Source {
         let stem = image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         // An image whose files cannot be read is still run.
         let subnet = Root::open(&disk).ok().and_then(|root| own_subnet(&root));
-        let (size, store) = (disk.info().virtual_size, store.map(Path::to_owned));
-        Ok(Self { name: name(&stem), format, image, size, firmware, store, subnet, cards: 0 })
+        let (size, usual, store) = (disk.info().virtual_size, Equipment::default(), store.map(Path::to_owned));
+        Ok(Self { name: name(&stem), format, image, size, firmware, store, sha256: None, subnet, cards: 0, usual })
     }
 }
 
@@ -145,7 +153,17 @@ fn subnet(recipe: &Value) -> Option<Subnet> {
     Some(Subnet { guest: address("address")?, prefix, gateway: address("gateway") })
 }
 
-/// The network of the fixed address that a file of the image says.
+/// What the manifest's resolved recipe gives a machine.
+///
+/// # Errors
+/// No machine can have it.
+fn usual(recipe: &Value) -> Result<Equipment, String> {
+    let Some(said) = recipe.get("run") else { return Ok(Equipment::default()) };
+    let equipment = serde_json::from_value::<Equipment>(said.clone()).ok().filter(Equipment::is_possible);
+    equipment.ok_or_else(|| format!("the `run` of its recipe is nothing that a machine can have: {said}"))
+}
+
+/// The network of the fixed address that a file of the image sets.
 fn own_subnet(root: &Root) -> Option<Subnet> {
     AddressFile::ALL.into_iter().find_map(|file| {
         let text = root.read_if_there(file.path(), MAX_CONFIG_BYTES).ok()??;
@@ -155,10 +173,24 @@ fn own_subnet(root: &Root) -> Option<Subnet> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// An artifact in `dir` with the image `bytes`, whose recipe says `run` of machines.
+    pub fn artifact(dir: &Path, run: &Value, bytes: &[u8]) -> PathBuf {
+        let golden = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/manifest.json")).unwrap();
+        let mut manifest: Value = serde_json::from_slice(&golden).unwrap();
+        manifest["recipe"]["run"] = run.clone();
+        let sha256 = json!(Sha256Digest::of(bytes));
+        for (key, value) in [("file", json!("d.raw")), ("format", json!("raw")), ("bytes", json!(bytes.len())), ("sha256", sha256)] {
+            manifest["image"][key] = value;
+        }
+        std::fs::write(dir.join("d.raw"), bytes).unwrap();
+        std::fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();
+        dir.to_owned()
+    }
 
     /// A disk of 1 MiB: a boot sector with these partition types in its MBR, and code in it or not.
     fn mbr(code: bool, types: &[u8]) -> Disk {
@@ -232,6 +264,22 @@ mod tests {
             assert_eq!(network(value.clone()), expected, "{value}");
         }
         assert_eq!(subnet(&Value::Null), None);
+    }
+
+    #[test]
+    fn what_a_recipe_gives_a_machine_is_read_and_nonsense_is_told() {
+        let given = Equipment { cpus: Some(4), memory: Some(ByteSize::gib(4)), ..Equipment::default() };
+        for (recipe, expected) in [
+            (json!({}), Some(Equipment::default())),
+            (Value::Null, Some(Equipment::default())),
+            (json!({ "run": given }), Some(given)),
+            (json!({ "run": { "cpus": 0 } }), None),
+            (json!({ "run": "much" }), None),
+        ] {
+            let read = usual(&recipe);
+            assert_eq!(read.as_ref().ok(), expected.as_ref(), "{recipe}: {read:?}");
+            assert!(read.is_ok() || read.is_err_and(|why| why.starts_with("the `run` of its recipe is nothing")), "{recipe}");
+        }
     }
 
     #[test]

@@ -81,9 +81,7 @@ pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunErr
 
 /// Boot the machine, and again for each reboot, until it is off.
 async fn live(place: &Place, store: Option<&Path>, shared: &Arc<Shared>, mut orders: UnboundedReceiver<Order>) -> Result<String, RunError> {
-    let record = place.record()?;
-    let source = Source::find(&record.source, store)?;
-    record.still_fits(&source)?;
+    let (record, source) = place.fitting_record(store).await?;
     TooLittleMemory::refuse(record.memory, "--memory 1G")?;
     let probe = probe().await?;
     loop {

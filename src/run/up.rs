@@ -11,20 +11,21 @@ use jiff::Timestamp;
 use super::client::{self, LOOK, mute};
 use super::control::{State, Status};
 use super::disk::Base;
-use super::error::RunError;
+use super::error::{PortOf, RunError};
 use super::name::Name;
 use super::network::{self, Membership, Neighbour, Newcomer};
 use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
 use super::wanted::{Individual, Many, Personal};
-use crate::base::atomic::{self, Existing, NewDir};
+use crate::base::atomic::{Existing, NewDir};
 use crate::base::host::TooLittleMemory;
 use crate::base::host_name::HostName;
 use crate::base::process::Detached;
 use crate::base::size::ByteSize;
+use crate::hardware::{Equipment, Forward};
 use crate::image;
-use crate::machine::spec::{Forward, Mac};
+use crate::machine::spec::Mac;
 
 /// For a new supervisor to take the machine's lock.
 const TAKES: Duration = Duration::from_secs(10);
@@ -34,16 +35,8 @@ const TAKES: Duration = Duration::from_secs(10);
 pub struct Wanted {
     /// Its name; else that of the artifact or image.
     pub name: Option<Name>,
-    /// Memory.
-    pub memory: ByteSize,
-    /// Virtual CPUs; the usual number when it is not given.
-    pub cpus: Option<u32>,
-    /// Size of its disk; that of the image when it is not given.
-    pub disk: Option<ByteSize>,
-    /// Ports of 127.0.0.1 that lead into it.
-    pub forwards: Vec<Forward>,
-    /// Whether nothing leaves it.
-    pub isolated: bool,
+    /// What it is given; else what the recipe of its image says, and else what is usual.
+    pub given: Equipment,
     /// The private network it is on.
     pub network: Option<Name>,
     /// Its own settings.
@@ -64,8 +57,17 @@ type Own = (Option<HostName>, Option<Membership>);
 /// The image is missing or no disk, a name is that of another machine, the host has too little memory for those that do not run yet, a machine
 /// cannot have its address, or the state cannot be written.
 pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Vec<Place>, RunError> {
-    let source = Source::find(path, store)?;
-    source.disk_size(wanted.disk)?;
+    make_of(machines, path, &Source::find(path, store)?, wanted).await
+}
+
+/// As [`make`], from `source`, which was found at `path`.
+///
+/// # Errors
+/// As of [`make`].
+pub(super) async fn make_of(machines: &Machines, path: &Path, source: &Source, wanted: &Wanted) -> Result<Vec<Place>, RunError> {
+    let ports_of = if wanted.given.forward.is_some() { PortOf::User } else { PortOf::Recipe };
+    let wanted = &Wanted { given: given(wanted, source), ..wanted.clone() };
+    source.disk_size(wanted.given.disk)?;
     let from = path.canonicalize().map_err(|error| image::ImageError::read(path, error))?;
     let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
     let individuals = wanted.many.individuals(name, &wanted.personal);
@@ -73,39 +75,56 @@ pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Opti
     private_dirs(machines.dir()).map_err(failed)?;
     // Two commands at once must not give one address twice.
     let _lock = if wanted.network.is_some() { Some(machines.lock().await?) } else { None };
-    let (mut places, mut new, mut starting) = (Vec::new(), Vec::new(), 0);
+    let (mut places, mut new, mut starting) = (Vec::new(), Vec::new(), Vec::new());
     for individual in individuals {
         let place = machines.place(&individual.name);
         if place.exists() {
-            same(&place, &from, wanted)?;
-            starting += u64::from(!place.runs()?);
+            let record = same(&place, &from, wanted)?;
+            // It has the memory that it was made with.
+            starting.extend((!place.runs()?).then_some(record.memory));
         } else {
-            starting += 1;
+            starting.push(wanted.given.memory());
             new.push(individual);
         }
         places.push(place);
     }
-    let smaller = if wanted.many == Many::One { "--memory 1G" } else { "--memory 1G, or make fewer machines" };
-    TooLittleMemory::refuse(ByteSize(wanted.memory.bytes().saturating_mul(starting)), smaller)?;
-    for record in records(machines, new, &source, &from, wanted)? {
-        make_one(&machines.place(&record.name), &source, record, wanted).await?;
+    let smaller = match (&wanted.many, new.is_empty()) {
+        (_, true) => "remove it, and make it anew with --memory 1G",
+        (Many::One, false) => "--memory 1G",
+        (_, false) => "--memory 1G, or make fewer machines",
+    };
+    let memory = starting.into_iter().fold(0, |sum: u64, memory| sum.saturating_add(memory.bytes()));
+    TooLittleMemory::refuse(ByteSize(memory), smaller)?;
+    let records = records(machines, new, source, &from, wanted)?;
+    for Forward { host, .. } in records.iter().flat_map(|record| &record.forwards) {
+        free(*host, ports_of.clone())?;
+    }
+    for record in records {
+        make_one(&machines.place(&record.name), source, record, wanted).await?;
     }
     Ok(places)
 }
 
-/// What is kept of each of these new machines.
+/// What each of the machines is given.
+fn given(wanted: &Wanted, source: &Source) -> Equipment {
+    let given = wanted.given.or(&source.usual);
+    // A port of the host leads to one machine.
+    if wanted.many == Many::One { given } else { Equipment { forward: wanted.given.forward.clone(), ..given } }
+}
+
+/// The records of these new machines.
 fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Path, wanted: &Wanted) -> Result<Vec<Record>, RunError> {
-    let base = Base::of(&source.image)?;
+    let base = Base::of(source)?;
     let places = places(machines, &new, source, wanted)?;
     let record = |(Individual { name, personal, .. }, (hostname, network)): (Individual, Own)| Record {
         schema: SCHEMA,
         name,
         source: from.to_owned(),
         base: base.clone(),
-        memory: wanted.memory,
-        cpus: wanted.cpus,
-        forwards: wanted.forwards.clone(),
-        isolated: wanted.isolated,
+        memory: wanted.given.memory(),
+        cpus: wanted.given.cpus,
+        forwards: wanted.given.forwards().to_vec(),
+        isolated: wanted.given.isolated(),
         hostname,
         mac: Some(Mac::random()),
         network,
@@ -145,28 +164,27 @@ fn places(machines: &Machines, new: &[Individual], source: &Source, wanted: &Wan
 }
 
 async fn make_one(place: &Place, source: &Source, record: Record, wanted: &Wanted) -> Result<(), RunError> {
-    wanted.forwards.iter().try_for_each(|forward| free(forward.host))?;
     let failed = |source| RunError::State { path: place.dir().to_owned(), source };
     let new = NewDir::beside(place.dir()).map_err(failed)?;
     let draft = place.at(new.path());
-    image::create_overlay_of(&source.image, source.format, source.disk_size(wanted.disk)?, &draft.disk()).await?;
-    atomic::write(&draft.record_file(), format!("{:#}\n", serde_json::json!(record)).as_bytes()).map_err(failed)?;
+    image::create_overlay_of(&source.image, source.format, source.disk_size(wanted.given.disk)?, &draft.disk()).await?;
+    draft.write_record(&record).map_err(failed)?;
     match new.publish(Existing::Keep) {
         Ok(()) => Ok(()),
         // Another process has made it meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => same(place, &record.source, wanted),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => same(place, &record.source, wanted).map(drop),
         Err(error) => Err(failed(error)),
     }
 }
 
-/// Make sure that the machine at `place` was made from `from`, and on the network that is wanted.
-fn same(place: &Place, from: &Path, wanted: &Wanted) -> Result<(), RunError> {
+/// The record of the machine at `place`, which must have been made from `from`, and on the network that is wanted.
+fn same(place: &Place, from: &Path, wanted: &Wanted) -> Result<Record, RunError> {
     let record = place.record()?;
     if record.source != from {
         return Err(RunError::NameTaken { name: record.name, source_of: record.source });
     }
     if record.network.as_ref().map(|network| &network.name) == wanted.network.as_ref() {
-        Ok(())
+        Ok(record)
     } else {
         Err(RunError::Elsewhere { name: record.name, was: record.network })
     }
@@ -190,14 +208,13 @@ pub struct Supervisor {
 ///
 /// # Errors
 /// The image under the machine has changed, a port of it is taken, or the supervisor cannot be started.
-pub fn begin(place: &Place, args: &[OsString], store: Option<&Path>) -> Result<Supervisor, RunError> {
+pub async fn begin(place: &Place, args: &[OsString], store: Option<&Path>) -> Result<Supervisor, RunError> {
     if place.runs()? {
         return Ok(Supervisor { place: place.clone(), process: None });
     }
-    // The supervisor would find the same, and its words would come later.
-    let record = place.record()?;
-    record.still_fits(&Source::find(&record.source, store)?)?;
-    record.forwards.iter().try_for_each(|forward| free(forward.host))?;
+    // The supervisor checks the same, but its error would come later.
+    let (record, _) = place.fitting_record(store).await?;
+    record.forwards.iter().try_for_each(|forward| free(forward.host, PortOf::Machine(record.name.clone())))?;
     let path = place.log();
     let started = place.forget_end().and_then(|()| File::create(&path)).and_then(|log| Detached::start(args, log));
     let process = started.map_err(|source| RunError::State { path, source })?;
@@ -247,5 +264,37 @@ impl Supervisor {
                 RunError::Off { name: self.place.name().clone(), how: Some(last.to_owned()) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::source::tests::artifact;
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_there_needs_the_memory_it_was_made_with() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let machines = Machines::below(&dir.path().join("state"));
+        let up = |run: &serde_json::Value, many: Many| {
+            let path = artifact(dir.path(), run, &[1; 4096]);
+            let name = Some("web".parse().unwrap());
+            let (given, personal) = (Equipment::default(), Personal::default());
+            let wanted = Wanted { name, given, network: None, personal, autologin: false, many };
+            runtime.block_on(make(&machines, &path, &wanted, None))
+        };
+        let small = json!({"memory": "64M"});
+        let made = up(&small, Many::One).unwrap();
+        // The recipe says more now, of machines that are made from now on.
+        let large = json!({"memory": "900T"});
+        assert_eq!(up(&large, Many::One).unwrap(), made);
+        assert_eq!(made[0].record().unwrap().memory, ByteSize::mib(64));
+        assert!(matches!(up(&large, Many::Count(1)), Err(RunError::Memory(_))));
+        let record = Record { memory: ByteSize::gib(900 << 10), ..made[0].record().unwrap() };
+        made[0].write_record(&record).unwrap();
+        assert!(matches!(up(&small, Many::One), Err(RunError::Memory(_))));
     }
 }

@@ -9,11 +9,12 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::disk::{self, Kept, LocalDisk};
-use super::error::RunError;
+use super::error::{PortOf, RunError};
 use super::logins::Logins;
 use super::source::Source;
 use crate::base::host::TooLittleMemory;
 use crate::base::size::ByteSize;
+use crate::hardware::Equipment;
 use crate::image::{Disk, Firmware, Format};
 use crate::machine::probe::{Probe, probe};
 use crate::machine::seat::{Console, Left, Streams};
@@ -22,22 +23,19 @@ use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason}
 
 /// Virtual CPUs under KVM, when their number is not given.
 const CPUS: u32 = 2;
-/// For the console's last bytes when the machine ends; a reader that has stopped reading does not hold us up longer.
+/// For the console's last bytes when the machine ends; we do not wait longer for a reader that no longer reads.
 const LAST_BYTES: Duration = Duration::from_secs(2);
 
-/// What is asked of a local machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The options of a local machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Keep what the machine changes, in an overlay beside the image.
     pub keep: bool,
     /// A port of 127.0.0.1 that leads to the guest's port 22.
     pub ssh: Option<u16>,
-    /// Whether nothing leaves the guest: by default it reaches what the host reaches.
-    pub isolated: bool,
-    /// Memory.
-    pub memory: ByteSize,
-    /// Virtual CPUs; when nothing is said, [`CPUS`], or one when emulated (the runner's `Bench` has the measurements).
-    pub cpus: Option<u32>,
+    /// The equipment that the command gives; else that of the image's recipe, and else the usual one: [`CPUS`], or one when emulated (the
+    /// runner's `Bench` has the measurements). A disk's size and ports are only for machines that stay.
+    pub given: Equipment,
 }
 
 /// Facts about a started machine.
@@ -49,7 +47,9 @@ pub struct Facts {
     pub probe: Probe,
     /// Virtual CPUs.
     pub cpus: u32,
-    /// What boots it.
+    /// Memory.
+    pub memory: ByteSize,
+    /// The firmware that boots it.
     pub firmware: Firmware,
     /// Where its changes stay, if they do.
     pub kept: Option<Kept>,
@@ -85,9 +85,10 @@ pub struct LocalVm {
 /// The image is missing or no disk, the host lacks QEMU, memory, space or the port, or QEMU refuses.
 pub async fn start(path: &Path, store: Option<&Path>, options: &Options) -> Result<LocalVm, RunError> {
     let source = Source::find(path, store)?;
-    TooLittleMemory::refuse(options.memory, "--memory 1G")?;
+    let given = options.given.or(&source.usual);
+    TooLittleMemory::refuse(given.memory(), "--memory 1G")?;
     if let Some(port) = options.ssh {
-        free(port)?;
+        free(port, PortOf::User)?;
     }
     let probe = probe().await?;
     let private = tempfile::Builder::new().prefix("goldsmith-run-").tempdir();
@@ -96,11 +97,19 @@ pub async fn start(path: &Path, store: Option<&Path>, options: &Options) -> Resu
     // This comes before QEMU writes to the disk, and includes the changes of a kept one. It is opened as our own, because a throw-away
     // overlay is not beside its image.
     let logins = Disk::open_own(&disk.drive.path, Format::Qcow2).ok().and_then(|disk| Logins::of(&disk));
-    let spec = spec(&source, options, probe.accelerator, &disk);
+    let spec = spec(&source, (&given, options.ssh), probe.accelerator, &disk);
     let launched = Machine::launch(&spec, &private.path().join("machine")).await;
     let mut machine = launched.map_err(|error| port_taken(error, options.ssh))?;
     let console = machine.take_console().map(Console::new);
-    let facts = Facts { name: source.name, probe, cpus: spec.cpus, firmware: source.firmware, kept: disk.kept.clone(), logins };
+    let facts = Facts {
+        name: source.name,
+        probe,
+        cpus: spec.cpus,
+        memory: spec.memory,
+        firmware: source.firmware,
+        kept: disk.kept.clone(),
+        logins,
+    };
     Ok(LocalVm { facts, machine, console, _disk: disk, _private: private })
 }
 
@@ -171,19 +180,19 @@ pub(super) fn usual_cpus(accelerator: Accelerator) -> u32 {
     if accelerator == Accelerator::Kvm { CPUS } else { 1 }
 }
 
-fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &LocalDisk) -> MachineSpec {
+fn spec(source: &Source, (given, ssh): (&Equipment, Option<u16>), accelerator: Accelerator, disk: &LocalDisk) -> MachineSpec {
     MachineSpec {
         name: source.name.clone(),
         accelerator,
-        cpus: options.cpus.unwrap_or_else(|| usual_cpus(accelerator)),
-        memory: options.memory,
+        cpus: given.cpus.unwrap_or_else(|| usual_cpus(accelerator)),
+        memory: given.memory(),
         drives: vec![disk.drive.clone()],
         boot: Boot::Disk(disk.firmware.clone()),
         ports: Vec::new(),
         network: NetworkSpec::User {
-            outside: !options.isolated,
+            outside: !given.isolated(),
             subnet: source.subnet,
-            forwards: options.ssh.map(Forward::ssh).into_iter().collect(),
+            forwards: ssh.map(Forward::ssh).into_iter().collect(),
             mac: None,
         },
         cards: source.cards,
@@ -192,16 +201,16 @@ fn spec(source: &Source, options: &Options, accelerator: Accelerator, disk: &Loc
     }
 }
 
-/// QEMU would say it too, after the work and in the words of its own code.
-pub(super) fn free(port: u16) -> Result<(), RunError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|source| RunError::Port { port, source })
+/// QEMU would report it too, but later and in terms of its code.
+pub(super) fn free(port: u16, of: PortOf) -> Result<(), RunError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|source| RunError::Port { port, of, source })
 }
 
 /// Another program may have been quicker than QEMU (7.2 and 10.0: `Could not set up host forwarding rule 'tcp:127.0.0.1:22-:22'`).
 fn port_taken(error: MachineError, ssh: Option<u16>) -> RunError {
     match (error, ssh) {
         (MachineError::CannotStart { reason, .. }, Some(port)) if reason.contains("host forwarding rule") => {
-            RunError::Port { port, source: io::ErrorKind::AddrInUse.into() }
+            RunError::Port { port, of: PortOf::User, source: io::ErrorKind::AddrInUse.into() }
         }
         (error, _) => error.into(),
     }

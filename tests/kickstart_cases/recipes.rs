@@ -14,9 +14,9 @@ use goldsmith::base::size::ByteSize;
 use goldsmith::base::unit::UnitName;
 use goldsmith::base::word::Line;
 use goldsmith::recipe::{
-    Account, Authority, BondMode, Build, BuildNetwork, Compression, Content, Disk, FileEntry, FileSource, FilesystemKind, Firmware, Group,
-    Interface, InterfaceKind, Kept, Kernel, Media, Network, Output, Packages, Password, Recipe, Repository, Selinux, Services,
-    StockRepositories, Supply, System, TableKind, Toggle, Upstream, User,
+    Account, Authority, BondMode, Build, BuildNetwork, Compression, Content, Disk, Equipment, FileEntry, FileSource, FilesystemKind,
+    Firmware, Group, Interface, InterfaceKind, Kept, Kernel, Media, Network, Output, Packages, Password, Recipe, Repository, Selinux,
+    Services, StockRepositories, Supply, System, TableKind, Toggle, Upstream, User,
 };
 
 /// A key of ssh, without its comment.
@@ -85,6 +85,7 @@ pub fn lab() -> Recipe {
         provision: Vec::new(),
         waivers: Vec::new(),
         clones: false,
+        run: Equipment::default(),
         container_images: Vec::new(),
         checks: Vec::new(),
         inherited: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
@@ -10,21 +11,28 @@ use super::memory::vm_memory;
 use crate::base::host_name::HostName;
 use crate::base::size::ByteSize;
 use crate::cli::examples;
-use crate::machine::spec::Forward;
+use crate::machine::spec::{Equipment, Forward, MAX_CPUS};
 use crate::run::{Address, Name};
 
-/// What a VM is given.
+/// What a VM is given. What is not said is as the `[run]` table of its image's recipe says.
 #[derive(Debug, clap::Args)]
 pub struct VmArgs {
     /// Let nothing out of the VM's network
-    #[arg(long)]
-    pub isolated: bool,
-    /// Memory of the VM
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = vm_memory)]
-    pub memory: ByteSize,
-    /// Processors of the VM [default: 2, or 1 when emulated]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub isolated: Option<bool>,
+    /// Memory of the VM [default: what the recipe says, or 2G]
+    #[arg(long, value_name = "SIZE", value_parser = vm_memory)]
+    pub memory: Option<ByteSize>,
+    /// Processors of the VM [default: what the recipe says, or 2, or 1 when emulated]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CPUS)))]
     pub cpus: Option<u32>,
+}
+
+impl VmArgs {
+    /// What it says.
+    pub fn equipment(&self) -> Equipment {
+        Equipment { cpus: self.cpus, memory: self.memory, isolated: self.isolated, ..Equipment::default() }
+    }
 }
 
 /// `up`.
@@ -36,12 +44,12 @@ pub struct Up {
     /// The machine's name [default: that of the artifact or image]
     #[arg(long)]
     pub name: Option<Name>,
-    /// Size of its disk, at least that of the image [default: that of the image]
+    /// Size of its disk, at least that of the image [default: what the recipe says, or that of the image]
     #[arg(long, value_name = "SIZE")]
     pub disk: Option<ByteSize>,
-    /// Let a port of 127.0.0.1 lead to one of the VM: 8080:80, or 80 for 80:80
-    #[arg(long, value_name = "HOST:GUEST", value_parser = forward)]
-    pub forward: Vec<Forward>,
+    /// Let a port of 127.0.0.1 lead to one of the VM: 8080:80, or 80 for 80:80; `none` closes those of the recipe
+    #[arg(long, value_name = "HOST:GUEST")]
+    pub forward: Vec<Port>,
     /// Make so many VMs, with numbers after the name: lab-1, lab-2
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999), conflicts_with = "forward")]
     pub count: Option<u32>,
@@ -71,6 +79,26 @@ pub struct Up {
     /// The VM.
     #[command(flatten)]
     pub vm: VmArgs,
+}
+
+impl Up {
+    /// The ports that it names; nothing when it leaves them to the recipe.
+    pub fn forwards(&self) -> Option<Vec<Forward>> {
+        let ports = self.forward.iter().filter_map(|Port(forward)| *forward).collect();
+        (!self.forward.is_empty()).then_some(ports)
+    }
+}
+
+/// A port that leads into a VM, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port(Option<Forward>);
+
+impl FromStr for Port {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|forward| Self(Some(forward))) }
+    }
 }
 
 /// `clone`.
@@ -265,14 +293,6 @@ fn seconds() -> RangedU64ValueParser {
     clap::value_parser!(u64).range(..=31_536_000)
 }
 
-fn forward(text: &str) -> Result<Forward, String> {
-    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or(format!("`{text}` is no port: 1 to 65535"));
-    match text.split_once(':') {
-        Some((host, guest)) => Ok(Forward { host: port(host)?, guest: port(guest)? }),
-        None => port(text).map(|port| Forward { host: port, guest: port }),
-    }
-}
-
 /// As scp(1): what stands before the first colon is a machine, unless a slash comes earlier.
 fn location(text: &str) -> Result<Location, String> {
     match text.split_once(':') {
@@ -289,6 +309,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ports_are_left_to_the_recipe_named_or_none() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            up: Up,
+        }
+        let port = |host| Forward { host, guest: host };
+        for (words, expected) in [
+            (&["up", "image"][..], None),
+            (&["up", "image", "--forward", "none"], Some(vec![])),
+            (&["up", "image", "--forward", "80", "--forward", "81"], Some(vec![port(80), port(81)])),
+        ] {
+            assert_eq!(<Line as clap::Parser>::parse_from(words).up.forwards(), expected, "{words:?}");
+        }
+    }
+
+    #[test]
     fn a_location_is_here_or_in_a_machine() {
         let there = |path: &str| Some(Location::There("web".parse().unwrap(), path.to_owned()));
         let here = |path: &str| Some(Location::Here(path.into()));
@@ -303,21 +340,6 @@ mod tests {
             ("a b:c", None),
         ] {
             assert_eq!(location(text).ok(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_forward_is_two_ports_or_one() {
-        for (text, expected) in [
-            ("8080:80", Some((8080, 80))),
-            ("80", Some((80, 80))),
-            ("0:80", None),
-            ("80:", None),
-            ("1:2:3", None),
-            ("70000:1", None),
-            ("127.0.0.1:80", None),
-        ] {
-            assert_eq!(forward(text).ok(), expected.map(|(host, guest)| Forward { host, guest }), "{text}");
         }
     }
 }

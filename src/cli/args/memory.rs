@@ -1,9 +1,7 @@
 //! The memory of a VM, as a user gives it.
 
 use crate::base::size::{ByteSize, NotASize};
-
-/// The least memory of a VM: with less, firmware hangs without a word.
-const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
+use crate::machine::spec::LEAST_MEMORY;
 
 /// A size that a VM can have as memory.
 ///

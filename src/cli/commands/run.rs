@@ -19,7 +19,7 @@ use crate::run::{self, Attended, Facts, LocalVm, Logins, Options};
 pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
     context.refuse_json("run", "the guest's console")?;
     let image = build::image_of(&args.image, context).await?;
-    let options = Options { keep: args.keep, ssh: args.ssh, isolated: args.vm.isolated, memory: args.vm.memory, cpus: args.vm.cpus };
+    let options = Options { keep: args.keep, ssh: args.ssh, given: args.vm.equipment() };
     let mut vm = run::start(&image, host::store_place(context).as_deref(), &options).await?;
     printer::err(&greeting(vm.facts(), args, terminal::is_there()));
     // The terminal is declared after the machine and so dropped before it. It is then restored even when the end of the machine hangs.
@@ -62,7 +62,7 @@ fn greeting(facts: &Facts, args: &Run, terminal: bool) -> String {
         Firmware::Uefi => "UEFI",
     };
     let cpus = counted(usize::try_from(facts.cpus).unwrap_or(usize::MAX), "CPU");
-    text.push_str(&format!("{}: {cpus}, {} of memory, {firmware}; ", facts.name, rounded(args.vm.memory.bytes())));
+    text.push_str(&format!("{}: {cpus}, {} of memory, {firmware}; ", facts.name, rounded(facts.memory.bytes())));
     text.push_str(&match &facts.kept {
         None => "what it changes is thrown away when it ends\n".to_owned(),
         Some(kept) => {
@@ -117,19 +117,36 @@ mod tests {
     use crate::machine::probe::Probe;
     use crate::run::Kept;
 
+    fn plain_args() -> Run {
+        Run { image: "x".into(), keep: false, ssh: None, vm: VmArgs { isolated: None, memory: None, cpus: None } }
+    }
+
+    fn plain_facts() -> Facts {
+        Facts {
+            name: "debian".into(),
+            probe: Probe { accelerator: Accelerator::Kvm, reason: None },
+            cpus: 2,
+            memory: ByteSize::gib(2),
+            firmware: Firmware::Bios,
+            kept: None,
+            logins: None,
+        }
+    }
+
     #[test]
     fn the_greeting_says_what_runs_and_how_to_reach_and_end_it() {
-        let probe = |reason: Option<&str>| Probe {
-            accelerator: if reason.is_some() { Accelerator::Tcg } else { Accelerator::Kvm },
-            reason: reason.map(str::to_owned),
-        };
-        let args = Run { image: "x".into(), keep: false, ssh: None, vm: VmArgs { isolated: false, memory: ByteSize::gib(2), cpus: None } };
-        let facts = Facts { name: "debian".into(), probe: probe(None), cpus: 2, firmware: Firmware::Bios, kept: None, logins: None };
+        let (args, facts) = (plain_args(), plain_facts());
         let plain = "debian: 2 CPUs, 2.00 GiB of memory, BIOS; what it changes is thrown away when it ends\n";
         let end = "the serial console follows; ctrl-] ends the machine\n";
         assert_eq!(greeting(&facts, &args, true), format!("{plain}{end}"));
         let kept = Some(Kept { overlay: "/d/x.run.qcow2".into(), continued: true });
-        let facts = Facts { probe: probe(Some("why")), cpus: 1, firmware: Firmware::Uefi, kept, ..facts };
+        let facts = Facts {
+            probe: Probe { accelerator: Accelerator::Tcg, reason: Some("why".to_owned()) },
+            cpus: 1,
+            firmware: Firmware::Uefi,
+            kept,
+            ..facts
+        };
         let args = Run { keep: true, ssh: Some(2222), ..args };
         let expected = "\
 why; emulating, several times slower

@@ -269,7 +269,7 @@ mod tests {
     }
 
     /// Keys that keep their meaning beside the user's own kickstart.
-    const SAID_HERE: [&str; 16] = [
+    const SAID_HERE: [&str; 17] = [
         "schema",
         "extends",
         "name",
@@ -282,6 +282,7 @@ mod tests {
         "check",
         "waiver",
         "verify",
+        "run",
         "output",
         "disk.size",
         "disk.firmware",

@@ -10,7 +10,9 @@ use super::super::{
 };
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
-use super::{authorities, checks, containers, content, docker, interfaces, ntp, own_kickstart, published, repositories, system, units};
+use super::{
+    authorities, checks, containers, content, docker, interfaces, ntp, own_kickstart, published, repositories, run, system, units,
+};
 use crate::base::image_path::image_path;
 use crate::base::size::ByteSize;
 use crate::base::word::one_line;
@@ -50,6 +52,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         waivers: waivers(judge, &written.waiver),
         clones: clones(judge, &written.verify),
         output: output(judge, &written.output, &written.disk),
+        run: run::equipment(judge, &written.run, &written.disk),
         inherited: Vec::new(),
         suite_at: None,
     };

@@ -15,6 +15,7 @@ use crate::base::text::{printable, shell_line};
 use crate::cli::args::{OfMachine, Supervise, Up};
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
+use crate::machine::spec::Equipment;
 use crate::run::{self, Machines, Many, Personal, Place, RunError, Status, Supervisor, Table, Wanted};
 
 /// At most this many bytes of a `.pub` file are read. RSA of 16384 bits has 2800 in base 64.
@@ -28,12 +29,8 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
     let keys = args.ssh_key.iter().map(|path| public_key(path)).collect::<Result<_, _>>()?;
     let wanted = Wanted {
         name: args.name.clone(),
-        memory: args.vm.memory,
-        cpus: args.vm.cpus,
-        disk: args.disk,
+        given: Equipment { disk: args.disk, forward: args.forwards(), ..args.vm.equipment() },
         autologin: args.autologin,
-        forwards: args.forward.clone(),
-        isolated: args.vm.isolated,
         network: args.network.clone(),
         personal: Personal { hostname: args.hostname.clone(), address: args.address, keys },
         many: many(args.from.as_deref(), args.count)?,
@@ -103,7 +100,10 @@ pub async fn supervise(args: &Supervise) -> Result<(), AnyFailure> {
 /// # Errors
 /// One did not come up. This is the first failure, returned after waiting for the others.
 pub(super) async fn begin(places: &[Place], context: &Context) -> Result<(), AnyFailure> {
-    let supervisors: Vec<_> = places.iter().map(|place| (place, supervisor(place, context))).collect();
+    let mut supervisors = Vec::new();
+    for place in places {
+        supervisors.push((place, supervisor(place, context).await));
+    }
     let events = Events::new(context.listeners());
     let mut failed: Option<AnyFailure> = None;
     for (place, supervisor) in supervisors {
@@ -118,14 +118,14 @@ pub(super) async fn begin(places: &[Place], context: &Context) -> Result<(), Any
     failed.map_or(Ok(()), Err)
 }
 
-fn supervisor(place: &Place, context: &Context) -> Result<Supervisor, AnyFailure> {
+async fn supervisor(place: &Place, context: &Context) -> Result<Supervisor, AnyFailure> {
     let (state, store) = (context.environment.state_dir()?, host::store_place(context));
     let mut args: Vec<OsString> = ["supervise", place.name().as_str(), "--state"].map(OsString::from).to_vec();
     args.push(state.into());
     if let Some(store) = &store {
         args.extend(["--store".into(), std::path::absolute(store).unwrap_or_else(|_| store.clone()).into()]);
     }
-    Ok(run::begin(place, &args, store.as_deref())?)
+    Ok(run::begin(place, &args, store.as_deref()).await?)
 }
 
 async fn come_up(place: &Place, supervisor: Supervisor, events: &Events, context: &Context) -> Result<(), AnyFailure> {
