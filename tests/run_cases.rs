@@ -17,6 +17,8 @@ use goldsmith::image::Disk;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
+use goldsmith::base::digest::Sha256Digest;
+
 use crate::fixture::{PASSWORD, fixture, machines, place};
 use crate::machine_qemu::{HANG, POWER_OFF, WRITE_WHEN_TOLD, parent_of, sector};
 use crate::support::{GOLDSMITH, goldsmith};
@@ -257,6 +259,34 @@ fn the_artifact_is_used_at_its_console_and_by_ssh_and_stays_as_it_was() {
 }
 
 #[test]
+#[ignore = "boots the default image to its consoles; ci/full runs it"]
+fn the_artifact_lets_root_in_without_a_log_in_when_told_and_only_then() {
+    let _slot = machines();
+    let fixture = fixture();
+    let desk = Desk::new();
+    let image = desk.at("lab.qcow2");
+    fs::copy(fixture.artifact.join("debian-12-docker.qcow2"), &image).unwrap();
+    let digest = || Sha256Digest::of(&fs::read(&image).unwrap());
+    let (before, image) = (digest(), image.to_str().unwrap());
+    let mut session = desk.run_on_terminal(&["run", image, "--keep", "--autologin"]);
+    session.wait_for("its consoles are root's without a log-in", SOON);
+    session.wait_for("root@master", Duration::from_secs(300));
+    session.say("echo uid=$(id -u); cat /proc/cmdline; sync; poweroff\r");
+    session.wait_for("uid=0", SOON);
+    session.wait_for("panic=-1", SOON);
+    session.wait_for("reboot: Power down", 2 * SOON);
+    assert_eq!(session.end(), 0);
+    assert_eq!(digest(), before);
+    // The disk that was kept has booted with it, and knows nothing of it.
+    let mut session = desk.run_on_terminal(&["run", image, "--keep"]);
+    session.wait_for("master login: ", Duration::from_secs(300));
+    session.say("\x1d");
+    session.wait_for("the power button is pressed", SOON);
+    session.say("\x1d");
+    session.end();
+}
+
+#[test]
 fn without_a_terminal_the_console_is_copied_until_the_guest_is_off() {
     let _slot = machines();
     let desk = Desk::new();
@@ -397,6 +427,7 @@ fn what_cannot_be_run_is_refused_with_a_cause_and_a_remedy() {
             "of 127.0.0.1 cannot be used: Address already in use (os error 98)\n  help: choose another port",
         ),
         (&["run", &good, "--memory", "900T"], 7, "of memory, and the host has "),
+        (&["run", &good, "--autologin"], 4, "error: the consoles of disk cannot be opened without a log-in: "),
         (&["run", &good, "--memory", "1M"], 2, "64M is the least"),
         (&["run", &good, "--json"], 2, "`run` has no JSON: standard output is the guest's console\n  help: leave out --json\n"),
     ] {

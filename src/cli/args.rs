@@ -365,6 +365,9 @@ pub struct Run {
     /// with it the next time
     #[arg(long)]
     pub keep: bool,
+    /// Let its consoles be root's without a log-in, which is not in the image
+    #[arg(long)]
+    pub autologin: bool,
     /// Let this port of 127.0.0.1 lead to the VM's ssh
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub ssh: Option<u16>,

@@ -182,6 +182,14 @@ pub enum RunError {
         /// The failure.
         why: String,
     },
+    /// The runner cannot be brought into a machine whose consoles were to be opened.
+    #[error("the consoles of {name} cannot be opened without a log-in: {why}")]
+    NoAutologin {
+        /// The image's name.
+        name: String,
+        /// Why.
+        why: String,
+    },
     /// There is a snapshot of that name.
     #[error("the machine `{name}` has a snapshot `{snapshot}` already")]
     SnapshotThere {
@@ -297,6 +305,7 @@ impl Failure for RunError {
             | Self::NoDirectory { .. } => Class::Usage,
             Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
             Self::Impersonal { .. }
+            | Self::NoAutologin { .. }
             | Self::Off { .. }
             | Self::Mute { .. }
             | Self::Late { .. }
@@ -352,6 +361,7 @@ impl Failure for RunError {
             Self::Impersonal { name, .. } => {
                 format!("see what its console says, goldsmith logs {name}; or make it without --network, --hostname and --ssh-key")
             }
+            Self::NoAutologin { .. } => "leave --autologin out, and log in as an account of the image".to_owned(),
             Self::Clone(_) => "see how a machine of the image comes up: goldsmith up IMAGE".to_owned(),
             Self::NoDirectory { name, target } => {
                 format!("make the directory first: {}", shell_line(["goldsmith", "exec", name.as_str(), "--", "mkdir", "-p", target]))

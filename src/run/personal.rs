@@ -9,7 +9,9 @@ use crate::machine::runner::RunnerTask;
 
 /// The name of the runner's task.
 const TASK: &str = "personal";
-/// Where a machine finds itself by name without a network (Debian Reference, 5.1.1).
+/// The file that opens the consoles.
+const AUTOLOGIN: &str = "autologin";
+/// The address of a machine's own names when it has no network (Debian Reference, 5.1.1).
 pub(super) const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 /// Lines of a file between these are ours, and are replaced.
 pub(super) const NAMES_BEGIN: &str = "# goldsmith: names of this network";
@@ -28,7 +30,7 @@ pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTa
         file("keys", record.keys.iter().map(PublicKey::as_str).collect::<Vec<_>>().join("\n"));
     }
     if record.autologin {
-        file("autologin", String::new());
+        file(AUTOLOGIN, String::new());
     }
     if let Some(place) = &record.network {
         file("card", format!("{} {}/{}", place.mac(), place.address, place.prefix));
@@ -36,10 +38,16 @@ pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTa
     } else if let Some(hostname) = &record.hostname {
         file("names", entry(LOOPBACK, &network::names(&record.name, Some(hostname))));
     }
-    if files.is_empty() {
-        return None;
-    }
-    Some(RunnerTask { name: TASK.to_owned(), script: include_bytes!("personal.sh").to_vec(), files })
+    (!files.is_empty()).then(|| with(files))
+}
+
+/// What the runner does at boot in a machine that is its image's in all but this: its consoles are root's without a log-in.
+pub(super) fn open_consoles() -> RunnerTask {
+    with(vec![(AUTOLOGIN.to_owned(), Vec::new())])
+}
+
+fn with(files: Vec<(String, Vec<u8>)>) -> RunnerTask {
+    RunnerTask { name: TASK.to_owned(), script: include_bytes!("personal.sh").to_vec(), files }
 }
 
 /// The names of a network in the form that the runner takes.

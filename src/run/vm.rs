@@ -11,18 +11,22 @@ use tokio::time::timeout;
 use super::disk::{self, Kept, LocalDisk};
 use super::error::{PortOf, RunError};
 use super::logins::Logins;
+use super::personal;
 use super::source::Source;
 use crate::base::host::TooLittleMemory;
 use crate::base::size::ByteSize;
 use crate::hardware::Equipment;
-use crate::image::{Disk, Firmware, Format};
+use crate::image::{BootFiles, Disk, Firmware, Format};
 use crate::machine::probe::{Probe, probe};
+use crate::machine::runner::{Mode, direct_boot, nonce, resident};
 use crate::machine::seat::{Console, Left, Streams};
 use crate::machine::spec::{Accelerator, Boot, Forward, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 
 /// Virtual CPUs under KVM, when their number is not given.
 const CPUS: u32 = 2;
+/// The copy of the guest's initramfs that carries the runner.
+const INITRD: &str = "initrd-with-runner";
 /// For the console's last bytes when the machine ends; we do not wait longer for a reader that no longer reads.
 const LAST_BYTES: Duration = Duration::from_secs(2);
 
@@ -31,6 +35,8 @@ const LAST_BYTES: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Keep what the machine changes, in an overlay beside the image.
     pub keep: bool,
+    /// Whether its consoles are root's without a log-in.
+    pub autologin: bool,
     /// A port of 127.0.0.1 that leads to the guest's port 22.
     pub ssh: Option<u16>,
     /// The equipment that the command gives; else that of the image's recipe, and else the usual one: [`CPUS`], or one when emulated (the
@@ -98,6 +104,7 @@ pub async fn start(path: &Path, store: Option<&Path>, options: &Options) -> Resu
     // overlay is not beside its image.
     let logins = Disk::open_own(&disk.drive.path, Format::Qcow2).ok().and_then(|disk| Logins::of(&disk));
     let spec = spec(&source, (&given, options.ssh), probe.accelerator, &disk);
+    let spec = if options.autologin { with_open_consoles(spec, &disk.drive.path, private.path()).await? } else { spec };
     let launched = Machine::launch(&spec, &private.path().join("machine")).await;
     let mut machine = launched.map_err(|error| port_taken(error, options.ssh))?;
     let console = machine.take_console().map(Console::new);
@@ -199,6 +206,17 @@ fn spec(source: &Source, (given, ssh): (&Equipment, Option<u16>), accelerator: A
         segment: None,
         reboots: true,
     }
+}
+
+/// The machine of `spec`, whose disk is `disk`, with consoles that are root's. Its kernel is started directly, with the runner in a copy of its
+/// initramfs in the directory `dir`: nothing of that is on the disk.
+async fn with_open_consoles(spec: MachineSpec, disk: &Path, dir: &Path) -> Result<MachineSpec, RunError> {
+    let failed = |why: String| RunError::NoAutologin { name: spec.name.clone(), why };
+    let files = BootFiles::extract(disk, Format::Qcow2, dir).await.map_err(|error| failed(error.to_string()))?;
+    // Nobody speaks to the runner, whose only task is done at boot.
+    let boot = direct_boot(files.parts(), &dir.join(INITRD), Mode::Resident, &nonce(), &[personal::open_consoles()]);
+    let boot = boot.map_err(|error| failed(error.to_string()))?;
+    Ok(MachineSpec { boot, ports: resident::ports(), ..spec })
 }
 
 /// QEMU would report it too, but later and in terms of its code.

@@ -19,7 +19,7 @@ use crate::run::{self, Attended, Facts, LocalVm, Logins, Options};
 pub async fn run(args: &Run, context: &Context) -> Result<(), AnyFailure> {
     context.refuse_json("run", "the guest's console")?;
     let image = build::image_of(&args.image, context).await?;
-    let options = Options { keep: args.keep, ssh: args.ssh, given: args.vm.equipment() };
+    let options = Options { keep: args.keep, autologin: args.autologin, ssh: args.ssh, given: args.vm.equipment() };
     let mut vm = run::start(&image, host::store_place(context).as_deref(), &options).await?;
     printer::err(&greeting(vm.facts(), args, terminal::is_there()));
     // The terminal is declared after the machine and so dropped before it. It is then restored even when the end of the machine hangs.
@@ -57,12 +57,13 @@ fn greeting(facts: &Facts, args: &Run, terminal: bool) -> String {
     if facts.probe.accelerator == Accelerator::Tcg {
         text.push_str(&format!("{}\n", printable(&facts.probe.to_string())));
     }
-    let firmware = match facts.firmware {
+    let boots = match facts.firmware {
+        _ if args.autologin => "its own kernel started directly",
         Firmware::Bios => "BIOS",
         Firmware::Uefi => "UEFI",
     };
     let cpus = counted(usize::try_from(facts.cpus).unwrap_or(usize::MAX), "CPU");
-    text.push_str(&format!("{}: {cpus}, {} of memory, {firmware}; ", facts.name, rounded(facts.memory.bytes())));
+    text.push_str(&format!("{}: {cpus}, {} of memory, {boots}; ", facts.name, rounded(facts.memory.bytes())));
     text.push_str(&match &facts.kept {
         None => "what it changes is thrown away when it ends\n".to_owned(),
         Some(kept) => {
@@ -70,7 +71,14 @@ fn greeting(facts: &Facts, args: &Run, terminal: bool) -> String {
             format!("{} {place}\n", if kept.continued { "continued on" } else { "what it changes is kept in" })
         }
     });
-    text.push_str(&ways_in(facts.logins.as_ref(), args.ssh));
+    if args.autologin {
+        text.push_str("its consoles are root's without a log-in; nothing of that is in the image\n");
+    }
+    // A root shell is a way in already.
+    let somebody = facts.logins.as_ref().is_none_or(|logins| logins.for_ssh().is_some());
+    if !args.autologin || (args.ssh.is_some() && somebody) {
+        text.push_str(&ways_in(facts.logins.as_ref(), args.ssh));
+    }
     text.push_str(match (terminal, args.keep) {
         (true, false) => "the serial console follows; ctrl-] ends the machine\n",
         (true, true) => "the serial console follows; ctrl-] presses the power button\n",
@@ -87,7 +95,8 @@ fn ways_in(logins: Option<&Logins>, ssh: Option<u16>) -> String {
     };
     let Some(logins) = logins else { return ssh_to("root") };
     match (logins.for_ssh(), logins.by_password.as_slice()) {
-        (None, _) => "warning: no one can log in: no account has a password or an ssh key. Build the image with one, such as\n\
+        (None, _) => "warning: no one can log in: no account has a password or an ssh key. Start it with --autologin, or build the image\n\
+                      with one, such as\n\
                       \x20   --set 'system.root={password_env=\"ROOT_PASSWORD\"}' or 'system.root={ssh_key_files=[\"id_ed25519.pub\"]}'\n"
             .to_owned(),
         (Some(who), []) if ssh.is_none() => {
@@ -118,7 +127,7 @@ mod tests {
     use crate::run::Kept;
 
     fn plain_args() -> Run {
-        Run { image: "x".into(), keep: false, ssh: None, vm: VmArgs { isolated: None, memory: None, cpus: None } }
+        Run { image: "x".into(), keep: false, autologin: false, ssh: None, vm: VmArgs { isolated: None, memory: None, cpus: None } }
     }
 
     fn plain_facts() -> Facts {
@@ -159,6 +168,22 @@ the serial console follows, until the guest powers off
             farewell(&facts),
             "debian has ended; what it changed is in /d/x.run.qcow2, and `goldsmith run --keep` goes on from there\n"
         );
+    }
+
+    #[test]
+    fn a_console_without_a_log_in_is_told_and_an_image_without_accounts_is_no_warning_then() {
+        let args = Run { autologin: true, ..plain_args() };
+        let expected = "\
+debian: 2 CPUs, 2.00 GiB of memory, its own kernel started directly; what it changes is thrown away when it ends
+its consoles are root's without a log-in; nothing of that is in the image
+the serial console follows; ctrl-] ends the machine
+";
+        assert_eq!(greeting(&plain_facts(), &args, true), expected);
+        let nobody = Facts { logins: Some(Logins { by_password: Vec::new(), by_key: Vec::new() }), ..plain_facts() };
+        let args = Run { ssh: Some(22), ..args };
+        assert_eq!(greeting(&nobody, &args, true), expected);
+        let ada = Facts { logins: Some(Logins { by_password: Vec::new(), by_key: vec!["ada".to_owned()] }), ..plain_facts() };
+        assert!(greeting(&ada, &args, true).contains("ada@127.0.0.1\n"));
     }
 
     #[test]
