@@ -106,6 +106,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<u8, AnyFailure>
         Command::Port(args) => commands::machines::port(&args, context),
         Command::Screenshot(args) => commands::machines::screenshot(&args, context).await,
         Command::Snapshot(command) => commands::machines::snapshot(&command, context).await,
+        Command::Publish(args) => commands::machines::publish(&args, context).await,
         Command::Wait(args) => commands::machines::wait(&args, context).await,
         Command::Logs(args) => commands::machines::logs(&args, context).await,
         Command::Stop(args) => commands::machines::stop(&args, context).await,

@@ -8,6 +8,8 @@
 //!      ─verify::verify (disk read, system booted, boot path walked)→ Report ─artifact::Draft::publish→ Artifact
 //! ```
 //!
+//! A machine of [`run`] that was changed by hand enters at the sealing, with an artifact as its parent in the place of a recipe.
+//!
 //! [`pipeline`] is that line as code, on one page. Values only move to the right; only [`base::event`]s and errors come back.
 //!
 //! # The house

@@ -1,4 +1,4 @@
-//! The flow: reuse cached stages, run the rest, verify, publish.
+//! The flow: reuse cached stages, run the rest, verify, publish. A machine that was changed by hand takes its end (`pipeline/changed_machine.rs`).
 //!
 //! ```text
 //! recipe ─resolve→ Resolved ─choose→ Chosen ─plan→ stages ─foresee; prove→ Proved ─gather; each: layer from the store, or run→ sealed layer
@@ -6,6 +6,7 @@
 //! ```
 
 mod changed;
+mod changed_machine;
 mod failure;
 mod flatten;
 mod handed_over;
@@ -43,6 +44,7 @@ use manifest::Origin;
 use proof::{bench, prove, prove_once, subnet};
 use run::Run;
 
+pub use changed_machine::{MachineRequest, publish};
 pub use failure::{BuildFailed, Unproved};
 pub use published::HostPaths;
 pub use request::{Built, Request};

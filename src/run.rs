@@ -7,6 +7,7 @@
 //! The image is never written: the machine's disk is an overlay, thrown away or kept beside it. This module does not depend on recipes, nor
 //! on the terminal at the other end of the console.
 
+mod at_rest;
 mod client;
 mod cloned;
 mod clones;
@@ -15,6 +16,7 @@ mod copy;
 mod disk;
 mod error;
 mod finished;
+mod impersonal;
 mod logins;
 mod name;
 mod neighbours;
@@ -36,6 +38,7 @@ mod vm;
 mod wait;
 mod wanted;
 
+pub use at_rest::{AtRest, at_rest};
 pub use client::{Command, Feed, Heard, Hearing, command, console, screenshot, status, stop};
 pub use cloned::{ClonedFile, WantedFiles, clone_files, require_new, usual_kind};
 pub use clones::{Likeness, Own, compare};

@@ -3,6 +3,7 @@
 
 mod equipment;
 mod kills;
+mod publish;
 
 use std::collections::BTreeSet;
 use std::fs;

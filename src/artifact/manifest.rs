@@ -27,7 +27,10 @@ pub struct Manifest {
     pub created: Timestamp,
     /// The version of goldsmith that made it.
     pub goldsmith: String,
-    /// Whether every check passed, and if not, why it was published all the same.
+    /// The artifact that it was published from, after changes in a machine; a build has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// Whether every check passed, and if not, why it was still published.
     pub verification: Verification,
     /// The image file.
     pub image: ImageRecord,
@@ -40,9 +43,9 @@ pub struct Manifest {
     pub promises: Promises,
     /// `docker info --format '{{json .}}'` as the booted image said it.
     pub docker_info: Option<Value>,
-    /// The resolved recipe; passwords are not in it.
+    /// The resolved recipe; passwords are not in it. With a parent it is the parent's, and the image is not what it makes.
     pub recipe: Value,
-    /// Everything that was read from outside, pinned.
+    /// Everything that was read from outside, pinned. With a parent that is the parent's image; what was changed since is not known.
     pub inputs: Vec<InputRecord>,
     /// Who signed the packages, of repositories whose recipe names keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -51,6 +54,29 @@ pub struct Manifest {
     pub stages: Vec<StageRecord>,
     /// External programs and the versions they gave.
     pub tools: BTreeMap<String, String>,
+}
+
+/// The artifact that a machine was made from whose disk became this image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its name.
+    pub name: String,
+    /// Its content id.
+    pub content_id: Sha256Digest,
+    /// Digest of its image file.
+    pub image: Sha256Digest,
+    /// Digest of its resolved recipe ([`Manifest::recipe_digest`]).
+    pub recipe: Sha256Digest,
+    /// How the image came to differ from the parent's.
+    pub changed: Changed,
+}
+
+/// How an image came to differ from its parent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Changed {
+    /// In a machine, by its users and programs. Nothing has recorded it, so no build makes this image again.
+    ByHand,
 }
 
 /// Whether the image was proved.
@@ -155,6 +181,23 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Digest of the resolved recipe: of [`Manifest::recipe`] as JSON without spaces, its keys sorted.
+    pub fn recipe_digest(&self) -> Sha256Digest {
+        // serde_json sorts the keys of a value (its feature `preserve_order` is off).
+        Sha256Digest::of(self.recipe.to_string().as_bytes())
+    }
+
+    /// This artifact as the parent of one that was changed by hand.
+    pub fn as_parent(&self) -> Parent {
+        Parent {
+            name: self.name.clone(),
+            content_id: self.content_id,
+            image: self.image.sha256,
+            recipe: self.recipe_digest(),
+            changed: Changed::ByHand,
+        }
+    }
+
     /// When something published now was created: whole seconds.
     pub fn now() -> Timestamp {
         let now = Timestamp::now();
@@ -196,6 +239,7 @@ pub(super) mod tests {
             content_id: digest("content"),
             created: Timestamp::from_second(1_774_353_600).unwrap(),
             goldsmith: "0.1.0".into(),
+            parent: None,
             verification: Verification { verified: true, reason: None },
             image: ImageRecord {
                 file: "debian-12-docker.qcow2".into(),
@@ -238,6 +282,35 @@ pub(super) mod tests {
         }
         assert_eq!(text, std::fs::read_to_string(&path).unwrap());
         assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), example());
+    }
+
+    /// A manifest without a parent reads as before, and one with a parent is told apart by that field alone.
+    #[test]
+    fn a_parent_is_named_by_its_digests_and_said_to_be_changed_by_hand() {
+        let parent = example();
+        let child = Manifest { name: "dev".into(), parent: Some(parent.as_parent()), ..example() };
+        let text = child.to_json().unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            value["parent"],
+            serde_json::json!({
+                "name": "debian-12-docker",
+                "content_id": Sha256Digest::of(b"content"),
+                "image": Sha256Digest::of(b"image"),
+                "recipe": Sha256Digest::of(br#"{"name":"debian-12-docker"}"#),
+                "changed": "by-hand",
+            })
+        );
+        assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), child);
+        assert_eq!(Manifest::parse(parent.to_json().unwrap().as_bytes()).unwrap().parent, None);
+        // Its own child names it, not its parent.
+        assert_eq!(child.as_parent().name, "dev");
+        let error = Manifest::parse(text.replace("by-hand", "by-magic").as_bytes()).unwrap_err();
+        assert!(error.contains("unknown variant `by-magic`"), "{error}");
+        // The order of keys does not matter.
+        let recipe = |text: &str| Manifest { recipe: serde_json::from_str(text).unwrap(), ..example() }.recipe_digest();
+        assert_eq!(recipe(r#"{"b": 1, "a": [2]}"#), recipe(r#"{ "a": [2], "b": 1 }"#));
+        assert_ne!(recipe(r#"{"b": 1, "a": [2]}"#), recipe(r#"{"b": 1, "a": [3]}"#));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod image;
 mod machines;
 mod memory;
+mod store;
 
 use std::path::PathBuf;
 
@@ -13,7 +14,10 @@ pub use image::{
     ClusterCompression, DescribeFor, DomainType, ExportKind, Image, ImageDescribe, ImageDiff, ImageExport, ImageFind, ImageLs, SbomFormat,
 };
 
-pub use machines::{Clones, Cp, Exec, Location, Logs, OfMachine, Rm, Screenshot, Snapshot, Ssh, Stop, Supervise, Up, VmArgs, Wait};
+pub use machines::{
+    Clones, Cp, Exec, Location, Logs, OfMachine, Publish, Rm, Screenshot, Snapshot, Ssh, Stop, Supervise, Up, VmArgs, Wait,
+};
+pub use store::StoreArgs;
 
 use super::examples;
 use crate::kickstart::Lint;
@@ -67,6 +71,15 @@ their names. In the VM they are root's, with mode and time of the originals, and
 replace what has their names. On this host they are the user's, and replace
 nothing. Links in a directory stay links. Devices, pipes and sockets are left
 out.";
+
+const PUBLISH: &str = "\
+Make a new artifact of a local VM that was changed
+
+The VM must have been made from an artifact, and be off. It stays as it is: a
+copy of its disk is sealed as that of a build is, and what `up` gave the VM is
+taken out. Then everything that the artifact promised is checked again, on
+throw-away copies that boot; a broken promise is exit code 5. The new manifest
+names the artifact as its parent, and says that the image was changed by hand.";
 
 /// Turns one recipe into a golden VM image, proved by booting it
 #[derive(Debug, Parser)]
@@ -170,6 +183,9 @@ pub enum Command {
     #[command(subcommand)]
     #[command(after_help = examples::SNAPSHOT)]
     Snapshot(Snapshot),
+    /// Make a new artifact of a local VM that was changed
+    #[command(long_about = PUBLISH, after_help = examples::PUBLISH)]
+    Publish(Publish),
     /// Wait until local VMs are up, or off
     #[command(after_help = examples::WAIT)]
     Wait(Wait),
@@ -237,14 +253,6 @@ pub struct RecipeArgs {
     /// Override a field for this run: path.to.key=value; text needs no quotes, else as in TOML
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-}
-
-/// Where layers and downloads are kept.
-#[derive(Debug, clap::Args)]
-pub struct StoreArgs {
-    /// Keep layers and downloads here [default: ~/.cache/goldsmith]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub store: Option<PathBuf>,
 }
 
 /// `build`.
@@ -407,7 +415,7 @@ pub struct CacheRemove {
     /// Remove layers: the next build makes them anew
     #[arg(long)]
     pub layers: bool,
-    /// Remove fetched files and beginnings of them
+    /// Remove fetched files, copies of images, and beginnings of both
     #[arg(long)]
     pub files: bool,
     /// Remove only what was not used for so many days

@@ -63,6 +63,7 @@ examples! {
     SNAPSHOT_LIST: "goldsmith snapshot list web";
     SNAPSHOT_RESTORE: "goldsmith snapshot restore web before-upgrade";
     SNAPSHOT_REMOVE: "goldsmith snapshot remove web before-upgrade";
+    PUBLISH: "goldsmith publish web -o images/web", "goldsmith publish dev --name debian-12-dev --force";
     WAIT: "goldsmith wait web", "goldsmith wait web db --off --within 120";
     LOGS: "goldsmith logs web", "goldsmith logs -f web";
     STOP: "goldsmith stop web", "goldsmith stop web db --within 10";

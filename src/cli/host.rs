@@ -77,9 +77,14 @@ pub fn web(context: &Context) -> Web {
 /// The directories of this host that published files must not name. `reference` is that of the recipe.
 pub fn paths(reference: &str, context: &Context) -> HostPaths {
     let recipe = Path::new(reference).parent().and_then(|dir| ThisHost.real_path(dir).ok());
+    HostPaths::new(recipe.map(|recipe| (recipe, "RECIPE")).into_iter().chain(own_paths(context)))
+}
+
+/// As [`paths`], when there is no recipe.
+pub fn own_paths(context: &Context) -> impl Iterator<Item = (PathBuf, &'static str)> {
     let working = std::env::current_dir().ok();
-    let known = [(recipe, "RECIPE"), (working, "."), (Some(std::env::temp_dir()), "TMP"), (context.environment.home.clone(), "~")];
-    HostPaths::new(known.into_iter().filter_map(|(path, word)| Some((path?, word))))
+    let known = [(working, "."), (Some(std::env::temp_dir()), "TMP"), (context.environment.home.clone(), "~")];
+    known.into_iter().filter_map(|(path, word)| Some((path?, word)))
 }
 
 /// The directory in which an artifact is published.

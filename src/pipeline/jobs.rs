@@ -94,7 +94,7 @@ impl Run<'_> {
     }
 
     async fn seal(&self, Planned { job, work }: &Planned<SealWork>, base: &Layer) -> Result<(Layer, StageRecord), AnyFailure> {
-        self.one(job, Some(base), async |dir: &Path, task: &Task| stages::seal(work, base, dir, self.bench, task).await).await
+        self.one(job, Some(base), async |dir: &Path, task: &Task| stages::seal(work, &[], base, dir, self.bench, task).await).await
     }
 
     /// The layer of a job with its own machine: made on `base`, or found if another process has made it.

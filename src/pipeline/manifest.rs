@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::artifact::{ImageRecord, InputRecord, Manifest, SCHEMA, SignatureRecord, StageRecord, Verification};
+use crate::artifact::{ImageRecord, InputRecord, Manifest, Parent, SCHEMA, SignatureRecord, StageRecord, Verification};
 use crate::base::aside::aside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
@@ -46,6 +46,7 @@ pub(super) struct Origin {
     inputs: Vec<InputRecord>,
     signatures: Vec<SignatureRecord>,
     tools: Vec<Tool>,
+    parent: Option<Parent>,
 }
 
 impl Origin {
@@ -63,6 +64,22 @@ impl Origin {
             inputs: suites.chain(found.inputs()).map(input).collect(),
             signatures: proofs.into_iter().map(record).collect(),
             tools: [Tool::QemuSystem, Tool::QemuImg, Tool::Mmdebstrap, Tool::Mke2fs].into_iter().chain(verifier).collect(),
+            parent: None,
+        }
+    }
+
+    /// The origin of an image that is published as `name` from a machine of the artifact `parent`.
+    pub(super) fn of_machine(name: &str, content_id: Sha256Digest, parent: &Manifest) -> Self {
+        let image = InputRecord { name: format!("image of {}", parent.name), sha256: parent.image.sha256, urls: Vec::new() };
+        Self {
+            name: name.to_owned(),
+            content_id,
+            recipe: parent.recipe.clone(),
+            // What the parent was made from does not make this image.
+            inputs: vec![image],
+            signatures: Vec::new(),
+            tools: vec![Tool::QemuSystem, Tool::QemuImg],
+            parent: Some(parent.as_parent()),
         }
     }
 }
@@ -87,6 +104,7 @@ pub(super) async fn describe(
         content_id: origin.content_id,
         created: Manifest::now(),
         goldsmith: env!("CARGO_PKG_VERSION").to_owned(),
+        parent: origin.parent,
         verification: Verification { verified: true, reason: None },
         image,
         exports,

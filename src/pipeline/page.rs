@@ -88,6 +88,12 @@ fn facts(manifest: &Manifest, found: &Inspection) -> Vec<(&'static str, String)>
         facts.push(("sha256", image.sha256.to_string()));
     }
     facts.push(("Content id", manifest.content_id.to_string()));
+    if let Some(parent) = &manifest.parent {
+        facts.push((
+            "Parent",
+            format!("{}, image {}; changed by hand since, so no build makes this image again", parent.name, parent.image),
+        ));
+    }
     if let Some(system) = &found.system {
         facts.extend(system.os_release.as_ref().map(|release| ("System", release.pretty_name.clone())));
         facts.extend(system.boot.as_ref().map(|boot| ("Boots", format!("{} {}", boot.kernel, boot.arguments))));

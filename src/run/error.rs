@@ -259,6 +259,14 @@ pub enum RunError {
         /// The change.
         why: String,
     },
+    /// A filesystem of the disk of a machine that is off waits for its journal to be replayed.
+    #[error("the disk of the machine `{name}` is as after a power cut: {} was not unmounted", what.join(", "))]
+    Unclean {
+        /// Its name.
+        name: Name,
+        /// The filesystems: `/ (ext4)`.
+        what: Vec<String>,
+    },
     /// The kept overlay does not fit the image any more, so that what it shows would be garbage.
     #[error("{} cannot be continued: {why}", overlay.display())]
     Stale {
@@ -303,7 +311,9 @@ impl Failure for RunError {
             | Self::NoSnapshot { .. }
             | Self::Elsewhere { .. }
             | Self::NoDirectory { .. } => Class::Usage,
-            Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } => Class::Input,
+            Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } | Self::Unclean { .. } => {
+                Class::Input
+            }
             Self::Impersonal { .. }
             | Self::NoAutologin { .. }
             | Self::Off { .. }
@@ -373,6 +383,9 @@ impl Failure for RunError {
             Self::Guest { name, .. } => format!("see what is there: goldsmith shell {name}"),
             Self::Changed { name, .. } => {
                 format!("bring the image back as it was, or remove the machine with all that it has changed: goldsmith rm {name}")
+            }
+            Self::Unclean { name, .. } => {
+                format!("boot it once and shut it down: goldsmith start {name} && goldsmith stop {name}")
             }
             Self::NotBootable { .. } => "give a raw or qcow2 disk image, or the directory that `goldsmith build` made".to_owned(),
             Self::NotUtf8 { .. } => "rename it, or the directory it is in".to_owned(),
@@ -460,6 +473,11 @@ mod tests {
             ),
             (RunError::Unwritable { path: "x".into(), source: io::ErrorKind::StorageFull.into(), kept: false }, Class::Host, "TMPDIR"),
             (RunError::NotBootable { path: "x".into() }, Class::Input, "goldsmith build"),
+            (
+                RunError::Unclean { name: "web".parse().unwrap(), what: vec!["/ (ext4)".to_owned()] },
+                Class::Input,
+                "goldsmith start web && goldsmith stop web",
+            ),
         ] {
             assert_eq!(error.class(), class, "{error}");
             assert!(error.remedy().unwrap().contains(remedy), "{error}: {:?}", error.remedy());

@@ -69,6 +69,11 @@ impl Layer {
         Ok(Self { dir: dir.to_owned(), format, mark, below })
     }
 
+    /// The overlay of the layer in the making in `dir`, when that is a copy of another disk.
+    pub fn place_of_overlay(dir: &Path) -> PathBuf {
+        dir.join(OVERLAY)
+    }
+
     /// Complete the layer in the making in `dir`: it was made on `base`.
     ///
     /// # Errors

@@ -16,20 +16,31 @@ pub const SEALING: &str = include_str!("seal.sh");
 ///
 /// # Errors
 /// The machine failed, a script failed, or the filesystem was not unmounted cleanly.
-pub async fn seal(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
-    seal_in(work, base, dir, bench, task).await.map_err(|error| error.ours("seal").doing("sealing"))
+pub async fn seal(
+    work: &SealWork,
+    before: &[RunnerTask],
+    base: &Layer,
+    dir: &Path,
+    bench: &Bench<'_>,
+    task: &Task,
+) -> Result<(), StageError> {
+    let payload = RunnerTask { name: "seal".to_owned(), script: script(work).into_bytes(), files: read(work) };
+    let tasks: Vec<RunnerTask> = before.iter().cloned().chain([payload]).collect();
+    run_all(&tasks, base, dir, bench, task).await.map_err(|error| error.ours("seal").doing("sealing"))
 }
 
-async fn seal_in(work: &SealWork, base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
+/// Run the tasks in one boot of an overlay over `base`.
+async fn run_all(tasks: &[RunnerTask], base: &Layer, dir: &Path, bench: &Bench<'_>, task: &Task) -> Result<(), StageError> {
     let overlay = dir.join(OVERLAY);
     image::create_overlay(&base.backing(), base.format(), &overlay).await?;
     let files = BootFiles::extract(&overlay, Format::Qcow2, bench.scratch).await?;
-    let payload = RunnerTask { name: "seal".to_owned(), script: script(work).into_bytes(), files: read(work) };
-    let mut guest = bench.boot("seal", vec![drive(overlay, Format::Qcow2)], files.parts(), Mode::Offline, &[payload], task).await?;
-    task.step("seal");
-    if let Err(error) = guest.run_to_success("seal", task).await {
-        guest.offer_shell(&error, task).await;
-        return Err(error.into());
+    let mut guest = bench.boot("seal", vec![drive(overlay, Format::Qcow2)], files.parts(), Mode::Offline, tasks, task).await?;
+    for RunnerTask { name, .. } in tasks {
+        task.step(name);
+        if let Err(error) = guest.run_to_success(name, task).await {
+            guest.offer_shell(&error, task).await;
+            return Err(error.into());
+        }
     }
     guest.end(task).await?;
     Ok(())

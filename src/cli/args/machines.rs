@@ -8,6 +8,7 @@ use clap::ValueHint;
 use clap::builder::RangedU64ValueParser;
 
 use super::memory::vm_memory;
+use super::store::StoreArgs;
 use crate::base::host_name::HostName;
 use crate::base::size::ByteSize;
 use crate::cli::examples;
@@ -205,6 +206,26 @@ pub struct OfSnapshot {
     pub name: Name,
     /// The name of the state
     pub snapshot: Name,
+}
+
+/// `publish`.
+#[derive(Debug, clap::Args)]
+pub struct Publish {
+    /// The machine
+    #[arg(value_name = "NAME")]
+    pub machine: Name,
+    /// Publish the artifact as this directory [default: ./NAME]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// The artifact's name [default: that of the machine]
+    #[arg(long, value_name = "NEW")]
+    pub name: Option<Name>,
+    /// Replace an artifact of another content that is there
+    #[arg(long)]
+    pub force: bool,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArgs,
 }
 
 /// `rm`.

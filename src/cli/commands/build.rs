@@ -38,7 +38,14 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
     if args.keep_on_failure && request.visitor.is_none() {
         events.warn("--keep-on-failure needs a terminal and no --json: a machine that fails ends as without it");
     }
-    let built = pipeline::build(&request, &events).await?;
+    tell(pipeline::build(&request, &events).await?, context)
+}
+
+/// Tell which artifact was made or is up to date, and what to do with it.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(super) fn tell(built: Built, context: &Context) -> Result<(), AnyFailure> {
     let (Built::UpToDate(artifact) | Built::New(artifact)) = &built;
     printer::err(&next(artifact));
     if context.json {
@@ -48,13 +55,16 @@ pub async fn run(args: &Build, context: &Context) -> Result<(), AnyFailure> {
         };
         let manifest = &artifact.manifest;
         let exports: Vec<_> = manifest.exports.iter().map(|export| artifact.dir.join(&export.file)).collect();
-        let record = json!({
+        let mut record = json!({
             "event": "artifact",
             "image": artifact.image_path(),
             "exports": exports,
             "content_id": manifest.content_id,
             "made": made,
         });
+        if let Some(parent) = &manifest.parent {
+            record["parent"] = json!(parent);
+        }
         return Ok(printer::out(&context.record(&record))?);
     }
     let text = match built {

@@ -212,6 +212,7 @@ mod tests {
             one("inspect"),
             one("logs"),
             one("port"),
+            one("publish"),
             many("restart"),
             many("rm"),
             one("screenshot"),
