@@ -3,9 +3,12 @@
 pub mod accounts;
 pub mod address;
 pub mod anaconda;
+mod answers;
 pub mod deploy;
 pub mod hostname;
 pub mod interfaces;
+
+pub use answers::Answers;
 
 /// The shell function `make_directory PATH`, which reads `$target`. Works in the guests of both installers.
 pub const MAKE_DIRECTORY: &str = include_str!("../kickstart/directory.sh");

@@ -29,7 +29,7 @@ use crate::base::failure::AnyFailure;
 use crate::base::host::TooLittleMemory;
 use crate::cache::Store;
 use crate::image::{Disk, ImageError};
-use crate::installer::address;
+use crate::installer::{Answers, address};
 use crate::machine::runner::Bench;
 use crate::preflight::{self, Ahead, first_to_run, resolve_and_plan, standing};
 use crate::recipe::{Build, Recipe};
@@ -61,13 +61,13 @@ pub async fn build(request: &Request<'_>, events: &Events) -> Result<Built, AnyF
 
 async fn build_in(request: &Request<'_>, run: &Run) -> Result<Built, AnyFailure> {
     let (recipe, scratch, events) = (request.recipe, &run.scratch, &run.events);
-    preflight::require_kickstart(recipe)?;
-    preflight::tell_kickstart(recipe, events);
+    let answers = Answers::of(recipe)?;
+    preflight::tell_kickstart(&answers, events);
     let host = Host::this(request.store, scratch.path(), request.web, Fetch::Now);
     if let Some(unverified) = preflight::unverified(recipe) {
         events.note(unverified);
     }
-    let (chosen, plan) = resolve_and_plan(recipe, host, events).await?;
+    let (chosen, plan) = resolve_and_plan(recipe, &answers, host, events).await?;
     if let Found::SameId(manifest) = artifact::existing(request.target, &plan.content_id) {
         let task = events.task("check the image that is there");
         if let Some(artifact) = proof::whole(request.target, *manifest, "built", &task, events).await {
@@ -83,7 +83,7 @@ async fn build_in(request: &Request<'_>, run: &Run) -> Result<Built, AnyFailure>
     preflight::tell_unusable(&plan, &standings, events);
     let start = preflight::start(standings);
     if start.is_none() {
-        foresee(recipe, &chosen, host, events).await?;
+        foresee(recipe, &answers, &chosen, host, events).await?;
     }
     // This is done even if layers are finished: they may have been made before the recipe named keys.
     let proved = prove_packages(chosen, host, events).await?;

@@ -24,10 +24,10 @@ use serde::Serialize;
 use crate::base::digest::Sha256Digest;
 use crate::installer::accounts::Accounts;
 use crate::installer::address;
-use crate::installer::anaconda::{self, AnacondaError};
+use crate::installer::anaconda;
 use crate::installer::deploy::{self, FilesystemIds};
-use crate::installer::{hostname, interfaces};
-use crate::recipe::{DockerImage, FileEntry, Media, ProvisionStep, Recipe};
+use crate::installer::{Answers, hostname, interfaces};
+use crate::recipe::{DockerImage, FileEntry, ProvisionStep, Recipe};
 use crate::sources::Pins;
 
 pub use key::Key;
@@ -108,14 +108,12 @@ pub struct Texts<'a> {
     pub loading: &'a str,
 }
 
-/// The plan of a recipe whose inputs are pinned, and whose archives of container images have these `images`.
-///
-/// # Errors
-/// The recipe cannot be written as a kickstart, or the installed system could not be sealed.
-pub fn plan(recipe: &Recipe, pins: &Pins, images: Vec<DockerImage>, accounts: &Accounts, texts: Texts<'_>) -> Result<Plan, AnacondaError> {
+/// The plan of a recipe with these answers to its installer, whose inputs are pinned, and whose archives of container images have these
+/// `images`.
+pub fn plan(recipe: &Recipe, answers: &Answers<'_>, pins: &Pins, images: Vec<DockerImage>, accounts: &Accounts, texts: Texts<'_>) -> Plan {
     let mut inputs: Vec<JobInput> = pins.0.iter().map(|pin| JobInput { name: pin.name.clone(), sha256: pin.sha256 }).collect();
-    let (key, work) = match &recipe.media {
-        Media::Deploy { suite, .. } => {
+    let (key, work) = match answers {
+        Answers::Deploy { suite, .. } => {
             // The filesystems' ids are derived from the installation's id, so the key is made with placeholders for them.
             let nameless = FilesystemIds::derive(Sha256Digest::of(b""));
             let key = key::of_deploy(pins, &deploy_work(recipe, suite, nameless), texts.tree);
@@ -123,8 +121,8 @@ pub fn plan(recipe: &Recipe, pins: &Pins, images: Vec<DockerImage>, accounts: &A
             inputs.extend(recipe.files.iter().map(file));
             (key, Install::Deploy(Box::new(work)))
         }
-        Media::Anaconda { .. } => {
-            let work = anaconda_work(recipe)?;
+        Answers::Anaconda(answers) => {
+            let work = anaconda_work(recipe, answers);
             inputs.push(JobInput { name: "kickstart".to_owned(), sha256: Sha256Digest::of(&work.kickstart) });
             (key::of_anaconda(pins, &work), Install::Anaconda(Box::new(work)))
         }
@@ -154,7 +152,7 @@ pub fn plan(recipe: &Recipe, pins: &Pins, images: Vec<DockerImage>, accounts: &A
     let key = key::of_seal(base, &work, texts.sealing);
     let seal = Planned { job: Job::new("seal".to_owned(), Some(base), Vec::new(), key), work };
     let content_id = key::of_content(seal.job.id, recipe).id();
-    Ok(Plan { install, steps, seal, content_id })
+    Plan { install, steps, seal, content_id }
 }
 
 fn step_inputs(step: &ProvisionStep) -> Vec<JobInput> {
@@ -176,12 +174,13 @@ fn deploy_work(recipe: &Recipe, suite: &str, ids: FilesystemIds) -> DeployWork {
     }
 }
 
-fn anaconda_work(recipe: &Recipe) -> Result<AnacondaWork, AnacondaError> {
-    Ok(AnacondaWork {
-        kickstart: anaconda::unsealed_kickstart(recipe)?,
+fn anaconda_work(recipe: &Recipe, answers: &anaconda::Answers<'_>) -> AnacondaWork {
+    AnacondaWork {
+        kickstart: answers.unsealed.clone(),
+        script_logs: answers.script_logs(),
         arguments: anaconda::KERNEL_ARGUMENTS,
         repositories: recipe.repositories.iter().map(|repository| repository.id.clone()).collect(),
         disk: recipe.disk.clone(),
         own_kickstart: recipe.own_kickstart().is_some(),
-    })
+    }
 }

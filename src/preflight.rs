@@ -29,13 +29,13 @@ use crate::base::failure::AnyFailure;
 use crate::base::text::counted;
 use crate::cache::Store;
 use crate::closure::{Choosing, Forecast, brought, choose, forecast};
-use crate::installer::anaconda::selection::{Selection, selection};
+use crate::installer::Answers;
 use crate::packages::Brought;
 use crate::recipe::{Recipe, Repository, Supply, doubts};
 use crate::sources::{self, Awaited, Choice, Chosen, Fetch, Host, Resolved, Web, all_images, image_bytes};
 
 pub use host::{Ahead, SMALLER, require};
-pub use kickstart::{require_kickstart, tell_kickstart};
+pub use kickstart::tell_kickstart;
 pub use planned::{plan_of, resolve_and_plan};
 pub use report::{Area, Preflight, PreflightFailed, Row, Verdict};
 pub use signatures::{unverified, weak};
@@ -60,9 +60,12 @@ pub async fn check(
         Ok(resolved) => (Some(resolved), None),
         Err(unresolved) => (None, Some(unresolved)),
     };
-    let (found, chosen, unchosen) = match resolved {
-        None => (None, None, Vec::new()),
-        Some(found) => match choose(recipe, &found, host, &task).await {
+    let answers = Answers::of(recipe);
+    let (found, chosen, unchosen) = match (resolved, &answers) {
+        (None, _) => (None, None, Vec::new()),
+        // What the installer asks for is not known.
+        (found, Err(_)) => (found, None, Vec::new()),
+        (Some(found), Ok(answers)) => match choose(answers, &found, host, &task).await {
             Ok(Choosing::Done(choice)) => (None, Some(Chosen::new(found, choice)), Vec::new()),
             Ok(Choosing::Refused(refused)) => (Some(found), None, packages::refused(refused)),
             Ok(Choosing::Unknown(why)) => (Some(found), None, vec![packages::unknown(why)]),
@@ -70,9 +73,9 @@ pub async fn check(
         },
     };
     let resolved = chosen.as_ref().map(Chosen::found).or(found.as_ref());
-    let mut preflight = foresee(recipe, resolved, chosen.as_ref().map(Chosen::choice), host, &task).await?;
-    if let Some(unresolved) = &unresolved {
-        preflight.rows.extend(to_hold(recipe, &unresolved.found, host, &task).await);
+    let mut preflight = foresee(recipe, answers.as_ref().ok(), (resolved, chosen.as_ref().map(Chosen::choice)), host, &task).await?;
+    if let (Some(unresolved), Ok(answers)) = (&unresolved, &answers) {
+        preflight.rows.extend(to_hold(recipe, answers, &unresolved.found, host, &task).await);
     }
     preflight.rows.extend(unchosen);
     task.done();
@@ -82,12 +85,12 @@ pub async fn check(
         preflight.rows.extend(unresolved.errors.into_iter().map(|error| Row::failed(Area::Sources, &error.into())));
     }
     // Packages that are not chosen are not pinned, and stages would have other ids.
-    let planned = chosen.as_ref().map(|chosen| plan_of(recipe, chosen, store)).transpose();
-    // An unusable kickstart has its own rows.
-    let told = preflight.rows.iter().any(|row| row.area == Area::Kickstart && row.verdict == Verdict::Wrong);
-    preflight.rows.extend(planned.as_ref().err().filter(|_| !told).map(|failure| Row::failed(Area::Disk, failure)));
+    let plan = match (&chosen, &answers) {
+        (Some(chosen), Ok(answers)) => Some(plan_of(recipe, answers, chosen, store)?),
+        _ => None,
+    };
+    preflight.rows.extend(answers.err().into_iter().flat_map(kickstart::refused));
     // Without a plan it is not known which layers are finished, so all tools of an installation are needed.
-    let plan = planned.ok().flatten();
     let ahead = plan.as_ref().map_or(Ahead::ALL, |plan| Ahead::of(plan, first_to_run(&standing(store, plan))));
     let mut lacks = host::lacks(recipe, resolved, store, target, ahead);
     lacks.extend(unpublishable(target, plan.map(|plan| plan.content_id), overwrite).map(Into::into));
@@ -139,21 +142,21 @@ fn still_to_fetch(awaited: Option<&Awaited>) -> String {
     awaited.map_or_else(|| "all in the store".to_owned(), ToString::to_string)
 }
 
-/// Everything but the host: the kickstart, the inputs that were found, the packages, the disk, and the checks.
+/// Everything but the host: the kickstart, the inputs that were found, the packages, the disk, and the checks. There are no answers when the
+/// installer would refuse them.
 ///
 /// # Errors
 /// The store cannot be used.
 pub async fn foresee(
     recipe: &Recipe,
-    resolved: Option<&Resolved>,
-    choice: Option<&Choice>,
+    answers: Option<&Answers<'_>>,
+    (resolved, choice): (Option<&Resolved>, Option<&Choice>),
     host: Host<'_>,
     task: &Task,
 ) -> Result<Preflight, AnyFailure> {
     let mut preflight = Preflight::of(&recipe.name);
     let rows = &mut preflight.rows;
-    let document = kickstart::look(recipe, rows);
-    let selection = document.map(|document| selection(&document, recipe.disk.firmware));
+    rows.extend(answers.into_iter().flat_map(kickstart::rows));
     rows.extend(unverified(recipe).map(|what| Row::ok(Area::Sources, what)));
     rows.extend(doubts(recipe).into_iter().map(|doubt| Row::warning(Area::Settings, doubt.what, Some(doubt.remedy))));
     let forecast = match resolved {
@@ -164,10 +167,10 @@ pub async fn foresee(
             for repository in &recipe.repositories {
                 rows.extend(resolved.bundles.get(&repository.id).map(|bundle| bundles::rows(&repository.id, bundle)).into_iter().flatten());
             }
-            match resolved.awaited.is_empty() {
-                true => forecast(recipe, selection.as_ref(), (resolved, choice), host, task).await,
+            match answers {
+                Some(answers) if resolved.awaited.is_empty() => forecast(answers, (resolved, choice), host, task).await,
                 // The packages of an archive that is not here yet are not known.
-                false => Ok(None),
+                _ => Ok(None),
             }
         }
         None => Ok(None),
@@ -176,10 +179,14 @@ pub async fn foresee(
         rows.push(Row::failed(Area::Packages, &failure));
         None
     });
-    if let (Some(resolved), Some(forecast)) = (resolved, forecast.as_ref().filter(|forecast| forecast.refused.is_empty())) {
-        rows.extend(named(recipe, selection.as_ref(), (resolved, choice, forecast), host, task).await);
+    let together = forecast.as_ref().filter(|forecast| forecast.refused.is_empty());
+    if let (Some(answers), Some(resolved), Some(forecast)) = (answers, resolved, together) {
+        rows.extend(named(recipe, answers, (resolved, choice, forecast), host, task).await);
     }
-    if let Some(unseen) = selection.map(|selection| selection.unseen).filter(|unseen| !unseen.is_empty()) {
+    if let Some(Answers::Anaconda(answers)) = answers
+        && !answers.selection.unseen.is_empty()
+    {
+        let unseen = &answers.selection.unseen;
         let what = format!("the packages are not foretold: they depend on {}", unseen.join(", "));
         rows.push(Row::warning(Area::Packages, what, None));
     }
@@ -206,24 +213,22 @@ fn now() -> u64 {
 }
 
 /// The packages that a missing archive must hold, as far as they follow from the medium. The maker of the archive has no other list.
-async fn to_hold(recipe: &Recipe, found: &Resolved, host: Host<'_>, task: &Task) -> Option<Row> {
+async fn to_hold(recipe: &Recipe, answers: &Answers<'_>, found: &Resolved, host: Host<'_>, task: &Task) -> Option<Row> {
     let is_missing =
         |repository: &&Repository| matches!(repository.supply, Supply::Archive(_)) && !found.bundles.contains_key(&repository.id);
     let archives: Vec<&str> = recipe.repositories.iter().filter(is_missing).map(|repository| repository.id.as_str()).collect();
     if archives.is_empty() || !found.awaited.is_empty() || !found.upstreams.is_empty() {
         return None;
     }
-    // What is wrong with the kickstart has rows of its own, and so has a medium that cannot be read.
-    let document = kickstart::look(recipe, &mut Vec::new())?;
-    let selection = selection(&document, recipe.disk.firmware);
-    let forecast = forecast(recipe, Some(&selection), (found, None), host, task).await.ok()??;
+    // A medium that cannot be read has rows of its own.
+    let forecast = forecast(answers, (found, None), host, task).await.ok()??;
     packages::to_hold(&archives, &forecast)
 }
 
 /// Names in the recipe that no package brings. If a list of files cannot be fetched, that is no problem for a build.
 async fn named(
     recipe: &Recipe,
-    selection: Option<&Selection>,
+    answers: &Answers<'_>,
     known: (&Resolved, Option<&Choice>, &Forecast),
     host: Host<'_>,
     task: &Task,
@@ -232,7 +237,7 @@ async fn named(
         return Vec::new();
     }
     let has_all = |brought: &Brought| services::has_all(recipe, brought);
-    match brought(recipe, selection, known, &has_all, host, task).await {
+    match brought(answers, known, &has_all, host, task).await {
         Ok(Some(brought)) => services::rows(recipe, &brought),
         Ok(None) => Vec::new(),
         Err(failure) => {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use goldsmith::base::digest::Sha256Digest;
+use goldsmith::installer::Answers;
 use goldsmith::installer::accounts::Accounts;
 use goldsmith::installer::anaconda::AnacondaError;
 use goldsmith::installer::deploy::{self, FilesystemIds, Tree};
@@ -138,7 +139,8 @@ fn planned(overrides: &[&str], pin: &[u8], secret: &[u8]) -> Plan {
 fn planned_with(images: Vec<DockerImage>, overrides: &[&str], pin: &[u8], secret: &[u8]) -> Plan {
     let recipe = default_with(overrides);
     let pins = Pins(vec![Pin { name: "debian bookworm".into(), sha256: Sha256Digest::of(pin), urls: Vec::new() }]);
-    plan(&recipe, &pins, images, &Accounts::derive(&recipe, secret), Texts { tree: "tree", sealing: "seal", loading: "load" }).unwrap()
+    let answers = Answers::of(&recipe).unwrap();
+    plan(&recipe, &answers, &pins, images, &Accounts::derive(&recipe, secret), Texts { tree: "tree", sealing: "seal", loading: "load" })
 }
 
 #[test]
@@ -280,7 +282,8 @@ fn anaconda_with(overrides: &[&str], pin: &[u8]) -> Result<Plan, AnacondaError> 
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
     let recipe = recipe::load("centos-7.5-docker", &overrides, &NoHost).unwrap_or_else(|error| panic!("{}", error.render(false)));
     let pins = Pins(vec![Pin { name: "iso".into(), sha256: Sha256Digest::of(pin), urls: Vec::new() }]);
-    plan(&recipe, &pins, Vec::new(), &Accounts::derive(&recipe, b"secret"), Texts { tree: "tree", sealing: "seal", loading: "load" })
+    let texts = Texts { tree: "tree", sealing: "seal", loading: "load" };
+    Ok(plan(&recipe, &Answers::of(&recipe)?, &pins, Vec::new(), &Accounts::derive(&recipe, b"secret"), texts))
 }
 
 #[test]

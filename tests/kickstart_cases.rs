@@ -53,7 +53,7 @@ fn the_installer_is_told_a_name_and_an_address_that_no_recipe_changes() {
     let brought = ("own", own::recipe(own::THEIRS.as_bytes(), true));
     for (name, mut recipe) in variants().into_iter().chain([brought]) {
         let own = recipe.own_kickstart().is_some();
-        let installed = |recipe: &Recipe| String::from_utf8(anaconda::unsealed_kickstart(recipe).unwrap()).unwrap();
+        let installed = |recipe: &Recipe| String::from_utf8(anaconda::Answers::of(recipe).unwrap().unsealed).unwrap();
         let (shown, given) = (render(&recipe).unwrap(), installed(&recipe));
         let without_interfaces = |text: &str| {
             let Some((before, rest)) = text.split_once("%post --erroronfail\nset -eu\ncat > /etc/sysconfig/network-scripts/") else {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::event::{Event, Events};
 use goldsmith::cache::Store;
+use goldsmith::installer::Answers;
 use goldsmith::preflight;
 use goldsmith::recipe::{self, Recipe, RecipeHost};
 use goldsmith::sources::{self, Fetch, Host, Proxies, Web};
@@ -188,7 +189,7 @@ fn gathered(sets: &[String], store: &Store) -> (Vec<String>, BTreeMap<String, Fi
     let host = Host::this(store, scratch.path(), &web, Fetch::Now);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let unpacked = runtime.block_on(async {
-        let (chosen, _) = preflight::resolve_and_plan(&recipe, host, &events).await.unwrap();
+        let (chosen, _) = preflight::resolve_and_plan(&recipe, &Answers::of(&recipe).unwrap(), host, &events).await.unwrap();
         let task = events.task("fetch");
         let proved = sources::prove(chosen, host, &task).await.unwrap();
         let gathered = sources::gather(&proved, &repositories(&recipe), host, &task).await.unwrap();

@@ -13,11 +13,8 @@ use super::{debian, rpm};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::base::failure::{AnyFailure, Class, Failure};
-use crate::installer::anaconda::selection::{Selection, selection};
-use crate::installer::{anaconda, deploy};
-use crate::kickstart::parse;
+use crate::installer::Answers;
 use crate::packages::{Package, PackageId, resolve};
-use crate::recipe::{Media, Recipe};
 use crate::sources::{Choice, Host, RemotePackage, Resolved, SourceError};
 
 /// The kind of memory for choices. The number is the version of [`Answer`] and of the rules that lead to it.
@@ -71,32 +68,33 @@ struct Answer {
     refused: Vec<String>,
 }
 
-/// Choose the packages that an installation of `recipe` takes from the online repositories.
+/// Choose the packages that an installation with these `answers` takes from the online repositories.
 ///
 /// # Errors
 /// An index cannot be had or is not what it must be.
-pub async fn choose(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Choosing, AnyFailure> {
-    if let Media::Deploy { suite, .. } = &recipe.media {
-        let debian::Found { forecast, choice } = debian::find(&deploy::packages(recipe), resolved, host, task).await?;
-        if !forecast.refused.is_empty() {
-            return Ok(Choosing::Refused(forecast.refused.into_iter().map(|refusal| refusal.text).collect()));
+pub async fn choose(answers: &Answers<'_>, resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Choosing, AnyFailure> {
+    let selection = match answers {
+        Answers::Deploy { suite, packages } => {
+            let debian::Found { forecast, choice } = debian::find(packages, resolved, host, task).await?;
+            if !forecast.refused.is_empty() {
+                return Ok(Choosing::Refused(forecast.refused.into_iter().map(|refusal| refusal.text).collect()));
+            }
+            return Ok(Choosing::Done(Choice::debian(suite, choice, host)));
         }
-        return Ok(Choosing::Done(Choice::debian(suite, choice, host)));
-    }
+        Answers::Anaconda(answers) => &answers.selection,
+    };
     if resolved.upstreams.is_empty() {
         return Ok(Choosing::Done(Choice::default()));
     }
-    // A kickstart that cannot be made is an error of the caller, which requests one.
-    let Some(selection) = selected(recipe)? else { return Ok(Choosing::Done(Choice::default())) };
     if !selection.unseen.is_empty() {
         return Ok(Choosing::Unknown(NotChosen::Unseen(selection.unseen.join(", "))));
     }
     let Some(medium) = resolved.medium().filter(|_| resolved.awaited.is_empty()) else {
         return Ok(Choosing::Unknown(NotChosen::NoMedium));
     };
-    let repos = rpm::choosable(&selection, medium, resolved)?;
+    let repos = rpm::choosable(selection, medium, resolved)?;
     let digests: Vec<Sha256Digest> = repos.iter().flat_map(rpm::Repo::identity).collect();
-    let question = rpm::question(&selection);
+    let question = rpm::question(selection);
     task.step("choose the packages");
     let answer = found_before(KIND, host.store, &digests, &question, async {
         let rpm::Offers { universe, remote } = rpm::universe(&repos, &question, host, task).await?;
@@ -122,11 +120,4 @@ pub async fn choose(recipe: &Recipe, resolved: &Resolved, host: Host<'_>, task: 
         return Ok(Choosing::Refused(answer.refused));
     }
     Ok(Choosing::Done(Choice::online(resolved, &answer.packages, host)?))
-}
-
-/// The request to Anaconda, if there is a kickstart that it takes.
-fn selected(recipe: &Recipe) -> Result<Option<Selection>, AnyFailure> {
-    let Ok(text) = anaconda::kickstart(recipe) else { return Ok(None) };
-    let document = parse("kickstart", &String::from_utf8_lossy(&text), &|_: &str, _: &str| None);
-    Ok(document.is_accepted().then(|| selection(&document, recipe.disk.firmware)))
 }

@@ -6,9 +6,8 @@ use super::forecast::Forecast;
 use super::rpm;
 use crate::base::event::Task;
 use crate::base::failure::AnyFailure;
-use crate::installer::anaconda::selection::Selection;
+use crate::installer::Answers;
 use crate::packages::Brought;
-use crate::recipe::{Media, Recipe};
 use crate::sources::{Choice, Host, Resolved, Suite, contents, has_contents};
 
 /// The lists of files of Debian, the smaller one first; the second is only read when the first does not have all.
@@ -19,17 +18,15 @@ const CONTENTS: [&str; 2] = ["amd64", "all"];
 /// # Errors
 /// A list of files cannot be fetched, or is not the listed one.
 pub async fn brought(
-    recipe: &Recipe,
-    selection: Option<&Selection>,
+    answers: &Answers<'_>,
     (resolved, choice, forecast): (&Resolved, Option<&Choice>, &Forecast),
     has_all: &dyn Fn(&Brought) -> bool,
     host: Host<'_>,
     task: &Task,
 ) -> Result<Option<Brought>, AnyFailure> {
-    match (&recipe.media, selection) {
-        (Media::Deploy { .. }, _) => of_suites(resolved, forecast, has_all, host, task).await.map(Some),
-        (Media::Anaconda { .. }, Some(selection)) => rpm::brought(selection, (resolved, choice), forecast, host, task).await,
-        (Media::Anaconda { .. }, None) => Ok(None),
+    match answers {
+        Answers::Deploy { .. } => of_suites(resolved, forecast, has_all, host, task).await.map(Some),
+        Answers::Anaconda(answers) => rpm::brought(&answers.selection, (resolved, choice), forecast, host, task).await,
     }
 }
 

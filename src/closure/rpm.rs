@@ -65,7 +65,7 @@ pub(super) struct Offer {
 /// online repositories, so before the choice there is no forecast.
 pub(super) async fn forecast(
     selection: &Selection,
-    upgrade: Option<Upgrade<'_>>,
+    upgrade: Option<&Upgrade<'_>>,
     (resolved, choice): (&Resolved, Option<&Choice>),
     host: Host<'_>,
     task: &Task,

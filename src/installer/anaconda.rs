@@ -9,6 +9,7 @@
 //!
 //! Not done here, because sealing does it for every installer: machine-id, host keys, logs, caches, resolv.conf.
 
+mod answers;
 mod error;
 pub mod log;
 mod names;
@@ -21,9 +22,9 @@ pub mod selection;
 pub mod signatures;
 mod storage;
 
+pub use answers::Answers;
 pub use error::AnacondaError;
 pub use names::{NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
-pub use own::{Notes, notes};
 pub use report::Report;
 
 use super::address::unsealed;
@@ -36,8 +37,8 @@ use repo::repo;
 use crate::base::ipv4::netmask;
 use crate::base::unit::UnitName;
 use crate::kickstart::{
-    Address, Bootloader, Firewall, GroupId, KernelArgument, Kickstart, Network, PackagePattern, Packages, SectionKind, SelinuxMode,
-    Services, Source, User, Word,
+    Address, Bootloader, Firewall, GroupId, KernelArgument, Kickstart, Network, PackagePattern, Packages, SelinuxMode, Services, Source,
+    User, Word,
 };
 use crate::recipe::{self, Media, Recipe, Selinux, Toggle};
 pub use scripts::{Upgrade, upgrade};
@@ -87,7 +88,7 @@ pub fn kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
 ///
 /// # Errors
 /// As of [`kickstart`].
-pub fn unsealed_kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
+fn unsealed_kickstart(recipe: &Recipe) -> Result<Vec<u8>, AnacondaError> {
     kickstart_with(recipe, UNNAMED, unsealed(recipe), None)
 }
 
@@ -98,7 +99,7 @@ fn kickstart_with(
     interfaces: Option<String>,
 ) -> Result<Vec<u8>, AnacondaError> {
     match &recipe.media {
-        Media::Anaconda { kickstart: Some(own), .. } => own::merged(recipe, own),
+        Media::Anaconda { kickstart: Some(own), .. } => Ok(own::merged(recipe, own)?.text),
         Media::Anaconda { kickstart: None, .. } => {
             let mut kickstart = rendered(recipe, hostname, address)?;
             if let Some(interfaces) = interfaces {
@@ -117,19 +118,6 @@ fn kickstart_with(
 /// A kickstart for people to look at: without its secrets, every line under its number.
 pub fn without_secrets(kickstart: &[u8]) -> String {
     crate::kickstart::without_secrets(&String::from_utf8_lossy(kickstart))
-}
-
-/// Where on the installed system the scripts of `kickstart` leave what they print (`%post --log`): absolute paths there.
-///
-/// Without `--nochroot` the path begins at the installed system's root, with it at the installer's, which has that at /mnt/sysimage
-/// (pyanaconda/kickstart.py: AnacondaKSScript.run; pyanaconda/constants.py: ROOT_PATH).
-pub fn script_logs(kickstart: &[u8]) -> Vec<String> {
-    let document = crate::kickstart::parse("kickstart", &String::from_utf8_lossy(kickstart), &|_: &str, _: &str| None);
-    let logs = document.scripts().filter(|script| script.kind() == SectionKind::Post).filter_map(|script| {
-        let log = if script.in_chroot() { script.log()? } else { script.log()?.strip_prefix("/mnt/sysimage/")? };
-        Some(format!("/{}", log.trim_start_matches('/')))
-    });
-    logs.collect()
 }
 
 /// The kickstart of a recipe that makes all settings itself, for a system of this name and address.
@@ -256,20 +244,6 @@ fn covers(unwanted: &str, package: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_scripts_print_is_found_on_the_installed_system() {
-        for (header, log) in [
-            ("%post --log=/root/a.log", Some("/root/a.log")),
-            ("%post --log root/a.log", Some("/root/a.log")),
-            ("%post --nochroot --log=/mnt/sysimage/root/a.log", Some("/root/a.log")),
-            ("%post --nochroot --log=/tmp/a.log", None),
-            ("%post --nochroot", None),
-            ("%pre --log=/root/a.log", None),
-        ] {
-            assert_eq!(script_logs(format!("{header}\n%end\n").as_bytes()).first().map(String::as_str), log, "{header}");
-        }
-    }
 
     #[test]
     fn reports_are_read() {

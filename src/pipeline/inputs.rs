@@ -3,15 +3,22 @@
 use super::jobs::Installation;
 use crate::base::event::{Events, Task};
 use crate::base::failure::AnyFailure;
+use crate::installer::Answers;
 use crate::plan::Install;
 use crate::preflight::{self, Verdict};
 use crate::recipe::Recipe;
 use crate::sources::{self, Chosen, Host, Proved};
 
 /// Refuse a build that cannot succeed before an installation begins, and warn of what may fail.
-pub(super) async fn foresee(recipe: &Recipe, chosen: &Chosen, host: Host<'_>, events: &Events) -> Result<(), AnyFailure> {
+pub(super) async fn foresee(
+    recipe: &Recipe,
+    answers: &Answers<'_>,
+    chosen: &Chosen,
+    host: Host<'_>,
+    events: &Events,
+) -> Result<(), AnyFailure> {
     let task = events.task("check");
-    let found = preflight::foresee(recipe, Some(chosen.found()), Some(chosen.choice()), host, &task).await?;
+    let found = preflight::foresee(recipe, Some(answers), (Some(chosen.found()), Some(chosen.choice())), host, &task).await?;
     for row in found.rows.iter().filter(|row| row.verdict == Verdict::Warning) {
         events.warn(format!("{}: {}", row.area.name(), row.what));
     }

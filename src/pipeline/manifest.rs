@@ -142,6 +142,7 @@ pub(super) mod tests {
     use crate::base::event::Events;
     use crate::base::process::Invocation;
     use crate::cache::Store;
+    use crate::installer::Answers;
     use crate::preflight::plan_of;
     use crate::recipe::{RecipeHost, load};
     use crate::sources::{Choice, Chosen, Resolved};
@@ -201,7 +202,7 @@ forward = ["8080:80"]
         resolved.pins.0.push(pin("debian bookworm", format!("file:{}", at("home/mirror").display())));
         resolved.pins.0.push(pin("debian bookworm-updates", "http://me:token-url@mirror.example.org/debian".to_owned()));
         let chosen = Chosen::new(resolved, Choice::default());
-        let plan = plan_of(&recipe, &chosen, &store).unwrap();
+        let plan = plan_of(&recipe, &Answers::of(&recipe).unwrap(), &chosen, &store).unwrap();
         let proved = Proved { chosen, proofs: Vec::new() };
         let target = at("home/out/lab");
         let draft = Draft::begin(&target).unwrap();

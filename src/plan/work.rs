@@ -37,6 +37,8 @@ pub struct DeployWork {
 pub struct AnacondaWork {
     /// The whole kickstart; a secret, since the user's own may hold password hashes.
     pub kickstart: Vec<u8>,
+    /// Where on the installed system its scripts leave what they print; evidence of an installation that fails.
+    pub script_logs: Vec<String>,
     /// Arguments of the installer's kernel.
     pub arguments: &'static str,
     /// Ids of the recipe's repositories, in order: the directories of the volume.

@@ -99,7 +99,7 @@ pub async fn anaconda(work: &AnacondaWork, gathered: &Gathered<'_>, dir: &Path, 
     };
     match done {
         Ok(()) => Ok(()),
-        Err(error) => Err(logs::beside(error, &disk, &work.kickstart, &place, task).await),
+        Err(error) => Err(logs::beside(error, &disk, &work.script_logs, &place, task).await),
     }
 }
 

@@ -122,7 +122,7 @@ fn an_installation_ends_with_poweroff_whatever_the_kickstart_says() {
         let ends: Vec<&str> =
             merged.lines().filter(|line| ["poweroff", "shutdown", "halt"].contains(line) || line.starts_with("reboot")).collect();
         assert!(matches!(ends.last(), Some(&("poweroff" | "shutdown"))), "{text}: {ends:?}");
-        let note = anaconda::notes(&recipe(text.as_bytes(), true)).added;
+        let note = anaconda::Answers::of(&recipe(text.as_bytes(), true)).unwrap().added;
         assert_eq!(note, added.map(|why| format!("{why}: goldsmith adds `poweroff`, and the last such command counts")), "{text}");
     }
 }
@@ -216,7 +216,7 @@ fn what_the_build_machine_cannot_give_is_said_before_any_boot() {
         let text = format!("{text}poweroff\n");
         let own = recipe(text.as_bytes(), false);
         let refused = try_merge(text.as_bytes(), false).err().map(|error| error.evidence());
-        let warnings = || anaconda::notes(&own).warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let warnings = || anaconda::Answers::of(&own).unwrap().warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
         let found = refused.clone().unwrap_or_else(warnings);
         assert_eq!(refused.is_some(), severity == "error", "{text}: {found:?}");
         if severity.is_empty() {

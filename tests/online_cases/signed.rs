@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use goldsmith::base::event::Events;
 use goldsmith::cache::Store;
+use goldsmith::installer::Answers;
 use goldsmith::preflight;
 use goldsmith::recipe;
 use goldsmith::sources::{self, Fetch, Host, Proof, Proxies, Web};
@@ -89,7 +90,9 @@ fn proofs(sets: &[String], store: &Path) -> Result<Vec<Proof>, String> {
     runtime.block_on(async {
         let events = Events::none();
         let task = events.task("fetch");
-        let (chosen, _) = preflight::resolve_and_plan(&recipe, host, &events).await.map_err(|error| error.get().to_string())?;
+        let (chosen, _) = preflight::resolve_and_plan(&recipe, &Answers::of(&recipe).unwrap(), host, &events)
+            .await
+            .map_err(|error| error.get().to_string())?;
         let proved = sources::prove(chosen, host, &task).await.map_err(|error| error.to_string())?;
         sources::gather(&proved, &repositories(&recipe), host, &task).await.map_err(|error| error.to_string())?;
         Ok(proved.proofs)

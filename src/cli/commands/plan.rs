@@ -6,6 +6,7 @@ use crate::base::event::Events;
 use crate::base::failure::AnyFailure;
 use crate::cli::args::Plan;
 use crate::cli::{Context, host, printer};
+use crate::installer::Answers;
 use crate::plan::Job;
 use crate::preflight::{self, Standing};
 use crate::sources::{Fetch, Host};
@@ -16,11 +17,12 @@ use crate::sources::{Fetch, Host};
 /// The recipe is wrong or an input is missing.
 pub async fn run(args: &Plan, context: &Context) -> Result<(), AnyFailure> {
     let recipe = host::recipe(&args.recipe)?;
+    let answers = Answers::of(&recipe)?;
     let store = host::store(args.store.store.as_deref(), context)?;
     let scratch = store.scratch()?;
     let web = host::web(context);
     let (chosen, plan) =
-        preflight::resolve_and_plan(&recipe, Host::this(&store, scratch.path(), &web, Fetch::Look), &Events::none()).await?;
+        preflight::resolve_and_plan(&recipe, &answers, Host::this(&store, scratch.path(), &web, Fetch::Look), &Events::none()).await?;
     let standing = preflight::standing(&store, &plan);
     let first_to_run = preflight::first_to_run(&standing);
     if context.json {

@@ -33,6 +33,12 @@ pub enum AnacondaError {
         /// All that was found in it, by place; at least one is an error.
         findings: Vec<Diagnostic>,
     },
+    /// goldsmith made a kickstart that the installer would refuse.
+    #[error("the parser of CentOS 7.5 would refuse the kickstart that goldsmith made: {} in it", counted(errors(findings).count(), "error"))]
+    Made {
+        /// All that was found in it, by place; at least one is an error.
+        findings: Vec<Diagnostic>,
+    },
 }
 
 fn errors(findings: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
@@ -46,11 +52,22 @@ impl AnacondaError {
     pub(super) fn refused(field: impl Into<String>, why: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Refused { field: field.into(), why: why.into(), remedy: remedy.into() }
     }
+
+    /// The findings of the installer's parser, by place; empty when there is no kickstart to parse.
+    pub fn findings(&self) -> &[Diagnostic] {
+        match self {
+            Self::Own { findings, .. } | Self::Made { findings } => findings,
+            Self::Value { .. } | Self::Refused { .. } => &[],
+        }
+    }
 }
 
 impl Failure for AnacondaError {
     fn class(&self) -> Class {
-        Class::Usage
+        match self {
+            Self::Value { .. } | Self::Refused { .. } | Self::Own { .. } => Class::Usage,
+            Self::Made { .. } => Class::Bug,
+        }
     }
 
     fn remedy(&self) -> Option<String> {
@@ -58,14 +75,12 @@ impl Failure for AnacondaError {
             Self::Value { source, .. } => source.remedy(),
             Self::Refused { remedy, .. } => Some(remedy.clone()),
             Self::Own { name, .. } => Some(format!("correct {name}")),
+            Self::Made { .. } => Some("please report it, with the recipe".to_owned()),
         }
     }
 
     fn evidence(&self) -> Vec<String> {
-        match self {
-            Self::Own { findings, .. } => errors(findings).take(SHOWN).map(ToString::to_string).collect(),
-            Self::Value { .. } | Self::Refused { .. } => Vec::new(),
-        }
+        errors(self.findings()).take(SHOWN).map(ToString::to_string).collect()
     }
 }
 

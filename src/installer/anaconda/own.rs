@@ -20,12 +20,30 @@ use crate::recipe::{Content, Recipe};
 use super::error::AnacondaError;
 use super::{repo::repo, scripts};
 
+/// A kickstart as the installer reads it, and notes on a user's part of it.
+#[derive(Debug)]
+pub(super) struct Merged {
+    /// The kickstart.
+    pub text: Vec<u8>,
+    /// goldsmith's change to it and the reason, in one sentence without a full stop.
+    pub added: Option<String>,
+    /// Devices that it asks for and the build machine does not have, by place.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Merged {
+    /// A kickstart of goldsmith's, on which there are no notes.
+    pub(super) fn unchanged(text: Vec<u8>) -> Self {
+        Self { text, added: None, warnings: Vec::new() }
+    }
+}
+
 /// `own` and goldsmith's sections for `recipe`.
 ///
 /// # Errors
 /// The installer would refuse `own`, or would not recognise goldsmith's sections.
-pub(super) fn merged(recipe: &Recipe, own: &Content) -> Result<Vec<u8>, AnacondaError> {
-    let document = refuse(recipe, own)?;
+pub(super) fn merged(recipe: &Recipe, own: &Content) -> Result<Merged, AnacondaError> {
+    let (document, warnings) = refuse(recipe, own)?;
     let mut text = own.bytes().to_vec();
     if text.last().is_some_and(|byte| *byte != b'\n') {
         text.push(b'\n');
@@ -33,30 +51,13 @@ pub(super) fn merged(recipe: &Recipe, own: &Content) -> Result<Vec<u8>, Anaconda
     for (name, section) in sections(recipe, &document)? {
         text.extend_from_slice(format!("\n# goldsmith: begin {name}\n{section}# goldsmith: end {name}\n").as_bytes());
     }
-    Ok(text)
-}
-
-/// Notes on a kickstart of the user's own that is accepted.
-#[derive(Debug, Default)]
-pub struct Notes {
-    /// What goldsmith adds to it and why, in one sentence without a full stop.
-    pub added: Option<String>,
-    /// Things that it asks for and the build machine does not have.
-    pub warnings: Vec<Diagnostic>,
-}
-
-/// Notes on the recipe's own kickstart. Empty when the recipe has none, or one that is refused.
-pub fn notes(recipe: &Recipe) -> Notes {
-    let Some(own) = recipe.own_kickstart() else { return Notes::default() };
-    let Ok(document) = refuse(recipe, own) else { return Notes::default() };
-    let mut warnings = machine::findings(recipe, &document);
-    warnings.sort_by_key(|found| found.span);
     let added = ending(&document).map(|ending| format!("{}: goldsmith adds `poweroff`, and the last such command counts", ending.why()));
-    Notes { added, warnings }
+    Ok(Merged { text, added, warnings })
 }
 
-/// `own` is checked alone, before sections are added: an open section would swallow all that is added.
-fn refuse(recipe: &Recipe, own: &Content) -> Result<Document, AnacondaError> {
+/// `own` is checked alone, before sections are added: an open section would swallow all that is added. Returns the devices that the build
+/// machine does not have beside it.
+fn refuse(recipe: &Recipe, own: &Content) -> Result<(Document, Vec<Diagnostic>), AnacondaError> {
     let name = match own {
         Content::File { path, .. } => path.display().to_string(),
         Content::Inline { .. } => "kickstart".to_owned(),
@@ -65,12 +66,17 @@ fn refuse(recipe: &Recipe, own: &Content) -> Result<Document, AnacondaError> {
     let document = parse(&name, &String::from_utf8_lossy(own.bytes()), &|_: &str, _: &str| None);
     let mut findings = document.diagnostics().to_vec();
     findings.extend(clashes(recipe, &document));
-    findings.extend(machine::findings(recipe, &document));
+    let mut devices = machine::findings(recipe, &document);
+    devices.sort_by_key(|found| found.span);
+    findings.extend_from_slice(&devices);
     // In `kickstart check` this is a warning, because the file may be for other uses. In a recipe the script will certainly fail.
     let broken = lint(&document).into_iter().filter(|found| found.lint.id == "crlf-in-scripts").filter_map(|found| found.place);
     findings.extend(broken.map(|found| Diagnostic { severity: Severity::Error, ..found }));
     findings.sort_by_key(|found| found.span);
-    if findings.iter().all(|found| found.severity != Severity::Error) { Ok(document) } else { Err(AnacondaError::Own { name, findings }) }
+    match findings.iter().any(|found| found.severity == Severity::Error) {
+        true => Err(AnacondaError::Own { name, findings }),
+        false => Ok((document, devices)),
+    }
 }
 
 /// Repositories of the kickstart that are called like one of the recipe's. pykickstart only warns of a name that stands twice

@@ -21,11 +21,11 @@ const PLACES: [(&str, &str, &str); 4] =
     [("/var/log/anaconda", "", ""), ("/var/log", "yum.log", ""), ("/root", "ks-post", ".log"), ("/tmp", "ks-script-", "")];
 
 /// Add to a failed installation's `error` the logs on its `disk`, to which no process writes any more. The error itself is not changed,
-/// whatever is on the disk. `place` is the installation's scratch directory.
-pub(super) async fn beside(error: StageError, disk: &Path, kickstart: &[u8], place: &Path, task: &Task) -> StageError {
+/// whatever is on the disk. `scripts` are the logs of the kickstart's scripts, by their paths on the disk. `place` is the installation's scratch directory.
+pub(super) async fn beside(error: StageError, disk: &Path, scripts: &[String], place: &Path, task: &Task) -> StageError {
     let StageError::Installation { cause, remedy, mut lines, dir } = error else { return error };
     task.step("read the logs on the disk");
-    lines.extend(match keep(disk, kickstart, place, &dir.join(DIR)).await {
+    lines.extend(match keep(disk, scripts, place, &dir.join(DIR)).await {
         // Before there was a system on it.
         Ok(0) | Err(ImageError::Absent { .. }) => None,
         Ok(count) => Some(format!("{} from the disk: {DIR}/ in the evidence", counted(count, "log"))),
@@ -35,12 +35,11 @@ pub(super) async fn beside(error: StageError, disk: &Path, kickstart: &[u8], pla
 }
 
 /// Copy the logs on `disk` to `dir`. Returns how many there were.
-async fn keep(disk: &Path, kickstart: &[u8], place: &Path, dir: &Path) -> Result<usize, ImageError> {
-    let scripts = anaconda::script_logs(kickstart);
+async fn keep(disk: &Path, scripts: &[String], place: &Path, dir: &Path) -> Result<usize, ImageError> {
     let opened = Disk::open_own(disk, Format::Raw)?;
-    match copy(opened, scripts.clone(), dir).await {
+    match copy(opened, scripts.to_vec(), dir).await {
         // Among others EL7's own journal, which is replayed in a copy.
-        Err(ImageError::Incompatible { .. }) => copy(replayed(disk, place).await?, scripts, dir).await,
+        Err(ImageError::Incompatible { .. }) => copy(replayed(disk, place).await?, scripts.to_vec(), dir).await,
         copied => copied,
     }
 }
@@ -112,8 +111,7 @@ mod tests {
     use crate::base::failure::{Class, Failure};
     use crate::base::process::{Invocation, Tool};
 
-    const KICKSTART: &str = "%post --log=/root/mine.log\n%end\n%post --nochroot --log=/mnt/sysimage/var/log/theirs.log\n%end\n\
-        %post --log=/root/../etc/passwd\n%end\n%post --log=/root/mine.log\n%end\n%post --nochroot --log=/tmp/outside.log\n%end\n%pre --log=/pre\n%end\n";
+    const SCRIPTS: [&str; 4] = ["/root/mine.log", "/var/log/theirs.log", "/root/../etc/passwd", "/root/mine.log"];
 
     fn on_runtime<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
@@ -139,7 +137,7 @@ mod tests {
     fn fail(dir: &Path, disk: &Path) -> (Vec<String>, PathBuf) {
         let evidence = dir.join("evidence");
         let error = StageError::Installation { cause: "c".into(), remedy: "r".into(), lines: vec!["last".into()], dir: evidence.clone() };
-        let told = on_runtime(beside(error, disk, KICKSTART.as_bytes(), dir, &Events::none().task("install")));
+        let told = on_runtime(beside(error, disk, &SCRIPTS.map(str::to_owned), dir, &Events::none().task("install")));
         assert_eq!((told.to_string().as_str(), told.class()), ("the installation failed: c", Class::Machine));
         (told.evidence(), evidence)
     }
