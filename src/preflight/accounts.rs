@@ -3,7 +3,7 @@
 use super::report::{Area, Row};
 use crate::base::account::GroupName;
 use crate::closure::Forecast;
-use crate::recipe::{Group, Media, Recipe, User};
+use crate::recipe::{EL7, Group, Media, Recipe, User};
 
 /// Users that Debian's base packages make: base-passwd 3.6 (passwd.master), openssh-server, dbus, systemd, apt.
 const DEBIAN_USERS: &[&str] = &[
@@ -80,25 +80,6 @@ const DEBIAN_GROUPS: &[&str] = &[
     "kvm",
     "render",
 ];
-/// Users of EL 7's package `setup`, of `systemd`, `dbus` and `openssh-server`.
-const EL7_USERS: &[&str] = &[
-    "root",
-    "bin",
-    "daemon",
-    "adm",
-    "lp",
-    "sync",
-    "shutdown",
-    "halt",
-    "mail",
-    "operator",
-    "games",
-    "ftp",
-    "nobody",
-    "systemd-network",
-    "dbus",
-    "sshd",
-];
 /// Groups that packages of Debian make, and these packages.
 const PACKAGED_GROUPS: &[(&str, &[&str])] = &[
     ("docker", &["docker.io", "docker-ce", "moby-engine", "podman-docker"]),
@@ -163,7 +144,7 @@ fn fixed_id(group: &Group, is_debian: bool, forecast: Option<&Forecast>) -> Opti
 }
 
 fn taken(user: &User, is_debian: bool) -> Option<Row> {
-    let users = if is_debian { DEBIAN_USERS } else { EL7_USERS };
+    let users = if is_debian { DEBIAN_USERS } else { EL7.users };
     let name = user.name.as_str();
     let what = if users.contains(&name) {
         format!("the user `{name}` cannot be added: the system has one of that name")

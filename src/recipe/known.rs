@@ -3,6 +3,7 @@
 //! The lists beside this file say where they are from. Where a list is complete for the system, a name that is not in it is wrong; where
 //! the system may have more or fewer names, the name is in doubt, and `check` says so.
 
+use super::release::{EL7, Release};
 use super::{Media, Recipe};
 use crate::base::fault::Fault;
 use crate::base::text::suggestion;
@@ -12,15 +13,6 @@ const LOCALES: &str = include_str!("known/locales.txt");
 const LAYOUTS: &str = include_str!("known/layouts.txt");
 const KEYMAPS: &str = include_str!("known/keymaps.txt");
 
-/// Zones that the tz database got after 2018d, which CentOS 7.5 came with, each with its release (NEWS of the tz database).
-const ZONES_AFTER_EL7: [(&str, &str); 6] = [
-    ("Asia/Qostanay", "2018h"),
-    ("America/Nuuk", "2020a"),
-    ("Pacific/Kanton", "2021b"),
-    ("Europe/Kyiv", "2022b"),
-    ("America/Ciudad_Juarez", "2022g"),
-    ("America/Coyhaique", "2025b"),
-];
 /// Cities that people look for and the tz database does not have, with the zone they are in.
 const CITIES: [(&str, &str); 12] = [
     ("beijing", "Asia/Shanghai"),
@@ -63,8 +55,8 @@ const SUITE_ENDINGS: [&str; 4] = ["-updates", "-backports", "-security", "-propo
 /// The system that is to have the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target<'a> {
-    /// EL 7, installed by Anaconda.
-    El7,
+    /// A release of Enterprise Linux, installed by Anaconda.
+    El(&'static Release),
     /// A suite of Debian.
     Debian(&'a str),
 }
@@ -102,7 +94,7 @@ pub fn doubts(recipe: &Recipe) -> Vec<Doubt> {
         return Vec::new();
     }
     let target = match &recipe.media {
-        Media::Anaconda { .. } => Target::El7,
+        Media::Anaconda { .. } => Target::El(&EL7),
         Media::Deploy { suite, .. } => Target::Debian(suite),
     };
     let system = &recipe.system;
@@ -155,13 +147,12 @@ pub(super) fn timezone(name: &str, target: Target<'_>) -> Knowledge {
         let otherwise = "write it as `timedatectl list-timezones` does, like \"Asia/Shanghai\" or \"UTC\"";
         return Knowledge::Wrong(fault(format!("the tz database has no zone `{name}`"), meant, otherwise));
     }
-    match ZONES_AFTER_EL7.iter().find(|(zone, _)| *zone == plain) {
-        Some((_, release)) if target == Target::El7 => Knowledge::Doubtful(Fault {
-            what: format!("the time zone {name} came with release {release} of the tz database; CentOS 7.5 has 2018d"),
-            help: "take the zone's older name, or a medium or repository whose tzdata has it".to_owned(),
-        }),
-        _ => Knowledge::Known,
-    }
+    let Target::El(release) = target else { return Knowledge::Known };
+    let Some((_, since)) = release.later_zones.iter().find(|(zone, _)| *zone == plain) else { return Knowledge::Known };
+    Knowledge::Doubtful(Fault {
+        what: format!("the time zone {name} came with release {since} of the tz database; {} has {}", release.name, release.tzdata),
+        help: "take the zone's older name, or a medium or repository whose tzdata has it".to_owned(),
+    })
 }
 
 /// Whether the system can have the locale `name`.
@@ -169,15 +160,19 @@ pub(super) fn locale(name: &str, target: Target<'_>) -> Knowledge {
     let is_known = has(LOCALES, name);
     let meant = || same_locale(name, target).or_else(|| suggestion(name, names(LOCALES).filter(|known| fits(known, target))));
     let otherwise = match target {
-        Target::El7 => "write it as LANGUAGE_COUNTRY.UTF-8, like \"en_US.UTF-8\"",
+        Target::El(_) => "write it as LANGUAGE_COUNTRY.UTF-8, like \"en_US.UTF-8\"",
         Target::Debian(_) => "write it as the first column of /usr/share/i18n/SUPPORTED does, like \"en_US.UTF-8\"",
     };
     let wrong = |why: &str| Fault { what: format!("{why} `{name}`"), ..fault(String::new(), meant(), otherwise) };
     match target {
         // Neither `localedef --list-archive` of glibc 2.17 nor its SUPPORTED file has it.
-        Target::El7 if name == "C.UTF-8" => Knowledge::Wrong(Fault { help: otherwise.to_owned(), ..wrong("EL 7 has no locale") }),
-        Target::El7 if matches!(name, "C" | "POSIX") => Knowledge::Known,
-        Target::El7 if !fits(name, target) => Knowledge::Wrong(wrong("the installer of EL 7 takes no locale")),
+        Target::El(release) if name == "C.UTF-8" => {
+            Knowledge::Wrong(Fault { help: otherwise.to_owned(), ..wrong(&format!("EL {} has no locale", release.major)) })
+        }
+        Target::El(_) if matches!(name, "C" | "POSIX") => Knowledge::Known,
+        Target::El(release) if !fits(name, target) => {
+            Knowledge::Wrong(wrong(&format!("the installer of EL {} takes no locale", release.major)))
+        }
         Target::Debian(_) if matches!(name, "C" | "POSIX" | "C.UTF-8") => Knowledge::Known,
         _ if is_known => Knowledge::Known,
         Target::Debian(_) if target.is_listed() => Knowledge::Wrong(wrong("Debian's glibc has no locale")),
@@ -189,7 +184,7 @@ pub(super) fn locale(name: &str, target: Target<'_>) -> Knowledge {
 
 /// Whether the form is one that the system takes: Anaconda of EL 7 writes the locale as it is given, and works with locales in UTF-8.
 fn fits(name: &str, target: Target<'_>) -> bool {
-    target != Target::El7 || name.split('@').next().is_some_and(|base| base.ends_with(".UTF-8"))
+    !matches!(target, Target::El(_)) || name.split('@').next().is_some_and(|base| base.ends_with(".UTF-8"))
 }
 
 /// The locale that differs in its spelling alone: `en_US.utf8`, `en-us.UTF8`, `en_US` where UTF-8 must be said.
@@ -208,11 +203,12 @@ pub(super) fn keyboard(name: &str, target: Target<'_>) -> Knowledge {
     let is_layout = has(LAYOUTS, name);
     match target {
         _ if is_layout => Knowledge::Known,
-        Target::El7 if keymap.is_some() => Knowledge::Known,
-        Target::El7 => {
+        Target::El(_) if keymap.is_some() => Knowledge::Known,
+        Target::El(release) => {
             let meant = suggestion(name, keymaps().map(|(keymap, _)| keymap).chain(names(LAYOUTS)));
             let otherwise = "write it as `localectl list-keymaps` does, like \"us\" or \"de-latin1\"";
-            Knowledge::Doubtful(fault(format!("the keymap `{name}` is not one that systemd of EL 7 has a layout for"), meant, otherwise))
+            let what = format!("the keymap `{name}` is not one that systemd of EL {} has a layout for", release.major);
+            Knowledge::Doubtful(fault(what, meant, otherwise))
         }
         Target::Debian(_) => {
             let layout = keymap.map(|(_, layout)| layout);
@@ -245,6 +241,7 @@ mod tests {
     use super::*;
 
     const BOOKWORM: Target<'_> = Target::Debian("bookworm");
+    const EL: Target<'_> = Target::El(&EL7);
     const SID: Target<'_> = Target::Debian("sid");
 
     /// `ok`, or the kind of judgement and the help.
@@ -268,7 +265,7 @@ mod tests {
         ] {
             assert_eq!(told(suite(Target::Debian(name))), expected, "{name}");
         }
-        assert_eq!(told(suite(Target::El7)), "ok");
+        assert_eq!(told(suite(EL)), "ok");
     }
 
     #[test]
@@ -287,18 +284,18 @@ mod tests {
     #[test]
     fn zones_are_known() {
         for (name, target, expected) in [
-            ("Asia/Shanghai", Target::El7, "ok"),
+            ("Asia/Shanghai", EL, "ok"),
             ("UTC", BOOKWORM, "ok"),
             ("Etc/GMT+1", BOOKWORM, "ok"),
             ("America/Argentina/Ushuaia", BOOKWORM, "ok"),
             ("US/Eastern", BOOKWORM, "ok"),
             ("posix/Europe/Berlin", BOOKWORM, "ok"),
             ("Europe/Kyiv", BOOKWORM, "ok"),
-            ("Europe/Kyiv", Target::El7, "doubtful: take the zone's older name, or a medium or repository whose tzdata has it"),
+            ("Europe/Kyiv", EL, "doubtful: take the zone's older name, or a medium or repository whose tzdata has it"),
             ("Asia/Beijing", BOOKWORM, "wrong: did you mean `Asia/Shanghai`?"),
             ("asia/shanghai", BOOKWORM, "wrong: did you mean `Asia/Shanghai`?"),
             ("Shanghai", SID, "wrong: did you mean `Asia/Shanghai`?"),
-            ("Europe/Berln", Target::El7, "wrong: did you mean `Europe/Berlin`?"),
+            ("Europe/Berln", EL, "wrong: did you mean `Europe/Berlin`?"),
             ("xxyyzz", BOOKWORM, "wrong: write it as `timedatectl list-timezones` does, like \"Asia/Shanghai\" or \"UTC\""),
         ] {
             assert_eq!(told(timezone(name, target)), expected, "{name}");
@@ -310,20 +307,20 @@ mod tests {
         let form = "LANGUAGE_COUNTRY.UTF-8, like \"en_US.UTF-8\"";
         for (name, target, expected) in [
             ("en_US.UTF-8", BOOKWORM, "ok"),
-            ("en_US.UTF-8", Target::El7, "ok"),
+            ("en_US.UTF-8", EL, "ok"),
             ("C.UTF-8", BOOKWORM, "ok"),
             ("C", BOOKWORM, "ok"),
             ("de_DE@euro", BOOKWORM, "ok"),
             ("ca_ES.UTF-8@valencia", BOOKWORM, "wrong: did you mean `ca_ES@valencia`?"),
             ("en_US.utf8", BOOKWORM, "wrong: did you mean `en_US.UTF-8`?"),
             ("en_US.utf8", SID, "wrong: did you mean `en_US.UTF-8`?"),
-            ("en_US.utf8", Target::El7, "wrong: did you mean `en_US.UTF-8`?"),
-            ("en_US", Target::El7, "wrong: did you mean `en_US.UTF-8`?"),
+            ("en_US.utf8", EL, "wrong: did you mean `en_US.UTF-8`?"),
+            ("en_US", EL, "wrong: did you mean `en_US.UTF-8`?"),
             ("zh_cn.UTF-8", BOOKWORM, "wrong: did you mean `zh_CN.UTF-8`?"),
-            ("C.UTF-8", Target::El7, &format!("wrong: write it as {form}")),
+            ("C.UTF-8", EL, &format!("wrong: write it as {form}")),
             ("xx_YY.UTF-8", BOOKWORM, "wrong"),
             ("xx_YY.UTF-8", SID, "doubtful"),
-            ("xx_YY.UTF-8", Target::El7, "doubtful"),
+            ("xx_YY.UTF-8", EL, "doubtful"),
         ] {
             let told = told(locale(name, target));
             assert!(told == expected || (!expected.contains(": ") && expected != "ok" && told.starts_with(expected)), "{name}: {told}");
@@ -335,14 +332,14 @@ mod tests {
         for (name, target, expected) in [
             ("us", BOOKWORM, "ok"),
             ("de", BOOKWORM, "ok"),
-            ("cn", Target::El7, "ok"),
-            ("de-latin1", Target::El7, "ok"),
+            ("cn", EL, "ok"),
+            ("de-latin1", EL, "ok"),
             ("de-latin1", BOOKWORM, "wrong: did you mean `de`?"),
             ("de-latin1", SID, "wrong: did you mean `de`?"),
             ("uk", BOOKWORM, "wrong: did you mean `gb`?"),
             ("jp106", BOOKWORM, "wrong: did you mean `jp`?"),
             ("latm", BOOKWORM, "wrong: did you mean `latam`?"),
-            ("de-latin2", Target::El7, "doubtful: did you mean `de-latin1`?"),
+            ("de-latin2", EL, "doubtful: did you mean `de-latin1`?"),
         ] {
             assert_eq!(told(keyboard(name, target)), expected, "{name}");
         }

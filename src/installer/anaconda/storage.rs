@@ -2,7 +2,7 @@
 
 use crate::base::size::ByteSize;
 use crate::kickstart::{DiskLabel, Filesystem, FsType, LogicalVolume, Part, Purpose, Storage, VolumeGroup, Word};
-use crate::recipe::{Disk, FilesystemKind, Firmware, TableKind};
+use crate::recipe::{Disk, EL7, FilesystemKind, Firmware, TableKind};
 
 use super::error::{AnacondaError, constant};
 
@@ -22,7 +22,7 @@ pub(super) fn storage(disk: &Disk) -> Result<Storage, AnacondaError> {
     if disk.grow {
         return Err(AnacondaError::refused(
             "disk.grow",
-            "CentOS 7's installation media have no growpart, and its sfdisk cannot change a GPT",
+            format!("CentOS {} cannot grow `/`: {}", EL7.major, EL7.no_growth),
             "set grow = false",
         ));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::release::EL7;
 use super::super::tree::KeyPath;
 use super::super::{Authority, Media, Recipe, syntax, written};
 use super::content::{own_content, refuse_private_key, stand_for};
@@ -30,7 +31,7 @@ pub(super) fn add(judge: &mut Judge<'_>, written: &[written::CertificateAuthorit
         }
         let file = match recipe.media {
             // update-ca-trust(8), and update-ca-certificates(8), which reads files of this suffix alone.
-            Media::Anaconda { .. } => format!("/etc/pki/ca-trust/source/anchors/{name}.pem"),
+            Media::Anaconda { .. } => format!("{}/{name}.pem", EL7.anchors),
             Media::Deploy { .. } => format!("/usr/local/share/ca-certificates/{name}.crt"),
         };
         stand_for(judge, recipe, (&path, "this certificate"), &ImagePath::made(file), certificate.pem());

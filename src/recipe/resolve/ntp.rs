@@ -1,5 +1,6 @@
 //! `system.ntp`: the settings file of the client that asks the time servers, and the checks of the image that follow from it.
 
+use super::super::release::{Chrony, DEBIAN_CHRONY, EL7};
 use super::super::tree::KeyPath;
 use super::super::written::Installer;
 use super::super::{Check, CheckKind, Recipe, syntax};
@@ -24,6 +25,10 @@ struct Client {
 }
 
 impl Client {
+    fn chrony(chrony: &Chrony, servers: &[String]) -> Self {
+        Self::new(chrony.unit, chrony.file, chrony_conf(servers, chrony))
+    }
+
     fn new(unit: &str, file: &str, text: String) -> Self {
         Self { unit: UnitName::made(unit), file: ImagePath::made(file), text }
     }
@@ -59,8 +64,8 @@ fn client(judge: &mut Judge<'_>, path: &KeyPath, recipe: &Recipe, servers: &[Str
             judge.wrong(path, "nothing that is installed asks time servers", "add \"chrony\" to `packages.install`");
             None
         }
-        Installer::Anaconda => Some(Client::new("chronyd", "/etc/chrony.conf", chrony_conf(servers, EL7))),
-        Installer::Deploy if named("chrony") => Some(Client::new("chrony", "/etc/chrony/chrony.conf", chrony_conf(servers, DEBIAN))),
+        Installer::Anaconda => Some(Client::chrony(&EL7.chrony, servers)),
+        Installer::Deploy if named("chrony") => Some(Client::chrony(&DEBIAN_CHRONY, servers)),
         Installer::Deploy => {
             if let Some(other) = OTHERS.iter().find(|other| named(other)) {
                 let title = format!("{other} has time servers of its own, and goldsmith does not know its settings");
@@ -78,14 +83,9 @@ fn client(judge: &mut Judge<'_>, path: &KeyPath, recipe: &Recipe, servers: &[Str
     }
 }
 
-/// The content of chrony.conf beside the servers, in EL7 (chrony 3.2) and in Debian 12 (4.3): the package's own file without its pool, and
-/// without the directories in which Debian's looks for further servers.
-const EL7: &str = "driftfile /var/lib/chrony/drift\nmakestep 1.0 3\nrtcsync\nlogdir /var/log/chrony\n";
-const DEBIAN: &str = "keyfile /etc/chrony/chrony.keys\ndriftfile /var/lib/chrony/chrony.drift\nntsdumpdir /var/lib/chrony\n\
-    logdir /var/log/chrony\nmaxupdateskew 100.0\nrtcsync\nmakestep 1 3\nleapsectz right/UTC\n";
-
-fn chrony_conf(servers: &[String], rest: &str) -> String {
-    servers.iter().map(|server| format!("server {server} iburst\n")).collect::<String>() + rest
+/// The servers in their order, then the other settings.
+fn chrony_conf(servers: &[String], chrony: &Chrony) -> String {
+    servers.iter().map(|server| format!("server {server} iburst\n")).collect::<String>() + chrony.settings
 }
 
 /// The checks that the client runs, and has these servers. systemd-timesyncd reports its servers. chronyd reports only those whose addresses it
@@ -145,7 +145,11 @@ mod tests {
     #[test]
     fn the_files_say_the_servers_in_their_order() {
         let servers = ["b.lab".to_owned(), "a.lab".to_owned()];
-        assert!(chrony_conf(&servers, EL7).starts_with("server b.lab iburst\nserver a.lab iburst\ndriftfile /var/lib/chrony/drift\n"));
-        assert!(EL7.ends_with('\n') && DEBIAN.ends_with('\n') && !DEBIAN.contains("  "));
+        assert!(
+            chrony_conf(&servers, &EL7.chrony).starts_with("server b.lab iburst\nserver a.lab iburst\ndriftfile /var/lib/chrony/drift\n")
+        );
+        for Chrony { settings, .. } in [&EL7.chrony, &DEBIAN_CHRONY] {
+            assert!(settings.ends_with('\n') && !settings.contains("  "), "{settings}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::release::EL7;
 use super::super::tree::KeyPath;
 use super::super::written::{self, Compress, Installer};
 use super::super::{
@@ -273,8 +274,8 @@ fn grow(judge: &mut Judge<'_>, written: &written::Disk) -> bool {
     let path = KeyPath::from("disk.grow");
     if written.grow == Some(true) {
         let help = "remove `grow`, and give `size` what the image will need";
-        let title = "CentOS 7 cannot grow `/` at the first boot: its media have no growpart, and its sfdisk cannot change a GPT";
-        judge.not_for_anaconda(&path, title, help);
+        let title = format!("CentOS {} cannot grow `/` at the first boot: {}", EL7.major, EL7.no_growth);
+        judge.not_for_anaconda(&path, &title, help);
         // systemd-repart 252 says "Disk … has no GPT disk label, not repartitioning." and succeeds, so the disk would stay small without a
         // message.
         if judge.installer == Some(Installer::Deploy) && written.table == TableKind::Mbr {

@@ -1,6 +1,7 @@
 //! Identity and accounts.
 
 use super::super::known::{self, Knowledge, Target};
+use super::super::release::EL7;
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{Account, Group, Password, Selinux, System, Toggle, User, syntax};
@@ -48,7 +49,7 @@ fn known(
     known: fn(&str, Target<'_>) -> Knowledge,
 ) -> String {
     let target = match judge.installer {
-        Some(Installer::Anaconda) => Some(Target::El7),
+        Some(Installer::Anaconda) => Some(Target::El(&EL7)),
         Some(Installer::Deploy) => suite.map(Target::Debian),
         None => None,
     };
