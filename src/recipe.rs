@@ -37,7 +37,7 @@ mod tree;
 mod written;
 
 pub use builtin::{builtin, builtin_names, reads_as_recipe, starter};
-pub use containers::{ContainerImage, ContainerRun, DockerImage};
+pub use containers::{ContainerImage, ContainerRun, DOCKER_ENGINES, DockerImage};
 pub use diagnostics::{Diagnostics, Passage};
 pub use host::RecipeHost;
 use interface::all_interfaces;

@@ -312,6 +312,16 @@ const BAD: &[(&str, &[&str])] = &[
     ("time-servers-of-another", &[DEPLOY, "[system]\nroot = \"locked\"\nntp = [\"a\"]\n[packages]\ninstall = [\"vim\", \"ntpsec=1\"]\n"]),
     ("time-servers-for-nobody", &[ANACONDA, "[system]\nroot = \"locked\"\nntp = [\"a\"]\n"]),
     (
+        "proxies",
+        &[
+            DEPLOY,
+            "[system]\nroot = \"locked\"\n",
+            "proxy = { http = \"http://me:hunter2@proxy.lab:3128\", https = \"proxy.lab\", no_proxy = [\"a\", \"*.lab\", \"a\"] }\n",
+            "[[file]]\npath = \"/etc/environment\"\ncontent = \"\"\n",
+        ],
+    ),
+    ("proxy-of-nothing", &[DEPLOY, "[system]\nroot = \"locked\"\n[system.proxy]\nno_proxy = [\"a\"]\n"]),
+    (
         "units",
         &[
             DEPLOY,
@@ -971,7 +981,7 @@ fn the_starter_tells_the_truth_when_uncommented() {
         if setting
             && !bare.starts_with("root")
             && !bare.starts_with("extends")
-            && !["gateway", "dns", "ntp"].iter().any(|key| bare.starts_with(key))
+            && !["gateway", "dns", "ntp", "proxy"].iter().any(|key| bare.starts_with(key))
         {
             text.push_str(&format!("{bare}\n"));
         } else {

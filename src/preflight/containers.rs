@@ -1,10 +1,9 @@
 //! Checks what container images need from the rest of the recipe. Pure.
 
-use super::impossible::ENGINES;
 use super::report::{Area, Row};
 use crate::base::size::rounded;
 use crate::closure::Forecast;
-use crate::recipe::{DockerImage, Media, Recipe};
+use crate::recipe::{DOCKER_ENGINES, DockerImage, Media, Recipe};
 
 /// The rows of the images of a recipe. `bytes` is the size of all their unpacked layers.
 pub(super) fn rows(recipe: &Recipe, images: &[DockerImage], bytes: u64, forecast: Option<&Forecast>) -> Vec<Row> {
@@ -46,7 +45,7 @@ fn has_steps(recipe: &Recipe) -> bool {
 
 /// Images cannot be loaded without Docker.
 fn engine(recipe: &Recipe, forecast: &Forecast) -> Option<Row> {
-    if ENGINES.iter().any(|name| forecast.version_of(name).is_some()) {
+    if DOCKER_ENGINES.iter().any(|name| forecast.version_of(name).is_some()) {
         return None;
     }
     let what = "there are container images to load, and no package with a Docker Engine will be installed";

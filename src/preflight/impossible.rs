@@ -5,7 +5,7 @@ use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
 use crate::base::unit::UnitName;
 use crate::closure::Forecast;
-use crate::recipe::{CheckKind, FileEntry, Recipe, Toggle};
+use crate::recipe::{CheckKind, DOCKER_ENGINES, FileEntry, Recipe, Toggle};
 use crate::verify::is_docker_version;
 
 /// A check that contradicts the rest of the recipe.
@@ -20,9 +20,6 @@ pub(super) struct Impossible {
     /// Whether a provision step has a script, which may make it true after all.
     pub perhaps: bool,
 }
-
-/// Packages with a Docker Engine: Docker's own, Debian's, the Moby project's, EL7's.
-pub(super) const ENGINES: [&str; 4] = ["docker-ce", "docker.io", "moby-engine", "docker"];
 
 /// The recipe's checks that cannot be passed: whatever the packages turn out to be, or with those of the forecast.
 pub(super) fn impossible(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Impossible> {
@@ -112,7 +109,7 @@ fn put(recipe: &Recipe, path: &str, mode: Option<u32>, owner: Option<&Owner>) ->
 }
 
 fn docker(forecast: &Forecast, wanted: Option<&str>) -> Option<String> {
-    let found = ENGINES.iter().find_map(|name| Some((name, forecast.version_of(name)?)));
+    let found = DOCKER_ENGINES.iter().find_map(|name| Some((name, forecast.version_of(name)?)));
     let Some((name, version)) = found else { return Some("no package with a Docker Engine will be installed".to_owned()) };
     // The engine tells its version without the package's epoch and release.
     let without_epoch = version.split_once(':').map_or(version, |(_, rest)| rest);

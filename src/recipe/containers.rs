@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Passage;
 use crate::base::digest::Sha256Digest;
 
+/// Packages with a Docker Engine: Docker's own, Debian's, the Moby project's, EL7's.
+pub const DOCKER_ENGINES: [&str; 4] = ["docker-ce", "docker.io", "moby-engine", "docker"];
+
 /// An archive of images that Docker is to have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ContainerImage {

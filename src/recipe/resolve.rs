@@ -17,6 +17,7 @@ mod network;
 mod ntp;
 mod own_kickstart;
 mod parts;
+mod proxy;
 mod published;
 mod repositories;
 mod run;

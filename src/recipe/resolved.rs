@@ -259,6 +259,22 @@ pub struct System {
     /// Time servers; the file that says them is among the recipe's files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ntp: Vec<String>,
+    /// The proxy of the system's programs; the files that tell it are among the recipe's files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+}
+
+/// A proxy for HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proxy {
+    /// URL of the proxy for `http://`; none when these servers are reached directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    /// URL of the proxy for `https://`.
+    pub https: String,
+    /// Hosts, domains, addresses and networks that are reached directly, beside the machine itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub no_proxy: Vec<String>,
 }
 
 /// SELinux mode as `/etc/selinux/config` spells it.

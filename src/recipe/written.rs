@@ -9,6 +9,7 @@ mod container;
 mod docker;
 mod group;
 mod interface;
+mod proxy;
 mod unit;
 mod run;
 mod value;
@@ -26,6 +27,7 @@ pub(super) use container::ContainerImage;
 pub(super) use docker::{CgroupDriver, Docker, LogDriver, StorageDriver};
 pub(super) use group::Group;
 pub(super) use interface::{Interface, Vlan};
+pub(super) use proxy::Proxy;
 pub(super) use run::Run;
 pub(super) use unit::Unit;
 pub(super) use value::SysctlValue;
@@ -296,6 +298,8 @@ pub(super) struct System {
     /// Time servers, as names or addresses, that replace the distribution's. They are asked by systemd-timesyncd of Debian, or by chrony where that is
     /// installed.
     pub ntp: Vec<String>,
+    /// The proxy of log-ins, of apt, and of Docker where `packages.install` names it. No default.
+    pub proxy: Option<Proxy>,
 }
 
 impl Default for System {
@@ -310,6 +314,7 @@ impl Default for System {
             root: None,
             network: Network::default(),
             ntp: Vec::new(),
+            proxy: None,
         }
     }
 }

@@ -47,6 +47,7 @@ pub fn lab() -> Recipe {
             firewall: Toggle::Disabled,
             root: Account { password: Password::Env { name: "ROOT_PASSWORD".into(), value: Secret::new("secret") }, ssh_keys: Vec::new() },
             ntp: Vec::new(),
+            proxy: None,
             network: Network::Static { address: "172.16.51.35".parse().unwrap(), prefix: 24, gateway: None, dns: Vec::new() },
         },
         interfaces: Vec::new(),

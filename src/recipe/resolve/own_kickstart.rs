@@ -18,7 +18,7 @@ use crate::base::digest::Sha256Digest;
 const MAX_KICKSTART: u64 = 1 << 20;
 
 /// Settings that a kickstart makes itself: the recipe's key, and the kickstart's command for it.
-const SAID_THERE: [(&str, &str); 31] = [
+const SAID_THERE: [(&str, &str); 32] = [
     ("system.hostname", "`network --hostname=`"),
     ("system.timezone", "`timezone`"),
     ("system.locale", "`lang`"),
@@ -27,6 +27,7 @@ const SAID_THERE: [(&str, &str); 31] = [
     ("system.firewall", "`firewall`"),
     ("system.root", "`rootpw`"),
     ("system.ntp", "`timezone --ntpservers=`"),
+    ("system.proxy", "a `%post` that writes /etc/environment"),
     ("interface", "a `%post` that writes /etc/sysconfig/network-scripts/ifcfg-NAME: the installer has one card"),
     ("kernel.modules", "a `%post` that writes /etc/modules-load.d/NAME.conf"),
     ("kernel.sysctl", "a `%post` that writes /etc/sysctl.d/NAME.conf"),

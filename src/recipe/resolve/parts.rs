@@ -12,7 +12,7 @@ use super::super::{
 use super::fields::{file_source, package_names, sysctl_value};
 use super::judge::Judge;
 use super::{
-    authorities, checks, containers, content, docker, interfaces, ntp, own_kickstart, published, repositories, run, system, units,
+    authorities, checks, containers, content, docker, interfaces, ntp, own_kickstart, proxy, published, repositories, run, system, units,
 };
 use crate::base::image_path::image_path;
 use crate::base::size::ByteSize;
@@ -61,6 +61,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
     docker::add(judge, written.docker.as_ref(), &mut recipe);
     units::add(judge, &written.unit, &mut recipe);
     ntp::add(judge, &mut recipe);
+    proxy::add(judge, &mut recipe);
     authorities::add(judge, &written.certificate_authority, &mut recipe);
     published::refuse_secrets(judge, &recipe);
     recipe

@@ -6,7 +6,7 @@ use super::super::{Password, Recipe};
 use super::judge::Judge;
 
 /// Parts of a recipe that the manifest shows word by word.
-const PUBLISHED: [&str; 6] = ["certificate_authority", "check", "container_image", "docker", "kernel", "summary"];
+const PUBLISHED: [&str; 7] = ["certificate_authority", "check", "container_image", "docker", "kernel", "summary", "system.proxy"];
 /// Keys whose values are not searched: they are names with a fixed spelling, which may happen to equal a password, or are not published.
 const NAMES: [&str; 9] = ["unit", "version", "storage_driver", "cgroup_driver", "log_driver", "key", "mode", "archive", "source"];
 /// Characters of the shortest password that is also found inside words. A shorter one is only found as a whole word.

@@ -7,6 +7,7 @@ use super::super::written::{self, Installer};
 use super::super::{Account, Group, Password, Selinux, System, Toggle, User, syntax};
 use super::judge::Judge;
 use super::network::network;
+use super::proxy::proxy;
 use crate::base::fault::Fault;
 use crate::base::public_key::PublicKey;
 use crate::base::secret::Secret;
@@ -36,6 +37,7 @@ pub(super) fn system(judge: &mut Judge<'_>, written: &written::System, suite: Op
         root: root(judge, &path.at("root"), written.root.as_ref()),
         network: network(judge, &path.at("network"), &written.network),
         ntp: written.ntp.clone(),
+        proxy: proxy(judge, &path.at("proxy"), written.proxy.as_ref()),
     }
 }
 
