@@ -174,6 +174,14 @@ pub enum RunError {
         /// Where it is.
         was: Option<Membership>,
     },
+    /// The machine is there, with another value of an option.
+    #[error("the machine `{name}` is there already, and was not made with this `{option}`")]
+    Otherwise {
+        /// Its name.
+        name: Name,
+        /// The option: `--memory`.
+        option: &'static str,
+    },
     /// The machine could not be given its host name, its keys and its place on its network.
     #[error("the machine `{name}` could not be given its own identity: {why}")]
     Impersonal {
@@ -310,6 +318,7 @@ impl Failure for RunError {
             | Self::SnapshotThere { .. }
             | Self::NoSnapshot { .. }
             | Self::Elsewhere { .. }
+            | Self::Otherwise { .. }
             | Self::NoDirectory { .. } => Class::Usage,
             Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } | Self::Unclean { .. } => {
                 Class::Input
@@ -368,6 +377,7 @@ impl Failure for RunError {
             Self::NoClones { help, .. } => (*help).to_owned(),
             Self::Table { .. } => "correct the lines; `goldsmith help machines` says what a table has".to_owned(),
             Self::Elsewhere { name, .. } => format!("choose another name with --name, or remove that one: goldsmith rm {name}"),
+            Self::Otherwise { name, .. } => format!("leave it out, or remove the machine and make it anew: goldsmith rm {name}"),
             Self::Impersonal { name, .. } => {
                 format!("see what its console says, goldsmith logs {name}; or make it without --network, --hostname and --ssh-key")
             }

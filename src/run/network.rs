@@ -28,6 +28,11 @@ pub struct Address {
 }
 
 impl Address {
+    /// Whether it is `ip`.
+    pub(super) fn is(self, ip: Ipv4Addr) -> bool {
+        self.ip == ip
+    }
+
     /// The address so many after this one. An address after the last one is outside of its network, and is refused by [`assign`].
     pub(super) fn after(self, count: u32) -> Self {
         Self { ip: Ipv4Addr::from_bits(self.ip.to_bits().saturating_add(count)), ..self }

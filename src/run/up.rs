@@ -13,7 +13,7 @@ use super::control::{State, Status};
 use super::disk::Base;
 use super::error::{PortOf, RunError};
 use super::name::Name;
-use super::network::{self, Membership, Neighbour, Newcomer};
+use super::network::{self, Address, Membership, Neighbour, Newcomer};
 use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
@@ -24,7 +24,7 @@ use crate::base::host_name::HostName;
 use crate::base::process::Detached;
 use crate::base::size::ByteSize;
 use crate::hardware::{Equipment, Forward};
-use crate::image;
+use crate::image::{self, Disk, Format};
 use crate::machine::spec::Mac;
 
 /// For a new supervisor to take the machine's lock.
@@ -50,11 +50,11 @@ pub struct Wanted {
 /// A machine's host name, and its place on its network.
 type Own = (Option<HostName>, Option<Membership>);
 
-/// Make the machines that are wanted from the image or artifact at `path`. A machine that is there already, from the same image, is
-/// returned unchanged.
+/// Make the machines that are wanted from the image or artifact at `path`. A machine that is there already, from the same image and with the
+/// options that are given, is returned unchanged.
 ///
 /// # Errors
-/// The image is missing or no disk, a name is that of another machine, the host has too little memory for those that do not run yet, a machine
+/// The image is missing or no disk, a name is that of another machine or of one with other options, the host has too little memory for those that do not run yet, a machine
 /// cannot have its address, or the state cannot be written.
 pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Vec<Place>, RunError> {
     make_of(machines, path, &Source::find(path, store)?, wanted).await
@@ -66,7 +66,7 @@ pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Opti
 /// As of [`make`].
 pub(super) async fn make_of(machines: &Machines, path: &Path, source: &Source, wanted: &Wanted) -> Result<Vec<Place>, RunError> {
     let ports_of = if wanted.given.forward.is_some() { PortOf::User } else { PortOf::Recipe };
-    let wanted = &Wanted { given: given(wanted, source), ..wanted.clone() };
+    let (asked, wanted) = (wanted, &Wanted { given: given(wanted, source), ..wanted.clone() });
     source.disk_size(wanted.given.disk)?;
     let from = path.canonicalize().map_err(|error| image::ImageError::read(path, error))?;
     let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
@@ -80,6 +80,7 @@ pub(super) async fn make_of(machines: &Machines, path: &Path, source: &Source, w
         let place = machines.place(&individual.name);
         if place.exists() {
             let record = same(&place, &from, wanted)?;
+            refuse_other(&place, &record, asked, &individual.personal)?;
             // It has the memory that it was made with.
             starting.extend((!place.runs()?).then_some(record.memory));
         } else {
@@ -190,6 +191,28 @@ fn same(place: &Place, from: &Path, wanted: &Wanted) -> Result<Record, RunError>
     }
 }
 
+/// Refuse an option that was given and that the machine at `place` was not made with. It would have no effect.
+fn refuse_other(place: &Place, record: &Record, asked: &Wanted, personal: &Personal) -> Result<(), RunError> {
+    let Equipment { cpus, memory, disk, forward, isolated } = &asked.given;
+    let has_size = |size: ByteSize| Ok::<_, RunError>(Disk::open_own(&place.disk(), Format::Qcow2)?.info().virtual_size == size.bytes());
+    let has_address = |address: Address| record.network.as_ref().is_some_and(|network| address.is(network.address));
+    let others = [
+        ("--cpus", cpus.is_some() && *cpus != record.cpus),
+        ("--memory", memory.is_some_and(|memory| memory != record.memory)),
+        ("--disk", disk.map(has_size).transpose()?.is_some_and(|has| !has)),
+        ("--forward", forward.as_ref().is_some_and(|forward| *forward != record.forwards)),
+        ("--isolated", isolated.is_some_and(|isolated| isolated != record.isolated)),
+        ("--autologin", asked.autologin && !record.autologin),
+        ("--hostname", personal.hostname.is_some() && personal.hostname != record.hostname),
+        ("--address", personal.address.is_some_and(|address| !has_address(address))),
+        ("--ssh-key", !personal.keys.is_empty() && personal.keys != record.keys),
+    ];
+    match others.into_iter().find(|(_, is_other)| *is_other) {
+        Some((option, _)) => Err(RunError::Otherwise { name: record.name.clone(), option }),
+        None => Ok(()),
+    }
+}
+
 /// Make directories that only this user may enter.
 fn private_dirs(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
@@ -279,13 +302,13 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let machines = Machines::below(&dir.path().join("state"));
-        let up = |run: &serde_json::Value, many: Many| {
+        let with = |run: &serde_json::Value, given: Equipment, many: Many| {
             let path = artifact(dir.path(), run, &[1; 4096]);
             let name = Some("web".parse().unwrap());
-            let (given, personal) = (Equipment::default(), Personal::default());
-            let wanted = Wanted { name, given, network: None, personal, autologin: false, many };
+            let wanted = Wanted { name, given, network: None, personal: Personal::default(), autologin: false, many };
             runtime.block_on(make(&machines, &path, &wanted, None))
         };
+        let up = |run: &serde_json::Value, many: Many| with(run, Equipment::default(), many);
         let small = json!({"memory": "64M"});
         let made = up(&small, Many::One).unwrap();
         // The recipe says more now, of machines that are made from now on.
@@ -293,6 +316,21 @@ mod tests {
         assert_eq!(up(&large, Many::One).unwrap(), made);
         assert_eq!(made[0].record().unwrap().memory, ByteSize::mib(64));
         assert!(matches!(up(&large, Many::Count(1)), Err(RunError::Memory(_))));
+        // What the command says, it has or it is refused.
+        let none = Equipment::default();
+        let forward = |host| Some(vec![Forward { host, guest: 80 }]);
+        for (given, other) in [
+            (Equipment { memory: Some(ByteSize::mib(64)), disk: Some(ByteSize(4096)), isolated: Some(false), ..none.clone() }, None),
+            (Equipment { memory: Some(ByteSize::mib(128)), ..none.clone() }, Some("--memory")),
+            (Equipment { cpus: Some(3), ..none.clone() }, Some("--cpus")),
+            (Equipment { disk: Some(ByteSize(8192)), ..none.clone() }, Some("--disk")),
+            (Equipment { forward: forward(8080), ..none.clone() }, Some("--forward")),
+            (Equipment { isolated: Some(true), ..none.clone() }, Some("--isolated")),
+        ] {
+            let refused = with(&small, given, Many::One).err().map(|error| error.to_string());
+            let told = other.map(|option| format!("the machine `web` is there already, and was not made with this `{option}`"));
+            assert_eq!(refused, told);
+        }
         let record = Record { memory: ByteSize::gib(900 << 10), ..made[0].record().unwrap() };
         made[0].write_record(&record).unwrap();
         assert!(matches!(up(&small, Many::One), Err(RunError::Memory(_))));
