@@ -3,7 +3,8 @@
 //! # The flow
 //!
 //! ```text
-//! file ─recipe::load→ Recipe ─sources::resolve→ Resolved ─closure::choose→ Chosen, all by digest ─plan::plan→ Plan, a Job for each stage
+//! file ─recipe::load→ Recipe ─Answers::of→ Answers, what the installer is told
+//!      ─sources::resolve→ Resolved ─closure::choose→ Chosen, all by digest ─plan::plan→ Plan, a Job for each stage
 //!      ─sources::prove, gather→ what an installation reads ─stages, each a layer from the cache or a machine's work→ sealed Layer ─image::export→ qcow2
 //!      ─verify::verify (disk read, system booted, boot path walked)→ Report ─artifact::Draft::publish→ Artifact
 //! ```

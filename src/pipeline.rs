@@ -1,7 +1,7 @@
 //! The flow: reuse cached stages, run the rest, verify, publish. A machine that was changed by hand takes its end (`pipeline/changed_machine.rs`).
 //!
 //! ```text
-//! recipe ─resolve→ Resolved ─choose→ Chosen ─plan→ stages ─foresee; prove→ Proved ─gather; each: layer from the store, or run→ sealed layer
+//! recipe ─answers; resolve→ Resolved ─choose→ Chosen ─plan→ stages ─foresee; prove→ Proved ─gather; each: layer from the store, or run→ sealed layer
 //!        ─flatten→ image ─verify, or recall the proof of the same bytes→ report ─tell what changed, write other formats and the report, publish→ artifact
 //! ```
 
