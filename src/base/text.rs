@@ -32,6 +32,11 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// The number in `text`, which has digits alone: `parse` of a number also takes a `+` before them.
+pub fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
 /// `text` with everything a terminal would act upon made visible: guests and files are not trusted with our terminal.
 /// Escape sequences (ECMA-48 CSI and OSC) are dropped whole, other control characters but tab, and those that reverse text, become `\u{fffd}`.
 pub fn printable(text: &str) -> String {

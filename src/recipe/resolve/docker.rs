@@ -13,6 +13,7 @@ use super::content::stand_for;
 use super::judge::Judge;
 use crate::base::image_path::ImagePath;
 use crate::base::ipv4::netmask;
+use crate::base::text::digits;
 use crate::base::word::ensure;
 
 /// Where the daemon looks for its settings.
@@ -120,13 +121,13 @@ fn mirror(text: &str) -> syntax::Verdict {
 
 /// A registry without TLS: a host, perhaps with a port, or a network.
 fn registry(text: &str) -> syntax::Verdict {
-    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_port = |port: &str| digits::<u16>(port).is_some_and(|port| port > 0);
     let is_host = |host: &str| host.parse::<std::net::Ipv4Addr>().is_ok() || syntax::hostname(host).is_ok();
     // Docker keeps only the network (`net.ParseCIDR`), and `docker info` shows that.
     let is_network = || {
         let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
-        match (address.parse::<std::net::Ipv4Addr>(), prefix.parse::<u8>()) {
-            (Ok(address), Ok(prefix @ 0..=32)) => address.to_bits() & netmask(prefix).to_bits() == address.to_bits(),
+        match (address.parse::<std::net::Ipv4Addr>(), digits(prefix)) {
+            (Ok(address), Some(prefix @ 0..=32)) => address.to_bits() & netmask(prefix).to_bits() == address.to_bits(),
             _ => false,
         }
     };
@@ -165,7 +166,7 @@ mod tests {
             (
                 registry,
                 &["registry.lab:5000", "registry", "10.0.0.1:5000", "10.0.0.1", "10.0.0.0/8"],
-                &["http://registry.lab", "registry:0", "registry:x", "a/b", "10.0.0.0/33", "192.168.1.5/24", "", "a b"],
+                &["http://registry.lab", "registry:0", "registry:+1", "registry:x", "a/b", "10.0.0.0/33", "192.168.1.5/24", "", "a b"],
             ),
             (log_size, &["10m", "1g", "500k", "1024"], &["10mb", "m", "0m", "-1", "10 m", "1mm", ""]),
         ] {

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::super::tree::KeyPath;
 use super::super::{Network, written};
 use super::judge::Judge;
+use crate::base::text::digits;
 
 /// The address at `path`, a table of `address`, `gateway` and `dns`.
 pub(super) fn network(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Network) -> Network {
@@ -32,7 +33,7 @@ pub(super) fn network(judge: &mut Judge<'_>, path: &KeyPath, written: &written::
     let gateway = written.gateway.as_ref().and_then(|text| address(judge, &path.at("gateway"), text));
     let (text, prefix) = written.address.split_once('/').unwrap_or((&written.address, ""));
     let fits = |prefix: &u8| (1..=31).contains(prefix);
-    let (Ok(host), Some(prefix)) = (text.parse::<Ipv4Addr>(), prefix.parse().ok().filter(fits)) else {
+    let (Ok(host), Some(prefix)) = (text.parse::<Ipv4Addr>(), digits(prefix).filter(fits)) else {
         let title = format!("`{}` is not an address with its prefix length", written.address);
         judge.wrong(&address_path, title, "write \"dhcp\", \"none\", or an IPv4 address and 1 to 31 bits, like \"192.0.2.10/24\"");
         return Network::Dhcp;
