@@ -9,7 +9,7 @@ use super::judge::Judge;
 use crate::base::digest::Sha256Digest;
 use crate::base::image_path::ImagePath;
 use crate::base::ipv4::netmask;
-use crate::base::text::shell_line;
+use crate::base::text::{digits, shell_line};
 use crate::base::word::ensure;
 
 /// Variables for every log-in (pam_env(8)). curl, wget, git, pip and yum of EL7 (libcurl) read them.
@@ -48,20 +48,31 @@ fn checked(judge: &mut Judge<'_>, path: &KeyPath, text: &str) -> String {
 pub(super) fn add(judge: &mut Judge<'_>, recipe: &mut Recipe) {
     let Some(proxy) = recipe.system.proxy.clone() else { return };
     let path = KeyPath::from("system.proxy");
-    let text = environment(&proxy);
-    let sha256 = Some(Sha256Digest::of(text.as_bytes()));
-    let kind = CheckKind::File { path: ImagePath::made(ENVIRONMENT), exists: true, contains: None, sha256, mode: Some(0o644), owner: None };
-    recipe.checks.push(Check { name: "proxy of log-ins".to_owned(), kind });
-    stand_for(judge, recipe, (&path, "`system.proxy`"), &ImagePath::made(ENVIRONMENT), text);
+    put(judge, recipe, "proxy of log-ins", ENVIRONMENT, environment(&proxy));
     if judge.installer == Some(Installer::Deploy) {
         stand_for(judge, recipe, (&path, "`system.proxy`"), &ImagePath::made(APT), apt(&proxy));
         recipe.checks.push(Check { name: "proxy of apt".to_owned(), kind: command(apt_check(&proxy)) });
     }
     let is_installed = |engine: &&str| recipe.packages.install.iter().any(|wanted| wanted.asks_for(engine));
-    if DOCKER_ENGINES.iter().any(is_installed) {
+    if !DOCKER_ENGINES.iter().any(is_installed) {
+        return;
+    }
+    // Only a daemon that runs can be asked, and it does where another check asks it.
+    if recipe.checks.iter().any(|check| matches!(check.kind, CheckKind::Docker { .. })) {
         stand_for(judge, recipe, (&path, "`system.proxy`"), &ImagePath::made(DOCKER), docker(&proxy));
         recipe.checks.push(Check { name: "proxy of Docker".to_owned(), kind: command(docker_check(&proxy)) });
+    } else {
+        put(judge, recipe, "proxy of Docker", DOCKER, docker(&proxy));
     }
+}
+
+/// Add a file of this text, and the check that the image has it.
+fn put(judge: &mut Judge<'_>, recipe: &mut Recipe, name: &str, file: &str, text: String) {
+    let path = ImagePath::made(file);
+    let sha256 = Some(Sha256Digest::of(text.as_bytes()));
+    stand_for(judge, recipe, (&KeyPath::from("system.proxy"), "`system.proxy`"), &path, text);
+    let kind = CheckKind::File { path, exists: true, contains: None, sha256, mode: Some(0o644), owner: None };
+    recipe.checks.push(Check { name: name.to_owned(), kind });
 }
 
 fn command(run: String) -> CheckKind {
@@ -85,26 +96,34 @@ fn environment(proxy: &Proxy) -> String {
     lines.collect()
 }
 
-/// The content of [`APT`] (apt-transport-http(1)): apt knows exceptions for single hosts only.
+/// The proxies by the scheme of what is reached through them.
+fn schemes(proxy: &Proxy) -> impl Iterator<Item = (&'static str, &str)> {
+    proxy.http.iter().map(|http| ("http", http.as_str())).chain([("https", proxy.https.as_str())])
+}
+
+/// The content of [`APT`] (apt-transport-http(1)). A file can except single hosts only.
 fn apt(proxy: &Proxy) -> String {
     let mut text = String::new();
-    for (scheme, server) in [("http", proxy.http.as_ref()), ("https", Some(&proxy.https))] {
-        let Some(server) = server else { continue };
+    for (scheme, server) in schemes(proxy) {
         text += &format!("Acquire::{scheme}::Proxy \"{server}\";\n");
         // `::` divides the parts of a name, so it cannot be in one.
-        let hosts = proxy.no_proxy.iter().filter(|host| !host.starts_with('.') && !host.contains(['/', ':']));
+        let hosts = ITSELF.into_iter().chain(proxy.no_proxy.iter().map(String::as_str));
+        let hosts = hosts.filter(|host| !host.starts_with('.') && !host.contains(['/', ':']));
         text.extend(hosts.map(|host| format!("Acquire::{scheme}::Proxy::{host} \"DIRECT\";\n")));
     }
     text
 }
 
-/// The command that compares the proxy that apt has read with the wanted one.
+/// The command that compares the proxies that apt has read with the wanted ones.
 fn apt_check(proxy: &Proxy) -> String {
-    let wanted = shell_line([proxy.https.as_str()]);
-    format!(
-        "found=$(apt-config dump --format '%v%n' Acquire::https::Proxy | head -n 1)\n\
-         [ \"$found\" = {wanted} ] || {{ echo \"it is: $found\" >&2; exit 1; }}"
-    )
+    let one = |(scheme, server)| {
+        let wanted = shell_line([server]);
+        format!(
+            "found=$(apt-config dump --format '%v%n' Acquire::{scheme}::Proxy | head -n 1)\n\
+             [ \"$found\" = {wanted} ] || {{ echo \"for {scheme} it is: $found\" >&2; exit 1; }}\n"
+        )
+    };
+    schemes(proxy).map(one).collect()
 }
 
 /// The content of [`DOCKER`].
@@ -131,7 +150,7 @@ fn server(text: &str) -> syntax::Verdict {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (rest, None),
     };
-    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let is_port = port.is_none_or(|port| digits::<u16>(port).is_some_and(|port| port > 0));
     let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_host = match inner {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
@@ -145,8 +164,8 @@ fn direct(text: &str) -> syntax::Verdict {
     let is_address = |text: &str| text.parse::<std::net::IpAddr>().is_ok();
     let is_network = || {
         let Some((address, prefix)) = text.split_once('/') else { return false };
-        match (address.parse::<std::net::Ipv4Addr>(), prefix.parse::<u8>()) {
-            (Ok(address), Ok(prefix @ 0..=32)) => address.to_bits() & netmask(prefix).to_bits() == address.to_bits(),
+        match (address.parse::<std::net::Ipv4Addr>(), digits(prefix)) {
+            (Ok(address), Some(prefix @ 0..=32)) => address.to_bits() & netmask(prefix).to_bits() == address.to_bits(),
             _ => false,
         }
     };
@@ -188,7 +207,7 @@ mod tests {
         for text in ["registry.lab", ".lab", "10.0.0.1", "10.0.0.0/8", "fd00::1"] {
             assert_eq!(direct(text), Ok(()), "{text}");
         }
-        for text in ["", "*", "*.lab", "a:80", "10.0.0.1/8", "10.0.0.0/33", "a,b", "a b", "http://a", ".."] {
+        for text in ["", "*", "*.lab", "a:80", "10.0.0.1/8", "10.0.0.0/+8", "10.0.0.0/33", "a,b", "a b", "http://a", ".."] {
             assert!(direct(text).is_err(), "{text}");
         }
     }
@@ -201,15 +220,32 @@ mod tests {
         for line in ["http_proxy=http://proxy.lab:3128", "HTTPS_PROXY=http://proxy.lab:3129", &format!("no_proxy={all}")] {
             assert!(environment.lines().any(|other| other == line), "{line}");
         }
-        let expected = "Acquire::http::Proxy \"http://proxy.lab:3128\";\nAcquire::http::Proxy::mirror.lab \"DIRECT\";\n\
-            Acquire::https::Proxy \"http://proxy.lab:3129\";\nAcquire::https::Proxy::mirror.lab \"DIRECT\";\n";
-        assert_eq!(apt(&lab()), expected);
+        let direct = |scheme: &str| {
+            ["localhost", "127.0.0.1", "mirror.lab"].map(|host| format!("Acquire::{scheme}::Proxy::{host} \"DIRECT\";\n")).concat()
+        };
+        let proxies = ["Acquire::http::Proxy \"http://proxy.lab:3128\";\n", "Acquire::https::Proxy \"http://proxy.lab:3129\";\n"];
+        assert_eq!(apt(&lab()), [proxies[0], &direct("http"), proxies[1], &direct("https")].concat());
         let drop_in = docker(&lab());
         assert!(drop_in.starts_with("[Service]\nEnvironment=\"HTTP_PROXY=http://proxy.lab:3128\"\n"), "{drop_in}");
         assert!(drop_in.ends_with(&format!("\"NO_PROXY={all}\"\n")), "{drop_in}");
         // Without a proxy for http only https is told.
         let https = Proxy { http: None, ..lab() };
         assert!(!super::environment(&https).contains("http_proxy=") && !apt(&https).contains("Acquire::http:"));
+    }
+
+    /// apt's own programs read the file.
+    #[test]
+    fn apt_reads_the_proxies_and_the_check_compares_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("apt.conf");
+        // Settings of this host do not count.
+        let alone = "Dir::Etc::main \"/dev/null\";\nDir::Etc::parts \"/dev/null\";\n";
+        let other = |scheme: &str| format!("Acquire::{scheme}::Proxy \"http://other:1\";\n");
+        for (more, fits) in [(String::new(), true), (other("http"), false), (other("https"), false)] {
+            std::fs::write(&file, format!("{alone}{}{more}", apt(&lab()))).unwrap();
+            let ran = std::process::Command::new("/bin/sh").args(["-c", &apt_check(&lab())]).env("APT_CONFIG", &file).output().unwrap();
+            assert_eq!(ran.status.success(), fits, "{more}: {}", String::from_utf8_lossy(&ran.stderr));
+        }
     }
 
     #[test]
