@@ -486,6 +486,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("interface-names", &[DEPLOY, LOCKED, INTERFACE_NAMES]),
     ("interface-addresses", &[DEPLOY, FIXED, INTERFACE_ADDRESSES]),
     ("interface-gateways", &[DEPLOY, LOCKED, "[[interface]]\nname = \"eth1\"\naddress = \"10.9.0.5/24\"\ngateway = \"10.9.0.1\"\n"]),
+    ("interface-name-servers", &[DEPLOY, LOCKED, "[[interface]]\nname = \"eth1\"\naddress = \"10.9.0.5/24\"\ndns = [\"10.9.0.2\"]\n"]),
     ("interface-vlans", &[DEPLOY, LOCKED, INTERFACE_VLANS]),
     ("interface-bonds", &[DEPLOY, LOCKED, INTERFACE_BONDS]),
     ("interface-shapes", &[DEPLOY, LOCKED, INTERFACE_SHAPES]),

@@ -39,7 +39,7 @@ pub(super) fn el7_member(bond: &Interface) -> String {
     format!("MASTER=\"{}\"\nSLAVE=\"yes\"\n", bond.name)
 }
 
-/// resolv.conf(5) for the recipe's fixed addresses; `None` when none says a name server, or DHCP servers do.
+/// resolv.conf(5) for the recipe's fixed addresses; `None` when none says a name server.
 pub fn resolv_conf(recipe: &Recipe) -> Option<String> {
     name_servers(&recipe.name_servers())
 }

@@ -43,7 +43,7 @@ pub struct Promises {
     /// The network interfaces, `eth0` among them; none when the recipe has none beside `eth0`. Older manifests have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<Interface>,
-    /// What `/etc/resolv.conf` says; empty when a DHCP server will tell.
+    /// What `/etc/resolv.conf` says; empty when no fixed address says a name server.
     pub resolv_conf: String,
     /// Text that the release file must contain.
     pub release: Option<String>,

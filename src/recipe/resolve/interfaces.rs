@@ -2,7 +2,7 @@
 
 use super::super::syntax;
 use super::super::tree::KeyPath;
-use super::super::written;
+use super::super::written::{self, Installer};
 use super::super::{BondMode, FIRST_CARD, Interface, InterfaceKind, MAX_CARDS, Network, Recipe, USUAL_MTU, card_number};
 use super::judge::Judge;
 use super::network::network;
@@ -33,6 +33,7 @@ pub(super) fn add(judge: &mut Judge<'_>, written: &[written::Interface], recipe:
     all.check_vlans(judge);
     all.check_addresses(judge);
     all.check_gateways(judge);
+    all.check_name_servers(judge);
     refuse_files(judge, recipe);
 }
 
@@ -126,6 +127,25 @@ impl Tables<'_> {
     /// The bond that has the card as a member, as its index.
     fn bond_of(&self, card: &str) -> Option<usize> {
         self.written.iter().position(|other| other.bond.as_ref().is_some_and(|bond| bond.members.iter().any(|member| member == card)))
+    }
+
+    /// On Debian the client of DHCP replaces `/etc/resolv.conf`, and with it the name servers of fixed addresses (dhclient-script(8)). In a
+    /// proof no DHCP server names any, so a proof cannot find that. NetworkManager of EL 7 joins the lists.
+    fn check_name_servers(&self, judge: &mut Judge<'_>) {
+        if judge.installer != Some(Installer::Deploy) {
+            return;
+        }
+        let first = (FIRST_CARD, KeyPath::from("system.network"), self.first);
+        let others = self.resolved.iter().enumerate().map(|(index, other)| (other.name.as_str(), Self::at(index), &other.network));
+        let all: Vec<(&str, KeyPath, &Network)> = std::iter::once(first).chain(others).collect();
+        let Some((asking, place, _)) = all.iter().find(|(_, _, network)| **network == Network::Dhcp) else { return };
+        for (_, path, network) in &all {
+            if matches!(network, Network::Static { dns, .. } if !dns.is_empty()) {
+                let title = format!("DHCP of `{asking}` replaces these name servers");
+                let help = format!("give `{asking}` a fixed address, or remove `dns`");
+                judge.clash(&path.at("dns"), &place.at("address"), "DHCP", title, help);
+            }
+        }
     }
 
     fn check_parent(&self, judge: &mut Judge<'_>, index: usize, vlan: &written::Vlan) {
