@@ -54,8 +54,8 @@ type Own = (Option<HostName>, Option<Membership>);
 /// options that are given, is returned unchanged.
 ///
 /// # Errors
-/// The image is missing or no disk, a name is that of another machine or of one with other options, the host has too little memory for those that do not run yet, a machine
-/// cannot have its address, or the state cannot be written.
+/// The image is missing or no disk. A name is that of another machine, or of one with other options. The host has too little memory for those
+/// that do not run yet, a machine cannot have its address, or the state cannot be written.
 pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Vec<Place>, RunError> {
     make_of(machines, path, &Source::find(path, store)?, wanted).await
 }
@@ -73,14 +73,14 @@ pub(super) async fn make_of(machines: &Machines, path: &Path, source: &Source, w
     let individuals = wanted.many.individuals(name, &wanted.personal);
     let failed = |source| RunError::State { path: machines.dir().to_owned(), source };
     private_dirs(machines.dir()).map_err(failed)?;
-    // Two commands at once must not give one address twice.
-    let _lock = if wanted.network.is_some() { Some(machines.lock().await?) } else { None };
+    // Two commands at once must not give one address twice, nor make one machine with other options.
+    let _lock = machines.lock().await?;
     let (mut places, mut new, mut starting) = (Vec::new(), Vec::new(), Vec::new());
     for individual in individuals {
         let place = machines.place(&individual.name);
         if place.exists() {
             let record = same(&place, &from, wanted)?;
-            refuse_other(&place, &record, asked, &individual.personal)?;
+            refuse_other(&place, &record, source, asked, &individual.personal)?;
             // It has the memory that it was made with.
             starting.extend((!place.runs()?).then_some(record.memory));
         } else {
@@ -192,14 +192,14 @@ fn same(place: &Place, from: &Path, wanted: &Wanted) -> Result<Record, RunError>
 }
 
 /// Refuse an option that was given and that the machine at `place` was not made with. It would have no effect.
-fn refuse_other(place: &Place, record: &Record, asked: &Wanted, personal: &Personal) -> Result<(), RunError> {
+fn refuse_other(place: &Place, record: &Record, source: &Source, asked: &Wanted, personal: &Personal) -> Result<(), RunError> {
     let Equipment { cpus, memory, disk, forward, isolated } = &asked.given;
-    let has_size = |size: ByteSize| Ok::<_, RunError>(Disk::open_own(&place.disk(), Format::Qcow2)?.info().virtual_size == size.bytes());
+    let has_size = |size: u64| Ok::<_, RunError>(Disk::open_own(&place.disk(), Format::Qcow2)?.info().virtual_size == size);
     let has_address = |address: Address| record.network.as_ref().is_some_and(|network| address.is(network.address));
     let others = [
         ("--cpus", cpus.is_some() && *cpus != record.cpus),
         ("--memory", memory.is_some_and(|memory| memory != record.memory)),
-        ("--disk", disk.map(has_size).transpose()?.is_some_and(|has| !has)),
+        ("--disk", source.disk_size(*disk)?.map(has_size).transpose()?.is_some_and(|has| !has)),
         ("--forward", forward.as_ref().is_some_and(|forward| *forward != record.forwards)),
         ("--isolated", isolated.is_some_and(|isolated| isolated != record.isolated)),
         ("--autologin", asked.autologin && !record.autologin),
