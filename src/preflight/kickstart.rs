@@ -21,9 +21,10 @@ pub(super) fn rows(answers: &Answers<'_>) -> Vec<Row> {
 
 /// Why there is no kickstart that the installer accepts.
 pub(super) fn refused(error: AnacondaError) -> Vec<Row> {
-    match error.findings() {
-        [] => vec![Row::failed(Area::Kickstart, &error.into())],
-        findings => findings.iter().map(row).collect(),
+    match error {
+        // The lines are those of the user's file.
+        AnacondaError::Own { findings, .. } => findings.iter().map(row).collect(),
+        error => vec![Row::failed(Area::Kickstart, &error.into())],
     }
 }
 

@@ -54,7 +54,7 @@ impl AnacondaError {
     }
 
     /// The findings of the installer's parser, by place; empty when there is no kickstart to parse.
-    pub fn findings(&self) -> &[Diagnostic] {
+    fn findings(&self) -> &[Diagnostic] {
         match self {
             Self::Own { findings, .. } | Self::Made { findings } => findings,
             Self::Value { .. } | Self::Refused { .. } => &[],
