@@ -520,6 +520,8 @@ fn several_sit_at_the_console(home: &Home) {
             thread::sleep(Duration::from_millis(50));
         }
     };
+    // A key that is typed before the terminal is raw may be lost.
+    both_see("the console of vm");
     // The kernel may have written text behind the prompt.
     seats[0].stdin.as_mut().unwrap().write_all(b"\r").unwrap();
     both_see("root@vm:~# ");
