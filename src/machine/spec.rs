@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::ipv4::netmask;
+use crate::base::ipv4::subnet;
 use crate::base::random::random;
 use crate::base::size::ByteSize;
 
@@ -261,21 +261,17 @@ impl Subnet {
 
     /// The subnet's first address.
     pub fn network(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.guest.to_bits() & self.mask())
+        subnet(self.guest, self.prefix())
     }
 
     /// Addresses for the host's end and the name server: the gateway, and the lowest from `.2` on that are free.
     pub fn host_and_dns(self) -> (Ipv4Addr, Ipv4Addr) {
-        let inside = |address: &Ipv4Addr| address.to_bits() & self.mask() == self.network().to_bits();
+        let inside = |address: &Ipv4Addr| subnet(*address, self.prefix()) == self.network();
         let gateway = self.gateway.filter(inside);
         let mut free = (2..8).map(|offset| Ipv4Addr::from_bits(self.network().to_bits() | offset)).filter(|address| *address != self.guest);
         let mut next = |taken| free.find(|address| Some(*address) != taken).unwrap_or(self.guest);
         let host = gateway.unwrap_or_else(|| next(None));
         (host, next(Some(host)))
-    }
-
-    fn mask(self) -> u32 {
-        netmask(self.prefix()).to_bits()
     }
 }
 

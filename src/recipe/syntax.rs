@@ -1,5 +1,6 @@
 //! The spelling of single values: host names, packages, modes, keys. Pure functions of the text.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::audit_rules::AUDIT_RULES;
@@ -11,7 +12,7 @@ use crate::base::image_path::ImagePath;
 use crate::base::local_url::{LocalUrl, NotLocal};
 use crate::base::package::PackageName;
 use crate::base::size::ByteSize;
-use crate::base::text::suggestion;
+use crate::base::text::{digits, suggestion};
 use crate::base::word::{Line, ensure, or_one_of, spelled};
 
 /// The verdict of a spelling check.
@@ -34,6 +35,16 @@ pub(super) fn name(text: &str) -> Verdict {
 /// A host name.
 pub(super) fn hostname(text: &str) -> Verdict {
     text.parse::<HostName>().map(drop)
+}
+
+/// Whether `text` is a host, by its name or its IPv4 address.
+pub(super) fn is_host(text: &str) -> bool {
+    text.parse::<Ipv4Addr>().is_ok() || hostname(text).is_ok()
+}
+
+/// Whether `text` is the number of a port.
+pub(super) fn is_port(text: &str) -> bool {
+    digits::<u16>(text).is_some_and(|port| port > 0)
 }
 
 /// A name of the tz database; it is not known here whether the image has that zone.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::Name;
 use crate::base::host_name::HostName;
-use crate::base::ipv4::netmask;
+use crate::base::ipv4::{netmask, subnet};
 use crate::machine::spec::{Mac, Subnet};
 
 /// The first network's address when the user gave none for its machines: RFC 1918, and in no default of Docker, Kubernetes, libvirt or
@@ -249,7 +249,7 @@ impl Range {
     /// The range around `ip`. A prefix length of a record that was written by hand may be any number.
     fn around(ip: Ipv4Addr, prefix: u8) -> Self {
         let prefix = prefix.clamp(1, 30);
-        Self { first: Ipv4Addr::from_bits(ip.to_bits() & !Self::rest(prefix)), prefix }
+        Self { first: subnet(ip, prefix), prefix }
     }
 
     fn rest(prefix: u8) -> u32 {

@@ -12,8 +12,7 @@ use super::super::{Check, CheckKind, DockerSettings, Recipe, syntax};
 use super::content::stand_for;
 use super::judge::Judge;
 use crate::base::image_path::ImagePath;
-use crate::base::ipv4::netmask;
-use crate::base::text::digits;
+use crate::base::ipv4::is_network;
 use crate::base::word::ensure;
 
 /// Where the daemon looks for its settings.
@@ -121,19 +120,10 @@ fn mirror(text: &str) -> syntax::Verdict {
 
 /// A registry without TLS: a host, perhaps with a port, or a network.
 fn registry(text: &str) -> syntax::Verdict {
-    let is_port = |port: &str| digits::<u16>(port).is_some_and(|port| port > 0);
-    let is_host = |host: &str| host.parse::<std::net::Ipv4Addr>().is_ok() || syntax::hostname(host).is_ok();
-    // Docker keeps only the network (`net.ParseCIDR`), and `docker info` shows that.
-    let is_network = || {
-        let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
-        match (address.parse::<std::net::Ipv4Addr>(), digits(prefix)) {
-            (Ok(address), Some(prefix @ 0..=32)) => address.to_bits() & netmask(prefix).to_bits() == address.to_bits(),
-            _ => false,
-        }
-    };
     let is_registry = match text.split_once(':') {
-        Some((host, port)) => is_host(host) && is_port(port),
-        None => is_host(text) || is_network(),
+        Some((host, port)) => syntax::is_host(host) && syntax::is_port(port),
+        // Docker keeps only the network (`net.ParseCIDR`), and `docker info` shows that.
+        None => syntax::is_host(text) || is_network(text),
     };
     ensure(
         is_registry,

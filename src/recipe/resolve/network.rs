@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::super::tree::KeyPath;
 use super::super::{Network, written};
 use super::judge::Judge;
+use crate::base::ipv4::subnet;
 use crate::base::text::digits;
 
 /// The address at `path`, a table of `address`, `gateway` and `dns`.
@@ -60,10 +61,6 @@ fn address(judge: &mut Judge<'_>, path: &KeyPath, text: &str) -> Option<Ipv4Addr
         judge.wrong(path, format!("`{text}` is not an IPv4 address"), "write it like \"192.0.2.1\"");
     }
     parsed
-}
-
-fn subnet(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
-    Ipv4Addr::from_bits(address.to_bits() & u32::MAX << (32 - prefix))
 }
 
 /// Why no machine has this address in a subnet of this prefix length, 1 to 31.

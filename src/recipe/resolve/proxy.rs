@@ -8,8 +8,8 @@ use super::content::stand_for;
 use super::judge::Judge;
 use crate::base::digest::Sha256Digest;
 use crate::base::image_path::ImagePath;
-use crate::base::ipv4::netmask;
-use crate::base::text::{digits, shell_line};
+use crate::base::ipv4::is_network;
+use crate::base::text::shell_line;
 use crate::base::word::ensure;
 
 /// Variables for every log-in (pam_env(8)). curl, wget, git, pip and yum of EL7 (libcurl) read them.
@@ -150,28 +150,20 @@ fn server(text: &str) -> syntax::Verdict {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (rest, None),
     };
-    let is_port = port.is_none_or(|port| digits::<u16>(port).is_some_and(|port| port > 0));
     let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_host = match inner {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => host.parse::<std::net::Ipv4Addr>().is_ok() || syntax::hostname(host).is_ok(),
+        None => syntax::is_host(host),
     };
-    ensure(is_host && is_port, text, "a proxy", "write `http://HOST:PORT`")
+    ensure(is_host && port.is_none_or(syntax::is_port), text, "a proxy", "write `http://HOST:PORT`")
 }
 
 /// What is reached directly: a host name, a domain with a dot before it, an address, or a network.
 fn direct(text: &str) -> syntax::Verdict {
-    let is_address = |text: &str| text.parse::<std::net::IpAddr>().is_ok();
-    let is_network = || {
-        let Some((address, prefix)) = text.split_once('/') else { return false };
-        match (address.parse::<std::net::Ipv4Addr>(), digits(prefix)) {
-            (Ok(address), Some(prefix @ 0..=32)) => address.to_bits() & netmask(prefix).to_bits() == address.to_bits(),
-            _ => false,
-        }
-    };
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
     let is_name = syntax::hostname(text.strip_prefix('.').unwrap_or(text)).is_ok();
     let help = "write a name, a domain like \".example.org\", an address, or a network like \"10.0.0.0/8\", without a port";
-    ensure(is_name || is_address(text) || is_network(), text, "a server that is reached directly", help)
+    ensure(is_name || is_address || is_network(text), text, "a server that is reached directly", help)
 }
 
 #[cfg(test)]
@@ -196,6 +188,7 @@ mod tests {
             "socks5://a:1",
             "http://u:p@a:1",
             "http://a:0",
+            "http://a:+80",
             "http://a:x",
             "http://a/b",
             "http://",
