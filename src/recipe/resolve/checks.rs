@@ -6,12 +6,20 @@ use super::super::{Check, CheckKind, Content, DockerSettings, Protocol, syntax};
 use super::content::unix_lines;
 use super::fields::{sha256, sysctl_value};
 use super::judge::Judge;
+use crate::base::text::shell_line;
 use crate::base::word::one_line;
 
 /// The `[[check]]` tables.
 pub(super) fn checks(judge: &mut Judge<'_>, written: &[written::Check]) -> Vec<Check> {
     let path = KeyPath::from("check");
     written.iter().enumerate().filter_map(|(index, check)| one_check(judge, &path.at(index), check)).collect()
+}
+
+/// The check that `command` prints exactly `wanted`; the error begins with `subject`. `stdout` of a check is also found in a longer output.
+pub(super) fn prints(command: &str, wanted: &str, subject: &str) -> CheckKind {
+    let wanted = shell_line([wanted]);
+    let run = format!("found=$({command}) || exit\n[ \"$found\" = {wanted} ] || {{ echo \"{subject}: $found\" >&2; exit 1; }}");
+    CheckKind::Command { run, status: 0, stdout: None }
 }
 
 fn one_check(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Check) -> Option<Check> {

@@ -4,6 +4,7 @@ use super::super::containers::DOCKER_ENGINES;
 use super::super::tree::KeyPath;
 use super::super::written::{self, Installer};
 use super::super::{Check, CheckKind, Proxy, Recipe, syntax};
+use super::checks::prints;
 use super::content::stand_for;
 use super::judge::Judge;
 use crate::base::digest::Sha256Digest;
@@ -51,7 +52,8 @@ pub(super) fn add(judge: &mut Judge<'_>, recipe: &mut Recipe) {
     put(judge, recipe, "proxy of log-ins", ENVIRONMENT, environment(&proxy));
     if judge.installer == Some(Installer::Deploy) {
         stand_for(judge, recipe, (&path, "`system.proxy`"), &ImagePath::made(APT), apt(&proxy));
-        recipe.checks.push(Check { name: "proxy of apt".to_owned(), kind: command(apt_check(&proxy)) });
+        let kind = CheckKind::Command { run: apt_check(&proxy), status: 0, stdout: None };
+        recipe.checks.push(Check { name: "proxy of apt".to_owned(), kind });
     }
     let is_installed = |engine: &&str| recipe.packages.install.iter().any(|wanted| wanted.asks_for(engine));
     if !DOCKER_ENGINES.iter().any(is_installed) {
@@ -60,7 +62,7 @@ pub(super) fn add(judge: &mut Judge<'_>, recipe: &mut Recipe) {
     // Only a daemon that runs can be asked, and it does where another check asks it.
     if recipe.checks.iter().any(|check| matches!(check.kind, CheckKind::Docker { .. })) {
         stand_for(judge, recipe, (&path, "`system.proxy`"), &ImagePath::made(DOCKER), docker(&proxy));
-        recipe.checks.push(Check { name: "proxy of Docker".to_owned(), kind: command(docker_check(&proxy)) });
+        recipe.checks.push(Check { name: "proxy of Docker".to_owned(), kind: docker_check(&proxy) });
     } else {
         put(judge, recipe, "proxy of Docker", DOCKER, docker(&proxy));
     }
@@ -73,10 +75,6 @@ fn put(judge: &mut Judge<'_>, recipe: &mut Recipe, name: &str, file: &str, text:
     stand_for(judge, recipe, (&KeyPath::from("system.proxy"), "`system.proxy`"), &path, text);
     let kind = CheckKind::File { path, exists: true, contains: None, sha256, mode: Some(0o644), owner: None };
     recipe.checks.push(Check { name: name.to_owned(), kind });
-}
-
-fn command(run: String) -> CheckKind {
-    CheckKind::Command { run, status: 0, stdout: None }
 }
 
 /// The servers that are reached directly, as the variable `no_proxy` has them.
@@ -132,14 +130,10 @@ fn docker(proxy: &Proxy) -> String {
     "[Service]\n".to_owned() + &lines.collect::<String>()
 }
 
-/// The command that compares the proxies that Docker's daemon has with the wanted ones (`docker info` of 18.09 and later).
-fn docker_check(proxy: &Proxy) -> String {
+/// The check that Docker's daemon has the wanted proxies (`docker info` of 18.09 and later).
+fn docker_check(proxy: &Proxy) -> CheckKind {
     let wanted = format!("{} {} {}", proxy.http.as_deref().unwrap_or_default(), proxy.https, exceptions(proxy));
-    let wanted = shell_line([wanted.as_str()]);
-    format!(
-        "found=$(docker info --format '{{{{.HTTPProxy}}}} {{{{.HTTPSProxy}}}} {{{{.NoProxy}}}}') || exit\n\
-         [ \"$found\" = {wanted} ] || {{ echo \"they are: $found\" >&2; exit 1; }}"
-    )
+    prints("docker info --format '{{.HTTPProxy}} {{.HTTPSProxy}} {{.NoProxy}}'", &wanted, "they are")
 }
 
 /// A proxy: a host, perhaps with a port. No character of it has a meaning to pam_env, apt, systemd or a shell.
@@ -248,7 +242,8 @@ mod tests {
             ("http://proxy.lab:3128 http://proxy.lab:3129 localhost", false),
             ("  ", false),
         ] {
-            let script = format!("docker() {{ echo '{found}'; }}\n{}", docker_check(&lab()));
+            let CheckKind::Command { run, .. } = docker_check(&lab()) else { panic!("it is a command") };
+            let script = format!("docker() {{ echo '{found}'; }}\n{run}");
             let ran = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
             assert_eq!(ran.status.success(), fits, "{found}");
         }
