@@ -164,18 +164,14 @@ fn places(machines: &Machines, new: &[Individual], source: &Source, wanted: &Wan
     }
 }
 
+/// The lock of the machines is held, so no other process makes it meanwhile.
 async fn make_one(place: &Place, source: &Source, record: Record, wanted: &Wanted) -> Result<(), RunError> {
     let failed = |source| RunError::State { path: place.dir().to_owned(), source };
     let new = NewDir::beside(place.dir()).map_err(failed)?;
     let draft = place.at(new.path());
     image::create_overlay_of(&source.image, source.format, source.disk_size(wanted.given.disk)?, &draft.disk()).await?;
     draft.write_record(&record).map_err(failed)?;
-    match new.publish(Existing::Keep) {
-        Ok(()) => Ok(()),
-        // Another process has made it meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => same(place, &record.source, wanted).map(drop),
-        Err(error) => Err(failed(error)),
-    }
+    new.publish(Existing::Keep).map_err(failed)
 }
 
 /// The record of the machine at `place`, which must have been made from `from`, and on the network that is wanted.
