@@ -272,10 +272,15 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::recipe::RecipeHost;
+    use crate::recipe::{RecipeHost, load};
 
-    /// A host with one file, whose name does not matter, for the tests of all areas.
-    pub(super) struct Text(pub String);
+    /// The recipe of this text, for the tests of all areas.
+    pub(super) fn recipe(text: String) -> Recipe {
+        load("x.toml", &[], &Text(text)).unwrap_or_else(|error| panic!("{}", error.render(false)))
+    }
+
+    /// A host with one file, whose name does not matter.
+    struct Text(String);
 
     impl RecipeHost for Text {
         fn read(&self, _: &Path, _: u64) -> io::Result<Vec<u8>> {

@@ -204,11 +204,10 @@ fn missing_shell(recipe: &Recipe, user: &User, forecast: Option<&Forecast>) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Text;
+    use super::super::tests::recipe;
     use super::*;
     use crate::closure::ForecastPackage;
     use crate::preflight::Verdict;
-    use crate::recipe::load;
 
     const DEBIAN: &str = "{ installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }";
     const EL7: &str = "{ installer = \"anaconda\", iso = { path = \"c.iso\", sha256 = \"506e4e06abf778c3435b4e5745df13e79ebfc86565d7ea1e128067ef6b5a6345\" } }";
@@ -219,7 +218,7 @@ mod tests {
 
     fn said_of(media: &str, accounts: &str, packages: Option<&[&str]>) -> Vec<(Verdict, String)> {
         let text = format!("schema = 1\nname = \"x\"\nmedia = {media}\nsystem = {{ root = \"locked\" }}\n{accounts}\n");
-        let recipe = load("x.toml", &[], &Text(text)).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let recipe = recipe(text);
         let package = |name: &&str| ForecastPackage { name: (*name).into(), ..ForecastPackage::default() };
         let forecast = packages.map(|packages| Forecast { packages: packages.iter().map(package).collect(), ..Forecast::default() });
         rows(&recipe, forecast.as_ref()).into_iter().map(|row| (row.verdict, row.what)).collect()

@@ -24,16 +24,15 @@ pub(super) fn rows(recipe: &Recipe) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Text;
+    use super::super::tests::recipe;
     use super::*;
-    use crate::recipe::load;
 
     #[test]
     fn a_file_that_the_audit_would_refuse_is_told_unless_it_is_waived() {
         let head = "schema = 1\nname = \"x\"\nmedia = { installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }\n\
                     system = { root = \"locked\" }\n";
         let told = |more: &str| -> Vec<String> {
-            let recipe = load("x.toml", &[], &Text(format!("{head}{more}"))).unwrap_or_else(|error| panic!("{}", error.render(false)));
+            let recipe = recipe(format!("{head}{more}"));
             rows(&recipe).into_iter().map(|row| row.what.split("(rule ").nth(1).unwrap().split(')').next().unwrap().to_owned()).collect()
         };
         let file =

@@ -48,10 +48,9 @@ fn date(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Text;
+    use super::super::tests::recipe;
     use super::*;
     use crate::closure::ForecastPackage;
-    use crate::recipe::load;
 
     #[test]
     fn authorities_out_of_their_time_are_told() {
@@ -60,7 +59,7 @@ mod tests {
              system = {{ root = \"locked\" }}\n[[certificate_authority]]\nname = \"lab\"\ncontent = '''\n{}'''\n",
             include_str!("../../tests/data/lab-ca.pem")
         );
-        let recipe = load("x.toml", &[], &Text(text)).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let recipe = recipe(text);
         let authority = &recipe.authorities[0];
         let said = |now| rows(&recipe, None, now).into_iter().map(|row| row.what).collect::<Vec<_>>();
         assert!(said(authority.not_before).is_empty() && said(authority.not_after).is_empty());

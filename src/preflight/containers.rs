@@ -73,18 +73,17 @@ fn room(recipe: &Recipe, bytes: u64) -> Option<Row> {
 #[cfg(test)]
 mod tests {
     use super::super::report::Verdict;
-    use super::super::tests::Text;
+    use super::super::tests::recipe;
     use super::*;
     use crate::base::digest::Sha256Digest;
     use crate::closure::ForecastPackage;
-    use crate::recipe::load;
 
     fn told(more: &str, packages: Option<&[&str]>, bytes: u64) -> Vec<(Verdict, String)> {
         let text = format!(
             "schema = 1\nname = \"x\"\nmedia = {{ installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }}\n\
              system = {{ root = \"locked\" }}\ndisk = {{ swap = \"1G\" }}\n{more}"
         );
-        let recipe = load("x.toml", &[], &Text(text)).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let recipe = recipe(text);
         let named =
             |name: &str| ForecastPackage { name: name.into(), version: "1".into(), arch: "amd64".into(), ..ForecastPackage::default() };
         let forecast = packages.map(|names| Forecast { packages: names.iter().map(|name| named(name)).collect(), ..Forecast::default() });

@@ -40,18 +40,14 @@ pub(super) fn rows(recipe: &Recipe) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Text;
+    use super::super::tests::recipe;
     use super::*;
-    use crate::recipe::load;
 
     #[test]
     fn a_step_that_asks_for_the_name_is_told_with_its_line() {
         let head = "schema = 1\nname = \"x\"\nmedia = { installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }\n\
                     system = { root = \"locked\", hostname = \"node1\" }\n[[provision]]\nname = \"a\"\n";
-        let told = |script: &str| -> Vec<Row> {
-            let recipe = load("x.toml", &[], &Text(format!("{head}script = '''\n{script}'''\n")));
-            rows(&recipe.unwrap_or_else(|error| panic!("{}", error.render(false))))
-        };
+        let told = |script: &str| -> Vec<Row> { rows(&recipe(format!("{head}script = '''\n{script}'''\n"))) };
         assert_eq!(told("hostname\n# $HOSTNAME\n"), []);
         let found = told("true\nx $(hostname -s)\n");
         let what = "line 2 of the script of the step `a` asks for the host name (`hostname -s`), and is told `unnamed-image`: the recipe's name \

@@ -97,17 +97,16 @@ pub(super) fn rows(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Text;
+    use super::super::tests::recipe;
     use super::*;
     use crate::closure::ForecastPackage;
-    use crate::recipe::load;
 
     #[test]
     fn what_machines_would_share_is_told() {
         let head = "schema = 1\nname = \"x\"\nmedia = { installer = \"deploy\", distribution = \"debian\", suite = \"bookworm\" }\n\
                     system = { root = \"locked\" }\n";
         let told = |more: &str, packages: &[&str]| -> Vec<String> {
-            let recipe = load("x.toml", &[], &Text(format!("{head}{more}"))).unwrap_or_else(|error| panic!("{}", error.render(false)));
+            let recipe = recipe(format!("{head}{more}"));
             let package = |name: &&str| ForecastPackage { name: (*name).into(), ..ForecastPackage::default() };
             let forecast = Forecast { packages: packages.iter().map(package).collect(), ..Forecast::default() };
             rows(&recipe, Some(&forecast)).into_iter().map(|row| row.what.split(' ').next().unwrap().to_owned()).collect()

@@ -133,10 +133,9 @@ fn package(forecast: &Forecast, name: &str, wanted: Option<&str>, installed: boo
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Text;
+    use super::super::tests::recipe;
     use super::*;
     use crate::closure::ForecastPackage;
-    use crate::recipe::load;
 
     const RECIPE: &str = r#"
 schema = 1
@@ -149,7 +148,7 @@ file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
 "#;
 
     fn said(check: &str, more: &str) -> Vec<(String, bool)> {
-        let recipe = load("x.toml", &[], &Text(format!("{RECIPE}{more}\n[[check]]\n{check}\n"))).unwrap();
+        let recipe = recipe(format!("{RECIPE}{more}\n[[check]]\n{check}\n"));
         impossible(&recipe, None).into_iter().map(|found| (found.why, found.perhaps)).collect()
     }
 
@@ -205,7 +204,7 @@ file = [{ path = "/etc/motd", content = "welcome", mode = "0644" }]
     }
 
     fn foretold(check: &str, packages: &[(&str, &str, &str)]) -> Option<String> {
-        let recipe = load("x.toml", &[], &Text(format!("{RECIPE}\n[[check]]\n{check}\n"))).unwrap();
+        let recipe = recipe(format!("{RECIPE}\n[[check]]\n{check}\n"));
         let line = |(name, version, arch): &(&str, &str, &str)| ForecastPackage {
             name: (*name).into(),
             version: (*version).into(),

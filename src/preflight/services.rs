@@ -97,9 +97,8 @@ fn alike(unit: &str, brought: &Brought) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Text;
+    use super::super::tests::recipe;
     use super::*;
-    use crate::recipe::load;
 
     #[test]
     fn units_and_modules_that_nothing_brings_are_told() {
@@ -114,7 +113,7 @@ kernel = { modules = ["br-netfilter", "overlay"] }
 path = "/etc/systemd/system/own.service"
 content = "x"
 "#;
-        let recipe = load("x.toml", &[], &Text(text.to_owned())).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let recipe = recipe(text.to_owned());
         let mut brought = Brought::default();
         for path in ["docker.service", "docker.socket", "getty@.service", "cron.service"] {
             brought.add(&format!("lib/systemd/system/{path}"));
