@@ -18,6 +18,7 @@ pub mod runner;
 pub mod seat;
 mod sockets;
 pub mod spec;
+mod state;
 pub mod visit;
 mod vm;
 pub mod watch;

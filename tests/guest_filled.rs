@@ -17,7 +17,7 @@ use goldsmith::image::{self, BootFiles, Disk, FileKind, Format, Identity, Root};
 use goldsmith::machine::MachineSpec;
 use goldsmith::machine::probe::probe;
 use goldsmith::machine::runner::{Guest, Mode, PORT, RunnerTask, append, nonce};
-use goldsmith::machine::spec::{Boot, Drive, FirmwareFiles, NetworkSpec};
+use goldsmith::machine::spec::{Begins, Boot, Drive, FirmwareFiles, NetworkSpec};
 use goldsmith::machine::watch::Limits;
 
 use crate::fixture::{fixture, machines};
@@ -71,6 +71,7 @@ async fn in_guest(dir: &Path, script: RunnerTask, disks: &[PathBuf]) {
             command_line: format!("{} rw panic=-1", arguments.join(" ")),
             firmware: FirmwareFiles::Bios,
         },
+        begins: Begins::Booting,
         ports: vec![PORT.to_owned()],
         network: NetworkSpec::None,
         cards: 0,

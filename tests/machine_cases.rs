@@ -6,7 +6,9 @@ use std::path::Path;
 use goldsmith::base::size::ByteSize;
 use goldsmith::machine::MachineSpec;
 use goldsmith::machine::args::{Wiring, arguments};
-use goldsmith::machine::spec::{Accelerator, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, Forward, Mac, NetworkSpec, Subnet};
+use goldsmith::machine::spec::{
+    Accelerator, Begins, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, Forward, Mac, NetworkSpec, Subnet,
+};
 
 /// A machine with nothing special about it.
 pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
@@ -17,6 +19,7 @@ pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
         memory: ByteSize::mib(64),
         drives,
         boot,
+        begins: Begins::Booting,
         ports: Vec::new(),
         network: NetworkSpec::None,
         cards: 0,
@@ -42,6 +45,13 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
         subnet,
         forwards: port.map(Forward::ssh).into_iter().collect(),
         mac: port.map(|_| Mac([0x52, 0x54, 0, 1, 2, 0xfe])),
+    };
+    let warm = |name: &str, begins| MachineSpec {
+        begins,
+        network: user(true, None, Some(2222)),
+        cards: 1,
+        segment: Some(Mac([0x52, 0x54, 10, 207, 0, 1])),
+        ..plain(name, kernel(FirmwareFiles::Bios), vec![disk()])
     };
     vec![
         ("bios-disk", plain("bios", Boot::Disk(FirmwareFiles::Bios), vec![disk()])),
@@ -74,6 +84,18 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
                 ..plain("cards", Boot::Disk(FirmwareFiles::Bios), vec![disk()])
             },
         ),
+        ("to-be-saved", warm("to-be-saved", Begins::ToBeSaved { memory: "/store/a,b/memory".into() })),
+        (
+            "saved",
+            warm(
+                "saved",
+                Begins::Saved {
+                    memory: "/store/a,b/memory".into(),
+                    state: "/store/a,b/state".into(),
+                    machine_type: "pc-i440fx-7.2".to_owned(),
+                },
+            ),
+        ),
         (
             "local",
             MachineSpec {
@@ -100,7 +122,9 @@ fn specs_become_the_arguments_of_the_golden_files() {
         spec.check().unwrap();
         let log = Path::new("/evidence,1/console.log");
         let ports = (0..).take(spec.ports.len()).map(|index| 12 + index).collect();
-        let run = arguments(&spec, &Wiring::Inherited { qmp: 10, console: 11, console_log: log, ports, segment: spec.segment.map(|_| 9) });
+        let state = matches!(spec.begins, Begins::Saved { .. }).then_some(8);
+        let run =
+            arguments(&spec, &Wiring::Inherited { qmp: 10, console: 11, console_log: log, ports, segment: spec.segment.map(|_| 9), state });
         let paste = arguments(&spec, &Wiring::Terminal);
         // An option and its value on one line.
         let text = |args: &[String]| {

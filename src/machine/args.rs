@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::spec::{Accelerator, Access, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, MachineSpec, NetworkSpec};
+use super::spec::{Accelerator, Access, Begins, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, Mac, MachineSpec, NetworkSpec};
 
 /// PCI slots, fixed so that the guest's device names do not depend on what else is plugged. 0 to 2 are the chipset's and the display's.
 const SLOT_NETWORK: usize = 0x3;
@@ -20,6 +20,8 @@ const SLOT_SEGMENT: usize = 0xf;
 /// Its slot when there are no further cards. It has been there before machines had any.
 const SLOT_SEGMENT_ALONE: usize = 0x6;
 const SLOT_FIRST_DRIVE: usize = 0x10;
+/// The name of a memory that is a file.
+const MEMORY: &str = "memory";
 
 /// Where the console, the monitor and the ports lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub enum Wiring<'a> {
         ports: Vec<RawFd>,
         /// A socket for the frames of the second card.
         segment: Option<RawFd>,
+        /// The state of [`Begins::Saved`], open for reading.
+        state: Option<RawFd>,
     },
     /// Console and monitor on the terminal (Ctrl-A C switches), each port's output in a file of the working directory.
     Terminal,
@@ -43,6 +47,9 @@ pub enum Wiring<'a> {
 
 /// QEMU's arguments for `spec`, which must have passed [`MachineSpec::check`].
 pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
+    // The command for a terminal boots, because the files of a state are not for it.
+    let begins = if *wiring == Wiring::Terminal { Begins::Booting } else { spec.begins.clone() };
+    let spec = &MachineSpec { begins, ..spec.clone() };
     let mut args = Args::default();
     args.option("-name", format!("{},process=goldsmith-vm", spec.name));
     args.flags(&["-nodefaults", "-no-user-config"]);
@@ -50,13 +57,19 @@ pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
     args.extend(accelerator_arguments(spec.accelerator));
     args.option("-smp", spec.cpus.to_string());
     // With a suffix: a bare number would be MiB.
-    args.option("-m", format!("{}M", spec.memory.bytes().div_ceil(1 << 20)));
+    let memory = format!("{}M", spec.memory.bytes().div_ceil(1 << 20));
+    memory_file(&mut args, spec, &memory);
+    args.option("-m", memory);
     // The display adapter stays though there is no viewer: GRUB on BIOS hangs without one, and the screenshot needs it.
     args.option("-vga", "std");
     args.option("-display", "none");
     args.option("-rtc", "base=utc");
     args.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-    if let Wiring::Inherited { .. } = wiring {
+    if let Wiring::Inherited { state, .. } = wiring {
+        if state.is_some() {
+            // We say when, and from where.
+            args.option("-incoming", "defer");
+        }
         // QEMU pauses when the guest ends, so that the last screen can be read. It starts paused too, until all sockets are connected.
         let reboot = if spec.reboots { "reset" } else { "shutdown" };
         args.option("-action", format!("reboot={reboot},shutdown=pause,panic=pause"));
@@ -67,9 +80,7 @@ pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
     boot(&mut args, spec);
     drives(&mut args, spec);
     lines(&mut args, spec, wiring);
-    network(&mut args, spec);
-    cards(&mut args, spec);
-    segment(&mut args, spec, wiring);
+    network(&mut args, spec, wiring);
     args.option("-device", pci(spec, "virtio-rng-pci", SLOT_RANDOM));
     args.option("-device", "pvpanic");
     args.0
@@ -166,12 +177,29 @@ impl Args {
     }
 }
 
-/// BIOS machines are i440fx, as all documentation of these guests has it; OVMF runs on q35, where it is tested most.
+/// BIOS machines are i440fx, as all documentation of these guests has it; OVMF runs on q35, where it is tested most. A saved state is that of
+/// one version of a type.
 fn machine(spec: &MachineSpec) -> String {
+    let kind = match &spec.begins {
+        Begins::Saved { machine_type, .. } => machine_type,
+        Begins::Booting | Begins::ToBeSaved { .. } => "pc",
+    };
     match spec.boot.firmware() {
         FirmwareFiles::Uefi { .. } => "q35,pflash0=flash-code,pflash1=flash-vars".into(),
-        FirmwareFiles::Bios => "pc".into(),
+        FirmwareFiles::Bios if spec.begins == Begins::Booting => "pc".into(),
+        FirmwareFiles::Bios => format!("{kind},memory-backend={MEMORY}"),
     }
+}
+
+/// The memory of a machine whose state is saved is a file. Those that go on from the state map it privately, so that nothing is read before it is
+/// used, and pages which none of them has changed are there once.
+fn memory_file(args: &mut Args, spec: &MachineSpec, size: &str) {
+    let (path, share) = match &spec.begins {
+        Begins::Booting => return,
+        Begins::ToBeSaved { memory } => (memory, "on"),
+        Begins::Saved { memory, .. } => (memory, "off"),
+    };
+    args.option("-object", format!("memory-backend-file,id={MEMORY},size={size},share={share},mem-path={}", escape(&text(path))));
 }
 
 fn boot(args: &mut Args, spec: &MachineSpec) {
@@ -236,8 +264,32 @@ fn lines(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
     }
 }
 
-fn network(args: &mut Args, spec: &MachineSpec) {
-    let NetworkSpec::User { outside, subnet, forwards, mac } = &spec.network else { return };
+/// A network card of the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Card {
+    /// What its other end is, with its name as `id`: the value of `-netdev`.
+    backend: String,
+    netdev: String,
+    slot: usize,
+    mac: Option<Mac>,
+}
+
+impl Card {
+    /// Its device as properties of QEMU's, `driver` first.
+    pub(super) fn device(&self, spec: &MachineSpec) -> Vec<(&'static str, String)> {
+        let address = [("bus", bus(spec).to_owned()), ("addr", format!("{:#x}", self.slot)), ("netdev", self.netdev.clone())];
+        let mac = self.mac.map(|mac| ("mac", mac.to_string()));
+        std::iter::once(("driver", "virtio-net-pci".to_owned())).chain(address).chain(mac).collect()
+    }
+}
+
+/// The network cards of `spec`, in the order of their slots.
+pub(super) fn cards(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<Card> {
+    first_card(spec).into_iter().chain(further_cards(spec)).chain(segment_card(spec, wiring)).collect()
+}
+
+fn first_card(spec: &MachineSpec) -> Option<Card> {
+    let NetworkSpec::User { outside, subnet, forwards, mac } = &spec.network else { return None };
     let mut backend = format!("user,id=net0,restrict={}", if *outside { "off" } else { "on" });
     let mut guest = String::new();
     if let Some(subnet) = subnet {
@@ -248,38 +300,56 @@ fn network(args: &mut Args, spec: &MachineSpec) {
     for forward in forwards {
         backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{}-{guest}:{}", forward.host, forward.guest));
     }
-    args.option("-netdev", backend);
-    let mac = mac.map(|mac| format!(",mac={mac}")).unwrap_or_default();
-    args.option("-device", format!("{},netdev=net0{mac}", pci(spec, "virtio-net-pci", SLOT_NETWORK)));
+    Some(Card { backend, netdev: "net0".to_owned(), slot: SLOT_NETWORK, mac: *mac })
 }
 
 /// Each card has addresses of its own from the DHCP server of its network, out of the range for benchmarks (RFC 2544), which no recipe
 /// should use.
-fn cards(args: &mut Args, spec: &MachineSpec) {
-    for number in 1..=spec.cards {
-        args.option("-netdev", format!("user,id=card{number},restrict=on,net=198.18.{number}.0/24"));
-        args.option("-device", format!("{},netdev=card{number}", pci(spec, "virtio-net-pci", SLOT_FIRST_CARD + number - 1)));
-    }
+fn further_cards(spec: &MachineSpec) -> impl Iterator<Item = Card> {
+    (1..=spec.cards).map(|number| Card {
+        backend: format!("user,id=card{number},restrict=on,net=198.18.{number}.0/24"),
+        netdev: format!("card{number}"),
+        slot: SLOT_FIRST_CARD + number - 1,
+        mac: None,
+    })
 }
 
 /// A frame is a datagram (QEMU 7.2, `dgram`). When the terminal command starts the machine alone, the card is on a hub with nothing else.
-fn segment(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
-    let Some(mac) = spec.segment else { return };
+fn segment_card(spec: &MachineSpec, wiring: &Wiring<'_>) -> Option<Card> {
+    let mac = spec.segment?;
     let backend = match wiring {
         Wiring::Inherited { segment: Some(fd), .. } => format!("dgram,id=net1,local.type=fd,local.str={fd}"),
         _ => "hubport,id=net1,hubid=0".to_owned(),
     };
-    args.option("-netdev", backend);
     let slot = if spec.cards == 0 { SLOT_SEGMENT_ALONE } else { SLOT_SEGMENT };
-    args.option("-device", format!("{},netdev=net1,mac={mac}", pci(spec, "virtio-net-pci", slot)));
+    Some(Card { backend, netdev: "net1".to_owned(), slot, mac: Some(mac) })
+}
+
+/// A machine whose state is going to be saved has neither cards nor their other ends: the state of QEMU's user network would be saved, too. One
+/// that begins with a saved state has the other ends from the start.
+fn network(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
+    if matches!(spec.begins, Begins::ToBeSaved { .. }) {
+        return;
+    }
+    for card in cards(spec, wiring) {
+        args.option("-netdev", card.backend.as_str());
+        if spec.begins == Begins::Booting {
+            let properties = card.device(spec).into_iter();
+            let words = properties.map(|(name, value)| if name == "driver" { value } else { format!("{name}={value}") });
+            args.option("-device", words.collect::<Vec<_>>().join(","));
+        }
+    }
 }
 
 fn pci(spec: &MachineSpec, device: &str, slot: usize) -> String {
-    let bus = match spec.boot.firmware() {
+    format!("{device},bus={},addr={slot:#x}", bus(spec))
+}
+
+fn bus(spec: &MachineSpec) -> &'static str {
+    match spec.boot.firmware() {
         FirmwareFiles::Uefi { .. } => "pcie.0",
         FirmwareFiles::Bios => "pci.0",
-    };
-    format!("{device},bus={bus},addr={slot:#x}")
+    }
 }
 
 /// The path is UTF-8, because the spec was checked.

@@ -3,6 +3,8 @@
 //! `qapi` 0.15 was generated from QEMU 9.0; its closed enums refuse an answer that holds one value a later QEMU added. These
 //! read only the fields that are used.
 
+use std::collections::BTreeMap;
+
 use qapi::{Command, Empty};
 use serde::{Deserialize, Serialize};
 
@@ -79,5 +81,114 @@ pub(super) struct BlockdevAdd(pub(super) BlockNode);
 impl Command for BlockdevAdd {
     type Ok = Empty;
     const NAME: &'static str = "blockdev-add";
+    const ALLOW_OOB: bool = false;
+}
+
+/// `device_add`, by the device's properties.
+#[derive(Debug, Serialize)]
+pub(super) struct DeviceAdd(pub(super) BTreeMap<&'static str, String>);
+
+impl Command for DeviceAdd {
+    type Ok = Empty;
+    const NAME: &'static str = "device_add";
+    const ALLOW_OOB: bool = false;
+}
+
+/// `migrate-set-parameters`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct MigrateSetParameters {
+    /// Bytes per second; 0 for no limit.
+    pub(super) max_bandwidth: u64,
+}
+
+impl Command for MigrateSetParameters {
+    type Ok = Empty;
+    const NAME: &'static str = "migrate-set-parameters";
+    const ALLOW_OOB: bool = false;
+}
+
+/// `migrate`.
+#[derive(Debug, Serialize)]
+pub(super) struct Migrate {
+    /// Where the state goes: `unix:PATH`.
+    pub(super) uri: String,
+}
+
+impl Command for Migrate {
+    type Ok = Empty;
+    const NAME: &'static str = "migrate";
+    const ALLOW_OOB: bool = false;
+}
+
+/// `query-migrate`.
+#[derive(Debug, Serialize)]
+pub(super) struct QueryMigrate {}
+
+/// How far a migration is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct MigrationInfo {
+    /// `setup`, `active`, `completed`, `failed`, … (QEMU's `MigrationStatus`); nothing when there was none.
+    #[serde(default)]
+    pub(super) status: Option<String>,
+    /// Why it failed.
+    #[serde(default)]
+    pub(super) error_desc: Option<String>,
+}
+
+impl Command for QueryMigrate {
+    type Ok = MigrationInfo;
+    const NAME: &'static str = "query-migrate";
+    const ALLOW_OOB: bool = false;
+}
+
+/// `qom-get`, of a property that is a text.
+#[derive(Debug, Serialize)]
+pub(super) struct QomGet {
+    /// The object: `/machine`.
+    pub(super) path: &'static str,
+    /// Its property: `type`.
+    pub(super) property: &'static str,
+}
+
+impl Command for QomGet {
+    type Ok = String;
+    const NAME: &'static str = "qom-get";
+    const ALLOW_OOB: bool = false;
+}
+
+/// `migrate-incoming`.
+#[derive(Debug, Serialize)]
+pub(super) struct MigrateIncoming {
+    /// Where the state comes from: `fd:NUMBER`.
+    pub(super) uri: String,
+}
+
+impl Command for MigrateIncoming {
+    type Ok = Empty;
+    const NAME: &'static str = "migrate-incoming";
+    const ALLOW_OOB: bool = false;
+}
+
+/// `migrate-set-capabilities`.
+#[derive(Debug, Serialize)]
+pub(super) struct MigrateSetCapabilities {
+    /// Those that are set.
+    pub(super) capabilities: [Capability; 1],
+}
+
+/// A capability of migrations.
+#[derive(Debug, Serialize)]
+pub(super) struct Capability {
+    /// Its name.
+    pub(super) capability: &'static str,
+    /// Whether it is on.
+    pub(super) state: bool,
+}
+
+impl Command for MigrateSetCapabilities {
+    type Ok = Empty;
+    const NAME: &'static str = "migrate-set-capabilities";
     const ALLOW_OOB: bool = false;
 }

@@ -27,7 +27,7 @@ use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 
 pub use bench::{Bench, boot_limit, direct_boot};
-pub use initramfs::{append, append_files};
+pub use initramfs::{append, append_files, gate_version};
 
 use super::booting::Booting;
 use super::visit::{self, Visitor};
@@ -60,6 +60,8 @@ pub enum Mode {
     Live,
     /// In the booted system of a local machine, for its users ([`resident`]).
     Resident,
+    /// As a resident, in a system whose boot stops before its services, so that its state can be saved (`gate/gate.sh`).
+    Gate,
 }
 
 impl fmt::Display for Mode {
@@ -68,6 +70,7 @@ impl fmt::Display for Mode {
             Self::Offline => "offline",
             Self::Live => "live",
             Self::Resident => "resident",
+            Self::Gate => "gate",
         })
     }
 }
@@ -175,6 +178,7 @@ enum Said {
     Unmounted,
     Ended { slot: usize, number: u64 },
     Free(usize),
+    Started,
     Failed(String),
     Output(String),
 }
@@ -192,6 +196,7 @@ fn understand(line: &str, nonce: &str) -> Said {
         ["thawed"] => Said::Thawed,
         ["bye"] => Said::Bye,
         ["unmounted"] => Said::Unmounted,
+        ["started"] => Said::Started,
         ["ended", slot, number] => match (slot.parse(), number.parse()) {
             (Ok(slot), Ok(number)) => Said::Ended { slot, number },
             _ => Said::Failed(words.to_owned()),

@@ -28,6 +28,8 @@ pub struct MachineSpec {
     pub drives: Vec<Drive>,
     /// What is started.
     pub boot: Boot,
+    /// Whether it begins with that.
+    pub begins: Begins,
     /// Names of virtio-serial ports: `/dev/virtio-ports/NAME` in the guest, [`super::Machine::take_port`] here.
     pub ports: Vec<String>,
     /// The guest's network.
@@ -154,6 +156,29 @@ pub enum Boot {
     },
     /// The first drive, through firmware and boot loader.
     Disk(FirmwareFiles),
+}
+
+/// How a machine begins. A state that is saved has no network cards, so that each machine that goes on from it gets cards with addresses of its
+/// own ([`super::Machine::plug_cards`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Begins {
+    /// With a boot.
+    #[default]
+    Booting,
+    /// With a boot and without its network cards: its state is going to be saved ([`super::Machine::save_state`]).
+    ToBeSaved {
+        /// The file that is its memory.
+        memory: PathBuf,
+    },
+    /// Where a machine of the same spec was when its state was saved. Its network cards are plugged in later.
+    Saved {
+        /// The file that was its memory. It is not changed: pages that this machine writes are its own.
+        memory: PathBuf,
+        /// The file with the state of its processors and devices.
+        state: PathBuf,
+        /// The versioned name of that machine's type: `pc-i440fx-7.2`.
+        machine_type: String,
+    },
 }
 
 impl Boot {
@@ -360,6 +385,7 @@ mod tests {
             memory: ByteSize::mib(64),
             drives: vec![Drive::scratch("/d", Format::Raw, "disk")],
             boot: Boot::Disk(FirmwareFiles::Bios),
+            begins: Begins::Booting,
             ports: vec!["org.goldsmith.0".into()],
             network: NetworkSpec::None,
             cards: 0,

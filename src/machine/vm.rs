@@ -10,11 +10,14 @@
 //!
 //! Whatever ends the guest only pauses QEMU, so that the last screen can be read. Dropping a [`Machine`] kills QEMU.
 
+mod save;
+mod snapshot;
+
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -39,15 +42,14 @@ use super::event::{INTERESTING, MachineEvent};
 use super::evidence::{self, CONSOLE_LOG, Evidence};
 use super::qmp::{Qmp, QmpError, RawEvent};
 use super::sockets::{Line, Sockets};
-use super::spec::MachineSpec;
+use super::spec::{Begins, MachineSpec};
+use super::state;
 use super::watch::{Counters, Verdict, Watch};
 
 /// From the start of QEMU to its readiness. It takes 0.1 s; a host that needs longer than this is in trouble.
 const START: Duration = Duration::from_secs(30);
 /// For QEMU's answer to a command. `blockdev-snapshot` drains the disk, which may take seconds on a busy host.
 const ANSWER: Duration = Duration::from_secs(30);
-/// For a snapshot within a disk: its tables are written, and all that is in the caches.
-const SNAPSHOT: Duration = Duration::from_secs(110);
 /// For QEMU's exit after `quit`, which writes caches back.
 const QUIT: Duration = Duration::from_secs(20);
 /// The time between two reads of the counters.
@@ -90,6 +92,8 @@ pub struct Machine {
     port_names: Vec<String>,
     ports: BTreeMap<String, UnixStream>,
     segment: Option<UnixDatagram>,
+    /// The properties of the network cards that are to be plugged in.
+    cards: Vec<Vec<(&'static str, String)>>,
     sockets: Sockets,
     /// Whether the next pause belongs to an end that was already reported.
     pause_explained: bool,
@@ -104,6 +108,16 @@ impl Machine {
     /// # Errors
     /// The spec is not valid, QEMU is missing or refuses it, or a file cannot be made.
     pub async fn launch(spec: &MachineSpec, dir: &Path) -> Result<Self, MachineError> {
+        let mut machine = Self::launch_paused(spec, dir).await?;
+        machine.go_on().await?;
+        Ok(machine)
+    }
+
+    /// As [`Machine::launch`], but the guest does not run before [`Machine::go_on`].
+    ///
+    /// # Errors
+    /// As [`Machine::launch`]; and QEMU cannot go on from the state that is saved.
+    pub async fn launch_paused(spec: &MachineSpec, dir: &Path) -> Result<Self, MachineError> {
         spec.check()?;
         let file = |what: &str| {
             let (machine, what) = (spec.name.clone(), what.to_owned());
@@ -115,6 +129,8 @@ impl Machine {
         let (qmp, console) = (line("qmp")?, line("console")?);
         let ports = (0..spec.ports.len()).map(|index| line(&port_line(index))).collect::<Result<Vec<_>, _>>()?;
         let segment = spec.segment.map(|_| segment()).transpose().map_err(file("a socket for frames"))?;
+        let state = state::open(spec).map_err(file("the saved state"))?;
+        let state_fd = state.as_ref().map(AsRawFd::as_raw_fd);
         let console_log = dir.join(CONSOLE_LOG);
         let wiring = Wiring::Inherited {
             qmp: qmp.fd(),
@@ -122,7 +138,11 @@ impl Machine {
             console_log: &console_log,
             ports: ports.iter().map(Line::fd).collect(),
             segment: segment.as_ref().map(|(_, theirs)| theirs.as_raw_fd()),
+            state: state_fd,
         };
+        // The slot and the address of each card are fixed before QEMU has it.
+        let later = if spec.begins == Begins::Booting { Vec::new() } else { args::cards(spec, &wiring) };
+        let cards = later.iter().map(|card| card.device(spec)).collect();
         let mut invocation = Invocation::new(Tool::QemuSystem).args(args::arguments(spec, &wiring));
         let command_line = Invocation::new(Tool::QemuSystem).args(args::arguments(spec, &Wiring::Terminal)).command_line();
         invocation = invocation.inherit(qmp.listener).inherit(console.listener);
@@ -132,12 +152,12 @@ impl Machine {
             streams.insert(name.clone(), port.ours);
         }
         let (segment, theirs) = segment.unzip();
-        if let Some(theirs) = theirs {
-            invocation = invocation.inherit(theirs);
+        for inherited in theirs.into_iter().chain(state) {
+            invocation = invocation.inherit(inherited);
         }
         let mut running = invocation.spawn()?;
         let stderr = Lines::new(running.child_mut().stderr.take());
-        let (qmp, events) = match get_ready(qmp.ours).await {
+        let (qmp, events) = match get_ready(qmp.ours, state_fd).await {
             Ok(ready) => ready,
             Err(error) => return Err(cannot_start(spec, running, stderr, command_line, error).await),
         };
@@ -158,6 +178,7 @@ impl Machine {
             port_names: spec.ports.clone(),
             ports: streams,
             segment,
+            cards,
             sockets,
             pause_explained: false,
             next_sample: Instant::now(),
@@ -376,24 +397,6 @@ impl Machine {
         done.map(|_| ())
     }
 
-    /// Keep the disk whose node is `node`, a qcow2, as it is now, under a name in the disk itself. The guest stands still meanwhile.
-    ///
-    /// # Errors
-    /// As [`Machine::execute`].
-    pub async fn save_snapshot(&mut self, node: &str, name: &str) -> Result<(), MachineError> {
-        let snapshot = qmp::BlockdevSnapshotInternal { device: node.to_owned(), name: name.to_owned() };
-        self.execute_within(&qmp::blockdev_snapshot_internal_sync(snapshot), SNAPSHOT).await.map(|_| ())
-    }
-
-    /// Remove a snapshot that is in the disk.
-    ///
-    /// # Errors
-    /// As [`Machine::execute`].
-    pub async fn remove_snapshot(&mut self, node: &str, name: &str) -> Result<(), MachineError> {
-        let snapshot = qmp::blockdev_snapshot_delete_internal_sync { device: node.to_owned(), id: None, name: Some(name.to_owned()) };
-        self.execute_within(&snapshot, SNAPSHOT).await.map(|_| ())
-    }
-
     /// The screen, as PNG. Gives the file's name, which ends in `.ppm` when this QEMU has no PNG.
     ///
     /// # Errors
@@ -411,7 +414,7 @@ impl Machine {
         self.execute(&qmp::system_powerdown {}).await.map(|_| ())
     }
 
-    /// Let a guest go on that QEMU paused because the host's disk was full.
+    /// Let a paused guest go on: at its beginning, or one that QEMU paused because the host's disk was full.
     ///
     /// # Errors
     /// As [`Machine::execute`].
@@ -517,7 +520,7 @@ fn segment() -> io::Result<(UnixDatagram, OwnedFd)> {
     Ok((UnixDatagram::from_std(ours)?, theirs.into()))
 }
 
-async fn get_ready(stream: UnixStream) -> Result<(Qmp, UnboundedReceiver<RawEvent>), QmpError> {
+async fn get_ready(stream: UnixStream, state: Option<RawFd>) -> Result<(Qmp, UnboundedReceiver<RawEvent>), QmpError> {
     let (mut qmp, events) = Qmp::connect(stream, INTERESTING, START).await?;
     // QEMU accepts waiting connections a little later; the guest must not send before that.
     let patience = Instant::now() + START;
@@ -527,7 +530,9 @@ async fn get_ready(stream: UnixStream) -> Result<(Qmp, UnboundedReceiver<RawEven
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    qmp.execute(&qmp::cont {}, ANSWER).await?;
+    if let Some(fd) = state {
+        state::load(&mut qmp, fd).await?;
+    }
     Ok((qmp, events))
 }
 

@@ -36,7 +36,7 @@ use crate::machine::evidence::SCREEN;
 use crate::machine::probe::{Probe, probe};
 use crate::machine::runner::resident::{self, Happened, Resident};
 use crate::machine::runner::{Mode, RunnerTask, boot_limit, direct_boot, nonce};
-use crate::machine::spec::{Boot, Drive, Durability, MachineSpec, NetworkSpec};
+use crate::machine::spec::{Begins, Boot, Drive, Durability, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
 /// The name of the machine's disk in QEMU.
@@ -165,6 +165,7 @@ async fn spec(
         memory: record.memory,
         drives: vec![Drive { durability: Durability::Flushed, ..Drive::scratch(disk, Format::Qcow2, DISK) }],
         boot,
+        begins: Begins::Booting,
         ports: resident::ports(),
         network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone(), mac: record.mac },
         cards: source.cards,
@@ -252,6 +253,7 @@ impl Living<'_> {
                 return Ok(None);
             }
             Happened::Failed(why) => return Err(RunError::Impersonal { name: self.name.clone(), why }),
+            Happened::Started => return Ok(None),
             Happened::Freed(slot) => {
                 self.resident.renew(slot).await;
                 return Ok(None);

@@ -20,7 +20,7 @@ use crate::image::{BootFiles, Disk, Firmware, Format};
 use crate::machine::probe::{Probe, probe};
 use crate::machine::runner::{Mode, direct_boot, nonce, resident};
 use crate::machine::seat::{Console, Left, Streams};
-use crate::machine::spec::{Accelerator, Boot, Forward, MachineSpec, NetworkSpec};
+use crate::machine::spec::{Accelerator, Begins, Boot, Forward, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 
 /// Virtual CPUs under KVM, when their number is not given.
@@ -195,6 +195,7 @@ fn spec(source: &Source, (given, ssh): (&Equipment, Option<u16>), accelerator: A
         memory: given.memory(),
         drives: vec![disk.drive.clone()],
         boot: Boot::Disk(disk.firmware.clone()),
+        begins: Begins::Booting,
         ports: Vec::new(),
         network: NetworkSpec::User {
             outside: !given.isolated(),

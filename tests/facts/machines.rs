@@ -24,7 +24,10 @@ fn machines() -> [Vec<String>; 2] {
     let installed = plain("installed", Boot::Disk(FirmwareFiles::Bios), vec![disk()]);
     [install, installed].map(|spec| {
         let ports = (0..).take(spec.ports.len()).map(|index| 12 + index).collect();
-        arguments(&spec, &Wiring::Inherited { qmp: 10, console: 11, console_log: std::path::Path::new("/log"), ports, segment: None })
+        arguments(
+            &spec,
+            &Wiring::Inherited { qmp: 10, console: 11, console_log: std::path::Path::new("/log"), ports, segment: None, state: None },
+        )
     })
 }
 

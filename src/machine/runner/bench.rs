@@ -7,7 +7,7 @@ use super::{Guest, Mode, PORT, RunnerError, RunnerTask, SHELL_TASK, append, nonc
 use crate::base::event::Task;
 use crate::base::size::ByteSize;
 use crate::machine::seat::Size;
-use crate::machine::spec::{Accelerator, Boot, Drive, FirmwareFiles, MachineSpec, NetworkSpec, Subnet};
+use crate::machine::spec::{Accelerator, Begins, Boot, Drive, FirmwareFiles, MachineSpec, NetworkSpec, Subnet};
 use crate::machine::visit::Visitor;
 use crate::machine::watch::Limits;
 
@@ -73,6 +73,7 @@ impl Bench<'_> {
             memory: self.memory,
             drives: disks,
             boot,
+            begins: Begins::Booting,
             ports: Vec::new(),
             network: NetworkSpec::None,
             cards: 0,
@@ -100,7 +101,7 @@ impl Bench<'_> {
         let boot = direct_boot(files, &self.scratch.join(format!("{name}.initrd")), mode, &nonce, &tasks)?;
         // A booted system has a card, even if it leads nowhere: EL7's network.service fails without the one its files name.
         let network = match mode {
-            Mode::Live | Mode::Resident => {
+            Mode::Live | Mode::Resident | Mode::Gate => {
                 NetworkSpec::User { outside: self.outside, subnet: self.subnet, forwards: Vec::new(), mac: None }
             }
             Mode::Offline => NetworkSpec::None,
@@ -150,6 +151,7 @@ fn command_line(arguments: &str, mode: Mode) -> String {
     let ours: &[&str] = match mode {
         Mode::Offline => &["rw", "console=ttyS0,115200", "panic=-1", "selinux=0"],
         Mode::Live | Mode::Resident => &["panic=-1"],
+        Mode::Gate => &["panic=-1", "systemd.unit=goldsmith-gate.target"],
     };
     own.chain(ours.iter().copied()).collect::<Vec<_>>().join(" ")
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::cpio::{self, Archive};
 use super::{Mode, RunnerError, RunnerTask};
+use crate::base::digest::Sha256Digest;
 
 /// The `ORDER` file of an initramfs-tools hook directory: a shell fragment that runs its scripts, made by update-initramfs
 /// (initramfs-tools 0.142, `/usr/share/initramfs-tools/hook-functions`, `cache_run_scripts`).
@@ -14,6 +15,11 @@ const ORDER: &str = "scripts/init-bottom/ORDER";
 const ORDER_BYTES_MAX: u32 = 64 * 1024;
 /// The lines that run our hook, as update-initramfs writes them for any other script.
 const ORDER_LINES: &str = "/scripts/init-bottom/goldsmith \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n";
+
+/// What the boot of [`Mode::Gate`] reaches, in place of the system's own target.
+pub(super) const GATE: &str = "goldsmith-gate.target";
+/// A program for the guest (`renew.s`): it sets the clock and renews the kernel's random generator.
+const RENEW: &[u8] = include_bytes!("gate/renew.elf");
 
 /// The program that made an initramfs, which decides how a hook is put into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +52,11 @@ pub fn append_files(original: &[u8], target: &Path, files: &[(&str, &[u8])]) -> 
     followed_by(original, &archive.finish(), target)
 }
 
+/// A digest of the guest's end of the runner in [`Mode::Gate`] with `tasks`, which a state that is saved there has in it.
+pub fn gate_version(tasks: &[RunnerTask]) -> Sha256Digest {
+    Sha256Digest::of(&payload(&Form::Dracut, Mode::Gate, "", tasks))
+}
+
 /// A plain archive must begin at a multiple of four bytes, because the kernel otherwise skips it without a message.
 fn followed_by(mut original: impl Read, archive: &[u8], target: &Path) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(target)?);
@@ -60,9 +71,11 @@ fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8
     // The script that serves the host, and what it needs to know of the boot. Until it runs, the boot of a resident is like any other.
     let (serve, boots_as, early): (&[u8], _, _) = match mode {
         Mode::Offline | Mode::Live => (include_bytes!("guest/serve.sh"), mode, true),
-        Mode::Resident => (include_bytes!("sessions.sh"), Mode::Live, false),
+        Mode::Resident | Mode::Gate => (include_bytes!("sessions.sh"), Mode::Live, false),
     };
-    for directory in ["goldsmith", "goldsmith/tasks", "goldsmith/units", "goldsmith/units/multi-user.target.wants"] {
+    let target = if mode == Mode::Gate { GATE } else { "multi-user.target" };
+    let wants = format!("goldsmith/units/{target}.wants");
+    for directory in ["goldsmith", "goldsmith/tasks", "goldsmith/units", &wants] {
         archive.directory(directory);
     }
     archive.file("goldsmith/nonce", 0o600, format!("{nonce}\n").as_bytes());
@@ -70,15 +83,23 @@ fn payload(form: &Form, mode: Mode, nonce: &str, tasks: &[RunnerTask]) -> Vec<u8
     archive.file("goldsmith/hook.sh", 0o700, include_bytes!("guest/hook.sh"));
     archive.file("goldsmith/serve.sh", 0o700, serve);
     archive.file("goldsmith/live.sh", 0o700, include_bytes!("guest/live.sh"));
-    let mut units = vec![("goldsmith.service", include_str!("guest/units/goldsmith.service"))];
-    if early {
-        units.push(("goldsmith-early.service", include_str!("guest/units/goldsmith-early.service")));
-    } else if !tasks.is_empty() {
-        units.push(("goldsmith-personal.service", include_str!("personal.service")));
+    let mut units = Vec::new();
+    if mode == Mode::Gate {
+        archive.file("goldsmith/gate.sh", 0o600, include_bytes!("gate/gate.sh"));
+        archive.file("goldsmith/renew", 0o700, RENEW);
+        archive.file(&format!("goldsmith/units/{GATE}"), 0o644, include_bytes!("gate/goldsmith-gate.target"));
+        units.push(("goldsmith-gate.service", include_str!("gate/goldsmith-gate.service")));
+    } else {
+        units.push(("goldsmith.service", include_str!("guest/units/goldsmith.service")));
+        if early {
+            units.push(("goldsmith-early.service", include_str!("guest/units/goldsmith-early.service")));
+        } else if !tasks.is_empty() {
+            units.push(("goldsmith-personal.service", include_str!("personal.service")));
+        }
     }
     for (unit, text) in units {
         archive.file(&format!("goldsmith/units/{unit}"), 0o644, text.as_bytes());
-        archive.symlink(&format!("goldsmith/units/multi-user.target.wants/{unit}"), &format!("../{unit}"));
+        archive.symlink(&format!("{wants}/{unit}"), &format!("../{unit}"));
     }
     for task in tasks {
         let directory = format!("goldsmith/tasks/{}", task.name);
@@ -146,6 +167,7 @@ fn search(archive: impl BufRead) -> io::Result<Option<Form>> {
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -193,6 +215,36 @@ mod tests {
             cpio::read(&bytes[4..], 1 << 20, |_| true, |entry| found.push((entry.path, entry.content.unwrap_or_default()))).unwrap();
             assert_eq!(found, [("ks.cfg".to_owned(), b"poweroff\n".to_vec()), ("x-nonce.cfg".to_owned(), b"n0\n".to_vec())]);
         }
+    }
+
+    /// `renew.elf` is what the assembler makes of `renew.s`, and it runs.
+    #[test]
+    fn the_program_for_the_guest_is_its_source() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/machine/runner/gate/renew.s");
+        let (object, program) = (dir.path().join("renew.o"), dir.path().join("renew"));
+        for command in [
+            Command::new("as").arg("-o").arg(&object).arg(source),
+            Command::new("objcopy").args(["-O", "binary", "-j", ".text"]).arg(&object).arg(&program),
+        ] {
+            assert!(command.status().unwrap().success(), "{command:?}");
+        }
+        assert!(std::fs::read(&program).unwrap() == RENEW, "assemble renew.elf again, as renew.s says");
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+        // The first step reads the order, of which there is nothing.
+        assert_eq!(Command::new(&program).stdin(Stdio::null()).status().unwrap().code(), Some(1));
+    }
+
+    #[test]
+    fn a_system_that_is_to_be_saved_has_a_gate_in_place_of_the_usual_target() {
+        let mut found = Vec::new();
+        cpio::read(&payload(&Form::Dracut, Mode::Gate, "n0", &[])[..], 1 << 20, |_| false, |entry| found.push(entry.path)).unwrap();
+        let has = |path: &str| found.iter().any(|found| found == path);
+        for path in ["goldsmith/gate.sh", "goldsmith/renew", "goldsmith/units/goldsmith-gate.target.wants/goldsmith-gate.service"] {
+            assert!(has(path), "{path}: {found:?}");
+        }
+        assert!(!has("goldsmith/units/goldsmith.service") && !found.iter().any(|path| path.contains("multi-user")), "{found:?}");
     }
 
     #[test]

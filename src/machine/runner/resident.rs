@@ -8,12 +8,19 @@
 //!
 //! Each session has three virtio-serial ports of its own while it runs (`sessions.sh`), so that bytes go through as they are. One more session
 //! than are in use waits in the guest for its command: to make one takes an emulated guest half a second.
+//!
+//! A machine that goes on from a saved state (`gate/gate.sh`) has such a session in that state, and is made one of its own by [`Resident::own`]:
+//!
+//! ```text
+//!   launch ── own ── up, cards are plugged in ── started, all its services
+//! ```
 
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
@@ -23,13 +30,17 @@ use tokio::sync::oneshot;
 use super::marked::Marked;
 use super::{PORT, RunnerError, Said, understand};
 use crate::base::process::Lines;
+use crate::base::random::random;
 use crate::machine::seat::Size;
+use crate::machine::spec::Begins;
 use crate::machine::{Machine, MachineEvent, MachineSpec};
 
 /// Sessions at once: with the control port these are 28 of the [`crate::machine::spec::MAX_PORTS`].
 pub const SLOTS: usize = 9;
 /// The purposes of a session's ports.
 const ENDS: [&str; 3] = ["in", "out", "err"];
+/// Random bytes that a guest is given: twice what the kernel's generator has.
+const RANDOM_BYTES: usize = 64;
 /// Bytes that are taken from the guest at a time.
 const PIECE: usize = 64 << 10;
 
@@ -52,6 +63,11 @@ pub fn ports() -> Vec<String> {
     std::iter::once(PORT.to_owned()).chain(sessions).collect()
 }
 
+/// The ports of the first session. The guest opens them when a command can be begun in it.
+pub fn first_session() -> Vec<String> {
+    ENDS.map(|end| port(0, end)).to_vec()
+}
+
 fn port(slot: usize, end: &str) -> String {
     format!("org.goldsmith.session.{slot}.{end}")
 }
@@ -61,6 +77,8 @@ fn port(slot: usize, end: &str) -> String {
 pub enum Happened {
     /// The runner answers: the system is up. Next is [`Resident::prepare`].
     Up,
+    /// The services of a system that went on from a saved state have started.
+    Started,
     /// The session in this slot is over in the guest. Next is [`Resident::renew`].
     Freed(usize),
     /// A task of the boot failed, and why.
@@ -69,12 +87,15 @@ pub enum Happened {
     Machine(MachineEvent),
 }
 
+/// A file for the guest: its name and its content. Only root may read it, unless its name ends in `.pub`.
+type File = (String, Vec<u8>);
+
 /// A machine whose users the runner serves.
 #[derive(Debug)]
 pub struct Resident {
     machine: Machine,
     lines: Lines<ReadHalf<UnixStream>>,
-    orders: UnboundedSender<String>,
+    orders: UnboundedSender<Vec<u8>>,
     nonce: String,
     slots: Vec<Slot>,
     /// Sessions so far.
@@ -110,17 +131,28 @@ impl Resident {
     /// # Errors
     /// The machine could not be started.
     pub async fn launch(spec: &MachineSpec, dir: &Path, nonce: String) -> Result<Self, RunnerError> {
-        let mut machine = Machine::launch(spec, dir).await?;
+        let mut machine = Machine::launch_paused(spec, dir).await?;
         let lacks = |name: &str| RunnerError::Broken { what: format!("the machine has no port {name}") };
         let (reader, writer) = tokio::io::split(machine.take_port(PORT).ok_or_else(|| lacks(PORT))?);
+        let goes_on = matches!(spec.begins, Begins::Saved { .. });
         let mut slots = Vec::new();
         for slot in 0..SLOTS {
-            // The guest may have missed connections that were made before it booted: QEMU announces them all at once, and the queue is
-            // short.
-            ENDS.iter().for_each(|end| drop(machine.take_port(&port(slot, end))));
+            let ends = ENDS.map(|end| machine.take_port(&port(slot, end)));
+            // A session waits in the first slot of a state that was saved.
+            let state = match ends {
+                [Some(input), Some(output), Some(errors)] if goes_on && slot == 0 => SlotState::Ready([input, output, errors]),
+                // The guest may have missed connections that were made before it booted: QEMU announces them all at once, and the queue
+                // is short.
+                _ => SlotState::Idle,
+            };
             let socket = |end: &str| machine.port_socket(&port(slot, end)).ok_or_else(|| lacks(&port(slot, end)));
-            slots.push(Slot { sockets: [socket(ENDS[0])?, socket(ENDS[1])?, socket(ENDS[2])?], state: SlotState::Idle });
+            slots.push(Slot { sockets: [socket(ENDS[0])?, socket(ENDS[1])?, socket(ENDS[2])?], state });
         }
+        if goes_on {
+            // The guest that goes on must not hear of connections that the saved one did not have.
+            machine.expect_disconnected((SLOTS - 1) * ENDS.len()).await?;
+        }
+        machine.go_on().await?;
         let (orders, lines) = unbounded_channel();
         tokio::spawn(pass_on(lines, writer));
         Ok(Self { machine, lines: Lines::new(Some(reader)), orders, nonce, slots, count: 0 })
@@ -135,6 +167,7 @@ impl Resident {
                 // At the port's end this branch is disabled, and the machine's end gives the reason.
                 Some(line) = self.lines.next() => match understand(&line, &self.nonce) {
                     Said::Hello => return Happened::Up,
+                    Said::Started => return Happened::Started,
                     Said::Failed(words) => return Happened::Failed(words.strip_prefix("failed ").unwrap_or(&words).to_owned()),
                     Said::Ended { slot, number } => self.expect_marks(slot, number),
                     Said::Free(slot) if slot < SLOTS => return Happened::Freed(slot),
@@ -215,6 +248,25 @@ impl Resident {
         self.say(format!("close {slot} {number}"));
     }
 
+    /// Make a machine that goes on from a saved state one of its own. `files` are those of its personal task. The guest answers with
+    /// [`Happened::Up`]. Next is [`Resident::start_services`].
+    pub fn own(&self, files: &[File]) {
+        // Both are random UUIDs (machine-id(5); drivers/char/random.c), the first one without hyphens.
+        let new = || uuid::Builder::from_random_bytes(random()).into_uuid();
+        let tar = tar(files);
+        self.say(format!("own {} {} {}", new().simple(), new(), tar.len()));
+        self.send(renewal(SystemTime::now(), &random()));
+        self.send(tar);
+    }
+
+    /// Have the services start that the boot had left, when the guest has so many network cards. `keys` are the host keys of sshd, if the image has
+    /// none. The guest answers with [`Happened::Started`].
+    pub fn start_services(&self, cards: usize, keys: &[File]) {
+        let tar = tar(keys);
+        self.say(format!("go {cards} {}", tar.len()));
+        self.send(tar);
+    }
+
     /// Have the personal task of the boot name other machines of the guest's network.
     pub fn name(&self, names: &str) {
         self.say(format!("names {names}"));
@@ -236,15 +288,46 @@ impl Resident {
     }
 
     fn say(&self, line: String) {
+        self.send(format!("{line}\n").into_bytes());
+    }
+
+    fn send(&self, order: Vec<u8>) {
         // If the receiver is gone, so is the guest, and the machine's events tell that.
-        let _ = self.orders.send(line);
+        let _ = self.orders.send(order);
     }
 }
 
-/// Pass lines to the guest. A guest that does not read holds up only this task.
-async fn pass_on(mut lines: UnboundedReceiver<String>, mut writer: WriteHalf<UnixStream>) {
-    while let Some(line) = lines.recv().await {
-        if writer.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+/// The order of `gate/renew.s`: the time as a `struct timespec`, and a `struct rand_pool_info` (random(4)) with as many bits as its bytes have.
+fn renewal(now: SystemTime, random: &[u8; RANDOM_BYTES]) -> Vec<u8> {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut order = Vec::new();
+    order.extend(since.as_secs().to_le_bytes());
+    order.extend(u64::from(since.subsec_nanos()).to_le_bytes());
+    order.extend((RANDOM_BYTES as u32 * 8).to_le_bytes());
+    order.extend((RANDOM_BYTES as u32).to_le_bytes());
+    order.extend(random);
+    order
+}
+
+/// Files as a tar; nothing when there are none.
+fn tar(files: &[File]) -> Vec<u8> {
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(if name.ends_with(".pub") { 0o644 } else { 0o600 });
+        tar.append_data(&mut header, name, &content[..]).expect("a name of ours fits, and memory takes all bytes");
+    }
+    tar.into_inner().expect("memory takes all bytes")
+}
+
+/// Pass orders to the guest. A guest that does not read holds up only this task.
+async fn pass_on(mut orders: UnboundedReceiver<Vec<u8>>, mut writer: WriteHalf<UnixStream>) {
+    while let Some(order) = orders.recv().await {
+        if writer.write_all(&order).await.is_err() {
             return;
         }
     }
@@ -316,6 +399,40 @@ mod tests {
             let expected: String = words[2..].iter().map(|word| format!("<{word}>")).collect();
             assert_eq!(said, expected, "{shell}");
         }
+    }
+
+    #[test]
+    fn the_order_of_renew_has_the_time_and_credited_randomness() {
+        let order = renewal(SystemTime::UNIX_EPOCH + std::time::Duration::new(0x0102_0304, 5), &[0xab; RANDOM_BYTES]);
+        let expected = [&[4, 3, 2, 1, 0, 0, 0, 0][..], &[5, 0, 0, 0, 0, 0, 0, 0], &[0, 2, 0, 0], &[64, 0, 0, 0], &[0xab; 64]].concat();
+        assert_eq!(order, expected);
+        // renew.s reads so many bytes.
+        assert_eq!(order.len(), 88);
+    }
+
+    /// The files of a tar that the host sends right behind a line, as `gate.sh` takes them.
+    #[test]
+    fn files_behind_a_line_are_taken_and_no_byte_more() {
+        for shell in ["dash", "bash"] {
+            let dir = tempfile::tempdir().unwrap();
+            let bytes = tar(&[("key".to_owned(), b"secret\n".to_vec()), ("key.pub".to_owned(), b"public\n".to_vec())]);
+            let orders = [format!("go {}\n", bytes.len()).into_bytes(), bytes, b"next\n".to_vec()].concat();
+            let functions = include_str!("gate/gate.sh");
+            let script =
+                format!("{functions}\nexec 3<&0; read -r verb length <&3; receive \"$length\" .; read -r next <&3; echo \"$next\"");
+            let mut command = Command::new(shell);
+            command.args(["-c", &script]).current_dir(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            std::io::Write::write_all(&mut child.stdin.take().unwrap(), &orders).unwrap();
+            assert_eq!(child.wait_with_output().unwrap().stdout, b"next\n", "{shell}");
+            for (name, content, mode) in [("key", "secret\n", 0o600), ("key.pub", "public\n", 0o644)] {
+                use std::os::unix::fs::PermissionsExt;
+                let path = dir.path().join(name);
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode, "{name}");
+            }
+        }
+        assert!(tar(&[]).is_empty());
     }
 
     /// The system goes down while sessions are being made: a process that stays would hold that up until systemd kills it.

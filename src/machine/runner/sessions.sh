@@ -4,7 +4,8 @@
 #
 #   host    ready SLOT | open SLOT NUMBER pipe WORDS | open SLOT NUMBER ROWSxCOLUMNS WORDS
 #           size SLOT ROWS COLUMNS | eof SLOT NUMBER | mark SLOT NUMBER | close SLOT NUMBER | names ADDRESS=NAME … | off
-#   guest   hello MODE | failed WHY | ended SLOT NUMBER | free SLOT
+#           own …, go … (gate.sh)
+#   guest   hello MODE | failed WHY | ended SLOT NUMBER | free SLOT | started
 #
 # Slot n has the three ports after the control port's that follow 3n others: what the command reads, its output, its error output. In a slot
 # that is ready, all processes of a session wait, so that a command begins at once. WORDS are quoted for this shell; $gs_newline stands for a
@@ -124,12 +125,18 @@ group() { # SLOT
 exec 3<> "$1" 0< /dev/null
 # /dev/vport0p1: the number of the port in its device is the last one.
 gs_ports=${1%1}
-# A task of the boot that failed has left its reason.
-if [ -e /run/goldsmith/failed ]; then
+# The end, for the reason that a task of the boot has left.
+end_failed() {
     read -r gs_why < /run/goldsmith/failed
     say failed "$gs_why"
     exit 1
+}
+
+if [ -e /run/goldsmith/gate.sh ]; then
+    . /run/goldsmith/gate.sh
+    check_gate || end_failed
 fi
+[ ! -e /run/goldsmith/failed ] || end_failed
 say hello "$2"
 while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
     case $gs_verb in
@@ -176,6 +183,14 @@ while read -r gs_verb gs_slot gs_number gs_size gs_words <&3; do
     names)
         # Each is a word.
         sh /run/goldsmith/tasks/personal/run names $gs_slot $gs_number $gs_size $gs_words
+        ;;
+    own)
+        own "$gs_slot" "$gs_number" "$gs_size" || end_failed
+        say hello "$2"
+        ;;
+    go)
+        take_host_keys "$gs_number"
+        start_services "$gs_slot" &
         ;;
     off)
         systemctl --no-block poweroff
