@@ -16,6 +16,7 @@ mod copy;
 mod disk;
 mod error;
 mod finished;
+mod host_keys;
 mod impersonal;
 mod logins;
 mod name;
@@ -37,6 +38,7 @@ mod up;
 mod vm;
 mod wait;
 mod wanted;
+mod warm;
 
 pub use at_rest::{AtRest, at_rest};
 pub use client::{Command, Feed, Heard, Hearing, command, console, screenshot, status, stop};
@@ -54,7 +56,8 @@ pub use snapshots::{Snapshot, remove as remove_snapshot, restore as restore_snap
 pub use source::Source;
 pub use supervisor::supervise;
 pub use until::Until;
-pub use up::{Supervisor, Wanted, begin, make};
+pub use up::{Supervisor, Wanted, begin, make, warm};
 pub use vm::{Attended, Facts, LocalVm, Options, start};
 pub use wait::wait;
 pub use wanted::{Many, Personal, Table};
+pub use warm::Warmth;

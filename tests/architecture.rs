@@ -54,7 +54,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["base", "image", "verify"]),
-    ("run", &["base", "hardware", "installer", "artifact", "machine", "handover", "image"]),
+    ("run", &["base", "hardware", "installer", "cache", "artifact", "machine", "handover", "image"]),
     (
         "pipeline",
         &[

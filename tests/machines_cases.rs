@@ -40,7 +40,7 @@ impl Home {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = goldsmith(args);
-        command.env("XDG_STATE_HOME", self.dir.path()).env("TERM", "vt220");
+        command.env("XDG_STATE_HOME", self.dir.path()).env("GOLDSMITH_STORE", self.dir.path().join("store")).env("TERM", "vt220");
         command
     }
 
@@ -457,6 +457,46 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before);
     home.said(&["rm", "vm"]);
     assert!(!home.machine("vm").exists());
+}
+
+/// Two machines go on from one saved state. Nothing that must be their own is shared, and the second start of one is a boot.
+#[test]
+fn warm_machines_go_on_from_one_state_and_share_nothing() {
+    let _slot = machines();
+    let home = Home::new();
+    let artifact = fixture().artifact.to_str().unwrap();
+    home.said(&["up", artifact, "--name", "w", "--count", "2", "--memory", "768M", "--network", "lab", "--warm"]);
+    home.said(&["wait", "w-1", "w-2", "--within", "900"]);
+    // The address of the state's card is not theirs, and the names of both are known.
+    for (from, to) in [("w-1", "w-2"), ("w-2", "w-1")] {
+        assert_eq!(home.said(&["exec", from, "--", "hostname"]), format!("{from}\n"));
+        home.said(&["exec", from, "--", "ping", "-c", "1", "-W", "60", to]);
+        assert_eq!(home.said(&["exec", from, "--", "docker", "info", "--format", "{{.ServerVersion}}"]), "20.10.24+dfsg1\n");
+        assert_eq!(home.said(&["exec", from, "--", "systemctl", "list-units", "--failed", "--no-legend"]), "");
+    }
+    // What the guest's own generator gives, and what PID 1 and journald say of the boot.
+    let own = "cat /etc/machine-id /proc/sys/kernel/random/boot_id; head -c 32 /dev/urandom | sha256sum; cat /etc/ssh/ssh_host_*.pub; \
+               docker info --format {{.ID}}; sha256sum < /var/lib/systemd/random-seed";
+    let [one, other] = ["w-1", "w-2"].map(|name| home.said(&["exec", name, "--", "sh", "-c", own]));
+    assert_eq!((one.lines().count(), other.lines().count()), (8, 8), "{one}{other}");
+    for (one, other) in one.lines().zip(other.lines()) {
+        assert_ne!(one, other);
+    }
+    let boot = "printf '[Service]\\nType=oneshot\\nExecStart=/bin/sh -c \"echo %%b > /run/told\"\\n' > /run/systemd/system/told.service; \
+                systemctl daemon-reload && systemctl start told && cat /run/told; tr -d - < /proc/sys/kernel/random/boot_id; \
+                journalctl -n 1 -o json | tr , '\\n' | sed -n 's/.*_BOOT_ID\":\"\\([^\"]*\\).*/\\1/p'";
+    let ids = home.said(&["exec", "w-1", "--", "sh", "-c", boot]);
+    assert!(ids.lines().count() == 3 && ids.lines().all(|id| id.len() == 32 && ids.starts_with(id)), "{ids}");
+    let clock: i64 = home.said(&["exec", "w-1", "--", "date", "+%s"]).trim().parse().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
+    assert!((now - clock).abs() < 60, "{clock} in the guest, {now} here");
+
+    home.said(&["rm", "--force", "w-2"]);
+    home.said(&["stop", "w-1"]);
+    home.said(&["start", "w-1"]);
+    assert_eq!(home.said(&["exec", "w-1", "--", "cat", "/etc/machine-id"]).trim(), one.lines().next().unwrap());
+    home.said(&["rm", "--force", "w-1"]);
+    home.has_no_process();
 }
 
 /// A command prints the beginning of the mark that ends its output, and then waits for an answer.

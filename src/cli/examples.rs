@@ -44,7 +44,8 @@ examples! {
     RUN: "goldsmith run debian-12-docker", "goldsmith run debian-12-docker --keep --ssh 2222 --memory 4G";
     UP: "goldsmith up debian-12-docker", "goldsmith up debian-12-docker --name web --forward 8080:80 --memory 1G",
         "goldsmith up debian-12-docker --name lab --count 8 --network lab --memory 512M",
-        "goldsmith up debian-12-docker --from students.csv --network lab";
+        "goldsmith up debian-12-docker --from students.csv --network lab",
+        "goldsmith up debian-12-docker --name web --warm";
     PS: "goldsmith ps", "goldsmith ps --json";
     EXEC: "goldsmith exec web -- docker ps", "goldsmith exec web -- tar c /etc > etc.tar", "goldsmith exec -t web -- top";
     CP: "goldsmith cp site web:/srv", "goldsmith cp web:/var/log logs", "goldsmith cp a.conf b.conf web:/etc";
@@ -56,7 +57,8 @@ examples! {
     PORT: "goldsmith port web";
     CLONE: "goldsmith clone debian-12-docker -o lab --from students.csv",
         "goldsmith clone disk.qcow2 -o lab --count 30 --address 10.0.0.11",
-        "goldsmith clone --prove debian-12-docker";
+        "goldsmith clone --prove debian-12-docker",
+        "goldsmith clone --prove --warm debian-12-docker";
     SCREENSHOT: "goldsmith screenshot web", "goldsmith screenshot web screen.png";
     SNAPSHOT: "goldsmith snapshot save web before-upgrade", "goldsmith snapshot restore web before-upgrade";
     SNAPSHOT_SAVE: "goldsmith snapshot save web before-upgrade";

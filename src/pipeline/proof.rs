@@ -139,7 +139,7 @@ pub(super) async fn report(image: &Path, store: &Store, promises: &Promises, ben
     let mut report = verify::verify(image, Some(store.root()), promises, bench, task).await?;
     // Two more boots are of no use for an image that is refused already.
     if promises.clones && report.verdict() == Outcome::Passed {
-        let compared = run::compare(image, bench.memory, bench.scratch, Some(store.root()), task).await?;
+        let compared = run::compare(image, bench.memory, (bench.scratch, Some(store.root())), None, task).await?;
         report.checks.extend(compared.iter().map(clones_differ));
     }
     Ok(report)

@@ -6,6 +6,7 @@ use super::error::RunError;
 use super::impersonal::{self, Texts};
 use super::record::{Place, Record};
 use super::source::Source;
+use super::warm;
 use crate::base::aside::beside;
 use crate::base::lock::Lock;
 use crate::image::{Disk, Format, Root};
@@ -26,7 +27,11 @@ pub struct AtRest {
 /// It runs, or the image under its disk is another one now, or is gone.
 pub async fn at_rest(place: &Place, store: Option<&Path>) -> Result<AtRest, RunError> {
     let Some(lock) = place.take_soon().await? else { return Err(RunError::Runs { name: place.name().clone() }) };
-    let (record, source) = place.fitting_record(store).await?;
+    let (mut record, source) = place.fitting_record(store).await?;
+    if record.warm.is_some() {
+        // Its disk belongs to a saved state that many machines share.
+        warm::forget(place, &mut record, &source).await?;
+    }
     Ok(AtRest { place: place.clone(), record, source, _lock: lock })
 }
 

@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::client::{self, LOOK, mute};
-use super::control::State;
+use super::control::{State, Status};
 use super::error::RunError;
 use super::finished::{begin, hear};
 use super::name::Name;
 use super::record::{Machines, Place};
 use super::source::Source;
 use super::supervisor::supervise;
-use super::up::{Wanted, make_of};
+use super::up::{Wanted, make_of, warm_of};
 use super::wanted::{Individual, Many, Personal, Table};
+use super::warm::Warmth;
 use crate::base::claim::{self, ClaimedDir};
-use crate::base::event::Task;
+use crate::base::event::{Events, Task};
 use crate::base::size::ByteSize;
 use crate::base::text::printable;
+use crate::cache::Store;
 use crate::hardware::Equipment;
 use crate::machine::probe::probe;
 use crate::machine::runner::boot_limit;
@@ -74,17 +76,23 @@ impl Own {
 }
 
 /// Boot two machines from the image or artifact at `path`, each with so much memory, and read what must be their own. They are made as `up`
-/// makes machines, with host names, and without a way to the network. They live below the state directory `state` and are removed
+/// makes machines, with host names, and without a way to the network; with `warm` they go on from a saved state, which is in that store. They live below the state directory `state` and are removed
 /// afterwards, also when this future is dropped. The next run removes what a killed process left behind.
 ///
 /// # Errors
 /// They do not come up, do not answer, or the runner cannot be brought into the image's initramfs.
-pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<&Path>, task: &Task) -> Result<Vec<Own>, RunError> {
+pub async fn compare(
+    path: &Path,
+    memory: ByteSize,
+    (state, store): (&Path, Option<&Path>),
+    warm: Option<&Store>,
+    task: &Task,
+) -> Result<Vec<Own>, RunError> {
     let failed = |source| RunError::State { path: state.to_owned(), source };
     fs::create_dir_all(state).map_err(failed)?;
     claim::sweep(state, PREFIX);
     let dir = ClaimedDir::new(state, PREFIX, 0o700).map_err(failed)?;
-    let places = pair(path, memory, &Machines::below(dir.path()), store).await?;
+    let places = pair(path, memory, &Machines::below(dir.path()), store, warm.map(|warm| (warm, task.events()))).await?;
     let [one, other] = &places[..] else { unreachable!("two were wanted") };
     // Twice the time of a boot: a machine that is paused, or that hangs when it is up, is not waited for longer.
     let limit = boot_limit(probe().await?.accelerator) * 2;
@@ -101,20 +109,33 @@ pub async fn compare(path: &Path, memory: ByteSize, state: &Path, store: Option<
 }
 
 /// Make the two machines. The image decides what is compared, and so what its recipe gives machines (more processors, a larger disk) is left out.
-async fn pair(path: &Path, memory: ByteSize, below: &Machines, store: Option<&Path>) -> Result<Vec<Place>, RunError> {
+async fn pair(
+    path: &Path,
+    memory: ByteSize,
+    below: &Machines,
+    store: Option<&Path>,
+    warm: Option<(&Store, &Events)>,
+) -> Result<Vec<Place>, RunError> {
     let source = Source { usual: Equipment::default(), ..Source::find(path, store)? };
     let machines = NAMES.map(Name::after).map(|name| {
         let personal = Personal { hostname: name.host_name(), ..Personal::default() };
         Individual { name, personal, line: None }
     });
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         name: None,
         given: Equipment { memory: Some(memory), isolated: Some(true), ..Equipment::default() },
         network: None,
         personal: Personal::default(),
         autologin: false,
+        warm: None,
         many: Many::Table(Table { path: PathBuf::new(), machines: machines.to_vec() }),
     };
+    if let Some((store, events)) = warm {
+        wanted.warm = match warm_of(below, &source, &wanted, store, events).await? {
+            Warmth::Warm(saved) => Some(*saved),
+            Warmth::Cold(why) => return Err(RunError::NoSavedState { why }),
+        };
+    }
     make_of(below, path, &source, &wanted).await
 }
 
@@ -143,6 +164,8 @@ async fn identity(place: &Place, task: &Task) -> Result<Identity, RunError> {
     let mut last = String::new();
     loop {
         match client::status(place).await? {
+            // It was to be compared as a machine that goes on from a saved state.
+            Some(Status { cold: Some(why), .. }) => return Err(RunError::NoSavedState { why }),
             Some(status) if status.state == State::Silent => {
                 return Err(mute(place, "it has not come up in the time that a boot may take".to_owned()));
             }
@@ -150,7 +173,7 @@ async fn identity(place: &Place, task: &Task) -> Result<Identity, RunError> {
                 last = status.detail;
                 task.step(&format!("{}: {}", place.name(), printable(&last)));
             }
-            Some(status) if status.state == State::Up => break,
+            Some(status) if status.state == State::Up && !status.services_start => break,
             // Its supervisor has not started yet, or the machine is paused.
             _ => {}
         }
@@ -185,7 +208,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = serde_json::json!({"cpus": 8, "memory": "900T", "disk": "1T", "forward": [{"host": 1, "guest": 1}], "isolated": false});
         let artifact = artifact(dir.path(), &run, &[1; 4096]);
-        let places = runtime.block_on(pair(&artifact, ByteSize::mib(64), &Machines::below(&dir.path().join("state")), None)).unwrap();
+        let places = runtime.block_on(pair(&artifact, ByteSize::mib(64), &Machines::below(&dir.path().join("state")), None, None)).unwrap();
         for (place, name) in places.iter().zip(NAMES) {
             let record = place.record().unwrap();
             assert_eq!(record.name.as_str(), name);

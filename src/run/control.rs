@@ -89,6 +89,12 @@ pub struct Status {
     pub qemu: Option<u32>,
     /// Why it has no runner, when it has none: then it can only be reached by its console and its network.
     pub unreachable: Option<String>,
+    /// Whether its services are still starting although it is up: it went on from a saved state.
+    #[serde(default)]
+    pub services_start: bool,
+    /// Why it was booted although it was to go on from a saved state.
+    #[serde(default)]
+    pub cold: Option<String>,
 }
 
 /// The state of a running machine.

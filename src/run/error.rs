@@ -13,6 +13,7 @@ use crate::base::failure::{Class, Failure};
 use crate::base::host::TooLittleMemory;
 use crate::base::size::ByteSize;
 use crate::base::text::shell_line;
+use crate::cache::CacheError;
 use crate::image::ImageError;
 use crate::machine::runner::RunnerError;
 use crate::machine::{Cause, MachineError};
@@ -26,6 +27,9 @@ pub enum RunError {
     /// The image, or a file under it, cannot be read; or the overlay cannot be made.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The store, where saved states are, cannot be used.
+    #[error(transparent)]
+    Store(#[from] CacheError),
     /// The host has too little memory.
     #[error(transparent)]
     Memory(#[from] TooLittleMemory),
@@ -198,6 +202,18 @@ pub enum RunError {
         /// Why.
         why: String,
     },
+    /// The machine was made to go on from a saved state, and was never started.
+    #[error("the machine `{name}` was never started, so that there is nothing to keep")]
+    NotBegun {
+        /// Its name.
+        name: Name,
+    },
+    /// No machine of the image can go on from a saved state.
+    #[error("a machine of this image cannot go on from a saved state: {why}")]
+    NoSavedState {
+        /// Why.
+        why: String,
+    },
     /// There is a snapshot of that name.
     #[error("the machine `{name}` has a snapshot `{snapshot}` already")]
     SnapshotThere {
@@ -303,6 +319,7 @@ impl Failure for RunError {
         match self {
             Self::Artifact(error) => error.class(),
             Self::Image(error) => error.class(),
+            Self::Store(error) => error.class(),
             Self::Memory(error) => error.class(),
             Self::Machine(error) => error.class(),
             Self::Told(told) => told.class(),
@@ -315,6 +332,7 @@ impl Failure for RunError {
             | Self::NoPlace { .. }
             | Self::NoClones { .. }
             | Self::SmallDisk { .. }
+            | Self::NotBegun { .. }
             | Self::SnapshotThere { .. }
             | Self::NoSnapshot { .. }
             | Self::Elsewhere { .. }
@@ -325,6 +343,7 @@ impl Failure for RunError {
             }
             Self::Impersonal { .. }
             | Self::NoAutologin { .. }
+            | Self::NoSavedState { .. }
             | Self::Off { .. }
             | Self::Mute { .. }
             | Self::Late { .. }
@@ -343,6 +362,7 @@ impl Failure for RunError {
         Some(match self {
             Self::Artifact(error) => return error.remedy(),
             Self::Image(error) => return error.remedy(),
+            Self::Store(error) => return error.remedy(),
             Self::Memory(error) => return error.remedy(),
             Self::Machine(MachineError::Failed { cause, .. }) => of_a_failed_machine(cause).to_owned(),
             // The files it names are gone with the machine: its command line would not run again.
@@ -362,7 +382,7 @@ impl Failure for RunError {
             Self::NoMachine { .. } => "`goldsmith ps` lists the machines, and `goldsmith up` makes one".to_owned(),
             Self::NameTaken { name, .. } => format!("choose another name with --name, or remove that one: goldsmith rm {name}"),
             Self::Runs { name } => format!("stop it first: goldsmith stop {name}"),
-            Self::Off { name, .. } => format!("start it: goldsmith start {name}"),
+            Self::Off { name, .. } | Self::NotBegun { name } => format!("start it: goldsmith start {name}"),
             Self::Refused { .. } => "see how it is, and try again then: goldsmith ps".to_owned(),
             Self::Mute { name, .. } | Self::Late { name, .. } => format!("see what its console says: goldsmith logs {name}"),
             Self::NoPlace { faults, .. } => return faults.first().map(|fault| fault.help.to_owned()),
@@ -382,6 +402,7 @@ impl Failure for RunError {
                 format!("see what its console says, goldsmith logs {name}; or make it without --network, --hostname and --ssh-key")
             }
             Self::NoAutologin { .. } => "leave --autologin out, and log in as an account of the image".to_owned(),
+            Self::NoSavedState { .. } => "leave --warm out: machines that boot can be made of it".to_owned(),
             Self::Clone(_) => "see how a machine of the image comes up: goldsmith up IMAGE".to_owned(),
             Self::NoDirectory { name, target } => {
                 format!("make the directory first: {}", shell_line(["goldsmith", "exec", name.as_str(), "--", "mkdir", "-p", target]))

@@ -125,6 +125,7 @@ mod tests {
             network: None,
             keys: Vec::new(),
             autologin: false,
+            warm: None,
             created: String::new(),
         }
     }

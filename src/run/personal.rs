@@ -46,6 +46,11 @@ pub(super) fn open_consoles() -> RunnerTask {
     with(vec![(AUTOLOGIN.to_owned(), Vec::new())])
 }
 
+/// The task without what a machine is to be given, which comes later.
+pub(super) fn blank() -> RunnerTask {
+    with(Vec::new())
+}
+
 fn with(files: Vec<(String, Vec<u8>)>) -> RunnerTask {
     RunnerTask { name: TASK.to_owned(), script: include_bytes!("personal.sh").to_vec(), files }
 }

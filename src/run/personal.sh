@@ -2,6 +2,7 @@
 # What makes a machine one of its own: its host name, who logs in by ssh and at its consoles, its address on a private network, the names of the
 # others there.
 # Usage: run                         at boot, before the system's own services
+#        run own, then run card      the same in two parts, where the network cards come later
 #        run names ADDRESS=NAME …    when machines have come or gone
 #
 # Beside it, what there is: `hostname`, `keys` (lines of authorized_keys), `autologin`, `card` (the card's address, then the machine's address with its prefix length), `names` (as the arguments above).
@@ -78,27 +79,37 @@ connect() { # MAC ADDRESS/PREFIX
     said=$(ip link set dev "$card" up 2>&1 && ip address add "$2" dev "$card" 2>&1) || fail "$card cannot have the address $2: $said"
 }
 
-if [ "$1" = names ]; then
-    shift
-    write_names "$@"
-    exit
-fi
-if read -r name < "$here/hostname"; then
-    echo "$name" > /proc/sys/kernel/hostname && echo "$name" > /etc/hostname || fail "the host name cannot be set"
-fi
-if [ -e "$here/autologin" ]; then
-    # The words are those of the units themselves (systemd 219 and 252).
-    open_console getty@.service --noclear && open_console serial-getty@.service '--keep-baud 115200,57600,38400,9600' && systemctl daemon-reload ||
-        fail "the consoles cannot be opened"
-fi
-if [ -e "$here/card" ]; then
+be_oneself() {
+    if read -r name < "$here/hostname"; then
+        echo "$name" > /proc/sys/kernel/hostname && echo "$name" > /etc/hostname || fail "the host name cannot be set"
+    fi
+    if [ -e "$here/autologin" ]; then
+        # The words are those of the units themselves (systemd 219 and 252).
+        open_console getty@.service --noclear && open_console serial-getty@.service '--keep-baud 115200,57600,38400,9600' &&
+            systemctl daemon-reload || fail "the consoles cannot be opened"
+    fi
+    if [ -e "$here/keys" ]; then
+        write_keys || fail "the keys cannot be written to /root/.ssh/authorized_keys"
+    fi
+    if [ -e "$here/names" ]; then
+        set -f
+        write_names $(cat "$here/names") || fail "the names cannot be written to /etc/hosts"
+        set +f
+    fi
+}
+
+join_network() {
+    [ -e "$here/card" ] || return 0
     read -r mac address < "$here/card"
     connect "$mac" "$address"
-fi
-if [ -e "$here/keys" ]; then
-    write_keys || fail "the keys cannot be written to /root/.ssh/authorized_keys"
-fi
-if [ -e "$here/names" ]; then
-    set -f
-    write_names $(cat "$here/names") || fail "the names cannot be written to /etc/hosts"
-fi
+}
+
+case $1 in
+names)
+    shift
+    write_names "$@"
+    ;;
+own) be_oneself ;;
+card) join_network ;;
+*) be_oneself && join_network ;;
+esac

@@ -4,6 +4,7 @@
 //! STATE/machines/NAME/
 //!   machine.json     what it was made from and with (read at every start)
 //!   disk.qcow2       what it has changed, over the image
+//!   warm.qcow2       under that, what the boot of its saved state had changed, if it began with one
 //!   vars.raw         UEFI variables, where UEFI boots it
 //!   boot/            kernel and initramfs of the last boot, console.log, evidence
 //!   lock             held by the supervisor while the machine runs
@@ -80,6 +81,9 @@ pub struct Record {
     /// Whether its consoles are root's without a log-in.
     #[serde(default)]
     pub autologin: bool,
+    /// Where the saved state is with which it begins; `None` when it boots, or has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<PathBuf>,
     /// When it was made: RFC 3339, UTC.
     pub created: String,
 }
@@ -246,6 +250,11 @@ impl Place {
         self.dir.join("disk.qcow2")
     }
 
+    /// What lies under its disk when it began with a saved state.
+    pub(super) fn warm_disk(&self) -> PathBuf {
+        self.dir.join("warm.qcow2")
+    }
+
     /// The files of the last boot: the console's log, and the kernel and initramfs.
     pub fn boot(&self) -> PathBuf {
         self.dir.join("boot")
@@ -403,6 +412,7 @@ mod tests {
             network: Some(Membership { name: "lab".parse().unwrap(), address: [10, 0, 0, 1].into(), prefix: 24 }),
             keys: Vec::new(),
             autologin: true,
+            warm: Some("/store/state".into()),
             created: "2026-11-29T00:00:00Z".to_owned(),
         };
         let text = serde_json::json!(record).to_string();
@@ -413,11 +423,11 @@ mod tests {
             .unwrap()
             .clone()
             .into_iter()
-            .filter(|(key, _)| !["network", "hostname", "keys", "mac", "autologin"].contains(&key.as_str()));
+            .filter(|(key, _)| !["network", "hostname", "keys", "mac", "autologin", "warm"].contains(&key.as_str()));
         let older = serde_json::Value::Object(older.collect()).to_string();
         assert_eq!(
             made(dir.path(), "web", &older).record().unwrap(),
-            Record { hostname: None, mac: None, network: None, autologin: false, ..record }
+            Record { hostname: None, mac: None, network: None, autologin: false, warm: None, ..record }
         );
         for (text, why) in [
             (text.replace("\"schema\":1", "\"schema\":2"), "its schema is 2, and this goldsmith knows 1"),
@@ -462,6 +472,7 @@ mod tests {
             network: None,
             keys: Vec::new(),
             autologin: false,
+            warm: None,
             created: "2026-11-29T00:00:00Z".to_owned(),
         };
         place.write_record(&record).unwrap();

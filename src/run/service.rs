@@ -92,7 +92,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(orders: UnboundedSender<Order>) -> Self {
-        let status = Status { state: State::Starting, detail: String::new(), qemu: None, unreachable: None };
+        let status =
+            Status { state: State::Starting, detail: String::new(), qemu: None, unreachable: None, services_start: false, cold: None };
         Self { status: Mutex::new(status), orders }
     }
 

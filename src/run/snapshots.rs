@@ -72,6 +72,9 @@ pub async fn save(place: &Place, snapshot: &Name) -> Result<(), RunError> {
         vacant(place, snapshot).await?;
         return client::snapshot(place, Change::Save, snapshot).await;
     };
+    if place.record()?.warm.is_some() {
+        return Err(RunError::NotBegun { name: place.name().clone() });
+    }
     vacant(place, snapshot).await?;
     on_disk(place, "-c", snapshot.as_str()).await
 }

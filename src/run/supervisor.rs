@@ -8,7 +8,7 @@
 //! Killed, it takes QEMU with it (see [`crate::base::process`]), and the lock is free.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::control::{Change, State};
 use super::disk;
 use super::error::RunError;
-use super::name::Name;
+use super::host_keys;
 use super::neighbours::Neighbours;
 use super::network::Membership;
 use super::personal;
@@ -27,6 +27,7 @@ use super::socket;
 use super::source::Source;
 use super::told::Told;
 use super::vm::usual_cpus;
+use super::warm;
 use crate::base::atomic;
 use crate::base::event::{Event, Events, Task};
 use crate::base::host::TooLittleMemory;
@@ -36,7 +37,7 @@ use crate::machine::evidence::SCREEN;
 use crate::machine::probe::{Probe, probe};
 use crate::machine::runner::resident::{self, Happened, Resident};
 use crate::machine::runner::{Mode, RunnerTask, boot_limit, direct_boot, nonce};
-use crate::machine::spec::{Begins, Boot, Drive, Durability, MachineSpec, NetworkSpec};
+use crate::machine::spec::{Accelerator, Begins, Boot, Drive, Durability, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
 /// The name of the machine's disk in QEMU.
@@ -81,8 +82,18 @@ pub async fn supervise(place: &Place, store: Option<&Path>) -> Result<(), RunErr
 
 /// Boot the machine, and again for each reboot, until it is off.
 async fn live(place: &Place, store: Option<&Path>, shared: &Arc<Shared>, mut orders: UnboundedReceiver<Order>) -> Result<String, RunError> {
-    let (record, source) = place.fitting_record(store).await?;
+    let (mut record, source) = place.fitting_record(store).await?;
     TooLittleMemory::refuse(record.memory, "--memory 1G")?;
+    if let Some(dir) = record.warm.clone() {
+        match go_on(place, (&dir, &mut record, &source), shared, &mut orders).await? {
+            Went::On(After::Off(how)) => return Ok(how),
+            Went::On(After::Again) => {}
+            Went::Not(why) => {
+                warm::forget(place, &mut record, &source).await?;
+                shared.change(|status| status.cold = Some(why));
+            }
+        }
+    }
     let probe = probe().await?;
     loop {
         match boot_once(place, (&record, &source), &probe, shared, &mut orders).await? {
@@ -90,6 +101,51 @@ async fn live(place: &Place, store: Option<&Path>, shared: &Arc<Shared>, mut ord
             After::Again => {}
         }
     }
+}
+
+/// Whether a machine went on from its saved state.
+enum Went {
+    /// It did, and ended so.
+    On(After),
+    /// It did not begin, for this reason. Its disk belongs to the saved state.
+    Not(String),
+}
+
+/// Let a machine go on from the saved state in `dir`, to its end.
+async fn go_on(
+    place: &Place,
+    (dir, record, source): (&Path, &mut Record, &Source),
+    shared: &Arc<Shared>,
+    orders: &mut UnboundedReceiver<Order>,
+) -> Result<Went, RunError> {
+    let Some(state) = warm::Saved::open(dir) else { return Ok(Went::Not("its saved state is not in the store any more".to_owned())) };
+    if let Some(why) = state.unfit(record, source).await? {
+        return Ok(Went::Not(why));
+    }
+    shared.enter(State::Starting, "reading its saved state");
+    // An earlier start may have got so far that the disk does not belong to the state any more.
+    if place.boot().exists() {
+        state.lay(place).await?;
+    }
+    let boot = boot_dir(place)?;
+    let mut neighbours = record.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;
+    let personal = personal::task(record, neighbours.as_ref().map_or(&[], Neighbours::known));
+    let spec = spec(place, (record, source), state.accelerator(), state.begins());
+    // While QEMU reads the state.
+    let (launched, keys) = tokio::join!(Resident::launch(&spec, &boot, state.nonce()), host_keys::new());
+    let mut launched = match launched {
+        Ok(launched) => launched,
+        Err(error) => return Ok(Went::Not(format!("QEMU cannot go on from its saved state: {error}"))),
+    };
+    if let (Some(neighbours), Some(cable)) = (&mut neighbours, launched.machine().take_segment()) {
+        neighbours.connect(cable, &place.segment())?;
+    }
+    let cards = 1 + spec.cards + usize::from(spec.segment.is_some());
+    launched.own(&personal.map(|task| task.files).unwrap_or_default());
+    let task = phases(place, shared);
+    let mut guest = Living::of(place, launched, shared, state.accelerator(), neighbours, &task);
+    guest.unsettled = Some(Unsettled { record, cards, keys });
+    guest.live(orders, &task).await.map(Went::On)
 }
 
 /// One boot, to its end.
@@ -100,43 +156,37 @@ async fn boot_once(
     shared: &Arc<Shared>,
     orders: &mut UnboundedReceiver<Order>,
 ) -> Result<After, RunError> {
-    let status = Arc::clone(shared);
-    let phases = move |event: &Event| {
-        if let Event::Progress { step, .. } = event {
-            status.change(|status| status.detail = step.strip_prefix("booting: ").unwrap_or(step).to_owned());
-        }
-    };
     shared.enter(State::Starting, "reading its kernel");
-    let task = Events::new(vec![Box::new(phases)]).task(place.name().as_str());
-    let boot = place.boot();
-    fs::create_dir_all(&boot).map_err(|source| RunError::State { path: boot.clone(), source })?;
+    let task = phases(place, shared);
+    let boot = boot_dir(place)?;
     let mut neighbours = machine.0.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;
     let personal = personal::task(machine.0, neighbours.as_ref().map_or(&[], Neighbours::known));
-    let (spec, nonce) = spec(place, machine, probe, personal, shared).await?;
+    let (spec, nonce) = booting(place, machine, probe, personal, shared).await?;
     let mut launched = Resident::launch(&spec, &boot, nonce).await?;
     if let (Some(neighbours), Some(cable)) = (&mut neighbours, launched.machine().take_segment()) {
         neighbours.connect(cable, &place.segment())?;
     }
-    let begun = Instant::now();
-    let mut guest = Living {
-        name: place.name().clone(),
-        resident: launched,
-        shared,
-        up_by: begun + boot_limit(probe.accelerator),
-        cut_at: None,
-        paused: None,
-        neighbours,
-        booting: Booting::begin("booting", &task),
-    };
-    shared.change(|status| status.qemu = guest.resident.machine().id());
-    let ended = guest.until_the_end(orders, &task).await;
-    shared.change(|status| status.qemu = None);
-    guest.resident.quit().await;
-    ended
+    Living::of(place, launched, shared, probe.accelerator, neighbours, &task).live(orders, &task).await
 }
 
-/// The machine's spec, and the nonce of its runner.
-async fn spec(
+/// A task whose steps are the details of the machine's status.
+fn phases(place: &Place, shared: &Arc<Shared>) -> Task {
+    let status = Arc::clone(shared);
+    let listener = move |event: &Event| {
+        if let Event::Progress { step, .. } = event {
+            status.change(|status| status.detail = step.strip_prefix("booting: ").unwrap_or(step).to_owned());
+        }
+    };
+    Events::new(vec![Box::new(listener)]).task(place.name().as_str())
+}
+
+fn boot_dir(place: &Place) -> Result<PathBuf, RunError> {
+    let boot = place.boot();
+    fs::create_dir_all(&boot).map_err(|source| RunError::State { path: boot.clone(), source })?;
+    Ok(boot)
+}
+/// The spec of a machine that boots, and the nonce of its runner.
+async fn booting(
     place: &Place,
     (record, source): (&Record, &Source),
     probe: &Probe,
@@ -158,22 +208,26 @@ async fn spec(
         // Its firmware and boot loader may still boot it, without the runner.
         Err(_) => Boot::Disk(disk::firmware(source.firmware, true, |format| place.dir().join(format!("vars.{format}")))?),
     };
-    let spec = MachineSpec {
+    Ok((spec(place, (record, source), probe.accelerator, (boot, Begins::Booting)), nonce))
+}
+
+/// The machine's spec.
+fn spec(place: &Place, (record, source): (&Record, &Source), accelerator: Accelerator, (boot, begins): (Boot, Begins)) -> MachineSpec {
+    MachineSpec {
         name: record.name.to_string(),
-        accelerator: probe.accelerator,
-        cpus: record.cpus.unwrap_or_else(|| usual_cpus(probe.accelerator)),
+        accelerator,
+        cpus: record.cpus.unwrap_or_else(|| usual_cpus(accelerator)),
         memory: record.memory,
-        drives: vec![Drive { durability: Durability::Flushed, ..Drive::scratch(disk, Format::Qcow2, DISK) }],
+        drives: vec![Drive { durability: Durability::Flushed, ..Drive::scratch(place.disk(), Format::Qcow2, DISK) }],
         boot,
-        begins: Begins::Booting,
+        begins,
         ports: resident::ports(),
         network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone(), mac: record.mac },
         cards: source.cards,
         segment: record.network.as_ref().map(Membership::mac),
         // A reboot is a new boot of whatever kernel the disk has by then.
         reboots: false,
-    };
-    Ok((spec, nonce))
+    }
 }
 
 /// Wait until machines have come to this network or left it; for ever when there is no network.
@@ -186,7 +240,7 @@ async fn changed(neighbours: &mut Option<Neighbours>) {
 
 /// A machine that runs, and its deadlines.
 struct Living<'a> {
-    name: Name,
+    place: Place,
     resident: Resident,
     shared: &'a Shared,
     /// The time after which a boot is no longer waited for.
@@ -198,9 +252,51 @@ struct Living<'a> {
     /// The other machines of its network.
     neighbours: Option<Neighbours>,
     booting: Booting,
+    /// For a machine that goes on from a saved state, until it has an identity of its own.
+    unsettled: Option<Unsettled<'a>>,
 }
 
-impl Living<'_> {
+/// What is left to do with a machine that goes on from a saved state.
+struct Unsettled<'a> {
+    /// Its record.
+    record: &'a mut Record,
+    /// Its network cards.
+    cards: usize,
+    /// Its host keys.
+    keys: Vec<(String, Vec<u8>)>,
+}
+
+impl<'a> Living<'a> {
+    fn of(
+        place: &Place,
+        resident: Resident,
+        shared: &'a Shared,
+        accelerator: Accelerator,
+        neighbours: Option<Neighbours>,
+        task: &Task,
+    ) -> Self {
+        Self {
+            place: place.clone(),
+            resident,
+            shared,
+            up_by: Instant::now() + boot_limit(accelerator),
+            cut_at: None,
+            paused: None,
+            neighbours,
+            booting: Booting::begin("booting", task),
+            unsettled: None,
+        }
+    }
+
+    /// To the end of the machine.
+    async fn live(mut self, orders: &mut UnboundedReceiver<Order>, task: &Task) -> Result<After, RunError> {
+        self.shared.change(|status| status.qemu = self.resident.machine().id());
+        let ended = self.until_the_end(orders, task).await;
+        self.shared.change(|status| (status.qemu, status.services_start) = (None, false));
+        self.resident.quit().await;
+        ended
+    }
+
     async fn until_the_end(&mut self, orders: &mut UnboundedReceiver<Order>, task: &Task) -> Result<After, RunError> {
         loop {
             let deadline =
@@ -242,6 +338,12 @@ impl Living<'_> {
     async fn react(&mut self, happened: Happened, task: &Task) -> Result<Option<After>, RunError> {
         let event = match happened {
             Happened::Up => {
+                if let Some(Unsettled { record, cards, keys }) = self.unsettled.take() {
+                    warm::settle(&self.place, record)?;
+                    self.resident.machine().plug_cards().await?;
+                    self.resident.start_services(cards, &keys);
+                    self.shared.change(|status| status.services_start = true);
+                }
                 if self.shared.state() == State::Stopping {
                     // The machine was asked to end while it booted, and may have missed the power button.
                     self.resident.power_off();
@@ -252,8 +354,11 @@ impl Living<'_> {
                 }
                 return Ok(None);
             }
-            Happened::Failed(why) => return Err(RunError::Impersonal { name: self.name.clone(), why }),
-            Happened::Started => return Ok(None),
+            Happened::Started => {
+                self.shared.change(|status| status.services_start = false);
+                return Ok(None);
+            }
+            Happened::Failed(why) => return Err(RunError::Impersonal { name: self.place.name().clone(), why }),
             Happened::Freed(slot) => {
                 self.resident.renew(slot).await;
                 return Ok(None);

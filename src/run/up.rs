@@ -18,17 +18,23 @@ use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
 use super::wanted::{Individual, Many, Personal};
+use super::warm::{self, Saved, Warmth};
 use crate::base::atomic::{Existing, NewDir};
+use crate::base::event::Events;
 use crate::base::host::TooLittleMemory;
 use crate::base::host_name::HostName;
 use crate::base::process::Detached;
 use crate::base::size::ByteSize;
+use crate::cache::Store;
 use crate::hardware::{Equipment, Forward};
 use crate::image::{self, Disk, Format};
 use crate::machine::spec::Mac;
 
 /// For a new supervisor to take the machine's lock.
 const TAKES: Duration = Duration::from_secs(10);
+
+/// Beside the directory of the machines: the evidence of a boot whose state was to be saved.
+const WARM: &str = "warm";
 
 /// The options of a machine that is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub struct Wanted {
     pub personal: Personal,
     /// Whether its consoles are root's without a log-in.
     pub autologin: bool,
+    /// The state that it begins with, instead of booting.
+    pub warm: Option<Saved>,
     /// How many are wanted.
     pub many: Many,
 }
@@ -58,6 +66,29 @@ type Own = (Option<HostName>, Option<Membership>);
 /// that do not run yet, a machine cannot have its address, or the state cannot be written.
 pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Option<&Path>) -> Result<Vec<Place>, RunError> {
     make_of(machines, path, &Source::find(path, store)?, wanted).await
+}
+
+/// The saved state with which the machines can begin that are wanted from the image or artifact at `path`. When there is none in `store`, it is made,
+/// which takes as long as a boot.
+///
+/// # Errors
+/// The image is missing or no disk; its system does not boot; QEMU or the store cannot be used.
+pub async fn warm(machines: &Machines, path: &Path, wanted: &Wanted, store: &Store, events: &Events) -> Result<Warmth, RunError> {
+    warm_of(machines, &Source::find(path, Some(store.root()))?, wanted, store, events).await
+}
+
+/// As [`warm`], of `source`.
+///
+/// # Errors
+/// As of [`warm`].
+pub(super) async fn warm_of(
+    machines: &Machines,
+    source: &Source,
+    wanted: &Wanted,
+    store: &Store,
+    events: &Events,
+) -> Result<Warmth, RunError> {
+    warm::state(source, &given(wanted, source), (store, &machines.dir().with_file_name(WARM)), events).await
 }
 
 /// As [`make`], from `source`, which was found at `path`.
@@ -123,7 +154,7 @@ fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Pa
         source: from.to_owned(),
         base: base.clone(),
         memory: wanted.given.memory(),
-        cpus: wanted.given.cpus,
+        cpus: wanted.warm.as_ref().map(Saved::cpus).or(wanted.given.cpus),
         forwards: wanted.given.forwards().to_vec(),
         isolated: wanted.given.isolated(),
         hostname,
@@ -131,6 +162,7 @@ fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Pa
         network,
         keys: personal.keys,
         autologin: wanted.autologin,
+        warm: wanted.warm.as_ref().map(|state| state.dir().to_owned()),
         created: Timestamp::now().to_string(),
     };
     Ok(new.into_iter().zip(places).map(record).collect())
@@ -169,7 +201,13 @@ async fn make_one(place: &Place, source: &Source, record: Record, wanted: &Wante
     let failed = |source| RunError::State { path: place.dir().to_owned(), source };
     let new = NewDir::beside(place.dir()).map_err(failed)?;
     let draft = place.at(new.path());
-    image::create_overlay_of(&source.image, source.format, source.disk_size(wanted.given.disk)?, &draft.disk()).await?;
+    match &wanted.warm {
+        Some(state) => state.lay(&draft).await?,
+        None => {
+            let size = source.disk_size(wanted.given.disk)?;
+            image::create_overlay_of(&source.image, source.format, size, &draft.disk()).await?;
+        }
+    }
     draft.write_record(&record).map_err(failed)?;
     new.publish(Existing::Keep).map_err(failed)
 }
@@ -301,7 +339,7 @@ mod tests {
         let with = |run: &serde_json::Value, given: Equipment, many: Many| {
             let path = artifact(dir.path(), run, &[1; 4096]);
             let name = Some("web".parse().unwrap());
-            let wanted = Wanted { name, given, network: None, personal: Personal::default(), autologin: false, many };
+            let wanted = Wanted { name, given, network: None, personal: Personal::default(), autologin: false, warm: None, many };
             runtime.block_on(make(&machines, &path, &wanted, None))
         };
         let up = |run: &serde_json::Value, many: Many| with(run, Equipment::default(), many);

@@ -24,7 +24,7 @@ use crate::machine::spec::{Accelerator, Begins, Boot, Forward, MachineSpec, Netw
 use crate::machine::{Cause, Machine, MachineError, MachineEvent, ShutdownReason};
 
 /// Virtual CPUs under KVM, when their number is not given.
-const CPUS: u32 = 2;
+pub(super) const CPUS: u32 = 2;
 /// The copy of the guest's initramfs that carries the runner.
 const INITRD: &str = "initrd-with-runner";
 /// For the console's last bytes when the machine ends; we do not wait longer for a reader that no longer reads.

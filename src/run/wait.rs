@@ -8,7 +8,7 @@ use super::error::RunError;
 use super::record::Place;
 use super::until::Until;
 
-/// Wait until the machine is up, or off. For no longer than `within`.
+/// Wait until the machine is up with its services, or off. For no longer than `within`.
 ///
 /// # Errors
 /// It is off and was to be up, its supervisor does not answer, or the time is over.
@@ -18,7 +18,7 @@ pub async fn wait(place: &Place, until: Until, within: Duration) -> Result<(), R
         let state = match client::status(place).await? {
             None if until == Until::Off => return Ok(()),
             None => return Err(client::off(place)),
-            Some(status) if until == Until::Up && status.state == State::Up => return Ok(()),
+            Some(status) if until == Until::Up && status.state == State::Up && !status.services_start => return Ok(()),
             Some(status) => status.state,
         };
         if begun.elapsed() >= within {

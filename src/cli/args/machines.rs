@@ -69,6 +69,9 @@ pub struct Up {
     /// Let its consoles be root's without a log-in: `goldsmith console`
     #[arg(long)]
     pub autologin: bool,
+    /// Go on from the saved state of a system that has booted, instead of booting; it is saved at the first time
+    #[arg(long, conflicts_with = "disk")]
+    pub warm: bool,
     /// Make the VMs of a table: name, address, hostname, key of each
     #[arg(
         long,
@@ -142,6 +145,9 @@ pub struct Clones {
     /// Boot two clones and compare their identities
     #[arg(long)]
     pub prove: bool,
+    /// Compare two that go on from a saved state, as those of `up --warm`
+    #[arg(long, requires = "prove")]
+    pub warm: bool,
     /// Memory of each VM [default: 2G, or 1G with --prove]
     #[arg(long, value_name = "SIZE", value_parser = vm_memory)]
     pub memory: Option<ByteSize>,

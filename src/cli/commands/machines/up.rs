@@ -12,11 +12,12 @@ use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::fault::Fault;
 use crate::base::public_key::PublicKey;
 use crate::base::text::{printable, shell_line};
+use crate::cache::Store;
 use crate::cli::args::{OfMachine, Supervise, Up};
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
 use crate::machine::spec::Equipment;
-use crate::run::{self, Machines, Many, Personal, Place, RunError, Status, Supervisor, Table, Wanted};
+use crate::run::{self, Machines, Many, Personal, Place, RunError, Status, Supervisor, Table, Wanted, Warmth};
 
 /// At most this many bytes of a `.pub` file are read. RSA of 16384 bits has 2800 in base 64.
 const KEY_BYTES: u64 = 16 << 10;
@@ -27,19 +28,34 @@ const KEY_BYTES: u64 = 16 << 10;
 /// Whatever kept it from coming up.
 pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
     let keys = args.ssh_key.iter().map(|path| public_key(path)).collect::<Result<_, _>>()?;
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         name: args.name.clone(),
         given: Equipment { disk: args.disk, forward: args.forwards(), ..args.vm.equipment() },
         autologin: args.autologin,
+        warm: None,
         network: args.network.clone(),
         personal: Personal { hostname: args.hostname.clone(), address: args.address, keys },
         many: many(args.from.as_deref(), args.count)?,
     };
     // This is done last, because building the image may take minutes.
     let image = build::image_of(&args.image, context).await?;
-    let store = host::store_place(context);
-    let places = run::make(&super::machines(context)?, &image, &wanted, store.as_deref()).await?;
+    let (machines, store) = (super::machines(context)?, host::store_place(context));
+    if args.warm {
+        warm(&machines, &image, &mut wanted, context).await?;
+    }
+    let places = run::make(&machines, &image, &wanted, store.as_deref()).await?;
     begin(&places, context).await
+}
+
+/// Let the machines that are wanted begin with a saved state. Where they cannot, tell why.
+async fn warm(machines: &Machines, image: &Path, wanted: &mut Wanted, context: &Context) -> Result<(), AnyFailure> {
+    let store = Store::open(&context.environment.store_dir(None)?)?;
+    let events = Events::new(context.listeners());
+    match run::warm(machines, image, wanted, &store, &events).await? {
+        Warmth::Warm(saved) => wanted.warm = Some(*saved),
+        Warmth::Cold(why) => events.note(format!("without a saved state: {why}")),
+    }
+    Ok(())
 }
 
 /// The number of machines of `--count`, or the machines of `--from`.
@@ -142,8 +158,15 @@ async fn come_up(place: &Place, supervisor: Supervisor, events: &Events, context
     };
     task.done();
     if context.json {
-        let record =
-            json!({ "event": "up", "name": place.name(), "state": status.state, "ran_already": ran, "unreachable": status.unreachable });
+        let record = json!({
+            "event": "up",
+            "name": place.name(),
+            "state": status.state,
+            "ran_already": ran,
+            "unreachable": status.unreachable,
+            "services_start": status.services_start,
+            "cold": status.cold,
+        });
         return Ok(printer::out(&context.record(&record))?);
     }
     printer::err(&words(place, &status, ran));
@@ -170,10 +193,18 @@ fn words(place: &Place, status: &Status, ran: bool) -> String {
             printable(why),
             shell_line(["goldsmith", "logs", "-f", name])
         ),
-        None => format!(
-            "{name} {state}\na shell in it: {}\na command:     {}\n",
-            shell_line(["goldsmith", "shell", name]),
-            shell_line(["goldsmith", "exec", name, "--", "uname", "-a"])
-        ),
+        None => {
+            let cold = status.cold.as_ref().map(|why| format!("; it was booted: {}", printable(why))).unwrap_or_default();
+            let services = if status.services_start {
+                format!("its services are starting; to wait for them: {}\n", shell_line(["goldsmith", "wait", name]))
+            } else {
+                String::new()
+            };
+            format!(
+                "{name} {state}{cold}\n{services}a shell in it: {}\na command:     {}\n",
+                shell_line(["goldsmith", "shell", name]),
+                shell_line(["goldsmith", "exec", name, "--", "uname", "-a"])
+            )
+        }
     }
 }

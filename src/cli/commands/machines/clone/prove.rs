@@ -8,6 +8,7 @@ use crate::base::event::Events;
 use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::base::size::ByteSize;
 use crate::base::text::printable;
+use crate::cache::Store;
 use crate::cli::args::Clones;
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
@@ -25,9 +26,10 @@ const MEMORY: ByteSize = ByteSize(1 << 30);
 pub(super) async fn prove(args: &Clones, context: &Context) -> Result<(), AnyFailure> {
     let image = build::image_of(&args.image, context).await?;
     let (state, store) = (context.environment.state_dir()?, host::store_place(context));
+    let warm = args.warm.then(|| context.environment.store_dir(None)).transpose()?.map(|dir| Store::open(&dir)).transpose()?;
     let events = Events::new(context.listeners());
     let task = events.task("compare two clones");
-    let compared = run::compare(&image, args.memory.unwrap_or(MEMORY), &state, store.as_deref(), &task).await?;
+    let compared = run::compare(&image, args.memory.unwrap_or(MEMORY), (&state, store.as_deref()), warm.as_ref(), &task).await?;
     task.done();
     let shared = compared.iter().filter(|own| !own.differs()).count();
     let text = if context.json {

@@ -1,0 +1,182 @@
+//! Warm machines: each goes on from the saved state of a system that had booted as far as its services, instead of booting.
+//!
+//! ```text
+//!   image ── a boot to the gate ── in the store:  memory, state, disk.qcow2 (what that boot wrote), kernel, initrd, warm.json
+//!                                    │
+//!   up --warm ── a disk over a link to disk.qcow2 ── QEMU goes on from memory ── an identity of its own ── cards ── services
+//! ```
+//!
+//! A state fits one image, one QEMU, one processor, one memory. A machine whose state does not fit any more when it is started, or is gone, boots
+//! like any other, and its status says why. The later starts of a machine are boots.
+
+mod make;
+mod needs;
+mod saved;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::error::RunError;
+use super::record::{Place, Record};
+use super::source::Source;
+use crate::base::event::Events;
+use crate::cache::{Lookup, Store};
+use crate::hardware::Equipment;
+use crate::image;
+use crate::machine::probe::{probe, qemu_version};
+use crate::machine::spec::Accelerator;
+
+use needs::Needs;
+
+pub use saved::Saved;
+
+/// The kind of memory with the reason why an image has no state.
+const NONE: &str = "cold-1";
+
+/// How new machines begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warmth {
+    /// With this state.
+    Warm(Box<Saved>),
+    /// With a boot, for this reason.
+    Cold(String),
+}
+
+/// The state for machines of `source` that are given `given`: it is in `store`, or it is made now, which takes as long as a boot.
+///
+/// # Errors
+/// The system does not boot, and `evidence` has what is known about that; or the store or QEMU cannot be used.
+pub(super) async fn state(
+    source: &Source,
+    given: &Equipment,
+    (store, evidence): (&Store, &Path),
+    events: &Events,
+) -> Result<Warmth, RunError> {
+    if source.disk_size(given.disk)?.is_some_and(|size| size != source.size) {
+        return Ok(Warmth::Cold("its disk is larger than that of the image, and the saved system knows the image's size".to_owned()));
+    }
+    let qemu = qemu_version().await?;
+    for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
+        let id = Needs::of(source, given, accelerator, qemu)?.id();
+        if let Some(state) = store.peek(&id).and_then(|dir| Saved::open(&dir)) {
+            return Ok(Warmth::Warm(Box::new(state)));
+        }
+    }
+    let accelerator = probe().await?.accelerator;
+    let needs = Needs::of(source, given, accelerator, qemu)?;
+    let id = needs.id();
+    if let Some(why) = store.recall(NONE, &id) {
+        return Ok(Warmth::Cold(String::from_utf8_lossy(&why).into_owned()));
+    }
+    let waiting = || events.note("another goldsmith saves the same state; this one waits for it");
+    let vacancy = match store.lookup(&id, Saved::open, waiting).await? {
+        Lookup::Hit(state) => return Ok(Warmth::Warm(Box::new(state))),
+        Lookup::Miss(vacancy) => vacancy,
+    };
+    let task = events.task(format!("save a booted {}", source.name));
+    match make::state(source, needs, accelerator, (vacancy.path(), evidence), &task).await? {
+        Some(why) => {
+            drop(task);
+            store.remember(NONE, &id, why.as_bytes());
+            Ok(Warmth::Cold(why))
+        }
+        None => {
+            let dir = vacancy.keep()?;
+            task.done();
+            store.describe(&id, &format!("memory of {}, for `up --warm`", source.name));
+            Saved::open(&dir).map(|state| Warmth::Warm(Box::new(state))).ok_or_else(|| RunError::State {
+                path: dir,
+                source: io::Error::new(io::ErrorKind::InvalidData, "the state that was just saved cannot be read"),
+            })
+        }
+    }
+}
+
+/// Make the machine at `place`, which has not begun yet, one that boots: its disk lies over the image again.
+///
+/// # Errors
+/// The disk or the record cannot be written.
+pub(super) async fn forget(place: &Place, record: &mut Record, source: &Source) -> Result<(), RunError> {
+    image::create_overlay(&source.image, source.format, &place.disk()).await?;
+    settle(place, record)?;
+    // What is left over does no harm.
+    let _ = fs::remove_file(place.warm_disk());
+    Ok(())
+}
+
+/// The machine at `place` has an identity of its own: from now on it boots.
+///
+/// # Errors
+/// The record cannot be written.
+pub(super) fn settle(place: &Place, record: &mut Record) -> Result<(), RunError> {
+    record.warm = None;
+    place.write_record(record).map_err(|source| RunError::State { path: place.record_file(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Machines;
+    use super::super::source::tests::artifact;
+    use super::super::up::{Wanted, make};
+    use super::super::wanted::{Many, Personal};
+    use super::saved::{ABOUT, About, DISK, SCHEMA};
+    use super::*;
+    use crate::base::size::ByteSize;
+    use crate::image::{Disk, Format};
+    use crate::machine::probe::QemuVersion;
+
+    /// A state of `source` in `dir`, whose disk has another first sector.
+    fn saved(dir: &Path, source: &Source, runtime: &tokio::runtime::Runtime) -> Saved {
+        fs::create_dir(dir).unwrap();
+        runtime.block_on(image::create_overlay(&source.image, source.format, &dir.join(DISK))).unwrap();
+        let given = Equipment { memory: Some(ByteSize::mib(64)), ..Equipment::default() };
+        let needs = Needs::of(source, &given, Accelerator::Tcg, QemuVersion { major: 1, minor: 0, micro: 0 }).unwrap();
+        let about = About {
+            schema: SCHEMA,
+            needs,
+            machine_type: "pc-i440fx-1.0".to_owned(),
+            command_line: "root=/dev/vda1".to_owned(),
+            nonce: "00".to_owned(),
+        };
+        fs::write(dir.join(ABOUT), serde_json::json!(about).to_string()).unwrap();
+        Saved::open(dir).unwrap()
+    }
+
+    #[test]
+    fn a_machine_lies_over_the_disk_of_its_state_until_it_cannot_go_on() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = artifact(dir.path(), &serde_json::json!({}), &[1; 4096]);
+        let source = Source::find(&path, None).unwrap();
+        let state = saved(&dir.path().join("state"), &source, &runtime);
+        let machines = Machines::below(&dir.path().join("home"));
+        let wanted = Wanted {
+            name: Some("web".parse().unwrap()),
+            given: Equipment { memory: Some(ByteSize::mib(64)), ..Equipment::default() },
+            network: None,
+            personal: Personal::default(),
+            autologin: false,
+            warm: Some(state.clone()),
+            many: Many::One,
+        };
+        let place = runtime.block_on(make(&machines, &path, &wanted, None)).unwrap().remove(0);
+        let below = || Disk::open_own(&place.disk(), Format::Qcow2).unwrap().info().backing.clone();
+        assert_eq!(below(), [place.warm_disk(), source.image.clone()]);
+        let mut record = place.record().unwrap();
+        assert_eq!((record.warm.as_deref(), record.cpus), (Some(state.dir()), Some(state.cpus())));
+        // What an earlier start wrote is not under the next one.
+        runtime.block_on(state.lay(&place)).unwrap();
+        assert_eq!(below(), [place.warm_disk(), source.image.clone()]);
+        // This host has no QEMU 1.0.
+        let unfit = runtime.block_on(state.unfit(&record, &source)).unwrap().unwrap();
+        assert!(unfit.starts_with("its state was saved with QEMU 1.0.0, and now it is "), "{unfit}");
+        runtime.block_on(forget(&place, &mut record, &source)).unwrap();
+        assert_eq!((below(), place.record().unwrap().warm, place.warm_disk().exists()), (vec![source.image.clone()], None, false));
+        // What is damaged, or of another goldsmith, is no state.
+        for text in ["", "{}", &fs::read_to_string(state.dir().join(ABOUT)).unwrap().replace("\"schema\":1", "\"schema\":2")] {
+            fs::write(state.dir().join(ABOUT), text).unwrap();
+            assert_eq!(Saved::open(state.dir()), None, "{text}");
+        }
+    }
+}

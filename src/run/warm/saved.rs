@@ -1,0 +1,116 @@
+//! The saved state of a system, in the store.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::error::RunError;
+use super::super::record::{Place, Record};
+use super::super::source::Source;
+use super::needs::Needs;
+use crate::hardware::Equipment;
+use crate::image::{self, Format};
+use crate::machine::probe::qemu_version;
+use crate::machine::spec::{Accelerator, Begins, Boot, FirmwareFiles};
+
+/// Version of `warm.json`.
+pub(super) const SCHEMA: u32 = 1;
+/// The state's files.
+pub(super) const ABOUT: &str = "warm.json";
+pub(super) const MEMORY: &str = "memory";
+pub(super) const STATE: &str = "state";
+pub(super) const DISK: &str = "disk.qcow2";
+/// The kernel, and the initramfs with the runner.
+const KERNEL: &str = "kernel";
+pub(super) const INITRD: &str = "initrd-with-runner";
+
+/// The saved state of a system, in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    dir: PathBuf,
+    about: About,
+}
+
+/// What `warm.json` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct About {
+    pub(super) schema: u32,
+    pub(super) needs: Needs,
+    /// The versioned name of the machine's type.
+    pub(super) machine_type: String,
+    /// The arguments of its kernel. QEMU gives a machine that goes on the same kernel and initramfs, because it has the same devices.
+    pub(super) command_line: String,
+    /// That of its runner: machines of one state share it.
+    pub(super) nonce: String,
+}
+
+impl Saved {
+    /// The state in `dir`; `None` when there is none that this goldsmith knows.
+    pub(in crate::run) fn open(dir: &Path) -> Option<Self> {
+        let about: About = serde_json::from_slice(&fs::read(dir.join(ABOUT)).ok()?).ok()?;
+        (about.schema == SCHEMA).then(|| Self { dir: dir.to_owned(), about })
+    }
+
+    /// Where it is.
+    pub(in crate::run) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Virtual CPUs of a machine that goes on from it.
+    pub(in crate::run) fn cpus(&self) -> u32 {
+        self.about.needs.size().0
+    }
+
+    /// Why a machine of `record` cannot go on from it on this host; `None` when it can.
+    ///
+    /// # Errors
+    /// QEMU, or the image, cannot be used.
+    pub(in crate::run) async fn unfit(&self, record: &Record, source: &Source) -> Result<Option<String>, RunError> {
+        let given = Equipment { cpus: record.cpus, memory: Some(record.memory), ..Equipment::default() };
+        let now = Needs::of(source, &given, self.accelerator(), qemu_version().await?)?;
+        Ok(self.about.needs.difference(&now))
+    }
+
+    /// Make the disk of the machine at `place`: an overlay over what the boot wrote. An earlier disk is replaced, because it does not belong to
+    /// the state of the memory.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub(in crate::run) async fn lay(&self, place: &Place) -> Result<(), RunError> {
+        let below = place.warm_disk();
+        let link = || match fs::hard_link(self.dir.join(DISK), &below) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // The store is on another filesystem, or on one without links.
+            Err(_) => fs::copy(self.dir.join(DISK), &below).map(drop),
+            Ok(()) => Ok(()),
+        };
+        link().map_err(|source| RunError::State { path: below.clone(), source })?;
+        // Relative, because the machine's directory has another name while it is made.
+        let name = below.file_name().map(PathBuf::from).unwrap_or_default();
+        Ok(image::create_overlay(&name, Format::Qcow2, &place.disk()).await?)
+    }
+
+    /// How QEMU goes on from it.
+    pub(in crate::run) fn begins(&self) -> (Boot, Begins) {
+        let boot = Boot::Kernel {
+            kernel: self.dir.join(KERNEL),
+            initrd: self.dir.join(INITRD),
+            command_line: self.about.command_line.clone(),
+            firmware: FirmwareFiles::Bios,
+        };
+        let (memory, state) = (self.dir.join(MEMORY), self.dir.join(STATE));
+        (boot, Begins::Saved { memory, state, machine_type: self.about.machine_type.clone() })
+    }
+
+    /// The nonce of its runner.
+    pub(in crate::run) fn nonce(&self) -> String {
+        self.about.nonce.clone()
+    }
+
+    /// What executed the guest, and must again.
+    pub(in crate::run) fn accelerator(&self) -> Accelerator {
+        self.about.needs.accelerator()
+    }
+}
