@@ -15,6 +15,7 @@ mod packages;
 mod planned;
 mod report;
 mod services;
+mod shells;
 mod signatures;
 mod standing;
 
@@ -180,9 +181,7 @@ pub async fn foresee(
         None
     });
     let together = forecast.as_ref().filter(|forecast| forecast.refused.is_empty());
-    if let (Some(answers), Some(resolved), Some(forecast)) = (answers, resolved, together) {
-        rows.extend(named(recipe, answers, (resolved, choice, forecast), host, task).await);
-    }
+    rows.extend(named(recipe, answers, (resolved, choice, together), host, task).await);
     if let Some(Answers::Anaconda(answers)) = answers
         && !answers.selection.unseen.is_empty()
     {
@@ -228,20 +227,21 @@ async fn to_hold(recipe: &Recipe, answers: &Answers<'_>, found: &Resolved, host:
 /// Names in the recipe that no package brings. If a list of files cannot be fetched, that is no problem for a build.
 async fn named(
     recipe: &Recipe,
-    answers: &Answers<'_>,
-    known: (&Resolved, Option<&Choice>, &Forecast),
+    answers: Option<&Answers<'_>>,
+    (resolved, choice, forecast): (Option<&Resolved>, Option<&Choice>, Option<&Forecast>),
     host: Host<'_>,
     task: &Task,
 ) -> Vec<Row> {
-    if !services::names_any(recipe) {
-        return Vec::new();
-    }
-    let has_all = |brought: &Brought| services::has_all(recipe, brought);
-    match brought(answers, known, &has_all, host, task).await {
-        Ok(Some(brought)) => services::rows(recipe, &brought),
-        Ok(None) => Vec::new(),
+    let is_asked = services::names_any(recipe) || shells::names_any(recipe);
+    let (Some(answers), Some(resolved), Some(forecast), true) = (answers, resolved, forecast, is_asked) else {
+        return shells::rows(recipe, None);
+    };
+    let has_all = |brought: &Brought| services::has_all(recipe, brought) && shells::has_all(recipe, brought);
+    match brought(answers, (resolved, choice, forecast), &has_all, host, task).await {
+        Ok(Some(brought)) => services::rows(recipe, &brought).into_iter().chain(shells::rows(recipe, Some(&brought))).collect(),
+        Ok(None) => shells::rows(recipe, None),
         Err(failure) => {
-            let what = format!("whether the packages bring the recipe's units and modules is not known: {failure}");
+            let what = format!("whether the packages bring the recipe's units, modules and shells is not known: {failure}");
             vec![Row::warning(Area::Settings, what, failure.get().remedy())]
         }
     }

@@ -50,6 +50,8 @@ async fn of_suites(
                 let Some((path, packages)) = line.rsplit_once(' ') else { continue };
                 if packages.split(',').any(|package| names.contains(package)) {
                     brought.add(path);
+                } else if let Some(package) = packages.split(',').next() {
+                    brought.add_elsewhere(path, package);
                 }
             }
         }

@@ -111,7 +111,7 @@ fn visible<'a>(
 }
 
 /// The kind of memory for names that packages bring. The number is the version of [`Brought`] and of the rules that lead to it.
-const BROUGHT: &str = "brought-1";
+const BROUGHT: &str = "brought-2";
 
 /// The names that the packages of `forecast` bring, by the repositories' lists of files; `None` when a repository has no such list, or the
 /// packages are not known.
@@ -138,8 +138,11 @@ pub(super) async fn brought(
         let mut brought = Brought::default();
         for package in &universe.packages {
             let [name, version, arch] = [package.name, package.version, package.arch].map(|text| universe.text(text));
+            let files = package.provides.iter().map(|provided| universe.text(provided.name));
             if packages.contains(&(name, version, arch)) {
-                package.provides.iter().map(|provided| universe.text(provided.name)).for_each(|file| brought.add(file));
+                files.for_each(|file| brought.add(file));
+            } else {
+                files.for_each(|file| brought.add_elsewhere(file, name));
             }
         }
         Ok(brought)

@@ -1,6 +1,6 @@
 //! Units, programs and kernel modules among the files of packages. A recipe may name them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub struct Brought {
     pub units: BTreeSet<String>,
     /// Programs, as paths without `/usr`: `/bin/bash`.
     pub programs: BTreeSet<String>,
+    /// Programs of packages that are not chosen, each as in `programs` and with the first of its packages.
+    pub elsewhere: BTreeMap<String, String>,
     /// Kernel modules, with `_` for `-`. What is built into a kernel is not among them.
     pub modules: BTreeSet<String>,
     /// Repositories without a list of files: it is not known what their packages bring.
@@ -44,9 +46,23 @@ impl Brought {
             self.units.insert(format!("{script}.service"));
         } else if let Some(module) = below(&MODULES, path).and_then(module) {
             self.modules.insert(module);
-        } else if PROGRAMS.iter().any(|place| path.strip_prefix(place).is_some_and(|name| !name.contains('/'))) {
-            self.programs.insert(format!("/{}", path.strip_prefix("usr/").unwrap_or(path)));
+        } else if let Some(program) = Self::program(path) {
+            self.programs.insert(program);
         }
+    }
+
+    /// Add a file of a package that is not chosen.
+    pub fn add_elsewhere(&mut self, path: &str, package: &str) {
+        if let Some(program) = Self::program(path) {
+            self.elsewhere.entry(program).or_insert_with(|| package.to_owned());
+        }
+    }
+
+    /// The path of a program, as in `programs`. `None` for other paths.
+    pub fn program(path: &str) -> Option<String> {
+        let path = path.trim_start_matches('/');
+        let name = PROGRAMS.iter().find_map(|place| path.strip_prefix(place)).filter(|name| !name.is_empty() && !name.contains('/'));
+        name.map(|_| format!("/{}", path.strip_prefix("usr/").unwrap_or(path)))
     }
 
     /// Whether a unit is there, with or without its suffix; an instance is when its template is.
@@ -58,7 +74,12 @@ impl Brought {
 
     /// Whether a program is there, wherever `/bin` leads.
     pub fn has_program(&self, path: &str) -> bool {
-        self.programs.contains(path.strip_prefix("/usr").unwrap_or(path))
+        Self::program(path).is_some_and(|program| self.programs.contains(&program))
+    }
+
+    /// A package that is not chosen and that has the program as a file.
+    pub fn other_package(&self, path: &str) -> Option<&str> {
+        Self::program(path).and_then(|program| self.elsewhere.get(&program)).map(String::as_str)
     }
 
     /// Whether a module is there as a file.
@@ -119,6 +140,16 @@ mod tests {
             assert_eq!(brought.has_unit(unit), there, "{unit}");
         }
         assert!(brought.has_program("/usr/bin/bash") && brought.has_program("/bin/zsh") && !brought.has_program("/bin/fish"));
+        for (path, package) in
+            [("bin/zsh", "zsh"), ("usr/bin/fish", "fish"), ("/usr/bin/fish", "fish-git"), ("usr/share/fish", "fish-common")]
+        {
+            brought.add_elsewhere(path, package);
+        }
+        for (path, package) in
+            [("/bin/fish", Some("fish")), ("/usr/bin/zsh", Some("zsh")), ("/share/fish", None), ("/usr/local/bin/fish", None)]
+        {
+            assert_eq!(brought.other_package(path), package, "{path}");
+        }
         assert!(brought.has_module("br-netfilter") && brought.has_module("iscsi_tcp") && !brought.has_module("overlay"));
         assert!(Brought::counts("usr/bin/x") && !Brought::counts("usr/share/x") && !Brought::counts("usr/bin/"));
     }

@@ -1,4 +1,4 @@
-//! Accounts that the system cannot have: names that are taken, groups and shells that no package brings. Pure.
+//! Accounts that the system cannot have: names that are taken, and groups that no package makes. Pure.
 
 use super::report::{Area, Row};
 use crate::base::account::GroupName;
@@ -92,24 +92,8 @@ const PACKAGED_GROUPS: &[(&str, &[&str])] = &[
     ("ssl-cert", &["ssl-cert"]),
     ("postgres", &["postgresql-common"]),
 ];
-/// Shells that every system has, by the last part of their path.
-const SHELLS: &[&str] = &["sh", "bash", "rbash", "false", "true", "nologin"];
-/// Shells of packages, by the last part of their path, and packages that bring them.
-const PACKAGED_SHELLS: &[(&str, &[&str])] = &[
-    ("dash", &["dash"]),
-    ("zsh", &["zsh"]),
-    ("fish", &["fish"]),
-    ("ksh", &["ksh", "ksh93u+m", "mksh", "ksh2020"]),
-    ("mksh", &["mksh"]),
-    ("tcsh", &["tcsh"]),
-    ("csh", &["tcsh", "csh"]),
-    ("screen", &["screen"]),
-    ("tmux", &["tmux"]),
-    ("git-shell", &["git", "git-core"]),
-    ("scponly", &["scponly"]),
-];
 
-/// Rows for names of the recipe's accounts that are taken, and for groups and shells that the packages of the forecast do not bring.
+/// Rows for names of the recipe's accounts that are taken, and for groups that the packages of the forecast do not make.
 pub(super) fn rows(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
     if recipe.own_kickstart().is_some() {
         return Vec::new();
@@ -126,7 +110,6 @@ pub(super) fn rows(recipe: &Recipe, forecast: Option<&Forecast>) -> Vec<Row> {
             let not_made = user.groups.iter().filter(|name| !made(name));
             rows.extend(not_made.filter_map(|group| missing_group(user, group, before, forecast)));
         }
-        rows.extend(missing_shell(recipe, user, forecast));
     }
     rows
 }
@@ -182,26 +165,6 @@ fn missing_group(user: &User, group: &str, before: &[User], forecast: Option<&Fo
     }
 }
 
-fn missing_shell(recipe: &Recipe, user: &User, forecast: Option<&Forecast>) -> Option<Row> {
-    let name = user.shell.rsplit('/').next().unwrap_or_default();
-    let is_put = recipe.files.iter().any(|file| file.path == user.shell);
-    let is_usual = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/"].iter().any(|dir| user.shell.strip_prefix(dir) == Some(name));
-    if is_put || (is_usual && SHELLS.contains(&name)) {
-        return None;
-    }
-    let what = format!("user `{}` is to have the shell {}", user.name, user.shell);
-    match PACKAGED_SHELLS.iter().find(|(known, _)| *known == name && is_usual) {
-        Some((_, packages)) => (brings(forecast, packages) == Some(false)).then(|| {
-            let why = format!("{what}, and none of the packages brings it");
-            Row::wrong(Area::Settings, why, Some(format!("install {}, or take another shell", packages[0])))
-        }),
-        None => {
-            let why = format!("{what}, and it is not known that a package brings it");
-            Some(Row::warning(Area::Settings, why, Some("make sure that a package of the recipe brings the shell".to_owned())))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::recipe;
@@ -245,9 +208,8 @@ mod tests {
     #[test]
     fn what_an_account_asks_for_is_taken_or_missing_or_there() {
         let docker = r#"{ name = "ada", groups = ["docker"] }"#;
-        let zsh = r#"{ name = "ada", shell = "/bin/zsh" }"#;
         for (media, users, packages, expected) in [
-            (DEBIAN, r#"{ name = "ada", groups = ["sudo", "adm"], shell = "/usr/bin/bash" }"#, Some(&[][..]), ""),
+            (DEBIAN, r#"{ name = "ada", groups = ["sudo", "adm"] }"#, Some(&[][..]), ""),
             (DEBIAN, r#"{ name = "backup" }"#, None, "the user `backup` cannot be added: the system has one of that name"),
             (EL7, r#"{ name = "backup" }"#, None, ""),
             (EL7, r#"{ name = "games" }"#, None, "the user `games` cannot be added: the system has one of that name"),
@@ -262,19 +224,12 @@ mod tests {
             (DEBIAN, docker, None, ""),
             (EL7, docker, Some(&["vim"]), ""),
             (DEBIAN, r#"{ name = "ada" }, { name = "bob", groups = ["ada"] }"#, Some(&[]), ""),
-            (DEBIAN, zsh, Some(&["vim"]), "user `ada` is to have the shell /bin/zsh, and none of the packages brings it"),
-            (EL7, zsh, Some(&["vim"]), "user `ada` is to have the shell /bin/zsh, and none of the packages brings it"),
-            (DEBIAN, zsh, Some(&["zsh"]), ""),
         ] {
             let expected: Vec<_> = if expected.is_empty() { vec![] } else { vec![(Verdict::Wrong, expected.to_owned())] };
             assert_eq!(said(media, users, packages), expected, "{users}");
         }
-        for (users, expected) in [
-            (r#"{ name = "ada", groups = ["bob"] }, { name = "bob" }"#, "user `ada` is to be in the group `bob`, and it is not known"),
-            (r#"{ name = "ada", shell = "/opt/sh" }"#, "user `ada` is to have the shell /opt/sh, and it is not known"),
-        ] {
-            let found = said(DEBIAN, users, Some(&[]));
-            assert!(found.len() == 1 && found[0].0 == Verdict::Warning && found[0].1.starts_with(expected), "{found:?}");
-        }
+        let found = said(DEBIAN, r#"{ name = "ada", groups = ["bob"] }, { name = "bob" }"#, Some(&[]));
+        let expected = "user `ada` is to be in the group `bob`, and it is not known";
+        assert!(found.len() == 1 && found[0].0 == Verdict::Warning && found[0].1.starts_with(expected), "{found:?}");
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn rows(recipe: &Recipe, brought: &Brought) -> Vec<Row> {
 }
 
 /// A text that packages of repositories without a list may bring it after all.
-fn unlisted(brought: &Brought) -> String {
+pub(super) fn unlisted(brought: &Brought) -> String {
     match &brought.unlisted[..] {
         [] => String::new(),
         names => format!(", as far as is known: {} has no list of files", names.join(", ")),

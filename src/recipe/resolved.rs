@@ -394,6 +394,9 @@ pub struct User {
     pub groups: Vec<GroupName>,
     /// Login shell.
     pub shell: ImagePath,
+    /// The place where the recipe names the shell, if it does. For errors: only the repositories can tell what brings it.
+    #[serde(skip)]
+    pub shell_at: Option<Passage>,
     /// User id, when fixed.
     pub uid: Option<u32>,
     /// May become root with sudo, without a password.

@@ -216,6 +216,7 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                         name: UserName::made("bob"),
                         groups: ["wheel", "docker", "makers"].map(GroupName::made).into(),
                         shell: ImagePath::made("/bin/bash"),
+                        shell_at: None,
                         uid: Some(1500),
                         sudo: true,
                         account: Account {
@@ -227,6 +228,7 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                         name: UserName::made("guest"),
                         groups: Vec::new(),
                         shell: ImagePath::made("/sbin/nologin"),
+                        shell_at: None,
                         uid: None,
                         sudo: false,
                         account: locked(),

@@ -184,5 +184,6 @@ fn one_user(judge: &mut Judge<'_>, path: &KeyPath, written: &written::User) -> O
         account: login(judge, path, &account),
         name: name?,
         shell: shell?,
+        shell_at: judge.passage(&path.at("shell")),
     })
 }
