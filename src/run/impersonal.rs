@@ -14,6 +14,8 @@ const TASK: &str = "impersonal";
 const HOSTNAME: (&str, &str) = ("hostname", "/etc/hostname");
 const HOSTS: (&str, &str) = ("hosts", "/etc/hosts");
 const KEYS: (&str, &str) = ("keys", "/root/.ssh/authorized_keys");
+/// What follows the name of a file that the image does not have.
+const GONE: &str = ".gone";
 /// Bytes of a file of the disk that is changed.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -44,12 +46,15 @@ impl Texts {
 pub(super) fn task(record: &Record, now: &Texts, then: &Texts) -> Option<RunnerTask> {
     let mut files = Vec::new();
     let mut put = |name: &str, now: &Option<String>, wanted: Option<String>| {
-        if wanted != *now {
-            files.push((name.to_owned(), wanted.unwrap_or_default().into_bytes()));
+        match wanted {
+            wanted if wanted == *now => {}
+            Some(text) => files.push((name.to_owned(), text.into_bytes())),
+            // An empty file is one that the image has.
+            None => files.push((format!("{name}{GONE}"), Vec::new())),
         }
     };
     put(HOSTNAME.0, &now.hostname, hostname(record, now, then));
-    put(HOSTS.0, &now.hosts, now.hosts.as_deref().map(|now| hosts(now, then.hosts.as_deref().unwrap_or_default())));
+    put(HOSTS.0, &now.hosts, now.hosts.as_deref().and_then(|now| hosts(now, then.hosts.as_deref())));
     put(KEYS.0, &now.keys, now.keys.as_deref().and_then(|now| keys(now, then.keys.is_some())));
     (!files.is_empty()).then(|| RunnerTask { name: TASK.to_owned(), script: include_bytes!("impersonal.sh").to_vec(), files })
 }
@@ -62,17 +67,18 @@ fn hostname(record: &Record, now: &Texts, then: &Texts) -> Option<String> {
 }
 
 /// `/etc/hosts` without the names of the machine's network. What the image calls 127.0.1.1, which went with them, is back, in its place where
-/// the lines around it have stayed.
-fn hosts(now: &str, then: &str) -> String {
-    let Some(text) = without_block(now, NAMES_BEGIN) else { return now.to_owned() };
+/// the lines around it have stayed. `None` when nothing is left of a file that the image does not have.
+fn hosts(now: &str, then: Option<&str>) -> Option<String> {
+    let Some(text) = without_block(now, NAMES_BEGIN) else { return Some(now.to_owned()) };
+    let Some(then) = then else { return (!text.trim().is_empty()).then_some(text) };
     let is_loopback = |line: &str| line.split_ascii_whitespace().next() == Some(&LOOPBACK.to_string());
     // The shell's `$(…)` of personal.sh takes the ends of lines at the end away.
     let rest: String = then.lines().filter(|line| !is_loopback(line)).flat_map(|line| [line, "\n"]).collect();
     if rest.trim_end() == text.trim_end() {
-        return then.to_owned();
+        return Some(then.to_owned());
     }
     let back = then.lines().filter(|line| is_loopback(line)).filter(|_| !text.lines().any(is_loopback));
-    back.flat_map(|line| [line, "\n"]).chain([&*text]).collect()
+    Some(back.flat_map(|line| [line, "\n"]).chain([&*text]).collect())
 }
 
 /// `authorized_keys` without the keys that the machine was given; `None` when nothing is left of a file that the image does not have.
@@ -195,6 +201,25 @@ mod tests {
         // The image has no name of its own.
         let then = Texts { hostname: None, ..then };
         assert_eq!(after(&named, &now, &then), then);
+    }
+
+    #[test]
+    fn an_empty_file_of_the_image_is_not_a_missing_one() {
+        let named = record(Some("web"));
+        let now = texts("web\n", &format!("127.0.0.1 localhost\n{NAMES}"), Some(GIVEN));
+        let hosts_alone = texts("web\n", NAMES, Some(GIVEN));
+        let some = |text: &str| Some(text.to_owned());
+        for (now, hostname, hosts, keys) in [
+            (&now, some("master\n"), some("127.0.0.1 localhost\n"), some("")),
+            (&now, some("master\n"), some("127.0.0.1 localhost\n"), None),
+            (&now, some(""), some("127.0.0.1 localhost\n"), some("")),
+            (&now, None, some("127.0.0.1 localhost\n"), None),
+            (&hosts_alone, some("master\n"), some(""), some("")),
+            (&hosts_alone, some("master\n"), None, None),
+        ] {
+            let then = Texts { hostname, hosts, keys };
+            assert_eq!(after(&named, now, &then), then);
+        }
     }
 
     /// `personal.sh` writes what is taken back here.

@@ -1,12 +1,11 @@
 #!/bin/sh
 # Puts the files that `up` changed in a machine (personal.sh) back to what they are in an image. Runs offline, in a chroot of its disk.
-# Beside it, the files to change: `hostname`, `hosts`, `keys`. An empty one says that the image has no such file.
+# Beside it, the files to change: `hostname`, `hosts`, `keys`. `hostname.gone` and the like say that the image has no such file.
 set -eu
 
 # Written over: a new file would lack the SELinux label that this one has.
 put() { # NAME FILE
-    [ -e "./$1" ] || return 0
-    if [ -s "./$1" ]; then cat "./$1" > "$2"; else rm -f -- "$2"; fi
+    if [ -e "./$1.gone" ]; then rm -f -- "$2"; elif [ -e "./$1" ]; then cat "./$1" > "$2"; fi
 }
 
 put hostname /etc/hostname
