@@ -28,6 +28,7 @@ pub mod process;
 pub mod public_key;
 pub mod random;
 pub mod read_at;
+pub mod region;
 pub mod secret;
 pub mod size;
 pub mod text;

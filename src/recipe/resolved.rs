@@ -19,6 +19,7 @@ use crate::base::kernel::{ModuleName, SysctlKey};
 use crate::base::package::PackageName;
 use crate::base::password_hash::PasswordHash;
 use crate::base::public_key::PublicKey;
+use crate::base::region::{Keymap, Locale, TimeZone};
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
 use crate::base::unit::UnitName;
@@ -243,11 +244,11 @@ pub struct System {
     /// Host name (RFC 1123 labels, at most 64 bytes as sethostname(2) takes), which sealing sets.
     pub hostname: String,
     /// Time zone of the tz database: `Asia/Shanghai`.
-    pub timezone: String,
+    pub timezone: TimeZone,
     /// Locale: `en_US.UTF-8`.
-    pub locale: String,
+    pub locale: Locale,
     /// Console keymap: `us`.
-    pub keyboard: String,
+    pub keyboard: Keymap,
     /// SELinux mode.
     pub selinux: Selinux,
     /// The distribution's host firewall.

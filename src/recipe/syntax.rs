@@ -47,29 +47,6 @@ pub(super) fn is_port(text: &str) -> bool {
     digits::<u16>(text).is_some_and(|port| port > 0)
 }
 
-/// A name of the tz database; it is not known here whether the image has that zone.
-pub(super) fn timezone(text: &str) -> Verdict {
-    let part = |part: &str| spelled(part, |byte| byte.is_ascii_alphabetic(), or_one_of(b"_+-"));
-    ensure(
-        text.len() <= 64 && text.split('/').all(part),
-        text,
-        "a time zone",
-        "write it as `timedatectl list-timezones` does, like \"Asia/Shanghai\" or \"UTC\"",
-    )
-}
-
-/// A locale: `en_US.UTF-8`, `C.UTF-8`.
-pub(super) fn locale(text: &str) -> Verdict {
-    let fits = text.len() <= 64 && spelled(text, |byte| byte.is_ascii_alphabetic(), or_one_of(b"_.@-"));
-    ensure(fits, text, "a locale", "write it as `locale -a` does, like \"en_US.UTF-8\"")
-}
-
-/// A console keymap.
-pub(super) fn keyboard(text: &str) -> Verdict {
-    let fits = text.len() <= 64 && spelled(text, |byte| byte.is_ascii_lowercase(), or_one_of(b"_-"));
-    ensure(fits, text, "a keymap", "write it as `localectl list-keymaps` does, like \"us\" or \"de-latin1\"")
-}
-
 /// A release's code name.
 pub(super) fn suite(text: &str) -> Verdict {
     ensure(
@@ -319,9 +296,6 @@ mod tests {
             (name, &["a", "centos-7.5_x"], &["", "-a", ".a", "a b", "ä", "a/b"]),
             (one_line, &["a b"], &["", "a\nb", "a\0b", "\u{1b}[1m", "a\u{2028}b"]),
             (hostname, &["master", "a.b-c.d", "1a"], &["", "-a", "a-", "a..b", "a_b", "a b", &"a".repeat(64), &"a.".repeat(40)]),
-            (timezone, &["UTC", "Asia/Shanghai", "Etc/GMT+1", "America/Argentina/Ushuaia"], &["", "/UTC", "Asia/", "Asia/../x", "a b"]),
-            (locale, &["C", "en_US.UTF-8", "sr_RS@latin"], &["", "en US", "-x"]),
-            (keyboard, &["us", "de-latin1"], &["", "US", "u s"]),
             (suite, &["bookworm"], &["", "Bookworm", "12", "../x"]),
             (host_path, &["a", "../b", "~a"], &["", "a\0", "~/a"]),
             (url, &["https://h/x", "http://[::1]:80/"], &["", "ftp://h", "https://", "https://u:p@h/", "https://h/a b", "https:///x"]),

@@ -101,7 +101,7 @@ fn identity(root: &Root, promises: &Promises) -> Result<Vec<CheckResult>, ImageE
         let zone = root.read_link("/etc/localtime").map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
         let found = zone.split("zoneinfo/").nth(1).unwrap_or(&zone);
         checks.push(match root.exists("/etc/localtime") {
-            Ok(false) if found == timezone => {
+            Ok(false) if *timezone == found => {
                 CheckResult::failed("time zone", format!("/etc/localtime leads to {zone}, which is not there"))
             }
             _ => CheckResult::equal("time zone", found, timezone),
@@ -297,6 +297,7 @@ fn verdict(name: &str, kept: bool, found: &str, broken: &str) -> CheckResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::region::TimeZone;
     use crate::recipe::Check;
     use crate::verify::Outcome;
     use crate::verify::tests::disk;
@@ -329,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_zone_must_be_there() {
-        let promises = Promises { timezone: Some("Asia/Shanghai".to_owned()), ..Promises::none() };
+        let promises = Promises { timezone: Some(TimeZone::made("Asia/Shanghai")), ..Promises::none() };
         for (target, is_there, outcome) in [
             ("/usr/share/zoneinfo/Asia/Shanghai", true, Outcome::Passed),
             ("../usr/share/zoneinfo/Asia/Shanghai", true, Outcome::Passed),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::settings::Settings;
 use crate::audit::{Allowed, Waiver};
 use crate::base::kernel::{ModuleName, SysctlKey};
+use crate::base::region::TimeZone;
 use crate::base::unit::UnitName;
 use crate::base::word::Line;
 use crate::recipe::{
@@ -22,7 +23,7 @@ pub struct Promises {
     /// decides on them; then only the recipe's checks ask for them.
     pub hostname: Option<String>,
     /// What `/etc/localtime` leads to.
-    pub timezone: Option<String>,
+    pub timezone: Option<TimeZone>,
     /// Locale, keyboard, address and accounts. Older manifests have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,

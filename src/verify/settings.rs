@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::CheckResult;
 use crate::base::account::{GroupName, UserName};
 use crate::base::image_path::ImagePath;
+use crate::base::region::{Keymap, Locale};
 use crate::image::{ImageError, Root};
 use crate::recipe::{Group, Network, Recipe, is_same_keyboard};
 
@@ -19,9 +20,9 @@ const ARCHIVE_HEAD: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// `LANG`; the locale must be there. This and the next two are absent when a file of the recipe sets them.
-    pub locale: Option<String>,
+    pub locale: Option<Locale>,
     /// The console's keymap or XKB's layout.
-    pub keyboard: Option<String>,
+    pub keyboard: Option<Keymap>,
     /// The address of `eth0`.
     pub network: Option<Network>,
     /// The accounts beside root.

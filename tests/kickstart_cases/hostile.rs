@@ -46,13 +46,10 @@ const HOSTILE: [&str; 20] = [
 
 /// Put `text` wherever a recipe takes free text.
 fn poisoned(text: &str) -> Vec<(&'static str, Recipe)> {
-    let free: [(&'static str, Set); 11] = [
+    let free: [(&'static str, Set); 8] = [
         ("name", |r, t| r.name = t),
         ("summary", |r, t| r.summary = t),
         ("hostname", |r, t| r.system.hostname = t),
-        ("timezone", |r, t| r.system.timezone = t),
-        ("locale", |r, t| r.system.locale = t),
-        ("keyboard", |r, t| r.system.keyboard = t),
         ("root password", |r, t| r.system.root.password = Password::Env { name: t.clone(), value: Secret::new(t) }),
         ("repository id", |r, t| r.repositories[0].id = t),
         ("repository file", |r, t| r.repositories[0].kept.as_mut().unwrap().file = format!("{t}.repo")),
@@ -66,7 +63,19 @@ fn poisoned(text: &str) -> Vec<(&'static str, Recipe)> {
             });
         }),
     ];
-    let typed: [(&'static str, Set<Result<(), Fault>>); 9] = [
+    let typed: [(&'static str, Set<Result<(), Fault>>); 12] = [
+        ("timezone", |r, t| {
+            r.system.timezone = t.parse()?;
+            Ok(())
+        }),
+        ("locale", |r, t| {
+            r.system.locale = t.parse()?;
+            Ok(())
+        }),
+        ("keyboard", |r, t| {
+            r.system.keyboard = t.parse()?;
+            Ok(())
+        }),
         ("root hash", |r, t| {
             r.system.root.password = Password::Hash { hash: t.parse()? };
             Ok(())

@@ -9,6 +9,7 @@ use goldsmith::base::image_path::ImagePath;
 use goldsmith::base::kernel::{ModuleName, SysctlKey};
 use goldsmith::base::package::PackageName;
 use goldsmith::base::public_key::PublicKey;
+use goldsmith::base::region::{Keymap, Locale, TimeZone};
 use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
 use goldsmith::base::unit::UnitName;
@@ -40,9 +41,9 @@ pub fn lab() -> Recipe {
         }],
         system: System {
             hostname: "master".into(),
-            timezone: "Asia/Shanghai".into(),
-            locale: "en_US.UTF-8".into(),
-            keyboard: "us".into(),
+            timezone: TimeZone::made("Asia/Shanghai"),
+            locale: Locale::made("en_US.UTF-8"),
+            keyboard: Keymap::made("us"),
             selinux: Selinux::Disabled,
             firewall: Toggle::Disabled,
             root: Account { password: Password::Env { name: "ROOT_PASSWORD".into(), value: Secret::new("secret") }, ssh_keys: Vec::new() },

@@ -1,5 +1,8 @@
 //! Identity and accounts.
 
+use std::ops::Deref;
+use std::str::FromStr;
+
 use super::super::known::{self, Knowledge, Target};
 use super::super::release::EL7;
 use super::super::tree::KeyPath;
@@ -10,6 +13,7 @@ use super::network::network;
 use super::proxy::proxy;
 use crate::base::fault::Fault;
 use crate::base::public_key::PublicKey;
+use crate::base::region::{Keymap, Locale, TimeZone};
 use crate::base::secret::Secret;
 
 /// No login.
@@ -27,11 +31,12 @@ pub(super) fn system(judge: &mut Judge<'_>, written: &written::System, suite: Op
         let help = "remove `firewall`; install and enable one with `[packages]` and `[services]`";
         judge.not_for_deploy(&path.at("firewall"), "Debian comes without a host firewall", help);
     }
+    // A recipe with a name that is spelled wrong is refused, so the name in its place is never used.
     System {
         hostname: judge.spelled(&path.at("hostname"), &written.hostname, syntax::hostname),
-        timezone: known(judge, &path.at("timezone"), &written.timezone, suite, syntax::timezone, known::timezone),
-        locale: known(judge, &path.at("locale"), &written.locale, suite, syntax::locale, known::locale),
-        keyboard: known(judge, &path.at("keyboard"), &written.keyboard, suite, syntax::keyboard, known::keyboard),
+        timezone: known(judge, &path.at("timezone"), &written.timezone, suite, known::timezone).unwrap_or_else(|| TimeZone::made("UTC")),
+        locale: known(judge, &path.at("locale"), &written.locale, suite, known::locale).unwrap_or_else(|| Locale::made("en_US.UTF-8")),
+        keyboard: known(judge, &path.at("keyboard"), &written.keyboard, suite, known::keyboard).unwrap_or_else(|| Keymap::made("us")),
         selinux: written.selinux.unwrap_or(if deploy { Selinux::Disabled } else { Selinux::Enforcing }),
         firewall: written.firewall.unwrap_or(if deploy { Toggle::Disabled } else { Toggle::Enabled }),
         root: root(judge, &path.at("root"), written.root.as_ref()),
@@ -41,27 +46,26 @@ pub(super) fn system(judge: &mut Judge<'_>, written: &written::System, suite: Op
     }
 }
 
-/// Check that a name is spelled right, and that the system has it as far as is known.
-fn known(
+/// The name, if it is spelled right. It is also checked that the system has it, as far as is known.
+fn known<T: FromStr<Err = Fault> + Deref<Target = str>>(
     judge: &mut Judge<'_>,
     path: &KeyPath,
     name: &str,
     suite: Option<&str>,
-    speller: fn(&str) -> syntax::Verdict,
     known: fn(&str, Target<'_>) -> Knowledge,
-) -> String {
+) -> Option<T> {
     let target = match judge.installer {
         Some(Installer::Anaconda) => Some(Target::El(&EL7)),
         Some(Installer::Deploy) => suite.map(Target::Debian),
         None => None,
     };
-    if judge.verdict(path, speller(name)).is_some()
-        && let Some(target) = target
-        && let Knowledge::Wrong(fault) = known(name, target)
+    let name: T = judge.parsed(path, name)?;
+    if let Some(target) = target
+        && let Knowledge::Wrong(fault) = known(&name, target)
     {
         judge.wrong(path, fault.what, fault.help);
     }
-    name.to_owned()
+    Some(name)
 }
 
 fn root(judge: &mut Judge<'_>, path: &KeyPath, written: Option<&written::Root>) -> Account {

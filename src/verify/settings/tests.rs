@@ -41,7 +41,7 @@ fn a_locale_is_said_and_there() {
         ("de_DE.UTF-8", (Outcome::Passed, "de_DE.UTF-8")),
         ("en_US.UTF-8", (Outcome::Failed, "/etc/locale.conf says `de_DE.UTF-8`, wanted `en_US.UTF-8`")),
     ] {
-        assert_eq!(told(&judge(&root, &Settings { locale: Some(wanted.to_owned()), ..none() })[0]), expected);
+        assert_eq!(told(&judge(&root, &Settings { locale: Some(Locale::made(wanted)), ..none() })[0]), expected);
     }
 }
 
@@ -50,7 +50,7 @@ fn a_locale_that_was_not_made_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let root = root(dir.path(), &[("etc/default/locale", "LANG=xx_YY.UTF-8\n"), ("usr/lib/locale/locale-archive", "no archive")]);
     let why = "/etc/default/locale says `xx_YY.UTF-8`, and /usr/lib/locale has no such locale: programs would use C";
-    assert_eq!(told(&judge(&root, &Settings { locale: Some("xx_YY.UTF-8".to_owned()), ..none() })[0]), (Outcome::Failed, why));
+    assert_eq!(told(&judge(&root, &Settings { locale: Some(Locale::made("xx_YY.UTF-8")), ..none() })[0]), (Outcome::Failed, why));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn keyboards_and_addresses_are_read_from_the_files_of_both() {
         (&[], "de", Outcome::Failed),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let found = judge(&root(dir.path(), files), &Settings { keyboard: Some(wanted.to_owned()), ..none() });
+        let found = judge(&root(dir.path(), files), &Settings { keyboard: Some(Keymap::made(wanted)), ..none() });
         assert_eq!(found[0].outcome, outcome, "{files:?} {wanted}: {}", found[0].detail);
     }
 }
