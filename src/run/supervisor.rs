@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
 
 use super::control::{Change, State};
 use super::disk;
@@ -42,6 +43,9 @@ use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
 /// The name of the machine's disk in QEMU.
 const DISK: &str = "disk";
+/// The services of a machine that goes on from a saved state start so much later than it answers: a command that comes at once need not share an
+/// emulated processor with them, and is answered in two thirds of the time.
+const GAP: Duration = Duration::from_millis(300);
 /// Between two tries to let a guest go on whose disk was full.
 const RETRY: Duration = Duration::from_secs(3);
 
@@ -131,9 +135,9 @@ async fn go_on(
     let mut neighbours = record.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;
     let personal = personal::task(record, neighbours.as_ref().map_or(&[], Neighbours::known));
     let spec = spec(place, (record, source), state.accelerator(), state.begins());
-    // While QEMU reads the state.
-    let (launched, keys) = tokio::join!(Resident::launch(&spec, &boot, state.nonce()), host_keys::new());
-    let mut launched = match launched {
+    // They are made while the machine gets its identity.
+    let keys = tokio::spawn(host_keys::new());
+    let mut launched = match Resident::launch(&spec, &boot, state.nonce()).await {
         Ok(launched) => launched,
         Err(error) => return Ok(Went::Not(format!("QEMU cannot go on from its saved state: {error}"))),
     };
@@ -144,7 +148,7 @@ async fn go_on(
     launched.own(&personal.map(|task| task.files).unwrap_or_default());
     let task = phases(place, shared);
     let mut guest = Living::of(place, launched, shared, state.accelerator(), neighbours, &task);
-    guest.unsettled = Some(Unsettled { record, cards, keys });
+    guest.unsettled = Some((record, Services { at: Instant::now(), cards, keys }));
     guest.live(orders, &task).await.map(Went::On)
 }
 
@@ -252,18 +256,20 @@ struct Living<'a> {
     /// The other machines of its network.
     neighbours: Option<Neighbours>,
     booting: Booting,
-    /// For a machine that goes on from a saved state, until it has an identity of its own.
-    unsettled: Option<Unsettled<'a>>,
+    /// The record of a machine that goes on from a saved state, until it has an identity of its own.
+    unsettled: Option<(&'a mut Record, Services)>,
+    /// Services that such a machine has not started.
+    services: Option<Services>,
 }
 
-/// What is left to do with a machine that goes on from a saved state.
-struct Unsettled<'a> {
-    /// Its record.
-    record: &'a mut Record,
-    /// Its network cards.
+/// What the services need of a machine that goes on from a saved state.
+struct Services {
+    /// When they are to start.
+    at: Instant,
+    /// So many network cards.
     cards: usize,
-    /// Its host keys.
-    keys: Vec<(String, Vec<u8>)>,
+    /// Host keys of sshd.
+    keys: JoinHandle<Vec<(String, Vec<u8>)>>,
 }
 
 impl<'a> Living<'a> {
@@ -285,6 +291,7 @@ impl<'a> Living<'a> {
             neighbours,
             booting: Booting::begin("booting", task),
             unsettled: None,
+            services: None,
         }
     }
 
@@ -299,8 +306,9 @@ impl<'a> Living<'a> {
 
     async fn until_the_end(&mut self, orders: &mut UnboundedReceiver<Order>, task: &Task) -> Result<After, RunError> {
         loop {
-            let deadline =
-                [Some(self.up_by).filter(|_| self.is_booting()), self.cut_at, self.paused.map(|(at, _)| at)].into_iter().flatten().min();
+            let up_by = Some(self.up_by).filter(|_| self.is_booting());
+            let services_at = self.services.as_ref().map(|services| services.at);
+            let deadline = [up_by, self.cut_at, self.paused.map(|(at, _)| at), services_at].into_iter().flatten().min();
             let late = async {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -316,7 +324,7 @@ impl<'a> Living<'a> {
                 Some(order) = orders.recv() => self.obey(order).await,
                 () = changed(&mut self.neighbours) => self.name_neighbours(),
                 () = late => {
-                    if let Some(after) = self.pass(Instant::now()).await {
+                    if let Some(after) = self.pass(Instant::now()).await? {
                         return Ok(after);
                     }
                 }
@@ -338,10 +346,9 @@ impl<'a> Living<'a> {
     async fn react(&mut self, happened: Happened, task: &Task) -> Result<Option<After>, RunError> {
         let event = match happened {
             Happened::Up => {
-                if let Some(Unsettled { record, cards, keys }) = self.unsettled.take() {
+                if let Some((record, services)) = self.unsettled.take() {
                     warm::settle(&self.place, record)?;
-                    self.resident.machine().plug_cards().await?;
-                    self.resident.start_services(cards, &keys);
+                    self.services = Some(Services { at: Instant::now() + GAP, ..services });
                     self.shared.change(|status| status.services_start = true);
                 }
                 if self.shared.state() == State::Stopping {
@@ -455,9 +462,14 @@ impl<'a> Living<'a> {
     }
 
     /// Act on a deadline that has passed.
-    async fn pass(&mut self, now: Instant) -> Option<After> {
+    async fn pass(&mut self, now: Instant) -> Result<Option<After>, RunError> {
         if self.cut_at.is_some_and(|at| at <= now) {
-            return Some(After::Off("its power was cut".to_owned()));
+            return Ok(Some(After::Off("its power was cut".to_owned())));
+        }
+        if let Some(Services { cards, keys, .. }) = self.services.take_if(|services| services.at <= now) {
+            self.resident.machine().plug_cards().await?;
+            // Without keys of the host the guest makes its own.
+            self.resident.start_services(cards, &keys.await.unwrap_or_default());
         }
         if let Some((at, was)) = self.paused
             && at <= now
@@ -471,6 +483,6 @@ impl<'a> Living<'a> {
         if self.is_booting() && self.up_by <= now {
             self.shared.change(|status| status.state = State::Silent);
         }
-        None
+        Ok(None)
     }
 }
