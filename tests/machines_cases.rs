@@ -499,6 +499,45 @@ fn warm_machines_go_on_from_one_state_and_share_nothing() {
     home.has_no_process();
 }
 
+/// A state that is gone, or was saved by another QEMU, is no reason to fail: the machine boots, with an identity of its own, and says why.
+#[test]
+#[ignore = "boots the default image three times; ci/full runs it"]
+fn a_machine_without_its_state_boots_and_ten_proofs_of_warm_ones_hold() {
+    let _slot = machines();
+    let home = Home::new();
+    let artifact = fixture().artifact.to_str().unwrap();
+    for _ in 0..10 {
+        home.said(&["clone", "--prove", "--warm", artifact]);
+    }
+    // Start machines whose first start did not take place, as after a power cut: their records name a state.
+    home.said(&["up", artifact, "--name", "saved", "--memory", "1G", "--warm"]);
+    home.said(&["rm", "--force", "saved"]);
+    let layers = home.dir.path().join("store/v1/layers");
+    let state = fs::read_dir(&layers).unwrap().next().unwrap().unwrap().path();
+    let about = fs::read_to_string(state.join("warm.json")).unwrap();
+    for (text, why) in [
+        (Some(about.replacen("\"qemu\": \"", "\"qemu\": \"9", 1)), "its state was saved with QEMU 9"),
+        (None, "its saved state is not in the store any more"),
+    ] {
+        home.said(&["up", artifact, "--name", "vm", "--memory", "1G", "--isolated"]);
+        home.said(&["stop", "vm"]);
+        let record = home.machine("vm").join("machine.json");
+        let mut machine: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+        machine["warm"] = serde_json::json!(state);
+        fs::write(&record, machine.to_string()).unwrap();
+        match text {
+            Some(text) => fs::write(state.join("warm.json"), text).unwrap(),
+            None => fs::remove_dir_all(&state).unwrap(),
+        }
+        let started = home.run(&["start", "vm"]);
+        let told = String::from_utf8_lossy(&started.stderr);
+        assert!(started.status.success() && told.contains(&format!("it was booted: {why}")), "{told}");
+        assert_eq!(home.said(&["exec", "vm", "--", "docker", "info", "--format", "{{.ServerVersion}}"]), "20.10.24+dfsg1\n");
+        home.said(&["rm", "--force", "vm"]);
+    }
+    home.has_no_process();
+}
+
 /// A command prints the beginning of the mark that ends its output, and then waits for an answer.
 fn a_mark_s_beginning_goes_through_at_once(home: &Home) {
     for beginning in ["\u{1e}", "\u{1e}goldsmith "] {

@@ -4,7 +4,6 @@
 //! STATE/machines/NAME/
 //!   machine.json     what it was made from and with (read at every start)
 //!   disk.qcow2       what it has changed, over the image
-//!   warm.qcow2       under that, what the boot of its saved state had changed, if it began with one
 //!   vars.raw         UEFI variables, where UEFI boots it
 //!   boot/            kernel and initramfs of the last boot, console.log, evidence
 //!   lock             held by the supervisor while the machine runs
@@ -248,11 +247,6 @@ impl Place {
     /// Its disk.
     pub fn disk(&self) -> PathBuf {
         self.dir.join("disk.qcow2")
-    }
-
-    /// What lies under its disk when it began with a saved state.
-    pub(super) fn warm_disk(&self) -> PathBuf {
-        self.dir.join("warm.qcow2")
     }
 
     /// The files of the last boot: the console's log, and the kernel and initramfs.

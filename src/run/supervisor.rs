@@ -129,7 +129,7 @@ async fn go_on(
     shared.enter(State::Starting, "reading its saved state");
     // An earlier start may have got so far that the disk does not belong to the state any more.
     if place.boot().exists() {
-        state.lay(place).await?;
+        state.lay(place)?;
     }
     let boot = boot_dir(place)?;
     let mut neighbours = record.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;

@@ -3,7 +3,7 @@
 //! ```text
 //!   image ── a boot to the gate ── in the store:  memory, state, disk.qcow2 (what that boot wrote), kernel, initrd, warm.json
 //!                                    │
-//!   up --warm ── a disk over a link to disk.qcow2 ── QEMU goes on from memory ── an identity of its own ── cards ── services
+//!   up --warm ── a copy of disk.qcow2 ── QEMU goes on from memory ── an identity of its own ── cards ── services
 //! ```
 //!
 //! A state fits one image, one QEMU, one processor, one memory. A machine whose state does not fit any more when it is started, or is gone, boots
@@ -13,7 +13,6 @@ mod make;
 mod needs;
 mod saved;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -99,10 +98,7 @@ pub(super) async fn state(
 /// The disk or the record cannot be written.
 pub(super) async fn forget(place: &Place, record: &mut Record, source: &Source) -> Result<(), RunError> {
     image::create_overlay(&source.image, source.format, &place.disk()).await?;
-    settle(place, record)?;
-    // What is left over does no harm.
-    let _ = fs::remove_file(place.warm_disk());
-    Ok(())
+    settle(place, record)
 }
 
 /// The machine at `place` has an identity of its own: from now on it boots.
@@ -116,6 +112,9 @@ pub(super) fn settle(place: &Place, record: &mut Record) -> Result<(), RunError>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::process::Command;
+
     use super::super::record::Machines;
     use super::super::source::tests::artifact;
     use super::super::up::{Wanted, make};
@@ -126,10 +125,12 @@ mod tests {
     use crate::image::{Disk, Format};
     use crate::machine::probe::QemuVersion;
 
-    /// A state of `source` in `dir`, whose disk has another first sector.
+    /// A state of `source` in `dir`, to whose disk a snapshot was added.
     fn saved(dir: &Path, source: &Source, runtime: &tokio::runtime::Runtime) -> Saved {
         fs::create_dir(dir).unwrap();
         runtime.block_on(image::create_overlay(&source.image, source.format, &dir.join(DISK))).unwrap();
+        let snapshot = Command::new("qemu-img").args(["snapshot", "-c", "boot"]).arg(dir.join(DISK)).status();
+        assert!(snapshot.unwrap().success());
         let given = Equipment { memory: Some(ByteSize::mib(64)), ..Equipment::default() };
         let needs = Needs::of(source, &given, Accelerator::Tcg, QemuVersion { major: 1, minor: 0, micro: 0 }).unwrap();
         let about = About {
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_lies_over_the_disk_of_its_state_until_it_cannot_go_on() {
+    fn a_machine_has_the_disk_of_its_state_until_it_cannot_go_on() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let path = artifact(dir.path(), &serde_json::json!({}), &[1; 4096]);
@@ -161,18 +162,22 @@ mod tests {
             many: Many::One,
         };
         let place = runtime.block_on(make(&machines, &path, &wanted, None)).unwrap().remove(0);
-        let below = || Disk::open_own(&place.disk(), Format::Qcow2).unwrap().info().backing.clone();
-        assert_eq!(below(), [place.warm_disk(), source.image.clone()]);
+        let content = || fs::read(place.disk()).unwrap();
+        let of_state = fs::read(state.dir().join(DISK)).unwrap();
+        assert!(content() == of_state);
         let mut record = place.record().unwrap();
         assert_eq!((record.warm.as_deref(), record.cpus), (Some(state.dir()), Some(state.cpus())));
-        // What an earlier start wrote is not under the next one.
-        runtime.block_on(state.lay(&place)).unwrap();
-        assert_eq!(below(), [place.warm_disk(), source.image.clone()]);
+        // What an earlier start wrote is not in the disk of the next one.
+        fs::write(place.disk(), b"the disk of a start that was cut short").unwrap();
+        state.lay(&place).unwrap();
+        assert!(content() == of_state);
         // This host has no QEMU 1.0.
         let unfit = runtime.block_on(state.unfit(&record, &source)).unwrap().unwrap();
         assert!(unfit.starts_with("its state was saved with QEMU 1.0.0, and now it is "), "{unfit}");
         runtime.block_on(forget(&place, &mut record, &source)).unwrap();
-        assert_eq!((below(), place.record().unwrap().warm, place.warm_disk().exists()), (vec![source.image.clone()], None, false));
+        let disk = Disk::open_own(&place.disk(), Format::Qcow2).unwrap();
+        assert_eq!((&disk.info().backing, place.record().unwrap().warm), (&vec![source.image.clone()], None));
+        assert!(content() != of_state);
         // What is damaged, or of another goldsmith, is no state.
         for text in ["", "{}", &fs::read_to_string(state.dir().join(ABOUT)).unwrap().replace("\"schema\":1", "\"schema\":2")] {
             fs::write(state.dir().join(ABOUT), text).unwrap();

@@ -1,7 +1,6 @@
 //! The saved state of a system, in the store.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,6 @@ use super::super::record::{Place, Record};
 use super::super::source::Source;
 use super::needs::Needs;
 use crate::hardware::Equipment;
-use crate::image::{self, Format};
 use crate::machine::probe::qemu_version;
 use crate::machine::spec::{Accelerator, Begins, Boot, FirmwareFiles};
 
@@ -73,23 +71,15 @@ impl Saved {
         Ok(self.about.needs.difference(&now))
     }
 
-    /// Make the disk of the machine at `place`: an overlay over what the boot wrote. An earlier disk is replaced, because it does not belong to
-    /// the state of the memory.
+    /// Make the disk of the machine at `place`: a copy of what the boot wrote, over the image. An earlier disk is replaced, because it does not belong
+    /// to the state of the memory.
     ///
     /// # Errors
     /// The disk cannot be written.
-    pub(in crate::run) async fn lay(&self, place: &Place) -> Result<(), RunError> {
-        let below = place.warm_disk();
-        let link = || match fs::hard_link(self.dir.join(DISK), &below) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            // The store is on another filesystem, or on one without links.
-            Err(_) => fs::copy(self.dir.join(DISK), &below).map(drop),
-            Ok(()) => Ok(()),
-        };
-        link().map_err(|source| RunError::State { path: below.clone(), source })?;
-        // Relative, because the machine's directory has another name while it is made.
-        let name = below.file_name().map(PathBuf::from).unwrap_or_default();
-        Ok(image::create_overlay(&name, Format::Qcow2, &place.disk()).await?)
+    pub(in crate::run) fn lay(&self, place: &Place) -> Result<(), RunError> {
+        // A few megabytes. As a layer of its own it would be under the disk for good, for whatever copies or publishes that.
+        let copied = fs::copy(self.dir.join(DISK), place.disk());
+        copied.map(drop).map_err(|source| RunError::State { path: place.disk(), source })
     }
 
     /// How QEMU goes on from it.
