@@ -356,13 +356,16 @@ impl<'a> Living<'a> {
                     self.resident.power_off();
                 } else {
                     self.resident.prepare().await;
-                    self.shared.enter(State::Up, "");
+                    self.shared.enter(State::Up, if self.services.is_some() { "its services are starting" } else { "" });
                     self.name_neighbours();
                 }
                 return Ok(None);
             }
             Happened::Started => {
                 self.shared.change(|status| status.services_start = false);
+                if self.shared.state() == State::Up {
+                    self.shared.enter(State::Up, "");
+                }
                 return Ok(None);
             }
             Happened::Failed(why) => return Err(RunError::Impersonal { name: self.place.name().clone(), why }),

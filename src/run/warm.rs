@@ -6,6 +6,8 @@
 //!   up --warm ── a copy of disk.qcow2 ── QEMU goes on from memory ── an identity of its own ── cards ── services
 //! ```
 //!
+//! The gate is behind PID 1, before the services. In a boot of 38 s when emulated, PID 1 comes after 7 s: a gate before it would spare only those.
+//!
 //! A state fits one image, one QEMU, one processor, one memory. A machine whose state does not fit any more when it is started, or is gone, boots
 //! like any other, and its status says why. The later starts of a machine are boots.
 

@@ -38,6 +38,8 @@ pub(super) async fn state(
 ) -> Result<Option<String>, RunError> {
     let (cpus, memory) = needs.size();
     TooLittleMemory::refuse(memory, "--memory 1G")?;
+    // The memory is a file with holes. A disk that is full would end QEMU by a signal, in the middle of the boot.
+    image::require_space(dir, memory.bytes())?;
     let disk = dir.join(DISK);
     image::create_overlay(&source.image, source.format, &disk).await?;
     let nonce = nonce();
