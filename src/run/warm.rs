@@ -47,7 +47,7 @@ pub enum Warmth {
 /// The state for machines of `source` that are given `given`: it is in `store`, or it is made now, which takes as long as a boot.
 ///
 /// # Errors
-/// The system does not boot, and `evidence` has what is known about that; or the store or QEMU cannot be used.
+/// The system does not boot, and a directory in `evidence` has what is known about that; or the store or QEMU cannot be used.
 pub(super) async fn state(
     source: &Source,
     given: &Equipment,
@@ -76,7 +76,9 @@ pub(super) async fn state(
         Lookup::Miss(vacancy) => vacancy,
     };
     let task = events.task(format!("save a booted {}", source.name));
-    match make::state(source, needs, accelerator, (vacancy.path(), evidence), &task).await? {
+    // Another command may save the state of another image meanwhile.
+    let evidence = evidence.join(id.short());
+    match make::state(source, needs, accelerator, (vacancy.path(), &evidence), &task).await? {
         Some(why) => {
             drop(task);
             store.remember(NONE, &id, why.as_bytes());

@@ -18,7 +18,7 @@ read_ahead() {
     return 0
 }
 
-# What a kernel, too old or without entropy, cannot do is told before its state is saved.
+# A kernel that cannot renew its generator, because it is too old or has no entropy yet, is told before its state is saved.
 check_gate() {
     udevadm settle --timeout=60
     read_ahead
@@ -72,7 +72,7 @@ start_services() { # CARDS
     # journald has read the ids of the saved state. What it has logged so far goes on under the new one.
     if [ -d "/run/log/journal/$gs_saved" ]; then mv "/run/log/journal/$gs_saved" "/run/log/journal/$gs_id"; fi
     systemctl --no-block restart systemd-journald.service
-    # A service that fails is no failure of this: it is one in a cold boot neither.
+    # As in a cold boot, a service that fails does not keep the machine from being up.
     systemctl start default.target
     # PID 1 remembers the boot id of the saved state, and would give it to units as %b.
     systemctl daemon-reexec
