@@ -93,6 +93,11 @@ pub async fn probe() -> Result<Probe, MachineError> {
     }
 }
 
+/// Whether there is a `/dev/kvm` that can be opened. It may not work all the same.
+pub fn kvm_opens() -> bool {
+    kvm_device().is_ok()
+}
+
 fn kvm_device() -> Result<(), String> {
     match std::fs::File::options().read(true).write(true).open("/dev/kvm") {
         Ok(_) => Ok(()),

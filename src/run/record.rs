@@ -312,7 +312,9 @@ impl Place {
         };
         if record.still_fits(&source).await? {
             // The next start need not read the whole image again.
-            self.write_record(&record).map_err(|source| RunError::State { path: self.record_file(), source })?;
+            // Reading it takes seconds, in which the machine's supervisor may have changed the record.
+            let now = Record { base: record.base.clone(), ..self.record()? };
+            self.write_record(&now).map_err(|source| RunError::State { path: self.record_file(), source })?;
         }
         Ok((record, source))
     }

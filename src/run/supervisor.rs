@@ -43,9 +43,13 @@ use crate::machine::{Cause, MachineEvent, ShutdownReason};
 
 /// The name of the machine's disk in QEMU.
 const DISK: &str = "disk";
-/// The services of a machine that goes on from a saved state start so much later than it answers: a command that comes at once need not share an
+/// The services of a machine that goes on from a saved state start this long after it answers: a command that comes at once need not share an
 /// emulated processor with them, and is answered in two thirds of the time.
 const GAP: Duration = Duration::from_millis(300);
+/// A machine that goes on answers in this part of the time that a boot may take, or it is booted.
+const ANSWERS: u32 = 10;
+/// For the keys of sshd, which take a third of a second.
+const KEYS: Duration = Duration::from_secs(10);
 /// Between two tries to let a guest go on whose disk was full.
 const RETRY: Duration = Duration::from_secs(3);
 
@@ -89,7 +93,7 @@ async fn live(place: &Place, store: Option<&Path>, shared: &Arc<Shared>, mut ord
     let (mut record, source) = place.fitting_record(store).await?;
     TooLittleMemory::refuse(record.memory, "--memory 1G")?;
     if let Some(dir) = record.warm.clone() {
-        match go_on(place, (&dir, &mut record, &source), shared, &mut orders).await? {
+        match go_on(place, (&dir, &mut record, &source), store, shared, &mut orders).await? {
             Went::On(After::Off(how)) => return Ok(how),
             Went::On(After::Again) => {}
             Went::Not(why) => {
@@ -111,7 +115,7 @@ async fn live(place: &Place, store: Option<&Path>, shared: &Arc<Shared>, mut ord
 enum Went {
     /// It did, and ended so.
     On(After),
-    /// It did not begin, for this reason. Its disk belongs to the saved state.
+    /// It did not come so far that it has an identity of its own, for this reason. Its disk belongs to the saved state.
     Not(String),
 }
 
@@ -119,24 +123,27 @@ enum Went {
 async fn go_on(
     place: &Place,
     (dir, record, source): (&Path, &mut Record, &Source),
+    store: Option<&Path>,
     shared: &Arc<Shared>,
     orders: &mut UnboundedReceiver<Order>,
 ) -> Result<Went, RunError> {
+    // Nothing may remove it, or save it anew, before QEMU has opened it.
+    let _held = warm::hold(dir, store);
     let Some(state) = warm::Saved::open(dir) else { return Ok(Went::Not("its saved state is not in the store any more".to_owned())) };
     if let Some(why) = state.unfit(record, source).await? {
         return Ok(Went::Not(why));
     }
     shared.enter(State::Starting, "reading its saved state");
-    // An earlier start may have got so far that the disk does not belong to the state any more.
-    if place.boot().exists() {
-        state.lay(place)?;
+    // Always: an earlier start may have written to the disk, or the state may have been saved anew since the machine was made.
+    if let Err(error) = state.lay(place) {
+        return Ok(Went::Not(error.to_string()));
     }
     let boot = boot_dir(place)?;
     let mut neighbours = record.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;
     let personal = personal::task(record, neighbours.as_ref().map_or(&[], Neighbours::known));
-    let spec = spec(place, (record, source), state.accelerator(), state.begins());
+    let spec = MachineSpec { cpus: state.cpus(), ..spec(place, (record, source), state.accelerator(), state.begins()) };
     // They are made while the machine gets its identity.
-    let keys = tokio::spawn(host_keys::new());
+    let keys = tokio::spawn(host_keys::new(place.dir().to_owned()));
     let mut launched = match Resident::launch(&spec, &boot, state.nonce()).await {
         Ok(launched) => launched,
         Err(error) => return Ok(Went::Not(format!("QEMU cannot go on from its saved state: {error}"))),
@@ -148,8 +155,14 @@ async fn go_on(
     launched.own(&personal.map(|task| task.files).unwrap_or_default());
     let task = phases(place, shared);
     let mut guest = Living::of(place, launched, shared, state.accelerator(), neighbours, &task);
-    guest.unsettled = Some((record, Services { at: Instant::now(), cards, keys }));
-    guest.live(orders, &task).await.map(Went::On)
+    guest.up_by = Instant::now() + boot_limit(state.accelerator()) / ANSWERS;
+    guest.unsettled = Some((&mut *record, Services { at: Instant::now(), cards, keys }));
+    let ended = guest.live(orders, &task).await;
+    match ended {
+        Ok(After::Again) if record.warm.is_some() => Ok(Went::Not("the guest began anew before it answered".to_owned())),
+        Err(error) if record.warm.is_some() => Ok(Went::Not(error.to_string())),
+        ended => ended.map(Went::On),
+    }
 }
 
 /// One boot, to its end.
@@ -437,6 +450,10 @@ impl<'a> Living<'a> {
                 // A client that has gone needs none.
                 let _ = reply.send(picture);
             }
+            Order::Snapshot { reply, .. } if self.unsettled.is_some() => {
+                // A client that has gone needs none.
+                let _ = reply.send(Err("it has no identity of its own yet".to_owned()));
+            }
             Order::Snapshot { change, name, reply } => {
                 // Other orders wait until the snapshot is done, and `status` tells why.
                 let before = self.shared.status();
@@ -472,7 +489,8 @@ impl<'a> Living<'a> {
         if let Some(Services { cards, keys, .. }) = self.services.take_if(|services| services.at <= now) {
             self.resident.machine().plug_cards().await?;
             // Without keys of the host the guest makes its own.
-            self.resident.start_services(cards, &keys.await.unwrap_or_default());
+            let keys = tokio::time::timeout(KEYS, keys).await.ok().and_then(Result::ok);
+            self.resident.start_services(cards, &keys.unwrap_or_default());
         }
         if let Some((at, was)) = self.paused
             && at <= now
@@ -484,6 +502,10 @@ impl<'a> Living<'a> {
             }
         }
         if self.is_booting() && self.up_by <= now {
+            if self.unsettled.is_some() {
+                let why = "it did not answer when it went on from its saved state".to_owned();
+                return Err(RunError::Mute { name: self.place.name().clone(), why });
+            }
             self.shared.change(|status| status.state = State::Silent);
         }
         Ok(None)

@@ -154,7 +154,7 @@ fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Pa
         source: from.to_owned(),
         base: base.clone(),
         memory: wanted.given.memory(),
-        cpus: wanted.warm.as_ref().map(Saved::cpus).or(wanted.given.cpus),
+        cpus: wanted.given.cpus,
         forwards: wanted.given.forwards().to_vec(),
         isolated: wanted.given.isolated(),
         hostname,

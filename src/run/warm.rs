@@ -6,7 +6,7 @@
 //!   up --warm ── a copy of disk.qcow2 ── QEMU goes on from memory ── an identity of its own ── cards ── services
 //! ```
 //!
-//! The gate is behind PID 1, before the services. In a boot of 38 s when emulated, PID 1 comes after 7 s: a gate before it would spare only those.
+//! The gate is behind PID 1, before the services. In a boot of 38 s when emulated, PID 1 comes after 7 s: a gate before PID 1 would save only these.
 //!
 //! A state fits one image, one QEMU, one processor, one memory. A machine whose state does not fit any more when it is started, or is gone, boots
 //! like any other, and its status says why. The later starts of a machine are boots.
@@ -25,7 +25,7 @@ use crate::base::event::Events;
 use crate::cache::{Lookup, Store};
 use crate::hardware::Equipment;
 use crate::image;
-use crate::machine::probe::{probe, qemu_version};
+use crate::machine::probe::{kvm_opens, probe, qemu_version};
 use crate::machine::spec::Accelerator;
 
 use needs::Needs;
@@ -34,6 +34,9 @@ pub use saved::Saved;
 
 /// The kind of memory with the reason why an image has no state.
 const NONE: &str = "cold-1";
+
+/// How the reason of a guest begins whose kernel cannot renew its random generator (`gate.sh`).
+const KERNEL: &str = "its kernel ";
 
 /// How new machines begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +61,15 @@ pub(super) async fn state(
         return Ok(Warmth::Cold("its disk is larger than that of the image, and the saved system knows the image's size".to_owned()));
     }
     let qemu = qemu_version().await?;
-    for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
+    let saved = |accelerator| {
         let id = Needs::of(source, given, accelerator, qemu)?.id();
-        if let Some(state) = store.peek(&id).and_then(|dir| Saved::open(&dir)) {
-            return Ok(Warmth::Warm(Box::new(state)));
-        }
+        Ok::<_, RunError>(store.peek(&id).and_then(|dir| Saved::open(&dir)))
+    };
+    // To try KVM takes a second where it does not work. A state that was saved although there was a /dev/kvm tells that it does not.
+    let has_kvm = kvm_opens();
+    let of_kvm = if has_kvm { saved(Accelerator::Kvm)? } else { None };
+    if let Some(state) = of_kvm.or(saved(Accelerator::Tcg)?.filter(|state| !has_kvm || state.despite_kvm())) {
+        return Ok(Warmth::Warm(Box::new(state)));
     }
     let accelerator = probe().await?.accelerator;
     let needs = Needs::of(source, given, accelerator, qemu)?;
@@ -81,7 +88,10 @@ pub(super) async fn state(
     match make::state(source, needs, accelerator, (vacancy.path(), &evidence), &task).await? {
         Some(why) => {
             drop(task);
-            store.remember(NONE, &id, why.as_bytes());
+            // Other reasons are quick to find, or may pass.
+            if why.starts_with(KERNEL) {
+                store.remember(NONE, &id, why.as_bytes());
+            }
             Ok(Warmth::Cold(why))
         }
         None => {
@@ -94,6 +104,12 @@ pub(super) async fn state(
             })
         }
     }
+}
+
+/// Keep the state in `dir` from being removed from `store` as long as the result lives.
+pub(super) fn hold(dir: &Path, store: Option<&Path>) -> Option<Store> {
+    let store = Store::open(store?).ok()?;
+    store.peek(&dir.file_name()?.to_str()?.parse().ok()?).is_some().then_some(store)
 }
 
 /// Make the machine at `place`, which has not begun yet, one that boots: its disk lies over the image again.
@@ -143,6 +159,7 @@ mod tests {
             machine_type: "pc-i440fx-1.0".to_owned(),
             command_line: "root=/dev/vda1".to_owned(),
             nonce: "00".to_owned(),
+            despite_kvm: false,
         };
         fs::write(dir.join(ABOUT), serde_json::json!(about).to_string()).unwrap();
         Saved::open(dir).unwrap()
@@ -170,7 +187,7 @@ mod tests {
         let of_state = fs::read(state.dir().join(DISK)).unwrap();
         assert!(content() == of_state);
         let mut record = place.record().unwrap();
-        assert_eq!((record.warm.as_deref(), record.cpus), (Some(state.dir()), Some(state.cpus())));
+        assert_eq!((record.warm.as_deref(), record.cpus), (Some(state.dir()), None));
         // What an earlier start wrote is not in the disk of the next one.
         fs::write(place.disk(), b"the disk of a start that was cut short").unwrap();
         state.lay(&place).unwrap();

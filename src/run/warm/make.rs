@@ -15,8 +15,9 @@ use crate::base::event::Task;
 use crate::base::host::TooLittleMemory;
 use crate::image::{self, BootFiles, Format};
 use crate::machine::booting::Booting;
+use crate::machine::probe::kvm_opens;
 use crate::machine::runner::resident::{self, Happened, Resident};
-use crate::machine::runner::{Mode, boot_limit, direct_boot, nonce};
+use crate::machine::runner::{Mode, RunnerError, boot_limit, direct_boot, nonce};
 use crate::machine::spec::{Accelerator, Begins, Boot, Drive, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, MachineEvent};
 
@@ -43,10 +44,14 @@ pub(super) async fn state(
     let disk = dir.join(DISK);
     image::create_overlay(&source.image, source.format, &disk).await?;
     let nonce = nonce();
-    let files = BootFiles::extract(&disk, Format::Qcow2, dir).await?;
+    let files = match BootFiles::extract(&disk, Format::Qcow2, dir).await {
+        Ok(files) => files,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
     let boot = match direct_boot(files.parts(), &dir.join(INITRD), Mode::Gate, &nonce, &[personal::blank()]) {
         Ok(boot) => boot,
-        Err(error) => return Ok(Some(error.to_string())),
+        Err(error @ RunnerError::Initramfs { .. }) => return Ok(Some(error.to_string())),
+        Err(error) => return Err(error.into()),
     };
     let command_line = match &boot {
         Boot::Kernel { command_line, .. } => command_line.clone(),
@@ -80,7 +85,8 @@ pub(super) async fn state(
     let machine_type = resident.machine().machine_type().await?;
     resident.machine().save_state(&dir.join(STATE)).await?;
     resident.quit().await;
-    let about = About { schema: SCHEMA, needs, machine_type, command_line, nonce };
+    let about =
+        About { schema: SCHEMA, needs, machine_type, command_line, nonce, despite_kvm: accelerator == Accelerator::Tcg && kvm_opens() };
     let failed = |source| RunError::State { path: dir.to_owned(), source };
     // The state has a copy with the runner.
     fs::remove_file(files.parts().1).map_err(failed)?;

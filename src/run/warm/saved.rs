@@ -42,6 +42,8 @@ pub(super) struct About {
     pub(super) command_line: String,
     /// That of its runner: machines of one state share it.
     pub(super) nonce: String,
+    /// Whether it was emulated although there was a `/dev/kvm` that could be opened.
+    pub(super) despite_kvm: bool,
 }
 
 impl Saved {
@@ -61,12 +63,17 @@ impl Saved {
         self.about.needs.size().0
     }
 
+    /// Whether it was emulated although there was a `/dev/kvm` that could be opened.
+    pub(in crate::run) fn despite_kvm(&self) -> bool {
+        self.about.despite_kvm
+    }
+
     /// Why a machine of `record` cannot go on from it on this host; `None` when it can.
     ///
     /// # Errors
     /// QEMU, or the image, cannot be used.
     pub(in crate::run) async fn unfit(&self, record: &Record, source: &Source) -> Result<Option<String>, RunError> {
-        let given = Equipment { cpus: record.cpus, memory: Some(record.memory), ..Equipment::default() };
+        let given = Equipment { cpus: record.cpus.or(Some(self.cpus())), memory: Some(record.memory), ..Equipment::default() };
         let now = Needs::of(source, &given, self.accelerator(), qemu_version().await?)?;
         Ok(self.about.needs.difference(&now))
     }

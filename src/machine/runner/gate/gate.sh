@@ -23,7 +23,7 @@ check_gate() {
     udevadm settle --timeout=60
     read_ahead
     /run/goldsmith/renew check ||
-        { echo "its kernel cannot renew its random generator, which Linux can since 4.17" > /run/goldsmith/failed; return 1; }
+        { echo "its kernel cannot renew its random generator (step $?), which Linux can since 4.17" > /run/goldsmith/failed; return 1; }
 }
 
 receive() { # BYTES DIRECTORY
@@ -31,10 +31,10 @@ receive() { # BYTES DIRECTORY
 }
 
 own() { # MACHINE-ID BOOT-ID BYTES
-    # The kernel has one boot id as long as it runs, and so all machines of this state have.
+    # The kernel keeps one boot id as long as it runs, so all machines of this state would share it.
     echo "$2" > /run/goldsmith/boot_id
     /run/goldsmith/renew <&3 || { echo "renew failed at step $?" > /run/goldsmith/failed; return 1; }
-    receive "$3" "$personal"
+    receive "$3" "$personal" || { echo "its personal settings could not be read" > /run/goldsmith/failed; return 1; }
     read -r gs_saved < /etc/machine-id
     # PID 1 has made an id in /run and mounted it over the file, read-only; systemd-machine-id-commit.service then writes it to the file.
     [ ! -e /run/machine-id ] || echo "$1" > /run/machine-id
@@ -46,7 +46,7 @@ own() { # MACHINE-ID BOOT-ID BYTES
 
 # Keys of sshd that come from the host, unless the image has its own: to make them takes an emulated guest ten seconds.
 take_host_keys() { # BYTES
-    mkdir -p /run/goldsmith/keys && receive "$1" /run/goldsmith/keys
+    mkdir -p /run/goldsmith/keys && receive "$1" /run/goldsmith/keys || return
     [ -d /etc/ssh ] || return
     for gs_key in /etc/ssh/ssh_host_*; do [ ! -e "$gs_key" ] || return; done
     cp -p /run/goldsmith/keys/ssh_host_* /etc/ssh
@@ -66,6 +66,9 @@ start_services() { # CARDS
         gs_tries=$((gs_tries + 1))
         sleep 0.05
     done
+    [ "$gs_cards" -ge "$1" ] || { say failed "its network cards did not appear"; return; }
+    # The machine-id, and what was given so far.
+    sync
     # A card is given its name while it is down.
     udevadm settle --timeout=30
     [ ! -e "$personal/card" ] || sh "$personal/run" card || { read -r gs_why < /run/goldsmith/failed; say failed "$gs_why"; return; }

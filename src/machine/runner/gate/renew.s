@@ -1,5 +1,5 @@
-# Sets the clock of a Linux guest (x86-64), renews its random generator and mounts a boot id of its own: what a shell cannot do, or takes a program
-# each.
+# Sets the clock of a Linux guest (x86-64), renews its random generator and mounts a boot id of its own. A shell cannot do the second, and needs
+# a program for each of the others.
 # Usage: renew < ORDER     88 bytes: the time (struct timespec), then 64 random bytes (struct rand_pool_info)
 #        renew check       only try whether this kernel can renew its generator
 #
