@@ -76,8 +76,8 @@ impl Own {
 }
 
 /// Boot two machines from the image or artifact at `path`, each with so much memory, and read what must be their own. They are made as `up`
-/// makes machines, with host names, and without a way to the network; with `warm` they go on from a saved state, which is in that store. They live below the state directory `state` and are removed
-/// afterwards, also when this future is dropped. The next run removes what a killed process left behind.
+/// makes machines, with host names, and without a way to the network. With the store `warm` they go on from a saved state, which is in it or is
+/// saved now. They live below the state directory `state` and are removed afterwards, also when this future is dropped. The next run removes what a killed process left behind.
 ///
 /// # Errors
 /// They do not come up, do not answer, or the runner cannot be brought into the image's initramfs.
