@@ -139,22 +139,18 @@ async fn go_on(
         return Ok(Went::Not(error.to_string()));
     }
     let boot = boot_dir(place)?;
-    let mut neighbours = record.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;
-    let personal = personal::task(record, neighbours.as_ref().map_or(&[], Neighbours::known));
+    let (neighbours, personal) = own(place, record)?;
     let spec = MachineSpec { cpus: state.cpus(), ..spec(place, (record, source), state.accelerator(), state.begins()) };
     // They are made while the machine gets its identity.
     let keys = tokio::spawn(host_keys::new(place.dir().to_owned()));
-    let mut launched = match Resident::launch(&spec, &boot, state.nonce()).await {
+    let launched = match Resident::launch(&spec, &boot, state.nonce()).await {
         Ok(launched) => launched,
         Err(error) => return Ok(Went::Not(format!("QEMU cannot go on from its saved state: {error}"))),
     };
-    if let (Some(neighbours), Some(cable)) = (&mut neighbours, launched.machine().take_segment()) {
-        neighbours.connect(cable, &place.segment())?;
-    }
     let cards = 1 + spec.cards + usize::from(spec.segment.is_some());
     launched.own(&personal.map(|task| task.files).unwrap_or_default());
     let task = phases(place, shared);
-    let mut guest = Living::of(place, launched, shared, state.accelerator(), neighbours, &task);
+    let mut guest = Living::of(place, launched, shared, state.accelerator(), neighbours, &task)?;
     guest.up_by = Instant::now() + boot_limit(state.accelerator()) / ANSWERS;
     guest.unsettled = Some((&mut *record, Services { at: Instant::now(), cards, keys }));
     let ended = guest.live(orders, &task).await;
@@ -176,14 +172,10 @@ async fn boot_once(
     shared.enter(State::Starting, "reading its kernel");
     let task = phases(place, shared);
     let boot = boot_dir(place)?;
-    let mut neighbours = machine.0.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;
-    let personal = personal::task(machine.0, neighbours.as_ref().map_or(&[], Neighbours::known));
+    let (neighbours, personal) = own(place, machine.0)?;
     let (spec, nonce) = booting(place, machine, probe, personal, shared).await?;
-    let mut launched = Resident::launch(&spec, &boot, nonce).await?;
-    if let (Some(neighbours), Some(cable)) = (&mut neighbours, launched.machine().take_segment()) {
-        neighbours.connect(cable, &place.segment())?;
-    }
-    Living::of(place, launched, shared, probe.accelerator, neighbours, &task).live(orders, &task).await
+    let launched = Resident::launch(&spec, &boot, nonce).await?;
+    Living::of(place, launched, shared, probe.accelerator, neighbours, &task)?.live(orders, &task).await
 }
 
 /// A task whose steps are the details of the machine's status.
@@ -202,6 +194,14 @@ fn boot_dir(place: &Place) -> Result<PathBuf, RunError> {
     fs::create_dir_all(&boot).map_err(|source| RunError::State { path: boot.clone(), source })?;
     Ok(boot)
 }
+
+/// The other machines of the network of `record`, and what makes its machine one of its own.
+fn own(place: &Place, record: &Record) -> Result<(Option<Neighbours>, Option<RunnerTask>), RunError> {
+    let neighbours = record.network.clone().map(|network| Neighbours::of(place, network)).transpose()?;
+    let personal = personal::task(record, neighbours.as_ref().map_or(&[], Neighbours::known));
+    Ok((neighbours, personal))
+}
+
 /// The spec of a machine that boots, and the nonce of its runner.
 async fn booting(
     place: &Place,
@@ -286,15 +286,19 @@ struct Services {
 }
 
 impl<'a> Living<'a> {
+    /// The machine that `resident` is, connected to the other machines of its network.
     fn of(
         place: &Place,
-        resident: Resident,
+        mut resident: Resident,
         shared: &'a Shared,
         accelerator: Accelerator,
-        neighbours: Option<Neighbours>,
+        mut neighbours: Option<Neighbours>,
         task: &Task,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, RunError> {
+        if let (Some(neighbours), Some(cable)) = (&mut neighbours, resident.machine().take_segment()) {
+            neighbours.connect(cable, &place.segment())?;
+        }
+        Ok(Self {
             place: place.clone(),
             resident,
             shared,
@@ -305,7 +309,7 @@ impl<'a> Living<'a> {
             booting: Booting::begin("booting", task),
             unsettled: None,
             services: None,
-        }
+        })
     }
 
     /// To the end of the machine.

@@ -85,7 +85,7 @@ pub(super) async fn state(
     let task = events.task(format!("save a booted {}", source.name));
     // Another command may save the state of another image meanwhile.
     let evidence = evidence.join(id.short());
-    match make::state(source, needs, accelerator, (vacancy.path(), &evidence), &task).await? {
+    match make::state(source, needs, (vacancy.path(), &evidence), &task).await? {
         Some(why) => {
             drop(task);
             // Other reasons are quick to find, or may pass.

@@ -30,14 +30,8 @@ const REST: Duration = Duration::from_millis(300);
 ///
 /// # Errors
 /// The system did not come so far, and `evidence` has what is known about that; or QEMU or `dir` cannot be used.
-pub(super) async fn state(
-    source: &Source,
-    needs: Needs,
-    accelerator: Accelerator,
-    (dir, evidence): (&Path, &Path),
-    task: &Task,
-) -> Result<Option<String>, RunError> {
-    let (cpus, memory) = needs.size();
+pub(super) async fn state(source: &Source, needs: Needs, (dir, evidence): (&Path, &Path), task: &Task) -> Result<Option<String>, RunError> {
+    let (accelerator, (cpus, memory)) = (needs.accelerator(), needs.size());
     TooLittleMemory::refuse(memory, "--memory 1G")?;
     // The memory is a file with holes. A disk that is full would end QEMU by a signal, in the middle of the boot.
     image::require_space(dir, memory.bytes())?;
