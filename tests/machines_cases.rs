@@ -16,6 +16,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use goldsmith::machine::runner::resident;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -390,6 +391,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     let through = format!("cat {} | {} exec vm -- cat", sent.display(), env!("CARGO_BIN_EXE_goldsmith"));
     let output = ended(Command::new("sh").args(["-c", &through]).env("XDG_STATE_HOME", home.dir.path()));
     assert!(output.stdout == bytes, "the bytes came back otherwise: {}", String::from_utf8_lossy(&output.stderr));
+    a_reader_may_be_slow(&home, &through, &bytes);
 
     a_mark_s_beginning_goes_through_at_once(&home);
 
@@ -457,6 +459,24 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     assert_eq!(fs::metadata(&image).unwrap().modified().unwrap(), before);
     home.said(&["rm", "vm"]);
     assert!(!home.machine("vm").exists());
+}
+
+/// The output of a command that has ended waits for its reader, on the way from the guest, while more commands run than there are places.
+fn a_reader_may_be_slow(home: &Home, through: &str, bytes: &[u8]) {
+    let mut reader = Command::new("sh");
+    reader.args(["-c", &format!("{through} | {{ cat {0}/go > /dev/null; cat; }}", home.dir.path().display())]);
+    let go = home.dir.path().join("go");
+    rustix::fs::mknodat(rustix::fs::CWD, &go, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| ended(reader.env("XDG_STATE_HOME", home.dir.path())));
+        for n in 0..=resident::SLOTS {
+            assert_eq!(home.said(&["exec", "vm", "--", "echo", &n.to_string()]), format!("{n}\n"));
+        }
+        fs::write(&go, "").unwrap();
+        let output = reader.join().unwrap();
+        let (came, said) = (output.stdout.len(), String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout == bytes, "{came} of {} bytes came back: {said}", bytes.len());
+    });
 }
 
 /// Two machines go on from one saved state. Nothing that must be their own is shared, and the second start of one is a boot.

@@ -17,6 +17,7 @@ mod bench;
 mod cpio;
 mod initramfs;
 mod marked;
+pub mod output;
 pub mod resident;
 
 use std::fmt;

@@ -2,26 +2,22 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{self, UnboundedSender};
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use super::control::{Answer, Change, FRAME_BYTES, Kind, Request, State, Status, read_frame, read_line, write_frame, write_line};
 use super::name::Name;
 use crate::machine::Onlooker;
-use crate::machine::runner::resident::{Output, Session, Words};
+use crate::machine::runner::output::{Lost, Output};
+use crate::machine::runner::resident::{Session, Words};
 use crate::machine::seat::Size;
-
-/// The time in which the guest must begin a command. An idle guest takes a tenth of a second, one that is emulated on a busy host a few
-/// seconds; a runner that was killed never begins it.
-const BEGINS: Duration = Duration::from_secs(120);
 
 /// Why there is no answer of a supervisor's loop.
 const ENDED: &str = "it has just ended";
@@ -86,7 +82,7 @@ pub(super) enum Order {
 
 /// The data that the supervisor's loop shares with the tasks that serve its clients.
 pub(super) struct Shared {
-    status: Mutex<Status>,
+    status: std::sync::Mutex<Status>,
     orders: UnboundedSender<Order>,
 }
 
@@ -94,7 +90,7 @@ impl Shared {
     pub(super) fn new(orders: UnboundedSender<Order>) -> Self {
         let status =
             Status { state: State::Starting, detail: String::new(), qemu: None, unreachable: None, services_start: false, cold: None };
-        Self { status: Mutex::new(status), orders }
+        Self { status: std::sync::Mutex::new(status), orders }
     }
 
     /// The machine's status.
@@ -228,49 +224,55 @@ async fn type_on(mut reader: BufReader<OwnedReadHalf>, keys: watch::Receiver<Opt
 
 /// Pass bytes between a client and its command until one of them has ended.
 async fn attend(session: Session, reader: BufReader<OwnedReadHalf>, mut writer: OwnedWriteHalf, shared: &Shared) -> io::Result<()> {
-    let Session { slot, number, input, output, errors, freed } = session;
-    write_line(&mut writer, &Answer::Opened).await?;
-    let writer = tokio::sync::Mutex::new(writer);
-    let ended = {
-        let outputs = async { tokio::try_join!(pass_on(output, Kind::Output, &writer), pass_on(errors, Kind::Errors, &writer)) };
-        tokio::select! {
-            biased;
-            // A complete output counts, even if the slot is free by now.
-            ended = outputs => ended.map(|(status, _)| Some(status)),
-            _ = freed => Ok(None),
-            // The client has gone.
-            _ = feed((slot, number), input, reader, shared) => Err(io::ErrorKind::ConnectionReset.into()),
-        }
-    };
+    let (slot, number) = (session.slot, session.number);
+    let ended = converse(session, reader, &mut writer, shared).await;
     shared.order(Order::Close { slot, number });
-    let mut writer = writer.into_inner();
-    let why = match ended {
-        Ok(Some(status)) => {
-            write_frame(&mut writer, Kind::Exit, &status.to_le_bytes()).await?;
-            return writer.shutdown().await;
-        }
-        Ok(None) => "the guest did not begin the command: a process that an earlier one left behind holds its place; try again".to_owned(),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            format!("the guest did not begin the command in {} s", BEGINS.as_secs())
-        }
-        Err(error) => return Err(error),
-    };
-    write_frame(&mut writer, Kind::Broken, why.as_bytes()).await?;
+    match ended? {
+        Ok(status) => write_frame(&mut writer, Kind::Exit, &status.to_le_bytes()).await?,
+        Err(lost) => write_frame(&mut writer, Kind::Broken, lost.to_string().as_bytes()).await?,
+    }
     writer.shutdown().await
 }
 
+/// The same, with the command's end: its exit status, or why it has none.
+///
+/// # Errors
+/// The client has gone.
+async fn converse(
+    session: Session,
+    reader: BufReader<OwnedReadHalf>,
+    writer: &mut OwnedWriteHalf,
+    shared: &Shared,
+) -> io::Result<Result<i32, Lost>> {
+    let Session { slot, number, input, output, errors } = session;
+    write_line(writer, &Answer::Opened).await?;
+    let writer = Mutex::new(writer);
+    let outputs = async { tokio::try_join!(pass_on(output, Kind::Output, &writer), pass_on(errors, Kind::Errors, &writer)) };
+    tokio::select! {
+        biased;
+        ended = outputs => match ended {
+            Ok((status, _)) => Ok(Ok(status)),
+            Err(Broken::Lost(lost)) => Ok(Err(lost)),
+            Err(Broken::Client(error)) => Err(error),
+        },
+        gone = feed((slot, number), input, reader, shared) => gone.and(Err(io::ErrorKind::ConnectionReset.into())),
+    }
+}
+
+/// Why an output is not passed on any more.
+enum Broken {
+    Lost(Lost),
+    /// The client has gone.
+    Client(io::Error),
+}
+
 /// Pass one of a command's outputs on, to its end. Gives the exit status.
-async fn pass_on(mut output: Output, kind: Kind, writer: &tokio::sync::Mutex<impl AsyncWrite + Unpin>) -> io::Result<i32> {
+async fn pass_on(mut output: Output, kind: Kind, writer: &Mutex<&mut OwnedWriteHalf>) -> Result<i32, Broken> {
     let mut bytes = Vec::new();
-    let begins = Instant::now() + BEGINS;
     loop {
-        let status = if output.has_begun() {
-            output.read(&mut bytes).await?
-        } else {
-            timeout_at(begins, output.read(&mut bytes)).await.map_err(io::Error::from)??
-        };
+        let status = output.read(&mut bytes).await.map_err(Broken::Lost)?;
         for piece in bytes.chunks(FRAME_BYTES) {
-            write_frame(&mut *writer.lock().await, kind, piece).await?;
+            write_frame(&mut **writer.lock().await, kind, piece).await.map_err(Broken::Client)?;
         }
         bytes.clear();
         if let Some(status) = status {

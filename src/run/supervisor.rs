@@ -36,7 +36,7 @@ use crate::image::{BootFiles, Format};
 use crate::machine::booting::Booting;
 use crate::machine::evidence::SCREEN;
 use crate::machine::probe::{Probe, probe};
-use crate::machine::runner::resident::{self, Happened, Resident};
+use crate::machine::runner::resident::{self, Happened, Resident, Session};
 use crate::machine::runner::{Mode, RunnerTask, boot_limit, direct_boot, nonce};
 use crate::machine::spec::{Accelerator, Begins, Boot, Drive, Durability, MachineSpec, NetworkSpec};
 use crate::machine::{Cause, MachineEvent, ShutdownReason};
@@ -387,7 +387,7 @@ impl<'a> Living<'a> {
             }
             Happened::Failed(why) => return Err(RunError::Impersonal { name: self.place.name().clone(), why }),
             Happened::Freed(slot) => {
-                self.resident.renew(slot).await;
+                self.resident.freed(slot).await;
                 return Ok(None);
             }
             Happened::Machine(event) => event,
@@ -439,13 +439,13 @@ impl<'a> Living<'a> {
                     )),
                 };
                 // If the client has gone, its session comes back and is closed.
-                if let Err(Ok(session)) = reply.send(answer) {
-                    self.resident.close(session.slot, session.number);
+                if let Err(Ok(Session { slot, number, .. })) = reply.send(answer) {
+                    self.resident.close(slot, number).await;
                 }
             }
             Order::EndInput { slot, number } => self.resident.end_input(slot, number),
             Order::Resize { slot, size } => self.resident.resize(slot, size),
-            Order::Close { slot, number } => self.resident.close(slot, number),
+            Order::Close { slot, number } => self.resident.close(slot, number).await,
             // A client that has gone needs none.
             Order::Console { reply } => drop(reply.send(self.resident.machine().look_on())),
             Order::Screen { reply } => {

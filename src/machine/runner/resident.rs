@@ -2,9 +2,12 @@
 //!
 //! ```text
 //!   launch ── booting ── up ──┬─ open(words) → Session … output … exit status ─┐
-//!                             │        ▲             renew ── freed ── close ──┘
+//!                             │        ▲                   freed and close ────┘
 //!                             └─ power_off | power_button | quit
 //! ```
+//!
+//! A slot has its next session when both sides are done with the last one: the guest, which has written all by then, and the host, which may
+//! read it much later. What is on its way stays in queues of the guest and of QEMU until then, and would be lost with the connection.
 //!
 //! Each session has three virtio-serial ports of its own while it runs (`sessions.sh`), so that bytes go through as they are. One more session
 //! than are in use waits in the guest for its command: to make one takes an emulated guest half a second.
@@ -15,19 +18,19 @@
 //!   launch ── own ── up, cards are plugged in ── started, all its services
 //! ```
 
-use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use super::marked::Marked;
+use super::output::Output;
 use super::{PORT, RunnerError, Said, understand};
 use crate::base::process::Lines;
 use crate::base::random::random;
@@ -41,9 +44,6 @@ pub const SLOTS: usize = 9;
 const ENDS: [&str; 3] = ["in", "out", "err"];
 /// Random bytes that a guest is given: twice what the kernel's generator has.
 const RANDOM_BYTES: usize = 64;
-/// Bytes that are taken from the guest at a time.
-const PIECE: usize = 64 << 10;
-
 /// A command with its arguments, as one line of the guest's shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words(String);
@@ -79,7 +79,7 @@ pub enum Happened {
     Up,
     /// The services of a system that went on from a saved state have started.
     Started,
-    /// The session in this slot is over in the guest. Next is [`Resident::renew`].
+    /// The session in this slot is over in the guest. Next is [`Resident::freed`].
     Freed(usize),
     /// A task of the boot failed, and why.
     Failed(String),
@@ -118,11 +118,17 @@ enum SlotState {
     Ready([UnixStream; 3]),
     /// A session runs in it.
     Taken {
-        /// Whether its command has ended, as [`Output`] has it.
+        /// Its number.
+        number: u64,
+        /// Whether its command has ended, as [`Output`] knows it.
         ended: Arc<AtomicBool>,
-        /// Notified when the guest has given the session up.
-        free: oneshot::Sender<()>,
+        /// Whether the guest has given the session up.
+        freed: watch::Sender<bool>,
     },
+    /// The guest has given the session of this number up, and its user still reads.
+    Freed(u64),
+    /// The session's user has left it, and the guest has not given it up.
+    Closed,
 }
 
 impl Resident {
@@ -195,16 +201,17 @@ impl Resident {
         }
     }
 
-    /// A slot that the guest has given up is ready for the next command. The host connects anew, so that input which an earlier command did
-    /// not read cannot reach the next one.
-    pub async fn renew(&mut self, slot: usize) {
-        // Tell the session's user: an output that has not ended by now does not go on.
-        if let SlotState::Taken { free, .. } = mem::replace(&mut self.slots[slot].state, SlotState::Idle) {
-            let _ = free.send(());
+    /// The guest has given a slot up. It is ready for the next command at once, or when the user of its session has closed that.
+    pub async fn freed(&mut self, slot: usize) {
+        if let SlotState::Taken { number, ref freed, .. } = self.slots[slot].state {
+            freed.send_replace(true);
+            self.slots[slot].state = SlotState::Freed(number);
+        } else {
+            self.make_ready(slot).await;
         }
-        self.make_ready(slot).await;
     }
 
+    /// The host connects anew, so that input which an earlier command did not read cannot reach the next one.
     async fn make_ready(&mut self, slot: usize) {
         let [input, output, errors] = &self.slots[slot].sockets;
         let ends = async { tokio::try_join!(UnixStream::connect(input), UnixStream::connect(output), UnixStream::connect(errors)) };
@@ -219,18 +226,18 @@ impl Resident {
     pub async fn open(&mut self, words: &Words, size: Option<Size>) -> Option<Session> {
         self.prepare().await;
         let slot = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Ready(_)))?;
-        let (free, freed) = oneshot::channel();
+        let (freed, is_free) = watch::channel(false);
         let ended = Arc::new(AtomicBool::new(false));
-        let ready = mem::replace(&mut self.slots[slot].state, SlotState::Taken { ended: Arc::clone(&ended), free });
-        let SlotState::Ready([input, output, errors]) = ready else { return None };
-        // The next session is made while this command runs, so that this command does not wait for it.
-        self.prepare().await;
         self.count += 1;
         let number = self.count;
+        let taken = SlotState::Taken { number, ended: Arc::clone(&ended), freed };
+        let SlotState::Ready([input, output, errors]) = mem::replace(&mut self.slots[slot].state, taken) else { return None };
+        // The next session is made while this command runs, so that this command does not wait for it.
+        self.prepare().await;
         let on = size.map_or_else(|| "pipe".to_owned(), |Size { rows, columns }| format!("{rows}x{columns}"));
         self.say(format!("open {slot} {number} {on} {}", words.0));
-        let output_of = |stream| Output { stream, marked: Marked::new(&self.nonce, number), ended: Arc::clone(&ended) };
-        Some(Session { slot, number, input, output: output_of(output), errors: output_of(errors), freed })
+        let output_of = |stream| Output::new(stream, Marked::new(&self.nonce, number), Arc::clone(&ended), is_free.clone());
+        Some(Session { slot, number, input, output: output_of(output), errors: output_of(errors) })
     }
 
     /// The terminal of the slot's command has another size.
@@ -243,9 +250,17 @@ impl Resident {
         self.say(format!("eof {slot} {number}"));
     }
 
-    /// The session `number` of a slot is over for the host: its command hangs up, if it has not ended.
-    pub fn close(&self, slot: usize, number: u64) {
-        self.say(format!("close {slot} {number}"));
+    /// The session `number` of a slot is over for its user, who has dropped it. If its command has not ended, it hangs up.
+    pub async fn close(&mut self, slot: usize, number: u64) {
+        match self.slots[slot].state {
+            SlotState::Freed(freed) if freed == number => self.make_ready(slot).await,
+            SlotState::Taken { number: taken, .. } if taken == number => {
+                self.slots[slot].state = SlotState::Closed;
+                self.say(format!("close {slot} {number}"));
+            }
+            // It is one of a boot before this one.
+            _ => {}
+        }
     }
 
     /// Make a machine that goes on from a saved state one of its own. `files` are those of its personal task. The guest answers with
@@ -333,7 +348,7 @@ async fn pass_on(mut orders: UnboundedReceiver<Vec<u8>>, mut writer: WriteHalf<U
     }
 }
 
-/// A command in the guest. Its parts are for three directions at once.
+/// A command in the guest. Its parts are for three directions at once. Its user drops it, and then calls [`Resident::close`].
 #[derive(Debug)]
 pub struct Session {
     /// Its place among the others.
@@ -346,36 +361,6 @@ pub struct Session {
     pub output: Output,
     /// What it writes to its standard error; nothing when it has a terminal.
     pub errors: Output,
-    /// Comes when the guest has given the slot up: an output that has not ended by then does not go on.
-    pub freed: oneshot::Receiver<()>,
-}
-
-/// One of a session's two outputs.
-#[derive(Debug)]
-pub struct Output {
-    stream: UnixStream,
-    marked: Marked,
-    /// Whether the guest has reported the end of the command. It writes the end marks after the host has received that.
-    ended: Arc<AtomicBool>,
-}
-
-impl Output {
-    /// Add the next bytes to `output`, and return the exit status of the command when there are no more. Safe to cancel.
-    ///
-    /// # Errors
-    /// QEMU is gone.
-    pub async fn read(&mut self, output: &mut Vec<u8>) -> io::Result<Option<i32>> {
-        let mut buffer = vec![0; PIECE];
-        match self.stream.read(&mut buffer).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            count => Ok(self.marked.take(&buffer[..count], self.ended.load(Ordering::SeqCst), output)),
-        }
-    }
-
-    /// Whether the command was begun.
-    pub fn has_begun(&self) -> bool {
-        self.marked.has_begun()
-    }
 }
 
 #[cfg(test)]
