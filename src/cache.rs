@@ -15,6 +15,7 @@
 //! A layer is only ever added whole, by a rename. A miss hands out the permission to make it: [`Lookup::Miss`] holds the lock. What was found or
 //! made stays as long as the [`Store`] that gave it: `holds` says how, `stock` lists and removes.
 
+mod digests;
 mod files;
 mod holds;
 mod memory;

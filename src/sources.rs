@@ -7,7 +7,6 @@ mod apt;
 pub mod bundle;
 mod containers;
 mod debian;
-mod digests;
 mod error;
 mod fetch;
 mod host;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{SourceError, digests};
+use super::SourceError;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
 use crate::cache::Store;
@@ -23,7 +23,7 @@ impl VerifiedFile {
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(SourceError::wrong_kind(what, "a regular file", path));
         }
-        let sha256 = digests::digest(path, what, store, task).await.map_err(unreadable)?;
+        let sha256 = store.digest(path, what, task).await.map_err(unreadable)?;
         refuse_other(what, path, sha256, pinned)?;
         Ok(Self { path: path.to_owned(), sha256 })
     }

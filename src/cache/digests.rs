@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::Store;
 use crate::base::digest::{HashingWriter, Sha256Digest};
 use crate::base::event::{Task, Unit};
-use crate::cache::Store;
 
 /// The kind of memory; the number is the version of [`Remembered`].
 const KIND: &str = "digest-1";
@@ -65,13 +65,15 @@ struct Remembered {
     sha256: Sha256Digest,
 }
 
-/// The digest of the file at `path`, from memory when the file is still the same. Other tasks get a turn between pieces: an ISO takes
-/// seconds, and ctrl-C must not wait. `what`, its name in the recipe, is shown.
-///
-/// # Errors
-/// It cannot be read, or was changed meanwhile.
-pub(super) async fn digest(path: &Path, what: &str, store: &Store, task: &Task) -> io::Result<Sha256Digest> {
-    digest_at(path, what, store, task, SystemTime::now()).await
+impl Store {
+    /// The digest of the file at `path`, from memory when the file is still the same. Other tasks get a turn between pieces: an ISO takes
+    /// seconds, and ctrl-C must not wait. `what`, its name for people, is shown.
+    ///
+    /// # Errors
+    /// It cannot be read, or was changed meanwhile.
+    pub async fn digest(&self, path: &Path, what: &str, task: &Task) -> io::Result<Sha256Digest> {
+        digest_at(path, what, self, task, SystemTime::now()).await
+    }
 }
 
 async fn digest_at(path: &Path, what: &str, store: &Store, task: &Task, now: SystemTime) -> io::Result<Sha256Digest> {
