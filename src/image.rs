@@ -46,7 +46,9 @@ pub use crate::base::read_at::ReadAt;
 pub use crate::hardware::{Firmware, Format, OutputFormat, TableKind};
 pub use boot::{BootEntry, BootFile, Fallback, Mechanism, Part};
 pub use boot_files::BootFiles;
-pub use create::{Compress, check, create_overlay, create_overlay_of, create_overlay_unchecked, create_raw, free_bytes, require_space};
+pub use create::{
+    Compress, check, create_overlay, create_overlay_of, create_overlay_unchecked, create_raw, free_bytes, rebase_unchecked, require_space,
+};
 pub use disk::{Disk, DiskInfo};
 pub use edit::{Editor, PutFile};
 pub use error::ImageError;

@@ -74,6 +74,11 @@ impl Store {
     pub async fn digest(&self, path: &Path, what: &str, task: &Task) -> io::Result<Sha256Digest> {
         digest_at(path, what, self, task, SystemTime::now()).await
     }
+
+    /// The digest of the file at `path` from memory. `None` when only [`Store::digest`] can tell it.
+    pub fn known_digest(&self, path: &Path) -> Option<Sha256Digest> {
+        recall(&Identity::of(&path.metadata().ok()?), self)
+    }
 }
 
 async fn digest_at(path: &Path, what: &str, store: &Store, task: &Task, now: SystemTime) -> io::Result<Sha256Digest> {
@@ -142,9 +147,10 @@ mod tests {
         assert_eq!(digest(later), Sha256Digest::of(b"one"));
         assert!(store.recall(KIND, &key).is_some());
         plant();
-        assert_eq!(digest(now), Sha256Digest::of(b"planted"));
+        assert_eq!((digest(now), store.known_digest(&path)), (Sha256Digest::of(b"planted"), Some(Sha256Digest::of(b"planted"))));
         let touched = fs::metadata(&path).unwrap().modified().unwrap() - Duration::from_secs(60);
         fs::File::options().write(true).open(&path).unwrap().set_modified(touched).unwrap();
+        assert_eq!(store.known_digest(&path), None);
         assert_eq!(digest(now), Sha256Digest::of(b"one"));
         plant();
         fs::write(&path, "two!").unwrap();

@@ -94,6 +94,18 @@ pub async fn create_overlay_unchecked(backing: &Path, format: Format, size: u64,
     Ok(invocation.run_with(|_| {}).await?)
 }
 
+/// Let the qcow2 `overlay` lie over `backing`, a file of this format with the same bytes as the one before it. Neither file is looked at.
+///
+/// # Errors
+/// `qemu-img` is not there or failed.
+pub async fn rebase_unchecked(overlay: &Path, backing: &Path, format: Format) -> Result<(), ImageError> {
+    let invocation = Invocation::new(Tool::QemuImg)
+        .args(["rebase", "-q", "-u", "-f", "qcow2", "-F", format.name(), "-b"])
+        .arg(local(backing))
+        .arg(local(overlay));
+    Ok(invocation.run_with(|_| {}).await?)
+}
+
 /// Have `qemu-img check` look at the qcow2 `path`.
 ///
 /// # Errors

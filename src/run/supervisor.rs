@@ -130,12 +130,12 @@ async fn go_on(
     // Nothing may remove it, or save it anew, before QEMU has opened it.
     let _held = warm::hold(dir, store);
     let Some(state) = warm::Saved::open(dir) else { return Ok(Went::Not("its saved state is not in the store any more".to_owned())) };
-    if let Some(why) = state.unfit(record, source).await? {
+    if let Some(why) = state.unfit(record).await? {
         return Ok(Went::Not(why));
     }
     shared.enter(State::Starting, "reading its saved state");
     // Always: an earlier start may have written to the disk, or the state may have been saved anew since the machine was made.
-    if let Err(error) = state.lay(place) {
+    if let Err(error) = state.lay(place, source).await {
         return Ok(Went::Not(error.to_string()));
     }
     let boot = boot_dir(place)?;

@@ -202,7 +202,7 @@ async fn make_one(place: &Place, source: &Source, record: Record, wanted: &Wante
     let new = NewDir::beside(place.dir()).map_err(failed)?;
     let draft = place.at(new.path());
     match &wanted.warm {
-        Some(state) => state.lay(&draft)?,
+        Some(state) => state.lay(&draft, source).await?,
         None => {
             let size = source.disk_size(wanted.given.disk)?;
             image::create_overlay_of(&source.image, source.format, size, &draft.disk()).await?;

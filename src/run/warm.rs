@@ -21,10 +21,11 @@ use std::path::Path;
 use super::error::RunError;
 use super::record::{Place, Record};
 use super::source::Source;
-use crate::base::event::Events;
+use crate::base::digest::Sha256Digest;
+use crate::base::event::{Events, Task};
 use crate::cache::{Lookup, Store};
 use crate::hardware::Equipment;
-use crate::image;
+use crate::image::{self, Disk, ImageError};
 use crate::machine::probe::{kvm_opens, probe, qemu_version};
 use crate::machine::spec::Accelerator;
 
@@ -60,19 +61,16 @@ pub(super) async fn state(
     if source.disk_size(given.disk)?.is_some_and(|size| size != source.size) {
         return Ok(Warmth::Cold("its disk is larger than that of the image, and the saved system knows the image's size".to_owned()));
     }
-    let qemu = qemu_version().await?;
-    let saved = |accelerator| {
-        let id = Needs::of(source, given, accelerator, qemu)?.id();
-        Ok::<_, RunError>(store.peek(&id).and_then(|dir| Saved::open(&dir)))
-    };
+    let (image, qemu) = (digest(source, store, events).await?, qemu_version().await?);
+    let saved = |accelerator| store.peek(&Needs::of(image, given, accelerator, qemu).id()).and_then(|dir| Saved::open(&dir));
     // To try KVM takes a second where it does not work. A state that was saved although there was a /dev/kvm tells that it does not.
     let has_kvm = kvm_opens();
-    let of_kvm = if has_kvm { saved(Accelerator::Kvm)? } else { None };
-    if let Some(state) = of_kvm.or(saved(Accelerator::Tcg)?.filter(|state| !has_kvm || state.despite_kvm())) {
+    let of_kvm = if has_kvm { saved(Accelerator::Kvm) } else { None };
+    if let Some(state) = of_kvm.or_else(|| saved(Accelerator::Tcg).filter(|state| !has_kvm || state.despite_kvm())) {
         return Ok(Warmth::Warm(Box::new(state)));
     }
     let accelerator = probe().await?.accelerator;
-    let needs = Needs::of(source, given, accelerator, qemu)?;
+    let needs = Needs::of(image, given, accelerator, qemu);
     let id = needs.id();
     if let Some(why) = store.recall(NONE, &id) {
         return Ok(Warmth::Cold(String::from_utf8_lossy(&why).into_owned()));
@@ -104,6 +102,29 @@ pub(super) async fn state(
             })
         }
     }
+}
+
+/// The digest of the image of `source` with the files under it. It is read, unless the store remembers it: what is in the file decides, not what a
+/// manifest says of it.
+async fn digest(source: &Source, store: &Store, events: &Events) -> Result<Sha256Digest, RunError> {
+    let below = Disk::open_as(&source.image, source.format, Some(store.root()))?.info().backing.clone();
+    let mut task = None;
+    let mut digests = Vec::new();
+    for path in std::iter::once(&source.image).chain(&below) {
+        let digest = match store.known_digest(path) {
+            Some(digest) => digest,
+            None => {
+                let task = task.get_or_insert_with(|| events.task(format!("read {}", source.name)));
+                store.digest(path, &source.name, task).await.map_err(|error| ImageError::read(path, error))?
+            }
+        };
+        digests.push(digest);
+    }
+    task.map(Task::done);
+    Ok(match digests[..] {
+        [one] => one,
+        _ => Sha256Digest::of(serde_json::json!(digests).to_string().as_bytes()),
+    })
 }
 
 /// Keep the state in `dir` from being removed from `store` as long as the result lives.
@@ -142,7 +163,7 @@ mod tests {
     use super::saved::{ABOUT, About, DISK, SCHEMA};
     use super::*;
     use crate::base::size::ByteSize;
-    use crate::image::{Disk, Format};
+    use crate::image::Format;
     use crate::machine::probe::QemuVersion;
 
     /// A state of `source` in `dir`, to whose disk a snapshot was added.
@@ -152,10 +173,11 @@ mod tests {
         let snapshot = Command::new("qemu-img").args(["snapshot", "-c", "boot"]).arg(dir.join(DISK)).status();
         assert!(snapshot.unwrap().success());
         let given = Equipment { memory: Some(ByteSize::mib(64)), ..Equipment::default() };
-        let needs = Needs::of(source, &given, Accelerator::Tcg, QemuVersion { major: 1, minor: 0, micro: 0 }).unwrap();
+        let needs = Needs::of(source.sha256.unwrap(), &given, Accelerator::Tcg, QemuVersion { major: 1, minor: 0, micro: 0 });
         let about = About {
             schema: SCHEMA,
             needs,
+            backing: source.image.clone(),
             machine_type: "pc-i440fx-1.0".to_owned(),
             command_line: "root=/dev/vda1".to_owned(),
             nonce: "00".to_owned(),
@@ -190,17 +212,28 @@ mod tests {
         assert_eq!((record.warm.as_deref(), record.cpus), (Some(state.dir()), None));
         // What an earlier start wrote is not in the disk of the next one.
         fs::write(place.disk(), b"the disk of a start that was cut short").unwrap();
-        state.lay(&place).unwrap();
+        runtime.block_on(state.lay(&place, &source)).unwrap();
         assert!(content() == of_state);
+        // The same image elsewhere has the same state.
+        fs::create_dir(dir.path().join("copy")).unwrap();
+        let copy = Source::find(&artifact(&dir.path().join("copy"), &serde_json::json!({}), &[1; 4096]), None).unwrap();
+        runtime.block_on(state.lay(&place, &copy)).unwrap();
+        assert_eq!(Disk::open_own(&place.disk(), Format::Qcow2).unwrap().info().backing, std::slice::from_ref(&copy.image));
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let digest_of = |source: &Source| runtime.block_on(digest(source, &store, &Events::none())).unwrap();
+        assert_eq!((digest_of(&source), digest_of(&copy)), (Sha256Digest::of(&[1; 4096]), Sha256Digest::of(&[1; 4096])));
+        // An image that was changed after its manifest has another one.
+        fs::write(&copy.image, [2; 4096]).unwrap();
+        assert_eq!((copy.sha256, digest_of(&copy)), (source.sha256, Sha256Digest::of(&[2; 4096])));
         // This host has no QEMU 1.0.
-        let unfit = runtime.block_on(state.unfit(&record, &source)).unwrap().unwrap();
+        let unfit = runtime.block_on(state.unfit(&record)).unwrap().unwrap();
         assert!(unfit.starts_with("its state was saved with QEMU 1.0.0, and now it is "), "{unfit}");
         runtime.block_on(forget(&place, &mut record, &source)).unwrap();
         let disk = Disk::open_own(&place.disk(), Format::Qcow2).unwrap();
         assert_eq!((&disk.info().backing, place.record().unwrap().warm), (&vec![source.image.clone()], None));
         assert!(content() != of_state);
         // What is damaged, or of another goldsmith, is no state.
-        for text in ["", "{}", &fs::read_to_string(state.dir().join(ABOUT)).unwrap().replace("\"schema\":1", "\"schema\":2")] {
+        for text in ["", "{}", &fs::read_to_string(state.dir().join(ABOUT)).unwrap().replace("\"schema\":2", "\"schema\":1")] {
             fs::write(state.dir().join(ABOUT), text).unwrap();
             assert_eq!(Saved::open(state.dir()), None, "{text}");
         }

@@ -79,8 +79,8 @@ pub(super) async fn state(source: &Source, needs: Needs, (dir, evidence): (&Path
     let machine_type = resident.machine().machine_type().await?;
     resident.machine().save_state(&dir.join(STATE)).await?;
     resident.quit().await;
-    let about =
-        About { schema: SCHEMA, needs, machine_type, command_line, nonce, despite_kvm: accelerator == Accelerator::Tcg && kvm_opens() };
+    let (backing, despite_kvm) = (source.image.clone(), accelerator == Accelerator::Tcg && kvm_opens());
+    let about = About { schema: SCHEMA, needs, backing, machine_type, command_line, nonce, despite_kvm };
     let failed = |source| RunError::State { path: dir.to_owned(), source };
     // The state has a copy with the runner.
     fs::remove_file(files.parts().1).map_err(failed)?;

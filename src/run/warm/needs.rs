@@ -1,14 +1,10 @@
 //! What a saved state and a machine that goes on from it must have in common. Pure, but for what it asks of the host.
 
 use std::fs;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::disk::Base;
-use super::super::error::RunError;
 use super::super::personal;
-use super::super::source::Source;
 use super::super::vm::CPUS;
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
@@ -21,9 +17,8 @@ use crate::machine::spec::Accelerator;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Needs {
-    /// The image under the disk, which the disk names by its path.
-    image: PathBuf,
-    base: Base,
+    /// Digest of the image under the disk, wherever that is.
+    image: Sha256Digest,
     /// The guest's end of the runner, which is in the state.
     runner: Sha256Digest,
     /// Another QEMU may have other devices in a machine, or another `max` processor.
@@ -36,26 +31,27 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// Those of a machine of `source` that is given `given`, on this host, whose QEMU is `qemu`.
-    ///
-    /// # Errors
-    /// The image cannot be read.
-    pub(super) fn of(source: &Source, given: &Equipment, accelerator: Accelerator, qemu: QemuVersion) -> Result<Self, RunError> {
-        Ok(Self {
-            image: source.image.clone(),
-            base: Base::of(source)?,
+    /// Those of a machine of the image with this digest that is given `given`, on this host, whose QEMU is `qemu`.
+    pub(super) fn of(image: Sha256Digest, given: &Equipment, accelerator: Accelerator, qemu: QemuVersion) -> Self {
+        Self {
+            image,
             runner: gate_version(&[personal::blank()]),
             qemu: qemu.to_string(),
             emulated: accelerator == Accelerator::Tcg,
             processor: (accelerator == Accelerator::Kvm).then(processor),
             cpus: given.cpus.unwrap_or_else(|| cpus(accelerator)),
             memory: given.memory(),
-        })
+        }
     }
 
     /// The id of the state in the store.
     pub(super) fn id(&self) -> Sha256Digest {
         Sha256Digest::of(serde_json::json!(self).to_string().as_bytes())
+    }
+
+    /// The image.
+    pub(super) fn image(&self) -> Sha256Digest {
+        self.image
     }
 
     /// What executes the guest.
@@ -105,19 +101,17 @@ fn processor() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::source::tests::artifact;
     use super::*;
 
     #[test]
     fn what_differs_is_told_and_makes_another_state() {
-        let dir = tempfile::tempdir().unwrap();
-        let source = Source::find(&artifact(dir.path(), &serde_json::json!({}), &[1; 4096]), None).unwrap();
+        let image = Sha256Digest::of(b"image");
         let given = |cpus, memory| Equipment { cpus, memory: Some(ByteSize::mib(memory)), ..Equipment::default() };
         let qemu = QemuVersion { major: 7, minor: 2, micro: 19 };
-        let needs = |given: &Equipment, accelerator, qemu| Needs::of(&source, given, accelerator, qemu).unwrap();
+        let needs = |given: &Equipment, accelerator, qemu| Needs::of(image, given, accelerator, qemu);
         let saved = needs(&given(Some(1), 512), Accelerator::Tcg, qemu);
         assert_eq!(saved.difference(&needs(&given(Some(1), 512), Accelerator::Tcg, qemu)), None);
-        let renamed = Needs { image: "/other.qcow2".into(), ..saved.clone() };
+        let rebuilt = Needs { image: Sha256Digest::of(b"other"), ..saved.clone() };
         let anew = Needs { runner: Sha256Digest::of(b"another"), ..saved.clone() };
         for (now, why) in [
             (
@@ -127,7 +121,7 @@ mod tests {
             (needs(&given(Some(2), 512), Accelerator::Tcg, qemu), "a number of processors of 1, and now it is 2"),
             (needs(&given(Some(1), 1024), Accelerator::Tcg, qemu), "memory of 512M, and now it is 1G"),
             (needs(&given(Some(1), 512), Accelerator::Kvm, qemu), "on another processor"),
-            (renamed, "with another image"),
+            (rebuilt, "with another image"),
             (anew, "by another version of goldsmith"),
         ] {
             assert!(saved.difference(&now).is_some_and(|told| told.ends_with(why)), "{why}: {:?}", saved.difference(&now));

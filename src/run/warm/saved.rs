@@ -10,11 +10,12 @@ use super::super::record::{Place, Record};
 use super::super::source::Source;
 use super::needs::Needs;
 use crate::hardware::Equipment;
+use crate::image;
 use crate::machine::probe::qemu_version;
 use crate::machine::spec::{Accelerator, Begins, Boot, FirmwareFiles};
 
 /// Version of `warm.json`.
-pub(super) const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 2;
 /// The state's files.
 pub(super) const ABOUT: &str = "warm.json";
 pub(super) const MEMORY: &str = "memory";
@@ -36,6 +37,8 @@ pub struct Saved {
 pub(super) struct About {
     pub(super) schema: u32,
     pub(super) needs: Needs,
+    /// The image under the state's disk, as that names it.
+    pub(super) backing: PathBuf,
     /// The versioned name of the machine's type.
     pub(super) machine_type: String,
     /// The arguments of its kernel. QEMU gives a machine that goes on the same kernel and initramfs, because it has the same devices.
@@ -68,25 +71,30 @@ impl Saved {
         self.about.despite_kvm
     }
 
-    /// Why a machine of `record` cannot go on from it on this host; `None` when it can.
+    /// Why a machine of `record`, whose image it fits, cannot go on from it on this host; `None` when it can.
     ///
     /// # Errors
-    /// QEMU, or the image, cannot be used.
-    pub(in crate::run) async fn unfit(&self, record: &Record, source: &Source) -> Result<Option<String>, RunError> {
+    /// QEMU cannot be used.
+    pub(in crate::run) async fn unfit(&self, record: &Record) -> Result<Option<String>, RunError> {
         let given = Equipment { cpus: record.cpus.or(Some(self.cpus())), memory: Some(record.memory), ..Equipment::default() };
-        let now = Needs::of(source, &given, self.accelerator(), qemu_version().await?)?;
+        let now = Needs::of(self.about.needs.image(), &given, self.accelerator(), qemu_version().await?);
         Ok(self.about.needs.difference(&now))
     }
 
-    /// Make the disk of the machine at `place`: a copy of what the boot wrote, over the image. An earlier disk is replaced, because it does not belong
-    /// to the state of the memory.
+    /// Make the disk of the machine at `place`: a copy of what the boot wrote, over the image of `source`. An earlier disk is replaced, because it
+    /// does not belong to the state of the memory.
     ///
     /// # Errors
     /// The disk cannot be written.
-    pub(in crate::run) fn lay(&self, place: &Place) -> Result<(), RunError> {
+    pub(in crate::run) async fn lay(&self, place: &Place, source: &Source) -> Result<(), RunError> {
         // A few megabytes. As a layer of its own it would be under the disk for good, for whatever copies or publishes that.
         let copied = fs::copy(self.dir.join(DISK), place.disk());
-        copied.map(drop).map_err(|source| RunError::State { path: place.disk(), source })
+        copied.map_err(|source| RunError::State { path: place.disk(), source })?;
+        // It was saved over a copy of the image elsewhere.
+        if self.about.backing != source.image {
+            image::rebase_unchecked(&place.disk(), &source.image, source.format).await?;
+        }
+        Ok(())
     }
 
     /// How QEMU goes on from it.
