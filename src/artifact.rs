@@ -22,5 +22,7 @@ mod place;
 pub use directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, PAGE_FILE, SUMS_FILE, evidence_dir, existing, open};
 pub use draft::Draft;
 pub use error::ArtifactError;
-pub use manifest::{Changed, ImageRecord, InputRecord, Manifest, Parent, SCHEMA, SignatureRecord, StageRecord, Verification};
+pub use manifest::{
+    Changed, FileRecord, ImageRecord, InputRecord, Manifest, Parent, SCHEMA, SignatureRecord, StageRecord, StateRecord, Verification,
+};
 pub use place::{Overwrite, Place, replaces};

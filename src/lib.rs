@@ -51,7 +51,7 @@
 //!
 //! The store ([`cache`]) holds layers, saved states of booted systems, fetched files, copies of images, locks, scratch directories, remembered results (digests of files), and the secret
 //! that salts are derived from. An artifact ([`artifact`]) is a directory: `NAME.qcow2`, the same disk in the formats that the recipe's
-//! `[output]` names (`NAME.vmdk`, …), `manifest.json`, `report.html`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
+//! `[output]` names (`NAME.vmdk`, …), the saved state of its system if that is wanted (`NAME.warm.tar.zst`), `manifest.json`, `report.html`, `SHA256SUMS`, `build.ndjson`. A failed build leaves
 //! `NAME.failed-TIME` instead. The machines of [`run`] that have names are kept in the user's state directory, each in a directory of its
 //! own (`run/record.rs`).
 

@@ -19,6 +19,7 @@ mod proof;
 mod published;
 mod request;
 mod run;
+mod warmed;
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +41,7 @@ use crate::verify::{Promises, Report};
 use flatten::{Flattened, flatten_once};
 use inputs::{foresee, gather, prove_packages};
 use jobs::Start;
-use manifest::Origin;
+use manifest::{Files, Origin};
 use proof::{bench, prove, prove_once, subnet};
 use run::Run;
 
@@ -104,14 +105,17 @@ async fn build_in(request: &Request<'_>, run: &Run) -> Result<Built, AnyFailure>
 
     let promises = promises(recipe, containers);
     let bench = Bench { subnet: subnet(&recipe.system.network), ..bench };
-    let report = prove_once(&image, record.sha256, request.store, &promises, &bench, events).await?;
+    let mut report = prove_once(&image, record.sha256, request.store, &promises, &bench, events).await?;
     let changes = changed::tell(request.target, &plan.content_id, &image, events).await;
 
     let exports = handed_over::write(&image, &recipe.name, recipe.disk.firmware, &recipe.output.formats, events).await?;
+    let given = recipe.output.warm.then_some(&recipe.run);
+    let proof = (promises.clones, &mut report);
+    let warm = warmed::write((&image, &recipe.name), given, proof, (request.store, scratch.path()), events).await?;
 
     let task = events.task("publish");
     let origin = Origin::of_build(recipe, &plan, proved);
-    let manifest = manifest::describe(origin, stages, promises, report, (record, exports)).await;
+    let manifest = manifest::describe(origin, stages, promises, report, Files { image: record, exports, warm }).await;
     let artifact = run.publish(draft, manifest, changes, request.overwrite, &task).await?;
     if let Some(unkept) = unkept {
         unkept.keep(&artifact.image_path(), request.store, &recipe.name, &task).await;

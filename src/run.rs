@@ -60,4 +60,4 @@ pub use up::{Supervisor, Wanted, begin, make, warm};
 pub use vm::{Attended, Facts, LocalVm, Options, start};
 pub use wait::wait;
 pub use wanted::{Many, Personal, Table};
-pub use warm::Warmth;
+pub use warm::{SUFFIX as STATE_SUFFIX, Warmth, write as write_state};

@@ -21,7 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::fixture::{fixture, goldsmith, machines};
+use crate::fixture::{fixture, goldsmith, machines, place, root_override};
 use crate::machine_qemu::{HANG, addresses_of, parent_of, sector};
 use crate::run_cases::free_port;
 use crate::support::output;
@@ -484,8 +484,10 @@ fn a_reader_may_be_slow(home: &Home, through: &str, bytes: &[u8]) {
 fn warm_machines_go_on_from_one_state_and_share_nothing() {
     let _slot = machines();
     let home = Home::new();
-    let artifact = fixture().artifact.to_str().unwrap();
-    home.said(&["up", artifact, "--name", "w", "--count", "2", "--memory", "768M", "--network", "lab", "--warm"]);
+    let artifact = &a_state_is_published(&home).into_os_string().into_string().unwrap();
+    let said = home.run(&["up", artifact, "--name", "w", "--count", "2", "--network", "lab", "--warm"]);
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && told.contains("expand the saved state") && !told.contains("save a booted"), "{told}");
     home.said(&["wait", "w-1", "w-2", "--within", "900"]);
     // The address of the state's card is not theirs, and the names of both are known.
     for (from, to) in [("w-1", "w-2"), ("w-2", "w-1")] {
@@ -517,6 +519,26 @@ fn warm_machines_go_on_from_one_state_and_share_nothing() {
     assert_eq!(home.said(&["exec", "w-1", "--", "cat", "/etc/machine-id"]).trim(), one.lines().next().unwrap());
     home.said(&["rm", "--force", "w-1"]);
     home.has_no_process();
+}
+
+/// An artifact with the state of its system, that was moved away from where it was built.
+fn a_state_is_published(home: &Home) -> PathBuf {
+    let (built, moved) = (home.dir.path().join("built"), home.dir.path().join("moved"));
+    let key = root_override(&fixture().key);
+    let mut build = goldsmith(&["build", "debian-12-docker", "--set", &key, "--set", "output.warm=true", "--set", "run.memory=768M", "-o"]);
+    let output = ended(build.arg(&built));
+    assert!(output.status.success(), "{output:?}");
+    let state = built.join("debian-12-docker.warm.tar.zst");
+    let mut find = Command::new("sh");
+    find.args(["-c", "zstd -dc \"$1\" | grep -a -c -F -e \"$2\" -e \"$3\"", "sh"]).arg(&state).args([home.dir.path(), &place()]);
+    let found = ended(&mut find);
+    assert_eq!((&found.stdout[..], &found.stderr[..]), (&b"0\n"[..], &b""[..]), "directories of this host are in the state");
+    fs::rename(&built, &moved).unwrap();
+    let sums = ended(Command::new("sha256sum").args(["-c", "--strict", "SHA256SUMS"]).current_dir(&moved));
+    assert!(sums.status.success() && String::from_utf8_lossy(&sums.stdout).contains("debian-12-docker.warm.tar.zst: OK"), "{sums:?}");
+    let manifest: Value = serde_json::from_slice(&fs::read(moved.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!((&manifest["warm"]["memory"], &manifest["warm"]["file"]), (&"768M".into(), &"debian-12-docker.warm.tar.zst".into()));
+    moved
 }
 
 /// A state that is gone, or was saved by another QEMU, is no reason to fail: the machine boots, with an identity of its own, and says why.

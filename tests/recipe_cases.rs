@@ -506,6 +506,8 @@ const BAD: &[(&str, &[&str])] = &[
     ("disk-boot-large", &[ANACONDA, SYSTEM, "[disk]\nsize = \"4G\"\nswap = \"1G\"\nboot = \"3G\"\nlvm = true\n"]),
     ("disk-boot-of-deploy", &[DEPLOY, LOCKED, "[disk]\nboot = \"one\"\n"]),
     ("output", &[DEPLOY, LOCKED, "[disk]\nsize = \"3T\"\n[output]\nformats = [\"raw\", \"ova\", \"vhdx\", \"vhd\"]\n"]),
+    ("output-warm", &[ANACONDA, SYSTEM, "[output]\nwarm = true\n"]),
+    ("output-warm-disk", &[DEPLOY, LOCKED, "[disk]\nsize = \"10G\"\n[output]\nwarm = true\n[run]\ndisk = \"20G\"\n"]),
     ("output-unknown", &[DEPLOY, LOCKED, "[output]\ncompress = \"xz\"\nformats = [\"vmdk\", \"qcow2\"]\n"]),
     ("build", &[DEPLOY, LOCKED, "[build]\nmemory = \"512M\"\ndeadline = \"soon\"\nnetwork = \"yes\"\n"]),
     ("build-memory-of-anaconda", &[ANACONDA, SYSTEM, "[build]\nmemory = \"1G\"\ndeadline = \"25h\"\n"]),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 
 use super::error::ArtifactError;
-use super::manifest::{ImageRecord, Manifest};
+use super::manifest::{FileRecord, Manifest};
 use crate::base::aside::{Meter, aside};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
@@ -109,24 +109,24 @@ impl Artifact {
     /// # Errors
     /// It differs, or cannot be read.
     pub async fn check_image(&self, task: &Task) -> Result<(), ArtifactError> {
-        self.check(&self.manifest.image, task).await
+        self.check(self.manifest.image.as_file(), task).await
     }
 
-    /// As [`Artifact::check_image`], of every file that holds the disk.
+    /// As [`Artifact::check_image`], of every file that holds the disk, and of a saved state.
     ///
     /// # Errors
     /// One differs, or cannot be read.
-    pub async fn check_images(&self, task: &Task) -> Result<(), ArtifactError> {
-        for image in self.manifest.images() {
-            self.check(image, task).await?;
+    pub async fn check_files(&self, task: &Task) -> Result<(), ArtifactError> {
+        for file in self.manifest.files() {
+            self.check(file, task).await?;
         }
         Ok(())
     }
 
-    async fn check(&self, image: &ImageRecord, task: &Task) -> Result<(), ArtifactError> {
-        let (dir, image) = (self.dir.clone(), image.clone());
-        let (step, bytes) = (format!("check {}", image.file), image.bytes);
-        aside(task, &step, bytes, move |meter| check_image(&dir, &image, meter).map(drop)).await
+    async fn check(&self, file: FileRecord, task: &Task) -> Result<(), ArtifactError> {
+        let dir = self.dir.clone();
+        let (step, bytes) = (format!("check {}", file.file), file.bytes);
+        aside(task, &step, bytes, move |meter| check_file(&dir, &file, meter).map(drop)).await
     }
 }
 
@@ -175,17 +175,17 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, String> {
 }
 
 /// The digest of the file `image` in `dir`, once it and its length are as recorded.
-pub(super) fn check_image(dir: &Path, image: &ImageRecord, meter: &Arc<Meter>) -> Result<Sha256Digest, ArtifactError> {
-    let path = dir.join(&image.file);
+pub(super) fn check_file(dir: &Path, file: &FileRecord, meter: &Arc<Meter>) -> Result<Sha256Digest, ArtifactError> {
+    let path = dir.join(&file.file);
     let damaged = |why: String| ArtifactError::Damaged { path: path.clone(), why };
-    let file = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
-    let bytes = file.metadata().map_err(ArtifactError::io(&path, "read"))?.len();
-    if bytes != image.bytes {
-        return Err(damaged(format!("it has {bytes} bytes instead of {}", image.bytes)));
+    let opened = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
+    let bytes = opened.metadata().map_err(ArtifactError::io(&path, "read"))?.len();
+    if bytes != file.bytes {
+        return Err(damaged(format!("it has {bytes} bytes instead of {}", file.bytes)));
     }
-    let (digest, _) = Sha256Digest::of_reader(meter.measure(file)).map_err(ArtifactError::io(&path, "read"))?;
-    if digest != image.sha256 {
-        return Err(damaged(format!("its sha256 is {} instead of {}", digest.short(), image.sha256.short())));
+    let (digest, _) = Sha256Digest::of_reader(meter.measure(opened)).map_err(ArtifactError::io(&path, "read"))?;
+    if digest != file.sha256 {
+        return Err(damaged(format!("its sha256 is {} instead of {}", digest.short(), file.sha256.short())));
     }
     Ok(digest)
 }
@@ -278,7 +278,7 @@ mod tests {
         let artifact = open(&dir).unwrap();
         assert_eq!(open(&image).unwrap(), artifact);
         assert_eq!(artifact.image_path(), image);
-        let check = || check_image(&artifact.dir, &artifact.manifest.image, &Arc::default());
+        let check = || check_file(&artifact.dir, &artifact.manifest.image.as_file(), &Arc::default());
         check().unwrap();
         for (bytes, why) in [("imagE", "sha256"), ("images", "6 bytes instead of 5")] {
             fs::write(&image, bytes).unwrap();

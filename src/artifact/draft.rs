@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::directory::{Artifact, FILES, MANIFEST_FILE, SUMS_FILE, check_image, open_regular};
+use super::directory::{Artifact, FILES, MANIFEST_FILE, SUMS_FILE, check_file, open_regular};
 use super::error::ArtifactError;
 use super::manifest::{Manifest, is_file_name};
 use super::place::{Overwrite, Place, replaces};
@@ -78,7 +78,7 @@ impl Draft {
 /// `SHA256SUMS` of every file in `dir`, as sha256sum(1) reads it in text mode, sorted by name.
 fn sums(dir: &Path, manifest: &Manifest, meter: &Arc<Meter>) -> Result<String, ArtifactError> {
     let bad = |why: String| ArtifactError::BadDraft { why };
-    let record = |name: &str| manifest.images().find(|image| image.file == name);
+    let record = |name: &str| manifest.files().find(|file| file.file == name);
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(ArtifactError::io(dir, "read"))? {
         let name = entry.map_err(ArtifactError::io(dir, "read"))?.file_name().to_string_lossy().into_owned();
@@ -91,14 +91,14 @@ fn sums(dir: &Path, manifest: &Manifest, meter: &Arc<Meter>) -> Result<String, A
         names.push(name);
     }
     names.sort();
-    if let Some(missing) = manifest.images().find(|image| !names.contains(&image.file)) {
-        return Err(bad(format!("the image `{}` is not there", missing.file)));
+    if let Some(missing) = manifest.files().find(|file| !names.contains(&file.file)) {
+        return Err(bad(format!("the file `{}` is not there", missing.file)));
     }
     let mut text = String::new();
     for name in names {
         let path = dir.join(&name);
         let digest = match record(&name) {
-            Some(image) => check_image(dir, image, meter)?,
+            Some(file) => check_file(dir, &file, meter)?,
             None => {
                 let file = open_regular(&path).map_err(ArtifactError::io(&path, "read"))?;
                 Sha256Digest::of_reader(file).map_err(ArtifactError::io(&path, "read"))?.0
@@ -185,7 +185,7 @@ mod tests {
         assert!(fs::read_to_string(target.join(SUMS_FILE)).unwrap().contains("  debian-12-docker.vmdk\n"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let task = Events::none().task("check");
-        let check = || (runtime.block_on(artifact.check_image(&task)).is_ok(), runtime.block_on(artifact.check_images(&task)).is_ok());
+        let check = || (runtime.block_on(artifact.check_image(&task)).is_ok(), runtime.block_on(artifact.check_files(&task)).is_ok());
         assert_eq!(check(), (true, true));
         fs::write(target.join("debian-12-docker.vmdk"), "vmdK").unwrap();
         assert_eq!(check(), (true, false));

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::base::digest::Sha256Digest;
 use crate::base::fingerprint::Fingerprint;
+use crate::base::size::ByteSize;
 use crate::verify::{CheckResult, Promises};
 
 /// Version of the manifest's form. It grows when a reader of the older form would be misled; a new optional field is no reason.
@@ -37,6 +38,9 @@ pub struct Manifest {
     /// Files that hold the same disk in other formats. They were written from the image after it was proved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<ImageRecord>,
+    /// The saved state of the booted image, if it was published with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<StateRecord>,
     /// The checks, in the order they were run.
     pub checks: Vec<CheckResult>,
     /// What was promised: enough to verify the image again without its recipe.
@@ -103,6 +107,36 @@ pub struct ImageRecord {
     pub format: String,
 }
 
+/// A file of the artifact, beside the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its name.
+    pub file: String,
+    /// Digest of its bytes.
+    pub sha256: Sha256Digest,
+    /// Its length, in bytes.
+    pub bytes: u64,
+}
+
+/// The file with the state of a machine that had booted the image as far as its services. Machines of this kind can go on from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateRecord {
+    /// The file.
+    #[serde(flatten)]
+    pub file: FileRecord,
+    /// The version of QEMU.
+    pub qemu: String,
+    /// The versioned type of the machine: `pc-i440fx-7.2`.
+    pub machine: String,
+    /// The processor that it ran on; absent when QEMU emulated one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Memory.
+    pub memory: ByteSize,
+}
+
 /// One pinned input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputRecord {
@@ -141,15 +175,27 @@ pub struct StageRecord {
     pub seconds: f64,
 }
 
+impl ImageRecord {
+    /// The file without what it holds.
+    pub fn as_file(&self) -> FileRecord {
+        FileRecord { file: self.file.clone(), sha256: self.sha256, bytes: self.bytes }
+    }
+}
+
 impl Manifest {
     /// Every file that holds the disk, the image first.
     pub fn images(&self) -> impl Iterator<Item = &ImageRecord> {
         std::iter::once(&self.image).chain(&self.exports)
     }
 
+    /// Every file that is not made of the manifest or of the events: those that hold the disk, and a saved state.
+    pub fn files(&self) -> impl Iterator<Item = FileRecord> {
+        self.images().map(ImageRecord::as_file).chain(self.warm.iter().map(|state| state.file.clone()))
+    }
+
     /// Bytes of those files.
-    pub fn image_bytes(&self) -> u64 {
-        self.images().fold(0, |sum, image| sum.saturating_add(image.bytes))
+    pub fn bytes(&self) -> u64 {
+        self.files().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     /// The file's text: pretty JSON with a line end.
@@ -175,8 +221,8 @@ impl Manifest {
             return Err(format!("its manifest.json has schema {schema}, and this goldsmith knows schema {SCHEMA}"));
         }
         let manifest: Self = serde_json::from_slice(json).map_err(wrong)?;
-        if !manifest.images().all(|image| is_file_name(&image.file)) {
-            return Err("its manifest.json names an image outside the directory".into());
+        if !manifest.files().all(|file| is_file_name(&file.file)) {
+            return Err("its manifest.json names a file outside the directory".into());
         }
         Ok(manifest)
     }
@@ -249,6 +295,7 @@ pub(super) mod tests {
                 format: "qcow2".into(),
             },
             exports: Vec::new(),
+            warm: None,
             checks: vec![CheckResult::passed("docker", "20.10.24, overlay2"), CheckResult::skipped("port 22", "nothing was asked of it")],
             promises: serde_json::from_value(serde_json::json!({
                 "hostname": "master", "timezone": "Etc/UTC", "selinux": "disabled", "no_firewall": true, "sysctl": {}, "modules": [],
@@ -311,6 +358,32 @@ pub(super) mod tests {
         let recipe = |text: &str| Manifest { recipe: serde_json::from_str(text).unwrap(), ..example() }.recipe_digest();
         assert_eq!(recipe(r#"{"b": 1, "a": [2]}"#), recipe(r#"{ "a": [2], "b": 1 }"#));
         assert_ne!(recipe(r#"{"b": 1, "a": [2]}"#), recipe(r#"{"b": 1, "a": [3]}"#));
+    }
+
+    #[test]
+    fn a_saved_state_is_one_of_the_files() {
+        let file = FileRecord { file: "lab.warm.tar.zst".into(), sha256: Sha256Digest::of(b"state"), bytes: 7 };
+        let state = StateRecord {
+            file: file.clone(),
+            qemu: "7.2.19".into(),
+            machine: "pc-i440fx-7.2".into(),
+            processor: None,
+            cpus: 2,
+            memory: ByteSize::gib(1),
+        };
+        let manifest = Manifest { warm: Some(state), ..example() };
+        let text = manifest.to_json().unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&text).unwrap()["warm"],
+            serde_json::json!({
+                "file": "lab.warm.tar.zst", "sha256": Sha256Digest::of(b"state"), "bytes": 7,
+                "qemu": "7.2.19", "machine": "pc-i440fx-7.2", "cpus": 2, "memory": "1G",
+            })
+        );
+        assert_eq!(Manifest::parse(text.as_bytes()).unwrap(), manifest);
+        assert_eq!((manifest.files().collect::<Vec<_>>(), manifest.bytes()), (vec![manifest.image.as_file(), file], 12));
+        let error = Manifest::parse(text.replace("lab.warm", "../lab.warm").as_bytes()).unwrap_err();
+        assert!(error.contains("outside the directory"), "{error}");
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn foreign_file(dir: &Path) -> io::Result<Option<String>> {
     let mut foreign = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if !manifest.images().any(|image| image.file == name) && !FILES.contains(&name.as_str()) {
+        if !manifest.files().any(|file| file.file == name) && !FILES.contains(&name.as_str()) {
             foreign.push(name);
         }
     }

@@ -340,6 +340,11 @@ impl MachineSpec {
                 return wrong(format!("the serial number of drive `{node}` is not 1 to 20 letters, digits, `.`, `-`, `_`"));
             }
         }
+        if let Begins::Saved { machine_type, .. } = &self.begins
+            && !word(machine_type)
+        {
+            return wrong(format!("`{machine_type}` is no type of a machine"));
+        }
         if self.ports.len() > MAX_PORTS {
             return wrong(format!("{} ports, and {MAX_PORTS} fit", self.ports.len()));
         }
@@ -409,6 +414,13 @@ mod tests {
             (MachineSpec { drives: vec![Drive { node: "0".into(), ..disk() }], ..spec() }, "`0` cannot name"),
             (MachineSpec { drives: vec![Drive { node: "n".repeat(32), ..disk() }], ..spec() }, "cannot name"),
             (MachineSpec { drives: vec![Drive { serial: Some("s".repeat(21)), ..disk() }], ..spec() }, "serial number"),
+            (
+                MachineSpec {
+                    begins: Begins::Saved { memory: "/m".into(), state: "/s".into(), machine_type: "pc,accel=kvm".into() },
+                    ..spec()
+                },
+                "`pc,accel=kvm` is no type",
+            ),
             (MachineSpec { ports: vec!["a b".into()], ..spec() }, "`a b` cannot name a port"),
             (MachineSpec { ports: vec!["a".into(), "a".into()], ..spec() }, "cannot name a port"),
             (MachineSpec { ports: (0..31).map(|n| n.to_string()).collect(), ..spec() }, "31 ports"),

@@ -18,11 +18,12 @@ use super::changed;
 use super::failure::{self, EVIDENCE, Unproved};
 use super::flatten::flatten;
 use super::handed_over;
-use super::manifest::{self, Origin};
+use super::manifest::{self, Files, Origin};
 use super::proof::{bench, report, subnet, tell, whole};
 use super::published::HostPaths;
 use super::request::Built;
 use super::run::Run;
+use super::warmed;
 use crate::artifact::{self, Artifact, ArtifactError, Draft, Found, Overwrite, StageRecord};
 use crate::base::aside::aside;
 use crate::base::digest::Sha256Digest;
@@ -33,6 +34,7 @@ use crate::base::size::rounded;
 use crate::cache::Store;
 use crate::image::{BootFiles, Format, ImageError, require_space};
 use crate::machine::runner::{Bench, RunnerTask};
+use crate::machine::spec::Equipment;
 use crate::plan::SealWork;
 use crate::preflight;
 use crate::recipe::{Build, Compression, Network, OutputFormat};
@@ -102,13 +104,16 @@ async fn publish_in(request: &MachineRequest<'_>, run: &Run) -> Result<Built, An
     let promises = parent.manifest.promises.clone();
     let network = promises.settings.as_ref().and_then(|settings| settings.network.clone()).unwrap_or(Network::Dhcp);
     let bench = Bench { subnet: subnet(&network), ..bench };
-    let report = prove(&image, &parent, request, &bench, events).await?;
+    let mut report = prove(&image, &parent, request, &bench, events).await?;
     let changes = changed::since(&parent, "the parent", &image, events).await;
     let exports = handed_over::write(&image, name, promises.firmware, &said.output.formats, events).await?;
+    let given = said.output.warm.then_some(&said.run);
+    let proof = (promises.clones, &mut report);
+    let warm = warmed::write((&image, name), given, proof, (request.store, run.scratch.path()), events).await?;
 
     let task = events.task("publish");
     let origin = Origin::of_machine(name, content_id, &parent.manifest);
-    let manifest = manifest::describe(origin, vec![stage], promises, report, (record, exports)).await;
+    let manifest = manifest::describe(origin, vec![stage], promises, report, Files { image: record, exports, warm }).await;
     let artifact = run.publish(draft, manifest, changes, request.overwrite, &task).await?;
     task.done();
     Ok(Built::New(artifact))
@@ -182,6 +187,8 @@ async fn parent(name: &Name, machine: &AtRest, events: &Events) -> Result<Artifa
 struct Said {
     build: Build,
     output: Output,
+    #[serde(default)]
+    run: Equipment,
 }
 
 #[derive(Debug, Deserialize)]
@@ -189,6 +196,8 @@ struct Output {
     compress: Compression,
     #[serde(default)]
     formats: Vec<OutputFormat>,
+    #[serde(default)]
+    warm: bool,
 }
 
 impl Said {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::artifact::{ImageRecord, InputRecord, Manifest, Parent, SCHEMA, SignatureRecord, StageRecord, Verification};
+use crate::artifact::{ImageRecord, InputRecord, Manifest, Parent, SCHEMA, SignatureRecord, StageRecord, StateRecord, Verification};
 use crate::base::aside::aside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
@@ -84,13 +84,23 @@ impl Origin {
     }
 }
 
-/// The manifest of `image`, which passed `report`, and of its exports.
+/// What was made of one disk.
+pub(super) struct Files {
+    /// The image.
+    pub(super) image: ImageRecord,
+    /// The disk in other formats.
+    pub(super) exports: Vec<ImageRecord>,
+    /// The saved state of its system.
+    pub(super) warm: Option<StateRecord>,
+}
+
+/// The manifest of `files`, whose image passed `report`.
 pub(super) async fn describe(
     origin: Origin,
     stages: Vec<StageRecord>,
     promises: Promises,
     report: Report,
-    (image, exports): (ImageRecord, Vec<ImageRecord>),
+    Files { image, exports, warm }: Files,
 ) -> Manifest {
     let mut tools = BTreeMap::new();
     for tool in origin.tools {
@@ -108,6 +118,7 @@ pub(super) async fn describe(
         verification: Verification { verified: true, reason: None },
         image,
         exports,
+        warm,
         checks: report.checks,
         docker_info: report.docker_info,
         recipe: origin.recipe,
@@ -223,7 +234,8 @@ forward = ["8080:80"]
             let report = Report { checks: Vec::new(), docker_info: None };
             let image = image_record(&image, &task).await.unwrap();
             let origin = Origin::of_build(&recipe, &plan, proved);
-            let manifest = describe(origin, Vec::new(), Promises::of(&recipe), report, (image, Vec::new())).await;
+            let manifest =
+                describe(origin, Vec::new(), Promises::of(&recipe), report, Files { image, exports: Vec::new(), warm: None }).await;
             task.done();
             draft.publish(&manifest, Overwrite::Refuse, &Arc::default()).unwrap();
         });

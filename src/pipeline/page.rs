@@ -87,6 +87,10 @@ fn facts(manifest: &Manifest, found: &Inspection) -> Vec<(&'static str, String)>
         facts.push(("Image", format!("{}, {}, disk of {}", image.file, rounded(image.bytes), rounded(image.virtual_bytes))));
         facts.push(("sha256", image.sha256.to_string()));
     }
+    if let Some(state) = &manifest.warm {
+        let (file, size) = (&state.file.file, rounded(state.file.bytes));
+        facts.push(("Saved state", format!("{file}, {size}, for `up --warm` with {} of memory and QEMU {}", state.memory, state.qemu)));
+    }
     facts.push(("Content id", manifest.content_id.to_string()));
     if let Some(parent) = &manifest.parent {
         facts.push((

@@ -15,6 +15,7 @@ use crate::base::text::printable;
 use crate::cache::{Scratch, Store};
 use crate::machine::probe::{QemuVersion, probe, qemu_version};
 use crate::machine::runner::Bench;
+use crate::machine::spec::Equipment;
 use crate::machine::spec::Subnet;
 use crate::machine::visit::Visitor;
 use crate::recipe::{Build, BuildNetwork, Network};
@@ -125,7 +126,7 @@ pub(super) async fn prove(
 /// The artifact at `target`, which has this manifest, if its images are whole. Damage is a warning: it is made (`built`, `published`) again.
 pub(super) async fn whole(target: &Path, manifest: Manifest, made: &str, task: &Task, events: &Events) -> Option<Artifact> {
     let artifact = Artifact { dir: target.to_owned(), manifest };
-    match artifact.check_images(task).await {
+    match artifact.check_files(task).await {
         Ok(()) => Some(artifact),
         Err(damage) => {
             events.warn(format!("it is {made} again: {damage}"));
@@ -139,15 +140,16 @@ pub(super) async fn report(image: &Path, store: &Store, promises: &Promises, ben
     let mut report = verify::verify(image, Some(store.root()), promises, bench, task).await?;
     // Two more boots are of no use for an image that is refused already.
     if promises.clones && report.verdict() == Outcome::Passed {
-        let compared = run::compare(image, bench.memory, (bench.scratch, Some(store.root())), None, task).await?;
-        report.checks.extend(compared.iter().map(clones_differ));
+        let given = Equipment { memory: Some(bench.memory), ..Equipment::default() };
+        let compared = run::compare(image, &given, (bench.scratch, Some(store.root())), None, task).await?;
+        report.checks.extend(compared.iter().map(|own| clones_differ("clones", own)));
     }
     Ok(report)
 }
 
-/// The check that something which must be a machine's own differs between two clones.
-fn clones_differ(own: &Own) -> CheckResult {
-    let name = format!("two clones differ: {}", own.name);
+/// The check that something which must be a machine's own differs between two `clones`.
+pub(super) fn clones_differ(clones: &str, own: &Own) -> CheckResult {
+    let name = format!("two {clones} differ: {}", own.name);
     match own.likeness() {
         Likeness::Differ => CheckResult::passed(name, "each has its own"),
         Likeness::Shared(value) => CheckResult::failed(name, format!("both have `{}`", printable(value))),
@@ -174,7 +176,7 @@ mod tests {
     fn what_clones_share_or_lack_is_no_promise_kept() {
         let ended = |values: [Option<&str>; 2]| {
             let own = Own { name: "machine id".to_owned(), values: values.map(|value| value.map(str::to_owned)) };
-            let CheckResult { name, outcome, detail } = clones_differ(&own);
+            let CheckResult { name, outcome, detail } = clones_differ("clones", &own);
             assert_eq!(name, "two clones differ: machine id");
             (outcome, detail)
         };

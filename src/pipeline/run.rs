@@ -62,6 +62,6 @@ impl Run {
         page.map_err(failure::unwritable(draft.path()))?;
         let journal = fs::copy(self.scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE));
         journal.map_err(failure::unwritable(draft.path()))?;
-        Ok(aside(task, "check the image", manifest.image_bytes(), move |meter| draft.publish(&manifest, overwrite, meter)).await?)
+        Ok(aside(task, "check the image", manifest.bytes(), move |meter| draft.publish(&manifest, overwrite, meter)).await?)
     }
 }

@@ -20,6 +20,8 @@ pub struct Release {
     pub anchors: &'static str,
     /// Why `/` cannot grow at the first boot.
     pub no_growth: &'static str,
+    /// Why machines cannot go on from a saved state (`run::warm`).
+    pub no_state: &'static str,
 }
 
 /// How chrony is set up.
@@ -75,6 +77,8 @@ pub static EL7: Release = Release {
     // update-ca-trust(8).
     anchors: "/etc/pki/ca-trust/source/anchors",
     no_growth: "its media have no growpart, and its sfdisk cannot change a GPT",
+    // random(4): RNDRESEEDCRNG came with Linux 4.17.
+    no_state: "its kernel, 3.10, cannot renew its random generator, so that all its machines would draw the same keys",
 };
 
 /// The client of Debian 12, chrony 4.3.

@@ -558,6 +558,9 @@ pub struct Output {
     /// without them keeps the id that it had before formats were introduced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<OutputFormat>,
+    /// Whether the state of the booted system is published with it. Absent when it is not, for the same reason.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
 }
 
 /// What compresses the clusters of the image.

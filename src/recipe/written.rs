@@ -561,6 +561,8 @@ pub(super) struct Output {
     pub compress: Compress,
     /// What the image is published as beside the qcow2, which is always there.
     pub formats: Vec<OutputFormat>,
+    /// Whether the state of the booted system is published with the image, so that `up --warm` need not boot it first.
+    pub warm: bool,
 }
 
 /// A codec, or whether there is one: `true` is "zlib", `false` is "none".
@@ -575,7 +577,7 @@ pub(super) enum Compress {
 
 impl Default for Output {
     fn default() -> Self {
-        Self { compress: Compress::Codec(Compression::Zlib), formats: Vec::new() }
+        Self { compress: Compress::Codec(Compression::Zlib), formats: Vec::new(), warm: false }
     }
 }
 

@@ -18,7 +18,7 @@ use super::wanted::{Individual, Many, Personal, Table};
 use super::warm::Warmth;
 use crate::base::claim::{self, ClaimedDir};
 use crate::base::event::{Events, Task};
-use crate::base::size::ByteSize;
+
 use crate::base::text::printable;
 use crate::cache::Store;
 use crate::hardware::Equipment;
@@ -75,7 +75,7 @@ impl Own {
     }
 }
 
-/// Boot two machines from the image or artifact at `path`, each with so much memory, and read what must be their own. They are made as `up`
+/// Boot two machines from the image or artifact at `path`, with processors and memory as `given` says, and read what must be their own. They are made as `up`
 /// makes machines, with host names, and without a way to the network. With the store `warm` they go on from a saved state, which is in it or is
 /// saved now. They live below the state directory `state` and are removed afterwards, also when this future is dropped. The next run removes what a killed process left behind.
 ///
@@ -83,7 +83,7 @@ impl Own {
 /// They do not come up, do not answer, or the runner cannot be brought into the image's initramfs.
 pub async fn compare(
     path: &Path,
-    memory: ByteSize,
+    given: &Equipment,
     (state, store): (&Path, Option<&Path>),
     warm: Option<&Store>,
     task: &Task,
@@ -92,7 +92,7 @@ pub async fn compare(
     fs::create_dir_all(state).map_err(failed)?;
     claim::sweep(state, PREFIX);
     let dir = ClaimedDir::new(state, PREFIX, 0o700).map_err(failed)?;
-    let places = pair(path, memory, &Machines::below(dir.path()), store, warm.map(|warm| (warm, task.events()))).await?;
+    let places = pair(path, given, &Machines::below(dir.path()), store, warm.map(|warm| (warm, task.events()))).await?;
     let [one, other] = &places[..] else { unreachable!("two were wanted") };
     // Twice the time of a boot: a machine that is paused, or that hangs when it is up, is not waited for longer.
     let limit = boot_limit(probe().await?.accelerator) * 2;
@@ -108,10 +108,10 @@ pub async fn compare(
     Ok(side_by_side(one, other))
 }
 
-/// Make the two machines. The image decides what is compared, and so what its recipe gives machines (more processors, a larger disk) is left out.
+/// Make the two machines. The image decides what is compared, and so what its recipe gives machines, such as a larger disk, is left out.
 async fn pair(
     path: &Path,
-    memory: ByteSize,
+    given: &Equipment,
     below: &Machines,
     store: Option<&Path>,
     warm: Option<(&Store, &Events)>,
@@ -123,7 +123,7 @@ async fn pair(
     });
     let mut wanted = Wanted {
         name: None,
-        given: Equipment { memory: Some(memory), isolated: Some(true), ..Equipment::default() },
+        given: Equipment { cpus: given.cpus, memory: Some(given.memory()), isolated: Some(true), ..Equipment::default() },
         network: None,
         personal: Personal::default(),
         autologin: false,
@@ -201,6 +201,7 @@ fn side_by_side(mut one: Identity, mut other: Identity) -> Vec<Own> {
 mod tests {
     use super::super::source::tests::artifact;
     use super::*;
+    use crate::base::size::ByteSize;
 
     #[test]
     fn what_the_recipe_gives_machines_is_no_matter_of_a_comparison() {
@@ -208,7 +209,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = serde_json::json!({"cpus": 8, "memory": "900T", "disk": "1T", "forward": [{"host": 1, "guest": 1}], "isolated": false});
         let artifact = artifact(dir.path(), &run, &[1; 4096]);
-        let places = runtime.block_on(pair(&artifact, ByteSize::mib(64), &Machines::below(&dir.path().join("state")), None, None)).unwrap();
+        let given = Equipment { memory: Some(ByteSize::mib(64)), ..Equipment::default() };
+        let places = runtime.block_on(pair(&artifact, &given, &Machines::below(&dir.path().join("state")), None, None)).unwrap();
         for (place, name) in places.iter().zip(NAMES) {
             let record = place.record().unwrap();
             assert_eq!(record.name.as_str(), name);

@@ -256,6 +256,7 @@ mod tests {
                 subnet: None,
                 cards: 0,
                 usual: Equipment::default(),
+                packed: None,
             };
             let first = kept(&source(&image)).await.unwrap();
             let overlay = dir.join("d.run.qcow2");
@@ -325,6 +326,7 @@ mod tests {
             subnet: None,
             cards: 0,
             usual: Equipment::default(),
+            packed: None,
         };
         let (mine, other) = (&[1; 4096][..], &[2; 4096][..]);
         let written = |bytes: &[u8], second: u64| {
@@ -371,6 +373,7 @@ mod tests {
             subnet: None,
             cards: 0,
             usual: Equipment::default(),
+            packed: None,
         };
         let error = runtime.block_on(kept(&source)).unwrap_err();
         assert!(matches!(error, RunError::Unwritable { kept: true, .. }), "{error:?}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::error::RunError;
-use crate::artifact::{self, Artifact, ArtifactError};
+use crate::artifact::{self, Artifact, ArtifactError, StateRecord};
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
 use crate::hardware::Equipment;
@@ -43,6 +43,17 @@ pub struct Source {
     pub cards: usize,
     /// What a machine of it is given when its user says nothing: the recipe's `[run]` table.
     pub usual: Equipment,
+    /// The saved state that was published with it.
+    pub packed: Option<Packed>,
+}
+
+/// A saved state that was published with its image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The file.
+    pub path: PathBuf,
+    /// What the manifest says of it.
+    pub record: StateRecord,
 }
 
 impl Source {
@@ -81,6 +92,7 @@ impl Source {
             subnet: subnet(&manifest.recipe),
             cards: manifest.promises.further_cards(),
             usual: usual(&manifest.recipe).map_err(|why| ArtifactError::Damaged { path: artifact.dir.clone(), why })?,
+            packed: manifest.warm.clone().map(|record| Packed { path: artifact.dir.join(&record.file.file), record }),
         })
     }
 
@@ -93,7 +105,7 @@ impl Source {
         // An image whose files cannot be read is still run.
         let subnet = Root::open(&disk).ok().and_then(|root| own_subnet(&root));
         let (size, usual, store) = (disk.info().virtual_size, Equipment::default(), store.map(Path::to_owned));
-        Ok(Self { name: name(&stem), format, image, size, firmware, store, sha256: None, subnet, cards: 0, usual })
+        Ok(Self { name: name(&stem), format, image, size, firmware, store, sha256: None, subnet, cards: 0, usual, packed: None })
     }
 }
 

@@ -13,14 +13,17 @@
 
 mod make;
 mod needs;
+mod packed;
 mod saved;
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
 use super::error::RunError;
 use super::record::{Place, Record};
 use super::source::Source;
+use crate::artifact::StateRecord;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};
 use crate::cache::{Lookup, Store};
@@ -31,6 +34,7 @@ use crate::machine::spec::Accelerator;
 
 use needs::Needs;
 
+pub use packed::SUFFIX;
 pub use saved::Saved;
 
 /// The kind of memory with the reason why an image has no state.
@@ -80,28 +84,80 @@ pub(super) async fn state(
         Lookup::Hit(state) => return Ok(Warmth::Warm(Box::new(state))),
         Lookup::Miss(vacancy) => vacancy,
     };
-    let task = events.task(format!("save a booted {}", source.name));
-    // Another command may save the state of another image meanwhile.
-    let evidence = evidence.join(id.short());
-    match make::state(source, needs, (vacancy.path(), &evidence), &task).await? {
-        Some(why) => {
-            drop(task);
+    if !expanded(source, &needs, vacancy.path(), events).await? {
+        let task = events.task(format!("save a booted {}", source.name));
+        // Another command may save the state of another image meanwhile.
+        let evidence = evidence.join(id.short());
+        if let Some(why) = make::state(source, needs, (vacancy.path(), &evidence), &task).await? {
             // Other reasons are quick to find, or may pass.
             if why.starts_with(KERNEL) {
                 store.remember(NONE, &id, why.as_bytes());
             }
-            Ok(Warmth::Cold(why))
+            return Ok(Warmth::Cold(why));
         }
-        None => {
-            let dir = vacancy.keep()?;
-            task.done();
-            store.describe(&id, &format!("memory of {}, for `up --warm`", source.name));
-            Saved::open(&dir).map(|state| Warmth::Warm(Box::new(state))).ok_or_else(|| RunError::State {
-                path: dir,
-                source: io::Error::new(io::ErrorKind::InvalidData, "the state that was just saved cannot be read"),
-            })
-        }
+        task.done();
     }
+    let dir = vacancy.keep()?;
+    store.describe(&id, &format!("memory of {}, for `up --warm`", source.name));
+    Saved::open(&dir).map(|state| Warmth::Warm(Box::new(state))).ok_or_else(|| RunError::State {
+        path: dir,
+        source: io::Error::new(io::ErrorKind::InvalidData, "the state that was just saved cannot be read"),
+    })
+}
+
+/// Expand the state that was published with the image into `dir`. False when there is none, or none that can be used, and then it is told why.
+///
+/// # Errors
+/// `dir` cannot be written.
+async fn expanded(source: &Source, needs: &Needs, dir: &Path, events: &Events) -> Result<bool, RunError> {
+    let Some(packed) = &source.packed else { return Ok(false) };
+    let told = |why: &dyn Display| events.note(format!("{} is not used: {why}; the state is saved here", packed.record.file.file));
+    let task = match packed::unfit(packed, needs) {
+        Ok(None) => events.task(format!("expand the saved state of {}", source.name)),
+        Ok(Some(why)) => {
+            told(&why);
+            return Ok(false);
+        }
+        Err(error) => {
+            told(&error);
+            return Ok(false);
+        }
+    };
+    match packed::expand(packed, source, needs.clone(), dir, &task).await {
+        Ok(()) => {
+            task.done();
+            Ok(true)
+        }
+        Err(error @ RunError::Artifact(_)) => {
+            told(&error);
+            packed::remove(dir)?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Save the state of the image at `path`, unless `store` has it, and write it to the file `target` for those who get the image. It is for machines
+/// that are given `given`.
+///
+/// # Errors
+/// As of [`state`]; the image can have no state, or a file cannot be written.
+pub async fn write(
+    path: &Path,
+    given: &Equipment,
+    (target, scratch): (&Path, &Path),
+    (store, evidence): (&Store, &Path),
+    events: &Events,
+) -> Result<StateRecord, RunError> {
+    let source = Source::find(path, Some(store.root()))?;
+    let saved = match state(&source, given, (store, evidence), events).await? {
+        Warmth::Warm(saved) => saved,
+        Warmth::Cold(why) => return Err(RunError::NoSavedState { why }),
+    };
+    let task = events.task("write the saved state");
+    let record = packed::pack(&saved, &source, (target, scratch), &task).await?;
+    task.done();
+    Ok(record)
 }
 
 /// The digest of the image of `source` with the files under it. It is read, unless the store remembers it: what is in the file decides, not what a

@@ -92,7 +92,7 @@ pub fn lab() -> Recipe {
         checks: Vec::new(),
         inherited: Vec::new(),
         suite_at: None,
-        output: Output { compress: Compression::Zlib, formats: Vec::new() },
+        output: Output { compress: Compression::Zlib, formats: Vec::new(), warm: false },
     }
 }
 

@@ -52,7 +52,7 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
         checks: checks::checks(judge, &written.check),
         waivers: waivers(judge, &written.waiver),
         clones: clones(judge, &written.verify),
-        output: output(judge, &written.output, &written.disk),
+        output: output(judge, &written.output, &written.disk, &written.run),
         run: run::equipment(judge, &written.run, &written.disk),
         inherited: Vec::new(),
         suite_at: None,
@@ -67,8 +67,11 @@ pub(in super::super) fn recipe(judge: &mut Judge<'_>, written: &written::Recipe)
     recipe
 }
 
-fn output(judge: &mut Judge<'_>, written: &written::Output, disk: &written::Disk) -> Output {
+fn output(judge: &mut Judge<'_>, written: &written::Output, disk: &written::Disk, run: &written::Run) -> Output {
     let size = syntax::size(&disk.size).ok();
+    if written.warm {
+        judge_warm(judge, size, run);
+    }
     for (index, format) in written.formats.iter().enumerate() {
         let most = ByteSize(format.most_bytes());
         if size.is_some_and(|size| size > most) {
@@ -86,6 +89,21 @@ fn output(judge: &mut Judge<'_>, written: &written::Output, disk: &written::Disk
             Compress::Switch(false) => Compression::None,
         },
         formats: formats.into_iter().collect(),
+        warm: written.warm,
+    }
+}
+
+/// A saved state is of a kernel that can renew its random generator, and of the image's own disk.
+fn judge_warm(judge: &mut Judge<'_>, size: Option<ByteSize>, run: &written::Run) {
+    let path = KeyPath::from("output.warm");
+    if judge.installer == Some(Installer::Anaconda) {
+        let title = format!("no state of a booted {} can be published: {}", EL7.name, EL7.no_state);
+        judge.clash(&path, &KeyPath::from("media.installer"), "of this installer", title, "remove `warm`");
+    }
+    let larger = run.disk.as_deref().and_then(|disk| syntax::size(disk).ok()).filter(|disk| size.is_some_and(|size| *disk > size));
+    if let Some(larger) = larger {
+        let title = format!("machines with a disk of {larger} cannot go on from a saved state, which knows the disk of the image");
+        judge.clash(&KeyPath::from("run.disk"), &path, "published here", title, "remove one of them, or make the disk of the image larger");
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::error::RunError;
 use super::super::personal;
 use super::super::source::Source;
 use super::needs::Needs;
-use super::saved::{ABOUT, About, DISK, INITRD, MEMORY, SCHEMA, STATE};
+use super::saved::{About, DISK, INITRD, MEMORY, SCHEMA, STATE};
 use crate::base::event::Task;
 use crate::base::host::TooLittleMemory;
 use crate::image::{self, BootFiles, Format};
@@ -84,7 +84,7 @@ pub(super) async fn state(source: &Source, needs: Needs, (dir, evidence): (&Path
     let failed = |source| RunError::State { path: dir.to_owned(), source };
     // The state has a copy with the runner.
     fs::remove_file(files.parts().1).map_err(failed)?;
-    fs::write(dir.join(ABOUT), format!("{:#}\n", serde_json::json!(about))).map_err(failed)?;
+    about.write(dir).map_err(failed)?;
     fs::remove_dir_all(evidence).map_err(failed)?;
     Ok(None)
 }

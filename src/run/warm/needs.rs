@@ -13,6 +13,9 @@ use crate::machine::probe::QemuVersion;
 use crate::machine::runner::gate_version;
 use crate::machine::spec::Accelerator;
 
+/// Why a state does not fit that another goldsmith saved.
+pub(super) const ANOTHER: &str = "its state was saved by another version of goldsmith";
+
 /// What a state was saved with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +67,11 @@ impl Needs {
         (self.cpus, self.memory)
     }
 
+    /// The version of QEMU, and the host's processor when the guest runs on it.
+    pub(super) fn host(&self) -> (&str, Option<&str>) {
+        (&self.qemu, self.processor.as_deref())
+    }
+
     /// Why a machine that needs `now` cannot go on from what was saved with this; `None` when it can.
     pub(super) fn difference(&self, now: &Self) -> Option<String> {
         let differs = |what: &str, then: &dyn ToString, now: &dyn ToString| {
@@ -73,7 +81,7 @@ impl Needs {
         let other = |is: bool, why: &str| is.then(|| why.to_owned());
         differs("QEMU", &self.qemu, &now.qemu)
             .or_else(|| other(self.processor != now.processor, "its state was saved on another processor"))
-            .or_else(|| other(self.runner != now.runner, "its state was saved by another version of goldsmith"))
+            .or_else(|| other(self.runner != now.runner, ANOTHER))
             .or_else(|| differs("a number of processors of", &self.cpus, &now.cpus))
             .or_else(|| differs("memory of", &self.memory, &now.memory))
             .or_else(|| other(self != now, "its state was saved with another image"))

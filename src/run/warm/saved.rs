@@ -1,6 +1,7 @@
 //! The saved state of a system, in the store.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use super::super::error::RunError;
 use super::super::record::{Place, Record};
 use super::super::source::Source;
 use super::needs::Needs;
+use crate::artifact::{FileRecord, StateRecord};
 use crate::hardware::Equipment;
 use crate::image;
 use crate::machine::probe::qemu_version;
@@ -22,7 +24,7 @@ pub(super) const MEMORY: &str = "memory";
 pub(super) const STATE: &str = "state";
 pub(super) const DISK: &str = "disk.qcow2";
 /// The kernel, and the initramfs with the runner.
-const KERNEL: &str = "kernel";
+pub(super) const KERNEL: &str = "kernel";
 pub(super) const INITRD: &str = "initrd-with-runner";
 
 /// The saved state of a system, in the store.
@@ -49,11 +51,55 @@ pub(super) struct About {
     pub(super) despite_kvm: bool,
 }
 
+impl About {
+    /// Read `warm.json`; `None` when another version of goldsmith wrote it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        Ok(serde_json::from_slice(&bytes).ok().filter(|about: &Self| about.schema == SCHEMA))
+    }
+
+    /// Write it into the directory of its state.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
+        fs::write(dir.join(ABOUT), format!("{:#}\n", serde_json::json!(self)))
+    }
+
+    /// Why a machine that needs `now` cannot go on from its state; `None` when it can.
+    pub(super) fn unfit(&self, now: &Needs) -> Option<String> {
+        self.needs.difference(now)
+    }
+
+    /// The manifest's record of it, in `file`.
+    pub(super) fn record(&self, file: FileRecord) -> StateRecord {
+        let (cpus, memory) = self.needs.size();
+        let (qemu, processor) = self.needs.host();
+        StateRecord {
+            file,
+            qemu: qemu.to_owned(),
+            machine: self.machine_type.clone(),
+            processor: processor.map(str::to_owned),
+            cpus,
+            memory,
+        }
+    }
+}
+
 impl Saved {
     /// The state in `dir`; `None` when there is none that this goldsmith knows.
     pub(in crate::run) fn open(dir: &Path) -> Option<Self> {
-        let about: About = serde_json::from_slice(&fs::read(dir.join(ABOUT)).ok()?).ok()?;
-        (about.schema == SCHEMA).then(|| Self { dir: dir.to_owned(), about })
+        let about = About::read(&mut File::open(dir.join(ABOUT)).ok()?).ok()??;
+        Some(Self { dir: dir.to_owned(), about })
+    }
+
+    /// What `warm.json` says.
+    pub(super) fn about(&self) -> &About {
+        &self.about
     }
 
     /// Where it is.
@@ -78,7 +124,7 @@ impl Saved {
     pub(in crate::run) async fn unfit(&self, record: &Record) -> Result<Option<String>, RunError> {
         let given = Equipment { cpus: record.cpus.or(Some(self.cpus())), memory: Some(record.memory), ..Equipment::default() };
         let now = Needs::of(self.about.needs.image(), &given, self.accelerator(), qemu_version().await?);
-        Ok(self.about.needs.difference(&now))
+        Ok(self.about.unfit(&now))
     }
 
     /// Make the disk of the machine at `place`: a copy of what the boot wrote, over the image of `source`. An earlier disk is replaced, because it

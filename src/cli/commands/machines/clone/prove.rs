@@ -12,6 +12,7 @@ use crate::cache::Store;
 use crate::cli::args::Clones;
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
+use crate::machine::spec::Equipment;
 use crate::run::{self, Likeness, Own};
 
 /// The number of characters of a value that are shown. They are the last ones, by which ssh keys differ.
@@ -29,7 +30,8 @@ pub(super) async fn prove(args: &Clones, context: &Context) -> Result<(), AnyFai
     let warm = args.warm.then(|| context.environment.store_dir(None)).transpose()?.map(|dir| Store::open(&dir)).transpose()?;
     let events = Events::new(context.listeners());
     let task = events.task("compare two clones");
-    let compared = run::compare(&image, args.memory.unwrap_or(MEMORY), (&state, store.as_deref()), warm.as_ref(), &task).await?;
+    let given = Equipment { memory: Some(args.memory.unwrap_or(MEMORY)), ..Equipment::default() };
+    let compared = run::compare(&image, &given, (&state, store.as_deref()), warm.as_ref(), &task).await?;
     task.done();
     let shared = compared.iter().filter(|own| !own.differs()).count();
     let text = if context.json {
