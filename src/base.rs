@@ -29,6 +29,7 @@ pub mod public_key;
 pub mod random;
 pub mod read_at;
 pub mod region;
+pub mod repository_id;
 pub mod secret;
 pub mod size;
 pub mod text;

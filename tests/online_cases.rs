@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use goldsmith::base::digest::Sha256Digest;
 use goldsmith::base::event::{Event, Events};
+use goldsmith::base::repository_id::RepositoryId;
 use goldsmith::cache::Store;
 use goldsmith::installer::Answers;
 use goldsmith::preflight;
@@ -170,7 +171,7 @@ impl RecipeHost for Machine {
 type Files = BTreeMap<String, Vec<u8>>;
 
 /// What a plan names of the recipe's repositories.
-fn repositories(recipe: &Recipe) -> Vec<String> {
+fn repositories(recipe: &Recipe) -> Vec<RepositoryId> {
     recipe.repositories.iter().map(|repository| repository.id.clone()).collect()
 }
 
@@ -198,7 +199,7 @@ fn gathered(sets: &[String], store: &Store) -> (Vec<String>, BTreeMap<String, Fi
             let dest = scratch.path().join(format!("unpacked-{id}"));
             bundle.unpack(&dest, &task).await.unwrap();
             let files = bundle.files().iter().map(|file| (file.path.clone(), fs::read(dest.join(&file.path)).unwrap()));
-            unpacked.insert(id.clone(), files.collect());
+            unpacked.insert(id.to_string(), files.collect());
         }
         unpacked
     });

@@ -13,6 +13,11 @@ word! {
     SysctlKey, sysctl_key
 }
 
+word! {
+    /// An argument of the kernel's command line, as boot loaders and shells keep it: one word without quotes and characters of a shell.
+    KernelArgument, argument
+}
+
 fn module(text: &str) -> Result<(), Fault> {
     // MODULE_NAME_LEN of include/linux/moduleparam.h is 56 on 64-bit machines, with the NUL.
     let fits = text.len() <= 55 && spelled(text, or_one_of(b""), or_one_of(b"_-"));
@@ -25,9 +30,25 @@ fn sysctl_key(text: &str) -> Result<(), Fault> {
     ensure(fits, text, "a sysctl key", "write it dotted and quoted, like \"net.ipv4.ip_forward\"")
 }
 
+fn argument(text: &str) -> Result<(), Fault> {
+    let fits = text.len() <= 256 && spelled(text, |byte| byte.is_ascii_graphic() && byte != b'-', |byte| byte.is_ascii_graphic());
+    let fits = fits && !text.contains(['"', '\'', '\\', '$', '`', '#', ';', '&', '|', '<', '>']);
+    ensure(fits, text, "one kernel argument", "write one word per item, without quotes, spaces and shell characters")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_of_the_kernel() {
+        for text in ["quiet", "console=ttyS0,115200", "a.b=c:d"] {
+            assert_eq!(text.parse::<KernelArgument>().unwrap(), text);
+        }
+        for text in ["", "a b", "\"a\"", "$x", "-x", "a;b", "é", &"a".repeat(257)] {
+            assert!(text.parse::<KernelArgument>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn names_of_the_kernel() {

@@ -98,7 +98,7 @@ fn visible<'a>(
     let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
     let mut digests = Vec::new();
     for (id, cost) in &selection.repositories {
-        if let Some(bundle) = resolved.bundles.get(id) {
+        if let Some(bundle) = resolved.bundles.get(id.as_str()) {
             repos.push(Repo::open(id, *cost, Place::Bundle(bundle))?);
         } else if let Some(chosen) = choice.and_then(|choice| choice.online.get(id)) {
             let own = resolved.upstreams.iter().filter(|upstream| upstream.repository() == id);
@@ -155,7 +155,7 @@ pub(super) async fn brought(
 pub(super) fn choosable<'a>(selection: &Selection, medium: &'a Medium, resolved: &'a Resolved) -> Result<Vec<Repo<'a>>, SourceError> {
     let mut repos = vec![Repo::open(BASE, BASE_COST, Place::Medium(medium))?];
     for (id, cost) in &selection.repositories {
-        if let Some(bundle) = resolved.bundles.get(id) {
+        if let Some(bundle) = resolved.bundles.get(id.as_str()) {
             repos.push(Repo::open(id, *cost, Place::Bundle(bundle))?);
         }
     }

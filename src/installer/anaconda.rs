@@ -200,7 +200,7 @@ fn services(recipe: &Recipe) -> Result<Services, AnacondaError> {
 
 fn bootloader(recipe: &Recipe) -> Result<Bootloader, AnacondaError> {
     let ours = INSTALLED_ARGUMENTS.into_iter();
-    let words = ours.chain(recipe.kernel.arguments.iter().map(String::as_str));
+    let words = ours.chain(recipe.kernel.arguments.iter().map(|argument| argument.as_str()));
     let append = words.map(|argument| KernelArgument::new(argument).in_field("kernel.arguments")).collect::<Result<_, _>>()?;
     Ok(Bootloader { timeout: 1, append })
 }

@@ -1,5 +1,6 @@
 //! The data with which the stages of a plan are executed.
 
+use crate::base::repository_id::RepositoryId;
 use crate::base::secret::Secret;
 use crate::installer::deploy::{FilesystemIds, Tree};
 use crate::recipe::{Disk, DockerImage, ProvisionStep};
@@ -42,7 +43,7 @@ pub struct AnacondaWork {
     /// Arguments of the installer's kernel.
     pub arguments: &'static str,
     /// Ids of the recipe's repositories, in order: the directories of the volume.
-    pub repositories: Vec<String>,
+    pub repositories: Vec<RepositoryId>,
     /// The disk's layout.
     pub disk: Disk,
     /// The kickstart is the user's own: it may lay out the disk otherwise.

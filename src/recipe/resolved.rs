@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 use super::{Check, ContainerImage, GpgKey, Interface, Network, Passage, all_interfaces};
 use crate::base::account::{GroupName, Owner, UserName};
 use crate::base::digest::Sha256Digest;
+use crate::base::host_name::HostName;
 use crate::base::image_path::ImagePath;
-use crate::base::kernel::{ModuleName, SysctlKey};
+use crate::base::kernel::{KernelArgument, ModuleName, SysctlKey};
 use crate::base::package::PackageName;
 use crate::base::password_hash::PasswordHash;
 use crate::base::public_key::PublicKey;
 use crate::base::region::{Keymap, Locale, TimeZone};
+use crate::base::repository_id::RepositoryId;
 use crate::base::secret::Secret;
 use crate::base::size::ByteSize;
 use crate::base::unit::UnitName;
@@ -172,7 +174,7 @@ pub struct FileSource {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Repository {
     /// The repository's id: `kubernetes`.
-    pub id: String,
+    pub id: RepositoryId,
     /// Where its packages come from.
     #[serde(flatten)]
     pub supply: Supply,
@@ -188,7 +190,7 @@ pub struct Repository {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AptRepository {
     /// Its name for people: `docker`.
-    pub id: String,
+    pub id: RepositoryId,
     /// Its place among the recipe's repositories: `repository.0`.
     #[serde(skip)]
     pub key: String,
@@ -216,7 +218,7 @@ pub enum Supply {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Upstream {
     /// Its name for people, unique in the recipe: `extras`.
-    pub name: String,
+    pub name: RepositoryId,
     /// Where the directory is that holds its `repodata`, each with a `/` at its end: mirrors of each other, in order of preference. Unless
     /// it is pinned, these URLs are trustworthy: their content cannot be changed on the way.
     pub urls: Vec<String>,
@@ -242,7 +244,7 @@ pub struct Kept {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct System {
     /// Host name (RFC 1123 labels, at most 64 bytes as sethostname(2) takes), which sealing sets.
-    pub hostname: String,
+    pub hostname: HostName,
     /// Time zone of the tz database: `Asia/Shanghai`.
     pub timezone: TimeZone,
     /// Locale: `en_US.UTF-8`.
@@ -336,7 +338,7 @@ pub struct Kernel {
     /// Kernel parameters (sysctl.d(5)) and their values.
     pub sysctl: BTreeMap<SysctlKey, Line>,
     /// Words added to the kernel command line.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<KernelArgument>,
 }
 
 /// What is installed.

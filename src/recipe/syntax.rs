@@ -11,6 +11,7 @@ use crate::base::host_name::HostName;
 use crate::base::image_path::ImagePath;
 use crate::base::local_url::{LocalUrl, NotLocal};
 use crate::base::package::PackageName;
+use crate::base::repository_id::RepositoryId;
 use crate::base::size::ByteSize;
 use crate::base::text::{digits, suggestion};
 use crate::base::word::{Line, ensure, or_one_of, spelled};
@@ -32,14 +33,9 @@ pub(super) fn name(text: &str) -> Verdict {
     ensure(fits, text, "a usable name", "use at most 100 letters, digits, `.`, `-` and `_`, a letter or digit first")
 }
 
-/// A host name.
-pub(super) fn hostname(text: &str) -> Verdict {
-    text.parse::<HostName>().map(drop)
-}
-
 /// Whether `text` is a host, by its name or its IPv4 address.
 pub(super) fn is_host(text: &str) -> bool {
-    text.parse::<Ipv4Addr>().is_ok() || hostname(text).is_ok()
+    text.parse::<Ipv4Addr>().is_ok() || text.parse::<HostName>().is_ok()
 }
 
 /// Whether `text` is the number of a port.
@@ -248,27 +244,10 @@ pub(super) fn shell(text: &str) -> Verdict<ImagePath> {
     Ok(path)
 }
 
-/// A word of the kernel command line that needs no quoting for GRUB or in a kickstart.
-pub(super) fn kernel_argument(text: &str) -> Verdict {
-    let fits = text.len() <= 256 && spelled(text, |byte| byte.is_ascii_graphic() && byte != b'-', |byte| byte.is_ascii_graphic());
-    let fits = fits && !text.contains(['"', '\'', '\\', '$', '`', '#', ';', '&', '|', '<', '>']);
-    ensure(fits, text, "one kernel argument", "write one word per item, without quotes, spaces and shell characters")
-}
-
-/// The id of a repository.
-pub(super) fn repository_id(text: &str) -> Verdict {
-    ensure(
-        text.len() <= 64 && spelled(text, alphanumeric, or_one_of(b"._-")),
-        text,
-        "a repository id",
-        "use letters, digits, `.`, `-` and `_`",
-    )
-}
-
 /// A file below `/etc/yum.repos.d`.
 pub(super) fn repository_file(text: &str) -> Verdict {
     let stem = text.strip_suffix(".repo").unwrap_or_default();
-    ensure(repository_id(stem).is_ok(), text, "a repository file", "write a file name that ends in `.repo`, without directories")
+    ensure(stem.parse::<RepositoryId>().is_ok(), text, "a repository file", "write a file name that ends in `.repo`, without directories")
 }
 
 /// The name of an environment variable. Any other text may be the password itself, so it is not repeated.
@@ -295,13 +274,10 @@ mod tests {
         let table: &[(Speller, &[&str], &[&str])] = &[
             (name, &["a", "centos-7.5_x"], &["", "-a", ".a", "a b", "ä", "a/b"]),
             (one_line, &["a b"], &["", "a\nb", "a\0b", "\u{1b}[1m", "a\u{2028}b"]),
-            (hostname, &["master", "a.b-c.d", "1a"], &["", "-a", "a-", "a..b", "a_b", "a b", &"a".repeat(64), &"a.".repeat(40)]),
             (suite, &["bookworm"], &["", "Bookworm", "12", "../x"]),
             (host_path, &["a", "../b", "~a"], &["", "a\0", "~/a"]),
             (url, &["https://h/x", "http://[::1]:80/"], &["", "ftp://h", "https://", "https://u:p@h/", "https://h/a b", "https:///x"]),
             (base_url, &["https://h/x", "http://h"], &["h/x", "https://h/?x", "https://h/#x", "https://u:p@h/"]),
-            (kernel_argument, &["quiet", "console=ttyS0,115200", "a.b=c:d"], &["", "a b", "\"a\"", "$x", "-x", "a;b", "é"]),
-            (repository_id, &["kubernetes", "a.b-1"], &["", "-a", "a b", "a]"]),
             (repository_file, &["local.repo"], &["local", ".repo", "a/b.repo", ""]),
             (variable, &["ROOT_PASSWORD", "_x1"], &["", "1a", "a-b", "hunter 2"]),
         ];

@@ -78,7 +78,7 @@ pub(super) async fn suite(
             if says(&error, UNTRUSTED) {
                 return Err(match signed {
                     Some(signed) => {
-                        let (id, key) = (signed.repository.id.clone(), signed.keyring.key().to_owned());
+                        let (id, key) = (signed.repository.id.to_string(), signed.keyring.key().to_owned());
                         SourceError::UntrustedRepository { id, key, url, source: error }
                     }
                     None => SourceError::Untrusted { suite: source.suite.clone(), url, source: error },
@@ -93,7 +93,7 @@ pub(super) async fn suite(
                 None => {
                     return Err(match signed {
                         Some(Signed { repository, .. }) => {
-                            let (id, key) = (repository.id.clone(), repository.key.clone());
+                            let (id, key) = (repository.id.to_string(), repository.key.clone());
                             SourceError::UnreachedRepository { id, key, url, source: error }
                         }
                         None => SourceError::Unreachable { url, source: error },
@@ -109,7 +109,7 @@ pub(super) async fn suite(
     } else {
         host.store.remember(KIND, &key, &bytes);
     }
-    let repository = signed.map(|signed| signed.repository.id.clone());
+    let repository = signed.map(|signed| signed.repository.id.to_string());
     Ok(Suite { repository, sha256: Sha256Digest::of(&bytes), source, release })
 }
 

@@ -116,7 +116,7 @@ async fn signed(index: usize, repository: &Repository, host: Host<'_>, found: &m
     let keyring = Keyring::of(&what, &format!("repository.{index}.gpg_keys"), &repository.gpg_keys, host, task).await?;
     if let (Some(keyring), Some(bundle)) = (keyring, found.bundles.get(&repository.id)) {
         let signers = signatures::of_bundle(bundle, &keyring, host, task).await?;
-        found.proofs.push(Proof { repository: repository.id.clone(), upstream: None, signers });
+        found.proofs.push(Proof { repository: repository.id.to_string(), upstream: None, signers });
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use super::signatures::Proof;
 use super::upstream::{OnlinePackages, Upstream};
 use super::{Pin, Pins, VerifiedFile};
 use crate::base::digest::Sha256Digest;
+use crate::base::repository_id::RepositoryId;
 use crate::packages::debian::Release;
 use crate::recipe::FileSource;
 
@@ -32,7 +33,7 @@ pub struct Resolved {
     /// The installation medium; `None` when the recipe has none, or it is still to be fetched.
     pub medium: Option<VerifiedMedium>,
     /// The bundles of the recipe's repositories, by their id.
-    pub bundles: BTreeMap<String, Bundle>,
+    pub bundles: BTreeMap<RepositoryId, Bundle>,
     /// The archives of container images, in the order of the recipe.
     pub containers: Vec<ContainerArchive>,
     /// The online repositories that packages may be chosen from, in the order of the recipe.
@@ -84,7 +85,7 @@ pub struct Gathered<'a> {
     /// The installation medium.
     pub medium: &'a VerifiedMedium,
     /// The bundles with the ids of their repositories, in the order of the recipe.
-    pub bundles: Vec<(String, Bundle)>,
+    pub bundles: Vec<(RepositoryId, Bundle)>,
 }
 
 /// A suite that packages come from.

@@ -139,7 +139,7 @@ async fn index(
     }
     let opened = Upstream {
         repository: repository.to_owned(),
-        name: upstream.name.clone(),
+        name: upstream.name.to_string(),
         urls: upstream.urls.clone(),
         key,
         repomd,
@@ -370,7 +370,7 @@ mod tests {
             // As if it had been fetched: it is pinned, so no server is asked.
             fs::write(host.store.root().join("v1/files").join(sha256.to_string()), repomd).unwrap();
             let wanted = recipe::Upstream {
-                name: "os".into(),
+                name: crate::base::repository_id::RepositoryId::made("os"),
                 urls: vec!["https://x.invalid/".into()],
                 repomd_sha256: Some(sha256),
                 gpg_keys: Vec::new(),

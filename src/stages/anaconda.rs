@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::{INSTALL_BYTES, RAW, StageError, drive};
 use crate::base::event::{Task, Unit};
 use crate::base::process::Lines;
+use crate::base::repository_id::RepositoryId;
 use crate::image::fat::Volume;
 use crate::image::{Format, create_raw};
 use crate::installer::anaconda::{self, LOG_PORT, NONCE_FILE, REPORT_PORT, VOLUME_LABEL};
@@ -132,14 +133,14 @@ fn firmware(wanted: Firmware, variables: &Path) -> Result<FirmwareFiles, StageEr
 }
 
 /// The volume that brings the repositories, when there are any.
-async fn volume(bundles: &[(String, Bundle)], place: &Path, task: &Task) -> Result<Option<PathBuf>, StageError> {
+async fn volume(bundles: &[(RepositoryId, Bundle)], place: &Path, task: &Task) -> Result<Option<PathBuf>, StageError> {
     if bundles.is_empty() {
         return Ok(None);
     }
     let unpacked = place.join("repositories");
     fs::create_dir_all(&unpacked).map_err(scratch(&unpacked))?;
     for (id, bundle) in bundles {
-        bundle.unpack(&unpacked.join(id), task).await?;
+        bundle.unpack(&unpacked.join(id.as_str()), task).await?;
     }
     let path = place.join("volume.img");
     let (from, to) = (unpacked.clone(), path.clone());

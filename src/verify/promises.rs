@@ -142,7 +142,7 @@ impl Promises {
         // With a kickstart of the user's own these are defaults without a meaning.
         let system = recipe.own_kickstart().is_none().then_some(&recipe.system);
         Self {
-            hostname: system.map(|system| system.hostname.clone()),
+            hostname: system.map(|system| system.hostname.to_string()),
             timezone: system.map(|system| system.timezone.clone()),
             settings: system.map(|_| Settings::of(recipe)),
             selinux: system.map(|system| system.selinux),
@@ -153,7 +153,7 @@ impl Promises {
             repositories: recipe
                 .repositories
                 .iter()
-                .filter_map(|repo| Some((format!("/etc/yum.repos.d/{}", repo.kept.as_ref()?.file), repo.id.clone())))
+                .filter_map(|repo| Some((format!("/etc/yum.repos.d/{}", repo.kept.as_ref()?.file), repo.id.to_string())))
                 .collect(),
             firmware: recipe.disk.firmware,
             interfaces: recipe.all_interfaces(),

@@ -46,14 +46,11 @@ const HOSTILE: [&str; 20] = [
 
 /// Put `text` wherever a recipe takes free text.
 fn poisoned(text: &str) -> Vec<(&'static str, Recipe)> {
-    let free: [(&'static str, Set); 8] = [
+    let free: [(&'static str, Set); 5] = [
         ("name", |r, t| r.name = t),
         ("summary", |r, t| r.summary = t),
-        ("hostname", |r, t| r.system.hostname = t),
         ("root password", |r, t| r.system.root.password = Password::Env { name: t.clone(), value: Secret::new(t) }),
-        ("repository id", |r, t| r.repositories[0].id = t),
         ("repository file", |r, t| r.repositories[0].kept.as_mut().unwrap().file = format!("{t}.repo")),
-        ("argument", |r, t| r.kernel.arguments = vec![t]),
         ("file content", |r, t| {
             r.files.push(FileEntry {
                 path: ImagePath::made("/x/y"),
@@ -63,7 +60,19 @@ fn poisoned(text: &str) -> Vec<(&'static str, Recipe)> {
             });
         }),
     ];
-    let typed: [(&'static str, Set<Result<(), Fault>>); 12] = [
+    let typed: [(&'static str, Set<Result<(), Fault>>); 15] = [
+        ("hostname", |r, t| {
+            r.system.hostname = t.parse()?;
+            Ok(())
+        }),
+        ("repository id", |r, t| {
+            r.repositories[0].id = t.parse()?;
+            Ok(())
+        }),
+        ("argument", |r, t| {
+            r.kernel.arguments = vec![t.parse()?];
+            Ok(())
+        }),
         ("timezone", |r, t| {
             r.system.timezone = t.parse()?;
             Ok(())

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use goldsmith::base::account::{GroupName, Owner, UserName};
 use goldsmith::base::digest::Sha256Digest;
+use goldsmith::base::host_name::HostName;
 use goldsmith::base::image_path::ImagePath;
-use goldsmith::base::kernel::{ModuleName, SysctlKey};
+use goldsmith::base::kernel::{KernelArgument, ModuleName, SysctlKey};
 use goldsmith::base::package::PackageName;
 use goldsmith::base::public_key::PublicKey;
 use goldsmith::base::region::{Keymap, Locale, TimeZone};
+use goldsmith::base::repository_id::RepositoryId;
 use goldsmith::base::secret::Secret;
 use goldsmith::base::size::ByteSize;
 use goldsmith::base::unit::UnitName;
@@ -34,13 +36,13 @@ pub fn lab() -> Recipe {
         media: Media::Anaconda { iso: file("CentOS-7-x86_64-Minimal-1804.iso"), kickstart: None },
         apt_repositories: Vec::new(),
         repositories: vec![Repository {
-            id: "kubernetes".into(),
+            id: RepositoryId::made("kubernetes"),
             supply: Supply::Archive(file("Docker.tar.gz")),
             gpg_keys: Vec::new(),
             kept: Some(Kept { file: "local.repo".into(), unpack_to: ImagePath::made("/root/Docker"), gpgcheck: false }),
         }],
         system: System {
-            hostname: "master".into(),
+            hostname: HostName::made("master"),
             timezone: TimeZone::made("Asia/Shanghai"),
             locale: Locale::made("en_US.UTF-8"),
             keyboard: Keymap::made("us"),
@@ -114,14 +116,14 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
             with(|recipe| {
                 recipe.name = "centos-7.5-docker-online".into();
                 let upstream = |name: &str| Upstream {
-                    name: name.into(),
+                    name: RepositoryId::made(name),
                     urls: vec!["https://example.org/".into()],
                     repomd_sha256: None,
                     gpg_keys: Vec::new(),
                 };
                 recipe.repositories[0].supply = Supply::Upstream(vec![upstream("docker"), upstream("os")]);
                 let supply = Supply::Upstream(vec![upstream("updates")]);
-                recipe.repositories.push(Repository { id: "vault-updates".into(), supply, kept: None, gpg_keys: Vec::new() });
+                recipe.repositories.push(Repository { id: RepositoryId::made("vault-updates"), supply, kept: None, gpg_keys: Vec::new() });
                 recipe.packages.install[5] = PackageName::made("containerd.io-1.2.5");
             }),
         ),
@@ -198,7 +200,11 @@ pub fn variants() -> Vec<(&'static str, Recipe)> {
                     docs: false,
                 };
                 recipe.services = Services { enable: Vec::new(), disable: Vec::new() };
-                recipe.kernel = Kernel { modules: Vec::new(), sysctl: BTreeMap::new(), arguments: vec!["audit=0".into(), "x=a#b".into()] };
+                recipe.kernel = Kernel {
+                    modules: Vec::new(),
+                    sysctl: BTreeMap::new(),
+                    arguments: ["audit=0", "x=a*b"].map(KernelArgument::made).into(),
+                };
             }),
         ),
         (

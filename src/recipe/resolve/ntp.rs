@@ -9,6 +9,7 @@ use super::content::stand_for;
 use super::judge::Judge;
 use super::units::{enable_once, refuse_disabled};
 use crate::base::digest::Sha256Digest;
+use crate::base::host_name::HostName;
 use crate::base::image_path::ImagePath;
 use crate::base::package::PackageName;
 use crate::base::unit::UnitName;
@@ -104,7 +105,7 @@ fn checks(client: &Client, servers: &[String]) -> Vec<Check> {
 
 /// A time server: a name or an address.
 fn time_server(text: &str) -> syntax::Verdict {
-    let fits = text.parse::<std::net::IpAddr>().is_ok() || syntax::hostname(text).is_ok();
+    let fits = text.parse::<std::net::IpAddr>().is_ok() || text.parse::<HostName>().is_ok();
     ensure(fits, text, "a time server", "write a host name like \"ntp.example.org\", or an address")
 }
 

@@ -175,7 +175,7 @@ fn kernel(judge: &mut Judge<'_>, written: &written::Kernel) -> Kernel {
     Kernel {
         modules: judge.all_parsed(&path.at("modules"), &written.modules),
         sysctl,
-        arguments: judge.all_spelled(&path.at("arguments"), &written.arguments, syntax::kernel_argument),
+        arguments: judge.all_parsed(&path.at("arguments"), &written.arguments),
     }
 }
 

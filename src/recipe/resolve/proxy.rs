@@ -8,6 +8,7 @@ use super::checks::prints;
 use super::content::stand_for;
 use super::judge::Judge;
 use crate::base::digest::Sha256Digest;
+use crate::base::host_name::HostName;
 use crate::base::image_path::ImagePath;
 use crate::base::ipv4::is_network;
 use crate::base::text::shell_line;
@@ -155,7 +156,7 @@ fn server(text: &str) -> syntax::Verdict {
 /// What is reached directly: a host name, a domain with a dot before it, an address, or a network.
 fn direct(text: &str) -> syntax::Verdict {
     let is_address = text.parse::<std::net::IpAddr>().is_ok();
-    let is_name = syntax::hostname(text.strip_prefix('.').unwrap_or(text)).is_ok();
+    let is_name = text.strip_prefix('.').unwrap_or(text).parse::<HostName>().is_ok();
     let help = "write a name, a domain like \".example.org\", an address, or a network like \"10.0.0.0/8\", without a port";
     ensure(is_name || is_address || is_network(text), text, "a server that is reached directly", help)
 }

@@ -6,6 +6,7 @@ use super::super::{AptRepository, GpgKey, Kept, Repository, Supply, Upstream, sy
 use super::fields::{file_source, image_path, sha256};
 use super::judge::Judge;
 use super::keys::keys;
+use crate::base::repository_id::RepositoryId;
 
 /// The `[[repository]]` tables of RPM packages.
 pub(super) fn repositories(judge: &mut Judge<'_>, written: &[written::Repository]) -> Vec<Repository> {
@@ -54,7 +55,7 @@ pub(super) fn apt_repositories(judge: &mut Judge<'_>, written: &[written::Reposi
         }
         let said = apt.suite.as_ref().map(|suite| judge.spelled(&at("suite"), suite, syntax::apt_word));
         let repository = AptRepository {
-            id: judge.spelled(&path.at("id"), &written.id, syntax::repository_id),
+            id: id(judge, &path.at("id"), &written.id),
             key: format!("repository.{index}"),
             url: judge.spelled(&at("url"), &apt.url, syntax::base_url).trim_end_matches('/').to_owned(),
             // If neither is given, the error is about the distribution.
@@ -75,12 +76,17 @@ pub(super) fn apt_repositories(judge: &mut Judge<'_>, written: &[written::Reposi
     of_apt.map(read).collect()
 }
 
+/// The id at `path`. A recipe with an id that is spelled wrong is refused, so the id in its place is never used.
+fn id(judge: &mut Judge<'_>, path: &KeyPath, written: &str) -> RepositoryId {
+    judge.parsed(path, written).unwrap_or_else(|| RepositoryId::made("id"))
+}
+
 fn file_of(written: &written::Repository) -> String {
     written.file.clone().unwrap_or_else(|| format!("{}.repo", written.id))
 }
 
 fn repository(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Repository) -> Repository {
-    let id = judge.spelled(&path.at("id"), &written.id, syntax::repository_id);
+    let id = self::id(judge, &path.at("id"), &written.id);
     if let Some(file) = &written.file {
         judge.spelled(&path.at("file"), file, syntax::repository_file);
     }
@@ -148,7 +154,7 @@ fn upstream(judge: &mut Judge<'_>, path: &KeyPath, written: &written::Upstream, 
         }
     }
     Upstream {
-        name: judge.spelled(&path.at("name"), &written.name, syntax::repository_id),
+        name: id(judge, &path.at("name"), &written.name),
         urls: written.urls.iter().map(|url| format!("{}/", url.trim_end_matches('/'))).collect(),
         repomd_sha256: sha256(judge, &path.at("repomd_sha256"), written.repomd_sha256.as_deref()),
         gpg_keys: match &written.gpg_keys {

@@ -12,6 +12,7 @@ use super::judge::Judge;
 use super::network::network;
 use super::proxy::proxy;
 use crate::base::fault::Fault;
+use crate::base::host_name::HostName;
 use crate::base::public_key::PublicKey;
 use crate::base::region::{Keymap, Locale, TimeZone};
 use crate::base::secret::Secret;
@@ -33,7 +34,7 @@ pub(super) fn system(judge: &mut Judge<'_>, written: &written::System, suite: Op
     }
     // A recipe with a name that is spelled wrong is refused, so the name in its place is never used.
     System {
-        hostname: judge.spelled(&path.at("hostname"), &written.hostname, syntax::hostname),
+        hostname: judge.parsed(&path.at("hostname"), &written.hostname).unwrap_or_else(|| HostName::made("localhost")),
         timezone: known(judge, &path.at("timezone"), &written.timezone, suite, known::timezone).unwrap_or_else(|| TimeZone::made("UTC")),
         locale: known(judge, &path.at("locale"), &written.locale, suite, known::locale).unwrap_or_else(|| Locale::made("en_US.UTF-8")),
         keyboard: known(judge, &path.at("keyboard"), &written.keyboard, suite, known::keyboard).unwrap_or_else(|| Keymap::made("us")),

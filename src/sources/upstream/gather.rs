@@ -11,6 +11,7 @@ use super::{OnlinePackages, RemotePackage};
 use crate::base::aside::aside;
 use crate::base::digest::Sha256Digest;
 use crate::base::event::Task;
+use crate::base::repository_id::RepositoryId;
 use crate::sources::bundle::{self, Bundle};
 use crate::sources::host::Host;
 use crate::sources::{Gathered, Proved, SourceError, medium};
@@ -20,7 +21,12 @@ use crate::sources::{Gathered, Proved, SourceError, medium};
 /// # Errors
 /// The medium or an archive is not on this host, a package cannot be fetched or is not what its index says, there is no room, or the
 /// metadata cannot be made.
-pub async fn gather<'a>(proved: &'a Proved, repositories: &[String], host: Host<'_>, task: &Task) -> Result<Gathered<'a>, SourceError> {
+pub async fn gather<'a>(
+    proved: &'a Proved,
+    repositories: &[RepositoryId],
+    host: Host<'_>,
+    task: &Task,
+) -> Result<Gathered<'a>, SourceError> {
     let (found, online) = (proved.chosen.found(), &proved.chosen.choice().online);
     let missing = |what: String, key: String| SourceError::Missing { what, key, path: None, sha256: None };
     let medium = found.medium.as_ref().ok_or_else(|| missing(medium::WHAT.to_owned(), "media.iso.path".to_owned()))?;
@@ -28,7 +34,7 @@ pub async fn gather<'a>(proved: &'a Proved, repositories: &[String], host: Host<
     let files = fetch_all(&found.upstreams, &packages, host, task).await?;
     let mut bundles = Vec::new();
     for (index, id) in repositories.iter().enumerate() {
-        let bundle = match (found.bundles.get(id), online.get(id)) {
+        let bundle = match (found.bundles.get(id), online.get(id.as_str())) {
             (Some(bundle), _) => bundle.clone(),
             (None, Some(online)) => assemble(id, online, &files, host, task).await?,
             (None, None) => return Err(missing(format!("the archive of repository {id}"), format!("repository.{index}.archive.path"))),
