@@ -488,6 +488,10 @@ fn warm_machines_go_on_from_one_state_and_share_nothing() {
     let said = home.run(&["up", artifact, "--name", "w", "--count", "2", "--network", "lab", "--warm"]);
     let told = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success() && told.contains("expand the saved state") && !told.contains("save a booted"), "{told}");
+    // No state is looked for when there is no machine to make.
+    let again = home.run(&["up", artifact, "--name", "w", "--count", "2", "--network", "lab", "--warm"]);
+    let told = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && told.contains("without a saved state: the machines are there already"), "{told}");
     home.said(&["wait", "w-1", "w-2", "--within", "900"]);
     // The address of the state's card is not theirs, and the names of both are known.
     for (from, to) in [("w-1", "w-2"), ("w-2", "w-1")] {

@@ -13,7 +13,7 @@ use super::name::Name;
 use super::record::{Machines, Place};
 use super::source::Source;
 use super::supervisor::supervise;
-use super::up::{Wanted, make_of, warm_of};
+use super::up::{WARM, Wanted, make_of, warm_of};
 use super::wanted::{Individual, Many, Personal, Table};
 use super::warm::Warmth;
 use crate::base::claim::{self, ClaimedDir};
@@ -92,7 +92,9 @@ pub async fn compare(
     fs::create_dir_all(state).map_err(failed)?;
     claim::sweep(state, PREFIX);
     let dir = ClaimedDir::new(state, PREFIX, 0o700).map_err(failed)?;
-    let places = pair(path, given, &Machines::below(dir.path()), store, warm.map(|warm| (warm, task.events()))).await?;
+    // What is known of a system that does not boot outlives the machines.
+    let evidence = state.join(WARM);
+    let places = pair(path, given, &Machines::below(dir.path()), store, warm.map(|warm| (warm, &*evidence, task.events()))).await?;
     let [one, other] = &places[..] else { unreachable!("two were wanted") };
     // Twice the time of a boot: a machine that is paused, or that hangs when it is up, is not waited for longer.
     let limit = boot_limit(probe().await?.accelerator) * 2;
@@ -114,7 +116,7 @@ async fn pair(
     given: &Equipment,
     below: &Machines,
     store: Option<&Path>,
-    warm: Option<(&Store, &Events)>,
+    warm: Option<(&Store, &Path, &Events)>,
 ) -> Result<Vec<Place>, RunError> {
     let source = Source { usual: Equipment::default(), ..Source::find(path, store)? };
     let machines = NAMES.map(Name::after).map(|name| {
@@ -130,8 +132,8 @@ async fn pair(
         warm: None,
         many: Many::Table(Table { path: PathBuf::new(), machines: machines.to_vec() }),
     };
-    if let Some((store, events)) = warm {
-        wanted.warm = match warm_of(below, &source, &wanted, store, events).await? {
+    if let Some((store, evidence, events)) = warm {
+        wanted.warm = match warm_of(&source, &wanted, (store, evidence), events).await? {
             Warmth::Warm(saved) => Some(*saved),
             Warmth::Cold(why) => return Err(RunError::NoSavedState { why }),
         };

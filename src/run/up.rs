@@ -33,8 +33,8 @@ use crate::machine::spec::Mac;
 /// For a new supervisor to take the machine's lock.
 const TAKES: Duration = Duration::from_secs(10);
 
-/// Beside the directory of the machines: the evidence of a boot whose state was to be saved.
-const WARM: &str = "warm";
+/// In the state directory: the evidence of a boot whose state was to be saved.
+pub(super) const WARM: &str = "warm";
 
 /// The options of a machine that is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,26 +69,36 @@ pub async fn make(machines: &Machines, path: &Path, wanted: &Wanted, store: Opti
 }
 
 /// The saved state with which the machines can begin that are wanted from the image or artifact at `path`. When there is none in `store`, it is made,
-/// which takes as long as a boot.
+/// which takes as long as a boot. Machines that are there have begun, and need none.
 ///
 /// # Errors
 /// The image is missing or no disk; its system does not boot; QEMU or the store cannot be used.
 pub async fn warm(machines: &Machines, path: &Path, wanted: &Wanted, store: &Store, events: &Events) -> Result<Warmth, RunError> {
-    warm_of(machines, &Source::find(path, Some(store.root()))?, wanted, store, events).await
+    let source = Source::find(path, Some(store.root()))?;
+    if individuals(wanted, &source).iter().all(|individual| machines.place(&individual.name).exists()) {
+        let why = if wanted.many == Many::One { "the machine is there already" } else { "the machines are there already" };
+        return Ok(Warmth::Cold(why.to_owned()));
+    }
+    warm_of(&source, wanted, (store, &machines.dir().with_file_name(WARM)), events).await
 }
 
-/// As [`warm`], of `source`.
+/// The machines of `source` that are wanted, with their names.
+fn individuals(wanted: &Wanted, source: &Source) -> Vec<Individual> {
+    let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
+    wanted.many.individuals(name, &wanted.personal)
+}
+
+/// As [`warm`], of `source`. What is known of a system that does not boot is left below `evidence`.
 ///
 /// # Errors
 /// As of [`warm`].
 pub(super) async fn warm_of(
-    machines: &Machines,
     source: &Source,
     wanted: &Wanted,
-    store: &Store,
+    (store, evidence): (&Store, &Path),
     events: &Events,
 ) -> Result<Warmth, RunError> {
-    warm::state(source, &given(wanted, source), (store, &machines.dir().with_file_name(WARM)), events).await
+    warm::state(source, &given(wanted, source), (store, evidence), events).await
 }
 
 /// As [`make`], from `source`, which was found at `path`.
@@ -100,8 +110,7 @@ pub(super) async fn make_of(machines: &Machines, path: &Path, source: &Source, w
     let (asked, wanted) = (wanted, &Wanted { given: given(wanted, source), ..wanted.clone() });
     source.disk_size(wanted.given.disk)?;
     let from = path.canonicalize().map_err(|error| image::ImageError::read(path, error))?;
-    let name = wanted.name.clone().unwrap_or_else(|| Name::after(&source.name));
-    let individuals = wanted.many.individuals(name, &wanted.personal);
+    let individuals = individuals(wanted, source);
     let failed = |source| RunError::State { path: machines.dir().to_owned(), source };
     private_dirs(machines.dir()).map_err(failed)?;
     // Two commands at once must not give one address twice, nor make one machine with other options.
