@@ -6,10 +6,10 @@ use super::failure::{self, Unproved};
 use super::proof::{clones_differ, tell};
 use crate::artifact::StateRecord;
 use crate::base::event::Events;
-use crate::base::failure::AnyFailure;
+use crate::base::failure::{AnyFailure, Class, Failure};
 use crate::cache::Store;
 use crate::machine::spec::Equipment;
-use crate::run;
+use crate::run::{self, RunError};
 use crate::verify::Report;
 
 /// Save the state of the proved qcow2 `image` for the machines that are given `given`, if there are such, beside the image and under the artifact's
@@ -26,10 +26,11 @@ pub(super) async fn write(
 ) -> Result<Option<StateRecord>, AnyFailure> {
     let Some(given) = given else { return Ok(None) };
     let target = image.with_file_name(format!("{name}{}", run::STATE_SUFFIX));
-    let record = run::write_state(image, given, (&target, scratch), (store, &scratch.join(failure::EVIDENCE)), events).await?;
+    let written = run::write_state(image, given, (&target, scratch), (store, &scratch.join(failure::EVIDENCE)), events).await;
+    let record = written.map_err(Stateless::of)?;
     if clones {
         let task = events.task("compare two clones that go on from the state");
-        let compared = run::compare(image, given, (scratch, Some(store.root())), Some(store), &task).await?;
+        let compared = run::compare(image, given, (scratch, Some(store.root())), Some(store), &task).await.map_err(Stateless::of)?;
         let checks: Vec<_> = compared.iter().map(|own| clones_differ("warm clones", own)).collect();
         tell(&checks, events);
         report.checks.extend(checks);
@@ -37,4 +38,31 @@ pub(super) async fn write(
         task.done();
     }
     Ok(Some(record))
+}
+
+/// The system of the image cannot have the state that its recipe promises.
+#[derive(Debug, thiserror::Error)]
+#[error("no machine can go on from a state of this image: {why}")]
+struct Stateless {
+    why: String,
+}
+
+impl Stateless {
+    fn of(error: RunError) -> AnyFailure {
+        match error {
+            RunError::NoSavedState { why } => Self { why }.into(),
+            RunError::Clone(error) if matches!(*error, RunError::NoSavedState { .. }) => Self::of(*error),
+            error => error.into(),
+        }
+    }
+}
+
+impl Failure for Stateless {
+    fn class(&self) -> Class {
+        Class::Image
+    }
+
+    fn remedy(&self) -> Option<String> {
+        Some("remove `warm` from the recipe's `[output]`".to_owned())
+    }
 }
