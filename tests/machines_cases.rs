@@ -391,7 +391,7 @@ fn a_machine_is_reached_without_network_key_or_agent() {
     let through = format!("cat {} | {} exec vm -- cat", sent.display(), env!("CARGO_BIN_EXE_goldsmith"));
     let output = ended(Command::new("sh").args(["-c", &through]).env("XDG_STATE_HOME", home.dir.path()));
     assert!(output.stdout == bytes, "the bytes came back otherwise: {}", String::from_utf8_lossy(&output.stderr));
-    a_reader_may_be_slow(&home, &through, &bytes);
+    a_reader_may_be_slow(&home, &sent, &bytes);
 
     a_mark_s_beginning_goes_through_at_once(&home);
 
@@ -462,13 +462,18 @@ fn a_machine_is_reached_without_network_key_or_agent() {
 }
 
 /// The output of a command that has ended waits for its reader, on the way from the guest, while more commands run than there are places.
-fn a_reader_may_be_slow(home: &Home, through: &str, bytes: &[u8]) {
+fn a_reader_may_be_slow(home: &Home, sent: &Path, bytes: &[u8]) {
     let mut reader = Command::new("sh");
-    reader.args(["-c", &format!("{through} | {{ cat {0}/go > /dev/null; cat; }}", home.dir.path().display())]);
+    let (goldsmith, dir) = (env!("CARGO_BIN_EXE_goldsmith"), home.dir.path().display());
+    reader.args([
+        "-c",
+        &format!("{goldsmith} exec vm -- sh -c 'cat; touch /run/done' < {} | {{ cat {dir}/go > /dev/null; cat; }}", sent.display()),
+    ]);
     let go = home.dir.path().join("go");
     rustix::fs::mknodat(rustix::fs::CWD, &go, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     thread::scope(|scope| {
         let reader = scope.spawn(|| ended(reader.env("XDG_STATE_HOME", home.dir.path())));
+        home.said(&["exec", "vm", "--", "sh", "-c", "while [ ! -e /run/done ]; do sleep 0.1; done"]);
         for n in 0..=resident::SLOTS {
             assert_eq!(home.said(&["exec", "vm", "--", "echo", &n.to_string()]), format!("{n}\n"));
         }

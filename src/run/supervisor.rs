@@ -429,7 +429,9 @@ impl<'a> Living<'a> {
                 let answer = match (status.state, status.unreachable) {
                     (State::Up, None) => match self.resident.open(&words, size).await {
                         Some(session) => Ok(session),
-                        None => Err(format!("{} commands run in it already, and no more fit", resident::SLOTS)),
+                        None => {
+                            Err(format!("{} commands run in it, or have output that was not read yet, and no more fit", resident::SLOTS))
+                        }
                     },
                     (_, Some(why)) => Err(format!("it has no runner of goldsmith's ({why})")),
                     (state, None) => Err(format!(

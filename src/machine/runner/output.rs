@@ -76,7 +76,8 @@ impl Output {
     pub async fn read(&mut self, output: &mut Vec<u8>) -> Result<Option<i32>, Lost> {
         let mut buffer = vec![0; PIECE];
         let count = loop {
-            let freed = *self.freed.borrow();
+            // When nobody can say any more that it is freed, it is.
+            let freed = *self.freed.borrow() || self.freed.has_changed().is_err();
             let patience = self.patience(freed);
             let late = async {
                 match patience {
@@ -90,7 +91,7 @@ impl Output {
             tokio::select! {
                 biased;
                 count = self.stream.read(&mut buffer) => break count.unwrap_or(0),
-                Ok(_) = self.freed.wait_for(|freed| *freed), if !freed => {}
+                _ = self.freed.wait_for(|freed| *freed), if !freed => {}
                 lost = late => return Err(lost),
             }
         };
@@ -98,5 +99,87 @@ impl Output {
             0 => Err(Lost::Gone),
             count => Ok(self.marked.take(&buffer[..count], self.ended.load(Ordering::SeqCst), output)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// An output of session 7, QEMU's end of it, and who says that it has ended and is free.
+    fn output() -> (Output, UnixStream, Arc<AtomicBool>, watch::Sender<bool>) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (ended, (free, freed)) = (Arc::new(AtomicBool::new(false)), watch::channel(false));
+        (Output::new(ours, Marked::new("n0", 7), Arc::clone(&ended), freed), theirs, ended, free)
+    }
+
+    fn on_runtime<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(work)
+    }
+
+    async fn read_to_end(output: &mut Output) -> (Vec<u8>, Result<i32, Lost>) {
+        let mut bytes = Vec::new();
+        loop {
+            match output.read(&mut bytes).await {
+                Ok(Some(status)) => return (bytes, Ok(status)),
+                Ok(None) => {}
+                Err(lost) => return (bytes, Err(lost)),
+            }
+        }
+    }
+
+    const BEGIN: &[u8] = b"\x1egoldsmith n0 begin 7\n";
+    const END: &[u8] = b"\x1egoldsmith n0 end 7 3\n";
+
+    #[test]
+    fn what_is_on_its_way_when_the_slot_is_free_is_read_to_its_end() {
+        on_runtime(async {
+            let (mut output, mut qemu, ended, free) = output();
+            qemu.write_all(BEGIN).await.unwrap();
+            ended.store(true, Ordering::SeqCst);
+            free.send_replace(true);
+            let late = async {
+                tokio::time::sleep(COMES - Duration::from_secs(1)).await;
+                qemu.write_all(b"the rest").await.unwrap();
+                tokio::time::sleep(COMES - Duration::from_secs(1)).await;
+                qemu.write_all(END).await.unwrap();
+            };
+            let ((bytes, status), ()) = tokio::join!(read_to_end(&mut output), late);
+            assert!(bytes == b"the rest" && matches!(status, Ok(3)), "{bytes:?} {status:?}");
+        });
+    }
+
+    #[test]
+    fn each_way_to_lose_a_command_has_its_end() {
+        for (begun, has_ended, is_freed, closed, expected) in [
+            (false, false, false, false, "did not begin the command in 120 s"),
+            (false, false, true, false, "holds its place"),
+            (true, false, true, false, "as it does when the system goes down"),
+            (true, true, true, false, "the rest of its output did not arrive"),
+            (true, false, false, true, "the machine ended before"),
+        ] {
+            on_runtime(async {
+                let (mut output, mut qemu, ended, free) = output();
+                if begun {
+                    qemu.write_all(BEGIN).await.unwrap();
+                    assert_eq!(output.read(&mut Vec::new()).await.unwrap(), None);
+                }
+                ended.store(has_ended, Ordering::SeqCst);
+                free.send_replace(is_freed);
+                let qemu = (!closed).then_some(qemu);
+                let lost = read_to_end(&mut output).await.1.unwrap_err().to_string();
+                assert!(lost.contains(expected), "{expected}: {lost}");
+                drop((qemu, free));
+            });
+        }
+        // A supervisor that has let go of the session.
+        on_runtime(async {
+            let (mut output, mut qemu, _, free) = output();
+            qemu.write_all(BEGIN).await.unwrap();
+            drop(free);
+            assert!(matches!(read_to_end(&mut output).await.1, Err(Lost::GivenUp)));
+        });
     }
 }

@@ -44,6 +44,7 @@ pub const SLOTS: usize = 9;
 const ENDS: [&str; 3] = ["in", "out", "err"];
 /// Random bytes that a guest is given: twice what the kernel's generator has.
 const RANDOM_BYTES: usize = 64;
+
 /// A command with its arguments, as one line of the guest's shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words(String);
@@ -98,8 +99,6 @@ pub struct Resident {
     orders: UnboundedSender<Vec<u8>>,
     nonce: String,
     slots: Vec<Slot>,
-    /// Sessions so far.
-    count: u64,
 }
 
 /// A place for a session.
@@ -161,7 +160,7 @@ impl Resident {
         machine.go_on().await?;
         let (orders, lines) = unbounded_channel();
         tokio::spawn(pass_on(lines, writer));
-        Ok(Self { machine, lines: Lines::new(Some(reader)), orders, nonce, slots, count: 0 })
+        Ok(Self { machine, lines: Lines::new(Some(reader)), orders, nonce, slots })
     }
 
     /// What happens next. Safe to cancel.
@@ -185,7 +184,9 @@ impl Resident {
 
     /// A command has ended. From now on the readers of its outputs look for end marks; then the guest is asked to write them.
     fn expect_marks(&self, slot: usize, number: u64) {
-        if let Some(Slot { state: SlotState::Taken { ended, .. }, .. }) = self.slots.get(slot) {
+        if let Some(Slot { state: SlotState::Taken { number: taken, ended, .. }, .. }) = self.slots.get(slot)
+            && *taken == number
+        {
             ended.store(true, Ordering::SeqCst);
             self.say(format!("mark {slot} {number}"));
         }
@@ -213,6 +214,7 @@ impl Resident {
 
     /// The host connects anew, so that input which an earlier command did not read cannot reach the next one.
     async fn make_ready(&mut self, slot: usize) {
+        self.slots[slot].state = SlotState::Idle;
         let [input, output, errors] = &self.slots[slot].sockets;
         let ends = async { tokio::try_join!(UnixStream::connect(input), UnixStream::connect(output), UnixStream::connect(errors)) };
         // If the sockets are gone, so is the machine, and its events tell that.
@@ -228,8 +230,9 @@ impl Resident {
         let slot = self.slots.iter().position(|slot| matches!(slot.state, SlotState::Ready(_)))?;
         let (freed, is_free) = watch::channel(false);
         let ended = Arc::new(AtomicBool::new(false));
-        self.count += 1;
-        let number = self.count;
+        // Random: an order for a session of an earlier boot must not be taken for one of this boot, and an output must not be able to have the
+        // marks of its own session, whose nonce is no secret in a machine that goes on from a published state.
+        let number = u64::from_le_bytes(random());
         let taken = SlotState::Taken { number, ended: Arc::clone(&ended), freed };
         let SlotState::Ready([input, output, errors]) = mem::replace(&mut self.slots[slot].state, taken) else { return None };
         // The next session is made while this command runs, so that this command does not wait for it.
@@ -253,12 +256,16 @@ impl Resident {
     /// The session `number` of a slot is over for its user, who has dropped it. If its command has not ended, it hangs up.
     pub async fn close(&mut self, slot: usize, number: u64) {
         match self.slots[slot].state {
-            SlotState::Freed(freed) if freed == number => self.make_ready(slot).await,
+            SlotState::Freed(freed) if freed == number => {
+                // The guest may not have begun the command; the next session must not.
+                self.say(format!("close {slot} {number}"));
+                self.make_ready(slot).await;
+            }
             SlotState::Taken { number: taken, .. } if taken == number => {
                 self.slots[slot].state = SlotState::Closed;
                 self.say(format!("close {slot} {number}"));
             }
-            // It is one of a boot before this one.
+            // It is one of an earlier boot.
             _ => {}
         }
     }
@@ -353,7 +360,7 @@ async fn pass_on(mut orders: UnboundedReceiver<Vec<u8>>, mut writer: WriteHalf<U
 pub struct Session {
     /// Its place among the others.
     pub slot: usize,
-    /// Its number, which no other session of this boot has.
+    /// Its number, which no other session has.
     pub number: u64,
     /// What the command reads. When it is shut down, the command reads the end of its input.
     pub input: UnixStream,
