@@ -19,7 +19,7 @@ mod error;
 mod manifest;
 mod place;
 
-pub use directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, PAGE_FILE, SUMS_FILE, evidence_dir, existing, open};
+pub use directory::{Artifact, EVENTS_FILE, Found, MANIFEST_FILE, PAGE_FILE, SUMS_FILE, evidence_dir, existing, open, open_regular};
 pub use draft::Draft;
 pub use error::ArtifactError;
 pub use manifest::{

@@ -47,7 +47,8 @@ pub use crate::hardware::{Firmware, Format, OutputFormat, TableKind};
 pub use boot::{BootEntry, BootFile, Fallback, Mechanism, Part};
 pub use boot_files::BootFiles;
 pub use create::{
-    Compress, check, create_overlay, create_overlay_of, create_overlay_unchecked, create_raw, free_bytes, rebase_unchecked, require_space,
+    Compress, check, create_overlay, create_overlay_of, create_overlay_unchecked, create_raw, free_bytes, overlay_size, rebase_unchecked,
+    require_space,
 };
 pub use disk::{Disk, DiskInfo};
 pub use edit::{Editor, PutFile};

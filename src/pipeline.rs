@@ -81,6 +81,9 @@ async fn build_in(request: &Request<'_>, run: &Run) -> Result<Built, AnyFailure>
     artifact::replaces(request.target, &plan.content_id, request.overwrite)?;
     let standings = standing(request.store, &plan);
     preflight::require(recipe, chosen.found(), request.store, request.target, Ahead::of(&plan, first_to_run(&standings)))?;
+    if recipe.output.warm {
+        warmed::require(&recipe.run, request.store)?;
+    }
     preflight::tell_unusable(&plan, &standings, events);
     let start = preflight::start(standings);
     if start.is_none() {
@@ -110,8 +113,7 @@ async fn build_in(request: &Request<'_>, run: &Run) -> Result<Built, AnyFailure>
 
     let exports = handed_over::write(&image, &recipe.name, recipe.disk.firmware, &recipe.output.formats, events).await?;
     let given = recipe.output.warm.then_some(&recipe.run);
-    let proof = (promises.clones, &mut report);
-    let warm = warmed::write((&image, &recipe.name), given, proof, (request.store, scratch.path()), events).await?;
+    let warm = warmed::write((&image, &recipe.name), given, &mut report, (request.store, scratch.path()), events).await?;
 
     let task = events.task("publish");
     let origin = Origin::of_build(recipe, &plan, proved);

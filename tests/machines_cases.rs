@@ -546,6 +546,8 @@ fn a_state_is_published(home: &Home) -> PathBuf {
     let sums = ended(Command::new("sha256sum").args(["-c", "--strict", "SHA256SUMS"]).current_dir(&moved));
     assert!(sums.status.success() && String::from_utf8_lossy(&sums.stdout).contains("debian-12-docker.warm.tar.zst: OK"), "{sums:?}");
     let manifest: Value = serde_json::from_slice(&fs::read(moved.join("manifest.json")).unwrap()).unwrap();
+    let is_proof = |check: &Value| check["name"] == "two warm clones differ: machine id" && check["outcome"] == "passed";
+    assert!(manifest["checks"].as_array().unwrap().iter().any(is_proof), "{}", manifest["checks"]);
     assert_eq!((&manifest["warm"]["memory"], &manifest["warm"]["file"]), (&"768M".into(), &"debian-12-docker.warm.tar.zst".into()));
     moved
 }

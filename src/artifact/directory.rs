@@ -174,7 +174,7 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, String> {
     Manifest::parse(&bytes)
 }
 
-/// The digest of the file `image` in `dir`, once it and its length are as recorded.
+/// The digest of `file` in `dir`, once it and its length are as recorded.
 pub(super) fn check_file(dir: &Path, file: &FileRecord, meter: &Arc<Meter>) -> Result<Sha256Digest, ArtifactError> {
     let path = dir.join(&file.file);
     let damaged = |why: String| ArtifactError::Damaged { path: path.clone(), why };
@@ -191,7 +191,10 @@ pub(super) fn check_file(dir: &Path, file: &FileRecord, meter: &Arc<Meter>) -> R
 }
 
 /// Open a regular file that is no symbolic link, without waiting for a pipe's other end.
-pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+/// It is another kind of file, or cannot be opened.
+pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     if !file.metadata()?.is_file() {

@@ -42,14 +42,14 @@ impl Draft {
         Ok(Self { dir, place })
     }
 
-    /// Where the images, `build.ndjson` and `report.html` are made.
+    /// Where the images, the saved state, `build.ndjson` and `report.html` are made.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// Complete the directory with manifest and digests, and give it its name.
     ///
-    /// The files that hold the disk are read once more, and `meter` counts their bytes: what is published is what the manifest describes. An artifact of the
+    /// The files that hold the disk and the state are read once more, and `meter` counts their bytes: what is published is what the manifest says. An artifact of the
     /// same content id is replaced, one of another only with [`Overwrite::Force`]; what is not an artifact, or holds files that no
     /// artifact has, is never replaced.
     ///

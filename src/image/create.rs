@@ -6,6 +6,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 use super::error::ImageError;
+use super::qcow2::Header;
+use super::read_at::RawFile;
 use crate::base::host;
 use crate::base::process::{Invocation, ProcessError, Tool};
 
@@ -92,6 +94,15 @@ pub async fn create_overlay_unchecked(backing: &Path, format: Format, size: u64,
         .arg(local(overlay))
         .arg(size.to_string());
     Ok(invocation.run_with(|_| {}).await?)
+}
+
+/// Bytes of the disk in the qcow2 `overlay`, of which only the header is read. One that QEMU may not open, because its header names further files
+/// beside a backing file, is refused.
+///
+/// # Errors
+/// It is no qcow2 file, is damaged, or needs what only a file with data beside it has.
+pub fn overlay_size(overlay: &Path) -> Result<u64, ImageError> {
+    Header::read(&RawFile::open(overlay)?, overlay).map(|header| header.size)
 }
 
 /// Let the qcow2 `overlay` lie over `backing`, a file of this format with the same bytes as the one before it. Neither file is looked at.

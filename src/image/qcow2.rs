@@ -10,14 +10,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use self::header::{BackingFile, Compression, Header};
+use self::header::{BackingFile, Compression};
 use super::cache::Cache;
 use super::error::{BACKING, ImageError};
 use super::read_at::RawFile;
 use crate::base::read_at::{ReadAt, Stored};
 use crate::hardware::Format;
 
-pub(crate) use self::header::{EXTENSION_BACKING_FORMAT, MAGIC, MAX_BACKING_NAME_BYTES};
+pub(crate) use self::header::{EXTENSION_BACKING_FORMAT, Header, MAGIC, MAX_BACKING_NAME_BYTES};
 
 /// Longest backing chain that is followed; a loop ends here too.
 const MAX_CHAIN: usize = 64;

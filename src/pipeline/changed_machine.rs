@@ -108,8 +108,7 @@ async fn publish_in(request: &MachineRequest<'_>, run: &Run) -> Result<Built, An
     let changes = changed::since(&parent, "the parent", &image, events).await;
     let exports = handed_over::write(&image, name, promises.firmware, &said.output.formats, events).await?;
     let given = said.output.warm.then_some(&said.run);
-    let proof = (promises.clones, &mut report);
-    let warm = warmed::write((&image, name), given, proof, (request.store, run.scratch.path()), events).await?;
+    let warm = warmed::write((&image, name), given, &mut report, (request.store, run.scratch.path()), events).await?;
 
     let task = events.task("publish");
     let origin = Origin::of_machine(name, content_id, &parent.manifest);
@@ -146,6 +145,9 @@ async fn take(request: &MachineRequest<'_>, run: &Run) -> Result<Taken, AnyFailu
     let impersonal = machine.impersonal().await?;
     artifact::Place::require_writable(request.target)?;
     TooLittleMemory::refuse(said.build.memory, preflight::SMALLER)?;
+    if said.output.warm {
+        warmed::require(&said.run, request.store)?;
+    }
 
     let task = events.task("copy the disk");
     let content_id = content_id(request.name, &parent, &said, &machine, &task).await?;
@@ -213,7 +215,9 @@ async fn content_id(name: &Name, parent: &Artifact, said: &Said, machine: &AtRes
     let (disk, _) = manifest::sha256(&machine.disk(), "find the disk's sha256", task).await?;
     let sealing = Sha256Digest::of(SEALING.as_bytes());
     let manifest = &parent.manifest;
-    let output = format!("{:?}", said.output);
+    // As before states were published, so that what was published then is up to date still.
+    let Output { compress, formats, warm } = &said.output;
+    let output = format!("Output {{ compress: {compress:?}, formats: {formats:?} }}{}", if *warm { " warm" } else { "" });
     let all = serde_json::json!([SCHEMA, name, manifest.image.sha256, manifest.content_id, disk, sealing, output, manifest.promises]);
     Ok(Sha256Digest::of(all.to_string().as_bytes()))
 }

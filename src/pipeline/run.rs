@@ -46,7 +46,7 @@ impl Run {
         BuildFailed::keep(cause, self.scratch.path(), target, name, &self.recorder)
     }
 
-    /// Write the page and the journal into `draft`, which has the images of `manifest`, and publish it. `changes` are for the page.
+    /// Write the page and the journal into `draft`, which has the files of `manifest`, and publish it. `changes` are for the page.
     ///
     /// # Errors
     /// A file cannot be written, or [`Draft::publish`] refuses.
@@ -62,6 +62,6 @@ impl Run {
         page.map_err(failure::unwritable(draft.path()))?;
         let journal = fs::copy(self.scratch.path().join(PUBLIC_EVENTS), draft.path().join(EVENTS_FILE));
         journal.map_err(failure::unwritable(draft.path()))?;
-        Ok(aside(task, "check the image", manifest.bytes(), move |meter| draft.publish(&manifest, overwrite, meter)).await?)
+        Ok(aside(task, "check the files", manifest.bytes(), move |meter| draft.publish(&manifest, overwrite, meter)).await?)
     }
 }

@@ -561,7 +561,8 @@ pub(super) struct Output {
     pub compress: Compress,
     /// What the image is published as beside the qcow2, which is always there.
     pub formats: Vec<OutputFormat>,
-    /// Whether the state of the booted system is published with the image, so that `up --warm` need not boot it first.
+    /// Whether the state of the booted system is published with the image, so that `up --warm` need not boot it first. Two machines that go on
+    /// from it are compared before.
     pub warm: bool,
 }
 

@@ -11,14 +11,13 @@ use super::error::RunError;
 use super::finished::{begin, hear};
 use super::name::Name;
 use super::record::{Machines, Place};
-use super::source::Source;
+use super::source::{Packed, Source};
 use super::supervisor::supervise;
 use super::up::{WARM, Wanted, make_of, warm_of};
 use super::wanted::{Individual, Many, Personal, Table};
-use super::warm::Warmth;
+use super::warm::{self, Warmth};
 use crate::base::claim::{self, ClaimedDir};
-use crate::base::event::{Events, Task};
-
+use crate::base::event::Task;
 use crate::base::text::printable;
 use crate::cache::Store;
 use crate::hardware::Equipment;
@@ -75,9 +74,19 @@ impl Own {
     }
 }
 
+/// The saved state that two machines go on from.
+#[derive(Debug)]
+pub enum WarmFrom<'a> {
+    /// The one in this store, or that is saved into it.
+    Store(&'a Store),
+    /// The one in this file, which was just published with the image.
+    File(&'a Packed),
+}
+
 /// Boot two machines from the image or artifact at `path`, with processors and memory as `given` says, and read what must be their own. They are made as `up`
-/// makes machines, with host names, and without a way to the network. With the store `warm` they go on from a saved state, which is in it or is
-/// saved now. They live below the state directory `state` and are removed afterwards, also when this future is dropped. The next run removes what a killed process left behind.
+/// makes machines, with host names, and without a way to the network. They go on from the saved state `warm`, if there is
+/// one. They live below the state directory `state` and are removed afterwards, also when this future is dropped. The next run removes what a
+/// killed process left behind.
 ///
 /// # Errors
 /// They do not come up, do not answer, or the runner cannot be brought into the image's initramfs.
@@ -85,7 +94,7 @@ pub async fn compare(
     path: &Path,
     given: &Equipment,
     (state, store): (&Path, Option<&Path>),
-    warm: Option<&Store>,
+    warm: Option<WarmFrom<'_>>,
     task: &Task,
 ) -> Result<Vec<Own>, RunError> {
     let failed = |source| RunError::State { path: state.to_owned(), source };
@@ -94,7 +103,7 @@ pub async fn compare(
     let dir = ClaimedDir::new(state, PREFIX, 0o700).map_err(failed)?;
     // What is known of a system that does not boot outlives the machines.
     let evidence = state.join(WARM);
-    let places = pair(path, given, &Machines::below(dir.path()), store, warm.map(|warm| (warm, &*evidence, task.events()))).await?;
+    let places = pair(path, given, &Machines::below(dir.path()), store, warm.as_ref().map(|from| (from, &*evidence, task))).await?;
     let [one, other] = &places[..] else { unreachable!("two were wanted") };
     // Twice the time of a boot: a machine that is paused, or that hangs when it is up, is not waited for longer.
     let limit = boot_limit(probe().await?.accelerator) * 2;
@@ -116,7 +125,7 @@ async fn pair(
     given: &Equipment,
     below: &Machines,
     store: Option<&Path>,
-    warm: Option<(&Store, &Path, &Events)>,
+    warm: Option<(&WarmFrom<'_>, &Path, &Task)>,
 ) -> Result<Vec<Place>, RunError> {
     let source = Source { usual: Equipment::default(), ..Source::find(path, store)? };
     let machines = NAMES.map(Name::after).map(|name| {
@@ -132,12 +141,14 @@ async fn pair(
         warm: None,
         many: Many::Table(Table { path: PathBuf::new(), machines: machines.to_vec() }),
     };
-    if let Some((store, evidence, events)) = warm {
-        wanted.warm = match warm_of(&source, &wanted, (store, evidence), events).await? {
-            Warmth::Warm(saved) => Some(*saved),
+    wanted.warm = match warm {
+        None => None,
+        Some((WarmFrom::File(packed), _, task)) => Some(warm::unpacked(packed, &source, &below.dir().with_file_name("state"), task).await?),
+        Some((WarmFrom::Store(store), evidence, task)) => match warm_of(&source, &wanted, (store, evidence), task.events()).await? {
+            Warmth::Warm(warm) => Some(*warm),
             Warmth::Cold(why) => return Err(RunError::NoSavedState { why }),
-        };
-    }
+        },
+    };
     make_of(below, path, &source, &wanted).await
 }
 

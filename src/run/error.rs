@@ -208,6 +208,12 @@ pub enum RunError {
         /// Its name.
         name: Name,
     },
+    /// The image was replaced while a machine was made of it.
+    #[error("{} was replaced while its state was saved", image.display())]
+    Replaced {
+        /// The image.
+        image: PathBuf,
+    },
     /// No machine of the image can go on from a saved state.
     #[error("a machine of this image cannot go on from a saved state: {why}")]
     NoSavedState {
@@ -338,9 +344,12 @@ impl Failure for RunError {
             | Self::Elsewhere { .. }
             | Self::Otherwise { .. }
             | Self::NoDirectory { .. } => Class::Usage,
-            Self::Table { .. } | Self::NotBootable { .. } | Self::Stale { .. } | Self::Changed { .. } | Self::Unclean { .. } => {
-                Class::Input
-            }
+            Self::Replaced { .. }
+            | Self::Table { .. }
+            | Self::NotBootable { .. }
+            | Self::Stale { .. }
+            | Self::Changed { .. }
+            | Self::Unclean { .. } => Class::Input,
             Self::Impersonal { .. }
             | Self::NoAutologin { .. }
             | Self::NoSavedState { .. }
@@ -402,6 +411,7 @@ impl Failure for RunError {
                 format!("see what its console says, goldsmith logs {name}; or make it without --network, --hostname and --ssh-key")
             }
             Self::NoAutologin { .. } => "leave --autologin out, and log in as an account of the image".to_owned(),
+            Self::Replaced { .. } => "run the command again".to_owned(),
             Self::NoSavedState { .. } => "leave --warm out: machines that boot can be made of it".to_owned(),
             Self::Clone(_) => "see how a machine of the image comes up: goldsmith up IMAGE".to_owned(),
             Self::NoDirectory { name, target } => {

@@ -145,7 +145,11 @@ async fn go_on(
     let keys = tokio::spawn(host_keys::new(place.dir().to_owned()));
     let launched = match Resident::launch(&spec, &boot, state.nonce()).await {
         Ok(launched) => launched,
-        Err(error) => return Ok(Went::Not(format!("QEMU cannot go on from its saved state: {error}"))),
+        Err(error) => {
+            let why = format!("QEMU cannot go on from its saved state: {error}");
+            warm::give_up(&state, store, &why);
+            return Ok(Went::Not(why));
+        }
     };
     let cards = 1 + spec.cards + usize::from(spec.segment.is_some());
     launched.own(&personal.map(|task| task.files).unwrap_or_default());

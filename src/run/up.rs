@@ -18,7 +18,7 @@ use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
 use super::wanted::{Individual, Many, Personal};
-use super::warm::{self, Saved, Warmth};
+use super::warm::{self, Saved, Warm, Warmth};
 use crate::base::atomic::{Existing, NewDir};
 use crate::base::event::Events;
 use crate::base::host::TooLittleMemory;
@@ -50,7 +50,7 @@ pub struct Wanted {
     /// Whether its consoles are root's without a log-in.
     pub autologin: bool,
     /// The state that it begins with, instead of booting.
-    pub warm: Option<Saved>,
+    pub warm: Option<Warm>,
     /// How many are wanted.
     pub many: Many,
 }
@@ -113,6 +113,7 @@ pub(super) async fn make_of(machines: &Machines, path: &Path, source: &Source, w
     let individuals = individuals(wanted, source);
     let failed = |source| RunError::State { path: machines.dir().to_owned(), source };
     private_dirs(machines.dir()).map_err(failed)?;
+    let state = wanted.warm.as_ref().map(|warm| warm.of(source)).transpose()?;
     // Two commands at once must not give one address twice, nor make one machine with other options.
     let _lock = machines.lock().await?;
     let (mut places, mut new, mut starting) = (Vec::new(), Vec::new(), Vec::new());
@@ -136,12 +137,12 @@ pub(super) async fn make_of(machines: &Machines, path: &Path, source: &Source, w
     };
     let memory = starting.into_iter().fold(0, |sum: u64, memory| sum.saturating_add(memory.bytes()));
     TooLittleMemory::refuse(ByteSize(memory), smaller)?;
-    let records = records(machines, new, source, &from, wanted)?;
+    let records = records(machines, new, source, (&from, state), wanted)?;
     for Forward { host, .. } in records.iter().flat_map(|record| &record.forwards) {
         free(*host, ports_of.clone())?;
     }
     for record in records {
-        make_one(&machines.place(&record.name), source, record, wanted).await?;
+        make_one(&machines.place(&record.name), source, record, (wanted, state)).await?;
     }
     Ok(places)
 }
@@ -154,7 +155,13 @@ fn given(wanted: &Wanted, source: &Source) -> Equipment {
 }
 
 /// The records of these new machines.
-fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Path, wanted: &Wanted) -> Result<Vec<Record>, RunError> {
+fn records(
+    machines: &Machines,
+    new: Vec<Individual>,
+    source: &Source,
+    (from, state): (&Path, Option<&Saved>),
+    wanted: &Wanted,
+) -> Result<Vec<Record>, RunError> {
     let base = Base::of(source)?;
     let places = places(machines, &new, source, wanted)?;
     let record = |(Individual { name, personal, .. }, (hostname, network)): (Individual, Own)| Record {
@@ -171,7 +178,7 @@ fn records(machines: &Machines, new: Vec<Individual>, source: &Source, from: &Pa
         network,
         keys: personal.keys,
         autologin: wanted.autologin,
-        warm: wanted.warm.as_ref().map(|state| state.dir().to_owned()),
+        warm: state.map(|state| state.dir().to_owned()),
         created: Timestamp::now().to_string(),
     };
     Ok(new.into_iter().zip(places).map(record).collect())
@@ -206,11 +213,11 @@ fn places(machines: &Machines, new: &[Individual], source: &Source, wanted: &Wan
 }
 
 /// The lock of the machines is held, so no other process makes it meanwhile.
-async fn make_one(place: &Place, source: &Source, record: Record, wanted: &Wanted) -> Result<(), RunError> {
+async fn make_one(place: &Place, source: &Source, record: Record, (wanted, state): (&Wanted, Option<&Saved>)) -> Result<(), RunError> {
     let failed = |source| RunError::State { path: place.dir().to_owned(), source };
     let new = NewDir::beside(place.dir()).map_err(failed)?;
     let draft = place.at(new.path());
-    match &wanted.warm {
+    match state {
         Some(state) => state.lay(&draft, source).await?,
         None => {
             let size = source.disk_size(wanted.given.disk)?;

@@ -1,8 +1,8 @@
 //! Warm machines: each goes on from the saved state of a system that had booted as far as its services, instead of booting.
 //!
 //! ```text
-//!   image ── a boot to the gate ── in the store:  memory, state, disk.qcow2 (what that boot wrote), kernel, initrd, warm.json
-//!                                    │
+//!   image ── a boot to the gate ──┬─ in the store:  memory, state, disk.qcow2 (what that boot wrote), kernel, initrd, warm.json
+//!   a file beside the image ──────┘  │
 //!   up --warm ── a copy of disk.qcow2 ── QEMU goes on from memory ── an identity of its own ── cards ── services
 //! ```
 //!
@@ -17,16 +17,17 @@ mod packed;
 mod saved;
 
 use std::fmt::Display;
+use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::disk::Base;
 use super::error::RunError;
 use super::record::{Place, Record};
-use super::source::Source;
-use crate::artifact::StateRecord;
+use super::source::{Packed, Source};
 use crate::base::digest::Sha256Digest;
 use crate::base::event::{Events, Task};
-use crate::cache::{Lookup, Store};
+use crate::cache::{Lookup, Store, Vacancy};
 use crate::hardware::Equipment;
 use crate::image::{self, Disk, ImageError};
 use crate::machine::probe::{kvm_opens, probe, qemu_version};
@@ -43,13 +44,39 @@ const NONE: &str = "cold-1";
 /// How the reason of a guest begins whose kernel cannot renew its random generator (`gate.sh`).
 const KERNEL: &str = "its kernel ";
 
+/// The kind of memory with what was wrong with a state that QEMU could not go on from.
+const UNUSABLE: &str = "unusable-1";
+
 /// How new machines begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warmth {
     /// With this state.
-    Warm(Box<Saved>),
+    Warm(Box<Warm>),
     /// With a boot, for this reason.
     Cold(String),
+}
+
+/// The state that machines begin with, and the image that it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warm {
+    state: Saved,
+    base: Base,
+}
+
+impl Warm {
+    /// The state, for machines of `source`.
+    ///
+    /// # Errors
+    /// The image was replaced since the state was found for it, or cannot be read.
+    pub(super) fn of(&self, source: &Source) -> Result<&Saved, RunError> {
+        require(&self.base, source)?;
+        Ok(&self.state)
+    }
+}
+
+/// Make sure that the image of `source` is still `base`.
+fn require(base: &Base, source: &Source) -> Result<(), RunError> {
+    if Base::of(source)? == *base { Ok(()) } else { Err(RunError::Replaced { image: source.image.clone() }) }
 }
 
 /// The state for machines of `source` that are given `given`: it is in `store`, or it is made now, which takes as long as a boot.
@@ -65,76 +92,116 @@ pub(super) async fn state(
     if source.disk_size(given.disk)?.is_some_and(|size| size != source.size) {
         return Ok(Warmth::Cold("its disk is larger than that of the image, and the saved system knows the image's size".to_owned()));
     }
-    let (image, qemu) = (digest(source, store, events).await?, qemu_version().await?);
-    let saved = |accelerator| store.peek(&Needs::of(image, given, accelerator, qemu).id()).and_then(|dir| Saved::open(&dir));
+    // What is saved for minutes must be of the image that was there before.
+    let base = Base::of(source)?;
+    let warm = |state| Ok(Warmth::Warm(Box::new(Warm { state, base: base.clone() })));
+    let (image, qemu) = ((digest(source, store, events).await?, source.format), qemu_version().await?);
+    let open = |dir: &Path| Saved::open(dir).filter(|state| store.recall(UNUSABLE, &state.mark()).is_none());
+    let known = |accelerator| {
+        let needs = Needs::of(image, given, accelerator, qemu);
+        let expanded = source.packed.as_ref().map(|packed| needs.id_from(&packed.record.file.sha256));
+        [Some(needs.id()), expanded].into_iter().flatten().find_map(|id| open(&store.peek(&id)?))
+    };
     // To try KVM takes a second where it does not work. A state that was saved although there was a /dev/kvm tells that it does not.
     let has_kvm = kvm_opens();
-    let of_kvm = if has_kvm { saved(Accelerator::Kvm) } else { None };
-    if let Some(state) = of_kvm.or_else(|| saved(Accelerator::Tcg).filter(|state| !has_kvm || state.despite_kvm())) {
-        return Ok(Warmth::Warm(Box::new(state)));
+    let of_kvm = if has_kvm { known(Accelerator::Kvm) } else { None };
+    if let Some(state) = of_kvm.or_else(|| known(Accelerator::Tcg).filter(|state| !has_kvm || state.despite_kvm())) {
+        return warm(state);
     }
-    let accelerator = probe().await?.accelerator;
-    let needs = Needs::of(image, given, accelerator, qemu);
+    let needs = Needs::of(image, given, probe().await?.accelerator, qemu);
+    if let Some(packed) = &source.packed
+        && let Some(state) = expanded(source, packed, &needs, (store, &base), events).await?.filter(|state| open(state.dir()).is_some())
+    {
+        return warm(state);
+    }
     let id = needs.id();
     if let Some(why) = store.recall(NONE, &id) {
         return Ok(Warmth::Cold(String::from_utf8_lossy(&why).into_owned()));
     }
     let waiting = || events.note("another goldsmith saves the same state; this one waits for it");
-    let vacancy = match store.lookup(&id, Saved::open, waiting).await? {
-        Lookup::Hit(state) => return Ok(Warmth::Warm(Box::new(state))),
+    let vacancy = match store.lookup(&id, open, waiting).await? {
+        Lookup::Hit(state) => return warm(state),
         Lookup::Miss(vacancy) => vacancy,
     };
-    if !expanded(source, &needs, vacancy.path(), events).await? {
-        let task = events.task(format!("save a booted {}", source.name));
-        // Another command may save the state of another image meanwhile.
-        let evidence = evidence.join(id.short());
-        if let Some(why) = make::state(source, needs, (vacancy.path(), &evidence), &task).await? {
-            // Other reasons are quick to find, or may pass.
-            if why.starts_with(KERNEL) {
-                store.remember(NONE, &id, why.as_bytes());
-            }
-            return Ok(Warmth::Cold(why));
+    let task = events.task(format!("save a booted {}", source.name));
+    // Another command may save the state of another image meanwhile.
+    let evidence = evidence.join(id.short());
+    if let Some(why) = make::state(source, needs, (vacancy.path(), &evidence), &task).await? {
+        // Other reasons are quick to find, or may pass.
+        if why.starts_with(KERNEL) {
+            store.remember(NONE, &id, why.as_bytes());
         }
-        task.done();
+        return Ok(Warmth::Cold(why));
     }
+    let state = kept(vacancy, &id, source, (store, &base))?;
+    task.done();
+    warm(state)
+}
+
+/// The state in `vacancy`, in its place in `store`.
+fn kept(vacancy: Vacancy, id: &Sha256Digest, source: &Source, (store, base): (&Store, &Base)) -> Result<Saved, RunError> {
+    require(base, source)?;
     let dir = vacancy.keep()?;
-    store.describe(&id, &format!("memory of {}, for `up --warm`", source.name));
-    Saved::open(&dir).map(|state| Warmth::Warm(Box::new(state))).ok_or_else(|| RunError::State {
+    store.describe(id, &format!("memory of {}, for `up --warm`", source.name));
+    Saved::open(&dir).ok_or_else(|| RunError::State {
         path: dir,
         source: io::Error::new(io::ErrorKind::InvalidData, "the state that was just saved cannot be read"),
     })
 }
 
-/// Expand the state that was published with the image into `dir`. False when there is none, or none that can be used, and then it is told why.
+/// Expand the state that was published with the image into `store`. `None` when it cannot be used, and then it is told why.
 ///
 /// # Errors
-/// `dir` cannot be written.
-async fn expanded(source: &Source, needs: &Needs, dir: &Path, events: &Events) -> Result<bool, RunError> {
-    let Some(packed) = &source.packed else { return Ok(false) };
+/// The store cannot be written.
+async fn expanded(
+    source: &Source,
+    packed: &Packed,
+    needs: &Needs,
+    (store, base): (&Store, &Base),
+    events: &Events,
+) -> Result<Option<Saved>, RunError> {
     let told = |why: &dyn Display| events.note(format!("{} is not used: {why}; the state is saved here", packed.record.file.file));
-    let task = match packed::unfit(packed, needs) {
-        Ok(None) => events.task(format!("expand the saved state of {}", source.name)),
+    match packed::unfit(packed, needs) {
+        Ok(None) => {}
         Ok(Some(why)) => {
             told(&why);
-            return Ok(false);
+            return Ok(None);
         }
         Err(error) => {
             told(&error);
-            return Ok(false);
+            return Ok(None);
         }
+    }
+    let id = needs.id_from(&packed.record.file.sha256);
+    let waiting = || events.note("another goldsmith expands the same state; this one waits for it");
+    let vacancy = match store.lookup(&id, Saved::open, waiting).await? {
+        Lookup::Hit(state) => return Ok(Some(state)),
+        Lookup::Miss(vacancy) => vacancy,
     };
-    match packed::expand(packed, source, needs.clone(), dir, &task).await {
+    let task = events.task(format!("expand the saved state of {}", source.name));
+    match packed::expand(packed, source, needs, vacancy.path(), &task).await {
         Ok(()) => {
             task.done();
-            Ok(true)
+            kept(vacancy, &id, source, (store, base)).map(Some)
         }
         Err(error @ RunError::Artifact(_)) => {
             told(&error);
-            packed::remove(dir)?;
-            Ok(false)
+            Ok(None)
         }
         Err(error) => Err(error),
     }
+}
+
+/// The state of `packed` in the new directory `dir`, for machines of the image of `source`, with which it was just published.
+///
+/// # Errors
+/// It is damaged, or cannot be written.
+pub(super) async fn unpacked(packed: &Packed, source: &Source, dir: &Path, task: &Task) -> Result<Warm, RunError> {
+    fs::create_dir(dir).map_err(|source| RunError::State { path: dir.to_owned(), source })?;
+    packed::expand(packed, source, &packed::needs(packed)?, dir, task).await?;
+    let failed = || io::Error::new(io::ErrorKind::InvalidData, "the state that was just expanded cannot be read");
+    let state = Saved::open(dir).ok_or_else(|| RunError::State { path: dir.to_owned(), source: failed() })?;
+    Ok(Warm { state, base: Base::of(source)? })
 }
 
 /// Save the state of the image at `path`, unless `store` has it, and write it to the file `target` for those who get the image. It is for machines
@@ -148,16 +215,24 @@ pub async fn write(
     (target, scratch): (&Path, &Path),
     (store, evidence): (&Store, &Path),
     events: &Events,
-) -> Result<StateRecord, RunError> {
+) -> Result<Packed, RunError> {
     let source = Source::find(path, Some(store.root()))?;
-    let saved = match state(&source, given, (store, evidence), events).await? {
-        Warmth::Warm(saved) => saved,
+    let warm = match state(&source, given, (store, evidence), events).await? {
+        Warmth::Warm(warm) => warm,
         Warmth::Cold(why) => return Err(RunError::NoSavedState { why }),
     };
     let task = events.task("write the saved state");
-    let record = packed::pack(&saved, &source, (target, scratch), &task).await?;
+    let record = packed::pack(&warm.state, &source, (target, scratch), &task).await?;
     task.done();
-    Ok(record)
+    Ok(Packed { path: target.to_owned(), record })
+}
+
+/// Remember that this host's QEMU could not go on from `state`, and why, so that it is not tried again.
+pub(super) fn give_up(state: &Saved, store: Option<&Path>, why: &str) {
+    // If the store cannot be used, the next machine tries it in vain, too.
+    if let Some(Ok(store)) = store.map(Store::open) {
+        store.remember(UNUSABLE, &state.mark(), why.as_bytes());
+    }
 }
 
 /// The digest of the image of `source` with the files under it. It is read, unless the store remembers it: what is in the file decides, not what a
@@ -209,7 +284,6 @@ pub(super) fn settle(place: &Place, record: &mut Record) -> Result<(), RunError>
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::process::Command;
 
     use super::super::record::Machines;
@@ -229,7 +303,8 @@ mod tests {
         let snapshot = Command::new("qemu-img").args(["snapshot", "-c", "boot"]).arg(dir.join(DISK)).status();
         assert!(snapshot.unwrap().success());
         let given = Equipment { memory: Some(ByteSize::mib(64)), ..Equipment::default() };
-        let needs = Needs::of(source.sha256.unwrap(), &given, Accelerator::Tcg, QemuVersion { major: 1, minor: 0, micro: 0 });
+        let needs =
+            Needs::of((source.sha256.unwrap(), source.format), &given, Accelerator::Tcg, QemuVersion { major: 1, minor: 0, micro: 0 });
         let about = About {
             schema: SCHEMA,
             needs,
@@ -257,7 +332,7 @@ mod tests {
             network: None,
             personal: Personal::default(),
             autologin: false,
-            warm: Some(state.clone()),
+            warm: Some(Warm { state: state.clone(), base: Base::of(&source).unwrap() }),
             many: Many::One,
         };
         let place = runtime.block_on(make(&machines, &path, &wanted, None)).unwrap().remove(0);
@@ -288,6 +363,11 @@ mod tests {
         let disk = Disk::open_own(&place.disk(), Format::Qcow2).unwrap();
         assert_eq!((&disk.info().backing, place.record().unwrap().warm), (&vec![source.image.clone()], None));
         assert!(content() != of_state);
+        // An image that was replaced since the state was found is told.
+        let warm = Warm { state: state.clone(), base: Base::of(&source).unwrap() };
+        assert!(warm.of(&source).is_ok());
+        fs::write(&source.image, [1; 8192]).unwrap();
+        assert!(matches!(warm.of(&source), Err(RunError::Replaced { .. })));
         // What is damaged, or of another goldsmith, is no state.
         for text in ["", "{}", &fs::read_to_string(state.dir().join(ABOUT)).unwrap().replace("\"schema\":2", "\"schema\":1")] {
             fs::write(state.dir().join(ABOUT), text).unwrap();

@@ -59,6 +59,7 @@ pub(super) fn tell(built: Built, context: &Context) -> Result<(), AnyFailure> {
             "event": "artifact",
             "image": artifact.image_path(),
             "exports": exports,
+            "warm": manifest.warm.as_ref().map(|state| artifact.dir.join(&state.file.file)),
             "content_id": manifest.content_id,
             "made": made,
         });
@@ -118,6 +119,10 @@ fn summary(artifact: &Artifact) -> String {
     text.push_str(&format!("{}: {size}, {checks} passed\n", artifact.image_path().display()));
     for export in &manifest.exports {
         text.push_str(&format!("{}: {}, the same disk\n", artifact.dir.join(&export.file).display(), rounded(export.bytes)));
+    }
+    if let Some(state) = &manifest.warm {
+        let (path, size) = (artifact.dir.join(&state.file.file), rounded(state.file.bytes));
+        text.push_str(&format!("{}: {size}, the memory of the booted system\n", path.display()));
     }
     text
 }

@@ -12,6 +12,7 @@ use super::super::source::Source;
 use super::needs::Needs;
 use super::saved::{About, DISK, INITRD, MEMORY, SCHEMA, STATE};
 use crate::base::event::Task;
+use crate::base::failure::{Class, Failure};
 use crate::base::host::TooLittleMemory;
 use crate::image::{self, BootFiles, Format};
 use crate::machine::booting::Booting;
@@ -40,6 +41,8 @@ pub(super) async fn state(source: &Source, needs: Needs, (dir, evidence): (&Path
     let nonce = nonce();
     let files = match BootFiles::extract(&disk, Format::Qcow2, dir).await {
         Ok(files) => files,
+        // The host cannot keep them, which says nothing of the system.
+        Err(error) if error.class() == Class::Host => return Err(error.into()),
         Err(error) => return Ok(Some(error.to_string())),
     };
     let boot = match direct_boot(files.parts(), &dir.join(INITRD), Mode::Gate, &nonce, &[personal::blank()]) {

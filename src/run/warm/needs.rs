@@ -8,7 +8,7 @@ use super::super::personal;
 use super::super::vm::CPUS;
 use crate::base::digest::Sha256Digest;
 use crate::base::size::ByteSize;
-use crate::hardware::Equipment;
+use crate::hardware::{Equipment, Format};
 use crate::machine::probe::QemuVersion;
 use crate::machine::runner::gate_version;
 use crate::machine::spec::Accelerator;
@@ -22,6 +22,8 @@ pub(super) const ANOTHER: &str = "its state was saved by another version of gold
 pub(super) struct Needs {
     /// Digest of the image under the disk, wherever that is.
     image: Sha256Digest,
+    /// How the image is read: the same bytes may be said to be raw.
+    format: String,
     /// The guest's end of the runner, which is in the state.
     runner: Sha256Digest,
     /// Another QEMU may have other devices in a machine, or another `max` processor.
@@ -34,10 +36,11 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// Those of a machine of the image with this digest that is given `given`, on this host, whose QEMU is `qemu`.
-    pub(super) fn of(image: Sha256Digest, given: &Equipment, accelerator: Accelerator, qemu: QemuVersion) -> Self {
+    /// Those of a machine of the image with this digest, read as `format`, that is given `given`, on this host, whose QEMU is `qemu`.
+    pub(super) fn of((image, format): (Sha256Digest, Format), given: &Equipment, accelerator: Accelerator, qemu: QemuVersion) -> Self {
         Self {
             image,
+            format: format.name().to_owned(),
             runner: gate_version(&[personal::blank()]),
             qemu: qemu.to_string(),
             emulated: accelerator == Accelerator::Tcg,
@@ -52,9 +55,15 @@ impl Needs {
         Sha256Digest::of(serde_json::json!(self).to_string().as_bytes())
     }
 
-    /// The image.
-    pub(super) fn image(&self) -> Sha256Digest {
-        self.image
+    /// The id in the store of a state of these needs that is expanded from the file with this digest: it serves machines of the artifact that
+    /// has this file, and no others.
+    pub(super) fn id_from(&self, packed: &Sha256Digest) -> Sha256Digest {
+        Sha256Digest::of(format!("{} {packed}", self.id()).as_bytes())
+    }
+
+    /// Those of a machine of the same image that is given `given`, on this host, whose QEMU is `qemu`.
+    pub(super) fn of_the_same(&self, given: &Equipment, qemu: QemuVersion) -> Self {
+        Self { image: self.image, format: self.format.clone(), ..Self::of((self.image, Format::Raw), given, self.accelerator(), qemu) }
     }
 
     /// What executes the guest.
@@ -116,10 +125,11 @@ mod tests {
         let image = Sha256Digest::of(b"image");
         let given = |cpus, memory| Equipment { cpus, memory: Some(ByteSize::mib(memory)), ..Equipment::default() };
         let qemu = QemuVersion { major: 7, minor: 2, micro: 19 };
-        let needs = |given: &Equipment, accelerator, qemu| Needs::of(image, given, accelerator, qemu);
+        let needs = |given: &Equipment, accelerator, qemu| Needs::of((image, Format::Qcow2), given, accelerator, qemu);
         let saved = needs(&given(Some(1), 512), Accelerator::Tcg, qemu);
         assert_eq!(saved.difference(&needs(&given(Some(1), 512), Accelerator::Tcg, qemu)), None);
         let rebuilt = Needs { image: Sha256Digest::of(b"other"), ..saved.clone() };
+        let raw = Needs { format: "raw".to_owned(), ..saved.clone() };
         let anew = Needs { runner: Sha256Digest::of(b"another"), ..saved.clone() };
         for (now, why) in [
             (
@@ -130,6 +140,7 @@ mod tests {
             (needs(&given(Some(1), 1024), Accelerator::Tcg, qemu), "memory of 512M, and now it is 1G"),
             (needs(&given(Some(1), 512), Accelerator::Kvm, qemu), "on another processor"),
             (rebuilt, "with another image"),
+            (raw, "with another image"),
             (anew, "by another version of goldsmith"),
         ] {
             assert!(saved.difference(&now).is_some_and(|told| told.ends_with(why)), "{why}: {:?}", saved.difference(&now));

@@ -16,14 +16,12 @@ use super::super::error::RunError;
 use super::super::source::{Packed, Source};
 use super::needs::{ANOTHER, Needs};
 use super::saved::{ABOUT, About, DISK, INITRD, KERNEL, MEMORY, STATE, Saved};
-use crate::artifact::{ArtifactError, FileRecord, StateRecord};
+use crate::artifact::{ArtifactError, FileRecord, StateRecord, open_regular};
 use crate::base::aside::{Meter, aside};
-use crate::base::atomic;
 use crate::base::digest::{HashingWriter, Sha256Digest};
 use crate::base::event::Task;
-use crate::base::size::ByteSize;
 use crate::base::text::printable;
-use crate::image::{self, Disk, Format, ImageError};
+use crate::image::{self, ImageError};
 use crate::machine::probe::kvm_opens;
 use crate::machine::spec::Accelerator;
 
@@ -64,7 +62,7 @@ pub(in crate::run) async fn pack(
     let paths = FILES.map(|name| (name, if name == DISK { disk.clone() } else { dir.join(name) }));
     let total = paths.iter().filter_map(|(_, path)| path.metadata().ok()).map(|metadata| metadata.len()).sum();
     let text = format!("{:#}\n", serde_json::json!(about));
-    let packed = aside(task, "compress it", total, move |meter| write(text.as_bytes(), &paths, &file, meter)).await;
+    let packed = aside(task, "compress the state", total, move |meter| write(text.as_bytes(), &paths, &file, meter)).await;
     let sha256 = packed.map_err(unwritable(target))?;
     let bytes = fs::metadata(target).map_err(unwritable(target))?.len();
     let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -97,58 +95,79 @@ fn write(about: &[u8], files: &[(&str, PathBuf)], target: &Path, meter: &Arc<Met
 /// # Errors
 /// It is damaged.
 pub(super) fn unfit(packed: &Packed, needs: &Needs) -> Result<Option<String>, RunError> {
-    let damaged = damaged(packed);
-    let file = File::open(&packed.path).map_err(&damaged)?;
-    let about = zstd::Decoder::new(file).and_then(about).map_err(&damaged)?;
-    Ok(match about {
+    Ok(match about(packed)? {
         Some(about) => about.unfit(needs),
         None => Some(ANOTHER.to_owned()),
     })
 }
 
-/// Expand `packed` into `dir`, for machines with these needs whose disks lie over the image of `source`.
+/// The needs of the state in `packed`.
 ///
 /// # Errors
-/// It is damaged, or `dir` cannot be written.
-pub(super) async fn expand(packed: &Packed, source: &Source, needs: Needs, dir: &Path, task: &Task) -> Result<(), RunError> {
-    let memory = needs.size().1;
-    image::require_space(dir, memory.bytes())?;
-    let (from, to, total) = (packed.clone(), dir.to_owned(), packed.record.file.bytes.saturating_mul(2));
-    let about = aside(task, "expand it", total, move |meter| read(&from, &to, memory, meter)).await.map_err(damaged(packed))?;
+/// It is damaged, or of another version of goldsmith.
+pub(super) fn needs(packed: &Packed) -> Result<Needs, RunError> {
+    Ok(about(packed)?.ok_or_else(|| damaged(packed)(wrong(ANOTHER.to_owned())))?.needs)
+}
+
+/// `warm.json`; `None` when it is that of another version of goldsmith.
+fn about(packed: &Packed) -> Result<Option<About>, RunError> {
+    let read = || {
+        let mut tar = tar::Archive::new(zstd::Decoder::new(open_regular(&packed.path)?)?);
+        match tar.entries()?.raw(true).next() {
+            Some(entry) => About::read(&mut entry?.take(ABOUT_BYTES)),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    };
+    read().map_err(damaged(packed))
+}
+
+/// Expand `packed` into the empty directory `dir`, for machines with these needs whose disks lie over the image of `source`.
+///
+/// # Errors
+/// It is damaged, which is [`RunError::Artifact`]; or `dir` cannot be written.
+pub(super) async fn expand(packed: &Packed, source: &Source, needs: &Needs, dir: &Path, task: &Task) -> Result<(), RunError> {
+    image::require_space(dir, needs.size().1.bytes())?;
+    let (from, to, now, total) = (packed.clone(), dir.to_owned(), needs.clone(), packed.record.file.bytes.saturating_mul(2));
+    let step = format!("expand {}", packed.record.file.file);
+    let read = aside(task, &step, total, move |meter| read(&from, &to, &now, meter)).await;
+    let about = read.map_err(|error| match error {
+        Unread::Archive(error) => damaged(packed)(error),
+        Unread::Host(source) => RunError::State { path: dir.to_owned(), source },
+    })?;
     let disk = dir.join(DISK);
-    let lain = image::rebase_unchecked(&disk, &source.image, source.format).await;
-    // It comes from wherever the image does, and may name other files of this host.
-    let size = lain.and_then(|()| Disk::open_own(&disk, Format::Qcow2)).map(|disk| disk.info().virtual_size);
-    match size {
+    // It comes from wherever the image does, and may name other files of this host. QEMU's tools would open these.
+    match image::overlay_size(&disk) {
         Ok(size) if size == source.size => {}
         Ok(size) => return Err(damaged(packed)(wrong(format!("its disk has {size} bytes, and that of the image {}", source.size)))),
         Err(error) => return Err(damaged(packed)(io::Error::other(error))),
     }
-    let about =
-        About { backing: source.image.clone(), despite_kvm: needs.accelerator() == Accelerator::Tcg && kvm_opens(), needs, ..about };
+    image::rebase_unchecked(&disk, &source.image, source.format).await?;
+    let despite_kvm = needs.accelerator() == Accelerator::Tcg && kvm_opens();
+    let about = About { backing: source.image.clone(), despite_kvm, ..about };
     about.write(dir).map_err(|source| RunError::State { path: dir.to_owned(), source })
 }
 
-/// Remove from `dir` what was expanded of a state that is damaged.
-///
-/// # Errors
-/// `dir` cannot be written.
-pub(super) fn remove(dir: &Path) -> Result<(), RunError> {
-    let removed = FILES.iter().try_for_each(|name| atomic::remove(&dir.join(name)));
-    removed.map_err(|source| RunError::State { path: dir.to_owned(), source })
+/// Why a state was not expanded.
+enum Unread {
+    /// The file cannot be read, or is not what it should be.
+    Archive(io::Error),
+    /// What it holds cannot be written.
+    Host(io::Error),
 }
 
-/// The files of `packed`, in `dir`. A file that is not what the manifest says is not expanded.
-fn read(packed: &Packed, dir: &Path, memory: ByteSize, meter: &Arc<Meter>) -> io::Result<About> {
-    let mut file = File::open(&packed.path)?;
-    let (sha256, _) = Sha256Digest::of_reader(meter.measure(&mut file))?;
+/// The files of `packed`, in `dir`. A file that is not what the manifest says, or not what fits `needs`, is not expanded.
+fn read(packed: &Packed, dir: &Path, needs: &Needs, meter: &Arc<Meter>) -> Result<About, Unread> {
+    let archive = Unread::Archive;
+    let mut file = open_regular(&packed.path).map_err(archive)?;
+    let (sha256, _) = Sha256Digest::of_reader(meter.measure(&mut file)).map_err(archive)?;
     let said = &packed.record.file.sha256;
     if sha256 != *said {
-        return Err(wrong(format!("its sha256 is {} instead of {}", sha256.short(), said.short())));
+        return Err(archive(wrong(format!("its sha256 is {} instead of {}", sha256.short(), said.short()))));
     }
-    file.seek(SeekFrom::Start(0))?;
-    let mut tar = tar::Archive::new(zstd::Decoder::new(meter.measure(file))?);
-    let mut entries = tar.entries()?;
+    file.seek(SeekFrom::Start(0)).map_err(archive)?;
+    let mut tar = tar::Archive::new(zstd::Decoder::new(meter.measure(file)).map_err(archive)?);
+    // Raw: headers of extensions would be read into memory, however long they are, and ours has none.
+    let mut entries = tar.entries().map_err(archive)?.raw(true);
     let mut next = |name: &str, most: u64| {
         let entry = entries.next().ok_or_else(|| wrong(format!("{name} is missing")))??;
         let (found, bytes) = (entry.path_bytes().into_owned(), entry.size());
@@ -157,13 +176,17 @@ fn read(packed: &Packed, dir: &Path, memory: ByteSize, meter: &Arc<Meter>) -> io
         }
         Ok(entry)
     };
-    let about = About::read(&mut next(ABOUT, ABOUT_BYTES)?)?;
+    let about = next(ABOUT, ABOUT_BYTES).and_then(|mut entry| About::read(&mut entry)).map_err(archive)?;
+    let about = about.ok_or_else(|| archive(wrong(ANOTHER.to_owned())))?;
+    if let Some(why) = about.unfit(needs) {
+        return Err(archive(wrong(why)));
+    }
     for name in FILES {
         // QEMU rounds memory up to whole MiB.
-        let most = if name == MEMORY { memory.bytes().next_multiple_of(1 << 20) } else { FILE_BYTES };
-        spread(&mut next(name, most)?, &dir.join(name))?;
+        let most = if name == MEMORY { needs.size().1.bytes().next_multiple_of(1 << 20) } else { FILE_BYTES };
+        spread(&mut next(name, most).map_err(archive)?, &dir.join(name))?;
     }
-    about.ok_or_else(|| wrong(ANOTHER.to_owned()))
+    Ok(about)
 }
 
 fn wrong(why: String) -> io::Error {
@@ -175,34 +198,22 @@ fn damaged(packed: &Packed) -> impl Fn(io::Error) -> RunError {
     move |error| RunError::Artifact(ArtifactError::Damaged { path: path.clone(), why: error.to_string() })
 }
 
-/// `warm.json`, from the beginning of a packed state; `None` when it is that of another version of goldsmith.
-fn about(packed: impl Read) -> io::Result<Option<About>> {
-    let mut tar = tar::Archive::new(packed);
-    match tar.entries()?.next() {
-        Some(entry) => About::read(&mut entry?.take(ABOUT_BYTES)),
-        None => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
-}
-
 /// Write what `reader` gives to the new file `path`, with holes in the place of zeros.
-fn spread(reader: &mut impl Read, path: &Path) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+fn spread(reader: &mut impl Read, path: &Path) -> Result<(), Unread> {
+    let mut file = File::create_new(path).map_err(Unread::Host)?;
     let mut piece = Vec::with_capacity(PIECE);
     let mut length = 0;
     loop {
         piece.clear();
-        reader.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
+        reader.by_ref().take(PIECE as u64).read_to_end(&mut piece).map_err(Unread::Archive)?;
         if piece.is_empty() {
-            break;
+            return file.set_len(length).map_err(Unread::Host);
         }
         length += piece.len() as u64;
-        if piece.iter().all(|byte| *byte == 0) {
-            file.seek(SeekFrom::Start(length))?;
-        } else {
-            file.write_all(&piece)?;
-        }
+        let is_hole = piece.iter().all(|byte| *byte == 0);
+        let written = if is_hole { file.seek(SeekFrom::Start(length)).map(drop) } else { file.write_all(&piece) };
+        written.map_err(Unread::Host)?;
     }
-    file.set_len(length)
 }
 
 #[cfg(test)]
@@ -213,7 +224,9 @@ mod tests {
     use super::super::saved::SCHEMA;
     use super::*;
     use crate::base::event::Events;
+    use crate::base::size::ByteSize;
     use crate::hardware::Equipment;
+    use crate::image::{Disk, Format};
     use crate::machine::probe::QemuVersion;
 
     fn on_runtime<T>(work: impl Future<Output = T>) -> T {
@@ -222,7 +235,19 @@ mod tests {
 
     fn needs(megabytes: u64) -> Needs {
         let given = Equipment { cpus: Some(1), memory: Some(ByteSize::mib(megabytes)), ..Equipment::default() };
-        Needs::of(Sha256Digest::of(b"image"), &given, Accelerator::Tcg, QemuVersion { major: 7, minor: 2, micro: 1 })
+        Needs::of((Sha256Digest::of(b"image"), Format::Raw), &given, Accelerator::Tcg, QemuVersion { major: 7, minor: 2, micro: 1 })
+    }
+
+    fn about(source: &Source) -> About {
+        About {
+            schema: SCHEMA,
+            needs: needs(4),
+            backing: source.image.clone(),
+            machine_type: "pc-i440fx-7.2".to_owned(),
+            command_line: "root=/dev/vda1".to_owned(),
+            nonce: "00".to_owned(),
+            despite_kvm: true,
+        }
     }
 
     /// A tar with these files, compressed, and its record.
@@ -258,15 +283,7 @@ mod tests {
             fs::write(at("state").join(name), content).unwrap();
         }
         on_runtime(image::create_overlay(&here.image, here.format, &at("state").join(DISK))).unwrap();
-        let about = About {
-            schema: SCHEMA,
-            needs: needs(4),
-            backing: here.image.clone(),
-            machine_type: "pc-i440fx-7.2".to_owned(),
-            command_line: "root=/dev/vda1".to_owned(),
-            nonce: "00".to_owned(),
-            despite_kvm: true,
-        };
+        let about = about(&here);
         about.write(&at("state")).unwrap();
         let saved = Saved::open(&at("state")).unwrap();
         let (target, task) = (at("lab.warm.tar.zst"), Events::none().task("pack"));
@@ -281,7 +298,7 @@ mod tests {
         let packed = Packed { path: target, record };
         assert_eq!(unfit(&packed, &needs(4)).unwrap(), None);
         assert!(unfit(&packed, &needs(8)).unwrap().unwrap().contains("memory of 4M, and now it is 8M"));
-        on_runtime(expand(&packed, &there, needs(4), &at("new"), &task)).unwrap();
+        on_runtime(expand(&packed, &there, &needs(4), &at("new"), &task)).unwrap();
         for name in [KERNEL, INITRD, STATE, MEMORY] {
             assert!(fs::read(at("new").join(name)).unwrap() == fs::read(at("state").join(name)).unwrap(), "{name}");
         }
@@ -290,8 +307,6 @@ mod tests {
         assert_eq!(disk.info().backing, std::slice::from_ref(&there.image));
         let new = Saved::open(&at("new")).unwrap();
         assert_eq!((&new.about().needs, &new.about().backing, &new.about().nonce), (&about.needs, &there.image, &about.nonce));
-        remove(&at("new")).unwrap();
-        assert_eq!(fs::read_dir(at("new")).unwrap().count(), 1, "only warm.json is left");
     }
 
     #[test]
@@ -299,7 +314,17 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let at = |name: &str| temp.path().join(name);
         let source = Source::find(&artifact(temp.path(), &serde_json::json!({}), &[1; 4096]), None).unwrap();
-        let whole: [(&str, &[u8]); 6] = [(ABOUT, b"{}"), (KERNEL, b"k"), (INITRD, b"i"), (DISK, b"d"), (STATE, b"s"), (MEMORY, b"m")];
+        let about: &[u8] = serde_json::json!(about(&source)).to_string().leak().as_bytes();
+        let foreign = [(ABOUT, &b"{}"[..])];
+        let overlay = |words: &[&str]| -> &[u8] {
+            let made =
+                std::process::Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).args(words).current_dir(temp.path()).status();
+            assert!(made.unwrap().success());
+            fs::read(at("made.qcow2")).unwrap().leak()
+        };
+        let outside = overlay(&["-o", "data_file=outside.raw", "made.qcow2", "4096"]);
+        let larger = overlay(&["made.qcow2", "8192"]);
+        let whole: [(&str, &[u8]); 6] = [(ABOUT, about), (KERNEL, b"k"), (INITRD, b"i"), (DISK, b"d"), (STATE, b"s"), (MEMORY, b"m")];
         let with = |index: usize, entry: (&'static str, &'static [u8])| {
             let mut files = whole;
             files[index] = entry;
@@ -308,6 +333,9 @@ mod tests {
         let large: &[u8] = vec![7; (4 << 20) + 1].leak();
         let mut damaged = tar_of(&at("damaged"), &whole);
         damaged.record.file.sha256 = Sha256Digest::of(b"another");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        std::os::unix::fs::symlink("whole", at("link")).unwrap();
         let cut = &fs::read(tar_of(&at("cut"), &whole).path).unwrap()[..40];
         for (packed, why) in [
             (damaged, "its sha256 is"),
@@ -317,11 +345,16 @@ mod tests {
             (tar_of(&at("short"), &whole[..5]), "memory is missing"),
             (tar_of(&at("other"), &with(1, ("../kernel", b"k"))), "in the place of kernel is `../kernel`"),
             (tar_of(&at("large"), &with(5, (MEMORY, large))), "in the place of memory is `memory` with 4194305 bytes"),
-            (tar_of(&at("foreign"), &whole), ANOTHER),
+            (tar_of(&at("disk"), &whole), "it does not begin as a qcow2 file"),
+            (tar_of(&at("outside"), &with(3, (DISK, outside))), "external data file"),
+            (tar_of(&at("larger"), &with(3, (DISK, larger))), "its disk has 8192 bytes, and that of the image 4096"),
+            (tar_of(&at("foreign"), &foreign), ANOTHER),
+            (Packed { path: at("pipe"), ..tar_of(&at("whole"), &whole) }, "not a regular file"),
+            (Packed { path: at("link"), ..tar_of(&at("whole"), &whole) }, ""),
         ] {
             let dir = at("dir");
             fs::create_dir(&dir).unwrap();
-            let error = on_runtime(expand(&packed, &source, needs(4), &dir, &Events::none().task("expand"))).unwrap_err();
+            let error = on_runtime(expand(&packed, &source, &needs(4), &dir, &Events::none().task("expand"))).unwrap_err();
             assert!(
                 matches!(error, RunError::Artifact(ArtifactError::Damaged { .. })) && error.to_string().contains(why),
                 "{why}: {error}"
@@ -329,7 +362,7 @@ mod tests {
             assert!(!at("kernel").exists());
             fs::remove_dir_all(dir).unwrap();
         }
-        assert_eq!(unfit(&tar_of(&at("foreign"), &whole), &needs(4)).unwrap().as_deref(), Some(ANOTHER));
+        assert_eq!(unfit(&tar_of(&at("foreign"), &foreign), &needs(4)).unwrap().as_deref(), Some(ANOTHER));
         assert!(unfit(&recorded(&at("text"), b"no archive"), &needs(4)).is_err());
     }
 }

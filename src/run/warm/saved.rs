@@ -11,6 +11,7 @@ use super::super::record::{Place, Record};
 use super::super::source::Source;
 use super::needs::Needs;
 use crate::artifact::{FileRecord, StateRecord};
+use crate::base::digest::Sha256Digest;
 use crate::hardware::Equipment;
 use crate::image;
 use crate::machine::probe::qemu_version;
@@ -117,13 +118,18 @@ impl Saved {
         self.about.despite_kvm
     }
 
-    /// Why a machine of `record`, whose image it fits, cannot go on from it on this host; `None` when it can.
+    /// A digest that no other state has.
+    pub(super) fn mark(&self) -> Sha256Digest {
+        Sha256Digest::of(self.about.nonce.as_bytes())
+    }
+
+    /// Why a machine of `record`, which was made of the state's image, cannot go on from it on this host; `None` when it can.
     ///
     /// # Errors
     /// QEMU cannot be used.
     pub(in crate::run) async fn unfit(&self, record: &Record) -> Result<Option<String>, RunError> {
         let given = Equipment { cpus: record.cpus.or(Some(self.cpus())), memory: Some(record.memory), ..Equipment::default() };
-        let now = Needs::of(self.about.needs.image(), &given, self.accelerator(), qemu_version().await?);
+        let now = self.about.needs.of_the_same(&given, qemu_version().await?);
         Ok(self.about.unfit(&now))
     }
 

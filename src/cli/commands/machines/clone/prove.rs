@@ -13,7 +13,7 @@ use crate::cli::args::Clones;
 use crate::cli::commands::build;
 use crate::cli::{Context, host, printer};
 use crate::machine::spec::Equipment;
-use crate::run::{self, Likeness, Own};
+use crate::run::{self, Likeness, Own, WarmFrom};
 
 /// The number of characters of a value that are shown. They are the last ones, by which ssh keys differ.
 const SHOWN: usize = 24;
@@ -31,7 +31,7 @@ pub(super) async fn prove(args: &Clones, context: &Context) -> Result<(), AnyFai
     let events = Events::new(context.listeners());
     let task = events.task("compare two clones");
     let given = Equipment { memory: Some(args.memory.unwrap_or(MEMORY)), ..Equipment::default() };
-    let compared = run::compare(&image, &given, (&state, store.as_deref()), warm.as_ref(), &task).await?;
+    let compared = run::compare(&image, &given, (&state, store.as_deref()), warm.as_ref().map(WarmFrom::Store), &task).await?;
     task.done();
     let shared = compared.iter().filter(|own| !own.differs()).count();
     let text = if context.json {
