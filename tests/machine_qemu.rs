@@ -109,7 +109,7 @@ async fn events(machine: &mut Machine) -> Vec<MachineEvent> {
 
 fn limits(deadline: u64, named: u64, stalled: u64) -> Limits {
     let [deadline, named, stalled] = [deadline, named, stalled].map(Duration::from_secs);
-    Limits { deadline, ceiling: deadline, named, stalled }
+    Limits { deadline, ceiling: deadline, named, stalled, output: u64::MAX }
 }
 
 /// Watch the machine until it fails. Returns the failure, and the warnings and lines before it.

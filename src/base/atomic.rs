@@ -332,4 +332,14 @@ pub(crate) mod tests {
         let refused = NewDir::beside(&link).unwrap().publish_by(Existing::Keep, |_, _, _| Ok(false)).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     }
+
+    /// The kernel answers EINVAL to flags that exclude each other, as NFS does to any flag.
+    #[test]
+    fn flags_that_are_not_taken_are_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        fs::create_dir(&one).unwrap();
+        assert!(!renamed(&one, &two, RenameFlags::NOREPLACE | RenameFlags::EXCHANGE).unwrap());
+        assert!(one.exists() && !two.exists());
+    }
 }

@@ -197,6 +197,12 @@ mod tests {
         kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), signal).unwrap();
     }
 
+    /// `help exit-codes` says so.
+    #[test]
+    fn an_end_takes_three_seconds_at_most() {
+        assert!(PATIENCE < Duration::from_secs(3));
+    }
+
     #[test]
     fn the_first_signal_drops_the_work_the_second_or_time_ends_it() {
         // Seconds that the drop takes, first signal, second signal, exit status: minus 100 when the end was orderly.

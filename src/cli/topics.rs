@@ -268,6 +268,7 @@ mod tests {
         for code in exit::ALL {
             assert!(codes.lines().any(|line| line.trim().starts_with(&format!("{code}  "))), "`help exit-codes` lacks {code}");
         }
+        assert!(codes.contains("(SIGHUP), a run\nends with 129"), "`help exit-codes` lacks SIGHUP");
         let variables = text("environment");
         for name in environment::names_read() {
             assert!(variables.contains(&format!("`{name}`")), "`help environment` lacks {name}");

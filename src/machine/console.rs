@@ -37,11 +37,18 @@ pub(super) struct Console<R> {
     tail: VecDeque<String>,
     /// For onlookers.
     heard: Option<broadcast::Sender<Vec<u8>>>,
+    /// Bytes that were read.
+    bytes: u64,
 }
 
 impl<R: AsyncRead + Unpin> Console<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader: Some(reader), buffer: Vec::new(), prompted: 0, tail: VecDeque::new(), heard: None }
+        Self { reader: Some(reader), buffer: Vec::new(), prompted: 0, tail: VecDeque::new(), heard: None, bytes: 0 }
+    }
+
+    /// Bytes that came so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Give the stream away. From now on there are no lines and prompts.
@@ -89,6 +96,7 @@ impl<R: AsyncRead + Unpin> Console<R> {
             };
             match read {
                 Ok(bytes @ 1..) => {
+                    self.bytes = self.bytes.saturating_add(bytes as u64);
                     self.buffer.extend_from_slice(&chunk[..bytes]);
                     // If there is no onlooker, the bytes are dropped.
                     let _ = self.heard.as_ref().map(|heard| heard.send(chunk[..bytes].to_vec()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::base::failure::{Class, Failure};
 use crate::base::process::ProcessError;
+use crate::base::size::rounded;
 
 use super::event::{MachineEvent, ShutdownReason};
 use super::evidence::Evidence;
@@ -93,6 +94,8 @@ pub enum Cause {
     },
     /// It had been silent for so long.
     Stalled(Duration),
+    /// It printed more than it may; so many bytes.
+    Talkative(u64),
     /// It printed a line that means failure.
     Signature {
         /// What the line means.
@@ -138,6 +141,7 @@ fn sentence(cause: &Cause) -> String {
         Cause::Panicked => "the guest's kernel panicked".into(),
         Cause::Deadline { late, phase } if phase.is_empty() => format!("the guest was not done {late}"),
         Cause::Deadline { late, phase } => format!("the guest was not done with `{phase}` {late}"),
+        Cause::Talkative(bytes) => format!("the guest has printed {}, and no guest may print more", rounded(*bytes)),
         Cause::Stalled(silence) => format!("the guest showed no sign of progress for {} s", silence.as_secs()),
         Cause::Signature { signature, line } => format!("the guest failed: {} (console: {})", signature.cause, line.trim()),
         Cause::Ended(reason) => format!("the guest {reason} before its work was done"),
@@ -215,6 +219,7 @@ fn remedy(cause: &Cause, evidence: &Evidence) -> String {
         Cause::Deadline { late: Late::Ceiling(_), .. } => {
             "give the host less to do at the same time, or the build a longer deadline ([build] deadline)".into()
         }
+        Cause::Talkative(_) => "see in the evidence what it repeats, and have it print less or into a file of its own".into(),
         Cause::Panicked | Cause::Stalled(_) | Cause::Ended(_) | Cause::Stopped => {
             let screen = if evidence.screenshot.is_some() { " and screen.png" } else { "" };
             format!("read console.log{screen} in the evidence")

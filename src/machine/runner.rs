@@ -376,6 +376,7 @@ impl Guest {
                 biased;
                 // When the port has ended, this branch is disabled; the machine's end gives the reason.
                 Some(line) = self.lines.next() => {
+                    self.machine.count(&line);
                     self.watch.heard(Instant::now());
                     return Ok(understand(&line, &self.nonce));
                 }
@@ -481,7 +482,7 @@ mod tests {
         let spec = bench.spec("talks", vec![Drive::scratch(&disk, Format::Raw, "disk")], Boot::Disk(FirmwareFiles::Bios));
         let limits = Limits::new(Duration::from_secs(1), Accelerator::Kvm);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let talk = async |pause: Duration| {
+        let talk = async |pause: Duration, limits: Limits| {
             let machine = Machine::launch(&spec, &dir.path().join("vm")).await.unwrap();
             let (ours, theirs) = UnixStream::pair().unwrap();
             let (reader, writer) = tokio::io::split(ours);
@@ -500,9 +501,13 @@ mod tests {
             tokio::time::timeout(Duration::from_secs(60), run).await.expect("it outlived its deadline").unwrap_err()
         };
         for pause in [Duration::ZERO, Duration::from_millis(10)] {
-            let error = runtime.block_on(talk(pause)).to_string();
+            let error = runtime.block_on(talk(pause, limits)).to_string();
             assert!(error.contains("the guest was not done with `endless` in ") && error.contains("with no progress"), "{error}");
         }
+        // What it prints is kept on the host. Twelve lines of eleven bytes are more than 128 bytes.
+        let limits = Limits { output: 128, ..Limits::new(Duration::from_secs(60), Accelerator::Kvm) };
+        let error = runtime.block_on(talk(Duration::from_millis(10), limits)).to_string();
+        assert!(error.contains("the guest has printed 132 B, and no guest may print more"), "{error}");
     }
 
     #[test]

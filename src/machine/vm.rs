@@ -98,6 +98,8 @@ pub struct Machine {
     /// Whether the next pause belongs to an end that was already reported.
     pause_explained: bool,
     next_sample: Instant,
+    /// Bytes that came on ports.
+    printed: u64,
     /// The failure that was seen. It is kept, because the future that waited may have been dropped before it was reported.
     failed: Option<Cause>,
 }
@@ -182,6 +184,7 @@ impl Machine {
             sockets,
             pause_explained: false,
             next_sample: Instant::now(),
+            printed: 0,
             failed: None,
         })
     }
@@ -305,6 +308,10 @@ impl Machine {
             self.next_sample = now + SAMPLE;
             watch.counters(now, counters);
         }
+        let printed = self.printed.saturating_add(self.console.bytes());
+        if self.failed.is_none() && !watch.may_print(printed) {
+            self.failed = Some(Cause::Talkative(printed));
+        }
         if self.failed.is_none() {
             match watch.verdict(Instant::now()) {
                 Verdict::Fine => {}
@@ -321,6 +328,11 @@ impl Machine {
             self.hear_last_words(task).await;
         }
         Err(self.fail(cause).await)
+    }
+
+    /// Count a line that came on a port.
+    pub fn count(&mut self, line: &str) {
+        self.printed = self.printed.saturating_add(line.len() as u64 + 1);
     }
 
     /// Collect the evidence of a failure the caller saw. Takes seconds at most, whatever state QEMU is in.

@@ -118,7 +118,10 @@ pub const SIGNATURES: &[Signature] = &[
     },
 ];
 
-/// How long a guest may take.
+/// What a guest may print: all of it is kept on the host. An installation prints some 5 MiB.
+const OUTPUT: u64 = 256 << 20;
+
+/// How long a guest may take, and how much it may print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// From the start of the watch to its end, for a guest that makes no progress.
@@ -129,6 +132,8 @@ pub struct Limits {
     pub named: Duration,
     /// Silence that ends the run.
     pub stalled: Duration,
+    /// Bytes that the guest may print, on its console and its ports together, in all its life.
+    pub output: u64,
 }
 
 impl Limits {
@@ -136,7 +141,7 @@ impl Limits {
     /// stretched: a slow guest still prints something.
     pub fn new(deadline: Duration, accelerator: Accelerator) -> Self {
         let deadline = accelerator.stretch(deadline);
-        Self { deadline, ceiling: deadline.saturating_mul(CEILING), named: NAMED_AFTER, stalled: STALLED_AFTER }
+        Self { deadline, ceiling: deadline.saturating_mul(CEILING), named: NAMED_AFTER, stalled: STALLED_AFTER, output: OUTPUT }
     }
 
     /// The same limits, of which none goes beyond `whole`: the time that is left of a run, which progress does not make longer.
@@ -247,6 +252,11 @@ impl Watch {
             self.progressed = self.progressed.max(now);
             self.heard(now);
         }
+    }
+
+    /// Whether the guest may have printed `bytes`.
+    pub(super) fn may_print(&self, bytes: u64) -> bool {
+        bytes <= self.limits.output
     }
 
     /// The guest's phase; empty when none was entered.

@@ -301,6 +301,7 @@ impl<'a> Installation<'a> {
     fn hear(&mut self, came: &Came) -> Turn {
         match came {
             Came::Log(line) => {
+                self.machine.count(line);
                 // As with all evidence, a line that cannot be written is left out: the run itself matters more.
                 let _ = writeln!(self.log_file, "{line}");
                 self.task.line("anaconda", line.as_str());
@@ -308,6 +309,7 @@ impl<'a> Installation<'a> {
                 self.follow.hear(Heard::Log(line))
             }
             Came::Report(line) => {
+                self.machine.count(line);
                 let _ = writeln!(self.report_file, "{line}");
                 self.task.line("kickstart", line.as_str());
                 self.watch.heard(Instant::now());
@@ -466,5 +468,74 @@ mod tests {
             let limits = limits(&follow, Accelerator::Tcg, seconds(left));
             assert_eq!((limits.deadline, limits.ceiling), (seconds(deadline), seconds(ceiling)), "{left}");
         }
+    }
+
+    /// As in machine/runner.rs: lines come on a port without end, faster than anyone can wait for the machine.
+    #[test]
+    fn an_installer_that_talks_without_end_ends_at_its_deadline() {
+        use tokio::io::AsyncWriteExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let disk = dir.path().join("disk.raw");
+        let mut sectors = vec![0; 1 << 20];
+        // cli; hlt; jmp to the hlt; and the mark of a boot sector.
+        sectors[..4].copy_from_slice(&[0xfa, 0xf4, 0xeb, 0xfd]);
+        sectors[510..512].copy_from_slice(&[0x55, 0xaa]);
+        fs::write(&disk, sectors).unwrap();
+        let bench = Bench {
+            accelerator: Accelerator::Tcg,
+            cpus: 1,
+            memory: ByteSize::mib(64),
+            deadline: Duration::from_secs(60),
+            outside: false,
+            subnet: None,
+            cards: 0,
+            visitor: None,
+            scratch: dir.path(),
+            evidence: dir.path(),
+        };
+        let spec = bench.spec(NAME, vec![Drive::scratch(&disk, Format::Raw, "disk")], Boot::Disk(FirmwareFiles::Bios));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let task = crate::base::event::Events::none().task("install");
+        let talk = async |pause: Duration, limits: Limits| {
+            let machine = Machine::launch(&spec, &dir.path().join("vm")).await.unwrap();
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            tokio::spawn(async move {
+                while theirs.write_all(b"still here\n").await.is_ok() {
+                    tokio::time::sleep(pause).await;
+                }
+            });
+            let now = Instant::now();
+            let mut installation = Installation {
+                machine,
+                log: Lines::new(Some(ours)),
+                report: Lines::new(None),
+                log_file: File::create(dir.path().join("log")).unwrap(),
+                report_file: File::create(dir.path().join("report")).unwrap(),
+                kickstart: b"rootpw --iscrypted $6$salt$hash\n",
+                follow: Follow::new("n0".to_owned()),
+                watch: Watch::new(limits, now),
+                accelerator: Accelerator::Tcg,
+                end: now + Duration::from_secs(60),
+                task: &task,
+            };
+            let ended = timeout(Duration::from_secs(60), installation.until_the_end()).await.expect("it outlived its deadline");
+            match ended.err().expect("it has not ended in order") {
+                Ending::Told(told) => installation.fail(told).await,
+                Ending::Machine(error) => error.into(),
+            }
+        };
+        let limits = Limits::new(Duration::from_secs(1), Accelerator::Kvm);
+        for pause in [Duration::ZERO, Duration::from_millis(10)] {
+            let error = runtime.block_on(talk(pause, limits));
+            assert!(error.to_string().contains("with no progress"), "{error}");
+            // The kickstart of the evidence has no hash of a password.
+            let StageError::Installation { dir, .. } = &error else { panic!("{error}") };
+            let kept = fs::read_to_string(dir.join(KICKSTART_FILE)).unwrap();
+            assert_eq!(kept, "rootpw --iscrypted ************\n");
+        }
+        let limits = Limits { output: 128, ..Limits::new(Duration::from_secs(60), Accelerator::Kvm) };
+        let error = runtime.block_on(talk(Duration::from_millis(10), limits)).to_string();
+        assert!(error.contains("the guest has printed 132 B, and no guest may print more"), "{error}");
     }
 }

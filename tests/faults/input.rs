@@ -94,6 +94,47 @@ fn a_check_tells_everything_that_stands_against_a_build() {
     assert!(!missing.stdout.contains("warning   kickstart"), "{}", missing.stdout);
 }
 
+/// What is told by check of the recipe's names needs no network where the answer is known without one.
+#[test]
+fn a_check_tells_what_the_system_cannot_have() {
+    let sets = [
+        "media.iso.urls=[]",
+        "system.timezone=Europe/Kyiv",
+        "packages.install=[\"docker-ce\", \"mod_ssl\"]",
+        "user=[{ name = \"nobody\" }, { name = \"ada\", shell = \"/opt/no/sh\" }]",
+    ];
+    let words = ["check", "centos-7.5-docker", "-o", "out"].into_iter().chain(sets.iter().flat_map(|set| ["--set", set]));
+    let ended = goldsmith(words).env("ROOT_PASSWORD", "x").end();
+    for row in [
+        "warning   settings   the time zone Europe/Kyiv came with release ",
+        "warning   settings   user `ada` is to have the shell /opt/no/sh, and it is not known that a package brings it",
+        "wrong     settings   the user `nobody` cannot be added: the system has one of that name",
+        "warning   settings   mod_ssl makes a private key ",
+    ] {
+        assert!(ended.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}{}", ended.stdout, ended.stderr);
+    }
+}
+
+/// These need the packages' lists of files.
+#[test]
+fn a_check_tells_what_no_package_brings() {
+    let text = format!("{}[services]\nenable = [\"dokcer\"]\n[[user]]\nname = \"ada\"\nshell = \"/bin/zsh\"\n", super::SMALL);
+    let ended = goldsmith(["check", "r.toml", "-o", "out"]).file("r.toml", &text).end();
+    for row in [
+        "wrong     settings   services.enable names dokcer.service, and none of the packages brings it",
+        "wrong     settings   user `ada` is to have the shell /bin/zsh, and none of the packages brings it",
+    ] {
+        assert!(ended.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}{}", ended.stdout, ended.stderr);
+    }
+}
+
+#[test]
+fn a_check_tells_that_namespaces_are_refused() {
+    let ended = small(["check", "small.toml", "-o", "out"]).stub("unshare", "exit 1").end();
+    let told = "this user cannot have namespaces of its own, in which an installation runs as root";
+    assert!(ended.stdout.lines().any(|line| line.starts_with("wrong ") && line.contains(told)), "{}{}", ended.stdout, ended.stderr);
+}
+
 /// The flagship's recipe with this medium and archive. Files are named by their content.
 fn centos(sets: &[&str], iso: &Path) -> Run {
     let sets = sets.iter().flat_map(|set| ["--set", set]);

@@ -151,6 +151,17 @@ fn accounts_are_as_they_are_wanted() {
     assert_eq!(told(&found[3]), (Outcome::Failed, "no file of /etc/sudoers.d says so"));
 }
 
+/// A file that sudo never reads grants nothing.
+#[test]
+fn a_directory_that_sudoers_does_not_include_grants_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = ("etc/sudoers.d/90-goldsmith", "ada ALL=(ALL) NOPASSWD: ALL\n");
+    let root = root(dir.path(), &[("usr/bin/sudo", ""), ("etc/sudoers", "root ALL=(ALL) ALL\n"), file]);
+    let ada = Account { name: "ada".parse().unwrap(), uid: None, shell: "/bin/sh".parse().unwrap(), groups: Vec::new(), sudo: true };
+    let found = judge(&root, &Settings { users: vec![ada], ..none() });
+    assert_eq!(told(&found[1]), (Outcome::Failed, "/etc/sudoers does not include /etc/sudoers.d"));
+}
+
 /// A damaged archive gives a bounded result and no panic.
 #[test]
 fn an_archive_may_hold_anything() {
