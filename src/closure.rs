@@ -33,3 +33,11 @@ pub async fn forecast(
         Answers::Anaconda(answers) => rpm::forecast(&answers.selection, answers.upgrade.as_ref(), (resolved, choice), host, task).await,
     }
 }
+
+/// Those of `names` that no apt suite of `resolved` has a package of.
+///
+/// # Errors
+/// An index cannot be fetched, or is not the listed one.
+pub async fn unlisted<'a>(names: &[&'a str], resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Vec<&'a str>, AnyFailure> {
+    debian::unlisted(names, resolved, host, task).await
+}

@@ -17,6 +17,7 @@ mod report;
 mod services;
 mod shells;
 mod signatures;
+mod steps;
 mod standing;
 
 use std::path::Path;
@@ -181,6 +182,7 @@ pub async fn foresee(
         None
     });
     let together = forecast.as_ref().filter(|forecast| forecast.refused.is_empty());
+    rows.extend(steps::rows(recipe, resolved, host, task).await);
     rows.extend(named(recipe, answers, (resolved, choice, together), host, task).await);
     if let Some(Answers::Anaconda(answers)) = answers
         && !answers.selection.unseen.is_empty()

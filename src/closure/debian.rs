@@ -46,6 +46,19 @@ pub(super) async fn find(packages: &[String], resolved: &Resolved, host: Host<'_
     found_before(KIND, host.store, &digests, &question, find).await
 }
 
+/// Those of `names` that no suite has a package of.
+pub(super) async fn unlisted<'a>(names: &[&'a str], resolved: &Resolved, host: Host<'_>, task: &Task) -> Result<Vec<&'a str>, AnyFailure> {
+    let mut listed = HashSet::new();
+    for suite in &resolved.apt {
+        for index in indexes(suite, ARCH, host, task).await? {
+            let input = index.input().map_err(SourceError::from)?;
+            let found = pick(input, &|name, _, _| names.contains(&name)).map_err(SourceError::from)?;
+            listed.extend(found.into_iter().map(|package| package.name));
+        }
+    }
+    Ok(names.iter().copied().filter(|name| !listed.contains(*name)).collect())
+}
+
 /// The question of an installation of `packages`.
 fn question(packages: &[String]) -> Question {
     let asked = |what| Asked { what, by: "the recipe".to_owned() };

@@ -520,7 +520,7 @@ mod tests {
                 task: &task,
             };
             let ended = timeout(Duration::from_secs(60), installation.until_the_end()).await.expect("it outlived its deadline");
-            match ended.err().expect("it has not ended in order") {
+            match ended.expect_err("it ended in order") {
                 Ending::Told(told) => installation.fail(told).await,
                 Ending::Machine(error) => error.into(),
             }

@@ -115,17 +115,22 @@ fn a_check_tells_what_the_system_cannot_have() {
     }
 }
 
-/// These need the packages' lists of files.
+/// Steps that install packages, one of which there is.
+const STEPS: &str = "[build]\nnetwork = \"open\"\n[[provision]]\nname = \"tools\"\npackages = [\"curl=7.88.1-10\", \"dokcer-cli\"]\n";
+
+/// These need the packages' lists of files. A step may bring a shell, so that is a warning.
 #[test]
 fn a_check_tells_what_no_package_brings() {
-    let text = format!("{}[services]\nenable = [\"dokcer\"]\n[[user]]\nname = \"ada\"\nshell = \"/bin/zsh\"\n", super::SMALL);
+    let text = format!("{}[services]\nenable = [\"dokcer\"]\n[[user]]\nname = \"ada\"\nshell = \"/bin/zsh\"\n{STEPS}", super::SMALL);
     let ended = goldsmith(["check", "r.toml", "-o", "out"]).file("r.toml", &text).end();
     for row in [
         "wrong     settings   services.enable names dokcer.service, and none of the packages brings it",
-        "wrong     settings   user `ada` is to have the shell /bin/zsh, and none of the packages brings it",
+        "warning   settings   user `ada` is to have the shell /bin/zsh, and none of the packages brings it",
+        "warning   packages   the provision step `tools` installs dokcer-cli, and no repository of the recipe has a package of that name",
     ] {
         assert!(ended.stdout.lines().any(|line| line.starts_with(row)), "{row}: {}{}", ended.stdout, ended.stderr);
     }
+    assert!(!ended.stdout.contains("installs curl"), "{}", ended.stdout);
 }
 
 #[test]
