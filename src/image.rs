@@ -14,6 +14,7 @@ mod qcow2;
 mod read_at;
 mod served;
 
+mod kernels;
 mod layout;
 mod lvm;
 mod partition;
@@ -58,6 +59,7 @@ pub use filesystem::{Entry, FileKind, Identity, Metadata, Usage, Xattr};
 pub use foreign::ImageFormat;
 pub use free::FreeSpace;
 pub use guest::Seen;
+pub use kernels::kernels;
 pub use layout::{Layout, PlannedPartition, Role};
 pub use open_file::OpenFile;
 pub use owners::Owners;

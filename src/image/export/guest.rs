@@ -3,12 +3,10 @@
 use crate::image::disk::Disk;
 use crate::image::error::ImageError;
 use crate::image::inspect::os_release;
+use crate::image::kernels::kernels;
 use crate::image::partition::{PartitionTable, gpt_type};
 use crate::image::root::Root;
 
-/// Largest list of modules that is read; Debian's has 1 MiB.
-const MAX_LIST_BYTES: u64 = 16 << 20;
-const MODULES: &str = "/lib/modules";
 /// Bytes of boot code in the first sector: a BIOS runs nothing else (UEFI specification 2.10, 5.2.1).
 const BOOT_CODE: usize = 440;
 /// MBR type of an EFI system partition (UEFI specification 2.10, 5.2.2).
@@ -60,8 +58,8 @@ impl Guest {
             guest.distribution = Some(release.id);
             guest.name = Some(release.pretty_name).filter(|name| !name.is_empty());
         }
-        let modules = modules(&root).unwrap_or_default();
-        let drives = |module: &str| modules.iter().all(|list| list.contains(&format!("/{module}.ko")));
+        let kernels = kernels(&root).unwrap_or_default();
+        let drives = |module: &str| kernels.iter().all(|kernel| kernel.has(module));
         // Debian's cloud kernel has VMware's own devices only, and no driver for what VirtualBox emulates.
         if !drives("mptspi") && drives("vmw_pvscsi") {
             guest.controller = Controller::Pvscsi;
@@ -80,22 +78,4 @@ fn boots_by_uefi_only(disk: &Disk) -> Result<bool, ImageError> {
     disk.bytes().read_at(0, &mut code).map_err(|source| ImageError::read(disk.path(), source))?;
     let has_esp = table.is_some_and(|table| table.partitions.iter().any(|one| [gpt_type::ESP, MBR_ESP].contains(&one.type_id.as_str())));
     Ok(has_esp && code.iter().all(|byte| *byte == 0))
-}
-
-/// The modules of each kernel, built in or not: a path a line (modules.dep(5), and Linux' Documentation/kbuild/kbuild.rst, "modules.builtin").
-fn modules(root: &Root) -> Result<Vec<String>, ImageError> {
-    let mut all = Vec::new();
-    for version in root.read_dir(MODULES)? {
-        let mut list = String::new();
-        for name in ["modules.dep", "modules.builtin"] {
-            let path = format!("{MODULES}/{}/{name}", version.to_string_lossy());
-            if let Some(bytes) = root.read_if_there(path, MAX_LIST_BYTES)? {
-                list.push_str(&String::from_utf8_lossy(&bytes));
-            }
-        }
-        if !list.is_empty() {
-            all.push(list);
-        }
-    }
-    Ok(all)
 }
