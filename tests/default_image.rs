@@ -159,6 +159,9 @@ fn a_uefi_image_with_provision_steps_is_built_proved_and_resumed() {
     // The results of a build address, a swap space and a user are as in the recipe. The checks of the steps read the rest.
     let stages: Vec<&str> = manifest["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
     assert_eq!(stages, ["install", "provision first", "provision second", "load images", "seal"]);
+    // Steps share one boot, and each has its own seconds. The second one sleeps for three.
+    let seconds = manifest["stages"][2]["seconds"].as_f64().unwrap();
+    assert!(manifest["stages"][2]["reused"] == true || seconds >= 3.0, "{seconds}");
     has_its_container_image(&manifest, &target.join("uefi-provisioned.qcow2"));
     // The file that the first step deleted is still in its layer, but not in the image.
     let layer = place().join("store/v1/layers").join(manifest["stages"][1]["id"].as_str().unwrap()).join("disk.qcow2");
