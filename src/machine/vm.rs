@@ -12,12 +12,13 @@
 
 mod save;
 mod snapshot;
+mod start;
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -34,20 +35,20 @@ use tokio::time::timeout;
 use crate::base::event::Task;
 use crate::base::process::{Invocation, Lines, Running, Tool};
 
+use start::{STDERR_LINES, cannot_start, get_ready};
+
 use super::args::{self, BlockNode, Wiring};
 use super::commands::{BlockdevAdd, DiskStats, QueryBlockstats, QueryStatus, RunStatus};
 use super::console::{Console, Said};
 use super::error::{Cause, MachineError};
-use super::event::{INTERESTING, MachineEvent};
+use super::event::MachineEvent;
 use super::evidence::{self, CONSOLE_LOG, Evidence};
-use super::qmp::{Qmp, QmpError, RawEvent};
+use super::qmp::{Qmp, RawEvent};
 use super::sockets::{Line, Sockets};
 use super::spec::{Begins, MachineSpec};
 use super::state;
 use super::watch::{Counters, Verdict, Watch};
 
-/// From the start of QEMU to its readiness. It takes 0.1 s; a host that needs longer than this is in trouble.
-const START: Duration = Duration::from_secs(30);
 /// For QEMU's answer to a command. `blockdev-snapshot` drains the disk, which may take seconds on a busy host.
 const ANSWER: Duration = Duration::from_secs(30);
 /// For QEMU's exit after `quit`, which writes caches back.
@@ -56,8 +57,6 @@ const QUIT: Duration = Duration::from_secs(20);
 const SAMPLE: Duration = Duration::from_secs(5);
 /// After a failure line: what follows (a panic's call trace) belongs to the evidence.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Lines of QEMU's standard error that are kept.
-const STDERR_LINES: usize = 40;
 
 /// Pieces of what is typed that wait for a guest which does not read its console.
 const KEYS: usize = 64;
@@ -530,47 +529,6 @@ fn segment() -> io::Result<(UnixDatagram, OwnedFd)> {
     let (ours, theirs) = std::os::unix::net::UnixDatagram::pair()?;
     ours.set_nonblocking(true)?;
     Ok((UnixDatagram::from_std(ours)?, theirs.into()))
-}
-
-async fn get_ready(stream: UnixStream, state: Option<RawFd>) -> Result<(Qmp, UnboundedReceiver<RawEvent>), QmpError> {
-    let (mut qmp, events) = Qmp::connect(stream, INTERESTING, START).await?;
-    // QEMU accepts waiting connections a little later; the guest must not send before that.
-    let patience = Instant::now() + START;
-    while qmp.execute(&qmp::query_chardev {}, ANSWER).await?.iter().any(|line| line.filename.starts_with("disconnected:")) {
-        if Instant::now() > patience {
-            return Err(QmpError::Late { command: "query-chardev", limit: START });
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    if let Some(fd) = state {
-        state::load(&mut qmp, fd).await?;
-    }
-    Ok((qmp, events))
-}
-
-async fn cannot_start(
-    spec: &MachineSpec,
-    mut running: Running,
-    mut lines: Lines<ChildStderr>,
-    command_line: String,
-    error: QmpError,
-) -> MachineError {
-    if !matches!(error, QmpError::Closed { .. }) {
-        running.kill();
-    }
-    let mut stderr = Vec::new();
-    let read = async {
-        while let Some(line) = lines.next().await {
-            if stderr.len() < STDERR_LINES {
-                stderr.push(line);
-            }
-        }
-    };
-    // A dead QEMU's pipe ends at once.
-    let _ = timeout(Duration::from_secs(2), read).await;
-    let last = stderr.iter().rev().find(|line| line.starts_with(Tool::QemuSystem.program())).or(stderr.last());
-    let reason = last.map_or_else(|| error.to_string(), |line| line.trim_start_matches("qemu-system-x86_64: ").to_owned());
-    MachineError::CannotStart { machine: spec.name.clone(), reason, command_line, stderr }
 }
 
 /// User and system time of a process: fields 14 and 15 of `/proc/PID/stat` (proc(5)), in hundredths of a second (`USER_HZ` is 100 in
