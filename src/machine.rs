@@ -21,6 +21,7 @@ pub mod spec;
 mod state;
 pub mod visit;
 mod vm;
+mod volumes;
 pub mod watch;
 
 pub use commands::{DiskNumbers, DiskStats, RunStatus};

@@ -76,6 +76,7 @@ async fn in_guest(dir: &Path, script: RunnerTask, disks: &[PathBuf]) {
         network: NetworkSpec::None,
         cards: 0,
         segment: None,
+        volumes: Vec::new(),
         reboots: false,
     };
     let limits = || Limits::new(Duration::from_secs(180), accelerator);

@@ -7,7 +7,7 @@ use goldsmith::base::size::ByteSize;
 use goldsmith::machine::MachineSpec;
 use goldsmith::machine::args::{Wiring, arguments};
 use goldsmith::machine::spec::{
-    Accelerator, Begins, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, Forward, Mac, NetworkSpec, Subnet,
+    Accelerator, Begins, Boot, Drive, Durability, FirmwareFiles, FlashFile, Format, Forward, Mac, NetworkSpec, Subnet, Volume,
 };
 
 /// A machine with nothing special about it.
@@ -24,6 +24,7 @@ pub fn plain(name: &str, boot: Boot, drives: Vec<Drive>) -> MachineSpec {
         network: NetworkSpec::None,
         cards: 0,
         segment: None,
+        volumes: Vec::new(),
         reboots: false,
     }
 }
@@ -56,7 +57,7 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
     vec![
         ("bios-disk", plain("bios", Boot::Disk(FirmwareFiles::Bios), vec![disk()])),
         ("uefi-disk", MachineSpec { accelerator: Accelerator::Kvm, ..plain("uefi", Boot::Disk(uefi.clone()), vec![disk()]) }),
-        ("uefi-install", plain("uefi", kernel(uefi), vec![disk(), Drive::read_only("/media/c.iso", Format::Raw, "iso")])),
+        ("uefi-install", plain("uefi", kernel(uefi.clone()), vec![disk(), Drive::read_only("/media/c.iso", Format::Raw, "iso")])),
         (
             "install",
             MachineSpec {
@@ -82,6 +83,22 @@ fn cases() -> Vec<(&'static str, MachineSpec)> {
                 cards: 2,
                 segment: Some(Mac([0x52, 0x54, 10, 207, 0, 1])),
                 ..plain("cards", Boot::Disk(FirmwareFiles::Bios), vec![disk()])
+            },
+        ),
+        (
+            "volumes",
+            MachineSpec {
+                volumes: [("source", false), ("data", true)]
+                    .map(|(tag, read_only)| Volume { dir: "/host".into(), tag: tag.to_owned(), read_only })
+                    .into(),
+                ..plain("volumes", Boot::Disk(FirmwareFiles::Bios), vec![disk()])
+            },
+        ),
+        (
+            "uefi-volume",
+            MachineSpec {
+                volumes: vec![Volume { dir: "/host".into(), tag: "source".to_owned(), read_only: false }],
+                ..plain("uefi-volume", Boot::Disk(uefi.clone()), vec![disk()])
             },
         ),
         ("to-be-saved", warm("to-be-saved", Begins::ToBeSaved { memory: "/store/a,b/memory".into() })),
@@ -123,8 +140,18 @@ fn specs_become_the_arguments_of_the_golden_files() {
         let log = Path::new("/evidence,1/console.log");
         let ports = (0..).take(spec.ports.len()).map(|index| 12 + index).collect();
         let state = matches!(spec.begins, Begins::Saved { .. }).then_some(8);
-        let run =
-            arguments(&spec, &Wiring::Inherited { qmp: 10, console: 11, console_log: log, ports, segment: spec.segment.map(|_| 9), state });
+        let run = arguments(
+            &spec,
+            &Wiring::Inherited {
+                qmp: 10,
+                console: 11,
+                console_log: log,
+                ports,
+                segment: spec.segment.map(|_| 9),
+                state,
+                volumes: (20..).take(spec.volumes.len()).collect(),
+            },
+        );
         let paste = arguments(&spec, &Wiring::Terminal);
         // An option and its value on one line.
         let text = |args: &[String]| {

@@ -4,6 +4,7 @@
 mod equipment;
 mod kills;
 mod publish;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -69,6 +69,8 @@ pub enum Tool {
     Shell,
     /// `unshare` of util-linux: user and PID namespaces.
     Unshare,
+    /// `virtiofsd`: serves a directory to a guest.
+    Virtiofsd,
 }
 
 impl Tool {
@@ -90,6 +92,7 @@ impl Tool {
             Self::SshKeygen => "ssh-keygen",
             Self::Shell => "sh",
             Self::Unshare => "unshare",
+            Self::Virtiofsd => "virtiofsd",
         }
     }
 
@@ -106,6 +109,8 @@ impl Tool {
             Self::Ssh | Self::SshKeygen => "openssh-client",
             Self::Shell => "dash",
             Self::Unshare => "util-linux",
+            // Debian 12's is in a package that QEMU needs; Debian 13 has a package of that name.
+            Self::Virtiofsd => "virtiofsd",
         }
     }
 
@@ -120,14 +125,14 @@ impl Tool {
         first
     }
 
-    /// Where it is: in `PATH`, then in the system directories an ordinary user's `PATH` lacks, then in apt's own.
+    /// Where it is: in `PATH`, then in the system directories an ordinary user's `PATH` lacks, then in those of apt, of virtiofsd and of QEMU.
     ///
     /// # Errors
     /// It is nowhere.
     pub fn find(self) -> Result<PathBuf, ProcessError> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path)
-            .chain(["/usr/sbin", "/sbin", "/usr/lib/apt"].map(PathBuf::from))
+            .chain(["/usr/sbin", "/sbin", "/usr/lib/apt", "/usr/libexec", "/usr/lib/qemu"].map(PathBuf::from))
             .map(|dir| dir.join(self.program()))
             .find(|candidate| rustix::fs::access(candidate, rustix::fs::Access::EXEC_OK).is_ok())
             .ok_or(ProcessError::Missing { tool: self })

@@ -99,6 +99,14 @@ const PROGRAMS: &[Program] = &[
     Program { name: "mke2fs", tool: Tool::Mke2fs, version_flag: "-V", at_least: (1, 43), only_for: None },
     // `-z`, which notes what is written, came with 1.43.
     Program { name: "debugfs", tool: Tool::Debugfs, version_flag: "-V", at_least: (1, 43), only_for: Some("clones as files") },
+    // `--fd` is older; 7.2 is the oldest that was tried, and a program of its own since 1.0.
+    Program {
+        name: "virtiofsd",
+        tool: Tool::Virtiofsd,
+        version_flag: "--version",
+        at_least: (1, 0),
+        only_for: Some("directories of this host in VMs, `up --volume`"),
+    },
     // `--map-auto` came with 2.38.
     Program { name: "unshare", tool: Tool::Unshare, version_flag: "--version", at_least: (2, 38), only_for: None },
     // `--set-timestamp-to-revision` came with 0.9.

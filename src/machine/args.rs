@@ -20,6 +20,8 @@ const SLOT_SEGMENT: usize = 0xf;
 /// Its slot when there are no further cards. It has been there before machines had any.
 const SLOT_SEGMENT_ALONE: usize = 0x6;
 const SLOT_FIRST_DRIVE: usize = 0x10;
+/// The first one's; the others' are below it.
+const SLOT_FIRST_VOLUME: usize = 0x1e;
 /// The name of a memory that is a file.
 const MEMORY: &str = "memory";
 
@@ -40,6 +42,8 @@ pub enum Wiring<'a> {
         segment: Option<RawFd>,
         /// The state of [`Begins::Saved`], open for reading.
         state: Option<RawFd>,
+        /// Connections to what serves the volumes, in the order of the spec.
+        volumes: Vec<RawFd>,
     },
     /// Console and monitor on the terminal (Ctrl-A C switches), each port's output in a file of the working directory.
     Terminal,
@@ -47,9 +51,11 @@ pub enum Wiring<'a> {
 
 /// QEMU's arguments for `spec`, which must have passed [`MachineSpec::check`].
 pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
-    // The command for a terminal boots, because the files of a state are not for it.
-    let begins = if *wiring == Wiring::Terminal { Begins::Booting } else { spec.begins.clone() };
-    let spec = &MachineSpec { begins, ..spec.clone() };
+    // The command for a terminal boots, because the files of a state are not for it, and nothing serves volumes to it.
+    let spec = &match wiring {
+        Wiring::Inherited { .. } => spec.clone(),
+        Wiring::Terminal => MachineSpec { begins: Begins::Booting, volumes: Vec::new(), ..spec.clone() },
+    };
     let mut args = Args::default();
     args.option("-name", format!("{},process=goldsmith-vm", spec.name));
     args.flags(&["-nodefaults", "-no-user-config"]);
@@ -79,6 +85,7 @@ pub fn arguments(spec: &MachineSpec, wiring: &Wiring<'_>) -> Vec<String> {
     }
     boot(&mut args, spec);
     drives(&mut args, spec);
+    volumes(&mut args, spec, wiring);
     lines(&mut args, spec, wiring);
     network(&mut args, spec, wiring);
     args.option("-device", pci(spec, "virtio-rng-pci", SLOT_RANDOM));
@@ -184,18 +191,20 @@ fn machine(spec: &MachineSpec) -> String {
         Begins::Saved { machine_type, .. } => machine_type,
         Begins::Booting | Begins::ToBeSaved { .. } => "pc",
     };
-    match spec.boot.firmware() {
-        FirmwareFiles::Uefi { .. } => "q35,pflash0=flash-code,pflash1=flash-vars".into(),
-        FirmwareFiles::Bios if spec.begins == Begins::Booting => "pc".into(),
-        FirmwareFiles::Bios => format!("{kind},memory-backend={MEMORY}"),
-    }
+    let kind = match spec.boot.firmware() {
+        FirmwareFiles::Uefi { .. } => "q35,pflash0=flash-code,pflash1=flash-vars",
+        FirmwareFiles::Bios => kind,
+    };
+    let has_memory = spec.begins != Begins::Booting || !spec.volumes.is_empty();
+    if has_memory { format!("{kind},memory-backend={MEMORY}") } else { kind.to_owned() }
 }
 
 /// The memory of a machine whose state is saved is a file. Those that go on from the state map it privately, so that nothing is read before it is
-/// used, and pages which none of them has changed are there once.
+/// used, and pages which none of them has changed are there once. What serves a volume reads and writes the memory of the guest (vhost-user).
 fn memory_file(args: &mut Args, spec: &MachineSpec, size: &str) {
     let (path, share) = match &spec.begins {
-        Begins::Booting => return,
+        Begins::Booting if spec.volumes.is_empty() => return,
+        Begins::Booting => return args.option("-object", format!("memory-backend-memfd,id={MEMORY},size={size},share=on")),
         Begins::ToBeSaved { memory } => (memory, "on"),
         Begins::Saved { memory, .. } => (memory, "off"),
     };
@@ -231,6 +240,15 @@ fn drives(args: &mut Args, spec: &MachineSpec) {
             device.push_str(",bootindex=1");
         }
         args.option("-device", device);
+    }
+}
+
+fn volumes(args: &mut Args, spec: &MachineSpec, wiring: &Wiring<'_>) {
+    let Wiring::Inherited { volumes, .. } = wiring else { return };
+    for (index, (volume, fd)) in spec.volumes.iter().zip(volumes).enumerate() {
+        args.option("-chardev", format!("socket,id=volume{index},fd={fd}"));
+        let device = pci(spec, "vhost-user-fs-pci", SLOT_FIRST_VOLUME - index);
+        args.option("-device", format!("{device},chardev=volume{index},tag={}", volume.tag));
     }
 }
 

@@ -46,6 +46,16 @@ pub enum MachineError {
         /// The kernel's error.
         source: io::Error,
     },
+    /// A directory could not be served to the guest.
+    #[error("machine `{machine}`: virtiofsd does not serve {dir}: {said}")]
+    Volume {
+        /// The machine.
+        machine: String,
+        /// The directory.
+        dir: String,
+        /// Its last words.
+        said: String,
+    },
     /// QEMU ended or hung before the guest ran.
     #[error("machine `{machine}`: QEMU did not start: {reason}")]
     CannotStart {
@@ -166,7 +176,7 @@ impl Failure for MachineError {
             Self::Spec(_) => Class::Bug,
             Self::Process(error) => error.class(),
             Self::Firmware(error) => error.class(),
-            Self::TooOld { .. } | Self::File { .. } | Self::CannotStart { .. } => Class::Host,
+            Self::TooOld { .. } | Self::File { .. } | Self::Volume { .. } | Self::CannotStart { .. } => Class::Host,
             Self::Failed { cause: Cause::Disk { .. }, .. } => Class::Host,
             Self::Qmp { .. } | Self::Failed { .. } => Class::Machine,
         }
@@ -179,6 +189,7 @@ impl Failure for MachineError {
             Self::Firmware(error) => error.remedy(),
             Self::TooOld { oldest, .. } => Some(format!("install qemu-system-x86 {oldest} or newer")),
             Self::File { .. } => Some("see whether the directory is writable and the disk has space".into()),
+            Self::Volume { .. } => Some("see whether this user may read the directory and have namespaces: goldsmith doctor".into()),
             Self::CannotStart { command_line, .. } => Some(format!("to see it alone, run: {command_line}")),
             Self::Qmp { .. } => Some("see whether the host is out of memory or CPU, then run the command again".into()),
             Self::Failed { cause, evidence, .. } => Some(remedy(cause, evidence)),

@@ -56,6 +56,13 @@ impl Sockets {
         let ours = connect(&self.path(name))?;
         Ok(Line { ours, listener: listener.into() })
     }
+
+    /// The two ends of the line `name`, for two children: one that listens, and one that is connected.
+    pub(super) fn pair(&self, name: &str) -> io::Result<(OwnedFd, OwnedFd)> {
+        let listener = UnixListener::bind(self.path(name))?;
+        let connected = UnixStream::connect(self.path(name))?;
+        Ok((listener.into(), connected.into()))
+    }
 }
 
 /// `dir`, unless it leaves no room for our names.

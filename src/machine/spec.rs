@@ -39,12 +39,17 @@ pub struct MachineSpec {
     pub cards: usize,
     /// The address of one more card, the last, whose frames come and go by [`super::Machine::take_segment`].
     pub segment: Option<Mac>,
+    /// Directories of the host, at most [`MAX_VOLUMES`].
+    pub volumes: Vec<Volume>,
     /// Whether the guest may reboot. When it may not, a reboot is [`super::MachineEvent::Shutdown`] with reason `Reset`.
     pub reboots: bool,
 }
 
 /// Disks that fit: their PCI slots are fixed, 0x10 and up, and slot 0x1f is taken on q35.
 pub const MAX_DRIVES: usize = 15;
+
+/// Volumes that fit: their PCI slots are those of the last drives.
+pub const MAX_VOLUMES: usize = 8;
 
 /// Further cards that fit: so many PCI slots are between that of the first card's devices and the last card's.
 pub const MAX_FURTHER_CARDS: usize = 9;
@@ -119,6 +124,17 @@ impl Drive {
     pub fn read_only(path: impl Into<PathBuf>, format: Format, node: impl Into<String>) -> Self {
         Self { access: Access::ReadOnly, discard: false, ..Self::scratch(path, format, node) }
     }
+}
+
+/// A directory of the host in the guest, which mounts it by `mount -t virtiofs TAG PATH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Its name for the guest, at most 36 bytes (virtio 1.2, 5.11.4).
+    pub tag: String,
+    /// Whether the guest cannot write.
+    pub read_only: bool,
 }
 
 /// The permitted writers of a disk.
@@ -325,8 +341,18 @@ impl MachineSpec {
         if self.cards > MAX_FURTHER_CARDS {
             return wrong(format!("{} further network cards, and {MAX_FURTHER_CARDS} fit", self.cards));
         }
-        if self.drives.len() > MAX_DRIVES {
-            return wrong(format!("{} drives, and {MAX_DRIVES} fit", self.drives.len()));
+        if self.volumes.len() > MAX_VOLUMES {
+            return wrong(format!("{} volumes, and {MAX_VOLUMES} fit", self.volumes.len()));
+        }
+        if !self.volumes.is_empty() && self.begins != Begins::Booting {
+            return wrong("a machine with volumes has no saved state".into());
+        }
+        let fit = MAX_DRIVES - self.volumes.len();
+        if self.drives.len() > fit {
+            return wrong(format!("{} drives, and {fit} fit", self.drives.len()));
+        }
+        if let Some(Volume { tag, .. }) = self.volumes.iter().find(|volume| !word(&volume.tag) || volume.tag.len() > 36) {
+            return wrong(format!("`{tag}` cannot name a volume"));
         }
         for (index, drive) in self.drives.iter().enumerate() {
             let node = &drive.node;
@@ -395,6 +421,7 @@ mod tests {
             network: NetworkSpec::None,
             cards: 0,
             segment: None,
+            volumes: Vec::new(),
             reboots: false,
         }
     }
@@ -404,6 +431,7 @@ mod tests {
         let disk = || Drive::scratch("/d", Format::Raw, "disk");
         let kernel =
             |command_line: String| Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), command_line, firmware: FirmwareFiles::Bios };
+        let volume = |tag: &str| Volume { dir: "/d".into(), tag: tag.to_owned(), read_only: false };
         let cases: Vec<(MachineSpec, &str)> = vec![
             (MachineSpec { name: "a,b".into(), ..spec() }, "the name"),
             (MachineSpec { cpus: 0, ..spec() }, "needs a CPU"),
@@ -425,6 +453,9 @@ mod tests {
             (MachineSpec { ports: vec!["a".into(), "a".into()], ..spec() }, "cannot name a port"),
             (MachineSpec { ports: (0..31).map(|n| n.to_string()).collect(), ..spec() }, "31 ports"),
             (MachineSpec { boot: kernel("x".repeat(2048)), ..spec() }, "2048 bytes"),
+            (MachineSpec { volumes: vec![volume("v"); 9], ..spec() }, "9 volumes"),
+            (MachineSpec { volumes: vec![volume("a,b")], ..spec() }, "`a,b` cannot name a volume"),
+            (MachineSpec { volumes: vec![volume("v")], begins: Begins::ToBeSaved { memory: "/m".into() }, ..spec() }, "no saved state"),
             (MachineSpec { drives: (0..16).map(|n| Drive { node: format!("d{n}"), ..disk() }).collect(), ..spec() }, "16 drives"),
         ];
         assert_eq!(spec().check(), Ok(()));

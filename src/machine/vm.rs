@@ -47,6 +47,7 @@ use super::qmp::{Qmp, RawEvent};
 use super::sockets::{Line, Sockets};
 use super::spec::{Begins, MachineSpec};
 use super::state;
+use super::volumes::{self, Served};
 use super::watch::{Counters, Verdict, Watch};
 
 /// For QEMU's answer to a command. `blockdev-snapshot` drains the disk, which may take seconds on a busy host.
@@ -94,6 +95,8 @@ pub struct Machine {
     /// The properties of the network cards that are to be plugged in.
     cards: Vec<Vec<(&'static str, String)>>,
     sockets: Sockets,
+    /// What serves the volumes, as long as the machine lives.
+    _volumes: Vec<Running>,
     /// Whether the next pause belongs to an end that was already reported.
     pause_explained: bool,
     next_sample: Instant,
@@ -131,6 +134,7 @@ impl Machine {
         let ports = (0..spec.ports.len()).map(|index| line(&port_line(index))).collect::<Result<Vec<_>, _>>()?;
         let segment = spec.segment.map(|_| segment()).transpose().map_err(file("a socket for frames"))?;
         let state = state::open(spec).map_err(file("the saved state"))?;
+        let (volumes, connections) = volumes::serve(&spec.name, &spec.volumes, &sockets)?;
         let state_fd = state.as_ref().map(AsRawFd::as_raw_fd);
         let console_log = dir.join(CONSOLE_LOG);
         let wiring = Wiring::Inherited {
@@ -140,6 +144,7 @@ impl Machine {
             ports: ports.iter().map(Line::fd).collect(),
             segment: segment.as_ref().map(|(_, theirs)| theirs.as_raw_fd()),
             state: state_fd,
+            volumes: connections.iter().map(AsRawFd::as_raw_fd).collect(),
         };
         // The slot and the address of each card are fixed before QEMU has it.
         let later = if spec.begins == Begins::Booting { Vec::new() } else { args::cards(spec, &wiring) };
@@ -153,14 +158,14 @@ impl Machine {
             streams.insert(name.clone(), port.ours);
         }
         let (segment, theirs) = segment.unzip();
-        for inherited in theirs.into_iter().chain(state) {
+        for inherited in theirs.into_iter().chain(state).chain(connections) {
             invocation = invocation.inherit(inherited);
         }
         let mut running = invocation.spawn()?;
         let stderr = Lines::new(running.child_mut().stderr.take());
         let (qmp, events) = match get_ready(qmp.ours, state_fd).await {
             Ok(ready) => ready,
-            Err(error) => return Err(cannot_start(spec, running, stderr, command_line, error).await),
+            Err(error) => return Err(cannot_start(spec, (running, volumes), stderr, command_line, error).await),
         };
         let (listened, keyboard) = console.ours.into_split();
         Ok(Self {
@@ -179,6 +184,7 @@ impl Machine {
             port_names: spec.ports.clone(),
             ports: streams,
             segment,
+            _volumes: volumes.into_iter().map(Served::keep).collect(),
             cards,
             sockets,
             pause_explained: false,

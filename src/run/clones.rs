@@ -138,6 +138,7 @@ async fn pair(
         network: None,
         personal: Personal::default(),
         autologin: false,
+        volumes: Vec::new(),
         warm: None,
         many: Many::Table(Table { path: PathBuf::new(), machines: machines.to_vec() }),
     };

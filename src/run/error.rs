@@ -186,6 +186,22 @@ pub enum RunError {
         /// The option: `--memory`.
         option: &'static str,
     },
+    /// A directory of the host cannot be in a machine.
+    #[error("the volume {volume}: {why}")]
+    BadVolume {
+        /// As its user named it.
+        volume: String,
+        /// Why.
+        why: String,
+    },
+    /// The system of the image cannot mount directories of the host.
+    #[error("{} cannot have volumes: {} has no virtiofs, which came with Linux 5.4", image.display(), kernels.join(", "))]
+    NoVirtiofs {
+        /// The image.
+        image: PathBuf,
+        /// Its kernels.
+        kernels: Vec<String>,
+    },
     /// The machine could not be given its host name, its keys and its place on its network.
     #[error("the machine `{name}` could not be given its own identity: {why}")]
     Impersonal {
@@ -343,8 +359,10 @@ impl Failure for RunError {
             | Self::NoSnapshot { .. }
             | Self::Elsewhere { .. }
             | Self::Otherwise { .. }
+            | Self::BadVolume { .. }
             | Self::NoDirectory { .. } => Class::Usage,
             Self::Replaced { .. }
+            | Self::NoVirtiofs { .. }
             | Self::Table { .. }
             | Self::NotBootable { .. }
             | Self::Stale { .. }
@@ -410,6 +428,8 @@ impl Failure for RunError {
             Self::Impersonal { name, .. } => {
                 format!("see what its console says, goldsmith logs {name}; or make it without --network, --hostname and --ssh-key")
             }
+            Self::BadVolume { .. } => "name directories of this host, each with a place of its own: --volume DIR:PATH".to_owned(),
+            Self::NoVirtiofs { .. } => "leave --volume out, and copy files instead: goldsmith cp".to_owned(),
             Self::NoAutologin { .. } => "leave --autologin out, and log in as an account of the image".to_owned(),
             Self::Replaced { .. } => "run the command again".to_owned(),
             Self::NoSavedState { .. } => "leave --warm out: machines that boot can be made of it".to_owned(),

@@ -131,6 +131,7 @@ mod tests {
             network: None,
             keys: Vec::new(),
             autologin: false,
+            volumes: Vec::new(),
             warm: None,
             created: String::new(),
         }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::network::{self, Neighbour};
 use super::record::Record;
+use super::volume;
 use crate::base::public_key::PublicKey;
 use crate::machine::runner::RunnerTask;
 
@@ -37,6 +38,9 @@ pub(super) fn task(record: &Record, neighbours: &[Neighbour]) -> Option<RunnerTa
         file("names", names(neighbours));
     } else if let Some(hostname) = &record.hostname {
         file("names", entry(LOOPBACK, &network::names(&record.name, Some(hostname))));
+    }
+    if !record.volumes.is_empty() {
+        file("volumes", volume::lines(&record.volumes));
     }
     (!files.is_empty()).then(|| with(files))
 }

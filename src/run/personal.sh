@@ -1,11 +1,11 @@
 #!/bin/sh
-# What makes a machine one of its own: its host name, who logs in by ssh and at its consoles, its address on a private network, the names of the
-# others there.
+# What makes a machine one of its own: its host name, who logs in by ssh and at its consoles, directories of the host, its address on a private
+# network, the names of the others there.
 # Usage: run                         at boot, before the system's own services
 #        run own, then run card      the same in two parts, where the network cards come later
 #        run names ADDRESS=NAME …    when machines have come or gone
 #
-# Beside it, what there is: `hostname`, `keys` (lines of authorized_keys), `autologin`, `card` (the card's address, then the machine's address with its prefix length), `names` (as the arguments above).
+# Beside it, what there is: `hostname`, `keys` (lines of authorized_keys), `autologin`, `card` (the card's address, then the machine's address with its prefix length), `names` (as the arguments above), `volumes` (lines of a tag, options and a place).
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 here=/run/goldsmith/tasks/personal
@@ -96,6 +96,16 @@ be_oneself() {
         write_names $(cat "$here/names") || fail "the names cannot be written to /etc/hosts"
         set +f
     fi
+    mount_volumes
+}
+
+mount_volumes() {
+    [ -e "$here/volumes" ] || return 0
+    # It may be built in.
+    modprobe virtiofs 2> /dev/null
+    while read -r tag options place; do
+        said=$(mkdir -p "$place" 2>&1 && mount -t virtiofs -o "$options" "$tag" "$place" 2>&1) || fail "$place cannot have a directory of the host: $said"
+    done < "$here/volumes"
 }
 
 join_network() {

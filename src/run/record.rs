@@ -30,6 +30,7 @@ use super::name::Name;
 use super::network::{Membership, Neighbour};
 use super::source::Source;
 use super::told::Told;
+use super::volume::Volume;
 use crate::base::atomic;
 use crate::base::host_name::HostName;
 use crate::base::lock::Lock;
@@ -80,6 +81,9 @@ pub struct Record {
     /// Whether its consoles are root's without a log-in.
     #[serde(default)]
     pub autologin: bool,
+    /// Directories of the host in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
     /// Where the saved state is with which it begins; `None` when it boots, or has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm: Option<PathBuf>,
@@ -408,6 +412,7 @@ mod tests {
             network: Some(Membership { name: "lab".parse().unwrap(), address: [10, 0, 0, 1].into(), prefix: 24 }),
             keys: Vec::new(),
             autologin: true,
+            volumes: Vec::new(),
             warm: Some("/store/state".into()),
             created: "2026-11-29T00:00:00Z".to_owned(),
         };
@@ -468,6 +473,7 @@ mod tests {
             network: None,
             keys: Vec::new(),
             autologin: false,
+            volumes: Vec::new(),
             warm: None,
             created: "2026-11-29T00:00:00Z".to_owned(),
         };

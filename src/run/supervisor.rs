@@ -28,6 +28,7 @@ use super::socket;
 use super::source::Source;
 use super::told::Told;
 use super::vm::usual_cpus;
+use super::volume;
 use super::warm;
 use crate::base::atomic;
 use crate::base::event::{Event, Events, Task};
@@ -246,6 +247,7 @@ fn spec(place: &Place, (record, source): (&Record, &Source), accelerator: Accele
         network: NetworkSpec::User { outside: !record.isolated, subnet: source.subnet, forwards: record.forwards.clone(), mac: record.mac },
         cards: source.cards,
         segment: record.network.as_ref().map(Membership::mac),
+        volumes: volume::devices(&record.volumes),
         // A reboot is a new boot of whatever kernel the disk has by then.
         reboots: false,
     }

@@ -17,6 +17,7 @@ use super::network::{self, Address, Membership, Neighbour, Newcomer};
 use super::record::{Ended, Machines, Place, Record, SCHEMA};
 use super::source::Source;
 use super::vm::free;
+use super::volume::{self, Volume};
 use super::wanted::{Individual, Many, Personal};
 use super::warm::{self, Saved, Warm, Warmth};
 use crate::base::atomic::{Existing, NewDir};
@@ -49,6 +50,8 @@ pub struct Wanted {
     pub personal: Personal,
     /// Whether its consoles are root's without a log-in.
     pub autologin: bool,
+    /// Directories of the host in it.
+    pub volumes: Vec<Volume>,
     /// The state that it begins with, instead of booting.
     pub warm: Option<Warm>,
     /// How many are wanted.
@@ -162,7 +165,10 @@ fn records(
     (from, state): (&Path, Option<&Saved>),
     wanted: &Wanted,
 ) -> Result<Vec<Record>, RunError> {
-    let base = Base::of(source)?;
+    let (base, volumes) = (Base::of(source)?, volume::found(&wanted.volumes)?);
+    if !volumes.is_empty() && !new.is_empty() {
+        volume::refuse_unfit(source)?;
+    }
     let places = places(machines, &new, source, wanted)?;
     let record = |(Individual { name, personal, .. }, (hostname, network)): (Individual, Own)| Record {
         schema: SCHEMA,
@@ -178,6 +184,7 @@ fn records(
         network,
         keys: personal.keys,
         autologin: wanted.autologin,
+        volumes: volumes.clone(),
         warm: state.map(|state| state.dir().to_owned()),
         created: Timestamp::now().to_string(),
     };
@@ -255,6 +262,7 @@ fn refuse_other(place: &Place, record: &Record, source: &Source, asked: &Wanted,
         ("--autologin", asked.autologin && !record.autologin),
         ("--hostname", personal.hostname.is_some() && personal.hostname != record.hostname),
         ("--address", personal.address.is_some_and(|address| !has_address(address))),
+        ("--volume", !asked.volumes.is_empty() && volume::found(&asked.volumes)? != record.volumes),
         ("--ssh-key", !personal.keys.is_empty() && personal.keys != record.keys),
     ];
     match others.into_iter().find(|(_, is_other)| *is_other) {
@@ -355,7 +363,16 @@ mod tests {
         let with = |run: &serde_json::Value, given: Equipment, many: Many| {
             let path = artifact(dir.path(), run, &[1; 4096]);
             let name = Some("web".parse().unwrap());
-            let wanted = Wanted { name, given, network: None, personal: Personal::default(), autologin: false, warm: None, many };
+            let wanted = Wanted {
+                name,
+                given,
+                network: None,
+                personal: Personal::default(),
+                autologin: false,
+                volumes: Vec::new(),
+                warm: None,
+                many,
+            };
             runtime.block_on(make(&machines, &path, &wanted, None))
         };
         let up = |run: &serde_json::Value, many: Many| with(run, Equipment::default(), many);

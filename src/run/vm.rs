@@ -205,6 +205,7 @@ fn spec(source: &Source, (given, ssh): (&Equipment, Option<u16>), accelerator: A
         },
         cards: source.cards,
         segment: None,
+        volumes: Vec::new(),
         reboots: true,
     }
 }

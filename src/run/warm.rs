@@ -332,6 +332,7 @@ mod tests {
             network: None,
             personal: Personal::default(),
             autologin: false,
+            volumes: Vec::new(),
             warm: Some(Warm { state: state.clone(), base: Base::of(&source).unwrap() }),
             many: Many::One,
         };

@@ -26,7 +26,15 @@ fn machines() -> [Vec<String>; 2] {
         let ports = (0..).take(spec.ports.len()).map(|index| 12 + index).collect();
         arguments(
             &spec,
-            &Wiring::Inherited { qmp: 10, console: 11, console_log: std::path::Path::new("/log"), ports, segment: None, state: None },
+            &Wiring::Inherited {
+                qmp: 10,
+                console: 11,
+                console_log: std::path::Path::new("/log"),
+                ports,
+                segment: None,
+                state: None,
+                volumes: Vec::new(),
+            },
         )
     })
 }

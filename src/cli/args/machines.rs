@@ -13,7 +13,7 @@ use crate::base::host_name::HostName;
 use crate::base::size::ByteSize;
 use crate::cli::examples;
 use crate::machine::spec::{Equipment, Forward, MAX_CPUS};
-use crate::run::{Address, Name};
+use crate::run::{Address, Name, Volume};
 
 /// What a VM is given. What is not said is as the `[run]` table of its image's recipe says.
 #[derive(Debug, clap::Args)]
@@ -69,6 +69,9 @@ pub struct Up {
     /// Let its consoles be root's without a log-in: `goldsmith console`
     #[arg(long)]
     pub autologin: bool,
+    /// Let it have a directory of this host: DIR:PATH, or DIR:PATH:ro to be read only
+    #[arg(long, value_name = "DIR:PATH[:ro]", conflicts_with = "warm")]
+    pub volume: Vec<Volume>,
     /// Go on from the saved state of a system that has booted, instead of booting; it is saved at the first time
     #[arg(long, conflicts_with = "disk")]
     pub warm: bool,

@@ -78,6 +78,7 @@ impl Bench<'_> {
             network: NetworkSpec::None,
             cards: 0,
             segment: None,
+            volumes: Vec::new(),
             reboots: false,
         }
     }

@@ -15,6 +15,7 @@ use crate::machine::event::INTERESTING;
 use crate::machine::qmp::{Qmp, QmpError, RawEvent};
 use crate::machine::spec::MachineSpec;
 use crate::machine::state;
+use crate::machine::volumes::Served;
 
 /// From the start of QEMU to its readiness. It takes 0.1 s; a host that needs longer than this is in trouble.
 const START: Duration = Duration::from_secs(30);
@@ -41,16 +42,22 @@ pub(super) async fn get_ready(stream: UnixStream, state: Option<RawFd>) -> Resul
     Ok((qmp, events))
 }
 
-/// Why QEMU did not start: its last words.
+/// Why QEMU did not start: its last words, or those of a virtiofsd.
 pub(super) async fn cannot_start(
     spec: &MachineSpec,
-    mut running: Running,
+    (mut running, volumes): (Running, Vec<Served>),
     mut lines: Lines<ChildStderr>,
     command_line: String,
     error: QmpError,
 ) -> MachineError {
     if !matches!(error, QmpError::Closed { .. }) {
         running.kill();
+    }
+    for mut served in volumes {
+        // QEMU would say that the connection was closed.
+        if let Some((dir, said)) = served.failure().await {
+            return MachineError::Volume { machine: spec.name.clone(), dir, said };
+        }
     }
     let mut stderr = Vec::new();
     let read = async {

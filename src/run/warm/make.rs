@@ -66,6 +66,7 @@ pub(super) async fn state(source: &Source, needs: Needs, (dir, evidence): (&Path
         network: NetworkSpec::None,
         cards: 0,
         segment: None,
+        volumes: Vec::new(),
         reboots: false,
     };
     let mut resident = Resident::launch(&spec, evidence, nonce.clone()).await?;

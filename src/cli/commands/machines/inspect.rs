@@ -13,6 +13,7 @@ use crate::cli::args::OfMachine;
 use crate::cli::{Context, printer};
 use crate::machine::evidence::CONSOLE_LOG;
 use crate::machine::spec::{Forward, Mac};
+use crate::run::Volume;
 
 /// A machine, with all facts about it.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,8 @@ struct Machine {
     isolated: bool,
     /// Its host name, when it differs from that of its image.
     hostname: Option<String>,
+    /// Directories of this host in it.
+    volumes: Vec<Volume>,
     /// The address of its first network card, when it has a fixed one.
     mac: Option<Mac>,
     /// The directory with its files.
@@ -50,6 +53,7 @@ pub async fn inspect(args: &OfMachine, context: &Context) -> Result<(), AnyFailu
         cpus: record.cpus,
         isolated: record.isolated,
         hostname: record.hostname.map(|name| name.to_string()),
+        volumes: record.volumes,
         mac: record.mac,
         directory: text(place.dir()),
         disk: text(&place.disk()),
@@ -63,6 +67,7 @@ fn lines(machine: &Machine) -> String {
     let Machine { row, .. } = machine;
     let detail = row.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
     let ports: Vec<String> = row.forwards.iter().map(words).collect();
+    let volumes: Vec<String> = machine.volumes.iter().map(ToString::to_string).collect();
     let network = if machine.isolated { "isolated" } else { "reaches what this host reaches" };
     let rows = [
         ("name", Some(row.name.clone())),
@@ -74,6 +79,7 @@ fn lines(machine: &Machine) -> String {
         ("host name", machine.hostname.clone()),
         ("address", row.network.as_ref().map(ToString::to_string)),
         ("network", Some(network.to_owned())),
+        ("volumes", Some(volumes.join(", ")).filter(|volumes| !volumes.is_empty())),
         ("card", machine.mac.map(|mac| mac.to_string())),
         ("ports", Some(ports.join(", ")).filter(|ports| !ports.is_empty())),
         ("QEMU", row.qemu.map(|id| format!("process {id}"))),

@@ -32,6 +32,7 @@ pub async fn up(args: &Up, context: &Context) -> Result<(), AnyFailure> {
         name: args.name.clone(),
         given: Equipment { disk: args.disk, forward: args.forwards(), ..args.vm.equipment() },
         autologin: args.autologin,
+        volumes: args.volume.clone(),
         warm: None,
         network: args.network.clone(),
         personal: Personal { hostname: args.hostname.clone(), address: args.address, keys },
