@@ -134,7 +134,8 @@ impl Tool {
         std::env::split_paths(&path)
             .chain(["/usr/sbin", "/sbin", "/usr/lib/apt", "/usr/libexec", "/usr/lib/qemu"].map(PathBuf::from))
             .map(|dir| dir.join(self.program()))
-            .find(|candidate| rustix::fs::access(candidate, rustix::fs::Access::EXEC_OK).is_ok())
+            // A directory of that name may be there, which can be entered: /usr/libexec/mmdebstrap.
+            .find(|candidate| candidate.is_file() && rustix::fs::access(candidate, rustix::fs::Access::EXEC_OK).is_ok())
             .ok_or(ProcessError::Missing { tool: self })
     }
 }
